@@ -1,0 +1,67 @@
+.DEFAULT_GOAL := help
+SHELL := bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help setup run test benchmark check format lock compile clean
+
+help:  ## List what can be made
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# Installed once for each state of the lock file.
+$(VENV)/.ready: locks/dev.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes locks/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(VENV)/.ready  ## Make .venv with everything in it, the foreact command included
+
+run: setup  ## Demo data through all five steps to published forecasts
+	$(BIN)/foreact demo
+
+test: setup  ## Run every test; OPTIONS="..." go to pytest
+	$(BIN)/pytest $(OPTIONS)
+
+sbom: setup  ## Write each image's bill of materials (CycloneDX) into build/
+	$(BIN)/python docker/sbom.py
+
+drills: setup  ## Run every drill (make drill-NAME: one), results into docs/drills.md
+	$(BIN)/python -m tests.drills --out docs/drills.md
+
+drill-%: setup
+	$(BIN)/python -m tests.drills $* --out docs/drills.md
+
+check: setup  ## Format, lint, types and drift of what is generated
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/foreact compile --check
+	$(BIN)/python -m tests.security.scan
+
+format: setup  ## Format the code and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# The peers live in an environment of their own: they want other versions of what the product uses.
+benchmark: setup  ## Cost by size, and accuracy beside what a user would pick instead
+	test -x .peers/bin/python || { $(BIN)/uv venv --quiet .peers && $(BIN)/uv pip install --quiet --python .peers/bin/python statsforecast mlforecast lightgbm prophet; }
+	$(BIN)/python -m tests.benchmarks.forecasting scaling
+	$(BIN)/python -m tests.benchmarks.forecasting stores
+	$(BIN)/python -m tests.benchmarks.forecasting accuracy --peers .peers/bin/python
+
+compile: setup  ## Write compiled/ from the pipeline definitions
+	$(BIN)/foreact compile
+
+lock: setup  ## Resolve the lock files anew
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev --extra serving --extra steps --extra kubeflow pyproject.toml -o locks/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra serving pyproject.toml -c locks/dev.txt -o locks/serving.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra serving --extra steps pyproject.toml -c locks/dev.txt -o locks/pipeline.txt
+	printf 'setuptools>=77\nuv\n' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c locks/dev.txt - -o locks/build.txt
+
+include deploy.mk
+
+clean:  ## Remove the environment and the default workspace
+	rm -rf $(VENV) .foreact

@@ -1,0 +1,1 @@
+"""Take the retailer's files in: one partition a store."""

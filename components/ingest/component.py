@@ -1,0 +1,69 @@
+"""The ingest step as Kubeflow Pipelines shows it."""
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
+def ingest(
+    history: str,
+    source_version: str,
+    dataset: dsl.Output[dsl.Dataset],
+    summary: dsl.Output[dsl.Markdown],
+    metrics: dsl.Output[dsl.Metrics],
+    known: list = [],  # type: ignore[type-arg]  # noqa: B006
+    columns: str = "",
+    as_of: str = "",
+    horizon: int = 28,
+    missing: str = "auto",
+    store: str = "",
+    cpu: str = "2",
+    memory: str = "4Gi",
+) -> None:
+    """Read the history and the known tables and write one partition a store; nothing is ever held whole.
+
+    Args:
+        history: The sales history: a file, a folder, a glob or a Blob prefix; CSV or Parquet.
+        source_version: The state of the source files, as locate found it.
+        dataset: One partition a store, and the rows that could not be used as they are.
+        summary: Rows, stores, items, dates, columns and what was left out.
+        metrics: The same as figures.
+        known: The tables of what is known ahead, by any of date, store and item.
+        columns: Our names and the files' names, as in date=Day,store=Shop.
+        as_of: The last day that may be used; empty: the last day of the history.
+        horizon: How many days ahead are forecast.
+        missing: What a missing row within a series' life is: zero, unknown, or auto (zero if the store reported
+            anything that day, else unknown).
+        store: Take in this store alone; empty: all.
+        cpu: How many cores the step has.
+        memory: How much memory the step has; what sorting cannot hold in a part of it spills to disk.
+    """
+    from functools import partial
+    from pathlib import Path
+
+    from components.ingest.step import ingest as step
+    from foreact.blobs import open_url
+    from foreact.tasks import Size, begin
+
+    settings, events = begin()
+    size = Size.of(cpu, memory)
+    result = step(
+        history=history,
+        known=known,
+        columns=columns,
+        as_of=as_of,
+        horizon=horizon,
+        missing=missing,
+        store=store,
+        source_version=source_version,
+        dataset=Path(dataset.path),
+        open_url=partial(open_url, settings=settings),
+        memory=f"{min(1500, size.memory * 4 // 10**7)}MB",
+        threads=size.cpus,
+        events=events,
+    )
+    Path(summary.path).write_text(result.summary, encoding="utf-8")
+    events.figures("ingest", result.metrics)
+    for name, value in result.metrics.items():
+        metrics.log_metric(name, value)

@@ -1,0 +1,93 @@
+"""Turn the retailer's files into a dataset of one partition a store."""
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import cast, get_args
+
+from components.ingest.summary import summarize
+from foreact.data.columns import parse_columns
+from foreact.data.dataset import DatasetInfo, Missing
+from foreact.data.intake import Request, take_in
+from foreact.data.problems import told
+from foreact.data.sources import OpenUrl
+from foreact.errors import ForeactError
+from foreact.events import Events
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What the run page shows."""
+
+    info: DatasetInfo
+    summary: str
+    metrics: dict[str, float]
+
+
+def ingest(
+    *,
+    history: str,
+    known: Iterable[str],
+    columns: str,
+    as_of: str,
+    horizon: int,
+    missing: str,
+    store: str,
+    source_version: str,
+    dataset: Path,
+    events: Events,
+    open_url: OpenUrl | None = None,
+    scratch: Path | None = None,
+    memory: str = "1500MB",
+    threads: int = 2,
+    today: date | None = None,
+) -> Ingested:
+    """Write the dataset; empty texts leave a choice to the data itself."""
+    request = Request(
+        history=history,
+        known=tuple(known),
+        columns=parse_columns(columns),
+        as_of=_read_day(as_of),
+        horizon=horizon,
+        missing=_read_missing(missing),
+        store=store or None,
+        source_version=source_version,
+        today=today or date.today(),
+    )
+    with (
+        events.step("ingest"),
+        told("take the data in", scratch or Path(tempfile.gettempdir())),
+        tempfile.TemporaryDirectory(dir=scratch, prefix="ingest-") as folder,
+    ):
+        info = take_in(
+            request,
+            dataset,
+            Path(folder),
+            open_url=open_url,
+            memory=memory,
+            threads=threads,
+            progress=lambda done, total, detail: events.progress("ingest", done, total, detail),
+        )
+    metrics = {
+        "rows": float(info.rows),
+        "stores": float(len(info.stores)),
+        "items": float(sum(each.items for each in info.stores.values())),
+        "rejected_rows": float(sum(info.rejected.values())),
+    }
+    return Ingested(info, summarize(info), metrics)
+
+
+def _read_missing(text: str) -> Missing:
+    for choice in get_args(Missing):
+        if text == choice:
+            return cast(Missing, choice)
+    raise ForeactError(f"missing is {text!r}; it must be one of {', '.join(get_args(Missing))}.")
+
+
+def _read_day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise ForeactError(f"as_of is {text!r}; it must be a date like 2025-03-31.") from None

@@ -1,0 +1,44 @@
+"""What was taken in, as text for the run page."""
+
+from foreact.data.dataset import DatasetInfo
+from foreact.pagetext import escape
+
+SHOWN = 50
+ROLES = {
+    "known": "known ahead",
+    "past": "known only after the day",
+    "item": "the same for all of an item's rows",
+    "store": "the same for all of a store's rows",
+}
+
+
+def summarize(info: DatasetInfo) -> str:
+    """Tell rows, stores, items, dates and columns, and what was left out."""
+    first = min((store.first for store in info.stores.values()), default=None)
+    series = sum(store.items for store in info.stores.values())
+    lines = [
+        f"## {info.rows:,} rows: {len(info.stores):,} stores, {series:,} series, {first} to {info.as_of}",
+        "",
+        f"- Source: {escape(info.source)}, version {info.source_version or 'unknown'}",
+        f"- Horizon: {info.horizon} days; a missing row is {_describe_missing(info)}",
+        f"- Rows read: {info.rows_read:,}; after as_of, left out: {info.rows_after_as_of:,}",
+    ]
+    lines += [f"- Rejected, {escape(rule)}: {count:,}" for rule, count in info.rejected.items()]
+    lines += [f"- {escape(note)}" for note in info.notes]
+    if info.columns:
+        lines += ["", "| column | holds | is |", "| --- | --- | --- |"]
+        lines += [f"| {escape(column.name)} | {column.kind}s | {ROLES[column.role]} |" for column in info.columns]
+    lines += ["", "| store | rows | items | first | last |", "| --- | ---: | ---: | --- | --- |"]
+    for name, store in list(info.stores.items())[:SHOWN]:
+        lines.append(f"| {escape(name)} | {store.rows:,} | {store.items:,} | {store.first} | {store.last} |")
+    if len(info.stores) > SHOWN:
+        lines += ["", f"... and {len(info.stores) - SHOWN:,} more stores."]
+    return "\n".join(lines) + "\n"
+
+
+def _describe_missing(info: DatasetInfo) -> str:
+    return {
+        "zero": "zero sales",
+        "unknown": "an unknown day",
+        "auto": "zero sales if the store reported anything that day, else an unknown day",
+    }[info.missing]

@@ -1,0 +1,1 @@
+"""Tell which version of the source data there is, without reading it."""

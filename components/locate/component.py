@@ -1,0 +1,31 @@
+"""The locate step as Kubeflow Pipelines shows it."""
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
+def locate(history: str, known: list = []) -> str:  # type: ignore[type-arg]  # noqa: B006
+    """Name the state of the source files, so that ingest runs again when, and only when, one of them changed.
+
+    Args:
+        history: The sales history: a file, a folder, a glob or a Blob prefix.
+        known: The tables of what is known ahead, each the same way.
+
+    Returns:
+        The version of the source: a hash of names, sizes and times of change.
+    """
+    from functools import partial
+
+    from components.locate.step import locate as step
+    from foreact.blobs import open_url
+    from foreact.tasks import begin
+
+    settings, events = begin()
+    return step(
+        history=history,
+        known=known,
+        open_url=partial(open_url, settings=settings),
+        events=events,
+    )

@@ -1,0 +1,12 @@
+"""Find the files of all tables and name the state they are in."""
+
+from collections.abc import Iterable
+
+from foreact.data.sources import OpenUrl, fingerprint
+from foreact.events import Events
+
+
+def locate(*, history: str, known: Iterable[str], open_url: OpenUrl | None = None, events: Events) -> str:
+    """Give a text that changes whenever a file of the history or of a known table does."""
+    with events.step("locate"):
+        return fingerprint([history, *known], open_url)

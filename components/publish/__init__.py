@@ -1,0 +1,1 @@
+"""Publish the forecasts of a run, all stores at once."""

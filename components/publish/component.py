@@ -1,0 +1,44 @@
+"""The publish step as Kubeflow Pipelines shows it."""
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
+def publish(
+    trained: dsl.Input[dsl.Artifact],
+    versions: dsl.Input[dsl.Artifact],
+    summary: dsl.Output[dsl.Markdown],
+    metrics: dsl.Output[dsl.Metrics],
+    prune: bool = True,
+    created_by: str = "",
+) -> None:
+    """Publish the forecasts of all stores of a run in one instruction; readers see all of them or none.
+
+    Args:
+        trained: Models, forecasts and decisions of every store.
+        versions: Which version of which registered model makes each store's numbers.
+        summary: What was published, and what stayed as it was.
+        metrics: The version's number and how many stores it changed.
+        prune: Delete afterwards what no retained version needs.
+        created_by: Who asked for it; empty: the run itself.
+    """
+    from pathlib import Path
+
+    from components.publish.step import publish as step
+    from foreact.tasks import begin
+
+    settings, events = begin()
+    result = step(
+        trained=Path(trained.path),
+        versions=Path(versions.path),
+        settings=settings,
+        prune=prune,
+        created_by=created_by,
+        events=events,
+    )
+    Path(summary.path).write_text(result.summary, encoding="utf-8")
+    events.figures("publish", result.metrics)
+    for name, value in result.metrics.items():
+        metrics.log_metric(name, value)

@@ -1,0 +1,142 @@
+"""Publish a training: its objects first, then one swap of the manifest."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from components.publish.summary import summarize
+from foreact.blobs import BlobStore, connect
+from foreact.errors import ForeactError, examples
+from foreact.events import Events
+from foreact.publications import Kind, Outcome, PublishedModel, PublishedObject, Publisher, StoreEntry, put_objects
+from foreact.publications import prune as delete_waste
+from foreact.publications.contract import object_name
+from foreact.registry.records import RegisteredStore, Versions
+from foreact.settings import PipelineSettings
+from foreact.telemetry.scorecards import Scorecards, keep
+from foreact.trained import Trained, TrainedFolder, TrainedStore
+
+log = logging.getLogger(__name__)
+REQUIRED: tuple[Kind, ...] = ("forecasts", "totals")
+
+
+@dataclass(frozen=True)
+class Published:
+    """What the run page shows."""
+
+    outcome: Outcome
+    summary: str
+    metrics: dict[str, float]
+
+
+def publish(
+    *,
+    trained: Path,
+    versions: Path,
+    settings: PipelineSettings,
+    prune: bool = True,
+    created_by: str = "",
+    events: Events,
+) -> Published:
+    """Publish all stores of the training; run again after a crash, it completes what is missing."""
+    with events.step("publish"):
+        store = connect(settings)
+        folder = TrainedFolder(trained)
+        record, placed = folder.read(), Versions.read(versions)
+        files = _files(folder, record, placed.run)
+        objects = put_objects(
+            store,
+            placed.run,
+            {name: path for kinds in files.values() for name, path in kinds.values()},
+            told=lambda done: events.progress("publish", done, sum(map(len, files.values()))),
+        )
+        entries = {
+            each.store: _entry(
+                record,
+                each,
+                placed.run,
+                placed.stores[each.store],
+                {kind: objects[name] for kind, (name, _) in files[each.store].items()},
+                settings.code_version,
+            )
+            for each in record.stores.values()
+        }
+        outcome = Publisher(store, keep_versions=settings.keep_versions).publish(
+            entries, by=created_by or f"run {placed.run}"
+        )
+        _keep_scorecards(store, record, placed.run)
+        # A refresh of a few stores leaves that to the next run of all: what it costs must not grow with the others.
+        deleted = _prune(store) if prune and entries.keys() >= outcome.manifest.stores.keys() else []
+        events.emit("published", version=outcome.manifest.version, stores=len(outcome.published))
+    metrics = {
+        "version": float(outcome.manifest.version),
+        "stores_published": float(len(outcome.published)),
+        "stores_kept": float(len(outcome.kept)),
+        "objects_deleted": float(len(deleted)),
+    }
+    return Published(outcome, summarize(outcome, entries), metrics)
+
+
+def _files(folder: TrainedFolder, record: Trained, run: str) -> dict[str, dict[Kind, tuple[str, Path]]]:
+    """Find each store's objects by kind: the name each is to have, and the file."""
+    found: dict[str, dict[Kind, tuple[str, Path]]] = {}
+    for store in record.stores:
+        kinds: dict[Kind, tuple[str, Path]] = {}
+        for kind in get_args(Kind):
+            path = folder.object(store, kind)
+            if path.is_file():
+                kinds[kind] = (object_name(run, store, kind), path)
+        found[store] = kinds
+    lacking = [store for store, kinds in found.items() if not all(kind in kinds for kind in REQUIRED)]
+    if lacking:
+        raise ForeactError(f"The training left no forecasts for {examples(lacking)}: nothing was published; run train.")
+    return found
+
+
+def _entry(
+    record: Trained,
+    store: TrainedStore,
+    run: str,
+    placed: RegisteredStore,
+    objects: dict[Kind, PublishedObject],
+    code_version: str,
+) -> StoreEntry:
+    return StoreEntry(
+        run=run,
+        as_of=record.as_of,
+        generated_at=record.generated_at,
+        horizon=record.horizon,
+        items=store.items,
+        model=PublishedModel(name=placed.name, version=placed.version),
+        data_hash=store.data_hash,
+        code_version=code_version,
+        objects=objects,
+        accuracy=store.accuracy,
+        attributes=store.attributes,
+        fallback=store.fallback,
+    )
+
+
+def _keep_scorecards(store: BlobStore, record: Trained, run: str) -> None:
+    """Add how past forecasts did to the stores' series; what goes wrong here takes nothing from what is published."""
+    stores = {
+        each.store: {**each.scorecard, "promised": each.accuracy.get("wape", 0.0)}
+        for each in record.stores.values()
+        if each.scorecard
+    }
+    if not stores:
+        return
+    try:
+        keep(store, Scorecards(run=run, as_of=record.as_of, stores=stores))
+    except ForeactError as error:
+        log.warning("the scorecards were not kept: %s", error)
+
+
+def _prune(store: BlobStore) -> list[str]:
+    """Clean up; what goes wrong here takes nothing away from what is published."""
+    try:
+        return delete_waste(store)
+    except ForeactError as error:
+        log.warning("nothing more was deleted: %s", error)
+        return []

@@ -1,0 +1,30 @@
+"""What was published, as text for the run page."""
+
+from collections.abc import Mapping
+
+from foreact.pagetext import escape
+from foreact.publications import Outcome, StoreEntry
+
+SHOWN = 200
+
+
+def summarize(outcome: Outcome, entries: Mapping[str, StoreEntry]) -> str:
+    """Tell the version, its stores and what stayed as it was."""
+    manifest = outcome.manifest
+    lines = [
+        f"## Version {manifest.version}: {len(outcome.published):,} of {len(manifest.stores):,} stores published",
+        "",
+        "| store | data as of | items | model | fallback |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for store in outcome.published[:SHOWN]:
+        entry = entries[store]
+        model = f"{entry.model.name} version {entry.model.version}" if entry.model.version else "baseline"
+        cells = [store, entry.as_of.isoformat(), f"{entry.items:,}", model, entry.fallback or ""]
+        lines.append("| " + " | ".join(escape(cell) for cell in cells) + " |")
+    if len(outcome.published) > SHOWN:
+        lines.append(f"\n... and {len(outcome.published) - SHOWN:,} more, all in the manifest.")
+    if outcome.kept:
+        lines += ["", "Left as they were:", ""]
+        lines += [f"- {escape(store)}: {escape(why)}" for store, why in list(outcome.kept.items())[:SHOWN]]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,1 @@
+"""Register every store's model and set the champions."""

@@ -1,0 +1,43 @@
+"""The register step as Kubeflow Pipelines shows it."""
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
+def register(
+    trained: dsl.Input[dsl.Artifact],
+    versions: dsl.Output[dsl.Artifact],
+    summary: dsl.Output[dsl.Markdown],
+    metrics: dsl.Output[dsl.Metrics],
+    run: str,
+) -> None:
+    """Register one model version a store and let those that passed the gate go live as champion.
+
+    Args:
+        trained: Models, forecasts and decisions of every store.
+        versions: Which version of which registered model makes each store's numbers.
+        summary: What the gate decided for each store, and why.
+        metrics: How many stores were promoted, kept their champion or fell back.
+        run: The pipeline run's id, under which the models can be found in MLflow.
+    """
+    import os
+    from pathlib import Path
+
+    from components.register.step import register as step
+    from foreact.tasks import begin
+
+    settings, events = begin()
+    result = step(
+        trained=Path(trained.path),
+        versions=Path(versions.path),
+        run=settings.run_id or run,
+        settings=settings,
+        parent_run=os.environ.get("MLFLOW_RUN_ID", ""),
+        events=events,
+    )
+    Path(summary.path).write_text(result.summary, encoding="utf-8")
+    events.figures("register", result.metrics)
+    for name, value in result.metrics.items():
+        metrics.log_metric(name, value)

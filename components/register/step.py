@@ -1,0 +1,93 @@
+"""Register the models of a training and say which version makes each store's numbers."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.register.summary import figures, summarize
+from foreact.events import Events
+from foreact.registry import Candidate, RegisteredStore, Registry, Versions, model_name
+from foreact.registry.records import dump
+from foreact.settings import PipelineSettings
+from foreact.trained import Trained, TrainedFolder, TrainedStore
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What the run page shows."""
+
+    versions: Versions
+    summary: str
+    metrics: dict[str, float]
+
+
+def register(
+    *,
+    trained: Path,
+    versions: Path,
+    run: str,
+    settings: PipelineSettings,
+    parent_run: str = "",
+    events: Events,
+) -> Registered:
+    """Register every model of the training, rejected challengers too, and write which version is whose."""
+    with events.step("register"):
+        folder = TrainedFolder(trained)
+        record = folder.read()
+        candidates = [
+            Candidate(
+                store=store.store,
+                folder=folder.model(store.store),
+                promoted=store.promoted,
+                as_of=record.as_of.isoformat(),
+                tags=_version_tags(store, settings.code_version),
+            )
+            for store in record.stores.values()
+            if folder.model(store.store).is_dir()
+        ]
+        made: dict[str, str] = {}
+        if candidates:
+            made = Registry.connect(settings).register(
+                run,
+                candidates,
+                tags=_run_tags(record, settings.code_version, parent_run),
+                metrics=figures(record),
+                told=lambda done: events.progress("register", done, len(candidates)),
+            )
+        result = Versions(run=run, stores={store: _place(each, made) for store, each in record.stores.items()})
+        result.write(versions)
+    return Registered(result, summarize(record, result), figures(record))
+
+
+def _place(store: TrainedStore, made: dict[str, str]) -> RegisteredStore:
+    registered = made.get(store.store)
+    promoted = store.promoted and registered is not None
+    return RegisteredStore(
+        name=model_name(store.store),
+        version=registered if promoted else store.champion_version,
+        registered=registered,
+        promoted=promoted,
+    )
+
+
+def _version_tags(store: TrainedStore, code_version: str) -> dict[str, str]:
+    return {
+        "foreact.data_hash": store.data_hash,
+        "foreact.code_version": code_version,
+        "foreact.promoted": str(store.promoted).lower(),
+        "foreact.reason": store.reason,
+        "foreact.champion_before": store.champion_version or "",
+        "foreact.accuracy": dump(store.challenger_accuracy),
+        "foreact.champion_accuracy": dump(store.champion_accuracy),
+        "foreact.baselines": dump(store.baselines),
+    }
+
+
+def _run_tags(record: Trained, code_version: str, parent_run: str) -> dict[str, str]:
+    tags = {
+        "foreact.as_of": record.as_of.isoformat(),
+        "foreact.horizon": str(record.horizon),
+        "foreact.source_version": record.source_version,
+        "foreact.margin": str(record.margin),
+        "foreact.code_version": code_version,
+    }
+    return {**tags, "mlflow.parentRunId": parent_run} if parent_run else tags

@@ -1,0 +1,57 @@
+"""What the gate decided, as text for the run page."""
+
+from foreact.pagetext import escape
+from foreact.registry import Versions
+from foreact.trained import Trained, TrainedStore
+
+SHOWN = 200
+
+
+def summarize(record: Trained, versions: Versions) -> str:
+    """Tell each store's decision, those that did not go live first."""
+    stores = sorted(record.stores.values(), key=lambda store: (store.promoted, store.fallback is None, store.store))
+    counts = figures(record)
+    lines = [
+        f"## Gate: {counts['promoted']:.0f} of {counts['stores']:.0f} stores promoted",
+        "",
+        f"Data as of {record.as_of}, {record.horizon} days ahead. {counts['kept']:.0f} stores keep their champion, "
+        f"{counts['fallback']:.0f} are on a fallback.",
+        "",
+        "| store | decision | version | error | champion's | why |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for store in stores[:SHOWN]:
+        placed = versions.stores[store.store]
+        cells = [
+            store.store,
+            _decision(store),
+            placed.version or "none",
+            _figure(store.challenger_accuracy),
+            _figure(store.champion_accuracy),
+            store.fallback or store.reason,
+        ]
+        lines.append("| " + " | ".join(escape(cell) for cell in cells) + " |")
+    if len(stores) > SHOWN:
+        lines.append(f"\n... and {len(stores) - SHOWN:,} more, all in the registry.")
+    return "\n".join(lines) + "\n"
+
+
+def figures(record: Trained) -> dict[str, float]:
+    """Count the decisions."""
+    stores = record.stores.values()
+    return {
+        "stores": float(len(stores)),
+        "promoted": float(sum(store.promoted for store in stores)),
+        "kept": float(sum(not store.promoted and store.fallback is None for store in stores)),
+        "fallback": float(sum(store.fallback is not None for store in stores)),
+    }
+
+
+def _decision(store: TrainedStore) -> str:
+    if store.promoted:
+        return "promoted"
+    return "fallback" if store.fallback else "champion kept"
+
+
+def _figure(accuracy: dict[str, float]) -> str:
+    return f"{accuracy['wape']:.3f}" if "wape" in accuracy else ""

@@ -1,0 +1,37 @@
+"""The exit handler as Kubeflow Pipelines shows it."""
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
+def report(
+    status: dsl.PipelineTaskFinalStatus, summary: dsl.Output[dsl.Markdown], pipeline: str, store: str = ""
+) -> None:
+    """Tell how the run ended: in the log, and by the webhook where one is set.
+
+    Args:
+        status: How the run ended, as Kubeflow Pipelines says.
+        summary: The same in words.
+        pipeline: Which pipeline ran.
+        store: The one store that was retrained; empty for all.
+    """
+    from pathlib import Path
+
+    from components.report.step import report as step
+    from foreact.blobs import connect
+    from foreact.tasks import begin
+
+    settings, _ = begin()
+    text = step(
+        pipeline=pipeline,
+        store=store,
+        state=status.state,
+        run=settings.run_id or status.pipeline_job_resource_name,
+        failed_task=status.pipeline_task_name,
+        message=status.error_message,
+        settings=settings,
+        blobs=connect(settings),
+    )
+    Path(summary.path).write_text(text, encoding="utf-8")

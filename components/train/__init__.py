@@ -1,0 +1,1 @@
+"""Train every store's model and forecast with it."""

@@ -1,0 +1,56 @@
+"""The train step as Kubeflow Pipelines shows it."""
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
+def train(
+    dataset: dsl.Input[dsl.Dataset],
+    trained: dsl.Output[dsl.Artifact],
+    report: dsl.Output[dsl.HTML],
+    metrics: dsl.Output[dsl.Metrics],
+    margin: float = 0.02,
+    seed: int = 0,
+    max_fallback_share: float = 0.2,
+    cpu: str = "2",
+    memory: str = "8Gi",
+) -> None:
+    """Train one model a store on a rolling-origin backtest, decide by the gate which goes live, and forecast.
+
+    Args:
+        dataset: The checked dataset, one partition a store.
+        trained: Models, forecasts and decisions of every store.
+        report: Backtest report: forecast against actual, error by horizon, coverage, each store's decision.
+        metrics: The backtest's figures over all stores.
+        margin: How much worse than the champion a challenger may score and still go live, as a share.
+        seed: Seed of everything drawn at random.
+        max_fallback_share: The run fails when more than this share of the stores could not be trained.
+        cpu: How many cores the step has: that many stores are trained at once, unless a Ray cluster does the work.
+        memory: How much memory the step has.
+    """
+    from pathlib import Path
+
+    from components.train.drift import read_kept
+    from components.train.live import live_finder
+    from components.train.step import train as step
+    from foreact.tasks import Size, begin
+
+    settings, events = begin()
+    figures = step(
+        dataset=Path(dataset.path),
+        trained=Path(trained.path),
+        report=Path(report.path),
+        find_live=live_finder(settings),
+        margin=margin,
+        seed=seed,
+        max_fallback_share=max_fallback_share,
+        events=events,
+        ray_address=settings.ray_address,
+        size=Size.of(cpu, memory),
+        kept=read_kept(settings),
+    )
+    events.figures("train", figures)
+    for name, value in figures.items():
+        metrics.log_metric(name, value)

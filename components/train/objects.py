@@ -1,0 +1,89 @@
+"""A store's result as the publication's objects."""
+
+import io
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from foreact.publications.contract import Kind
+from foreact.vocabulary import DATE, ITEM, MEAN, P10, P50, P90, STORE, UNITS
+
+if TYPE_CHECKING:
+    from foreact.forecasting import StoreResult
+    from foreact.forecasting.forecast import Forecast
+    from foreact.forecasting.panel import Panel
+
+RECENT_DAYS = 56
+YEAR_DAYS = 364
+
+
+def make_objects(panel: "Panel", result: "StoreResult") -> dict[Kind, bytes]:
+    """Write every object of a store as Parquet."""
+    tables: dict[Kind, pa.Table] = {
+        "forecasts": _forecasts(result.forecast),
+        "totals": _totals(result.forecast),
+        "history": _history(panel),
+        "drivers": _drivers(result.forecast),
+    }
+    if result.scorecard:
+        tables["scorecard"] = pa.Table.from_pylist([asdict(score) for score in result.scorecard])
+    return {kind: _parquet(table) for kind, table in tables.items()}
+
+
+def _parquet(table: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _keys(store: str, items: np.ndarray, dates: np.ndarray) -> dict[str, pa.Array]:
+    count = len(items) * len(dates)
+    rows = pa.array(np.repeat(np.arange(len(items), dtype=np.int32), len(dates)))
+    return {
+        STORE: pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([store])),
+        ITEM: pa.DictionaryArray.from_arrays(rows, pa.array(items.tolist(), pa.string())),
+        DATE: pa.array(np.tile(dates.astype("datetime64[D]"), len(items)), pa.date32()),
+    }
+
+
+def _forecasts(forecast: "Forecast") -> pa.Table:
+    values = {MEAN: forecast.mean, P10: forecast.p10, P50: forecast.p50, P90: forecast.p90}
+    columns = {name: pa.array(array.astype(np.float32).ravel()) for name, array in values.items()}
+    return pa.table({**_keys(forecast.store, forecast.items, forecast.dates), **columns})
+
+
+def _totals(forecast: "Forecast") -> pa.Table:
+    values = {MEAN: forecast.total_mean, P10: forecast.total_p10, P90: forecast.total_p90}
+    return pa.table(
+        {
+            STORE: pa.array([forecast.store] * len(forecast.dates)),
+            DATE: pa.array(forecast.dates.astype("datetime64[D]"), pa.date32()),
+            **{name: pa.array(array.astype(np.float32)) for name, array in values.items()},
+        }
+    )
+
+
+def _history(panel: "Panel") -> pa.Table:
+    """The last weeks, and the days a year before them and before the horizon."""
+    recent = np.arange(max(0, panel.days - RECENT_DAYS), panel.days)
+    last_year = np.arange(panel.days - YEAR_DAYS - RECENT_DAYS, panel.days - YEAR_DAYS + panel.horizon)
+    days = np.union1d(recent, last_year[(last_year >= 0) & (last_year < panel.days)])
+    units = panel.units[:, days].ravel()
+    table = pa.table({**_keys(panel.store, panel.items, panel.dates[days]), UNITS: pa.array(units)})
+    return table.filter(pa.array(np.isfinite(units)))
+
+
+def _drivers(forecast: "Forecast") -> pa.Table:
+    names = list(forecast.drivers)
+    dates = np.tile(forecast.dates.astype("datetime64[D]"), len(names))
+    return pa.table(
+        {
+            STORE: pa.array([forecast.store] * len(dates)),
+            DATE: pa.array(dates, pa.date32()),
+            "driver": pa.array(np.repeat(names, len(forecast.dates)).tolist(), pa.string()),
+            UNITS: pa.array(np.concatenate([forecast.drivers[n] for n in names]) if names else np.zeros(0, np.float32)),
+        }
+    )

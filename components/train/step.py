@@ -1,0 +1,136 @@
+"""Train every store of a dataset, and leave the whole outcome in one folder."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+from components.train.drift import Series
+from components.train.fanout import Outcome, Task, run_here, run_on_ray
+from components.train.live import Live
+from components.train.picture import Picture
+from components.train.report import write_report
+from components.train.worker import StoreFiles, StoreJob, train_one
+from foreact.data.dataset import Dataset
+from foreact.errors import ForeactError, examples
+from foreact.events import Events
+from foreact.tasks import Size
+from foreact.trained import Trained, TrainedFolder, TrainedStore
+
+log = logging.getLogger(__name__)
+
+# Wide arrays, features and a booster, against the rows of a partition; measured, with a margin.
+BYTES_A_ROW = 400
+BASE_BYTES = 400 * 1024**2
+
+
+def train(
+    *,
+    dataset: Path,
+    trained: Path,
+    report: Path,
+    find_live: Callable[[list[str], date], dict[str, Live]],
+    margin: float,
+    seed: int,
+    max_fallback_share: float,
+    events: Events,
+    size: Size,
+    ray_address: str = "",
+    kept: Series | None = None,
+) -> dict[str, float]:
+    """Train, decide and forecast; gives the figures of the whole run."""
+    with events.step("train"):
+        data = Dataset(dataset)
+        data.require_sound()
+        stores = data.stores
+        live = find_live(stores, data.info.as_of)
+        folder = TrainedFolder(trained)
+        records: dict[str, TrainedStore] = {}
+        pictures: dict[str, Picture] = {}
+
+        def keep(files: StoreFiles) -> None:
+            store = files.record.store
+            _write(folder, files)
+            records[store] = files.record
+            if files.picture is not None:
+                pictures[store] = files.picture
+            events.progress("train", len(records), len(stores), store)
+
+        events.progress("train", 0, len(stores))
+        jobs = (Task(s, _job(data, s, live.get(s, Live()), margin, seed), _memory(data, s)) for s in stores)
+        failures = _collect(_spread(jobs, len(stores), ray_address, size), keep)
+        if failures:
+            _judge(failures, len(stores), max_fallback_share)
+            second = (
+                Task(s, replace(_job(data, s, live.get(s, Live()), margin, seed), failure=why), _memory(data, s))
+                for s, why in failures.items()
+            )
+            lost = _collect(_spread(second, len(failures), ray_address, size), keep)
+            if lost:
+                store, why = next(iter(lost.items()))
+                raise ForeactError(
+                    f"Stores {examples(list(lost))} have neither a model nor a baseline: {store!r}: {why}."
+                )
+        info = data.info
+        outcome = Trained(
+            as_of=info.as_of,
+            horizon=info.horizon,
+            source_version=info.source_version,
+            margin=margin,
+            stores={store: records[store] for store in stores},
+        )
+        folder.write(outcome)
+        return write_report(report, outcome, pictures, kept)
+
+
+def _spread(tasks: Iterable[Task[StoreJob]], count: int, address: str, size: Size) -> Iterator[Outcome[StoreFiles]]:
+    # One store is trained sooner than Ray starts.
+    return run_here(train_one, tasks) if count == 1 else run_on_ray(train_one, tasks, size=size, address=address)
+
+
+def _collect(outcomes: Iterator[Outcome[StoreFiles]], keep: Callable[[StoreFiles], None]) -> dict[str, str]:
+    failures = {}
+    for outcome in outcomes:
+        if outcome.result is None:
+            failures[outcome.store] = outcome.failure
+        else:
+            keep(outcome.result)
+    return failures
+
+
+def _judge(failures: dict[str, str], stores: int, max_share: float) -> None:
+    store, why = next(iter(failures.items()))
+    log.warning("%d of %d stores could not be trained, %r first: %s", len(failures), stores, store, why)
+    if len(failures) > max_share * stores:
+        raise ForeactError(
+            f"{len(failures):,} of {stores:,} stores could not be trained, more than the {max_share:.0%} that a run "
+            f"may replace by older models or baselines: {examples(sorted(failures))}; {store!r}: {why}."
+        )
+
+
+def _job(data: Dataset, store: str, live: Live, margin: float, seed: int) -> StoreJob:
+    return StoreJob(
+        parcel=data.parcel(store),
+        data_hash=data.info.stores[store].sha256,
+        margin=margin,
+        seed=seed,
+        champion_version=live.champion_version,
+        champion=live.champion,
+        previous=live.previous,
+    )
+
+
+def _memory(data: Dataset, store: str) -> int:
+    return BASE_BYTES + BYTES_A_ROW * data.info.stores[store].rows
+
+
+def _write(folder: TrainedFolder, files: StoreFiles) -> None:
+    for name, content in files.model.items():
+        path = folder.model(files.record.store) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    for kind, content in files.objects.items():
+        path = folder.object(files.record.store, kind)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)

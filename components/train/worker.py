@@ -1,0 +1,141 @@
+"""What one store's training takes in and gives back; only values travel, so it may run on another machine."""
+
+import io
+import tempfile
+import time
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from components.train.picture import Picture, draw
+from foreact.publications.contract import Kind
+from foreact.trained import TrainedStore
+from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90
+
+if TYPE_CHECKING:
+    from foreact.data.parcel import Parcel
+    from foreact.forecasting import Decision, Published, Score, StoreModel
+
+
+@dataclass(frozen=True)
+class StoreJob:
+    """One store's data and what went before it."""
+
+    parcel: "Parcel"
+    data_hash: str
+    margin: float
+    seed: int
+    champion_version: str | None = None
+    # The champion's files, by name.
+    champion: dict[str, bytes] = field(default_factory=dict)
+    # What was published for the store before, as Parquet, by the last day that it had seen.
+    previous: dict[date, bytes] = field(default_factory=dict)
+    # Set when the store could not be trained: why its champion or the baseline has to do.
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class StoreFiles:
+    """One store's record, model files and objects."""
+
+    record: TrainedStore
+    model: dict[str, bytes]
+    objects: dict[Kind, bytes]
+    picture: Picture | None
+
+
+def train_one(job: StoreJob) -> StoreFiles:
+    """Train one store, or fall back where that has failed before."""
+    from components.train.objects import make_objects
+    from foreact.forecasting import fall_back, train_store
+
+    started = time.monotonic()
+    panel = job.parcel.panel()
+    champion = _champion(job)
+    if job.failure:
+        result = fall_back(panel, champion, job.failure)
+    else:
+        result = train_store(panel, champion=champion, margin=job.margin, seed=job.seed, previous=_previous(job))
+    decision = result.decision
+    record = TrainedStore(
+        store=panel.store,
+        items=len(panel.items),
+        data_hash=job.data_hash,
+        promoted=decision.promoted,
+        reason=decision.reason,
+        champion_version=None if decision.promoted or champion is None else job.champion_version,
+        fallback=decision.fallback,
+        accuracy=_accuracy(decision, champion),
+        challenger_accuracy=decision.accuracy,
+        champion_accuracy=decision.champion_accuracy,
+        baselines=decision.baselines,
+        scorecard=_overall(result.scorecard),
+        attributes=panel.store_attributes,
+        seconds=time.monotonic() - started,
+    )
+    return StoreFiles(record, _files(result.model), make_objects(panel, result), draw(result))
+
+
+def _champion(job: StoreJob) -> "StoreModel | None":
+    if not job.champion:
+        return None
+    from foreact.forecasting import StoreModel
+
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, data in job.champion.items():
+            path = Path(scratch, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        return StoreModel.load(Path(scratch))
+
+
+def _files(model: "StoreModel | None") -> dict[str, bytes]:
+    if model is None:
+        return {}
+    with tempfile.TemporaryDirectory() as scratch:
+        model.save(Path(scratch))
+        return {str(p.relative_to(scratch)): p.read_bytes() for p in sorted(Path(scratch).rglob("*")) if p.is_file()}
+
+
+def _previous(job: StoreJob) -> "list[Published]":
+    import pyarrow.parquet as pq
+
+    from foreact.forecasting import Published
+
+    published = []
+    for as_of, data in job.previous.items():
+        table = pq.read_table(io.BytesIO(data))
+        columns = {name: table[name].to_numpy() for name in (ITEM, DATE, MEAN, P10, P90)}
+        published.append(
+            Published(
+                as_of=np.datetime64(as_of, "D"),
+                items=columns[ITEM].astype(np.str_),
+                dates=columns[DATE].astype("datetime64[D]"),
+                mean=columns[MEAN].astype(np.float64),
+                p10=columns[P10].astype(np.float64),
+                p90=columns[P90].astype(np.float64),
+            )
+        )
+    return published
+
+
+def _accuracy(decision: "Decision", champion: "StoreModel | None") -> dict[str, float]:
+    """Give the backtest figures of whatever made the published numbers."""
+    from foreact.forecasting.baselines import NAIVE
+
+    if decision.promoted:
+        return decision.accuracy
+    return decision.baselines.get(NAIVE, {}) if champion is None else decision.champion_accuracy
+
+
+def _overall(scores: "list[Score]") -> dict[str, float]:
+    """Give the latest publication's score over all of its days that have come."""
+    whole = [score for score in scores if score.lead == 0]
+    if not whole:
+        return {}
+    latest = max(whole, key=lambda score: score.published_as_of)
+    figures = {"wape": latest.wape, "bias": latest.bias, "coverage": latest.coverage, "beats_naive": latest.beats_naive}
+    return {name: value for name, value in figures.items() if np.isfinite(value)}

@@ -1,0 +1,1 @@
+"""Check the data against its rules before anything is learnt from it."""

@@ -1,0 +1,47 @@
+"""The validate step as Kubeflow Pipelines shows it."""
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
+def validate(
+    dataset: dsl.Input[dsl.Dataset],
+    checked: dsl.Output[dsl.Dataset],
+    rejected: dsl.Output[dsl.Artifact],
+    report: dsl.Output[dsl.HTML],
+    metrics: dsl.Output[dsl.Metrics],
+    store: str = "",
+    max_rejected_share: float = 0.01,
+) -> None:
+    """Check the data against its rules; only what keeps them can be trained on.
+
+    Args:
+        dataset: One partition a store, as ingest wrote it.
+        checked: The same without rows that break a rule; it refuses its readers if it is not sound.
+        rejected: The rows that were left out or blanked, each with the rule and its own text.
+        report: Every rule, how often it is broken, and sample rows.
+        metrics: The same as figures.
+        store: The one store of this run; empty: all that are published are expected.
+        max_rejected_share: The share of rejected rows above which the data is refused.
+    """
+    from pathlib import Path
+
+    from components.validate.previous import previous_items
+    from components.validate.step import validate as step
+    from foreact.tasks import begin
+
+    settings, events = begin()
+    result = step(
+        dataset=Path(dataset.path),
+        checked=Path(checked.path),
+        rejected=Path(rejected.path),
+        max_rejected_share=max_rejected_share,
+        previous=previous_items(settings, only=store),
+        events=events,
+    )
+    Path(report.path).write_text(result.page, encoding="utf-8")
+    events.figures("validate", result.metrics)
+    for name, value in result.metrics.items():
+        metrics.log_metric(name, value)

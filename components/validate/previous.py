@@ -1,0 +1,23 @@
+"""What the last publication held: the items of each store."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from foreact.blobs import connect
+from foreact.publications import Reader
+from foreact.settings import PlaceSettings
+
+
+def previous_items(settings: PlaceSettings, only: str = "") -> dict[str, list[str]] | None:
+    """Read the items that are published for each store, or for one; None while nothing is published."""
+    reader = Reader(connect(settings))
+    publication = reader.follow()
+    if publication is None:
+        return None
+    entries = {store: entry for store, entry in publication.manifest.stores.items() if not only or store == only}
+
+    def read(store: str) -> list[str]:
+        table = reader.table(entries[store].objects["forecasts"])
+        return sorted(set(table["item"].to_pylist()))
+
+    with ThreadPoolExecutor(8) as pool:
+        return dict(zip(entries, pool.map(read, entries), strict=True))

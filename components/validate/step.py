@@ -1,0 +1,69 @@
+"""Check a dataset, hand on what is sound, and tell the rest."""
+
+import logging
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from foreact.data.checks.findings import Findings
+from foreact.data.checks.page import render
+from foreact.data.checks.validation import Limits, check
+from foreact.data.dataset import REJECTED, Dataset
+from foreact.events import Events
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Validated:
+    """What the run page shows."""
+
+    findings: Findings
+    page: str
+    metrics: dict[str, float]
+
+    @property
+    def problem(self) -> str:
+        """Why the data may not be used, in a sentence; empty if it may."""
+        return self.findings.problem
+
+
+def validate(
+    *,
+    dataset: Path,
+    checked: Path,
+    rejected: Path,
+    max_rejected_share: float = 0.01,
+    previous: Mapping[str, Iterable[str]] | None = None,
+    events: Events,
+    today: date | None = None,
+) -> Validated:
+    """Write the checked dataset, the rejected rows and the report.
+
+    Data that breaks a rule which it must keep is no failure of this step: a failed step leaves no artifacts on a
+    cluster, and the report is what a person then needs. Instead the checked dataset carries the problem, and whoever
+    reads it is refused.
+    """
+    with events.step("validate"):
+        source = Dataset(dataset)
+        findings = check(
+            source,
+            checked,
+            Limits(max_rejected_share, today or date.today(), previous),
+            lambda done, total, detail: events.progress("validate", done, total, detail),
+        )
+        shutil.copyfile(checked / REJECTED, rejected)
+        if findings.problem:
+            events.emit("refused", step="validate", sentence=findings.problem)
+        for finding in findings.warnings:
+            log.warning("%s: %s broken", finding.rule, f"{finding.broken:,}")
+    metrics = {
+        "rules": float(len(findings.findings)),
+        "rules_broken": float(len(findings.broken)),
+        "warnings": float(len(findings.warnings)),
+        "rejected_rows": float(findings.quarantined),
+        "rejected_share": findings.quarantined / max(1, findings.rows),
+    }
+    return Validated(findings, render(findings, source.info), metrics)

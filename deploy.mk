@@ -1,0 +1,65 @@
+# From the code to a cluster: make image push deploy smoke. Included by the Makefile.
+DOCKER ?= docker
+KUBECTL ?= kubectl
+# Where images go, as in REGISTRY=foreactexampledev.azurecr.io; empty: they stay on this machine.
+REGISTRY ?=
+# Which of kustomize/overlays, and which of kubectl's contexts.
+OVERLAY ?= dev
+CONTEXT ?=
+# Where the service answers, for make smoke.
+URL ?= $(shell sed -n 's/^PUBLIC_URL=//p' kustomize/overlays/$(OVERLAY)/values/values.env)
+# Images are named by what they are made of; what is not committed says so.
+COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)$(shell git diff --quiet HEAD 2>/dev/null || echo -dirty)
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+BASE ?=
+TAG ?= $(COMMIT)
+
+prefix := $(if $(REGISTRY),$(REGISTRY)/)
+pipeline := $(prefix)foreact-pipeline
+serving := $(prefix)foreact-serving
+build_image := $(DOCKER) build $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT)
+kube := $(KUBECTL) $(if $(CONTEXT),--context $(CONTEXT))
+# The digest that a registry gave a pushed image, asked for when the recipe's line runs.
+digest = $$($(DOCKER) image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' $(1):$(TAG) | sed -n 's|^$(1)@||p')
+
+.PHONY: image push deploy promote rollback smoke secrets-local
+
+image:  ## Build both images, tagged by git hash
+	$(build_image) --target pipeline --tag $(pipeline):$(TAG) .
+	$(build_image) --target serving --build-arg PIPELINE_IMAGE=$(pipeline):$(TAG) --tag $(serving):$(TAG) .
+
+push:  ## Push both images to REGISTRY, serving with the digest of its pipelines' image
+	@test -n "$(REGISTRY)" || { echo "say where to: make push REGISTRY=HOST"; exit 1; }
+	@case "$(TAG)" in *-dirty) echo "commit first: an image is named by its commit"; exit 1;; esac
+	$(DOCKER) push --quiet $(pipeline):$(TAG)
+	$(build_image) --target serving --build-arg PIPELINE_IMAGE=$(pipeline)@$(call digest,$(pipeline)) --tag $(serving):$(TAG) .
+	$(DOCKER) push --quiet $(serving):$(TAG)
+
+deploy: setup  ## Set what was pushed in OVERLAY, apply it and wait for the rollout
+	$(BIN)/python kustomize/set_images.py $(OVERLAY) $(pipeline)@$(call digest,$(pipeline)) $(serving)@$(call digest,$(serving))
+	$(MAKE) --no-print-directory apply
+
+.PHONY: apply
+apply:  ## Apply OVERLAY as it is and wait for the rollout
+	$(kube) apply --server-side --kustomize kustomize/overlays/$(OVERLAY)
+	$(kube) --namespace mlflow rollout status deployment/mlflow --timeout 10m
+	$(kube) --namespace foreact rollout status deployment/foreact-serving --timeout 10m
+
+promote: setup  ## Give prod the digests that dev runs, apply and wait
+	$(BIN)/python kustomize/set_images.py prod --like dev
+	$(MAKE) --no-print-directory apply OVERLAY=prod
+
+rollback:  ## Run again what OVERLAY served before, and wait
+	$(kube) --namespace foreact rollout undo deployment/foreact-serving
+	$(kube) --namespace foreact rollout status deployment/foreact-serving --timeout 10m
+	@echo "the next deploy sets a digest again: revert what must not come back"
+
+smoke: setup  ## Call every route of URL; fails on any surprise
+	$(BIN)/foreact smoke $(URL)
+
+secrets-local:  ## Make the local cluster's secrets
+	sh kustomize/overlays/local/secrets.sh
+
+.PHONY: validate-terraform
+validate-terraform:  ## Check terraform/ with OpenTofu and its provider, built from the Go module proxy
+	bash terraform/validate.sh

@@ -1,0 +1,182 @@
+"""A container of Azure Blob as blob store."""
+
+import hashlib
+import io
+import logging
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import IO, Any, BinaryIO, TypeVar, cast
+
+from azure.core import MatchConditions
+from azure.core.exceptions import (
+    AzureError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+)
+from azure.storage.blob import ContainerClient
+
+from foreact.blobs.names import check_name
+from foreact.blobs.protocol import Blob, BlobInfo
+from foreact.blobs.refusals import code, passes, reason, refusal
+
+log = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+NOT_MODIFIED = 304
+
+# How long one operation goes on trying while nothing, or only an error of the service, comes back.
+PATIENCE_SECONDS = 60.0
+LONGEST_PAUSE_SECONDS = 8.0
+# Handed to every client. Retries are made here, bounded by time; the client's own are bounded by their number.
+CLIENT_OPTIONS: dict[str, Any] = {
+    "retry_total": 0,
+    "connection_timeout": 5,
+    "read_timeout": 30,
+    "max_single_put_size": 16 << 20,
+    "max_block_size": 8 << 20,
+}
+
+
+class AzureStore:
+    """Objects as block blobs of one container."""
+
+    def __init__(self, client: ContainerClient, *, patience: float = PATIENCE_SECONDS, create: bool = False) -> None:
+        self.client = client
+        self.patience = patience
+        # An emulator begins empty; elsewhere whoever set up the account has made the container.
+        self.create = create
+
+    def __str__(self) -> str:
+        return f"the container {self.client.url.partition('?')[0]}"
+
+    def read(self, name: str) -> Blob:
+        """Read one object, or raise BlobNotFound."""
+        return self._patiently("read", name, lambda: self._download(name))
+
+    def read_if_changed(self, name: str, etag: str) -> Blob | None:
+        """Read one object unless it still has that tag."""
+
+        def attempt() -> Blob | None:
+            try:
+                return self._download(name, etag=etag, match_condition=MatchConditions.IfModified)
+            except HttpResponseError as error:
+                if error.status_code == NOT_MODIFIED:
+                    return None
+                raise
+
+        return self._patiently("read", name, attempt)
+
+    def open(self, name: str) -> BinaryIO:
+        """Open one object for streaming; it comes by way of a temporary file, so that it can be read in any order."""
+
+        def attempt() -> IO[bytes]:
+            file = tempfile.TemporaryFile()  # noqa: SIM115 - handed on open
+            try:
+                self.client.download_blob(check_name(name), max_concurrency=4).readinto(file)
+            except BaseException:
+                file.close()
+                raise
+            file.seek(0)
+            return file
+
+        return cast(BinaryIO, self._patiently("read", name, attempt))
+
+    def write(self, name: str, data: bytes | Path, *, if_match: str | None = None, if_absent: bool = False) -> str:
+        """Write one object whole and give its new tag."""
+        options: dict[str, Any] = {"overwrite": not if_absent}
+        if if_match is not None:
+            options |= {"etag": if_match, "match_condition": MatchConditions.IfNotModified}
+        blob = self.client.get_blob_client(check_name(name))
+        tries = 0
+
+        def attempt() -> str:
+            nonlocal tries
+            tries += 1
+            try:
+                with closing(data.open("rb") if isinstance(data, Path) else io.BytesIO(data)) as file:
+                    return str(blob.upload_blob(file, **options)["etag"])
+            except (ResourceExistsError, ResourceModifiedError):
+                # The answer to an earlier try may have been lost on the way: then what is there is what was sent.
+                written = self._written(name, data) if tries > 1 else None
+                if written is None:
+                    raise
+                return written
+            except ResourceNotFoundError as error:
+                if if_match is not None and code(error) == "BlobNotFound":
+                    raise ResourceModifiedError(str(error)) from None
+                raise
+
+        return self._patiently("write", name, attempt)
+
+    def list(self, prefix: str = "") -> Iterator[BlobInfo]:
+        """Give the objects whose names begin with the prefix, by name."""
+        token: str | None = ""
+        while token is not None:
+            page, token = self._patiently("list", prefix, lambda token=token: self._page(prefix, token))  # type: ignore[misc]
+            yield from page
+
+    def delete(self, name: str) -> None:
+        """Delete one object; deleting nothing is no error."""
+
+        def attempt() -> None:
+            try:
+                self.client.delete_blob(check_name(name))
+            except ResourceNotFoundError:
+                return
+
+        self._patiently("delete", name, attempt)
+
+    def _download(self, name: str, **conditions: Any) -> Blob:
+        download = self.client.download_blob(check_name(name), **conditions)
+        data = cast(bytes, download.readall())
+        return Blob(data, str(download.properties.etag))
+
+    def _page(self, prefix: str, token: str) -> tuple[Sequence[BlobInfo], str | None]:
+        pages = self.client.list_blobs(name_starts_with=prefix or None).by_page(token or None)
+        page = next(pages, None)
+        blobs = [BlobInfo(b.name, b.size, _quoted(b.etag), b.last_modified) for b in page or []]
+        return blobs, cast(Any, pages).continuation_token or None
+
+    def _written(self, name: str, data: bytes | Path) -> str | None:
+        found = self._download(name)
+        if isinstance(data, Path):
+            with data.open("rb") as file:
+                same = hashlib.file_digest(file, "sha256").digest() == hashlib.sha256(found.data).digest()
+        else:
+            same = found.data == data
+        return found.etag if same else None
+
+    def _make_container(self) -> None:
+        try:
+            self.client.create_container()
+        except ResourceExistsError:
+            log.debug("another process has made %s meanwhile", self)
+
+    def _patiently(self, verb: str, name: str, attempt: Callable[[], Result]) -> Result:
+        """Try until it works, is refused, or patience ends; tell refusals in one sentence."""
+        deadline = time.monotonic() + self.patience
+        pause = 0.2
+        while True:
+            try:
+                return attempt()
+            except AzureError as error:
+                if self.create and code(error) == "ContainerNotFound":
+                    self._make_container()
+                    continue
+                # Spread out, so that many that failed together do not come back together.
+                pause = min(LONGEST_PAUSE_SECONDS, random.uniform(pause, 3 * pause))  # noqa: S311
+                if not passes(error) or time.monotonic() + pause > deadline:
+                    raise refusal(verb, name, str(self), self.patience, error) from None
+                log.warning("%s did not answer (%s); trying again in %.1f s", self, reason(error), pause)
+            time.sleep(pause)
+
+
+def _quoted(etag: str) -> str:
+    """Give the tag as reads and writes do; listings leave the quotes out."""
+    return etag if etag.startswith('"') else f'"{etag}"'

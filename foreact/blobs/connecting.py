@@ -1,0 +1,82 @@
+"""From settings and addresses to a blob store."""
+
+from urllib.parse import unquote, urlsplit
+
+from foreact.blobs.folder import FolderStore
+from foreact.blobs.names import check_name
+from foreact.blobs.protocol import BlobStore
+from foreact.errors import ForeactError
+from foreact.settings import PlaceSettings
+
+# The emulator's one account, the same on every machine.
+EMULATOR_ACCOUNT = "devstoreaccount1"
+# Where a token of ours may go: the public cloud and the sovereign ones.
+CLOUDS = (".blob.core.windows.net", ".blob.core.usgovcloudapi.net", ".blob.core.chinacloudapi.cn")
+FOLDER = "blobs"
+HINT = "use https://ACCOUNT.blob.core.windows.net/CONTAINER"
+
+
+def connect(settings: PlaceSettings, *, patience: float | None = None) -> BlobStore:
+    """Give the store of publications: the container that the settings name, or a folder of the workspace.
+
+    With `patience`, an operation gives up after so many seconds; somebody may be waiting.
+    """
+    if not settings.blob_url:
+        return FolderStore(settings.workspace.absolute() / FOLDER)
+    store, prefix = open_url(settings.blob_url, settings, patience=patience)
+    if prefix:
+        raise ForeactError(f"FOREACT_BLOB_URL names the folder {prefix!r} of a container: {HINT}.")
+    return store
+
+
+def open_url(url: str, settings: PlaceSettings, *, patience: float | None = None) -> tuple[BlobStore, str]:
+    """Give the container behind an address, and the prefix within it."""
+    parts = urlsplit(url)
+    if parts.username or parts.password or parts.query:
+        # Not repeated in full: what stands there may be a key or a shared access signature.
+        raise ForeactError(f"The address at {parts.hostname} carries credentials: identities are used instead; {HINT}.")
+    path = unquote(parts.path).strip("/").split("/")
+    if parts.scheme == "https" and (parts.hostname or "").endswith(CLOUDS) and path[0]:
+        if settings.blob_connection_string.get_secret_value():
+            raise ForeactError(
+                f"FOREACT_BLOB_CONNECTION_STRING is for the Azurite emulator only: unset it to use {parts.hostname}."
+            )
+        store = _by_identity(f"https://{parts.netloc}", path[0], patience)
+        return store, _prefix(path[1:])
+    if parts.scheme == "http" and path[0] == EMULATOR_ACCOUNT and len(path) > 1 and path[1]:
+        endpoint = f"{parts.scheme}://{parts.netloc}/{path[0]}"
+        return _on_emulator(url, endpoint, path[1], settings, patience), _prefix(path[2:])
+    raise ForeactError(f"{url!r} is no address of a container: {HINT}.")
+
+
+def _prefix(parts: list[str]) -> str:
+    prefix = "/".join(part for part in parts if part)
+    return check_name(prefix) if prefix else ""
+
+
+def _by_identity(account: str, container: str, patience: float | None) -> BlobStore:
+    from azure.identity import DefaultAzureCredential
+    from azure.storage.blob import ContainerClient
+
+    from foreact.blobs.azure import CLIENT_OPTIONS, PATIENCE_SECONDS, AzureStore
+
+    client = ContainerClient(account, container, credential=DefaultAzureCredential(), **CLIENT_OPTIONS)
+    return AzureStore(client, patience=PATIENCE_SECONDS if patience is None else patience)
+
+
+def _on_emulator(url: str, endpoint: str, container: str, settings: PlaceSettings, patience: float | None) -> BlobStore:
+    from azure.storage.blob import ContainerClient
+
+    from foreact.blobs.azure import CLIENT_OPTIONS, PATIENCE_SECONDS, AzureStore
+
+    text = settings.blob_connection_string.get_secret_value()
+    if not text:
+        raise ForeactError(f"The emulator at {url} needs FOREACT_BLOB_CONNECTION_STRING.")
+    fields = dict(field.partition("=")[::2] for field in text.split(";") if field)
+    if fields.get("AccountName") != EMULATOR_ACCOUNT or fields.get("BlobEndpoint", "").rstrip("/") != endpoint:
+        raise ForeactError(
+            f"FOREACT_BLOB_CONNECTION_STRING is not that of the emulator at {url}: "
+            f"its AccountName must be {EMULATOR_ACCOUNT} and its BlobEndpoint {endpoint}."
+        )
+    client = ContainerClient.from_connection_string(text, container, **CLIENT_OPTIONS)
+    return AzureStore(client, patience=PATIENCE_SECONDS if patience is None else patience, create=True)

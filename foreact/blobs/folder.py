@@ -1,0 +1,204 @@
+"""A folder as blob store: whole or absent writes, compare-and-swap under a lock that dies with its holder.
+
+The tag of an object is the SHA-256 of its bytes. Two states with equal bytes are the same state, so a swap that finds
+the bytes it expects can lose nothing; unlike a time or an inode number, the tag neither depends on the clock nor
+changes when the folder is copied.
+"""
+
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from foreact.blobs.names import check_name
+from foreact.blobs.protocol import Blob, BlobConflict, BlobInfo, BlobNotFound, BlobUnavailable
+
+# What no object may be named, because names do not begin with a dot.
+SCRATCH, LOCKS = ".scratch", ".locks"
+# Names share this many lock files, so that the folder does not fill with them.
+LOCK_FILES = 64
+ABANDONED_SECONDS = 6 * 3600
+
+
+class FolderStore:
+    """Objects as files below one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._swept = False
+
+    def __str__(self) -> str:
+        return f"the folder {self.root}"
+
+    def read(self, name: str) -> Blob:
+        """Read one object, or raise BlobNotFound."""
+        with self._trouble("read", name):
+            data = self._path(name).read_bytes()
+        return Blob(data, _tag(data))
+
+    def read_if_changed(self, name: str, etag: str) -> Blob | None:
+        """Read one object unless it still has that tag."""
+        blob = self.read(name)
+        return None if blob.etag == etag else blob
+
+    def open(self, name: str) -> BinaryIO:
+        """Open one object for streaming."""
+        with self._trouble("read", name):
+            return self._path(name).open("rb")
+
+    def write(self, name: str, data: bytes | Path, *, if_match: str | None = None, if_absent: bool = False) -> str:
+        """Write one object whole and give its new tag."""
+        target = self._path(name)
+        with self._trouble("write", name):
+            self._sweep()
+            scratch, tag = self._prepare(data)
+            try:
+                with self._locked(name):
+                    self._check(target, name, if_match, if_absent)
+                    _replace(scratch, target)
+            except BaseException:
+                scratch.unlink(missing_ok=True)
+                raise
+        return tag
+
+    def list(self, prefix: str = "") -> Iterator[BlobInfo]:
+        """Give the objects whose names begin with the prefix, by name."""
+        folder = prefix.rpartition("/")[0]
+        start = self.root / folder if folder else self.root
+        with self._trouble("list", prefix):
+            names = sorted(name for name in self._walk(start) if name.startswith(prefix))
+        for name in names:
+            try:
+                state = (self.root / name).stat()
+            except FileNotFoundError:
+                continue
+            print_ = f"{state.st_ino:x}-{state.st_mtime_ns:x}-{state.st_size:x}"
+            yield BlobInfo(name, state.st_size, print_, datetime.fromtimestamp(state.st_mtime, UTC))
+
+    def delete(self, name: str) -> None:
+        """Delete one object; deleting nothing is no error."""
+        path = self._path(name)
+        with self._trouble("delete", name), self._locked(name):
+            path.unlink(missing_ok=True)
+            # Folders are no objects: one that is empty is not there.
+            for parent in path.relative_to(self.root).parents[:-1]:
+                try:
+                    (self.root / parent).rmdir()
+                except OSError:
+                    break
+
+    def _path(self, name: str) -> Path:
+        return self.root / check_name(name)
+
+    def _walk(self, start: Path) -> Iterator[str]:
+        for folder, folders, files in os.walk(start):
+            folders[:] = [each for each in folders if not each.startswith(".")]
+            for file in files:
+                if not file.startswith("."):
+                    yield Path(folder, file).relative_to(self.root).as_posix()
+
+    def _prepare(self, data: bytes | Path) -> tuple[Path, str]:
+        """Put the bytes on the disk, under a name that no reader sees."""
+        folder = self.root / SCRATCH
+        folder.mkdir(parents=True, exist_ok=True)
+        scratch = folder / uuid.uuid4().hex
+        try:
+            with scratch.open("xb") as file:
+                if isinstance(data, Path):
+                    with data.open("rb") as source:
+                        shutil.copyfileobj(source, file, 1 << 20)
+                else:
+                    file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if isinstance(data, Path):
+                with scratch.open("rb") as file:
+                    return scratch, hashlib.file_digest(file, "sha256").hexdigest()
+        except BaseException:
+            scratch.unlink(missing_ok=True)
+            raise
+        return scratch, _tag(data)
+
+    @contextmanager
+    def _locked(self, name: str) -> Iterator[None]:
+        """Hold the name's lock; the kernel lets go of it when the holder dies."""
+        number = hashlib.sha256(name.encode()).digest()[0] % LOCK_FILES
+        path = self.root / LOCKS / f"{number:02d}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _check(self, target: Path, name: str, if_match: str | None, if_absent: bool) -> None:
+        if if_absent and target.exists():
+            raise BlobConflict(f"{name} is already in {self}.")
+        if if_match is not None and (not target.exists() or _tag(target.read_bytes()) != if_match):
+            raise BlobConflict(f"{name} in {self} is no longer in the state that was read.")
+
+    def _sweep(self) -> None:
+        """Remove, once a process, what writers that died have left."""
+        if self._swept:
+            return
+        self._swept = True
+        for scratch in (self.root / SCRATCH).glob("*"):
+            # Another writer may take its own away meanwhile.
+            with suppress(FileNotFoundError):
+                if time.time() - scratch.stat().st_mtime > ABANDONED_SECONDS:
+                    scratch.unlink()
+
+    @contextmanager
+    def _trouble(self, verb: str, name: str) -> Iterator[None]:
+        """Tell the file system's refusals in one sentence."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR) and verb == "read":
+                raise BlobNotFound(f"{name} is not in {self}.") from None
+            remedy = {
+                errno.ENOSPC: "the disk is full: free space and run again",
+                errno.EDQUOT: "the disk quota is used up: free space and run again",
+                errno.EFBIG: "the file size limit is reached: raise it and run again",
+                errno.EROFS: "the file system is read-only: choose another workspace",
+                errno.EACCES: "permission denied: let this user write there or choose another workspace",
+                errno.EPERM: "permission denied: let this user write there or choose another workspace",
+            }.get(error.errno or 0, str(error))
+            raise BlobUnavailable(f"Cannot {verb} {name} in {self}: {remedy}.") from None
+
+
+def _tag(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _replace(scratch: Path, target: Path) -> None:
+    """Move the file to its name and make both last through a power cut."""
+    while True:
+        missing = [folder for folder in target.parents if not folder.exists()]
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            scratch.replace(target)
+            break
+        except FileNotFoundError:
+            # A deletion has taken the empty folder away meanwhile.
+            if not scratch.exists():
+                raise
+    for folder in {target.parent, *(folder.parent for folder in missing)}:
+        _sync(folder)
+
+
+def _sync(folder: Path) -> None:
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,5 @@
+"""The `foreact` command."""
+
+from foreact.cli.app import main
+
+__all__ = ["main"]

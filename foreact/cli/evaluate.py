@@ -1,0 +1,52 @@
+"""`foreact evaluate`: how well the forecaster would have done."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from foreact.cli.options import Workspace
+from foreact.cli.run import AsOf, Columns, Horizon, Known, Missing, Seed, read_parameters
+
+
+def evaluate(
+    *,
+    history: Annotated[str, typer.Option(metavar="URI", help="Sales, as for `foreact run`")],
+    known: Known = None,
+    columns: Columns = None,
+    as_of: AsOf = None,
+    horizon: Horizon = None,
+    missing: Missing = None,
+    store: Annotated[str, typer.Option(metavar="ID", help="This store alone")] = "",
+    seed: Seed = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write the page with the plots")] = None,
+    workspace: Workspace,
+) -> None:
+    """Backtest a history beside the seasonal baselines; log to MLflow, print the table, publish nothing."""
+    from foreact.events import Events
+    from foreact.settings import PipelineSettings
+    from pipelines.evaluation import evaluate as backtest
+    from pipelines.evaluation import log_to_mlflow
+
+    given = read_parameters(history, known, columns, as_of, horizon, missing, seed=seed)
+    parameters = {"columns": "", "as_of": "", "horizon": 28, "missing": "auto", "seed": 0, "store": store, **given}
+    settings = PipelineSettings(workspace=workspace)
+    with tempfile.TemporaryDirectory() as scratch:
+        events = Events(Path(scratch, "events.jsonl"))
+        evaluation = backtest(**parameters, scratch=Path(scratch), settings=settings, events=events)
+        if report is not None:
+            report.write_bytes(evaluation.report.read_bytes())
+        run = log_to_mlflow(evaluation, {name: str(value) for name, value in parameters.items()}, settings)
+    _print(evaluation.table())
+    typer.echo(f"{len(evaluation.trained.stores):,} stores, data as of {evaluation.trained.as_of}; MLflow run {run}")
+
+
+def _print(rows: list[dict[str, float | str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("forecaster", *(name for name in rows[0] if name != "forecaster"))
+    for row in rows:
+        table.add_row(*(f"{cell:.4f}" if isinstance(cell, float) else cell for cell in row.values()))
+    Console().print(table)

@@ -1,0 +1,40 @@
+"""Options that several commands share."""
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from foreact.settings import PlaceSettings
+
+if TYPE_CHECKING:
+    from serving.audit import Action
+
+
+def _workspace(given: Path | None) -> Path:
+    return given or PlaceSettings().workspace
+
+
+Workspace = Annotated[
+    Path,
+    typer.Option(
+        metavar="DIR",
+        help="Folder for everything that has no other place (default: .foreact, or FOREACT_WORKSPACE)",
+        default_factory=lambda: PlaceSettings().workspace,
+        show_default=False,
+    ),
+]
+
+
+def place(workspace: Path) -> PlaceSettings:
+    """Read the settings, with the workspace that the command line names."""
+    return PlaceSettings(workspace=workspace)
+
+
+def note(workspace: Path, action: "Action", subject: str) -> None:
+    """Keep in the audit log what an account of this machine did at the command line."""
+    from foreact.blobs import connect
+    from serving.audit import Audit
+
+    Audit(connect(place(workspace))).note(action, f"cli:{getpass.getuser()}", subject)

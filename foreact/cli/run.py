@@ -1,0 +1,239 @@
+"""`foreact run`: a pipeline on this machine, followed to its end."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from foreact.cli.options import Workspace
+from foreact.cli.progress import follow
+from foreact.errors import ForeactError
+
+run_app = typer.Typer(
+    no_args_is_help=True, help="Run a pipeline on this machine, all steps, and publish what it makes."
+)
+
+History = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URI",
+        help="Sales: a CSV or Parquet file, a folder, a glob or a Blob prefix; one row a date, store and item. "
+        "Left out: the data of the workspace's last retrain-all.",
+        show_default=False,
+    ),
+]
+Known = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="URI",
+        help="What is known ahead (calendar, prices, promotions), keyed by any of date, store, item. May be repeated.",
+    ),
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=COLUMN,...",
+        help="The file's names for date, store, item, units, open and stockout, as in date=Day,units=Qty.",
+    ),
+]
+AsOf = Annotated[str | None, typer.Option(metavar="DATE", help="Last day to learn from (default: the history's last)")]
+Horizon = Annotated[int | None, typer.Option(metavar="N", help="How many days ahead (default: 28)")]
+Missing = Annotated[
+    str | None,
+    typer.Option(metavar="zero|unknown|auto", help="What a missing row inside a series' life means (default: auto)"),
+]
+Margin = Annotated[
+    float | None,
+    typer.Option(metavar="SHARE", help="How much worse than the live model a new one may be (default: 0.02)"),
+]
+MaxRejected = Annotated[
+    float | None,
+    typer.Option(metavar="SHARE", help="Share of faulty rows that are set aside before the run fails (default: 0.01)"),
+]
+Seed = Annotated[int | None, typer.Option(metavar="N", help="Seed of everything drawn at random (default: 0)")]
+
+
+def _run_id(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f-]{8,64}", text):
+        raise ForeactError(f"--run-id {text!r} is not of digits, a to f and hyphens.")
+    return text
+
+
+@run_app.command("retrain-all")
+def retrain_all(
+    *,
+    history: History = None,
+    known: Known = None,
+    columns: Columns = None,
+    as_of: AsOf = None,
+    horizon: Horizon = None,
+    missing: Missing = None,
+    margin: Margin = None,
+    max_rejected_share: MaxRejected = None,
+    seed: Seed = None,
+    workspace: Workspace,
+) -> None:
+    """Retrain every store and publish the forecasts of the models that pass the gate."""
+    given = read_parameters(
+        history,
+        known,
+        columns,
+        as_of,
+        horizon,
+        missing,
+        margin=margin,
+        max_rejected_share=max_rejected_share,
+        seed=seed,
+    )
+    start("retrain-all", given, workspace)
+
+
+@run_app.command("retrain-store")
+def retrain_store(
+    *,
+    store: Annotated[str, typer.Option(metavar="ID", help="The store to retrain")],
+    history: History = None,
+    known: Known = None,
+    columns: Columns = None,
+    as_of: AsOf = None,
+    horizon: Horizon = None,
+    missing: Missing = None,
+    margin: Margin = None,
+    max_rejected_share: MaxRejected = None,
+    seed: Seed = None,
+    run_id: Annotated[
+        str | None, typer.Option(hidden=True, parser=_run_id, help="The run's name, for whoever follows its events")
+    ] = None,
+    workspace: Workspace,
+) -> None:
+    """Retrain one store; every other store's forecasts stay as they are, byte for byte."""
+    given = read_parameters(
+        history,
+        known,
+        columns,
+        as_of,
+        horizon,
+        missing,
+        margin=margin,
+        max_rejected_share=max_rejected_share,
+        seed=seed,
+    )
+    start("retrain-store", {"store": store, **given}, workspace, run_id)
+
+
+def start(pipeline: str, parameters: dict[str, Any], workspace: Path, run_id: str | None = None) -> None:
+    """Run a pipeline in a process of its own, show how it fares, and raise what stopped it."""
+    from pipelines.runs import Request, Run, Runs
+
+    try:
+        workspace.mkdir(parents=True, exist_ok=True)
+        runs = Runs(workspace.resolve())
+        if "history" not in parameters:
+            last = runs.last()
+            if last is None:
+                raise ForeactError("No --history is given, and this workspace has no retrain-all to take it from.")
+            parameters = {**last.parameters, **parameters}
+        run: Run = runs.create(Request(pipeline=pipeline, parameters=parameters), run_id)
+    except OSError as error:
+        raise ForeactError(f"The workspace {str(workspace)!r} cannot be written: {error.strerror}.") from None
+    process = _launch(run.folder, run.log, workspace)
+    try:
+        succeeded = follow(run, process)
+    except KeyboardInterrupt:
+        _stop(process)
+        typer.echo("Stopped; what was published stays as it was.", err=True)
+        raise typer.Exit(130) from None
+    finally:
+        _stop(process)
+    if not succeeded:
+        raise ForeactError(_why(run))
+    if pipeline == "retrain-all":
+        runs.remember(run.request)
+    runs.tidy()
+
+
+def _launch(folder: Path, log: Path, workspace: Path) -> "subprocess.Popen[bytes]":
+    environment = {**os.environ, "FOREACT_WORKSPACE": str(workspace.resolve()), "PYTHONUNBUFFERED": "1"}
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "pipelines.local", str(folder)],
+            # The run ends when this pipe closes, so it never outlives the command that began it.
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+        )
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is None:
+            os.killpg(process.pid, number)
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                continue
+
+
+def _why(run: Any) -> str:
+    events, _ = run.read_events()
+    # Data that was refused fails the step that reads it; what the checks said is what the user can mend.
+    refused = [e for e in events if e.get("event") == "refused"]
+    failed = [
+        *refused,
+        *[e for e in events if e.get("event") == "step" and e.get("state") == "failed" and e["step"] != "run"],
+    ]
+    if failed:
+        return f"{failed[0]['sentence']} (step {failed[0]['step']}; details in {run.log})"
+    begun = [
+        e["step"] for e in events if e.get("event") == "step" and e.get("state") == "started" and e["step"] != "run"
+    ]
+    return f"The run ended unexpectedly in step {begun[-1] if begun else 'start'}: see {run.log}."
+
+
+def read_parameters(
+    history: str | None,
+    known: list[str] | None,
+    columns: list[str] | None,
+    as_of: str | None,
+    horizon: int | None,
+    missing: str | None,
+    **others: float | None,
+) -> dict[str, Any]:
+    """Read what was given on the command line as a pipeline's parameters."""
+    if as_of is not None:
+        try:
+            as_of = date.fromisoformat(as_of).isoformat()
+        except ValueError:
+            raise ForeactError(f"--as-of {as_of!r} is not a date: write it as 2026-01-31.") from None
+    given = {
+        "history": _absolute(history) if history is not None else None,
+        "known": [_absolute(uri) for uri in known or [] if uri]
+        if any(known or [])
+        else ([] if history is not None else None),
+        "columns": _mapping(columns) if columns else None,
+        "as_of": as_of,
+        "horizon": horizon,
+        "missing": missing,
+        **others,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _absolute(uri: str) -> str:
+    return uri if "://" in uri else str(Path(uri).absolute())
+
+
+def _mapping(columns: list[str]) -> str:
+    from foreact.data.columns import parse_columns
+
+    text = ",".join(columns)
+    parse_columns(text)
+    return text

@@ -1,0 +1,1 @@
+"""From a retailer's files to one checked partition a store."""

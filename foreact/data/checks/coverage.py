@@ -1,0 +1,91 @@
+"""Whether known tables say enough of the days of the horizon.
+
+A table shows in the past how long it is silent at most: a price list never, a list of holidays for weeks. Over the
+horizon it may be silent as long, and no longer; a table that begins after the history may not be silent at all. What
+has rows on fewer than seven past days is a list of exceptions, whose silence means nothing.
+
+In a table by item, an item that had a row on each of the last seven days is expected on the days of the horizon. If its
+rows stop while other items go on, it is taken as gone out of assortment; a gap with rows after it is a fault.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from foreact.data import arrays
+from foreact.data.dataset import Dataset
+from foreact.data.parcel import TableInfo
+from foreact.vocabulary import DATE, ITEM, STORE
+
+FEWEST = RECENT = 7
+YES, NO, GONE = "yes", "no", "item gone"
+Row = dict[str, str]
+
+
+def check_coverage(dataset: Dataset) -> Iterator[Row]:
+    """Tell for each known table, store and day of the horizon whether the table says anything."""
+    for table in dataset.info.tables:
+        if not table.by_store:
+            yield from _check(dataset, table, "")
+        else:
+            for store in dataset.stores:
+                yield from _check(dataset, table, store)
+
+
+def _check(dataset: Dataset, table: TableInfo, store: str) -> Iterator[Row]:
+    columns = _read(dataset, table, store)
+    as_of = np.datetime64(dataset.info.as_of, "D")
+    day = arrays.days(columns[DATE], as_of + 1)
+    spoken = np.unique(day)
+    silent = _too_silent(spoken, dataset.info.horizon)
+    days = [str(as_of + 1 + index) for index in range(dataset.info.horizon)]
+    for index, name in enumerate(days):
+        yield _row(table, store, "", name, NO if silent[index] else YES)
+    if table.by_item and len(spoken):
+        yield from _check_items(dataset, table, store, columns, day, days)
+
+
+def _too_silent(spoken: NDArray[np.int64], horizon: int) -> NDArray[np.bool_]:
+    """Say which days of the horizon (from 0 on) are in a silence longer than any before; the days are in order."""
+    past = spoken[spoken < 0]
+    if 0 < len(past) < FEWEST:
+        return np.zeros(horizon, dtype=bool)
+    longest = int(np.diff(past).max()) - 1 if len(past) > 1 else 0
+    # A silence that goes on from the past counts as a whole.
+    edges = np.concatenate([past[-1:] if len(past) else [-1], spoken[(spoken >= 0) & (spoken < horizon)], [horizon]])
+    silent = np.zeros(horizon, dtype=bool)
+    for before, after in pairwise(edges.tolist()):
+        if after - before - 1 > longest:
+            silent[max(0, before + 1) : after] = True
+    return silent
+
+
+def _check_items(
+    dataset: Dataset, table: TableInfo, store: str, columns: pa.Table, day: NDArray[np.int64], days: list[str]
+) -> Iterator[Row]:
+    near = (day >= -RECENT) & (day < len(days))
+    codes = arrays.dictionary(columns[ITEM].filter(pa.array(near)))
+    items: list[str] = codes.dictionary.to_pylist()
+    given = np.zeros((len(items), RECENT + len(days)), dtype=bool)
+    given[np.asarray(codes.indices), day[near] + RECENT] = True
+    recent, ahead = given[:, :RECENT], given[:, RECENT:]
+    expected = np.asarray(recent.all(axis=1) if (day < 0).any() else ahead.any(axis=1))
+    last = np.where(ahead.any(axis=1), len(days) - 1 - np.argmax(ahead[:, ::-1], axis=1), -1)
+    lacking = expected[:, None] & ~ahead & np.asarray(ahead.any(axis=0))
+    for item, index in zip(*np.nonzero(lacking), strict=True):
+        yield _row(table, store, items[item], days[index], NO if index < last[item] else GONE)
+
+
+def _read(dataset: Dataset, table: TableInfo, store: str) -> pa.Table:
+    path = dataset.known_path(table, store)
+    names = [DATE, ITEM] if table.by_item else [DATE]
+    if path is None:
+        return pa.table({DATE: pa.array([], pa.date32()), ITEM: pa.array([], pa.string())}).select(names)
+    return arrays.read(path, names)
+
+
+def _row(table: TableInfo, store: str, item: str, day: str, given: str) -> Row:
+    return {STORE: store, ITEM: item, DATE: day, "found": f"no row in {table.label}", "given": given}

@@ -1,0 +1,286 @@
+"""Checking a dataset: every rule is asked, what can be mended is, and only sound data is handed on."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+
+from foreact.data.checks.coverage import check_coverage
+from foreact.data.checks.findings import SHOWN, Finding, Findings, Sample
+from foreact.data.checks.partition import Partition
+from foreact.data.checks.rules import (
+    FEW_REJECTED,
+    FRESH,
+    KNOWN,
+    LEAST_BEFORE,
+    LONG_ENOUGH,
+    NOT_NEGATIVE,
+    PREVIOUS,
+    ROWS,
+    SERIES,
+    SPIKES,
+    STORES,
+    TOTAL,
+    UNIQUE,
+    Checkpoint,
+    open_context,
+)
+from foreact.data.dataset import INFO, REJECTED, Dataset, DatasetInfo
+from foreact.data.problems import told
+from foreact.data.sealing import seal
+from foreact.vocabulary import DATE, ITEM, STORE, UNITS
+
+# How many rows are checked at once: enough to make the cost of a checkpoint small, few enough for a small memory.
+BATCH = 2_000_000
+REJECTED_COLUMNS = ["rule", STORE, ITEM, DATE, UNITS, "detail"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is tolerated, and what the data is compared with."""
+
+    max_rejected_share: float = 0.01
+    today: date = field(default_factory=date.today)
+    # By store the items of the last publication; None: there is none, or nobody asked.
+    previous: Mapping[str, Iterable[str]] | None = None
+
+
+def check(
+    dataset: Dataset,
+    target: Path,
+    limits: Limits,
+    progress: Callable[[int, int, str], None] = lambda done, total, detail: None,
+) -> Findings:
+    """Check a dataset and write the checked one, of the same form; partitions without a fault are linked, not copied.
+
+    What could not be mended is told in the record of the checked dataset, and nobody can train on it.
+    """
+    with told("check the data", target):
+        return _Check(dataset, target, limits, progress).run()
+
+
+class _Check:
+    """One check, from the first partition to the record of the checked dataset."""
+
+    def __init__(
+        self, dataset: Dataset, target: Path, limits: Limits, progress: Callable[[int, int, str], None]
+    ) -> None:
+        self.dataset, self.target, self.limits, self.progress = dataset, target, limits, progress
+        self.context = open_context()
+        self.as_of = int(np.datetime64(dataset.info.as_of, "D").astype(np.int64))
+        self.rejected: list[dict[str, str]] = []
+        self.mended: dict[str, int] = {}
+
+    def run(self) -> Findings:
+        """Check everything."""
+        info = self.dataset.info
+        shutil.rmtree(self.target, ignore_errors=True)
+        link_tree(self.dataset.path, self.target)
+        findings = self._check_partitions()
+        findings += self._check_stores() + self._check_known() + self._check_previous()
+        ingested = pa.parquet.read_table(self.dataset.path / REJECTED)
+        quarantined = ingested.num_rows + len(self.rejected)
+        unread = _tell_rejected(ingested, info)
+        aside = [*unread, *(finding for finding in findings if finding.rule in (UNIQUE, NOT_NEGATIVE))]
+        findings = [*self._check_total(quarantined, aside), *unread, *findings]
+        result = Findings(findings=findings, rows=info.rows_read, quarantined=quarantined, notes=info.notes)
+        self._write(info, ingested, result)
+        return result
+
+    def _check_partitions(self) -> list[Finding]:
+        rows, series = Checkpoint(self.context, "rows", ROWS), Checkpoint(self.context, "series", SERIES)
+        merged: dict[str, Finding] = {}
+        for number, batch in enumerate(self._batches()):
+            for finding in rows.run(_frame([one.rows(place) for place, one in enumerate(batch)])):
+                self._merge(merged, finding)
+            for finding in series.run(_frame([one.series(self.as_of) for one in batch]), _sample_series):
+                self._merge(merged, finding)
+            if not all(merged[rule].kept for rule in (UNIQUE, NOT_NEGATIVE)):
+                self._mend(batch)
+            self.progress(number + 1, number + 2, batch[-1].store)
+        for rule in (UNIQUE, NOT_NEGATIVE):
+            if rule in merged and not merged[rule].kept:
+                bad = [record for record in self.rejected if record["rule"] == rule]
+                merged[rule] = merged[rule].model_copy(
+                    update={"broken": len(bad), "samples": [_sample_record(one) for one in bad[:SHOWN]]}
+                )
+        return list(merged.values())
+
+    def _batches(self) -> Iterator[list[Partition]]:
+        batch: list[Partition] = []
+        rows = 0
+        for store in self.dataset.stores:
+            batch.append(Partition.read(store, self.dataset.store_path(store), self.dataset.items_path(store)))
+            rows += len(batch[-1].item)
+            if rows >= BATCH:
+                yield batch
+                batch, rows = [], 0
+        if batch:
+            yield batch
+
+    def _merge(self, merged: dict[str, Finding], finding: Finding) -> None:
+        before = merged.get(finding.rule)
+        if before is not None:
+            finding = finding.model_copy(
+                update={
+                    "kept": before.kept and finding.kept,
+                    "checked": before.checked + finding.checked,
+                    "broken": before.broken + finding.broken,
+                    "samples": [*before.samples, *finding.samples][:SHOWN],
+                }
+            )
+        merged[finding.rule] = finding
+
+    def _mend(self, batch: list[Partition]) -> None:
+        for one in batch:
+            if any(bad.any() for bad in one.faults().values()):
+                source = self.dataset.store_path(one.store)
+                left, rejected = one.mend(source, self.target / source.relative_to(self.dataset.path))
+                self.mended[one.store] = left
+                self.rejected += rejected
+
+    def _check_stores(self) -> list[Finding]:
+        info = self.dataset.info
+        rows = {STORE: [], ITEM: [], DATE: [], "found": [], "lag": []}  # type: dict[str, list[Any]]
+        for name, store in info.stores.items():
+            for column, value in zip(
+                rows, (name, "", str(store.last), "", (info.as_of - store.last).days), strict=True
+            ):
+                rows[column].append(value)
+        return Checkpoint(self.context, "stores", STORES).run(_frame([rows]), _sample) if info.stores else []
+
+    def _check_known(self) -> list[Finding]:
+        rows = list(check_coverage(self.dataset)) if self.dataset.stores else []
+        if not rows:
+            return []
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        return Checkpoint(self.context, "known", KNOWN).run(_frame([columns]), _sample)
+
+    def _check_previous(self) -> list[Finding]:
+        rows: dict[str, list[str]] = {STORE: [], ITEM: [], DATE: [], "found": [], "store_is": [], "item_is": []}
+        for store, items in (self.limits.previous or {}).items():
+            there = store in self.dataset.info.stores
+            present = (
+                set(pa.parquet.read_table(self.dataset.items_path(store), columns=[ITEM])[ITEM].to_pylist())
+                if there
+                else set()
+            )
+            lines = [(store, "", "", "", "there" if there else "gone", "there")]
+            lines += [(store, item, "", "", "there", "there" if item in present else "gone") for item in items if there]
+            for line in lines:
+                for column, value in zip(rows, line, strict=True):
+                    rows[column].append(value)
+        return Checkpoint(self.context, "previous", PREVIOUS).run(_frame([rows]), _sample) if rows[STORE] else []
+
+    def _check_total(self, quarantined: int, aside: list[Finding]) -> list[Finding]:
+        info, limit = self.dataset.info, self.limits.max_rejected_share
+        share, age = quarantined / max(1, info.rows_read), (self.limits.today - info.as_of).days
+        first = min((store.first for store in info.stores.values()), default=info.as_of)
+        days, least = (info.as_of - first).days + 1, info.horizon + LEAST_BEFORE
+        worst = max((one for one in aside if one.broken), key=lambda finding: finding.broken, default=None)
+        frame = _frame(
+            [{"rows": [info.rows], "share": [share], "age": [age], "days": [days if info.stores else least]}]
+        )
+        bounds: dict[str, dict[str, Any]] = {FEW_REJECTED: {"max_value": limit}, LONG_ENOUGH: {"min_value": least}}
+        checkpoint = Checkpoint(self.context, "total", TOTAL, bounds)
+        told: dict[str, dict[str, Any]] = {
+            FEW_REJECTED: {
+                "checked": info.rows_read,
+                "broken": quarantined,
+                "detail": f"{share:.2%} are, where at most {limit:.2%} may be"
+                + (f", most of all for {worst.rule} ({worst.broken:,})" if worst else ""),
+                "samples": worst.samples if worst else [],
+            },
+            LONG_ENOUGH: {
+                "detail": f"it covers {_count_days(days)}, {first} to {info.as_of}; to forecast "
+                f"{_count_days(info.horizon)}, and to check that on days already known, it must cover {least}"
+            },
+            FRESH: {"detail": f"its last day, {info.as_of}, is {age:,} days ago"},
+        }
+        findings = checkpoint.run(frame)
+        return [one if one.kept else one.model_copy(update=told.get(one.rule, {})) for one in findings]
+
+    def _write(self, info: DatasetInfo, ingested: pa.Table, result: Findings) -> None:
+        strings = pa.schema([(name, pa.string()) for name in REJECTED_COLUMNS])
+        found = pa.Table.from_pylist(self.rejected, schema=strings)
+        path = self.target / REJECTED
+        path.unlink(missing_ok=True)
+        pa.parquet.write_table(pa.concat_tables([ingested.select(REJECTED_COLUMNS).cast(strings), found]), path)
+        counts = dict(info.rejected)
+        for record in self.rejected:
+            counts[record["rule"]] = counts.get(record["rule"], 0) + 1
+        stores = {
+            name: store.model_copy(update={"rows": self.mended.get(name, store.rows)})
+            for name, store in info.stores.items()
+        }
+        info = info.model_copy(update={"rejected": counts, "stores": stores, "problem": result.problem})
+        info = seal(self.target, info, self.mended)
+        (self.target / INFO).unlink(missing_ok=True)
+        (self.target / INFO).write_text(info.model_dump_json(indent=1))
+
+
+def link_tree(source: Path, target: Path) -> None:
+    """Make a folder of the same files; they are shared where the file system can, and never changed in place."""
+
+    def link(here: str, there: str) -> str:
+        try:
+            os.link(here, there)
+        except OSError:
+            shutil.copyfile(here, there)
+        return there
+
+    shutil.copytree(source, target, copy_function=link, dirs_exist_ok=True)
+
+
+def _count_days(count: int) -> str:
+    return "1 day" if count == 1 else f"{count:,} days"
+
+
+def _frame(parts: list[dict[str, Any]]) -> Any:
+    import pandas as pd
+
+    parts = [part for part in parts if part]
+    frames = [pd.DataFrame(part) for part in parts]
+    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+
+
+def _sample(rule: str, row: dict[str, Any]) -> Sample:
+    return Sample(store=str(row[STORE]), item=str(row[ITEM]), date=str(row[DATE]), found=str(row["found"]))
+
+
+def _sample_series(rule: str, row: dict[str, Any]) -> Sample:
+    shown = _sample(rule, row)
+    return shown if rule == SPIKES else shown.model_copy(update={"date": "", "found": ""})
+
+
+def _sample_record(record: dict[str, Any]) -> Sample:
+    shown = {name: str(record.get(name) or "") for name in (STORE, ITEM, DATE)}
+    return Sample(**shown, found=str(record.get("detail") or record.get(UNITS) or ""))
+
+
+def _tell_rejected(ingested: pa.Table, info: DatasetInfo) -> list[Finding]:
+    """Tell what could not be read, as the intake found it."""
+    import pyarrow.compute as pc
+
+    findings = []
+    for rule, count in info.rejected.items():
+        first = ingested.filter(pc.equal(ingested["rule"], rule)).slice(0, SHOWN).to_pylist()
+        findings.append(
+            Finding(
+                rule=rule,
+                severity="warning",
+                kept=False,
+                checked=info.rows_read,
+                broken=count,
+                detail="as the file has it",
+                samples=[_sample_record(record) for record in first],
+            )
+        )
+    return findings

@@ -1,0 +1,68 @@
+"""Which of a file's columns plays which part."""
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+
+from foreact.errors import ForeactError, examples
+from foreact.vocabulary import ROLES
+
+
+def parse_columns(text: str) -> dict[str, str]:
+    """Read `date=Day,store=Shop` (or a JSON object) as a mapping from our names to the file's."""
+    text = text.strip()
+    if text.startswith("{"):
+        try:
+            given = json.loads(text)
+        except ValueError:
+            given = None
+        if not isinstance(given, dict) or not all(isinstance(name, str) for name in given.values()):
+            raise ForeactError(f"The column mapping {text!r} is not a JSON object of texts.")
+        pairs = list(given.items())
+    else:
+        parts = [part.partition("=") for part in text.split(",") if part.strip()]
+        wrong = [name for name, sign, value in parts if not sign or not value.strip()]
+        if wrong:
+            raise ForeactError(f"The column mapping {text!r} should read like date=Day,store=Shop.")
+        pairs = [(name.strip(), value.strip()) for name, _, value in parts]
+    unknown = [name for name, _ in pairs if name not in ROLES]
+    if unknown:
+        raise ForeactError(
+            f"A column mapping names {examples(unknown)}{suggest(unknown[0], ROLES)}; the names are {', '.join(ROLES)}."
+        )
+    if len(dict(pairs)) < len(pairs):
+        raise ForeactError(f"The column mapping {text!r} gives a name twice.")
+    return dict(pairs)
+
+
+def find_roles(names: Iterable[str], columns: Mapping[str, str]) -> dict[str, str]:
+    """Give the columns that play a part, by the mapping or else by our own names."""
+    present = set(names)
+    roles: dict[str, str] = {}
+    for role in ROLES:
+        for candidate in (columns.get(role, role), role):
+            if candidate in present and candidate not in roles.values():
+                roles[role] = candidate
+                break
+    return roles
+
+
+def missing_column(role: str, names: Iterable[str], columns: Mapping[str, str], table: str) -> ForeactError:
+    """Tell that a column is absent, and which one may be meant."""
+    wanted, present = columns.get(role, role), list(names)
+    # In the words of the user: a mapping that names an absent column, or no mapping at all.
+    told = f"column {wanted!r}" + (f" (for {role})" if wanted != role else "")
+    hint = suggest(wanted, present) or f"; it has {examples(present, 8)}"
+    return ForeactError(f"{end(f'{table} has no {told}{hint}')} Map it with --columns {role}=NAME.")
+
+
+def end(text: str) -> str:
+    """Close a sentence that may end in a question."""
+    return text if text.endswith("?") else f"{text}."
+
+
+def suggest(name: str, names: Iterable[str]) -> str:
+    """Name the one that may be meant, if any is near."""
+    by_folded = {candidate.casefold(): candidate for candidate in names}
+    near = difflib.get_close_matches(name.casefold(), list(by_folded), n=1, cutoff=0.6)
+    return f"; did you mean {by_folded[near[0]]!r}?" if near else ""

@@ -1,0 +1,57 @@
+"""The SQL engine that large tables are read and sorted with, within a fixed memory."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+Row = tuple[Any, ...]
+
+
+class Engine:
+    """DuckDB in this process: keeps to its memory, spills into a scratch folder, downloads nothing."""
+
+    def __init__(self, scratch: Path, memory: str = "1500MB", threads: int = 2) -> None:
+        self.scratch = scratch
+        self._connection = duckdb.connect(
+            config={
+                "memory_limit": memory,
+                "threads": threads,
+                "temp_directory": str(scratch / "spill"),
+                "preserve_insertion_order": False,
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            }
+        )
+
+        # A moment is of the day that it has in UTC, wherever this runs.
+        self.run("SET TimeZone = 'UTC'")
+        self.run("SET enable_progress_bar = false")
+
+    def run(self, sql: str) -> list[Row]:
+        """Run a statement to its end and give its rows."""
+        return list(self._connection.execute(sql).fetchall())
+
+    def one(self, sql: str) -> Row:
+        """Run a statement that gives one row."""
+        return self.run(sql)[0]
+
+    def table(self, sql: str) -> pa.Table:
+        """Run a query and give its rows as one Arrow table."""
+        return self._connection.sql(sql).to_arrow_reader(1_000_000).read_all()
+
+    def stream(self, sql: str, rows: int = 1_000_000) -> Iterator[pa.RecordBatch]:
+        """Run a query and give its rows in batches."""
+        yield from self._connection.sql(sql).to_arrow_reader(rows)
+
+    def put(self, name: str, table: pa.Table) -> None:
+        """Make an Arrow table known to SQL under a name."""
+        self._connection.register(f"{name}_arrow", table)
+        self.run(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM {name}_arrow")
+        self._connection.unregister(f"{name}_arrow")
+
+    def close(self) -> None:
+        """Let go of memory and files."""
+        self._connection.close()

@@ -1,0 +1,99 @@
+"""What a file is, seen from its first bytes: its format, its columns, its way of separating them."""
+
+import csv
+import gzip
+import io
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet
+
+from foreact.errors import ForeactError, examples
+
+SAMPLE = 1 << 20
+DELIMITERS = (",", ";", "\t", "|")
+
+
+@dataclass(frozen=True)
+class Header:
+    """A file's format and columns; files with the same header are read together."""
+
+    format: str  # csv or parquet
+    columns: tuple[str, ...]
+    delimiter: str = ","
+    gzipped: bool = False
+
+
+def read_header(path: Path, name: str) -> Header | None:
+    """Look at a file's beginning; nothing for a file without any content."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+        if not start:
+            return None
+        if start == b"PAR1":
+            return Header("parquet", _check_names(_read_names(path, name), name))
+        if start[:2] == b"PK":
+            raise ForeactError(f"{name} is a ZIP or Excel file; save it as CSV (UTF-8) or Parquet.")
+        gzipped = start[:2] == b"\x1f\x8b"
+        with gzip.open(path) if gzipped else path.open("rb") as file:
+            sample = file.read(SAMPLE)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ForeactError(f"{name} cannot be read: {_reason(error)}.") from error
+    return _read_csv_header(sample, gzipped, name)
+
+
+def _read_names(path: Path, name: str) -> list[str]:
+    try:
+        return list(pa.parquet.read_schema(path).names)
+    except (pa.ArrowException, OSError) as error:
+        # Arrow tells damage as an OSError without a number.
+        if getattr(error, "errno", None):
+            raise
+        raise ForeactError(f"{name} is a broken Parquet file; write it again.") from error
+
+
+def _read_csv_header(sample: bytes, gzipped: bool, name: str) -> Header | None:
+    if sample[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise ForeactError(f"{name} is encoded as UTF-16; save it as UTF-8.")
+    if b"\0" in sample:
+        raise ForeactError(f"{name} is no CSV or Parquet file: it has zero bytes in it.")
+    whole = sample[: sample.rfind(b"\n")] if len(sample) == SAMPLE and b"\n" in sample else sample
+    try:
+        text = whole.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = sample.count(b"\n", 0, error.start) + 1
+        raise ForeactError(
+            f"{name} is not UTF-8 (byte 0x{sample[error.start]:02X} in line {line}); save it as UTF-8."
+        ) from error
+    if not text.strip():
+        return None
+    rows = {delimiter: _first_row(text, delimiter) for delimiter in DELIMITERS}
+    delimiter = max(DELIMITERS, key=lambda one: len(rows[one]))
+    if not any(rows[delimiter]):
+        raise ForeactError(f"The first line of {name} is blank; it must name the columns.")
+    columns = _check_names([column.strip() for column in rows[delimiter]], name)
+    return Header("csv", columns, delimiter, gzipped)
+
+
+def _check_names(names: list[str], file: str) -> tuple[str, ...]:
+    """Refuse names that SQL could not tell apart."""
+    folded = [name.casefold() for name in names]
+    twice = sorted({name for name in names if folded.count(name.casefold()) > 1})
+    if twice:
+        raise ForeactError(f"{file} has more than one column named {examples(twice)}; rename or remove all but one.")
+    return tuple(names)
+
+
+def _first_row(text: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+    except csv.Error:
+        return []
+
+
+def _reason(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(text.split()).rstrip(".")

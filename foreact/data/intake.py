@@ -1,0 +1,177 @@
+"""From a retailer's files to a dataset: read, typed, sorted and cut by store, whatever their size."""
+
+import shutil
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from foreact.data.cells import as_text, literal, quote
+from foreact.data.columns import missing_column
+from foreact.data.dataset import INFO, REJECTED, DatasetInfo, Missing, unknown_store
+from foreact.data.dates import day_date, day_number
+from foreact.data.engine import Engine
+from foreact.data.history import History, last_day, open_history
+from foreact.data.known import open_known
+from foreact.data.plan import list_series, plan_columns
+from foreact.data.problems import told
+from foreact.data.sources import OpenUrl, fetch, find_sources
+from foreact.data.tables import Table, open_table
+from foreact.data.writing import Writer
+from foreact.errors import ForeactError
+from foreact.vocabulary import OPEN, STOCKOUT, STORE
+
+# Nobody plans transport further ahead; what is longer is a slip.
+LONGEST = 3_650
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be taken in, and how."""
+
+    history: str
+    known: tuple[str, ...] = ()
+    columns: dict[str, str] = field(default_factory=dict)
+    as_of: date | None = None
+    horizon: int = 28
+    missing: Missing = "auto"
+    store: str | None = None
+    source_version: str = ""
+    today: date = field(default_factory=date.today)
+
+
+def take_in(
+    request: Request,
+    dataset: Path,
+    scratch: Path,
+    *,
+    open_url: OpenUrl | None = None,
+    memory: str = "1500MB",
+    threads: int = 2,
+    progress: Callable[[int, int, str], None] = lambda done, total, detail: None,
+) -> DatasetInfo:
+    """Write a dataset from a history and the known tables; memory holds a batch, never a store."""
+    if not 1 <= request.horizon <= LONGEST:
+        raise ForeactError(f"The horizon is {request.horizon} days; it must be at least 1 and at most {LONGEST:,}.")
+    if request.as_of and request.as_of > request.today:
+        raise ForeactError(f"as_of is {request.as_of}, a day still to come; the last day with sales is meant.")
+    with told("take the data in", dataset):
+        scratch.mkdir(parents=True, exist_ok=True)
+        # What a try before this one left behind must not be mistaken for this one's.
+        shutil.rmtree(dataset, ignore_errors=True)
+        dataset.mkdir(parents=True, exist_ok=True)
+        with closing(Engine(scratch, memory, threads)) as engine:
+            return _Intake(request, dataset, engine, open_url, progress).run()
+
+
+class _Intake:
+    """One intake, from the first look at the files to the record of what was written."""
+
+    def __init__(
+        self,
+        request: Request,
+        dataset: Path,
+        engine: Engine,
+        open_url: OpenUrl | None,
+        progress: Callable[[int, int, str], None],
+    ) -> None:
+        self.request, self.dataset, self.engine = request, dataset, engine
+        self.open_url, self.progress = open_url, progress
+
+    def run(self) -> DatasetInfo:
+        """Take everything in."""
+        request = self.request
+        table = self._open(request.history, "source")
+        history = open_history(self.engine, table, request.columns, request.today, request.store)
+        rows_read = self._count_rows(table)
+        rejected = self._write_rejected(table)
+        given = None if request.as_of is None else day_number(request.as_of)
+        series = list_series(self.engine, history, given)
+        if not series.num_rows:
+            self._refuse_nothing(table, history)
+        last = given if given is not None else last_day(self.engine, history, request.today)
+        as_of = day_date(last) if last is not None else request.today
+        info = DatasetInfo(
+            as_of=as_of,
+            horizon=request.horizon,
+            missing=request.missing,
+            source=request.history,
+            source_version=request.source_version,
+            with_items=history.with_items,
+            open=OPEN in history.roles,
+            stockout=STOCKOUT in history.roles,
+            rows_read=rows_read,
+            rejected=rejected,
+        )
+        if series.num_rows:
+            info = self._write(info, history)
+        (self.dataset / INFO).write_text(info.model_dump_json(indent=1))
+        return info
+
+    def _open(self, uri: str, view: str) -> Table:
+        files = fetch(find_sources(uri, self.open_url), self.engine.scratch / f"{view}-files")
+        return open_table(self.engine, uri if len(files) > 1 else Path(uri).name, files, view)
+
+    def _count_rows(self, table: Table) -> int:
+        rows = int(self.engine.one(f"SELECT count(*) FROM {quote(table.view)}")[0])
+        malformed = int(self.engine.one("SELECT count(*) FROM malformed")[0])
+        if not rows + malformed:
+            raise ForeactError(f"{table.label} has a header but no rows.")
+        # A line that is no row is of no store.
+        return rows + malformed if self.request.store is None else int(self.engine.one("SELECT count(*) FROM typed")[0])
+
+    def _write_rejected(self, table: Table) -> dict[str, int]:
+        """Write the rows that cannot be used as they are; count them by rule."""
+        path = self.dataset / REJECTED
+        empty = "NULL::VARCHAR AS store, NULL::VARCHAR AS item, NULL::VARCHAR AS date, NULL::VARCHAR AS units"
+        of_no_store = self.request.store is None
+        lines = f"SELECT line FROM malformed WHERE {of_no_store} AND label = {literal(table.label)}"
+        malformed = f"SELECT 'line that is no row' AS rule, {empty}, line AS detail FROM ({lines})"
+        self.engine.run(f"COPY (SELECT * FROM faults UNION ALL {malformed}) TO {literal(str(path))} (FORMAT parquet)")
+        counts = self.engine.run(
+            f"SELECT rule, count(*) FROM read_parquet({literal(str(path))}) GROUP BY rule ORDER BY 2 DESC, 1"
+        )
+        return {str(rule): int(count) for rule, count in counts}
+
+    def _refuse_nothing(self, table: Table, history: History) -> None:
+        """Tell why there are no rows: an unknown store, or an as_of before the first day; else let validation tell."""
+        store, as_of = self.request.store, self.request.as_of
+        if store is not None:
+            name = as_text(quote(history.roles[STORE]), table.kinds[history.roles[STORE]])
+            rows = self.engine.run(f"SELECT DISTINCT {name} FROM {quote(table.view)} WHERE {name} <> '' ORDER BY 1")
+            stores = [str(row[0]) for row in rows]
+            if store not in stores:
+                raise unknown_store(store, stores)
+        first = self.engine.one("SELECT min(day) FROM history")[0]
+        if as_of is not None and first is not None:
+            raise ForeactError(f"as_of is {as_of}, but {table.label} begins on {day_date(first)}; choose a later day.")
+
+    def _write(self, info: DatasetInfo, history: History) -> DatasetInfo:
+        request, last = self.request, day_number(info.as_of)
+        tables = [
+            open_known(
+                self.engine,
+                self._open(uri, f"source_{number}"),
+                f"known_{number}",
+                request.columns,
+                history.with_items,
+                request.store,
+            )
+            for number, uri in enumerate(request.known)
+        ]
+        if OPEN in request.columns and OPEN not in history.roles and not any(OPEN in known.flags for known in tables):
+            raise missing_column(OPEN, history.table.kinds, request.columns, history.table.label)
+        plan = plan_columns(self.engine, history, tables, last)
+        info = info.model_copy(
+            update={
+                "columns": plan.columns,
+                "open": info.open or any(OPEN in known.flags for known in tables),
+                "rows_after_as_of": self._count_after(last) if request.as_of else 0,
+                "notes": plan.notes,
+            }
+        )
+        return Writer(self.engine, self.dataset, info, plan, self.progress).write(history, tables)
+
+    def _count_after(self, last: int) -> int:
+        return int(self.engine.one(f"SELECT count(*) FROM history WHERE day > {last}")[0])

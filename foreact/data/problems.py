@@ -1,0 +1,46 @@
+"""What the machine or the engine refuses, told in one sentence."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from foreact.errors import ForeactError
+
+# Errors in SQL that we wrote, not in what it was asked about.
+OURS = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
+
+
+@contextmanager
+def told(what: str, where: Path) -> Iterator[None]:
+    """Turn a full disk, a folder that cannot be written and data that cannot be read into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise _tell(what, where, error.errno, error.strerror or str(error)) from error
+    except duckdb.OutOfMemoryException as error:
+        raise ForeactError(f"Could not {what}: the memory allowed is too small; raise the step's memory.") from error
+    except OURS:
+        raise
+    except (duckdb.Error, pa.ArrowInvalid) as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        number = next((code for code, text in SIGNS if text in lines[0]), None)
+        raise _tell(what, where, number, lines[0].rstrip(".")) from error
+
+
+SIGNS = (
+    (errno.ENOSPC, "No space left"),
+    (errno.EACCES, "Permission denied"),
+    (errno.EROFS, "Read-only file system"),
+)
+
+
+def _tell(what: str, where: Path, number: int | None, text: str) -> ForeactError:
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return ForeactError(f"Could not {what}: there is no space left in {where}; free some and run again.")
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return ForeactError(f"Could not {what}: {where} cannot be written; give the right to, or choose another place.")
+    return ForeactError(f"Could not {what}: {text}.")

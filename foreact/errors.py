@@ -1,0 +1,11 @@
+"""What can go wrong in a way that a user can mend."""
+
+
+class ForeactError(Exception):
+    """A problem told in one sentence: what is wrong, where, and what to do about it."""
+
+
+def examples(values: list[str], limit: int = 5) -> str:
+    """Name the first few of many values, and how many there are in all."""
+    shown = ", ".join(repr(value) for value in values[:limit])
+    return shown if len(values) <= limit else f"{shown} and {len(values) - limit:,} more"

@@ -1,0 +1,73 @@
+"""What a run tells of itself while it works: one JSON line an event.
+
+Each step appends to the file that FOREACT_EVENTS names; the command line turns them into progress bars and the
+serving process into live steps. Without that file an event is one log line.
+"""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from foreact.telemetry.tracing import PARENT, span
+
+VARIABLE = "FOREACT_EVENTS"
+log = logging.getLogger("foreact")
+Sink = Callable[[str, dict[str, Any]], None]
+
+
+class Events:
+    """Where a run's events go."""
+
+    def __init__(self, path: Path | None = None, sink: Sink | None = None) -> None:
+        self.path = path
+        # Told of every event but progress, beside the file.
+        self.sink = sink
+
+    @classmethod
+    def from_environment(cls, sink: Sink | None = None) -> "Events":
+        """Use the file that the process which started the run is reading."""
+        path = os.environ.get(VARIABLE)
+        return cls(Path(path) if path else None, sink)
+
+    def emit(self, event: str, **fields: Any) -> None:
+        """Tell one thing."""
+        if self.sink is not None and event != "progress":
+            self.sink(event, fields)
+        record = {"at": time.time(), "event": event, **fields}
+        if self.path is None:
+            log.info("%s", json.dumps(record, default=str))
+            return
+        with self.path.open("ab") as file:
+            file.write(json.dumps(record, default=str).encode() + b"\n")
+
+    def progress(self, step: str, done: int, total: int, detail: str = "") -> None:
+        """Tell how far a step is."""
+        self.emit("progress", step=step, done=done, total=total, detail=detail)
+
+    def figures(self, step: str, figures: Mapping[str, float]) -> None:
+        """Tell a step's figures."""
+        self.emit("figures", step=step, figures=dict(figures))
+
+    def note(self, step: str, text: str) -> None:
+        """Tell a finding in a sentence."""
+        self.emit("note", step=step, text=text)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Tell when a step begins and how it ends."""
+        started = time.monotonic()
+        self.emit("step", step=name, state="started")
+        run = os.environ.get("FOREACT_RUN_ID", "")
+        try:
+            with span(name, parent=os.environ.get(PARENT, ""), run=run, foreact__run=run, foreact__step=name):
+                yield
+        except BaseException as error:
+            sentence = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            self.emit("step", step=name, state="failed", seconds=time.monotonic() - started, sentence=sentence)
+            raise
+        self.emit("step", step=name, state="succeeded", seconds=time.monotonic() - started)

@@ -1,0 +1,42 @@
+"""The models: what is learnt from a store's panel and how well it did."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from foreact.forecasting.forecast import Forecast
+    from foreact.forecasting.gate import Decision
+    from foreact.forecasting.model import StoreModel
+    from foreact.forecasting.panel import Panel
+    from foreact.forecasting.scorecard import Published, Score
+    from foreact.forecasting.training import StoreResult, fall_back, train_store
+
+# Looked up when first asked for, so that reading a panel does not import the models.
+_HOMES = {
+    "Decision": "gate",
+    "Forecast": "forecast",
+    "Panel": "panel",
+    "Published": "scorecard",
+    "Score": "scorecard",
+    "StoreModel": "model",
+    "StoreResult": "training",
+    "fall_back": "training",
+    "train_store": "training",
+}
+__all__ = [
+    "Decision",
+    "Forecast",
+    "Panel",
+    "Published",
+    "Score",
+    "StoreModel",
+    "StoreResult",
+    "fall_back",
+    "train_store",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,102 @@
+"""Intervals from what the backtests missed: quantiles of actual over mean, by size of the mean and lead."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foreact.forecasting.demand import Doubles
+from foreact.forecasting.panel import Floats
+
+QUANTILES = (0.1, 0.5, 0.9)
+CUTS = (*np.arange(0.05, 0.951, 0.05).tolist(), 0.97, 0.98, 0.987, 0.993, 0.997)
+ROWS_A_BIN = 150
+LEADS = 2
+# Where no backtest was possible: as wide as counts are, and a fifth either way.
+SPREAD = 0.3
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Ratios of quantile to mean: leads x bins x quantiles for cells, leads x 2 for the store's total."""
+
+    edges: Doubles
+    cells: Doubles
+    totals: Doubles
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Give what `Intervals` is made of."""
+        return {"edges": self.edges, "cells": self.cells, "totals": self.totals}
+
+
+@dataclass(frozen=True)
+class Misses:
+    """Backtested cells (items x horizon) and totals (horizon) of one origin beside what came."""
+
+    mean: Doubles
+    actual: Doubles
+    total_mean: Doubles
+    total_actual: Doubles
+
+
+def learn_intervals(cells: list[Misses], totals: list[Misses]) -> Intervals:
+    """Read the tables off the backtests."""
+    mean, ratio, lead = _ratios([(m.mean, m.actual) for m in cells])
+    bins = [
+        cut for cut in CUTS if len(mean) * (1 - cut) >= ROWS_A_BIN * LEADS and len(mean) * 0.05 >= ROWS_A_BIN * LEADS
+    ]
+    edges = np.unique(np.quantile(mean, bins)) if bins else np.zeros(0)
+    place = np.searchsorted(edges, mean, side="right")
+    table = np.ones((LEADS, len(edges) + 1, len(QUANTILES)))
+    for half in range(LEADS):
+        for bin_ in range(len(edges) + 1):
+            here = ratio[(lead == half) & (place == bin_)]
+            if len(here) < 20:
+                here = ratio[place == bin_]
+            table[half, bin_] = np.quantile(here, QUANTILES) if len(here) >= 20 else _default()
+    return Intervals(edges, table, _learn_totals(totals))
+
+
+def _default() -> Doubles:
+    return np.array([max(0.0, 1 - 1.28 * SPREAD), 1.0, 1 + 1.28 * SPREAD])
+
+
+def _ratios(pairs: list[tuple[Doubles, Doubles]]) -> tuple[Doubles, Doubles, NDArray[np.int64]]:
+    means, ratios, leads = [np.zeros(0)], [np.zeros(0)], [np.zeros(0, np.int64)]
+    for mean, actual in pairs:
+        kept = np.isfinite(actual) & (mean > 0)
+        lead = np.broadcast_to(_lead(mean.shape[-1]), mean.shape)
+        means.append(mean[kept])
+        ratios.append(actual[kept] / mean[kept])
+        leads.append(lead[kept])
+    return np.concatenate(means), np.concatenate(ratios), np.concatenate(leads)
+
+
+def _lead(horizon: int) -> NDArray[np.int64]:
+    return (np.arange(horizon) * LEADS) // max(horizon, 1)
+
+
+def _learn_totals(totals: list[Misses]) -> Doubles:
+    _, ratio, lead = _ratios([(m.total_mean, m.total_actual) for m in totals])
+    table = np.tile(_default()[[0, 2]], (LEADS, 1))
+    for half in range(LEADS):
+        here = ratio[lead == half] if (lead == half).sum() >= 60 else ratio
+        if len(here) >= 20:
+            table[half] = np.quantile(here, (QUANTILES[0], QUANTILES[2]))
+    return table
+
+
+def apply_cells(intervals: Intervals, mean: Doubles) -> tuple[Floats, Floats, Floats]:
+    """Give p10, p50 and p90 of items x horizon: in order and never negative."""
+    place = np.searchsorted(intervals.edges, mean, side="right")
+    ratios = intervals.cells[_lead(mean.shape[1])[None, :], place]
+    quantiles = np.maximum.accumulate(np.maximum(ratios * mean[..., None], 0.0), axis=-1).astype(np.float32)
+    return quantiles[..., 0], quantiles[..., 1], quantiles[..., 2]
+
+
+def apply_totals(intervals: Intervals, total: Doubles) -> tuple[Floats, Floats]:
+    """Give p10 and p90 of the total by day."""
+    ratios = intervals.totals[_lead(len(total))]
+    low, high = total * np.minimum(ratios[:, 0], 1.0), total * np.maximum(ratios[:, 1], 1.0)
+    return np.maximum(low, 0).astype(np.float32), high.astype(np.float32)

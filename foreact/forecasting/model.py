@@ -1,0 +1,164 @@
+"""A store's model: what was learnt, what proves it, and how it is saved without any code to execute."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foreact.errors import ForeactError
+from foreact.forecasting.columns import Columns
+from foreact.forecasting.drivers import explain
+from foreact.forecasting.forecast import Forecast
+from foreact.forecasting.intervals import Intervals, apply_cells, apply_totals
+from foreact.forecasting.items import ItemsFit
+from foreact.forecasting.panel import Panel
+from foreact.forecasting.projection import project, read
+from foreact.forecasting.threads import single_thread
+from foreact.forecasting.totals import TotalsFit
+
+FORMAT = 1
+FIT_ARRAYS = ("coefficients", "ramps", "intercepts", "offsets", "responses")
+TRUSTED = [
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "functools.partial",
+    "sklearn.utils.validation.check_array",
+]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The same recipe as it was learnt at earlier origins, so that a later run can judge it on days it has not seen."""
+
+    totals: list[TotalsFit] = field(default_factory=list)
+    items: ItemsFit | None = None
+
+
+@dataclass(frozen=True)
+class StoreModel:
+    """All that is needed to forecast a store from its panel."""
+
+    store: str
+    as_of: np.datetime64
+    horizon: int
+    columns: Columns
+    totals: TotalsFit
+    items: ItemsFit | None
+    intervals: Intervals
+    debias: float
+    proof: Proof
+
+    def predict(self, panel: Panel) -> Forecast:
+        """Forecast the days that the panel has ahead; level and recent sales are read off its history."""
+        with single_thread():
+            reading = read(panel, self.columns, self.totals.groups)
+            ahead = project(reading, self.totals, self.items, self.debias)
+            drivers = explain(reading, self.totals, ahead)
+        return assemble(panel, ahead.items, self.intervals, drivers)
+
+    def save(self, folder: Path) -> None:
+        """Write the model into a folder: JSON, arrays without pickles, and the boosting in skops' format."""
+        folder.mkdir(parents=True, exist_ok=True)
+        fits = [self.totals, *self.proof.totals]
+        arrays: dict[str, NDArray[Any]] = dict(self.intervals.to_arrays())
+        for i, fit in enumerate(fits):
+            for name in FIT_ARRAYS:
+                arrays[f"{i}.{name}"] = getattr(fit, name)
+        np.savez(folder / "arrays.npz", allow_pickle=False, **arrays)
+        about = {
+            "format": FORMAT,
+            "store": self.store,
+            "as_of": str(self.as_of.astype("datetime64[D]")),
+            "horizon": self.horizon,
+            "columns": self.columns.to_json(),
+            "debias": self.debias,
+            "totals": [
+                {
+                    "groups": fit.groups,
+                    "origin": str(fit.origin.astype("datetime64[D]")),
+                    "names": fit.names,
+                    "offers": fit.offers,
+                }
+                for fit in fits
+            ],
+            "items": None if self.items is None else self.items.names,
+            "proof_items": None if self.proof.items is None else self.proof.items.names,
+        }
+        (folder / "model.json").write_text(json.dumps(about, sort_keys=True))
+        for name, items in (("items", self.items), ("proof_items", self.proof.items)):
+            if items is not None:
+                _dump(items.booster, folder / f"{name}.skops")
+
+    @classmethod
+    def load(cls, folder: Path) -> "StoreModel":
+        """Read a model without executing anything that it brings along."""
+        try:
+            about = json.loads((folder / "model.json").read_text())
+            if about["format"] != FORMAT:
+                raise ForeactError(f"the model in {folder} has format {about['format']}, not {FORMAT}: train it anew")
+            with np.load(folder / "arrays.npz", allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+        except (OSError, KeyError, ValueError) as error:
+            raise ForeactError(f"{folder} holds no whole model ({error}): train it anew") from error
+        fits = [
+            TotalsFit(
+                groups=fit["groups"],
+                origin=np.datetime64(fit["origin"], "D"),
+                names=fit["names"],
+                offers=fit["offers"],
+                **{name: arrays[f"{i}.{name}"] for name in FIT_ARRAYS},
+            )
+            for i, fit in enumerate(about["totals"])
+        ]
+        items = {
+            name: None if about[name] is None else ItemsFit(_load(folder / f"{name}.skops"), about[name])
+            for name in ("items", "proof_items")
+        }
+        return cls(
+            store=about["store"],
+            as_of=np.datetime64(about["as_of"], "D"),
+            horizon=about["horizon"],
+            columns=Columns.from_json(about["columns"]),
+            totals=fits[0],
+            items=items["items"],
+            intervals=Intervals(arrays["edges"], arrays["cells"], arrays["totals"]),
+            debias=about["debias"],
+            proof=Proof(fits[1:], items["proof_items"]),
+        )
+
+
+def assemble(panel: Panel, mean: NDArray[np.float64], intervals: Intervals, drivers: dict[str, Any]) -> Forecast:
+    """Put intervals around means."""
+    total = mean.sum(0)
+    p10, p50, p90 = apply_cells(intervals, mean)
+    low, high = apply_totals(intervals, total)
+    return Forecast(
+        store=panel.store,
+        items=panel.items,
+        dates=panel.dates[panel.days :],
+        mean=mean.astype(np.float32),
+        p10=p10,
+        p50=p50,
+        p90=p90,
+        total_mean=total.astype(np.float32),
+        total_p10=low,
+        total_p90=high,
+        drivers=drivers,
+    )
+
+
+def _dump(booster: Any, file: Path) -> None:
+    from skops.io import dump
+
+    dump(booster, file)
+
+
+def _load(file: Path) -> Any:
+    from skops.io import load
+
+    try:
+        return load(file, trusted=TRUSTED)
+    except Exception as error:
+        raise ForeactError(f"{file} is no boosting that may be loaded ({error}): train the model anew") from error

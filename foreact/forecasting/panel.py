@@ -1,0 +1,62 @@
+"""One store's data as the models see it: wide arrays, items down, days across."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A store's history and what is known of the days ahead.
+
+    Columns are consecutive days without gaps: `days` of history, then the horizon. Arrays hold NaN where nothing is
+    known. Nothing in `units`, `stockout` or `past` may be read at or after the origin (column `days`).
+    """
+
+    store: str
+    items: NDArray[np.str_]
+    dates: NDArray[np.datetime64]
+    days: int
+    # items x dates; NaN: unknown (a missing row that is not zero, before the series' life, from `days` on).
+    units: Floats
+    # items x dates, False: closed that day, as far as a flag says so; None: no such flag.
+    open: NDArray[np.bool_] | None = None
+    # items x dates, True: sold out that day; None: no such flag.
+    stockout: NDArray[np.bool_] | None = None
+    # Known over the horizon too; by day (dates,) or by item and day (items, dates); text as codes, -1 for none.
+    known: dict[str, Floats] = field(default_factory=dict)
+    categories: dict[str, list[str]] = field(default_factory=dict)
+    # Known only after the day, shaped as `known`; NaN beyond `days`.
+    past: dict[str, Floats] = field(default_factory=dict)
+    # The same for all of an item's rows: department, category ...; one text an item.
+    attributes: dict[str, NDArray[np.str_]] = field(default_factory=dict)
+    # The same for all of the store's rows: region, size ...
+    store_attributes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def horizon(self) -> int:
+        """How many days ahead the known columns reach."""
+        return len(self.dates) - self.days
+
+    def at(self, origin: int, horizon: int | None = None) -> "Panel":
+        """Give the panel as it stood after its first `origin` days: everything known only later is gone."""
+        end = min(len(self.dates), origin + (self.horizon if horizon is None else horizon))
+
+        def hidden(array: Floats) -> Floats:
+            cut = array[..., :end].copy()
+            cut[..., origin:] = np.nan
+            return cut
+
+        return replace(
+            self,
+            dates=self.dates[:end],
+            days=origin,
+            units=hidden(self.units),
+            open=None if self.open is None else self.open[:, :end],
+            stockout=None if self.stockout is None else self.stockout[:, :end] & (np.arange(end) < origin),
+            known={name: array[..., :end] for name, array in self.known.items()},
+            past={name: hidden(array) for name, array in self.past.items()},
+        )

@@ -1,0 +1,87 @@
+"""One look at a panel: it is read once, and totals and items are carried over its horizon and made to agree."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from foreact.forecasting.columns import Codes, Columns, group_codes
+from foreact.forecasting.demand import Demand, Doubles, read_demand
+from foreact.forecasting.design import SEASON_DAYS, Design, calendar_design
+from foreact.forecasting.features import ItemHistory, read_history
+from foreact.forecasting.items import ItemsFit, forecast_items
+from foreact.forecasting.offers import Offers, read_offers
+from foreact.forecasting.panel import Panel
+from foreact.forecasting.reconcile import reconcile
+from foreact.forecasting.totals import TotalsFit, TotalsForecast, align_groups, fit_totals, forecast_totals, season_logs
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A panel and what is made of it before any model looks."""
+
+    panel: Panel
+    columns: Columns
+    groups: list[str]
+    codes: Codes
+    demand: Demand
+    design: Design
+    offers: Offers
+
+
+@dataclass(frozen=True)
+class Projection:
+    """The days ahead: items x horizon, groups x horizon as first forecast, and how they came about."""
+
+    items: Doubles
+    groups: Doubles
+    totals: TotalsForecast
+
+
+def read(panel: Panel, columns: Columns, groups: list[str] | None = None) -> Reading:
+    """Read a panel the way a model's columns say."""
+    names, codes = group_codes(panel, columns.group, groups)
+    demand = read_demand(panel, codes, len(names))
+    return Reading(
+        panel=panel,
+        columns=columns,
+        groups=names,
+        codes=codes,
+        demand=demand,
+        design=calendar_design(panel, columns, panel.days >= SEASON_DAYS),
+        offers=read_offers(panel, columns, codes, len(names), demand),
+    )
+
+
+def fit(reading: Reading) -> TotalsFit:
+    """Fit the totals of what was read."""
+    return fit_totals(reading.panel, reading.demand, reading.design, reading.offers, reading.groups)
+
+
+def history_of(reading: Reading, totals: TotalsFit) -> ItemHistory:
+    """Cumulate the items' history against the season that the totals expect."""
+    season = season_logs(align_groups(totals, reading.groups), reading.design)
+    return read_history(
+        reading.panel,
+        reading.columns,
+        reading.codes,
+        demand=reading.demand,
+        season=season,
+        design=reading.design,
+    )
+
+
+def project_totals(reading: Reading, totals: TotalsFit) -> TotalsForecast:
+    """Carry the totals over the horizon."""
+    fitted = align_groups(totals, reading.groups)
+    return forecast_totals(fitted, reading.panel, reading.demand, reading.design, reading.offers, reading.columns)
+
+
+def project(reading: Reading, totals: TotalsFit, items: ItemsFit | None, debias: float) -> Projection:
+    """Forecast totals and items, make them agree and take off what the model is usually over by (as a log)."""
+    ahead = project_totals(reading, totals)
+    groups = ahead.mean * np.exp(-debias)
+    if len(reading.codes) == 1:
+        # The total is the item.
+        return Projection(groups.copy(), groups, ahead)
+    mean = forecast_items(items, history_of(reading, totals))
+    return Projection(reconcile(mean, groups, reading.codes, ahead.closed), groups, ahead)

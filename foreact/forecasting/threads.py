@@ -1,0 +1,12 @@
+"""One thread for every sum: the order of additions, and with it the last bit, must not hang on the number of cores."""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+
+def single_thread() -> AbstractContextManager[Any]:
+    """Hold the linear algebra and the boosting to one thread; stores run side by side instead."""
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[Any] = threadpool_limits(limits=1)
+    return limits

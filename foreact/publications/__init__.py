@@ -1,0 +1,25 @@
+"""Publications: written whole by runs, read by serving."""
+
+from foreact.publications.contract import CURRENT, Kind, Manifest, PublishedModel, PublishedObject, StoreEntry
+from foreact.publications.objects import put_objects
+from foreact.publications.publisher import Outcome, Publisher
+from foreact.publications.reader import Publication, Reader
+from foreact.publications.retention import prune
+from foreact.publications.sealing import BrokenPublication, NewerPublication
+
+__all__ = [
+    "CURRENT",
+    "BrokenPublication",
+    "Kind",
+    "Manifest",
+    "NewerPublication",
+    "Outcome",
+    "Publication",
+    "PublishedModel",
+    "PublishedObject",
+    "Publisher",
+    "Reader",
+    "StoreEntry",
+    "prune",
+    "put_objects",
+]

@@ -1,0 +1,100 @@
+"""What a publication is: the manifest that readers follow, and the objects it names.
+
+forecasts/manifest.json              the only mutable object, replaced by compare-and-swap
+forecasts/manifests/<version>.json   every manifest that ever was current
+forecasts/data/<run>/<store>.*       immutable objects, one of each kind a store
+"""
+
+from datetime import date, datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from foreact.naming import encode
+
+SCHEMA_VERSION = 1
+CURRENT = "forecasts/manifest.json"
+MANIFESTS = "forecasts/manifests/"
+DATA = "forecasts/data/"
+
+Kind = Literal["forecasts", "totals", "history", "drivers", "scorecard"]
+SUFFIXES: dict[Kind, str] = {
+    "forecasts": ".parquet",  # store, item, date, mean, p10, p50, p90
+    "totals": ".totals.parquet",  # store, date, mean, p10, p90
+    "history": ".history.parquet",  # store, item, date, units: the last 8 weeks and the same days last year
+    "drivers": ".drivers.parquet",  # store, date, driver, units: what moved the total against a normal week; adds up
+    "scorecard": ".scorecard.parquet",  # store, published_as_of, lead, ...: how past forecasts did
+}
+
+
+def manifest_name(version: int) -> str:
+    """Name the immutable copy of a manifest; the digits sort as the versions do."""
+    return f"{MANIFESTS}{version:08d}.json"
+
+
+def run_prefix(run: str) -> str:
+    """Name the folder of a run's objects."""
+    return f"{DATA}{encode(run)}/"
+
+
+def object_name(run: str, store: str, kind: Kind) -> str:
+    """Name one of a store's objects in a run."""
+    return f"{run_prefix(run)}{encode(store)}{SUFFIXES[kind]}"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PublishedObject(_Record):
+    """One immutable object and how to know that it is whole."""
+
+    name: str
+    sha256: str
+    size: int
+    rows: int
+
+
+class PublishedModel(_Record):
+    """The version whose numbers these are; without a version, a baseline that has none."""
+
+    name: str
+    version: str | None = None
+
+
+class StoreEntry(_Record):
+    """All that is published for one store."""
+
+    run: str
+    as_of: date
+    generated_at: datetime
+    horizon: int
+    items: int
+    model: PublishedModel
+    data_hash: str
+    code_version: str
+    objects: dict[Kind, PublishedObject]
+    # Backtest figures of the model that made these numbers: wape, bias, coverage, scaled_error, naive_wape ...
+    accuracy: dict[str, float] = Field(default_factory=dict)
+    # What is the same for all of the store's rows: region, city ...
+    attributes: dict[str, str] = Field(default_factory=dict)
+    # Why these are not the numbers of a freshly trained model, or nothing.
+    fallback: str | None = None
+
+
+class Manifest(_Record):
+    """One version of everything published."""
+
+    schema_version: int = SCHEMA_VERSION
+    version: int
+    previous: int | None = None
+    created_at: datetime
+    created_by: str
+    action: Literal["publish", "restore"] = "publish"
+    reason: str = ""
+    # The version whose stores a restore brought back.
+    restored: int | None = None
+    # Nothing that this version or a later one names is ever deleted. Raised in the same swap that makes a version, so
+    # that whoever prunes and whoever restores can never disagree on what is still whole.
+    retained_from: int = 1
+    stores: dict[str, StoreEntry]

@@ -1,0 +1,129 @@
+"""Whether what is published is what today's plans may rest on."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from foreact.errors import ForeactError
+from foreact.publications.contract import StoreEntry
+
+State = Literal["fresh", "stale", "missing"]
+
+
+@dataclass(frozen=True)
+class Promise:
+    """By when, on which days and on how recent data forecasts must be published."""
+
+    zone: ZoneInfo
+    deadline: time
+    # Monday is 0; on other days nothing is due and no sales are expected.
+    weekdays: frozenset[int] = frozenset(range(7))
+    closed: frozenset[date] = frozenset()
+    # How many business days the newest sales may be older than the last business day before the deadline.
+    slack: int = 0
+
+    @classmethod
+    def of(
+        cls, timezone: str, deadline: str, weekdays: str = "0123456", closed: Collection[date] = (), slack: int = 0
+    ) -> "Promise":
+        """Make a promise of settings."""
+        try:
+            zone = ZoneInfo(timezone)
+        except (KeyError, ValueError, OSError):
+            raise ForeactError(f"{timezone!r} is no time zone; give an IANA name such as 'Europe/Berlin'") from None
+        try:
+            due = time.fromisoformat(deadline)
+        except ValueError:
+            raise ForeactError(f"{deadline!r} is no time of day; give the deadline as HH:MM") from None
+        days = frozenset(int(day) for day in weekdays if day in "0123456")
+        if not days:
+            raise ForeactError(f"{weekdays!r} names no weekday; give digits, Monday is 0")
+        return cls(zone, due, days, frozenset(closed), slack)
+
+    def is_business_day(self, day: date) -> bool:
+        """Tell whether the retailer works that day."""
+        return day.weekday() in self.weekdays and day not in self.closed
+
+    def business_day_before(self, day: date, count: int = 1) -> date:
+        """Give the business day `count` business days earlier."""
+        for _ in range(count):
+            day -= timedelta(days=1)
+            for _ in range(366):
+                if self.is_business_day(day):
+                    break
+                day -= timedelta(days=1)
+        return day
+
+    def moment(self, day: date) -> datetime:
+        """Give the deadline of a day; on the day that skips it, the first moment after."""
+        return datetime.combine(day, self.deadline, self.zone)
+
+    def last_deadline(self, now: datetime) -> datetime:
+        """Give the deadline that passed last."""
+        day = now.astimezone(self.zone).date()
+        if not self.is_business_day(day) or self.moment(day).timestamp() > now.timestamp():
+            day = self.business_day_before(day)
+        return self.moment(day)
+
+    def next_deadline(self, now: datetime) -> datetime:
+        """Give the deadline to come."""
+        day = now.astimezone(self.zone).date()
+        for _ in range(366):
+            if self.is_business_day(day) and self.moment(day).timestamp() > now.timestamp():
+                break
+            day += timedelta(days=1)
+        return self.moment(day)
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """How one store's publication stands against the promise."""
+
+    state: State
+    # What is late, in sentences for people; empty when nothing is.
+    reasons: tuple[str, ...]
+    # The deadline judged by, and the next one.
+    deadline: datetime
+    next_deadline: datetime
+    published_at: datetime | None = None
+    as_of: date | None = None
+    publication_age: timedelta | None = None
+    # Days from the newest sales to today in the retailer's time zone.
+    data_age_days: int | None = None
+
+    @property
+    def is_fresh(self) -> bool:
+        """Tell whether the promise is kept."""
+        return self.state == "fresh"
+
+
+def judge(entry: StoreEntry | None, promise: Promise, now: datetime) -> Freshness:
+    """Judge a store's publication: made since the deadline's day began, on the sales of the business day before.
+
+    A publication of the evening before also counts once its data are the newest that the day could have.
+    """
+    deadline, coming = promise.last_deadline(now), promise.next_deadline(now)
+    if entry is None:
+        return Freshness("missing", ("nothing is published for this store",), deadline, coming)
+    day = deadline.date()
+    newest_due = promise.business_day_before(day)
+    oldest_allowed = promise.business_day_before(newest_due, promise.slack)
+    midnight = datetime.combine(day, time(), promise.zone)
+    reasons = []
+    if entry.generated_at.timestamp() < midnight.timestamp() and entry.as_of < newest_due:
+        when = entry.generated_at.astimezone(promise.zone)
+        reasons.append(f"published {when:%Y-%m-%d %H:%M}, before the day of the deadline {deadline:%Y-%m-%d %H:%M}")
+    if entry.as_of < oldest_allowed:
+        reasons.append(f"sales end on {entry.as_of}, expected were those up to {oldest_allowed}")
+    return Freshness(
+        "stale" if reasons else "fresh",
+        tuple(reasons),
+        deadline,
+        coming,
+        entry.generated_at,
+        entry.as_of,
+        timedelta(seconds=max(0.0, now.timestamp() - entry.generated_at.timestamp())),
+        (now.astimezone(promise.zone).date() - entry.as_of).days,
+    )

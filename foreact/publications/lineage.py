@@ -1,0 +1,95 @@
+"""Where published numbers come from, and what changed from version to version."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from foreact.publications.contract import Manifest, StoreEntry
+from foreact.publications.reader import Reader
+
+CHANGES = {
+    "as_of": "data as of",
+    "run": "run",
+    "data_hash": "data",
+    "code_version": "code",
+    "fallback": "fallback",
+    "horizon": "horizon",
+    "items": "items",
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """How one store differs from the version before; without a `before` it is new, without an `after` gone."""
+
+    store: str
+    before: StoreEntry | None
+    after: StoreEntry | None
+
+    def __str__(self) -> str:
+        if self.before is None:
+            return "new"
+        if self.after is None:
+            return "gone"
+        parts = []
+        if self.before.model != self.after.model:
+            parts.append(f"model {_model(self.before)} -> {_model(self.after)}")
+        for field, label in CHANGES.items():
+            old, new = getattr(self.before, field), getattr(self.after, field)
+            if old != new:
+                parts.append(f"{label} {_short(old)} -> {_short(new)}")
+        return ", ".join(parts) or "figures"
+
+
+def changes(before: Manifest | None, after: Manifest) -> list[Change]:
+    """List the stores that differ between two versions."""
+    old = before.stores if before else {}
+    stores = sorted(set(old) | set(after.stores))
+    return [
+        Change(store, old.get(store), after.stores.get(store))
+        for store in stores
+        if old.get(store) != after.stores.get(store)
+    ]
+
+
+def carriers(reader: Reader, model: str, version: str) -> Iterator[Manifest]:
+    """Give the publications that carry a model version's forecasts, newest first."""
+    for manifest in reader.history():
+        if any(entry.model.name == model and entry.model.version == version for entry in manifest.stores.values()):
+            yield manifest
+
+
+def show(reader: Reader, version: int) -> str:
+    """Tell one version: who made it and why, each store's origin, and what changed since the version before."""
+    manifest = reader.version(version)
+    before = reader.version(manifest.previous) if manifest.previous else None
+    lines = [headline(manifest), ""]
+    for store, entry in sorted(manifest.stores.items()):
+        lines.append(
+            f"{store}: model {_model(entry)}, run {entry.run}, data as of {entry.as_of} ({_short(entry.data_hash)}), "
+            f"code {_short(entry.code_version) or 'unknown'}, generated {entry.generated_at:%Y-%m-%d %H:%M} UTC"
+            + (f", backtest wape {entry.accuracy['wape']:.3f}" if "wape" in entry.accuracy else "")
+            + (f", fallback: {entry.fallback}" if entry.fallback else "")
+        )
+    since = f"Changed since version {before.version}:" if before else "The first version."
+    lines += ["", since]
+    lines += [f"  {change.store}: {change}" for change in changes(before, manifest)] if before else []
+    return "\n".join(lines)
+
+
+def headline(manifest: Manifest) -> str:
+    """Tell a version in one line."""
+    action = f"restored version {manifest.restored}" if manifest.action == "restore" else "published"
+    why = f" ({manifest.reason})" if manifest.reason else ""
+    return (
+        f"Version {manifest.version}: {action} on {manifest.created_at:%Y-%m-%d %H:%M} UTC by {manifest.created_by}"
+        f"{why}, {len(manifest.stores):,} stores"
+    )
+
+
+def _model(entry: StoreEntry) -> str:
+    return f"{entry.model.name} version {entry.model.version}" if entry.model.version else "baseline"
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text[:12] if len(text) > 40 else text

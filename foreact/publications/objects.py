@@ -1,0 +1,75 @@
+"""Objects of a run, written before any manifest names them."""
+
+import hashlib
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from foreact.blobs.protocol import BlobConflict, BlobInfo, BlobStore
+from foreact.errors import ForeactError
+from foreact.publications.contract import PublishedObject, run_prefix
+from foreact.publications.retention import GRACE
+
+THREADS = 8
+
+
+def put_objects(
+    store: BlobStore,
+    run: str,
+    files: Mapping[str, Path],
+    *,
+    told: Callable[[int], None] = lambda done: None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> dict[str, PublishedObject]:
+    """Write a run's parquet files under their names, those already there left alone; give each one's record."""
+    there = {info.name: info for info in store.list(run_prefix(run))}
+    done: list[PublishedObject] = []
+    lock = threading.Lock()
+
+    def put(name: str, path: Path) -> None:
+        record = _put(store, name, path, there.get(name), now())
+        with lock:
+            done.append(record)
+            told(len(done))
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        futures = [pool.submit(put, name, path) for name, path in files.items()]
+        _, waiting = wait(futures, return_when=FIRST_EXCEPTION)
+        for future in waiting:
+            future.cancel()
+    for future in futures:
+        if not future.cancelled():
+            future.result()
+    return {record.name: record for record in done}
+
+
+def _put(store: BlobStore, name: str, path: Path, there: BlobInfo | None, now: datetime) -> PublishedObject:
+    import pyarrow.parquet
+
+    data = path.read_bytes()
+    record = PublishedObject(
+        name=name,
+        sha256=hashlib.sha256(data).hexdigest(),
+        size=len(data),
+        rows=pyarrow.parquet.read_metadata(path).num_rows,
+    )
+    if there is None:
+        try:
+            store.write(name, data, if_absent=True)
+        except BlobConflict:
+            _check_same(store, record)
+        return record
+    _check_same(store, record)
+    if not timedelta(0) <= now - there.modified < GRACE / 4:
+        # Left by a try long ago, or the clock cannot be trusted: as good as new, before retention takes it for waste.
+        store.write(name, data)
+    return record
+
+
+def _check_same(store: BlobStore, record: PublishedObject) -> None:
+    if hashlib.sha256(store.read(record.name).data).hexdigest() != record.sha256:
+        raise ForeactError(
+            f"{record.name} in {store} has other content: a run's objects never change; publish under a new run id."
+        )

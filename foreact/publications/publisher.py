@@ -1,0 +1,185 @@
+"""The write side: new versions by compare-and-swap on the one mutable object.
+
+A version comes to be in one instruction, the swap of the manifest. Its copy in the archive is written after that, by
+whoever swapped or, if that one died, by whoever swaps next: so the archive holds what was current and nothing else,
+and its numbers have no gap.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from foreact.blobs.protocol import Blob, BlobConflict, BlobNotFound, BlobStore, BlobUnavailable
+from foreact.errors import ForeactError, examples
+from foreact.publications.contract import CURRENT, Manifest, StoreEntry, manifest_name, run_prefix
+from foreact.publications.reader import Reader, read_current
+from foreact.publications.retention import named_objects
+from foreact.publications.sealing import seal, unseal
+
+log = logging.getLogger(__name__)
+
+# How long to go on swapping against other publishers; each of them needs a fraction of a second.
+PATIENCE_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a publication."""
+
+    manifest: Manifest
+    published: list[str]
+    # Stores left as they were, each with the reason.
+    kept: dict[str, str] = field(default_factory=dict)
+
+
+class Publisher:
+    """Makes versions in a blob store."""
+
+    def __init__(
+        self,
+        store: BlobStore,
+        *,
+        keep_versions: int = 30,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        pause: Callable[[float], None] = time.sleep,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        self.store = store
+        self.keep_versions = keep_versions
+        self.now = now
+        self.pause = pause
+        self.patience = patience
+
+    def publish(self, entries: Mapping[str, StoreEntry], *, by: str, reason: str = "") -> Outcome:
+        """Put the entries in place of what is published for their stores; all of them become visible at once.
+
+        Other stores stay as they are. A store whose published data is newer stays too. The objects must be there.
+        """
+        kept: dict[str, str] = {}
+
+        def next_version(current: Manifest | None) -> Manifest | None:
+            kept.clear()
+            before = current.stores if current else {}
+            kept.update(_newer_than(entries, before))
+            stores = {**before, **{store: entry for store, entry in entries.items() if store not in kept}}
+            if current is not None and stores == before:
+                return None
+            return self._successor(current, by=by, reason=reason, stores=stores)
+
+        manifest = self._swap(next_version)
+        return Outcome(manifest, sorted(set(entries) - set(kept)), dict(kept))
+
+    def restore(self, version: int, *, by: str, reason: str) -> Manifest:
+        """Make a retained version's stores current again, as a new version that says who did it and why."""
+
+        def next_version(current: Manifest | None) -> Manifest:
+            if current is None:
+                raise ForeactError(f"Nothing is published in {self.store}: there is no version to restore.")
+            if version == current.version:
+                raise ForeactError(f"Version {version} is the current one: there is nothing to restore.")
+            if not current.retained_from <= version < current.version:
+                raise ForeactError(
+                    f"Version {version} cannot be restored: versions {current.retained_from} to {current.version} "
+                    f"are retained in {self.store}."
+                )
+            old = Reader(self.store).version(version)
+            self._check_whole(old)
+            # How many versions to keep is for those who publish to say.
+            floor = current.retained_from
+            changed = {"stores": old.stores, "action": "restore", "restored": version, "retained_from": floor}
+            return self._successor(current, by=by, reason=reason, **changed)
+
+        return self._swap(next_version)
+
+    def _successor(self, current: Manifest | None, *, by: str, **fields: object) -> Manifest:
+        version = current.version + 1 if current else 1
+        return Manifest.model_validate(
+            {
+                "version": version,
+                "previous": current.version if current else None,
+                "created_at": self.now(),
+                "created_by": by,
+                "retained_from": max(current.retained_from if current else 1, version - self.keep_versions + 1),
+                **fields,
+            }
+        )
+
+    def _swap(self, next_version: Callable[[Manifest | None], Manifest | None]) -> Manifest:
+        """Swap in what follows from the current manifest, however often that changes meanwhile."""
+        deadline = time.monotonic() + self.patience
+        tries = 0
+        while True:
+            blob, current = read_current(self.store)
+            if current is not None:
+                self._archive(current)
+            following = next_version(current)
+            if following is None:
+                if current is None:
+                    raise ForeactError(f"There is nothing to publish in {self.store}.")
+                return current
+            if self._try_swap(blob, following):
+                return following
+            tries += 1
+            if time.monotonic() > deadline:
+                raise BlobUnavailable(
+                    f"{CURRENT} in {self.store} changed {tries} times while it was being replaced: run again."
+                )
+            self.pause(random.uniform(0, min(2.0, 0.02 * 2 ** min(tries, 7))))  # noqa: S311
+
+    def _try_swap(self, blob: Blob | None, following: Manifest) -> bool:
+        data = seal(following)
+        try:
+            if blob is None:
+                self.store.write(CURRENT, data, if_absent=True)
+            else:
+                self.store.write(CURRENT, data, if_match=blob.etag)
+        except BlobConflict:
+            # Perhaps it was this very swap whose answer got lost on the way.
+            if not self._became(following):
+                return False
+        try:
+            self._archive(following, known_absent=True)
+        except BlobUnavailable as error:
+            log.warning("version %d is published; the next one will archive it: %s", following.version, error)
+        return True
+
+    def _became(self, manifest: Manifest) -> bool:
+        for name in (CURRENT, manifest_name(manifest.version)):
+            try:
+                if unseal(self.store.read(name).data, name) == manifest:
+                    return True
+            except ForeactError as error:
+                log.debug("%s", error)
+        return False
+
+    def _archive(self, manifest: Manifest, *, known_absent: bool = False) -> None:
+        name = manifest_name(manifest.version)
+        if not known_absent and any(info.name == name for info in self.store.list(name)):
+            return
+        try:
+            self.store.write(name, seal(manifest), if_absent=True)
+        except BlobConflict:
+            log.debug("another publisher has archived %s", name)
+
+    def _check_whole(self, manifest: Manifest) -> None:
+        """Refuse to bring back a version of which something is gone."""
+        there: dict[str, int] = {}
+        for run in {entry.run for entry in manifest.stores.values()}:
+            there |= {info.name: info.size for info in self.store.list(run_prefix(run))}
+        gone = sorted(named_objects(manifest) - set(there))
+        if gone:
+            raise BlobNotFound(
+                f"Version {manifest.version} cannot be restored: {examples(gone)} are gone from {self.store}."
+            )
+
+
+def _newer_than(entries: Mapping[str, StoreEntry], published: Mapping[str, StoreEntry]) -> dict[str, str]:
+    """Name the stores whose published data is newer than what would replace it."""
+    return {
+        store: f"published data as of {published[store].as_of} is newer than {entry.as_of}"
+        for store, entry in entries.items()
+        if store in published and published[store].as_of > entry.as_of
+    }

@@ -1,0 +1,143 @@
+"""The read side: what is published now, what was, and objects whose bytes are checked."""
+
+import hashlib
+import io
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from foreact.blobs.protocol import Blob, BlobNotFound, BlobStore, BlobUnavailable
+from foreact.errors import ForeactError
+from foreact.publications.contract import CURRENT, MANIFESTS, Manifest, PublishedObject, manifest_name
+from foreact.publications.sealing import BrokenPublication, unseal
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A manifest that was current, and the tag it was read under."""
+
+    manifest: Manifest
+    etag: str
+    # Why this may no longer be the current one, in a sentence; empty while all is well.
+    problem: str = ""
+
+
+class Reader:
+    """What a blob store has published."""
+
+    def __init__(self, store: BlobStore) -> None:
+        self.store = store
+
+    def follow(self, last: Publication | None = None) -> Publication | None:
+        """Give the current publication, or the last good one and what is wrong with the current; None: none yet.
+
+        With the answer of an earlier call this costs one small request while nothing changes.
+        """
+        try:
+            blob = self.store.read_if_changed(CURRENT, last.etag) if last else self.store.read(CURRENT)
+            if blob is None:
+                return replace(last, problem="") if last else None
+            return Publication(unseal(blob.data, CURRENT), blob.etag)
+        except BlobNotFound as error:
+            if last is None and not self.versions():
+                return None
+            return self._last_good(last, error)
+        except BlobUnavailable as error:
+            if last is None:
+                raise
+            return replace(last, problem=str(error))
+        except ForeactError as error:
+            return self._last_good(last, error)
+
+    def current(self) -> Publication:
+        """Give the current publication, or say that there is none."""
+        publication = self.follow()
+        if publication is None:
+            raise ForeactError(f"Nothing is published in {self.store}: run retrain-all first.")
+        return publication
+
+    def versions(self) -> list[int]:
+        """Give the numbers of all versions in the archive, oldest first."""
+        names = (info.name.removeprefix(MANIFESTS).removesuffix(".json") for info in self.store.list(MANIFESTS))
+        return [int(name) for name in names if name.isdecimal()]
+
+    def version(self, number: int) -> Manifest:
+        """Give one version's manifest."""
+        name = manifest_name(number)
+        try:
+            return unseal(self.store.read(name).data, name)
+        except BlobNotFound:
+            publication = self.follow()
+            if publication is not None and publication.manifest.version == number:
+                return publication.manifest
+            newest = publication.manifest.version if publication else 0
+            raise ForeactError(f"There is no version {number} in {self.store}: the newest is {newest}.") from None
+
+    def history(self, *, retained: bool = False) -> Iterator[Manifest]:
+        """Give the current manifest and those before it, newest first; a damaged one is passed over.
+
+        With `retained` only those whose objects are all still there.
+        """
+        current = self.follow()
+        if current is None:
+            return
+        yield current.manifest
+        for number in range(current.manifest.version - 1, current.manifest.retained_from - 1 if retained else 0, -1):
+            try:
+                yield self.version(number)
+            except ForeactError as error:
+                log.warning("passed over version %d: %s", number, error)
+
+    def read(self, published: PublishedObject) -> bytes:
+        """Read one object, refusing bytes that are not those published."""
+        try:
+            data = self.store.read(published.name).data
+        except BlobNotFound:
+            raise BrokenPublication(
+                f"{published.name} is no longer in {self.store}: the version that names it is not retained; "
+                "read the current one."
+            ) from None
+        if len(data) != published.size or hashlib.sha256(data).hexdigest() != published.sha256:
+            raise BrokenPublication(f"{published.name} in {self.store} is damaged: its bytes are not those published.")
+        return data
+
+    def table(self, published: PublishedObject) -> Any:
+        """Read one object as an Arrow table."""
+        import pyarrow.parquet
+
+        return pyarrow.parquet.read_table(io.BytesIO(self.read(published)))
+
+    def newest_archived(self) -> Manifest | None:
+        """Give the newest manifest of the archive that is whole."""
+        for number in reversed(self.versions()):
+            name = manifest_name(number)
+            try:
+                return unseal(self.store.read(name).data, name)
+            except (BlobNotFound, BrokenPublication) as error:
+                log.warning("%s", error)
+        return None
+
+    def _last_good(self, last: Publication | None, error: ForeactError) -> Publication:
+        if last is not None:
+            return replace(last, problem=f"{error} Version {last.manifest.version} is kept.")
+        archived = self.newest_archived()
+        if archived is None:
+            raise error
+        return Publication(archived, "", f"{error} Version {archived.version} is kept.")
+
+
+def read_current(store: BlobStore) -> tuple[Blob | None, Manifest | None]:
+    """Give what is at the manifest's name and what it says; a writer, other than a reader, must know both."""
+    try:
+        blob = store.read(CURRENT)
+    except BlobNotFound:
+        return None, Reader(store).newest_archived()
+    try:
+        return blob, unseal(blob.data, CURRENT)
+    except BrokenPublication as error:
+        archived = Reader(store).newest_archived()
+        log.warning("%s Going on from version %s.", error, archived.version if archived else 0)
+        return blob, archived

@@ -1,0 +1,91 @@
+"""MLflow's client with our patience, and its errors in one sentence."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from foreact.errors import ForeactError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# A server answers many calls at once; SQLite takes one writer.
+SERVER_THREADS = 8
+MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+
+
+class RegistryUnavailable(ForeactError):
+    """The registry did not answer, or refused."""
+
+
+def make_client(uri: str) -> Any:
+    """Give MLflow's client for tracking and registry."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    # MLflow's own: 7 tries of 2 minutes each.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def display(uri: str) -> str:
+    """Name a tracking server without the credentials its address may carry."""
+    parts = urlsplit(uri)
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
+
+
+@contextmanager
+def trouble(place: str) -> Iterator[None]:
+    """Tell MLflow's errors in one sentence."""
+    from mlflow.exceptions import MlflowException
+    from requests.exceptions import RequestException  # type: ignore[import-untyped]
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (RequestException, SQLAlchemyError) as error:
+        raise RegistryUnavailable(_sentence(place, type(error).__name__)) from None
+    except OSError as error:
+        raise RegistryUnavailable(_sentence(place, error.strerror or type(error).__name__)) from None
+    except MlflowException as error:
+        cause = error.__cause__ or error.__context__
+        if isinstance(cause, RequestException):
+            raise RegistryUnavailable(_sentence(place, type(cause).__name__)) from None
+        raise RegistryUnavailable(_sentence(place, error.error_code)) from None
+
+
+def missing(error: Exception) -> bool:
+    """Say whether MLflow means that what was asked for is not there."""
+    return getattr(error, "error_code", "") in MISSING
+
+
+def for_each(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+    """Do the work for each item, several at once, and give the results in order; the first failure ends it."""
+    if threads == 1:
+        yield from map(work, items)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(work, item) for item in items]
+        try:
+            for future in futures:
+                yield future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def sqlite_uri(workspace: Path) -> str:
+    """Give the address of a workspace's own database."""
+    return f"sqlite:///{workspace.absolute() / 'mlflow.db'}"
+
+
+def _sentence(place: str, why: str) -> str:
+    return f"The model registry at {place} did not do its part ({why}): see whether it runs, then run again."

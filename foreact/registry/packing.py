@@ -1,0 +1,36 @@
+"""A model as one file: a plain zip whose bytes depend on nothing but the model's."""
+
+import hashlib
+import io
+import zipfile
+from pathlib import Path
+
+from foreact.blobs.names import check_name
+
+# Zip's first day: the time of packing is no part of a model.
+EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def pack(folder: Path) -> bytes:
+    """Give a folder's files as one zip, not compressed, for what it holds already is."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                name = path.relative_to(folder).as_posix()
+                archive.writestr(zipfile.ZipInfo(check_name(name), EPOCH), path.read_bytes())
+    return buffer.getvalue()
+
+
+def unpack(data: bytes, folder: Path) -> None:
+    """Write a zip's files into a folder, and nowhere else."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for name in archive.namelist():
+            path = folder / check_name(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(archive.read(name))
+
+
+def checksum(data: bytes) -> str:
+    """Give the SHA-256 that a version's tag holds."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,90 @@
+"""What goes into the registry and what comes back."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from foreact.errors import ForeactError
+from foreact.naming import encode
+
+CHAMPION = "champion"
+# Tags of a version; CHECKSUM is that of the packed model.
+STORE, RUN, AS_OF, CHECKSUM = "foreact.store", "foreact.run", "foreact.as_of", "foreact.sha256"
+
+
+def model_name(store: str) -> str:
+    """Name a store's registered model."""
+    return f"foreact-{encode(store)}"
+
+
+def artifact_name(store: str) -> str:
+    """Name a store's packed model within the run that made it."""
+    return f"models/{encode(store)}.zip"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A trained model to be registered."""
+
+    store: str
+    folder: Path
+    promoted: bool
+    as_of: str
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A store's live model."""
+
+    store: str
+    name: str
+    version: str
+    run: str
+    as_of: str
+    sha256: str
+    # The registry's own run, in which the model lies.
+    mlflow_run: str
+
+
+class RegisteredStore(BaseModel):
+    """What the registry knows of a store after a run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    # The version that made the numbers to be published; None: a baseline, which has none.
+    version: str | None
+    # The version that this run registered, live or not; None: no model could be trained.
+    registered: str | None
+    promoted: bool
+
+
+class Versions(BaseModel):
+    """What register hands to publish."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: str
+    stores: dict[str, RegisteredStore]
+
+    @classmethod
+    def read(cls, path: Path) -> "Versions":
+        """Read what `write` wrote."""
+        return cls.model_validate_json(path.read_bytes())
+
+    def write(self, path: Path) -> None:
+        """Write the versions to a file."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.model_dump_json(indent=1), encoding="utf-8")
+
+
+class TamperedModel(ForeactError):
+    """A model is not, byte for byte, what was registered."""
+
+
+def dump(value: object) -> str:
+    """Write a tag's value."""
+    return json.dumps(value, separators=(",", ":"), sort_keys=True)

@@ -1,0 +1,39 @@
+"""What varies by place: the FOREACT_* settings, read once where a process begins."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class PlaceSettings(BaseSettings):
+    """Where this installation keeps things; shared by pipelines and serving."""
+
+    model_config = SettingsConfigDict(env_prefix="FOREACT_", extra="ignore", frozen=True)
+
+    workspace: Path = Field(Path(".foreact"), description="Folder for everything that has no other place")
+    blob_url: str = Field(
+        "",
+        description="Container of publications, https://ACCOUNT.blob.core.windows.net/CONTAINER; empty: the workspace",
+    )
+    blob_connection_string: SecretStr = Field(
+        SecretStr(""), description="For the Azurite emulator only; elsewhere identities are used"
+    )
+    timezone: str = Field("UTC", description="The retailer's time zone, an IANA name")
+    publish_deadline: str = Field("08:30", description="By when today's forecasts must be published, in that time zone")
+
+
+class PipelineSettings(PlaceSettings):
+    """What the steps need to know of their place."""
+
+    mlflow_uri: str = Field("", description="MLflow tracking server; empty: SQLite in the workspace")
+    ray_address: str = Field("", description="Ray cluster as ray://HOST:PORT; empty: Ray inside the task")
+    webhook_url: SecretStr = Field(SecretStr(""), description="Told how each run ended; empty: nobody")
+    webhook_form: Literal["json", "teams"] = Field("json", description="How the webhook is told: plain JSON, or Teams")
+    run_url: str = Field("", description="Where a run can be looked at, {run} being its id; notices link to it")
+    keep_versions: int = Field(30, ge=1, description="How many past manifests keep all their objects")
+    run_id: str = Field("", description="What this run is called; empty: as Kubeflow Pipelines calls it")
+    pipeline: str = Field("", description="The pipeline that this run is of; set by whoever starts it")
+    store: str = Field("", description="The one store of this run; set by whoever starts it")
+    code_version: str = Field("", description="Git hash that the image was built from")

@@ -1,0 +1,94 @@
+"""How a step's process begins: logging set, settings read."""
+
+import atexit
+import json
+import logging
+import os
+import re
+import sys
+import time
+from dataclasses import dataclass
+
+from foreact.errors import ForeactError
+from foreact.events import Events, Sink
+from foreact.settings import PipelineSettings
+from foreact.telemetry import tracing
+
+# The run's record must not hold up the run.
+PATIENCE_SECONDS = 5.0
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line, as container platforms collect it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render a record."""
+        line = {
+            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **tracing.whose(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+class Text(logging.Formatter):
+    """A line for people, with the run that it is of."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render a record."""
+        whose = " ".join(f"{field}={value}" for field, value in tracing.whose().items())
+        return f"{super().format(record)} [{whose}]" if whose else super().format(record)
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a task may use of its machine."""
+
+    cpus: int
+    # Bytes.
+    memory: int
+
+    @classmethod
+    def of(cls, cpu: str, memory: str) -> "Size":
+        """Read sizes as Kubernetes writes them: 2, 500m; 4Gi, 512M."""
+        cores = float(cpu[:-1]) / 1000 if cpu.endswith("m") else float(cpu)
+        number, unit = re.fullmatch(r"([\d.]+)([KMGT]?i?)", memory).groups()  # type: ignore[union-attr]
+        power = "KMGT".index(unit[0]) + 1 if unit else 0
+        return cls(max(1, int(cores)), int(float(number) * (1024 if unit.endswith("i") else 1000) ** power))
+
+
+def machine() -> Size:
+    """Give the size of this machine, less a quarter of its memory for everything else."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return Size(os.cpu_count() or 1, int(memory * 0.75))
+
+
+def begin() -> tuple[PipelineSettings, Events]:
+    """Set logging for a step's process; gives what the step needs to know of its place, and where to tell of itself."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if "KUBERNETES_SERVICE_HOST" in os.environ else Text())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    if tracing.is_on():
+        tracing.start("foreact-pipeline")
+        atexit.register(tracing.stop)
+    settings = PipelineSettings()
+    return settings, Events.from_environment(_sink(settings))
+
+
+def _sink(settings: PipelineSettings) -> Sink | None:
+    """Keep the run's record where the service reads it; a run without a name has none."""
+    if not settings.run_id:
+        return None
+    from foreact.blobs import connect
+    from foreact.telemetry.ledger import Runs, make_sink
+
+    try:
+        runs = Runs(connect(settings, patience=PATIENCE_SECONDS))
+    except (ForeactError, OSError) as problem:
+        logging.getLogger(__name__).warning("the run's record will not be written: %s", problem)
+        return None
+    return make_sink(runs, settings.run_id, settings.pipeline, settings.store)

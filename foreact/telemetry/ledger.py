@@ -1,0 +1,213 @@
+"""What is known of runs: one bounded object in the blob store, written by the steps and read by the service.
+
+telemetry/runs.json   the latest runs, changed by compare-and-swap
+"""
+
+import logging
+import math
+import random
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from foreact.blobs.protocol import BlobConflict, BlobNotFound, BlobStore, BlobUnavailable
+from foreact.errors import ForeactError
+
+log = logging.getLogger(__name__)
+
+RUNS = "telemetry/runs.json"
+KEPT = 60
+TRIES = 40
+FIGURES = 40
+# No pipeline may take longer; a run that has not told its end by then never will.
+LONGEST = timedelta(hours=5)
+
+State = Literal["running", "succeeded", "failed"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class StepRecord(_Record):
+    """One step of a run: how it stands, how long it took, and its figures."""
+
+    state: State
+    started_at: datetime
+    seconds: float | None = None
+    figures: dict[str, float] = Field(default_factory=dict)
+    sentence: str = ""
+
+
+class RunRecord(_Record):
+    """One run of a pipeline."""
+
+    id: str
+    pipeline: str = ""
+    # The one store that was retrained; empty for all.
+    store: str = ""
+    state: State = "running"
+    started_at: datetime
+    ended_at: datetime | None = None
+    sentence: str = ""
+    steps: dict[str, StepRecord] = Field(default_factory=dict)
+
+    @property
+    def failed_step(self) -> str:
+        """Name the step that failed; empty if none told so."""
+        return next((name for name, step in self.steps.items() if step.state == "failed"), "")
+
+    def figure(self, step: str, name: str) -> float | None:
+        """Give one figure of a step, if it told it."""
+        return self.steps[step].figures.get(name) if step in self.steps else None
+
+
+class Ledger(_Record):
+    """The latest runs, the oldest first, and when each pipeline last ended well."""
+
+    runs: tuple[RunRecord, ...] = ()
+    last_success: dict[str, datetime] = Field(default_factory=dict)
+
+    def find(self, run: str) -> RunRecord | None:
+        """Find a run by its id."""
+        return next((each for each in self.runs if each.id == run), None)
+
+    def ended(self, pipeline: str) -> list[RunRecord]:
+        """Give a pipeline's runs that ended, the latest first."""
+        runs = [run for run in self.runs if run.pipeline == pipeline and run.ended_at is not None]
+        return sorted(runs, key=lambda run: run.ended_at or run.started_at, reverse=True)
+
+    def before(self, run: RunRecord) -> RunRecord | None:
+        """Give the run of the same pipeline and store that ended before this one."""
+        others = (each for each in self.ended(run.pipeline) if each.store == run.store and each.id != run.id)
+        return next(others, None)
+
+
+class Runs:
+    """Reads and changes the ledger."""
+
+    def __init__(self, store: BlobStore, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._store = store
+        self._clock = clock
+
+    def read(self) -> Ledger:
+        """Give what is known; what cannot be understood counts as nothing."""
+        return self._read()[0]
+
+    def step_began(self, run: str, step: str, pipeline: str = "", store: str = "") -> None:
+        """Note that a step began; the first one begins the run."""
+        now = self._clock()
+
+        def change(found: RunRecord) -> RunRecord:
+            steps = {**found.steps, step: StepRecord(state="running", started_at=now)}
+            update = {"steps": steps, "pipeline": pipeline or found.pipeline, "store": store or found.store}
+            return found.model_copy(update=update)
+
+        self._change(run, change)
+
+    def step_ended(self, run: str, step: str, state: State, seconds: float, sentence: str = "") -> None:
+        """Note how a step ended."""
+
+        def change(found: RunRecord) -> RunRecord:
+            held = found.steps.get(step) or StepRecord(state=state, started_at=self._clock())
+            ended = held.model_copy(update={"state": state, "seconds": round(seconds, 3), "sentence": sentence[:500]})
+            return found.model_copy(update={"steps": {**found.steps, step: ended}})
+
+        self._change(run, change)
+
+    def add_figures(self, run: str, step: str, figures: dict[str, float]) -> None:
+        """Note a step's figures; at most so many, and no number that is none."""
+        kept = {name: float(value) for name, value in sorted(figures.items()) if math.isfinite(value)}
+        kept = dict(list(kept.items())[:FIGURES])
+
+        def change(found: RunRecord) -> RunRecord:
+            held = found.steps.get(step) or StepRecord(state="running", started_at=self._clock())
+            held = held.model_copy(update={"figures": {**held.figures, **kept}})
+            return found.model_copy(update={"steps": {**found.steps, step: held}})
+
+        self._change(run, change)
+
+    def end(self, run: str, state: State, *, pipeline: str, store: str = "", sentence: str = "") -> RunRecord:
+        """Note how a run ended; the first to tell is believed."""
+        now = self._clock()
+
+        def change(found: RunRecord) -> RunRecord:
+            named = {"pipeline": pipeline or found.pipeline, "store": store or found.store}
+            if found.ended_at is not None:
+                return found.model_copy(update=named)
+            told = sentence or next((step.sentence for step in found.steps.values() if step.sentence), "")
+            if state == "succeeded":
+                told = ""
+            ended = {"state": state, "ended_at": now, "sentence": told[:500]}
+            return found.model_copy(update={**named, **ended})
+
+        return self._change(run, change)
+
+    def _change(self, run: str, change: Callable[[RunRecord], RunRecord]) -> RunRecord:
+        for attempt in range(TRIES):
+            ledger, etag = self._read()
+            found = ledger.find(run) or RunRecord(id=run, started_at=self._clock())
+            changed = change(found)
+            if changed == ledger.find(run):
+                return changed
+            data = self._with(ledger, changed).model_dump_json().encode()
+            try:
+                self._store.write(RUNS, data, if_match=etag, if_absent=etag is None)
+                return changed
+            except BlobConflict:
+                time.sleep(random.uniform(0, 0.01 * min(attempt + 1, 20)))  # noqa: S311
+        raise BlobUnavailable(f"{RUNS} changed {TRIES} times while it was being replaced")
+
+    def _with(self, ledger: Ledger, changed: RunRecord) -> Ledger:
+        now = self._clock()
+        others = [self._closed(run, now) for run in ledger.runs if run.id != changed.id]
+        runs = sorted([*others, changed], key=lambda run: run.started_at)[-KEPT:]
+        success = dict(ledger.last_success)
+        if changed.state == "succeeded" and changed.ended_at is not None and changed.pipeline:
+            success[changed.pipeline] = max(changed.ended_at, success.get(changed.pipeline, changed.ended_at))
+        return Ledger(runs=tuple(runs), last_success=success)
+
+    def _closed(self, run: RunRecord, now: datetime) -> RunRecord:
+        if run.state != "running" or now - run.started_at < LONGEST:
+            return run
+        update = {"state": "failed", "ended_at": now, "sentence": "the run never told how it ended"}
+        return run.model_copy(update=update)
+
+    def _read(self) -> tuple[Ledger, str | None]:
+        try:
+            blob = self._store.read(RUNS)
+        except BlobNotFound:
+            return Ledger(), None
+        return parse(blob.data), blob.etag
+
+
+def parse(data: bytes) -> Ledger:
+    """Read a ledger's bytes; a damaged one is an empty one, so that telling never stops a run."""
+    try:
+        return Ledger.model_validate_json(data)
+    except ValueError:
+        log.warning("%s cannot be read; it is begun anew", RUNS)
+        return Ledger()
+
+
+def make_sink(runs: Runs, run: str, pipeline: str = "", store: str = "") -> Callable[[str, dict[str, Any]], None]:
+    """Turn a run's events into its record; whatever goes wrong is logged, and never stops a step."""
+
+    def sink(event: str, fields: dict[str, Any]) -> None:
+        step = str(fields.get("step", ""))
+        if not step or step == "run":
+            return
+        try:
+            if event == "step" and fields["state"] == "started":
+                runs.step_began(run, step, pipeline, store)
+            elif event == "step":
+                runs.step_ended(run, step, fields["state"], fields["seconds"], fields.get("sentence", ""))
+            elif event == "figures":
+                runs.add_figures(run, step, fields["figures"])
+        except (ForeactError, OSError) as problem:
+            log.warning("the run's record was not written: %s", problem)
+
+    return sink

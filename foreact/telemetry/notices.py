@@ -1,0 +1,144 @@
+"""Notices by webhook: a failure, and the recovery from it; told again until taken, and never twice.
+
+telemetry/notices/<run>-<event>.json   a notice that was, or is being, told
+"""
+
+import json
+import logging
+import re
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Literal
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict
+
+from foreact.blobs.protocol import BlobConflict, BlobStore
+from foreact.naming import encode
+
+log = logging.getLogger(__name__)
+
+FOLDER = "telemetry/notices/"
+TRIES = 4
+TIMEOUT = 10.0
+Form = Literal["json", "teams"]
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+# What could open something: userinfo in addresses, signatures and keys in queries and connection strings, tokens.
+_SECRETS = re.compile(
+    r"(?i)(?<=://)[^/\s@]+@|((?:sig|key|accountkey|token|secret|password|pwd|authorization|sharedaccesssignature)"
+    r"\s*[=:]\s*)(?:bearer\s+)?[^\s&;,\"']+|\bbearer\s+[\w.~+/=-]+|\beyJ[\w-]+\.[\w-]+\.[\w-]*"
+)
+
+
+class Notice(BaseModel):
+    """One event that somebody should know of."""
+
+    model_config = ConfigDict(frozen=True)
+
+    event: Literal["failed", "recovered"]
+    pipeline: str
+    # The one store that was retrained; empty for all.
+    store: str = ""
+    run: str
+    step: str = ""
+    sentence: str = ""
+    link: str = ""
+
+    @property
+    def title(self) -> str:
+        """Say it in a line."""
+        whose = f"store {self.store}" if self.store else "all stores"
+        return f"{self.pipeline} of {whose} {'failed' if self.event == 'failed' else 'works again'}"
+
+
+def clean(text: str) -> str:
+    """Give the first sentence of a message, without colours, traceback or anything that opens something."""
+    plain = _ANSI.sub("", text).strip()
+    if plain.startswith("Traceback"):
+        plain = plain.splitlines()[-1]
+    line = plain.splitlines()[0] if plain else ""
+    return _SECRETS.sub(lambda match: (match[1] or "") + "***", line)[:500]
+
+
+def body(notice: Notice, form: Form) -> bytes:
+    """Write a notice as its receiver takes it: plain JSON, or a Teams workflow's message with an adaptive card."""
+    fields = {**notice.model_dump(exclude_defaults=True), "title": notice.title}
+    if form == "json":
+        return json.dumps(fields).encode()
+    facts = [
+        {"title": name, "value": value}
+        for name, value in (("Step", notice.step), ("Run", notice.run), ("Why", notice.sentence))
+        if value
+    ]
+    card = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "body": [
+            {
+                "type": "TextBlock",
+                "text": notice.title,
+                "weight": "bolder",
+                "wrap": True,
+                "color": "attention" if notice.event == "failed" else "good",
+            },
+            {"type": "FactSet", "facts": facts},
+        ],
+        "actions": [{"type": "Action.OpenUrl", "title": "Open the run", "url": notice.link}] if notice.link else [],
+    }
+    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
+    return json.dumps({"type": "message", "attachments": [attachment]}).encode()
+
+
+def tell(
+    notice: Notice,
+    url: str,
+    form: Form,
+    store: BlobStore,
+    *,
+    pause: float = 2.0,
+    sleep: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Tell a notice unless it was told; claimed first, so that two who know the same tell it once between them.
+
+    The claim is given back when nobody took the notice, for whoever tries the step again.
+    """
+    name = f"{FOLDER}{encode(notice.run)}-{notice.event}.json"
+    try:
+        store.write(name, notice.model_dump_json().encode(), if_absent=True)
+    except BlobConflict:
+        log.info("this was told already: %s", notice.title)
+        return False
+    if _post(url, body(notice, form), f"{notice.run}-{notice.event}", pause, sleep):
+        return True
+    store.delete(name)
+    return False
+
+
+def _post(url: str, data: bytes, key: str, pause: float, sleep: Callable[[float], None]) -> bool:
+    # The key lets a receiver that took a notice and failed to say so know it again.
+    headers = {"Content-Type": "application/json", "Idempotency-Key": quote(key)}
+    request = urllib.request.Request(url, data, headers, method="POST")  # noqa: S310 - the operator's own address
+    for attempt in range(TRIES):
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT):  # noqa: S310
+                return True
+        except urllib.error.HTTPError as error:
+            why = f"status {error.code}"
+            error.close()
+            if error.code < 500 and error.code not in {408, 429}:
+                log.warning("the webhook refused the notice: %s", why)
+                return False
+        except TimeoutError:
+            # It may have been taken; to ask again could tell it twice.
+            log.warning("the webhook took the notice, or not: no answer in time")
+            return True
+        except (urllib.error.URLError, OSError) as error:
+            # The address itself may hold a token, so it is never logged.
+            why = type(error).__name__
+        log.warning("the webhook did not take the notice (try %d of %d): %s", attempt + 1, TRIES, why)
+        if attempt + 1 < TRIES:
+            sleep(pause * 2**attempt)
+    return False

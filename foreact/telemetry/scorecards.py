@@ -1,0 +1,137 @@
+"""How past forecasts did, kept store by store over publications, and what has drifted.
+
+telemetry/scorecards/<as-of>/<run>.json   a training's live scorecard of each of its stores, never changed
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from foreact.blobs.protocol import BlobConflict, BlobStore
+from foreact.errors import ForeactError
+from foreact.naming import encode
+
+log = logging.getLogger(__name__)
+
+FOLDER = "telemetry/scorecards/"
+# So many records are looked at; older ones stay for whoever wants to look further back.
+LOOKED_AT = 60
+# Drift is a figure out of bounds on so many days of data in a row.
+SUSTAINED = 3
+BIAS = 0.15
+# The interval is made to hold four of five.
+COVERAGE = (0.65, 0.95)
+# Live error against the error that the backtest promised.
+ERROR_RATIO = 1.5
+
+Figures = dict[str, float]
+
+
+class Scorecards(BaseModel):
+    """What one training found of its stores' earlier forecasts."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run: str
+    as_of: date
+    written_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    # store -> wape, bias, coverage, beats_naive; and `promised`, the backtest's WAPE.
+    stores: dict[str, Figures] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One store's figures on one day of data."""
+
+    as_of: date
+    figures: Figures
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A figure that has been out of bounds for some days of data in a row."""
+
+    store: str
+    figure: str
+    days: int
+    value: float
+
+    def __str__(self) -> str:
+        return f"{self.figure} of store {self.store!r} is {self.value:+.2f}, out of bounds for {self.days} days of data"
+
+
+def keep(store: BlobStore, scorecards: Scorecards) -> None:
+    """Write a training's record once; a repeated step writes the same."""
+    name = f"{FOLDER}{scorecards.as_of}/{encode(scorecards.run)}.json"
+    try:
+        store.write(name, scorecards.model_dump_json().encode(), if_absent=True)
+    except BlobConflict:
+        log.debug("%s is there already", name)
+
+
+def read_series(store: BlobStore, latest: int = LOOKED_AT) -> dict[str, list[Point]]:
+    """Give each store's series, the oldest day first; of several runs on one day's data the last counts."""
+    names = [info.name for info in store.list(FOLDER)][-latest:]
+    records = []
+    for name in names:
+        try:
+            records.append(Scorecards.model_validate_json(store.read(name).data))
+        except (ValueError, ForeactError) as problem:
+            log.warning("passed over %s: %s", name, type(problem).__name__)
+    found: dict[str, dict[date, Figures]] = {}
+    for record in sorted(records, key=lambda record: (record.as_of, record.written_at)):
+        for name, figures in record.stores.items():
+            found.setdefault(name, {})[record.as_of] = figures
+    return {name: [Point(day, days[day]) for day in sorted(days)] for name, days in found.items()}
+
+
+def out_of_bounds(figures: Mapping[str, float]) -> set[str]:
+    """Name the figures that a store should not have."""
+    wrong = set()
+    if abs(figures.get("bias", 0.0)) > BIAS:
+        wrong.add("bias")
+    if not COVERAGE[0] <= figures.get("coverage", 0.8) <= COVERAGE[1]:
+        wrong.add("coverage")
+    promised = figures.get("promised", 0.0)
+    if promised > 0 and figures.get("wape", 0.0) > ERROR_RATIO * promised:
+        wrong.add("wape")
+    return wrong
+
+
+def days_out(series: Sequence[Point], figure: str) -> int:
+    """Count the latest days of data in a row on which a figure was out of bounds."""
+    count = 0
+    for point in reversed(series):
+        if figure not in out_of_bounds(point.figures):
+            break
+        count += 1
+    return count
+
+
+def find_drift(series: Mapping[str, Sequence[Point]], sustained: int = SUSTAINED) -> list[Drift]:
+    """Find what has been out of bounds long enough to be no accident; these stores are marked for retraining."""
+    found = []
+    for store, points in sorted(series.items()):
+        for figure in ("bias", "coverage", "wape"):
+            days = days_out(points, figure)
+            if days >= sustained:
+                found.append(Drift(store, figure, days, points[-1].figures.get(figure, float("nan"))))
+    return found
+
+
+def watch(store: BlobStore) -> Callable[[], tuple[dict[str, list[Point]], list[Drift]]]:
+    """Read the series again only when a record was added."""
+    held: tuple[list[str], dict[str, list[Point]], list[Drift]] | None = None
+
+    def look() -> tuple[dict[str, list[Point]], list[Drift]]:
+        nonlocal held
+        names = [info.name for info in store.list(FOLDER)]
+        if held is None or held[0] != names:
+            series = read_series(store)
+            held = (names, series, find_drift(series))
+        return held[1], held[2]
+
+    return look

@@ -1,0 +1,181 @@
+"""Traces and logs by OTLP: off, and nothing of it imported, unless OTEL_EXPORTER_OTLP_ENDPOINT is set.
+
+A run's steps belong to one trace: to that of the request that asked for the run, which TRACEPARENT in the environment
+names, or else to one that follows from the run's id, since steps on a cluster share nothing but that.
+"""
+
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span, SpanContext
+
+ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+PARENT = "TRACEPARENT"
+_TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+# Fields of a log line, and the variables that hold them for the whole of a step's process.
+FIELDS = {
+    "run": "FOREACT_RUN_ID",
+    "pipeline": "FOREACT_PIPELINE",
+    "store": "FOREACT_STORE",
+    "request_id": "FOREACT_REQUEST_ID",
+}
+_PLAIN = frozenset(logging.LogRecord("", 0, "", 0, "", None, None).__dict__) | {"message", "asctime", "taskName"}
+_started: list[Any] = []
+
+
+def is_on() -> bool:
+    """Tell whether traces are wanted here."""
+    return bool(os.environ.get(ENDPOINT))
+
+
+def is_started() -> bool:
+    """Tell whether this process sends spans."""
+    return bool(_started)
+
+
+def start(service: str) -> None:
+    """Send this process's spans and log lines from now on; does nothing where traces are off."""
+    if not is_on() or _started:
+        return
+    from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk._logs import LoggerProvider
+    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    resource = Resource.create({"service.name": os.environ.get("OTEL_SERVICE_NAME") or service})
+    tracers = TracerProvider(resource=resource)
+    tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    logs = LoggerProvider(resource=resource)
+    logs.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter()))
+    logging.getLogger().addHandler(_Lines(logs.get_logger("foreact")))
+    _started.extend([tracers, logs])
+
+
+def stop() -> None:
+    """Send what waits, within a few seconds."""
+    for provider in _started:
+        provider.force_flush(5_000)
+        provider.shutdown()
+    for handler in list(logging.getLogger().handlers):
+        if isinstance(handler, _Lines):
+            logging.getLogger().removeHandler(handler)
+    _started.clear()
+
+
+class _Lines(logging.Handler):
+    """Sends log lines on, each with the span in which it was written and whatever it carries beside its text."""
+
+    def __init__(self, logger: Any) -> None:
+        super().__init__()
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from opentelemetry._logs import LogRecord, SeverityNumber
+        from opentelemetry.context import get_current
+
+        if record.name.startswith("opentelemetry"):
+            # What fails to be sent must not be sent about.
+            return
+        severity = {10: SeverityNumber.DEBUG, 20: SeverityNumber.INFO, 30: SeverityNumber.WARN}
+        extra = {name: str(value) for name, value in record.__dict__.items() if name not in _PLAIN and value}
+        self._logger.emit(
+            LogRecord(
+                timestamp=int(record.created * 1e9),
+                context=get_current(),
+                severity_number=severity.get(record.levelno, SeverityNumber.ERROR),
+                severity_text=record.levelname,
+                body=record.getMessage(),
+                attributes={"logger": record.name, **extra, **whose()},
+            )
+        )
+
+
+def whose() -> dict[str, str]:
+    """Give the fields that every log line of a step's process carries."""
+    return {field: os.environ[name] for field, name in FIELDS.items() if os.environ.get(name)}
+
+
+@contextmanager
+def span(name: str, *, parent: str = "", run: str = "", kind: str = "internal", **attributes: Any) -> Iterator[Any]:
+    """Time something as a span, the current one for what it calls; gives None where traces are off.
+
+    `parent` is a traceparent from elsewhere; with `run` alone the span belongs to the run's own trace.
+    """
+    if not _started:
+        yield None
+        return
+    from opentelemetry import context, trace
+
+    remote = _context(parent) or (_context(trace_of(run)) if run and not _current() else None)
+    around = trace.set_span_in_context(trace.NonRecordingSpan(remote)) if remote else context.get_current()
+    tracer = _started[0].get_tracer("foreact")
+    with tracer.start_as_current_span(
+        name, around, kind=trace.SpanKind[kind.upper()], attributes=_known(attributes), record_exception=False
+    ) as made:
+        yield made
+
+
+def mark_run(run: str, parent: str, **attributes: Any) -> None:
+    """Note in the trace of a request which run it started, and link that run's own trace."""
+    if not _started or not run:
+        return
+    from opentelemetry import trace
+
+    remote = _context(parent)
+    around = trace.set_span_in_context(trace.NonRecordingSpan(remote)) if remote else None
+    linked = _context(trace_of(run))
+    links = [trace.Link(linked)] if linked else []
+    tracer = _started[0].get_tracer("foreact")
+    known = _known({"foreact.run": run, **attributes})
+    tracer.start_span("refresh started", around, kind=trace.SpanKind.PRODUCER, attributes=known, links=links).end()
+
+
+def traceparent(made: "Span | None") -> str:
+    """Name a span for another process; empty where traces are off."""
+    if made is None:
+        return ""
+    context = made.get_span_context()
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-01"
+
+
+def current() -> str:
+    """Name the current span for another process; empty where traces are off."""
+    if not _started:
+        return ""
+    from opentelemetry import trace
+
+    return traceparent(trace.get_current_span())
+
+
+def trace_of(run: str) -> str:
+    """Name the trace that a run's steps share when nobody's request began it."""
+    digest = hashlib.sha256(f"foreact run {run}".encode()).hexdigest()
+    return f"00-{digest[:32]}-{digest[32:48]}-01"
+
+
+def _context(text: str) -> "SpanContext | None":
+    found = _TRACEPARENT.fullmatch(text)
+    if found is None or not int(found[1], 16) or not int(found[2], 16):
+        return None
+    from opentelemetry import trace
+
+    return trace.SpanContext(int(found[1], 16), int(found[2], 16), is_remote=True, trace_flags=trace.TraceFlags(1))
+
+
+def _current() -> bool:
+    from opentelemetry import trace
+
+    return bool(trace.get_current_span().get_span_context().is_valid)
+
+
+def _known(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.replace("__", "."): value for name, value in attributes.items() if value not in (None, "")}

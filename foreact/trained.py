@@ -1,0 +1,82 @@
+"""What training leaves behind for register and publish: one folder, whole or not there.
+
+trained.json                       what was decided for each store, and from which data
+models/<store>/                    the challenger's files (absent where none could be trained)
+objects/<store>.parquet, ...       the store's publishable objects, suffixes as in the publication contract
+"""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from foreact.naming import encode
+from foreact.publications.contract import SUFFIXES, Kind
+
+RECORD = "trained.json"
+
+
+class TrainedStore(BaseModel):
+    """One store's decision and figures."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    store: str
+    items: int
+    data_hash: str
+    # The challenger goes live. Else the champion's numbers are published, or the baseline's where there is no champion.
+    promoted: bool
+    reason: str
+    # The version whose numbers these are when the challenger is not promoted; None: a baseline without a version.
+    champion_version: str | None = None
+    fallback: str | None = None
+    # Backtest figures of whatever made the published numbers, of the challenger, of the champion and of baselines.
+    accuracy: dict[str, float] = Field(default_factory=dict)
+    challenger_accuracy: dict[str, float] = Field(default_factory=dict)
+    champion_accuracy: dict[str, float] = Field(default_factory=dict)
+    baselines: dict[str, dict[str, float]] = Field(default_factory=dict)
+    scorecard: dict[str, float] = Field(default_factory=dict)
+    attributes: dict[str, str] = Field(default_factory=dict)
+    seconds: float = 0.0
+
+
+class Trained(BaseModel):
+    """A training of one or all stores."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    as_of: date
+    horizon: int
+    source_version: str
+    margin: float
+    generated_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    stores: dict[str, TrainedStore]
+
+
+class TrainedFolder:
+    """Where the record, the models and the objects lie."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def read(self) -> Trained:
+        """Read the record."""
+        return Trained.model_validate_json((self.root / RECORD).read_bytes())
+
+    def write(self, trained: Trained) -> None:
+        """Write the record; the last thing that training does."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        (self.root / RECORD).write_text(trained.model_dump_json(indent=1), encoding="utf-8")
+
+    @property
+    def models(self) -> Path:
+        """The folder of all models, one folder a store."""
+        return self.root / "models"
+
+    def model(self, store: str) -> Path:
+        """The challenger's files."""
+        return self.models / encode(store)
+
+    def object(self, store: str, kind: Kind) -> Path:
+        """One publishable object."""
+        return self.root / "objects" / f"{encode(store)}{SUFFIXES[kind]}"

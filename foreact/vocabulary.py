@@ -1,0 +1,11 @@
+"""The words that data, models and answers share, written once."""
+
+STORE, ITEM, DATE, UNITS = "store", "item", "date", "units"
+OPEN, STOCKOUT = "open", "stockout"
+KEYS = (STORE, ITEM, DATE)
+ROLES = (DATE, STORE, ITEM, UNITS, OPEN, STOCKOUT)
+
+MEAN, P10, P50, P90 = "mean", "p10", "p50", "p90"
+
+# Data without items has one series a store, and that series carries this name.
+WHOLE_STORE = "all"

@@ -1,0 +1,1 @@
+"""The graphs made of the steps, and where they run."""

@@ -1,0 +1,1 @@
+"""The pipelines on a cluster: submitted to Kubeflow Pipelines, and scheduled there."""

@@ -1,0 +1,104 @@
+"""A compiled pipeline: its content, the hash that names it, and what parameters it takes."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from foreact.errors import ForeactError, examples
+
+FOLDER = Path(__file__).resolve().parent.parent.parent / "compiled"
+
+_TYPES: dict[str, tuple[str, tuple[type, ...]]] = {
+    "STRING": ("text", (str,)),
+    "NUMBER_INTEGER": ("a whole number", (int,)),
+    "NUMBER_DOUBLE": ("a number", (int, float)),
+    "BOOLEAN": ("true or false", (bool,)),
+    "LIST": ("a list", (list,)),
+    "STRUCT": ("a mapping", (dict,)),
+}
+
+
+@dataclass(frozen=True)
+class Package:
+    """A pipeline as it is uploaded."""
+
+    path: Path
+    content: bytes
+
+    @classmethod
+    def load(cls, path: Path) -> "Package":
+        """Read a compiled pipeline."""
+        try:
+            package = cls(path, path.read_bytes())
+            spec = package.spec
+        except OSError as error:
+            raise ForeactError(
+                f"The compiled pipeline {path} cannot be read ({error.strerror}): run `foreact compile`, "
+                "or name another with --package."
+            ) from None
+        except (yaml.YAMLError, UnicodeDecodeError, StopIteration):
+            spec = {}
+        if not isinstance(spec, dict) or "pipelineInfo" not in spec:
+            raise ForeactError(f"{path} is no compiled pipeline: write one with `foreact compile`.")
+        return package
+
+    @cached_property
+    def spec(self) -> dict[str, Any]:
+        """The pipeline's definition, the first of the file's documents."""
+        spec: dict[str, Any] = next(yaml.safe_load_all(self.content))
+        return spec
+
+    @cached_property
+    def hash(self) -> str:
+        """What tells this content from any other, platform settings included."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    @property
+    def name(self) -> str:
+        """The pipeline's name."""
+        return str(self.spec["pipelineInfo"]["name"])
+
+    @property
+    def description(self) -> str:
+        """The pipeline's purpose."""
+        return str(self.spec["pipelineInfo"].get("description", ""))
+
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """What people call each task, in the order they run in, by the task's name."""
+        found: dict[str, str] = {}
+        dags = [c["dag"] for c in self.spec.get("components", {}).values() if "dag" in c] + [self.spec["root"]["dag"]]
+        for tasks in (dag["tasks"] for dag in dags):
+            after = {name: tasks[name].get("dependentTasks", []) for name in tasks}
+            for name in TopologicalSorter(after).static_order():
+                if self._is_step(tasks[name]):
+                    found[name] = tasks[name].get("taskInfo", {}).get("name", name)
+        return found
+
+    def _is_step(self, task: dict[str, Any]) -> bool:
+        return "dag" not in self.spec["components"].get(task["componentRef"]["name"], {})
+
+    def check(self, parameters: dict[str, Any]) -> None:
+        """Refuse parameters that the pipeline would refuse, before anything is sent."""
+        taken = self.spec["root"].get("inputDefinitions", {}).get("parameters", {})
+        unknown = sorted(set(parameters) - set(taken))
+        if unknown:
+            raise ForeactError(
+                f"{self.name} has no parameter {examples(unknown)}: it takes {', '.join(sorted(taken))}."
+            )
+        missing = sorted(
+            name
+            for name, definition in taken.items()
+            if name not in parameters and not definition.get("isOptional") and "defaultValue" not in definition
+        )
+        if missing:
+            raise ForeactError(f"{self.name} needs {examples(missing)}.")
+        for name, value in parameters.items():
+            wanted, types = _TYPES.get(taken[name]["parameterType"], ("", (object,)))
+            if not isinstance(value, types) or (isinstance(value, bool) and bool not in types and object not in types):
+                raise ForeactError(f"{self.name} takes {wanted} as {name}, not {value!r}.")

@@ -1,0 +1,136 @@
+"""schedules.yaml: which pipeline runs when, read and checked."""
+
+import hashlib
+import json
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+
+from foreact.errors import ForeactError
+from pipelines.cluster.cron import Cron
+from pipelines.cluster.package import Package
+
+FILE = Path(__file__).resolve().parent.parent / "schedules.yaml"
+AHEAD = timedelta(days=400)
+# What runs in this many hours of the day may run once more or less when clocks change.
+OFTEN = 12
+
+# Kubeflow Pipelines keeps descriptions in a column of 191 characters on some databases; the mark has to fit in too.
+LONGEST_DESCRIPTION = 120
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?$")]
+
+
+class Schedule(BaseModel):
+    """One pipeline that runs by itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    description: str = Field("", max_length=LONGEST_DESCRIPTION, description="What it is for, in one line")
+    pipeline: str = Field(description="The pipeline's name")
+    cron: str = Field(description="When: six fields, seconds first")
+    done_by: time | None = Field(None, description="Time of day by which even the longest run has ended")
+    parameters: dict[str, Any] = Field(default_factory=dict, description="Parameters of the pipeline")
+    enabled: bool = Field(True, description="false: there, but paused")
+
+    @field_validator("description")
+    @classmethod
+    def _one_line(cls, text: str) -> str:
+        if "[" in text or "\n" in text:
+            raise ValueError("has to be one line without square brackets")
+        return text
+
+
+class Schedules(BaseModel):
+    """The whole file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    timezone: str
+    schedules: dict[Name, Schedule]
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"{name!r} is not a time zone: write it as Europe/Berlin") from None
+        return name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone of all expressions."""
+        return ZoneInfo(self.timezone)
+
+
+def load(path: Path) -> Schedules:
+    """Read a schedules file."""
+    try:
+        return Schedules.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ForeactError(f"The schedules {path} cannot be read: {error.strerror}.") from None
+    except yaml.YAMLError as error:
+        raise ForeactError(f"{path} is not YAML: {str(error).splitlines()[0]}.") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"] if part != "[key]")
+        raise ForeactError(f"{path}, {place}: {first['msg'].removeprefix('Value error, ')}.") from None
+
+
+def check(name: str, schedule: Schedule, zone: ZoneInfo, package: Package, now: datetime) -> Cron:
+    """Refuse a schedule that would not do what it says; gives its expression."""
+    package.check(schedule.parameters)
+    cron = Cron.parse(schedule.cron, zone)
+    if cron.after(now) > now + AHEAD:
+        raise ForeactError(f"Schedule {name!r} does not fire within {AHEAD.days} days: {schedule.cron}.")
+    if len(cron.fields[2]) < OFTEN:
+        firings = cron.between(now, now + AHEAD)
+        _refuse_changing_clocks(name, cron, firings)
+        if schedule.done_by is not None:
+            _refuse_late(name, cron.zone, firings, schedule.done_by, timedelta(seconds=_deadline(package)))
+    return cron
+
+
+def _refuse_late(name: str, zone: ZoneInfo, firings: list[datetime], done_by: time, longest: timedelta) -> None:
+    for firing in firings:
+        start = firing.astimezone(zone)
+        due = datetime.combine(start.date(), done_by, tzinfo=zone)
+        due = due if due > start else due + timedelta(days=1)
+        if firing + longest > due.astimezone(UTC):
+            raise ForeactError(
+                f"Schedule {name!r} may end too late: a run that starts at {start:%H:%M} and takes the {longest} it "
+                f"is given ends after {done_by:%H:%M}. Let it start earlier."
+            )
+
+
+def _refuse_changing_clocks(name: str, cron: Cron, firings: list[datetime]) -> None:
+    """No gap and no double run, on those two days of the year either."""
+    wall = [firing.astimezone(cron.zone) for firing in firings]
+    twice = [at for at in wall if at.fold]
+    plain = Cron(cron.expression, ZoneInfo("UTC"), cron.fields, cron.either_day)
+    start, end = (at.replace(tzinfo=UTC) for at in (wall[0], wall[-1]))
+    skipped = set(plain.between(start - timedelta(seconds=1), end)) - {at.replace(tzinfo=UTC, fold=0) for at in wall}
+    if twice or skipped:
+        day, what = (twice[0], "twice") if twice else (min(skipped), "not at all")
+        raise ForeactError(
+            f"Schedule {name!r} would run {what} on {day:%Y-%m-%d}, when clocks change in {cron.zone.key} at that "
+            "hour: let it start at another one."
+        )
+
+
+def _deadline(package: Package) -> int:
+    """How long Kubernetes lets a run of the pipeline take."""
+    documents = list(yaml.safe_load_all(package.content))
+    platform = documents[1] if len(documents) > 1 else {}
+    config = platform.get("platforms", {}).get("kubernetes", {}).get("pipelineConfig", {})
+    return int(config.get("activeDeadlineSeconds", 0))
+
+
+def fingerprint(content: dict[str, Any]) -> str:
+    """What tells one content of a recurring run from any other."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -1,0 +1,195 @@
+"""Schedules and recurring runs brought together: plan, apply, list, pause."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import kfp_server_api as api
+
+from foreact.errors import ForeactError, examples
+from pipelines.cluster.cron import Cron
+from pipelines.cluster.kubeflow import Kubeflow, reference
+from pipelines.cluster.package import Package
+from pipelines.cluster.reconcile import Found, Step, Wanted, foresee, mark, next_step, read_mark, retire, settle
+from pipelines.cluster.schedules import Schedule, Schedules, check, fingerprint
+from pipelines.cluster.settings import KubeflowSettings
+from pipelines.cluster.states import ENDED
+
+Tell = Callable[[str], None]
+
+
+def utc_now() -> datetime:
+    """Give the time."""
+    return datetime.now(UTC)
+
+
+def sleep_until(moment: datetime) -> None:
+    """Wait for a moment."""
+    time.sleep(max(0.0, (moment - utc_now()).total_seconds()))
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """The recurring runs of one experiment."""
+
+    kubeflow: Kubeflow
+    settings: KubeflowSettings
+    now: Callable[[], datetime] = utc_now
+    wait: Callable[[datetime], None] = sleep_until
+    _versions: dict[str, Any] = field(default_factory=dict)
+
+    def plan(self, schedules: Schedules, packages: dict[str, Package]) -> list[Step]:
+        """Give the steps that `apply` would take now; changes nothing."""
+        wanted = self._wanted(schedules, packages)
+        experiment = self.kubeflow.find_experiment(self.settings.experiment)
+        found = self._observe(str(experiment.experiment_id)) if experiment else []
+        now = self.now()
+        steps: list[Step] = []
+        for name in _names(wanted, found):
+            steps += foresee(_chooser(wanted.get(name)), wanted.get(name), _of(name, found), now)
+        return steps
+
+    def apply(self, schedules: Schedules, packages: dict[str, Package], tell: Tell) -> list[str]:
+        """Make the recurring runs match; gives those that are left because a run of theirs goes on."""
+        wanted = self._wanted(schedules, packages)
+        experiment = self.kubeflow.ensure_experiment(self.settings.experiment)
+        for name in _names(wanted, self._observe(experiment)):
+            schedule, package = schedules.schedules.get(name), packages.get(name)
+
+            def take(step: Step, schedule: Any = schedule, package: Any = package) -> None:
+                tell(str(step))
+                self._take(step, wanted.get(step.schedule), schedule, package, experiment)
+
+            settle(
+                _chooser(wanted.get(name)),
+                lambda name=name: _of(name, self._observe(experiment)),  # type: ignore[misc]
+                take,
+                self.now,
+            )
+        return [run.name for run in self._observe(experiment) if run.busy and not run.enabled]
+
+    def pause(self, names: list[str], tell: Tell) -> None:
+        """Keep schedules from firing until the next `apply`; no name means all of them."""
+        found = self.there()
+        unknown = sorted(set(names) - {run.name for run in found})
+        if unknown:
+            raise ForeactError(f"There is no schedule {examples(unknown)} in experiment {self.settings.experiment!r}.")
+        for run in found:
+            if run.enabled and (not names or run.name in names):
+                tell(f"{run.name}: disable {run.id} (paused)")
+                self.kubeflow.disable(run.id)
+        # A half-finished replacement would otherwise pass for one that was meant to take over.
+        for run in found:
+            others = [o for o in found if o.name == run.name and o.enabled]
+            if not run.enabled and others and not run.busy and (not names or run.name in names):
+                tell(f"{run.name}: delete {run.id} (never took over)")
+                self.kubeflow.delete(run.id)
+
+    def there(self) -> list[Found]:
+        """Give the recurring runs that are ours."""
+        experiment = self.kubeflow.find_experiment(self.settings.experiment)
+        return self._observe(str(experiment.experiment_id)) if experiment else []
+
+    def _wanted(self, schedules: Schedules, packages: dict[str, Package]) -> dict[str, Wanted]:
+        if schedules.timezone != self.settings.timezone:
+            raise ForeactError(
+                f"The schedules are in {schedules.timezone}, but Kubeflow Pipelines reads them in "
+                f"{self.settings.timezone}: give its ml-pipeline-scheduledworkflow "
+                f"CRON_SCHEDULE_TIMEZONE={schedules.timezone}, and here FOREACT_KFP_TIMEZONE={schedules.timezone}."
+            )
+        wanted = {}
+        for name, schedule in schedules.schedules.items():
+            cron = check(name, schedule, schedules.zone, packages[name], self.now())
+            content = {
+                "package": packages[name].hash,
+                "cron": schedule.cron,
+                "timezone": schedules.timezone,
+                "description": schedule.description,
+                "parameters": schedule.parameters,
+                "service_account": self.settings.service_account,
+            }
+            wanted[name] = Wanted(name, fingerprint(content), cron, schedule.enabled)
+        return wanted
+
+    def _observe(self, experiment: str) -> list[Found]:
+        busy = {run.recurring_run_id for run in self.kubeflow.recent_runs(experiment) if run.state not in ENDED}
+        found = []
+        for run in self.kubeflow.recurring_runs(experiment):
+            marked = read_mark(run.description)
+            if marked:
+                found.append(
+                    Found(
+                        id=run.recurring_run_id,
+                        name=marked[0],
+                        fingerprint=marked[1],
+                        created=run.created_at,
+                        enabled=_is_enabled(run),
+                        cron=self._cron(run),
+                        busy=run.recurring_run_id in busy,
+                    )
+                )
+        return found
+
+    def _cron(self, run: Any) -> Cron | None:
+        trigger = run.trigger.cron_schedule if run.trigger else None
+        try:
+            return Cron.parse(trigger.cron, ZoneInfo(self.settings.timezone)) if trigger else None
+        except ForeactError:
+            return None
+
+    def _take(self, step: Step, wanted: Wanted | None, schedule: Any, package: Any, experiment: str) -> None:
+        if step.verb == "wait" and step.until is not None:
+            self.wait(step.until)
+        elif step.verb == "create" and wanted is not None:
+            self.kubeflow.create_recurring_run(self._body(wanted, schedule, package, experiment))
+        elif step.verb == "enable":
+            self.kubeflow.enable(step.target)
+        elif step.verb == "disable":
+            self.kubeflow.disable(step.target)
+        elif step.verb == "delete":
+            self.kubeflow.delete(step.target)
+
+    def _body(self, wanted: Wanted, schedule: Schedule, package: Package, experiment: str) -> Any:
+        if package.hash not in self._versions:
+            self._versions[package.hash], _ = self.kubeflow.ensure_version(package)
+        return api.V2beta1RecurringRun(
+            display_name=f"foreact-{wanted.name}",
+            description=f"{schedule.description} {mark(wanted.name, wanted.fingerprint)}".strip(),
+            experiment_id=experiment,
+            namespace=self.kubeflow.namespace,
+            pipeline_version_reference=reference(self._versions[package.hash]),
+            runtime_config=api.V2beta1RuntimeConfig(parameters=schedule.parameters),
+            service_account=self.settings.service_account or None,
+            trigger=api.V2beta1Trigger(cron_schedule=api.V2beta1CronSchedule(cron=schedule.cron)),
+            mode=api.RecurringRunMode.DISABLE,
+            max_concurrency="1",
+            no_catchup=True,
+        )
+
+
+def _is_enabled(run: Any) -> bool:
+    # The mode is what was asked; the status follows when the controller has seen it.
+    return bool(run.mode == "ENABLE" if run.mode in {"ENABLE", "DISABLE"} else run.status == "ENABLED")
+
+
+def _chooser(wanted: Wanted | None) -> Callable[[list[Found], datetime], Step | None]:
+    if wanted is None:
+        return lambda found, _: retire(found)
+    return lambda found, now: next_step(wanted, found, now)
+
+
+def _names(wanted: dict[str, Wanted], found: list[Found]) -> list[str]:
+    return sorted({*wanted, *(run.name for run in found)})
+
+
+def _of(name: str, found: list[Found]) -> list[Found]:
+    return [run for run in found if run.name == name]
+
+
+def load_packages(schedules: Schedules, folder: Path) -> dict[str, Package]:
+    """Read the compiled pipeline of each schedule."""
+    return {name: Package.load(folder / f"{s.pipeline}.yaml") for name, s in schedules.schedules.items()}

@@ -1,0 +1,26 @@
+"""Where Kubeflow Pipelines is and how to call it: the FOREACT_KFP_* settings."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class KubeflowSettings(BaseSettings):
+    """A Kubeflow Pipelines installation as this machine reaches it."""
+
+    model_config = SettingsConfigDict(env_prefix="FOREACT_KFP_", extra="ignore", frozen=True)
+
+    host: str = Field("", description="Address of the API, http://localhost:8888 behind `kubectl port-forward`")
+    namespace: str = Field("", description="Namespace of the runs, where the installation has several users")
+    experiment: str = Field("foreact", description="Experiment that runs and schedules belong to; made if missing")
+    service_account: str = Field("foreact-pipelines", description="Kubernetes service account of the runs' pods")
+    token_file: Path | None = Field(None, description="File with the bearer token to present; read anew for every call")
+    ca_file: Path | None = Field(None, description="Certificate authority of the API's own TLS certificate")
+    connect_seconds: float = Field(5, gt=0, description="How long to wait for a connection")
+    answer_seconds: float = Field(60, gt=0, description="How long to wait for an answer")
+    timezone: str = Field(
+        "UTC",
+        description="Time zone that the installation reads cron expressions in, an IANA name: what its controller "
+        "ml-pipeline-scheduledworkflow was given as CRON_SCHEDULE_TIMEZONE",
+    )

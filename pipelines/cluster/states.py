@@ -1,0 +1,9 @@
+"""The states that Kubeflow Pipelines knows runs and tasks in."""
+
+SUCCEEDED = "SUCCEEDED"
+FAILED = "FAILED"
+CANCELED = "CANCELED"
+SKIPPED = "SKIPPED"
+RUNNING = "RUNNING"
+PENDING = "PENDING"
+ENDED = frozenset({SUCCEEDED, FAILED, CANCELED, SKIPPED})

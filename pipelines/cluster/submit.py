@@ -1,0 +1,153 @@
+"""One run on Kubeflow Pipelines: submitted, found again by its name, watched to its end."""
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from foreact.errors import ForeactError
+from foreact.naming import encode
+from pipelines.cluster.kubeflow import Kubeflow, Unreachable
+from pipelines.cluster.package import Package
+from pipelines.cluster.states import ENDED, FAILED, PENDING, SUCCEEDED
+
+# A server that restarts is waited for this long before the watch is given up.
+PATIENCE = 300.0
+PAUSE = 5.0
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A run that Kubeflow Pipelines has taken."""
+
+    id: str
+    name: str
+    url: str
+    version: str
+    uploaded: bool
+    # It was there already: an earlier attempt of the same name had got through.
+    adopted: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """One step of a run, as it is now."""
+
+    title: str
+    state: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended, or that it has not; a sentence for what went wrong."""
+
+    state: str
+    sentence: str = ""
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether everything went well."""
+        return self.state == SUCCEEDED
+
+
+def run_name(pipeline: str, store: str = "") -> str:
+    """Name a run so that people see what it is and programs find it."""
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    return "-".join(part for part in (pipeline, encode(store) if store else "", stamp, secrets.token_hex(3)) if part)
+
+
+def submit(
+    kubeflow: Kubeflow, package: Package, parameters: dict[str, Any], *, name: str, experiment: str, account: str
+) -> Submitted:
+    """Start a run, unless the experiment has one of that name already."""
+    package.check(parameters)
+    experiment_id = kubeflow.ensure_experiment(experiment)
+    version, uploaded = kubeflow.ensure_version(package)
+    run = kubeflow.find_run(name, experiment_id)
+    adopted = run is not None
+    if run is None:
+        try:
+            run = kubeflow.create_run(name, experiment_id, version, parameters, account)
+        except Unreachable as problem:
+            # The answer was lost; the run may be there.
+            run, adopted = _look_again(kubeflow, name, experiment_id, problem), True
+    return Submitted(
+        id=run.run_id,
+        name=name,
+        url=f"{kubeflow.host}/#/runs/details/{run.run_id}",
+        version=str(version.display_name),
+        uploaded=uploaded,
+        adopted=adopted,
+    )
+
+
+def _look_again(kubeflow: Kubeflow, name: str, experiment: str, problem: Unreachable) -> Any:
+    try:
+        run = kubeflow.find_run(name, experiment)
+    except Unreachable:
+        run = None
+    if run is None:
+        raise ForeactError(
+            f"{problem} Whether the run was started is unknown: the same command with --name {name} finds it "
+            "or starts it."
+        ) from None
+    return run
+
+
+def watch(
+    kubeflow: Kubeflow,
+    run_id: str,
+    titles: dict[str, str],
+    show: Callable[[list[Task]], None],
+    *,
+    timeout: float,
+    pause: float = PAUSE,
+    patience: float = PATIENCE,
+) -> Outcome:
+    """Follow a run to its end, or until time is up."""
+    began = heard = time.monotonic()
+    state = PENDING
+    while True:
+        try:
+            run = kubeflow.get_run(run_id)
+        except Unreachable:
+            # It goes on without us; a server that restarts comes back.
+            if time.monotonic() - heard > patience:
+                raise
+        else:
+            heard = time.monotonic()
+            state = run.state or PENDING
+            show(tasks_of(run, titles))
+            if state in ENDED:
+                return Outcome(state, "" if state == SUCCEEDED else why(run, titles))
+        if time.monotonic() - began > timeout:
+            return Outcome(state, f"The run has not ended after {timeout / 60:.0f} minutes; it goes on.")
+        time.sleep(min(pause, max(0.0, timeout - (time.monotonic() - began) + 0.01)))
+
+
+def tasks_of(run: Any, titles: dict[str, str]) -> list[Task]:
+    """Give the steps' states in the pipeline's order; drivers and groups of the engine are left out."""
+    states: dict[str, str] = {}
+    for task in (run.run_details.task_details or []) if run.run_details else []:
+        name = next((n for n, title in titles.items() if task.display_name in {n, title}), None)
+        # A step that was tried again has several; the last one counts.
+        if name and task.state:
+            states[name] = task.state
+    return [Task(title, states.get(name, PENDING)) for name, title in titles.items()]
+
+
+def why(run: Any, titles: dict[str, str]) -> str:
+    """Say in a sentence what a run failed of."""
+    details = (run.run_details.task_details or []) if run.run_details else []
+    names = {*titles, *titles.values()}
+    failed = [t for t in details if t.state == FAILED and t.display_name in names]
+    for task in failed:
+        if task.error and task.error.message:
+            return f"{titles.get(task.display_name, task.display_name)}: {task.error.message.strip().splitlines()[0]}"
+    if failed:
+        return f"{titles.get(failed[0].display_name, failed[0].display_name)} failed."
+    if run.error and run.error.message:
+        return str(run.error.message).strip().splitlines()[0]
+    return f"The run ended as {str(run.state).lower()}."

@@ -1,0 +1,30 @@
+"""compiled/: the pipelines as Kubeflow takes them, made from the definitions and from nothing else."""
+
+import tempfile
+from pathlib import Path
+
+from pipelines.graph import DESCRIPTIONS, build
+
+FOLDER = Path(__file__).resolve().parent.parent / "compiled"
+
+
+def compile_all(folder: Path) -> list[Path]:
+    """Write every pipeline's YAML into the folder."""
+    from kfp import compiler
+
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name in DESCRIPTIONS:
+        path = folder / f"{name}.yaml"
+        compiler.Compiler().compile(build(name), str(path))
+        written.append(path)
+    return written
+
+
+def find_drift(folder: Path) -> list[str]:
+    """Name the files in the folder that are not what the definitions say."""
+    with tempfile.TemporaryDirectory() as scratch:
+        fresh = compile_all(Path(scratch))
+        return [
+            p.name for p in fresh if not (folder / p.name).is_file() or (folder / p.name).read_bytes() != p.read_bytes()
+        ]

@@ -1,0 +1,112 @@
+"""How well the forecaster does on a history: a backtest that registers and publishes nothing."""
+
+import logging
+import os
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from components.ingest.step import ingest
+from components.train.step import train
+from foreact.blobs import open_url
+from foreact.events import Events
+from foreact.forecasting.baselines import BASELINES
+from foreact.settings import PipelineSettings
+from foreact.tasks import machine
+from foreact.trained import Trained, TrainedFolder
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The figures of every store, and the page that draws them."""
+
+    trained: Trained
+    figures: dict[str, float]
+    report: Path
+
+    def table(self) -> list[dict[str, float | str]]:
+        """Give a row a forecaster: ours and the baselines, averaged over stores."""
+        rows: list[dict[str, float | str]] = []
+        for name in ("foreact", *BASELINES):
+            row: dict[str, float | str] = {"forecaster": name}
+            for figure in ("scaled_error", "wape", "bias"):
+                values = [
+                    (store.challenger_accuracy if name == "foreact" else store.baselines.get(name, {})).get(figure)
+                    for store in self.trained.stores.values()
+                ]
+                known = [value for value in values if value is not None]
+                row[figure] = sum(known) / len(known) if known else float("nan")
+            rows.append(row)
+        return rows
+
+
+def evaluate(
+    *,
+    history: str,
+    known: list[str],
+    columns: str,
+    as_of: str,
+    horizon: int,
+    missing: str,
+    store: str,
+    seed: int,
+    scratch: Path,
+    settings: PipelineSettings,
+    events: Events,
+) -> Evaluation:
+    """Ingest and backtest; what is written stays in the scratch folder."""
+    ingest(
+        history=history,
+        known=known,
+        columns=columns,
+        as_of=as_of,
+        horizon=horizon,
+        missing=missing,
+        store=store,
+        source_version="",
+        dataset=scratch / "dataset",
+        open_url=partial(open_url, settings=settings),
+        events=events,
+    )
+    report = scratch / "backtest.html"
+    figures = train(
+        dataset=scratch / "dataset",
+        trained=scratch / "trained",
+        report=report,
+        find_live=lambda stores, as_of: {},
+        margin=0.0,
+        seed=seed,
+        max_fallback_share=0.0,
+        events=events,
+        ray_address=settings.ray_address,
+        size=machine(),
+    )
+    return Evaluation(TrainedFolder(scratch / "trained").read(), figures, report)
+
+
+def log_to_mlflow(evaluation: Evaluation, parameters: dict[str, str], settings: PipelineSettings) -> str:
+    """Log figures, parameters and the page; into the run that MLflow began, where it did, else into a new one."""
+    from foreact.registry import Registry
+    from foreact.registry.client import make_client
+
+    given = os.environ.get("MLFLOW_RUN_ID")
+    if given:
+        client = make_client(os.environ.get("MLFLOW_TRACKING_URI", settings.mlflow_uri))
+        run = given
+    else:
+        registry = Registry.connect(settings)
+        client = registry.client
+        run = client.create_run(registry.experiment, run_name="evaluate").info.run_id
+        for name, text in parameters.items():
+            client.log_param(run, name, text)
+    for name, value in evaluation.figures.items():
+        client.log_metric(run, name, value)
+    for row in evaluation.table():
+        for figure in ("scaled_error", "wape", "bias"):
+            client.log_metric(run, f"{row['forecaster']}_{figure}", float(row[figure]))
+    client.log_artifact(run, str(evaluation.report))
+    if not given:
+        client.set_terminated(run)
+    return run

@@ -1,0 +1,111 @@
+"""The graph of both pipelines, written once: retrain-store is retrain-all with a store."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from kfp import dsl
+
+from components.ingest.component import ingest
+from components.locate.component import locate
+from components.publish.component import publish
+from components.register.component import register
+from components.report.component import report
+from components.train.component import train
+from components.validate.component import validate
+from pipelines.platform import settle
+
+WEEK = 7 * 24 * 3600
+DEADLINE = 4 * 3600
+
+DESCRIPTIONS = {
+    "retrain-all": "Retrain every store on fresh data and publish the forecasts of those models that pass the gate.",
+    "retrain-store": "Retrain one store on fresh data and publish its forecasts; every other store stays as it is.",
+}
+
+
+def build(name: str, *, retries: bool = True) -> Any:
+    """Build a pipeline by its name; without retries where an error would only come again."""
+
+    def steps(
+        store: str,
+        history: str,
+        known: list[str] = [],  # noqa: B006 - a pipeline's default is a constant of its definition
+        columns: str = "",
+        as_of: str = "",
+        horizon: int = 28,
+        missing: str = "auto",
+        max_rejected_share: float = 0.01,
+        margin: float = 0.02,
+        max_fallback_share: float = 0.2,
+        seed: int = 0,
+        step_cpu: str = "2",
+        step_memory: str = "4Gi",
+        train_cpu: str = "2",
+        train_memory: str = "8Gi",
+    ) -> None:
+        ended = report(pipeline=name, store=store)
+        settle(ended, "Report how the run ended", cache=False, cpu=step_cpu, memory=step_memory)
+        with dsl.ExitHandler(ended, name="Retrain"):
+            # Inside an exit handler a size reaches a task only if some task there takes it as an input of its own, as
+            # ingest and train do: KFP's compiler does not hand resource parameters down by themselves.
+            located = locate(history=history, known=known)
+            # Its answer keys what follows: a source that changed must never meet an old cache entry.
+            settle(located, "Locate the source", cache=False, cpu=step_cpu, memory=step_memory, retries=3 * retries)
+
+            ingested = ingest(
+                history=history,
+                known=known,
+                columns=columns,
+                source_version=located.output,
+                as_of=as_of,
+                horizon=horizon,
+                missing=missing,
+                store=store,
+                cpu=step_cpu,
+                memory=step_memory,
+            )
+            settle(ingested, "Ingest", cache=True, cpu=step_cpu, memory=step_memory, retries=3 * retries)
+
+            validated = validate(
+                dataset=ingested.outputs["dataset"], max_rejected_share=max_rejected_share, store=store
+            )
+            # Not cached: what vanished is judged against the publication of the moment.
+            settle(validated, "Validate", cache=False, cpu=step_cpu, memory=step_memory, retries=1 * retries)
+
+            trained = train(
+                dataset=validated.outputs["checked"],
+                margin=margin,
+                seed=seed,
+                max_fallback_share=max_fallback_share,
+                cpu=train_cpu,
+                memory=train_memory,
+            )
+            # Not cached: the gate compares with the champion of the moment.
+            settle(trained, "Train", cache=False, cpu=train_cpu, memory=train_memory, retries=1 * retries)
+
+            registered = register(trained=trained.outputs["trained"], run=dsl.PIPELINE_JOB_ID_PLACEHOLDER)
+            settle(registered, "Register", cache=False, cpu=step_cpu, memory=step_memory, retries=3 * retries)
+
+            published = publish(trained=trained.outputs["trained"], versions=registered.outputs["versions"])
+            settle(published, "Publish", cache=False, cpu=step_cpu, memory=step_memory, retries=3 * retries)
+
+    return dsl.pipeline(
+        name=name,
+        description=DESCRIPTIONS[name],
+        display_name=name,
+        pipeline_config=dsl.PipelineConfig(ttl_seconds_after_finished=WEEK, active_deadline_seconds=DEADLINE),
+    )(steps if name == "retrain-store" else _for_all_stores(steps))
+
+
+def _for_all_stores(steps: Callable[..., None]) -> Callable[..., None]:
+    """Leave the store out of the parameters: no store means all of them."""
+
+    def all_stores(*parameters: Any) -> None:
+        steps("", *parameters)
+
+    signature = inspect.signature(steps)
+    kept = [parameter for parameter in signature.parameters.values() if parameter.name != "store"]
+    all_stores.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
+    all_stores.__name__ = "retrain_all"
+    return all_stores

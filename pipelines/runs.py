@@ -1,0 +1,106 @@
+"""Runs in a workspace: what each was asked, its folder, and what it told while it worked.
+
+runs/<id>/run.json       what was asked
+runs/<id>/events.jsonl   what happened, one line an event
+runs/<id>/log.txt        everything the steps logged
+runs/last.json           what the last retrain-all that succeeded was asked
+"""
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+KEPT = 20
+
+
+class Request(BaseModel):
+    """What a run is asked to do: a pipeline and its parameters."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pipeline: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class Run:
+    """One run's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def id(self) -> str:
+        """The run's name, which sorts by time."""
+        return self.folder.name
+
+    @property
+    def events(self) -> Path:
+        """Where the run tells what happens."""
+        return self.folder / "events.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """Where all output of the steps goes."""
+        return self.folder / "log.txt"
+
+    @property
+    def request(self) -> Request:
+        """What the run was asked."""
+        return Request.model_validate_json((self.folder / "run.json").read_bytes())
+
+    def read_events(self, start: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """Read the whole events from a place in the file on, and the place to go on from."""
+        if not self.events.exists():
+            return [], start
+        with self.events.open("rb") as file:
+            file.seek(start)
+            data = file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        return [json.loads(line) for line in whole.splitlines()], start + len(whole)
+
+
+class Runs:
+    """All runs of a workspace."""
+
+    def __init__(self, workspace: Path) -> None:
+        self.folder = workspace / "runs"
+
+    def create(self, request: Request, name: str | None = None) -> Run:
+        """Make the folder of a new run, under a name that the caller chose or one that sorts by time."""
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        run = Run(self.folder / (name or f"{stamp}-{secrets.token_hex(3)}"))
+        run.folder.mkdir(parents=True)
+        (run.folder / "run.json").write_text(request.model_dump_json(indent=1), encoding="utf-8")
+        run.events.touch()
+        return run
+
+    def all(self) -> Iterator[Run]:
+        """Give the runs, oldest first."""
+        if self.folder.is_dir():
+            for folder in sorted(self.folder.iterdir()):
+                if (folder / "run.json").is_file():
+                    yield Run(folder)
+
+    def last(self) -> Request | None:
+        """What the last successful retrain-all was asked: where this workspace's data comes from."""
+        path = self.folder / "last.json"
+        return Request.model_validate_json(path.read_bytes()) if path.is_file() else None
+
+    def remember(self, request: Request) -> None:
+        """Keep what a successful retrain-all was asked."""
+        path = self.folder / "last.json"
+        draft = path.with_suffix(f".{os.getpid()}")
+        draft.write_text(request.model_dump_json(indent=1), encoding="utf-8")
+        draft.replace(path)
+
+    def tidy(self) -> None:
+        """Drop the folders of all but the latest runs."""
+        for run in list(self.all())[:-KEPT]:
+            shutil.rmtree(run.folder, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""What is unusual in the days ahead, ranked by the units at stake."""

@@ -1,0 +1,62 @@
+"""Ranked alerts over HTTP."""
+
+from datetime import date
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from serving.alerts.ranking import alerts_of
+from serving.api.answers import answer, encode, envelope
+from serving.api.schemas import Answer
+from serving.api.selection import StoresAsked, select_stores
+from serving.auth.guard import Parts, Viewer
+from serving.errors import responses
+
+router = APIRouter(prefix="/v1", tags=["alerts"])
+
+
+class AlertAnswer(BaseModel):
+    """A peak: demand unusually high against lately and last year. A shortage: it may exceed a normal delivery."""
+
+    kind: Literal["peak", "shortage"]
+    store: str
+    item: str | None = Field(description="null: the store as a whole")
+    start: date
+    end: date
+    expected: float = Field(description="Units from start to end")
+    recent: float | None = Field(description="Units that as many days brought in the last four weeks")
+    last_year: float | None = Field(description="Units on the same weekdays last year")
+    at_stake: float = Field(description="Expected units beyond the usual, or beyond a normal delivery")
+    probability: float = Field(description="That demand exceeds the usual, or a normal delivery")
+    peak_day: date
+    normal_delivery: float | None = Field(description="Of a shortage: what four in five recent weeks needed at most")
+
+
+class Alerts(Answer):
+    """Alerts, those with most units at stake first."""
+
+    alerts: list[AlertAnswer]
+
+
+@router.get("/alerts", response_model=Alerts, responses=responses(503))
+async def list_alerts(
+    request: Request,
+    service: Parts,
+    principal: Viewer,
+    store: StoresAsked = None,
+    kind: Annotated[Literal["peak", "shortage"] | None, Query(description="none: both")] = None,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 50,
+) -> Response:
+    """Give what is unusual in the coming week, those with most units at stake first."""
+    view = service.view
+    stores = select_stores(view, principal, store)
+    names = [arrays.store for arrays in stores]
+
+    def body() -> bytes:
+        found = [alert for arrays in stores for alert in alerts_of(arrays) if kind is None or alert.kind == kind]
+        found.sort(key=lambda alert: -alert.at_stake)
+        return envelope(view, names, alerts=encode([alert.to_json() for alert in found[:limit]]))
+
+    return answer(request, view, (tuple(names), kind, limit), stores, body)

@@ -1,0 +1,168 @@
+"""How an answer leaves: with a tag, unmodified if known already, compressed if wanted, kept while it is true."""
+
+import gzip
+import hashlib
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+from fastapi import Request
+from starlette.responses import Response, StreamingResponse
+
+from serving.board import View
+from serving.cache import StoreArrays
+
+JSON, CSV = "application/json", "text/csv; charset=utf-8"
+# Below this, compressing costs more than it saves.
+WORTH_COMPRESSING = 1_200
+STORES_IN_HEADER = 20
+
+
+class Kept:
+    """The answers given last, encoded, within a number of bytes."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._held = 0
+        self._answers: OrderedDict[str, bytes] = OrderedDict()
+
+    def get(self, tag: str) -> bytes | None:
+        """Give an answer kept under a tag."""
+        found = self._answers.get(tag)
+        if found is not None:
+            self._answers.move_to_end(tag)
+        return found
+
+    def put(self, tag: str, body: bytes) -> None:
+        """Keep an answer, and forget those not asked for longest."""
+        if len(body) > self._size // 4 or tag in self._answers:
+            return
+        self._answers[tag] = body
+        self._held += len(body)
+        while self._held > self._size:
+            self._held -= len(self._answers.popitem(last=False)[1])
+
+
+def answer(
+    request: Request, view: View, asked: object, stores: Iterable[StoreArrays], body: Callable[[], bytes]
+) -> Response:
+    """Answer in JSON what depends on nothing but the view and what was asked."""
+    tag = tag_of(request, view, asked)
+    headers = {
+        **describe_in_headers(view, stores),
+        "etag": f'"{tag}"',
+        "cache-control": "private, no-cache",
+        "vary": VARY,
+    }
+    if is_known(request, tag):
+        return Response(status_code=304, headers=headers)
+    kept: Kept = request.app.state.kept
+    if wants_gzip(request):
+        packed = kept.get(tag + "z")
+        if packed is None:
+            plain = body()
+            if len(plain) < WORTH_COMPRESSING:
+                return Response(plain, 200, headers, JSON)
+            packed = compress(plain)
+            kept.put(tag + "z", packed)
+        return Response(packed, 200, {**headers, "content-encoding": "gzip"}, JSON)
+    plain = kept.get(tag) or body()
+    kept.put(tag, plain)
+    return Response(plain, 200, headers, JSON)
+
+
+def stream(
+    request: Request, view: View, asked: object, stores: Iterable[StoreArrays], chunks: Iterable[bytes], filename: str
+) -> Response:
+    """Answer in CSV, sent as it is made."""
+    tag = tag_of(request, view, asked) + "c"
+    headers = {
+        **describe_in_headers(view, stores),
+        "etag": f'"{tag}"',
+        "cache-control": "private, no-cache",
+        "vary": VARY,
+        "content-disposition": f'attachment; filename="{filename}"',
+    }
+    if is_known(request, tag):
+        return Response(status_code=304, headers=headers)
+    if wants_gzip(request):
+        return StreamingResponse(_gzipped(chunks), 200, {**headers, "content-encoding": "gzip"}, CSV)
+    return StreamingResponse(iter(chunks), 200, headers, CSV)
+
+
+VARY = "authorization, cookie, accept, accept-encoding"
+
+
+def tag_of(request: Request, view: View, asked: object) -> str:
+    """Name the answer to a request."""
+    return make_tag(view, request.scope["path"], asked)
+
+
+def make_tag(view: View, path: str, asked: object) -> str:
+    """Name an answer: the same tag is the same bytes."""
+    text = f"{view.tag}|{path}|{asked!r}"
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+
+
+def is_known(request: Request, tag: str) -> bool:
+    """Tell whether the caller holds the answer already."""
+    given = request.headers.get("if-none-match")
+    if given is None:
+        return False
+    return any(part.strip().removeprefix("W/").strip('"') in {tag, "*"} for part in given.split(","))
+
+
+def wants_gzip(request: Request) -> bool:
+    """Tell whether the caller takes compressed answers."""
+    return "gzip" in request.headers.get("accept-encoding", "")
+
+
+def describe_in_headers(view: View, stores: Iterable[StoreArrays]) -> dict[str, str]:
+    """Say in headers where the numbers come from: of several stores the oldest, and stale if any is."""
+    shown = list(stores)
+    headers = {"foreact-publication": str(view.snapshot.version), "foreact-timezone": view.timezone}
+    if shown:
+        entries = [arrays.entry for arrays in shown]
+        models = sorted({_in_header(f"{entry.model.name}/{entry.model.version or 'baseline'}") for entry in entries})
+        more = f", and {len(models) - STORES_IN_HEADER} more" if len(models) > STORES_IN_HEADER else ""
+        headers["foreact-model"] = ", ".join(models[:STORES_IN_HEADER]) + more
+        headers["foreact-as-of"] = min(entry.as_of for entry in entries).isoformat()
+        headers["foreact-generated-at"] = min(entry.generated_at for entry in entries).astimezone(UTC).isoformat()
+        states = {view.freshness[arrays.store].state for arrays in shown}
+        headers["foreact-staleness"] = "fresh" if states == {"fresh"} else "stale"
+    return headers
+
+
+def _in_header(text: str) -> str:
+    """Keep a text from saying anything to whoever reads headers."""
+    return quote(text, safe="/~ ")
+
+
+def envelope(view: View, stores: Iterable[str], **parts: bytes) -> bytes:
+    """Put encoded parts into one object, after what every answer carries."""
+    described = b",".join(orjson.dumps(store) + b":" + view.store_json(store) for store in stores)
+    rest = b"".join(b',"' + name.encode() + b'":' + value for name, value in parts.items())
+    return b'{"publication":' + view.publication_json + b',"stores":{' + described + b"}" + rest + b"}"
+
+
+def encode(value: Any) -> bytes:
+    """Encode a part; NumPy's numbers keep exactly the digits they need."""
+    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def compress(body: bytes) -> bytes:
+    """Compress a whole answer; the same bytes make the same bytes."""
+    return gzip.compress(body, 4, mtime=0)
+
+
+def _gzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    packer = zlib.compressobj(4, zlib.DEFLATED, 31)
+    for chunk in chunks:
+        packed = packer.compress(chunk)
+        if packed:
+            yield packed
+    yield packer.flush()

@@ -1,0 +1,34 @@
+"""The audit log over HTTP: JSON lines, for administrators."""
+
+from datetime import date, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import StreamingResponse
+
+from serving.auth.guard import Admin, Parts
+from serving.errors import ApiError, responses
+
+router = APIRouter(prefix="/v1", tags=["operations"])
+MOST_DAYS = 400
+
+
+@router.get(
+    "/audit",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/x-ndjson": {}}}, **responses(403, 503)},
+)
+def export_audit(
+    service: Parts,
+    principal: Admin,
+    start: Annotated[date | None, Query(description="First day, in UTC; none: a week ago")] = None,
+    end: Annotated[date | None, Query(description="Last day, in UTC; none: today")] = None,
+) -> StreamingResponse:
+    """Export who logged in, asked for what refresh and restored what, one JSON object a line."""
+    last = min(end, date(9999, 1, 1)) if end else service.clock().date()
+    first = start or max(last, date(1, 2, 1)) - timedelta(days=7)
+    if first > last or (last - first).days > MOST_DAYS:
+        raise ApiError(422, "invalid_parameter", f"ask for 1 to {MOST_DAYS} days, the start before the end")
+    return StreamingResponse(
+        service.audit.export(first, last), 200, {"cache-control": "no-store"}, "application/x-ndjson"
+    )

@@ -1,0 +1,132 @@
+"""Forecasts by store, item and day: paged rows, CSV, and many questions in one call."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from foreact.vocabulary import DATE, ITEM, MEAN, P10, P50, P90, STORE
+from serving.api.answers import answer, encode, envelope, stream
+from serving.api.schemas import Bulk, BulkAnswer, Forecasts
+from serving.api.selection import (
+    ROWS,
+    Cursor,
+    End,
+    ItemsAsked,
+    Limit,
+    Series,
+    Start,
+    StoresAsked,
+    check_range,
+    read_cursor,
+    select_series,
+    select_stores,
+    write_cursor,
+)
+from serving.api.tabular import Format, csv_chunks, wants_csv
+from serving.auth.guard import Parts, Viewer
+from serving.errors import responses
+
+router = APIRouter(prefix="/v1", tags=["forecasts"])
+PATH = "/v1/forecasts"
+COLUMNS = (STORE, ITEM, DATE, MEAN, P10, P50, P90)
+
+
+@router.get("/forecasts", response_model=Forecasts, responses=responses(409, 503, csv=True))
+async def list_forecasts(
+    request: Request,
+    service: Parts,
+    principal: Viewer,
+    store: StoresAsked = None,
+    item: ItemsAsked = None,
+    start: Start = None,
+    end: End = None,
+    limit: Limit = ROWS,
+    cursor: Cursor = None,
+    format: Annotated[Format | None, Query(description="json or csv; none: as the Accept header says")] = None,
+) -> Response:
+    """Give the forecasts of stores and items over a range of days, sorted by store, item and day.
+
+    JSON comes in pages; CSV is one stream of all rows.
+    """
+    view = service.view
+    days = check_range(start, end)
+    stores = select_stores(view, principal, store)
+    series = select_series(stores, item, *days)
+    asked = asked_of([arrays.store for arrays in stores], item, days, limit, cursor)
+    if wants_csv(request, format):
+        return stream(request, view, asked, stores, csv_chunks(COLUMNS, _records(series)), "forecasts.csv")
+    page, following = _page(series, read_cursor(view, cursor), limit)
+    shown = list(dict.fromkeys(part.arrays.store for part in page)) or [arrays.store for arrays in stores[:1]]
+
+    def body() -> bytes:
+        rows = b",".join(_encode(part) for part in page)
+        after = None if following is None else write_cursor(view, following)
+        return envelope(view, shown, rows=b"[" + rows + b"]", next=encode(after))
+
+    return answer(request, view, asked, [view.snapshot.stores[name] for name in shown], body)
+
+
+@router.post("/forecasts/query", response_model=BulkAnswer, responses=responses(403, 413, 503))
+async def query_forecasts(request: Request, service: Parts, principal: Viewer, bulk: Bulk) -> Response:
+    """Answer many questions of a store, an item and a range of days; each with rows, or with its own error."""
+    view = service.view
+    visible = view.visible(principal.sees)
+    shown: dict[str, None] = {}
+    results: list[bytes] = []
+    for query in bulk.queries:
+        head = b'{"store":' + encode(query.store) + b',"item":' + encode(query.item)
+        arrays = visible.get(query.store)
+        row = None if arrays is None else arrays.rows.get(query.item)
+        if arrays is None:
+            problem = ("store_not_found", f"store {query.store!r} does not exist, or you may not see it")
+        elif row is None:
+            problem = ("item_not_found", f"store {query.store!r} has no item {query.item!r}")
+        elif query.start and query.end and query.end < query.start:
+            problem = ("invalid_parameter", f"end {query.end} is before start {query.start}")
+        else:
+            shown[query.store] = None
+            first, last = arrays.span(
+                query.start.isoformat() if query.start else None, query.end.isoformat() if query.end else None
+            )
+            rows = _encode(Series(arrays, row, first, last)) if first < last else b""
+            results.append(head + b',"rows":[' + rows + b'],"error":null}')
+            continue
+        error = {"code": problem[0], "message": problem[1], "request_id": None, "details": None}
+        results.append(head + b',"rows":null,"error":' + encode(error) + b"}")
+    return Response(envelope(view, shown, results=b"[" + b",".join(results) + b"]"), 200, None, "application/json")
+
+
+def asked_of(
+    stores: list[str],
+    items: list[str] | None,
+    days: tuple[str | None, str | None] = (None, None),
+    limit: int = ROWS,
+    cursor: str | None = None,
+) -> object:
+    """Give what tells one question from another."""
+    return tuple(stores), tuple(items or ()), days, limit, cursor
+
+
+def _encode(part: Series) -> bytes:
+    if part.first == 0 and part.end == len(part.arrays.days):
+        return part.arrays.fragment(part.row)
+    return part.arrays.encode(part.row, part.first, part.end)
+
+
+def _records(series: list[Series]) -> Iterator[dict[str, Any]]:
+    for part in series:
+        yield from part.arrays.records(part.row, part.first, part.end)
+
+
+def _page(series: list[Series], position: int, limit: int) -> tuple[list[Series], int | None]:
+    """Take whole series while their rows fit, at least one, and tell where the next page begins."""
+    page: list[Series] = []
+    rows = 0
+    for index in range(position, len(series)):
+        rows += series[index].end - series[index].first
+        if page and rows > limit:
+            return page, index
+        page.append(series[index])
+    return page, None

@@ -1,0 +1,78 @@
+"""Whether the process lives, whether it can serve, and what Prometheus wants to know."""
+
+import hmac
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from foreact import __version__
+from serving.auth.guard import Parts
+from serving.errors import ApiError, responses
+
+router = APIRouter(tags=["operations"])
+
+
+class Health(BaseModel):
+    """The process lives."""
+
+    status: str
+    version: str
+
+
+class Readiness(BaseModel):
+    """What the process can serve."""
+
+    status: str
+    publication: int | None
+    stores: int
+    refused: str | None
+    unreachable: str | None
+
+
+@router.get("/healthz", response_model=Health)
+async def healthz() -> dict[str, str]:
+    """Tell that the process lives."""
+    return {"status": "ok", "version": __version__}
+
+
+@router.get("/startupz", response_model=Health, responses=responses(503))
+async def startupz(service: Parts) -> dict[str, str]:
+    """Tell whether the first look for a publication is over, whatever it found."""
+    library = service.library
+    if library.checked_at is None and library.unreachable is None:
+        raise ApiError(503, "starting", "the first look for a publication is not over yet")
+    return {"status": "ok", "version": __version__}
+
+
+@router.get("/readyz", response_model=Readiness, responses=responses(503))
+async def readyz(service: Parts) -> Readiness:
+    """Tell whether there are forecasts to serve; last good ones count, with what is wrong beside them."""
+    view, library = service.board.view, service.library
+    if view is None:
+        reason = library.refused or library.unreachable or "nothing has been published yet"
+        raise ApiError(503, "no_publication", f"there are no forecasts to serve: {reason}")
+    degraded = library.refused is not None or library.unreachable is not None
+    return Readiness(
+        status="degraded" if degraded else "ready",
+        publication=view.snapshot.version,
+        stores=len(view.snapshot.stores),
+        refused=library.refused,
+        unreachable=library.unreachable,
+    )
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}}, **responses()},
+)
+async def metrics(request: Request, service: Parts) -> Response:
+    """Give this process's metrics in Prometheus' text form."""
+    token = service.settings.metrics_token.get_secret_value()
+    given = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if token and not hmac.compare_digest(given.encode(), token.encode()):
+        raise ApiError(401, "not_authenticated", "send the metrics token as a bearer token")
+    body = await run_in_threadpool(service.metrics.render)
+    return Response(body, 200, {"cache-control": "no-store"}, "text/plain; version=0.0.4; charset=utf-8")

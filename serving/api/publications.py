@@ -1,0 +1,108 @@
+"""Every version that ever was current, and the way back to one."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from foreact.errors import ForeactError
+from foreact.publications.contract import Manifest
+from foreact.publications.publisher import Publisher
+from serving.auth.guard import Admin, Parts, Viewer
+from serving.auth.principal import Principal
+from serving.board import View
+from serving.errors import ApiError, responses
+from serving.service import Service
+
+router = APIRouter(prefix="/v1", tags=["publications"])
+Version = Annotated[int, Path(ge=1, le=10**9, description="A publication's version")]
+
+
+class Listed(BaseModel):
+    """One version."""
+
+    version: int
+    previous: int | None
+    created_at: datetime
+    created_by: str
+    action: Literal["publish", "restore"]
+    reason: str
+    restored: int | None = Field(description="Of a restore: the version brought back")
+    current: bool
+    stores: dict[str, str] = Field(description="Of the stores that you may see, the run behind each")
+
+
+class Listing(BaseModel):
+    """Versions, the newest first."""
+
+    publications: list[Listed]
+
+
+class Restore(BaseModel):
+    """Why to go back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field(min_length=3, max_length=500)
+
+
+@router.get("/publications", response_model=Listing, responses=responses(503))
+def list_publications(
+    service: Parts, principal: Viewer, limit: Annotated[int, Query(ge=1, le=200, description="Versions")] = 20
+) -> Listing:
+    """Give the versions that were published, the newest first."""
+    view = service.view
+    found = []
+    for manifest in service.library.reader.history():
+        found.append(_describe(manifest, view, principal))
+        if len(found) == limit:
+            break
+    return Listing(publications=found)
+
+
+@router.get("/publications/{version}", response_model=Listed, responses=responses(503))
+def show_publication(service: Parts, principal: Viewer, version: Version) -> Listed:
+    """Give one version."""
+    return _describe(_find(service, version), service.view, principal)
+
+
+@router.post("/publications/{version}/restore", response_model=Listed, responses=responses(403, 409, 503))
+def restore_publication(
+    request: Request, service: Parts, principal: Admin, version: Version, restore: Restore
+) -> Listed:
+    """Make an old version current again, as a new version that says who asked and why."""
+    _find(service, version)
+    try:
+        manifest = Publisher(service.store).restore(version, by=principal.id, reason=restore.reason)
+    except ForeactError as problem:
+        raise ApiError(409, "not_restorable", str(problem)) from None
+    service.audit.note("restore", principal.id, f"version {version}", request.scope["request_id"])
+    service.library.refresh()
+    return _describe(manifest, service.view, principal)
+
+
+def _find(service: Service, version: int) -> Manifest:
+    try:
+        return service.library.reader.version(version)
+    except ForeactError:
+        raise ApiError(404, "publication_not_found", f"there is no publication {version}") from None
+
+
+def _describe(manifest: Manifest, view: View, principal: Principal) -> Listed:
+    scope, attribute = principal.sees, view.region_attribute
+    return Listed(
+        version=manifest.version,
+        previous=manifest.previous,
+        created_at=manifest.created_at,
+        created_by=manifest.created_by,
+        action=manifest.action,
+        reason=manifest.reason,
+        restored=manifest.restored,
+        current=manifest.version == view.snapshot.version,
+        stores={
+            store: entry.run
+            for store, entry in manifest.stores.items()
+            if scope.covers(store, entry.attributes.get(attribute))
+        },
+    )

@@ -1,0 +1,176 @@
+"""Refreshes over HTTP: asked for, followed live or by polling, listed."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import orjson
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+
+from foreact.naming import encode as name_of
+from serving.api.selection import select_store
+from serving.api.stores import Segment
+from serving.auth.guard import Parts, Planner, Viewer
+from serving.auth.principal import Principal
+from serving.errors import ApiError, not_found, responses
+from serving.refreshes.records import Refresh, Step
+from serving.service import Service
+
+router = APIRouter(prefix="/v1", tags=["refreshes"])
+RefreshId = Annotated[str, Path(max_length=100, description="A refresh's id")]
+LOOK_SECONDS = 0.4
+HEARTBEAT_SECONDS = 10.0
+LONGEST_STREAM_SECONDS = 1_800
+STREAMS = 200
+
+
+class RefreshAnswer(BaseModel):
+    """A refresh as it is now."""
+
+    id: str
+    store: str
+    store_name: str
+    state: Literal["queued", "running", "succeeded", "failed"]
+    requested_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    elapsed_seconds: float = Field(description="From the request to its end, or to now")
+    waiting_before: int | None = Field(description="While queued: how many come first")
+    steps: list[Step]
+    failed_step: str | None
+    sentence: str | None = Field(description="Why it failed")
+    version: int | None = Field(description="The publication that shows its numbers")
+    already_running: bool = Field(False, description="The request joined a refresh that was under way")
+
+
+class RefreshList(BaseModel):
+    """Refreshes, those under way first, then the latest."""
+
+    refreshes: list[RefreshAnswer]
+
+
+@router.post(
+    "/stores/{store}/refreshes",
+    status_code=202,
+    response_model=RefreshAnswer,
+    responses=responses(403, 429, 503),
+)
+def request_refresh(request: Request, response: Response, service: Parts, principal: Planner, store: Segment) -> Any:
+    """Ask for new numbers of a store; a second request joins the first."""
+    arrays = select_store(service.view, principal, store)
+    if not principal.may_change(arrays.store, service.view.region(arrays)):
+        raise ApiError(403, "forbidden", f"you may look at store {arrays.store!r}, but not refresh it")
+    wait = service.refresh_limit.take(principal.id)
+    if wait:
+        headers = {"retry-after": str(int(wait) + 1)}
+        raise ApiError(429, "too_many_requests", "you asked for many refreshes; wait a little", headers=headers)
+    trace = request.scope.get("traceparent") or request.headers.get("traceparent", "")[:55]
+    refresh, joined = service.refreshes.request(arrays.store, principal.id, request.scope["request_id"], trace)
+    if not joined:
+        service.audit.note("refresh", principal.id, arrays.store, request.scope["request_id"])
+    response.headers["location"] = f"/v1/refreshes/{refresh.id}"
+    return describe(service, refresh, joined=joined)
+
+
+@router.get("/refreshes", response_model=RefreshList, responses=responses(503))
+def list_refreshes(
+    service: Parts,
+    principal: Viewer,
+    store: Annotated[list[str] | None, Query(max_length=500, description="Stores; none: all that you may see")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> RefreshList:
+    """Give the refreshes of your stores, those under way first."""
+    active = [service.refreshes.find(refresh.id) or refresh for refresh in service.refreshes.book.active()]
+    found = [*reversed(active), *service.refreshes.book.ended(limit)]
+    chosen = [one for one in found if may_see(service, principal, one) and (not store or one.store in store)]
+    return RefreshList(refreshes=[describe(service, refresh) for refresh in chosen[:limit]])
+
+
+@router.get("/refreshes/{refresh_id}", response_model=RefreshAnswer, responses=responses(503))
+def show_refresh(service: Parts, principal: Viewer, refresh_id: RefreshId) -> RefreshAnswer:
+    """Give a refresh as it is now."""
+    return describe(service, _find(service, principal, refresh_id))
+
+
+@router.get(
+    "/refreshes/{refresh_id}/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}}, **responses(429, 503)},
+)
+async def follow_refresh(request: Request, service: Parts, principal: Viewer, refresh_id: RefreshId) -> Response:
+    """Follow a refresh live, by server-sent events named `refresh`, until it ends."""
+    await run_in_threadpool(_find, service, principal, refresh_id)
+    if service.streams >= STREAMS:
+        message = "many pages follow refreshes now; ask for this one's state from time to time instead"
+        raise ApiError(429, "too_many_streams", message, headers={"retry-after": "5"})
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    return StreamingResponse(_events(service, principal, refresh_id), 200, headers, "text/event-stream")
+
+
+async def _events(service: Service, principal: Principal, refresh_id: str) -> AsyncIterator[bytes]:
+    last, spoken, begun = None, time.monotonic(), time.monotonic()
+    service.streams += 1
+    service.metrics.streams.inc()
+    try:
+        while time.monotonic() - begun < LONGEST_STREAM_SECONDS and not service.closing:
+            refresh = await run_in_threadpool(service.refreshes.find, refresh_id)
+            if refresh is None:
+                return
+            if refresh != last:
+                answer = describe(service, refresh).model_dump(mode="json")
+                yield b"event: refresh\ndata: " + orjson.dumps(answer) + b"\n\n"
+                last, spoken = refresh, time.monotonic()
+            elif time.monotonic() - spoken > HEARTBEAT_SECONDS:
+                yield b": still here\n\n"
+                spoken = time.monotonic()
+            if refresh.ended_at is not None:
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+    finally:
+        service.streams -= 1
+        service.metrics.streams.dec()
+
+
+def _find(service: Service, principal: Principal, refresh_id: str) -> Refresh:
+    refresh = service.refreshes.find(refresh_id)
+    if refresh is None or not may_see(service, principal, refresh):
+        raise not_found("this refresh", "refresh_not_found")
+    return refresh
+
+
+def may_see(service: Service, principal: Principal, refresh: Refresh) -> bool:
+    """Tell whether a refresh is of one of the caller's stores."""
+    view = service.board.view
+    if view is None:
+        return principal.sees.everything
+    return principal.sees.everything or refresh.store in view.visible(principal.sees)
+
+
+def describe(service: Service, refresh: Refresh, *, joined: bool = False) -> RefreshAnswer:
+    """Put a refresh into the words of the interface; who asked for it stays in the audit log."""
+    until = refresh.ended_at or service.clock()
+    return RefreshAnswer(
+        store_name=name_of(refresh.store),
+        elapsed_seconds=round(max(0.0, (until - refresh.requested_at).total_seconds()), 1),
+        waiting_before=service.refreshes.position(refresh) if refresh.state == "queued" else None,
+        steps=list(refresh.steps),
+        already_running=joined,
+        **refresh.model_dump(
+            include={
+                "id",
+                "store",
+                "state",
+                "requested_at",
+                "started_at",
+                "ended_at",
+                "failed_step",
+                "sentence",
+                "version",
+            }
+        ),
+    )

@@ -1,0 +1,193 @@
+"""The answers' shapes, for the OpenAPI description; answers themselves are encoded from arrays."""
+
+from datetime import date, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from serving.errors import Problem
+
+
+class Publication(BaseModel):
+    """The version that the whole answer is from."""
+
+    version: int
+    created_at: datetime
+    action: Literal["publish", "restore"]
+    timezone: str = Field(description="Dates are days in this time zone")
+    refused: str | None = Field(description="Why a newer publication is not served, or null")
+
+
+class FreshnessAnswer(BaseModel):
+    """How a store stands against the promise."""
+
+    state: Literal["fresh", "stale", "missing"]
+    reasons: list[str]
+    deadline: datetime
+    next_deadline: datetime
+
+
+class Model(BaseModel):
+    """The registered version whose numbers these are."""
+
+    name: str
+    version: str | None = Field(description="null: a baseline that has no version")
+
+
+class StoreSource(BaseModel):
+    """Where a store's numbers come from."""
+
+    model: Model
+    run: str
+    as_of: date = Field(description="The newest sales that the numbers know of")
+    generated_at: datetime
+    fallback: str | None = Field(description="Why these are not a freshly trained model's numbers, or null")
+    freshness: FreshnessAnswer
+
+
+class Answer(BaseModel):
+    """What every answer with numbers carries."""
+
+    publication: Publication
+    stores: dict[str, StoreSource]
+
+
+class ForecastRow(BaseModel):
+    """Expected units of an item on a day, and what they stay below with 10, 50 and 90 % probability."""
+
+    store: str
+    item: str
+    date: date
+    mean: float
+    p10: float
+    p50: float
+    p90: float
+
+
+class Forecasts(Answer):
+    """Rows by store, item and date."""
+
+    rows: list[ForecastRow]
+    next: str | None = Field(description="Give it as `cursor` for the next page; null: this was the last")
+
+
+class TotalRow(BaseModel):
+    """A store's expected units of a day, with the total's own interval."""
+
+    store: str
+    date: date
+    mean: float
+    p10: float
+    p90: float
+
+
+class Totals(Answer):
+    """Rows by store and date."""
+
+    rows: list[TotalRow]
+
+
+class HistoryRow(BaseModel):
+    """What was sold; without an item, in the whole store."""
+
+    store: str
+    item: str | None
+    date: date
+    units: float
+
+
+class History(Answer):
+    """The last eight weeks, and the days of last year that the forecast covers."""
+
+    rows: list[HistoryRow]
+
+
+class DriverRow(BaseModel):
+    """What a driver adds to a store's total on a day; a day's drivers add up to it."""
+
+    store: str
+    date: date
+    driver: str
+    units: float
+
+
+class Drivers(Answer):
+    """Rows by store, driver and date."""
+
+    rows: list[DriverRow]
+
+
+class Triple(BaseModel):
+    """One question of a bulk query."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    store: str = Field(max_length=500)
+    item: str = Field(max_length=500)
+    start: date | None = None
+    end: date | None = None
+
+
+class Bulk(BaseModel):
+    """Many questions at once."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    queries: list[Triple] = Field(min_length=1, max_length=2_000)
+
+
+class BulkResult(BaseModel):
+    """One question's rows, or why there are none."""
+
+    store: str
+    item: str
+    rows: list[ForecastRow] | None = None
+    error: Problem | None = None
+
+
+class BulkAnswer(Answer):
+    """The answers, in the order of the questions."""
+
+    results: list[BulkResult]
+
+
+class StoreAnswer(StoreSource):
+    """A store and all that is known about its publication."""
+
+    store: str
+    name: str = Field(description="How URLs name it")
+    region: str | None
+    attributes: dict[str, str]
+    items: int
+    first_date: date
+    last_date: date
+    accuracy: dict[str, float] = Field(description="Backtest figures of the model behind the numbers")
+
+
+class Stores(BaseModel):
+    """The stores that the caller may see."""
+
+    publication: Publication
+    stores: list[StoreAnswer]
+
+
+class Items(BaseModel):
+    """A store's items."""
+
+    publication: Publication
+    store: str
+    items: list[str]
+    next: str | None
+
+
+class OneStore(BaseModel):
+    """One store."""
+
+    publication: Publication
+    store: StoreAnswer
+
+
+class Scorecard(Answer):
+    """How past forecasts of a store did once the sales were known."""
+
+    rows: list[dict[str, Any]]

@@ -1,0 +1,113 @@
+"""What a request selects: stores, items, days; checked against what the caller may see."""
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated
+
+import orjson
+from fastapi import Query
+
+from serving.auth.principal import Principal
+from serving.board import View
+from serving.cache import StoreArrays
+from serving.errors import ApiError, not_found
+
+MOST_ROWS = 100_000
+ROWS = 10_000
+LONGEST_ID = 500
+
+StoresAsked = Annotated[
+    list[Annotated[str, Query(max_length=LONGEST_ID)]] | None,
+    Query(description="Stores; none: all that you may see", max_length=500),
+]
+ItemsAsked = Annotated[
+    list[Annotated[str, Query(max_length=LONGEST_ID)]] | None, Query(description="Items; none: all", max_length=500)
+]
+Start = Annotated[date | None, Query(description="First day; none: the first forecast day")]
+End = Annotated[date | None, Query(description="Last day; none: the last forecast day")]
+Limit = Annotated[int, Query(ge=1, le=MOST_ROWS, description="Rows a page; a series is never cut")]
+Cursor = Annotated[str | None, Query(max_length=2_000, description="`next` of the page before")]
+
+
+def select_stores(view: View, principal: Principal, asked: list[str] | None) -> list[StoreArrays]:
+    """Give the stores asked for, or all that the caller sees."""
+    visible = view.visible(principal.sees)
+    if not asked:
+        return list(visible.values())
+    missing = [store for store in asked if store not in visible]
+    if missing:
+        raise not_found(f"store {missing[0]!r}", "store_not_found")
+    return [visible[store] for store in dict.fromkeys(asked)]
+
+
+def select_store(view: View, principal: Principal, segment: str) -> StoreArrays:
+    """Give the store that a URL's segment means."""
+    arrays = view.snapshot.find(segment)
+    if arrays is None or arrays.store not in view.visible(principal.sees):
+        raise not_found(f"store {segment!r}", "store_not_found")
+    return arrays
+
+
+def check_range(start: date | None, end: date | None) -> tuple[str | None, str | None]:
+    """Give the days as text; the end may not be before the start."""
+    if start is not None and end is not None and end < start:
+        raise ApiError(422, "invalid_parameter", f"end {end} is before start {start}")
+    return (start.isoformat() if start else None, end.isoformat() if end else None)
+
+
+@dataclass(frozen=True)
+class Series:
+    """One item's row and its first and last column."""
+
+    arrays: StoreArrays
+    row: int
+    first: int
+    end: int
+
+
+def select_series(
+    stores: Iterable[StoreArrays], items: list[str] | None, start: str | None, end: str | None
+) -> list[Series]:
+    """Give the series of the stores; an item that none of them has is an error."""
+    stores = list(stores)
+    found: list[Series] = []
+    known: set[str] = set()
+    for arrays in stores:
+        first, last = arrays.span(start, end)
+        if items:
+            rows = [(item, arrays.rows.get(item)) for item in dict.fromkeys(items)]
+            known.update(item for item, row in rows if row is not None)
+            chosen: Iterable[int] = [row for _, row in rows if row is not None]
+        else:
+            chosen = range(len(arrays.items))
+        if first < last:
+            found.extend(Series(arrays, row, first, last) for row in chosen)
+    if items:
+        missing = [item for item in items if item not in known]
+        if missing:
+            raise not_found(f"item {missing[0]!r} in these stores", "item_not_found")
+    return found
+
+
+def write_cursor(view: View, position: int) -> str:
+    """Name the next page; it holds for this version only."""
+    data = orjson.dumps([view.snapshot.version, position])
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def read_cursor(view: View, cursor: str | None) -> int:
+    """Find where a page begins."""
+    if cursor is None:
+        return 0
+    try:
+        data = orjson.loads(base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)))
+        version, position = data
+        if not isinstance(version, int) or not isinstance(position, int) or position < 0:
+            raise ValueError
+    except (ValueError, TypeError):
+        raise ApiError(422, "invalid_cursor", "this cursor is none of ours; begin again without one") from None
+    if version != view.snapshot.version:
+        raise ApiError(409, "publication_changed", "a new publication came in between; begin again without a cursor")
+    return position

@@ -1,0 +1,95 @@
+"""The stores that a caller may see, and their items."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import Response
+
+from foreact.naming import encode as name_of
+from serving.api.answers import answer, encode
+from serving.api.schemas import Items, OneStore, Stores
+from serving.api.selection import LONGEST_ID, Cursor, read_cursor, select_store, write_cursor
+from serving.auth.guard import Parts, Viewer
+from serving.board import View
+from serving.cache import StoreArrays
+from serving.errors import responses
+
+router = APIRouter(prefix="/v1", tags=["stores"])
+Segment = Annotated[str, Path(max_length=LONGEST_ID, description="The store's `name`, or its id where that fits a URL")]
+
+
+@router.get("/stores", response_model=Stores, responses=responses(503))
+async def list_stores(
+    request: Request,
+    service: Parts,
+    principal: Viewer,
+    region: Annotated[list[str] | None, Query(max_length=100, description="Regions; none: all")] = None,
+    q: Annotated[str | None, Query(max_length=100, description="Text in the store's id, upper or lower case")] = None,
+) -> Response:
+    """Give the stores that you may see, and how fresh each is."""
+    view = service.view
+    stores = [
+        arrays
+        for arrays in view.visible(principal.sees).values()
+        if (not region or view.region(arrays) in region) and (not q or q.casefold() in arrays.store.casefold())
+    ]
+
+    def body() -> bytes:
+        described = [describe_store(view, arrays) for arrays in stores]
+        return encode({"publication": view.publication, "stores": described})
+
+    return answer(request, view, tuple(arrays.store for arrays in stores), stores, body)
+
+
+@router.get("/stores/{store}", response_model=OneStore, responses=responses(503))
+async def show_store(request: Request, service: Parts, principal: Viewer, store: Segment) -> Response:
+    """Give one store."""
+    view = service.view
+    arrays = select_store(view, principal, store)
+    return answer(
+        request,
+        view,
+        arrays.store,
+        [arrays],
+        lambda: encode({"publication": view.publication, "store": describe_store(view, arrays)}),
+    )
+
+
+@router.get("/stores/{store}/items", response_model=Items, responses=responses(409, 503))
+async def list_items(
+    request: Request,
+    service: Parts,
+    principal: Viewer,
+    store: Segment,
+    q: Annotated[str | None, Query(max_length=100, description="Text in the item's id, upper or lower case")] = None,
+    limit: Annotated[int, Query(ge=1, le=100_000)] = 10_000,
+    cursor: Cursor = None,
+) -> Response:
+    """Give a store's items by name."""
+    view = service.view
+    arrays = select_store(view, principal, store)
+    found = [item for item in arrays.items if not q or q.casefold() in item.casefold()]
+    begin = read_cursor(view, cursor)
+    after = write_cursor(view, begin + limit) if begin + limit < len(found) else None
+    part = {
+        "publication": view.publication,
+        "store": arrays.store,
+        "items": found[begin : begin + limit],
+        "next": after,
+    }
+    return answer(request, view, (arrays.store, q, limit, begin), [arrays], lambda: encode(part))
+
+
+def describe_store(view: View, arrays: StoreArrays) -> dict[str, Any]:
+    """Tell all that is known about a store's publication."""
+    return {
+        "store": arrays.store,
+        "name": name_of(arrays.store),
+        "region": view.region(arrays),
+        "attributes": arrays.entry.attributes,
+        "items": len(arrays.items),
+        "first_date": arrays.days[0],
+        "last_date": arrays.days[-1],
+        **view.describe(arrays.store),
+        "accuracy": arrays.entry.accuracy,
+    }

@@ -1,0 +1,33 @@
+"""Rows as CSV, a few thousand at a time."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal
+
+from fastapi import Request
+
+ROWS_AT_ONCE = 2_000
+Format = Literal["json", "csv"]
+
+
+def wants_csv(request: Request, given: Format | None) -> bool:
+    """Tell whether rows should be CSV: `format` says so, or else the Accept header."""
+    if given is not None:
+        return given == "csv"
+    accept = request.headers.get("accept", "")
+    return "text/csv" in accept and "application/json" not in accept
+
+
+def csv_chunks(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    """Write rows, each number as short as it is exact."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\r\n")
+    writer.writerow(columns)
+    for count, row in enumerate(rows, 1):
+        writer.writerow(["" if row[column] is None else str(row[column]) for column in columns])
+        if count % ROWS_AT_ONCE == 0:
+            yield buffer.getvalue().encode()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue().encode()

@@ -1,0 +1,112 @@
+"""Stores by day: totals with their own intervals, what drives them, what was sold before, how forecasts did."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90, STORE, UNITS
+from serving.api.answers import answer, encode, envelope, stream
+from serving.api.schemas import Drivers, History, Scorecard, Totals
+from serving.api.selection import LONGEST_ID, End, Start, StoresAsked, check_range, select_stores
+from serving.api.tabular import Format, csv_chunks, wants_csv
+from serving.auth.guard import Parts, Viewer
+from serving.cache import StoreArrays
+from serving.errors import not_found, responses
+
+router = APIRouter(prefix="/v1")
+AsFormat = Annotated[Format | None, Query(description="json or csv; none: as the Accept header says")]
+
+
+@router.get("/totals", response_model=Totals, responses=responses(503, csv=True), tags=["stores by day"])
+async def list_totals(
+    request: Request,
+    service: Parts,
+    principal: Viewer,
+    store: StoresAsked = None,
+    start: Start = None,
+    end: End = None,
+    format: AsFormat = None,
+) -> Response:
+    """Give the stores' expected units by day, with the interval of the total itself."""
+    view, days = service.view, check_range(start, end)
+    stores = select_stores(view, principal, store)
+    rows = (row for arrays in stores for row in total_records(arrays, *arrays.span(*days)))
+    asked = (tuple(arrays.store for arrays in stores), days)
+    if wants_csv(request, format):
+        return stream(request, view, asked, stores, csv_chunks((STORE, DATE, MEAN, P10, P90), rows), "totals.csv")
+    names = [arrays.store for arrays in stores]
+    return answer(request, view, asked, stores, lambda: envelope(view, names, rows=encode(list(rows))))
+
+
+@router.get("/history", response_model=History, responses=responses(503, csv=True), tags=["stores by day"])
+async def list_history(
+    request: Request,
+    service: Parts,
+    principal: Viewer,
+    store: StoresAsked = None,
+    item: Annotated[str | None, Query(max_length=LONGEST_ID, description="An item; none: the stores' totals")] = None,
+    format: AsFormat = None,
+) -> Response:
+    """Give what was sold in the last eight weeks, and last year on the days around those of the forecast."""
+    view = service.view
+    stores = select_stores(view, principal, store)
+    if item is not None:
+        stores = [arrays for arrays in stores if item in arrays.rows]
+        if not stores:
+            raise not_found(f"item {item!r} in these stores", "item_not_found")
+    rows = (row for arrays in stores for row in history_records(arrays, item))
+    asked = (tuple(arrays.store for arrays in stores), item)
+    if wants_csv(request, format):
+        return stream(request, view, asked, stores, csv_chunks((STORE, ITEM, DATE, UNITS), rows), "history.csv")
+    names = [arrays.store for arrays in stores]
+    return answer(request, view, asked, stores, lambda: envelope(view, names, rows=encode(list(rows))))
+
+
+@router.get("/drivers", response_model=Drivers, responses=responses(503, csv=True), tags=["stores by day"])
+async def list_drivers(
+    request: Request, service: Parts, principal: Viewer, store: StoresAsked = None, format: AsFormat = None
+) -> Response:
+    """Give what moves the stores' totals, in units by driver and day."""
+    view = service.view
+    stores = select_stores(view, principal, store)
+    rows = (row for arrays in stores for row in driver_records(arrays))
+    asked = tuple(arrays.store for arrays in stores)
+    if wants_csv(request, format):
+        return stream(request, view, asked, stores, csv_chunks((STORE, DATE, "driver", UNITS), rows), "drivers.csv")
+    names = [arrays.store for arrays in stores]
+    return answer(request, view, asked, stores, lambda: envelope(view, names, rows=encode(list(rows))))
+
+
+@router.get("/scorecard", response_model=Scorecard, responses=responses(503), tags=["stores by day"])
+async def list_scorecard(request: Request, service: Parts, principal: Viewer, store: StoresAsked = None) -> Response:
+    """Give how the stores' past forecasts did once the sales were known."""
+    view = service.view
+    stores = select_stores(view, principal, store)
+    rows = [{STORE: arrays.store, **row} for arrays in stores for row in arrays.scorecard]
+    names = [arrays.store for arrays in stores]
+    return answer(request, view, tuple(names), stores, lambda: envelope(view, names, rows=encode(rows)))
+
+
+def total_records(arrays: StoreArrays, first: int, end: int) -> Iterable[dict[str, Any]]:
+    """Give a store's total by day."""
+    numbers = (array[first:end] for array in (arrays.total_mean, arrays.total_p10, arrays.total_p90))
+    for day, mean, p10, p90 in zip(arrays.days[first:end], *numbers, strict=True):
+        yield {STORE: arrays.store, DATE: day, MEAN: mean, P10: p10, P90: p90}
+
+
+def history_records(arrays: StoreArrays, item: str | None) -> Iterable[dict[str, Any]]:
+    """Give what was sold of an item, or in the whole store, on the days that are known."""
+    units = arrays.past_total if item is None else arrays.past[arrays.rows[item]]
+    for day, sold in zip(arrays.past_days, units, strict=True):
+        if np.isfinite(sold):
+            yield {STORE: arrays.store, ITEM: item, DATE: day, UNITS: sold}
+
+
+def driver_records(arrays: StoreArrays) -> Iterable[dict[str, Any]]:
+    """Give what each driver adds to each day's total."""
+    for driver, values in arrays.drivers.items():
+        for day, units in zip(arrays.days, values, strict=True):
+            yield {STORE: arrays.store, DATE: day, "driver": driver, UNITS: units}

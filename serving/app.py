@@ -1,0 +1,169 @@
+"""The application, made of its parts."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from foreact import __version__
+from foreact.blobs import BlobStore
+from serving import errors
+from serving.alerts.ranking import alerts_of
+from serving.api import alerts, audit, forecasts, probes, publications, refreshes, stores, totals
+from serving.api.answers import Kept
+from serving.audit import Audit
+from serving.auth.keys import KeyRing
+from serving.auth.limits import RateLimit
+from serving.auth.local import LocalLogin
+from serving.auth.sessions import Sessions, Signer, keep_secret
+from serving.board import Board
+from serving.cache import Library
+from serving.dashboard import login, reference, routes
+from serving.dashboard.pages import problem_page
+from serving.express import Express
+from serving.front import Front
+from serving.metrics import Metrics
+from serving.refreshes.records import Book
+from serving.refreshes.runner import Runner
+from serving.refreshes.service import Refreshes
+from serving.runmetrics import RunMetrics
+from serving.service import Service, utc_now
+from serving.settings import ServingSettings
+
+if TYPE_CHECKING:
+    import httpx
+
+    from serving.auth.oidc import SingleSignOn
+
+log = logging.getLogger("foreact.serving")
+WARM_SECONDS = 0.5
+KEPT_BYTES = 64 << 20
+# How often the record of runs is read for the metrics.
+RUNS_SECONDS = 15.0
+# How often the audit log is held to its retention.
+DAY_SECONDS = 86_400.0
+DESCRIPTION = """Demand forecasts per store and item. Send an API key as a bearer token, or log in with a browser.
+Dates are days in the retailer's time zone; moments carry their offset."""
+
+
+def create_app(
+    settings: ServingSettings,
+    store: BlobStore,
+    *,
+    runner: Runner | None = None,
+    local: LocalLogin | None = None,
+    http: "httpx.Client | None" = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> FastAPI:
+    """Make the application over a blob store; without a runner there are no refreshes, without a local login none."""
+    library = Library(store, clock)
+    board = Board(library, settings.promise, settings.region_attribute, clock)
+    metrics = Metrics(board, RunMetrics(store, clock))
+    secret = settings.session_secret.get_secret_value().encode() or keep_secret(settings.workspace)
+    signer = Signer(secret, lambda: clock().timestamp())
+    service = Service(
+        settings=settings,
+        store=store,
+        library=library,
+        board=board,
+        keys=KeyRing(store),
+        sessions=Sessions(signer, settings.session_hours, https=settings.public_url.startswith("https://")),
+        metrics=metrics,
+        audit=Audit(store, clock),
+        refreshes=Refreshes(
+            Book(store),
+            runner,
+            library,
+            metrics,
+            clock,
+            queue=settings.refresh_queue,
+            minutes=settings.refresh_minutes,
+        ),
+        local=local,
+        sign_on=_sign_on(settings, signer, http),
+        login_limit=RateLimit(settings.login_attempts),
+        refresh_limit=RateLimit(settings.refresh_attempts),
+        clock=clock,
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(library.refresh)
+        await run_in_threadpool(metrics.runs.look)
+        tasks = [
+            asyncio.create_task(_every(settings.poll_seconds, library.refresh)),
+            asyncio.create_task(_every(WARM_SECONDS, lambda: _warm(library))),
+            asyncio.create_task(_every(RUNS_SECONDS, metrics.runs.look)),
+            asyncio.create_task(_every(DAY_SECONDS, service.audit.prune)),
+        ]
+        if runner is not None:
+            tasks.append(asyncio.create_task(_every(runner.interval, service.refreshes.tend)))
+        try:
+            yield
+        finally:
+            service.closing = True
+            for task in tasks:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+    app = FastAPI(
+        title="Foreact",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+    )
+    app.state.service = service
+    app.state.kept = Kept(KEPT_BYTES)
+    errors.install(app, problem_page)
+    parts = (probes, stores, forecasts, totals, alerts, refreshes, publications, audit, login, routes, reference)
+    for part in parts:
+        app.include_router(part.router)
+    app.add_middleware(Express, service=service)
+    app.add_middleware(
+        Front,
+        metrics=service.metrics,
+        hosts=settings.hosts,
+        max_body_bytes=settings.max_body_bytes,
+        https=settings.public_url.startswith("https://"),
+    )
+    return app
+
+
+def _sign_on(settings: ServingSettings, signer: Signer, http: "httpx.Client | None") -> "SingleSignOn | None":
+    if not settings.oidc_issuer:
+        return None
+    # Half a second that only those who sign on pay for.
+    import httpx
+
+    from serving.auth.oidc import SingleSignOn, read_grants
+
+    secret = settings.oidc_client_secret.get_secret_value()
+    client = http or httpx.Client(timeout=10, follow_redirects=False)
+    grants = read_grants(settings.oidc_roles)
+    return SingleSignOn(settings.oidc_issuer, settings.oidc_client_id, secret, grants, signer, client)
+
+
+def _warm(library: Library) -> None:
+    """Work out what the first page of the morning needs before somebody waits for it."""
+    for arrays in library.current.stores.values() if library.current else ():
+        alerts_of(arrays)
+
+
+async def _every(seconds: float, work: Callable[[], object]) -> None:
+    """Do something again and again; what goes wrong once is logged, and tried again."""
+    while True:
+        try:
+            await run_in_threadpool(work)
+        except Exception:
+            log.exception("%s failed", getattr(work, "__qualname__", work))
+        await asyncio.sleep(seconds)

@@ -1,0 +1,70 @@
+"""Who did what and when: one object an event, written once, never changed, kept as long as the retention says."""
+
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from foreact.blobs import BlobStore
+
+FOLDER = "serving/audit/"
+# Two years' questions about who restored what can be answered; nothing personal but the account's id is kept.
+RETENTION_DAYS = 400
+
+Action = Literal["login", "login_failed", "logout", "refresh", "restore", "key_created", "key_revoked"]
+
+
+class Event(BaseModel):
+    """One thing that somebody did."""
+
+    model_config = ConfigDict(frozen=True)
+
+    at: datetime
+    action: Action
+    account: str
+    # A store, a version, a key's id ...
+    subject: str = ""
+    request_id: str = ""
+
+
+class Audit:
+    """Appends events, and gives them back by day."""
+
+    def __init__(self, store: BlobStore, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._store = store
+        self._clock = clock
+
+    def note(self, action: Action, account: str, subject: str = "", request_id: str = "") -> Event:
+        """Append one event; a name that is taken is never written over."""
+        event = Event(
+            at=self._clock().astimezone(UTC), action=action, account=account, subject=subject, request_id=request_id
+        )
+        name = f"{FOLDER}{event.at:%Y-%m-%d}/{event.at:%H%M%S.%f}-{secrets.token_hex(4)}.json"
+        self._store.write(name, event.model_dump_json().encode(), if_absent=True)
+        return event
+
+    def events(self, first: date, last: date) -> Iterator[Event]:
+        """Give the events of some days, the oldest first."""
+        day = first
+        while day <= last:
+            for info in self._store.list(f"{FOLDER}{day:%Y-%m-%d}/"):
+                yield Event.model_validate_json(self._store.read(info.name).data)
+            day += timedelta(days=1)
+
+    def export(self, first: date, last: date) -> Iterator[bytes]:
+        """Give the events of some days as JSON lines."""
+        for event in self.events(first, last):
+            yield json.dumps(event.model_dump(mode="json")).encode() + b"\n"
+
+    def prune(self) -> int:
+        """Drop events beyond the retention, and tell how many."""
+        oldest = self._clock().date() - timedelta(days=RETENTION_DAYS)
+        dropped = 0
+        for info in self._store.list(FOLDER):
+            if info.name[len(FOLDER) :][:10] < f"{oldest:%Y-%m-%d}":
+                self._store.delete(info.name)
+                dropped += 1
+        return dropped

@@ -1,0 +1,1 @@
+"""Who may see what: keys, sessions, single sign-on, and the guard that every route passes."""

@@ -1,0 +1,170 @@
+"""API keys: shown once, kept as hashes, revocable; one object in the blob store holds them all."""
+
+import hashlib
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from foreact.blobs import BlobConflict, BlobNotFound, BlobStore, BlobUnavailable
+from foreact.errors import ForeactError
+from serving.auth.principal import Grant, Principal
+
+OBJECT = "serving/keys.json"
+PREFIX = "fa_"
+TRIES = 20
+# How long a revoked key may live on in a process that looked before.
+REMEMBERED_SECONDS = 3.0
+
+
+class Key(BaseModel):
+    """One key as it is kept."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    sha256: str
+    name: str
+    grant: Grant
+    created_at: datetime
+    created_by: str
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+    @property
+    def state(self) -> Literal["active", "revoked", "expired"]:
+        """Tell whether it opens anything."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.expires_at is not None and self.expires_at <= datetime.now(UTC):
+            return "expired"
+        return "active"
+
+
+class _Keys(BaseModel):
+    keys: list[Key] = Field(default_factory=list)
+
+
+def create(
+    store: BlobStore, name: str, grant: Grant, *, created_by: str, expires_at: datetime | None = None
+) -> tuple[str, Key]:
+    """Make a key and give its text, which nobody can read again."""
+    if grant.role not in {"viewer", "planner", "admin"}:
+        raise ForeactError(f"{grant.role!r} is no role; give viewer, planner or admin")
+    # 256 random bits need no salt and no slow hash.
+    text = PREFIX + secrets.token_urlsafe(32)
+    key = Key(
+        id=secrets.token_hex(4),
+        sha256=_hash(text),
+        name=name,
+        grant=grant,
+        created_at=datetime.now(UTC),
+        created_by=created_by,
+        expires_at=expires_at,
+    )
+    _change(store, lambda keys: [*keys, key])
+    return text, key
+
+
+def revoke(store: BlobStore, key_id: str) -> Key:
+    """End a key; it opens nothing within seconds."""
+    ended: list[Key] = []
+
+    def end(keys: list[Key]) -> list[Key]:
+        ended.clear()
+        changed = []
+        for key in keys:
+            if key.id != key_id:
+                changed.append(key)
+                continue
+            ended.append(key.model_copy(update={"revoked_at": key.revoked_at or datetime.now(UTC)}))
+            changed.append(ended[-1])
+        if not ended:
+            raise ForeactError(f"no key has the id {key_id!r}; `foreact keys list` names them")
+        return changed
+
+    _change(store, end)
+    return ended[0]
+
+
+def list_keys(store: BlobStore) -> list[Key]:
+    """Give all keys, the oldest first."""
+    return _read(store)[0].keys
+
+
+class KeyRing:
+    """Knows the keys, looking again every few seconds."""
+
+    def __init__(self, store: BlobStore, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store = store
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._until = -1.0
+        self._keys: dict[str, Key] = {}
+        self._principals: dict[str, Principal] = {}
+
+    @property
+    def is_due(self) -> bool:
+        """Tell whether the next look-up would read the store."""
+        return self._clock() >= self._until
+
+    def load(self) -> None:
+        """Look at the store again; while it is away, or somebody else is looking, what was known counts on."""
+        if not self._lock.acquire(blocking=self._until < 0):
+            return
+        try:
+            if not self.is_due:
+                return
+            try:
+                keys = _read(self._store)[0].keys
+            except BlobUnavailable:
+                if self._until < 0:
+                    raise
+            else:
+                self._keys = {key.sha256: key for key in keys}
+                self._principals = {
+                    key.sha256: Principal(f"key:{key.id}", key.name, key.grant.to_role(), key.grant.to_scope())
+                    for key in keys
+                }
+            self._until = self._clock() + REMEMBERED_SECONDS
+        finally:
+            self._lock.release()
+
+    def find(self, text: str) -> Principal | None:
+        """Give the caller whose key this is.
+
+        The look-up is by hash: its time tells nothing of a key that is near the right one.
+        """
+        digest = _hash(text)
+        key = self._keys.get(digest)
+        if key is None or key.state != "active":
+            return None
+        return self._principals[digest]
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _read(store: BlobStore) -> tuple[_Keys, str | None]:
+    try:
+        blob = store.read(OBJECT)
+    except BlobNotFound:
+        return _Keys(), None
+    return _Keys.model_validate_json(blob.data), blob.etag
+
+
+def _change(store: BlobStore, change: Callable[[list[Key]], list[Key]]) -> None:
+    for _ in range(TRIES):
+        held, etag = _read(store)
+        data = _Keys(keys=change(held.keys)).model_dump_json(indent=1).encode()
+        try:
+            store.write(OBJECT, data, if_match=etag, if_absent=etag is None)
+            return
+        except BlobConflict:
+            continue
+    raise ForeactError("the keys were changed by others at the same time; try again")

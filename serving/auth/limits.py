@@ -1,0 +1,27 @@
+"""Rate limits: so many tries a minute for each caller, counted in this process."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+REMEMBERED = 10_000
+
+
+class RateLimit:
+    """A bucket of tries for each caller, refilled evenly over a minute."""
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._size = per_minute
+        self._clock = clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, caller: str) -> float:
+        """Take one try: 0 if there was one, else the seconds until there is."""
+        now = self._clock()
+        tries, at = self._buckets.pop(caller, (float(self._size), now))
+        tries = min(self._size, tries + (now - at) * self._size / 60)
+        wait = 0.0 if tries >= 1 else (1 - tries) * 60 / self._size
+        self._buckets[caller] = (tries - 1 if tries >= 1 else tries, now)
+        if len(self._buckets) > REMEMBERED:
+            self._buckets.popitem(last=False)
+        return wait

@@ -1,0 +1,44 @@
+"""One login for one person on this machine: printed at the start, worthless anywhere else."""
+
+import hashlib
+import hmac
+import secrets
+import threading
+
+from serving.auth.principal import EVERYTHING, Principal, Role
+
+ACCOUNT = "demo"
+
+
+class LocalLogin:
+    """A password made at random, and a link that logs in once without it."""
+
+    def __init__(self, password: str | None = None) -> None:
+        # Read aloud or typed: no characters that look alike.
+        alphabet = "abcdefghjkmnpqrstuvwxyz23456789"
+        self.password = password or "-".join("".join(secrets.choice(alphabet) for _ in range(4)) for _ in range(4))
+        self.token = secrets.token_urlsafe(24)
+        self._lock = threading.Lock()
+        self._used = False
+
+    @property
+    def principal(self) -> Principal:
+        """Give who logs in: somebody who may do everything here."""
+        return Principal(f"local:{ACCOUNT}", "Demo planner", Role.admin, EVERYTHING)
+
+    def accepts(self, account: str, password: str) -> bool:
+        """Compare, in a time that tells nothing."""
+        same = hmac.compare_digest(_digest(password), _digest(self.password))
+        return hmac.compare_digest(_digest(account), _digest(ACCOUNT)) and same
+
+    def redeem(self, token: str) -> bool:
+        """Take the link's token, once."""
+        if not hmac.compare_digest(_digest(token), _digest(self.token)):
+            return False
+        with self._lock:
+            first, self._used = not self._used, True
+        return first
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,89 @@
+"""Who is asking: a role, and the stores or regions it is bound to."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Role(IntEnum):
+    """What a caller may do; each includes the one before."""
+
+    viewer = 1
+    planner = 2
+    admin = 3
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which stores a caller may see: those named, and those of the regions; or all."""
+
+    everything: bool = False
+    stores: frozenset[str] = frozenset()
+    regions: frozenset[str] = frozenset()
+
+    def covers(self, store: str, region: str | None) -> bool:
+        """Tell whether a store is in it."""
+        return self.everything or store in self.stores or (region is not None and region in self.regions)
+
+    def __or__(self, other: "Scope") -> "Scope":
+        return Scope(self.everything or other.everything, self.stores | other.stores, self.regions | other.regions)
+
+
+EVERYTHING = Scope(everything=True)
+
+
+@dataclass(frozen=True)
+class Principal:
+    """A caller whose word was checked."""
+
+    id: str
+    name: str
+    role: Role
+    scope: Scope
+    # Where the caller may do more than look, if that is not everywhere they see.
+    acts: Scope | None = None
+    # What a page must send back with every change; None: the caller uses no cookie.
+    csrf: str | None = None
+
+    @property
+    def sees(self) -> Scope:
+        """Give the scope that counts: an administrator sees all."""
+        return EVERYTHING if self.role >= Role.admin else self.scope
+
+    def may_change(self, store: str, region: str | None) -> bool:
+        """Tell whether the caller may do more with a store than look."""
+        scope = self.scope if self.acts is None else self.acts
+        return self.role >= Role.admin or (self.role >= Role.planner and scope.covers(store, region))
+
+
+class Grant(BaseModel):
+    """A role and its scope as settings, keys and cookies write them; no stores and regions means all."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    role: str
+    stores: list[str] | None = None
+    regions: list[str] | None = None
+
+    def to_role(self) -> Role:
+        """Give the role."""
+        return Role[self.role]
+
+    def to_scope(self) -> Scope:
+        """Give the scope."""
+        if self.stores is None and self.regions is None:
+            return EVERYTHING
+        return Scope(False, frozenset(self.stores or ()), frozenset(self.regions or ()))
+
+    @classmethod
+    def of(cls, role: Role, scope: Scope) -> "Grant":
+        """Write down a role and its scope."""
+        if scope.everything:
+            return cls(role=role.name)
+        return cls(role=role.name, stores=sorted(scope.stores), regions=sorted(scope.regions))
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what is written."""
+        return self.model_dump(exclude_none=True)

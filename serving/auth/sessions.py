@@ -1,0 +1,120 @@
+"""Signed sessions and other short statements that a browser keeps for us."""
+
+import base64
+import hashlib
+import hmac
+import os
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from serving.auth.principal import Grant, Principal
+
+COOKIE = "foreact_session"
+FLOW = "foreact_login"
+# How long a person may take at the provider.
+FLOW_SECONDS = 600
+LONGEST = 3_800
+
+
+class Signer:
+    """Signs small JSON statements for one purpose each, and believes only its own that are still valid."""
+
+    def __init__(self, secret: bytes, clock: Callable[[], float] = time.time) -> None:
+        self._secret = secret
+        self._clock = clock
+
+    def sign(self, purpose: str, statement: dict[str, Any], seconds: float) -> str:
+        """Make a text that `read` believes for a while."""
+        body = _b64(orjson.dumps({**statement, "exp": int(self._clock() + seconds)}))
+        return f"{body}.{_b64(self._mac(purpose, body))}"
+
+    def read(self, purpose: str, text: str) -> dict[str, Any] | None:
+        """Give the statement, or nothing if it is not ours, for something else, or too old."""
+        body, _, signature = text.partition(".")
+        if len(text) > 2 * LONGEST or not body.isascii() or not signature.isascii():
+            return None
+        if not hmac.compare_digest(_b64(self._mac(purpose, body)), signature):
+            return None
+        statement = orjson.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+        return statement if isinstance(statement, dict) and statement.get("exp", 0) > self._clock() else None
+
+    def _mac(self, purpose: str, body: str) -> bytes:
+        return hmac.new(self._secret, f"{purpose}\n{body}".encode(), hashlib.sha256).digest()
+
+
+class Sessions:
+    """Turns principals into cookies and back."""
+
+    def __init__(self, signer: Signer, hours: float, *, https: bool) -> None:
+        self.signer = signer
+        self.https = https
+        # A browser takes a cookie so named from this host alone, over https alone.
+        self.cookie = f"__Host-{COOKIE}" if https else COOKIE
+        self.seconds = hours * 3600
+
+    def issue(self, principal: Principal) -> str:
+        """Make the cookie of a new login."""
+        return self.signer.sign(
+            "session",
+            {
+                "id": principal.id,
+                "name": principal.name[:100],
+                "grant": Grant.of(principal.role, principal.scope).to_json(),
+                "acts": Grant.of(principal.role, principal.acts).to_json() if principal.acts else None,
+                "csrf": secrets.token_urlsafe(18),
+            },
+            self.seconds,
+        )
+
+    def set(self, response: Response, principal: Principal) -> None:
+        """Log a browser in."""
+        response.set_cookie(
+            self.cookie,
+            self.issue(principal),
+            max_age=int(self.seconds),
+            path="/",
+            secure=self.https,
+            httponly=True,
+            samesite="lax",
+        )
+
+    def end(self, response: Response) -> None:
+        """Log a browser out."""
+        response.delete_cookie(self.cookie, path="/", secure=self.https, httponly=True, samesite="lax")
+
+    def read(self, cookie: str) -> Principal | None:
+        """Give the principal of a cookie."""
+        statement = self.signer.read("session", cookie)
+        if statement is None:
+            return None
+        grant = Grant.model_validate(statement["grant"])
+        acts = Grant.model_validate(statement["acts"]).to_scope() if statement["acts"] else None
+        return Principal(statement["id"], statement["name"], grant.to_role(), grant.to_scope(), acts, statement["csrf"])
+
+
+def keep_secret(workspace: Path) -> bytes:
+    """Give this machine's own signing secret, made at first use; logins outlive a restart."""
+    path = workspace / "serving" / "session.secret"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        kept = path.read_bytes()
+        if len(kept) >= 32:
+            return kept
+        path.unlink()
+        return keep_secret(workspace)
+    with os.fdopen(descriptor, "wb") as file:
+        secret = secrets.token_bytes(48)
+        file.write(secret)
+    return secret
+
+
+def _b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

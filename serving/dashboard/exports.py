@@ -1,0 +1,220 @@
+"""What is on screen as CSV and as an Excel file."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from starlette.responses import Response
+
+from serving.board import View
+from serving.cache import StoreArrays
+from serving.dashboard import views
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+# What spreadsheets take for the beginning of a formula.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One table."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[Any]]
+
+
+def overview_sheets(view: View, stores: Sequence[StoreArrays]) -> list[Sheet]:
+    """Give the overview's tables; the first is what CSV gets."""
+    if not stores:
+        return [Sheet("Stores", ("store",), [])]
+    series = views.total_series(stores)
+    days = list(zip(series.dates, series.mean, series.low, series.high, series.last_year, strict=True))
+    return [
+        Sheet(
+            "Stores",
+            (
+                "store",
+                "region",
+                "items",
+                "next 7 days (units)",
+                "usual 7 days (units)",
+                "change",
+                "same days last year (units)",
+                "data as of",
+                "published",
+                "state",
+            ),
+            [
+                (
+                    row["store"],
+                    row["region"],
+                    row["items"],
+                    row["expected"],
+                    row["recent"],
+                    row["change"],
+                    row["last_year"],
+                    row["as_of"],
+                    row["generated_at"],
+                    row["fresh"].state,
+                )
+                for row in views.store_rows(view, stores)
+            ],
+        ),
+        Sheet(
+            "Total by day",
+            ("date", "expected (units)", "10 % (units)", "90 % (units)", "last year (units)"),
+            [(date.fromisoformat(day), *numbers) for day, *numbers in days],
+        ),
+        Sheet(
+            "Alerts",
+            (
+                "kind",
+                "store",
+                "item",
+                "from",
+                "to",
+                "expected (units)",
+                "at stake (units)",
+                "probability",
+                "busiest day",
+            ),
+            [
+                (
+                    alert.kind,
+                    alert.store,
+                    alert.item or "",
+                    alert.start,
+                    alert.end,
+                    alert.expected,
+                    alert.at_stake,
+                    alert.probability,
+                    alert.peak_day,
+                )
+                for alert in views.ranked_alerts(stores)
+            ],
+        ),
+    ]
+
+
+def store_sheets(arrays: StoreArrays, rows: Sequence[int]) -> list[Sheet]:
+    """Give a store's tables, its items first."""
+    table = views.item_rows(arrays)
+    series = views.total_series([arrays])
+    columns = (
+        "item",
+        "next 7 days (units)",
+        "usual 7 days (units)",
+        "change",
+        "same days last year (units)",
+        "busiest day",
+        "on that day (units)",
+        "90 % on that day (units)",
+    )
+    return [
+        Sheet(
+            "Items",
+            columns,
+            [
+                [
+                    date.fromisoformat(table[name][row]) if name == "peak_day" else table[name][row]
+                    for name in views.ITEM_COLUMNS
+                ]
+                for row in rows
+            ],
+        ),
+        Sheet(
+            "Total by day",
+            ("date", "expected (units)", "10 % (units)", "90 % (units)", "last year (units)"),
+            [
+                (date.fromisoformat(day), *numbers)
+                for day, *numbers in zip(
+                    series.dates, series.mean, series.low, series.high, series.last_year, strict=True
+                )
+            ],
+        ),
+    ]
+
+
+def item_sheets(arrays: StoreArrays, row: int) -> list[Sheet]:
+    """Give an item's days."""
+    numbers = zip(*(array[row].tolist() for array in (arrays.mean, arrays.p10, arrays.p50, arrays.p90)), strict=True)
+    return [
+        Sheet(
+            "Forecast",
+            ("store", "item", "date", "expected (units)", "10 % (units)", "50 % (units)", "90 % (units)"),
+            [
+                (arrays.store, arrays.items[row], date.fromisoformat(day), *values)
+                for day, values in zip(arrays.days, numbers, strict=True)
+            ],
+        )
+    ]
+
+
+def answer_export(kind: str, name: str, sheets: Sequence[Sheet]) -> Response:
+    """Send the first table as CSV, or all as an Excel file."""
+    body, media = (write_csv(sheets[0]), "text/csv; charset=utf-8") if kind == "csv" else (write_xlsx(sheets), XLSX)
+    safe = "".join(c if c.isalnum() or c in "-_~" else "_" for c in name)[:150]
+    headers = {"content-disposition": f'attachment; filename="{safe}.{kind}"', "cache-control": "no-store"}
+    return Response(body, 200, headers, media)
+
+
+def write_csv(sheet: Sheet) -> bytes:
+    """Write a table; a text that a spreadsheet would run as a formula is kept from it by an apostrophe."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow(sheet.columns)
+    for row in sheet.rows:
+        writer.writerow([_text(value) for value in row])
+    # The mark lets Excel see that it is UTF-8.
+    return b"\xef\xbb\xbf" + buffer.getvalue().encode()
+
+
+def _text(value: Any) -> Any:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(FORMULA) else value
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def write_xlsx(sheets: Sequence[Sheet]) -> bytes:
+    """Write tables as sheets, with a header that stays and filters on it."""
+    import xlsxwriter
+
+    buffer = io.BytesIO()
+    options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+    with xlsxwriter.Workbook(buffer, options) as book:
+        head = book.add_format({"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"})
+        formats = {
+            "units": book.add_format({"num_format": "#,##0.0"}),
+            "share": book.add_format({"num_format": "0%"}),
+            "day": book.add_format({"num_format": "yyyy-mm-dd"}),
+            "moment": book.add_format({"num_format": "yyyy-mm-dd hh:mm"}),
+        }
+        for sheet in sheets:
+            page = book.add_worksheet(sheet.title)
+            page.freeze_panes(1, 0)
+            page.write_row(0, 0, sheet.columns, head)
+            page.set_column(0, len(sheet.columns) - 1, 15)
+            page.autofilter(0, 0, max(len(sheet.rows), 1), len(sheet.columns) - 1)
+            for number, row in enumerate(sheet.rows, 1):
+                for place, value in enumerate(row):
+                    _write_cell(page, number, place, value, sheet.columns[place], formats)
+    return buffer.getvalue()
+
+
+def _write_cell(page: Any, row: int, place: int, value: Any, column: str, formats: dict[str, Any]) -> None:
+    if value is None:
+        return
+    if isinstance(value, datetime):
+        page.write_datetime(row, place, value.replace(tzinfo=None), formats["moment"])
+    elif isinstance(value, date):
+        page.write_datetime(row, place, datetime(value.year, value.month, value.day), formats["day"])
+    elif isinstance(value, str):
+        page.write_string(row, place, value)
+    else:
+        page.write_number(row, place, value, formats["share" if column in {"change", "probability"} else "units"])

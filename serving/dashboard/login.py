@@ -1,0 +1,136 @@
+"""Logging in and out."""
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Form, Query, Request
+from starlette.responses import RedirectResponse, Response
+
+from serving.auth.guard import Parts, Viewer, check_same_site
+from serving.auth.principal import Principal
+from serving.auth.sessions import FLOW, FLOW_SECONDS
+from serving.dashboard.pages import render
+from serving.errors import ApiError, SignInFailed
+from serving.service import Service
+
+router = APIRouter(include_in_schema=False)
+CALLBACK = "/login/callback"
+Target = Annotated[str, Query(max_length=2_000)]
+
+
+@router.get("/login")
+def show_login(request: Request, service: Parts, target: Target = "/") -> Response:
+    """Show the ways in."""
+    return _login_page(request, service, target)
+
+
+@router.post("/login")
+def log_in(
+    request: Request,
+    service: Parts,
+    account: Annotated[str, Form(max_length=100)] = "",
+    password: Annotated[str, Form(max_length=200)] = "",
+    target: Annotated[str, Form(max_length=2_000)] = "/",
+) -> Response:
+    """Log in with the local login."""
+    check_same_site(request)
+    _limit(request, service)
+    if service.local is None or not service.local.accepts(account, password):
+        _note(request, service, None, "local")
+        return _login_page(request, service, target, "This account and password do not belong together.", 401)
+    return _enter(request, service, service.local.principal, target, "local")
+
+
+@router.get("/login/once")
+def log_in_once(request: Request, service: Parts, token: Annotated[str, Query(max_length=200)] = "") -> Response:
+    """Log in with the link that was printed, which works once."""
+    _limit(request, service)
+    if service.local is None or not service.local.redeem(token):
+        _note(request, service, None, "link")
+        return _login_page(request, service, "/", "This link was used already, or is not of this start.", 401)
+    return _enter(request, service, service.local.principal, "/", "link")
+
+
+@router.get("/login/sso")
+def begin_sign_on(request: Request, service: Parts, target: Target = "/") -> Response:
+    """Send the person to the provider."""
+    _limit(request, service)
+    if service.sign_on is None:
+        raise ApiError(404, "not_found", "single sign-on is not set up here")
+    try:
+        url, flow = service.sign_on.begin(_callback(request, service), safe_target(target))
+    except SignInFailed as problem:
+        return _login_page(request, service, target, f"Signing in failed: {problem}.", 503)
+    response = RedirectResponse(url, 303)
+    https = service.sessions.https
+    response.set_cookie(FLOW, flow, max_age=FLOW_SECONDS, path=CALLBACK, secure=https, httponly=True, samesite="lax")
+    return response
+
+
+@router.get(CALLBACK)
+def complete_sign_on(request: Request, service: Parts) -> Response:
+    """Take the person back from the provider."""
+    _limit(request, service)
+    if service.sign_on is None:
+        raise ApiError(404, "not_found", "single sign-on is not set up here")
+    query = {name: value[:4_000] for name, value in request.query_params.items()}
+    flow = request.cookies.get(FLOW, "")
+    try:
+        principal, target = service.sign_on.complete(_callback(request, service), flow, query)
+    except SignInFailed as problem:
+        _note(request, service, None, "sso")
+        return _login_page(request, service, "/", f"Signing in failed: {problem}.", 401)
+    response = _enter(request, service, principal, target, "sso")
+    response.delete_cookie(FLOW, path=CALLBACK)
+    return response
+
+
+@router.post("/logout")
+def log_out(request: Request, service: Parts, principal: Viewer) -> Response:
+    """End the session."""
+    service.audit.note("logout", principal.id, "", request.scope["request_id"])
+    response = RedirectResponse("/login", 303)
+    service.sessions.end(response)
+    return response
+
+
+def safe_target(target: str) -> str:
+    """Keep to pages of our own."""
+    parts = urlsplit(target)
+    ours = target.startswith("/") and not target.startswith(("//", "/\\")) and not parts.netloc and not parts.scheme
+    return target if ours and target.isprintable() and "\\" not in target else "/"
+
+
+def _enter(request: Request, service: Service, principal: Principal, target: str, method: str) -> Response:
+    _note(request, service, principal, method)
+    response = RedirectResponse(safe_target(target), 303)
+    service.sessions.set(response, principal)
+    return response
+
+
+def _note(request: Request, service: Service, principal: Principal | None, method: str) -> None:
+    service.metrics.logins.labels(method, "succeeded" if principal else "failed").inc()
+    account = principal.id if principal else "unknown"
+    service.audit.note("login" if principal else "login_failed", account, method, request.scope["request_id"])
+
+
+def _limit(request: Request, service: Service) -> None:
+    wait = service.login_limit.take(request.client.host if request.client else "unknown")
+    if wait:
+        headers = {"retry-after": str(int(wait) + 1)}
+        raise ApiError(429, "too_many_requests", "too many logins were tried from here; wait a minute", headers=headers)
+
+
+def _callback(request: Request, service: Service) -> str:
+    base = service.settings.public_url.rstrip("/") or str(request.base_url).rstrip("/")
+    return base + CALLBACK
+
+
+def _login_page(request: Request, service: Service, target: str, problem: str = "", status: int = 200) -> Response:
+    context = {
+        "target": safe_target(target),
+        "problem": problem,
+        "local": service.local is not None,
+        "sign_on": service.sign_on is not None,
+    }
+    return render(request, "login.html", context, None, status)

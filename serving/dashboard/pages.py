@@ -1,0 +1,105 @@
+"""Turns templates into answers, and problems into pages that say what to do."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+from fastapi import Request
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse, Response
+
+from foreact.naming import encode as name_of
+from serving.auth.guard import identify, service_of
+from serving.auth.principal import Principal
+from serving.dashboard import words
+
+STATIC = Path(__file__).parent / "static"
+
+# What each state means to a planner: a title, and what they can do about it.
+PROBLEMS = {
+    "no_publication": ("No forecasts yet", "They appear here by themselves once the first run has published."),
+    "store_unavailable": ("The forecast store does not answer", "Try again in a minute; nothing is lost."),
+    "store_not_found": ("No such store here", "It does not exist, or it is not one of your stores."),
+    "item_not_found": ("No such item here", "The store does not carry it, or its id has changed."),
+    "forbidden": ("You may not do this", "Ask your administrator for the role that this needs."),
+    "not_found": ("Nothing is here", "The address may be old. Begin at the overview."),
+    "too_many_requests": ("Too many tries", "Wait a minute, then try again."),
+}
+
+
+@lru_cache
+def static_version() -> str:
+    """Name the state of all static files, so that browsers may keep them for ever."""
+    digest = sha256()
+    for path in sorted(STATIC.iterdir()):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _json(value: Any) -> Markup:
+    """Write data into a page: no character in it can end the element that it stands in."""
+    text = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    escaped = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return Markup(escaped)  # noqa: S704
+
+
+@lru_cache
+def templates() -> Environment:
+    """Make the templates' surroundings; everything is escaped, and a name that is not there is an error."""
+    environment = Environment(
+        loader=PackageLoader("serving.dashboard"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "json": _json,
+        "units": words.units,
+        "percent": words.percent,
+        "change": words.change,
+        "points": words.points,
+        "day": words.day,
+        "moment": words.moment,
+        "ago": words.ago,
+        "name_of": name_of,
+        "seconds": words.seconds,
+    }
+    environment.globals["static"] = lambda name: f"/static/{static_version()}/{name}"
+    return environment
+
+
+def render(
+    request: Request, template: str, context: Mapping[str, Any], principal: Principal | None, status: int = 200
+) -> Response:
+    """Make a page for somebody."""
+    service = service_of(request)
+    view = service.board.view
+    shared = {
+        "principal": principal,
+        "view": view,
+        "zone": service.board.promise.zone,
+        "now": service.clock(),
+        "refused": service.library.refused,
+        "unreachable": service.library.unreachable,
+        "path": request.url.path,
+    }
+    body = templates().get_template(template).render({**shared, **context})
+    return Response(body, status, {"cache-control": "no-store"}, "text/html; charset=utf-8")
+
+
+async def problem_page(request: Request, status: int, code: str, message: str) -> Response:
+    """Tell a person what is wrong; who is not logged in goes to the login and comes back."""
+    if status == 401:
+        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(f"/login?target={quote(target)}", 303)
+    title, advice = PROBLEMS.get(code, ("This did not work", "Try again, or begin at the overview."))
+    principal = await identify(request)
+    context = {"title": title, "advice": advice, "message": message, "code": code}
+    return await run_in_threadpool(render, request, "problem.html", context, principal, status)

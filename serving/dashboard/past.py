@@ -1,0 +1,76 @@
+"""How earlier forecasts of a store's items did, now that the sales are known.
+
+Earlier publications stay in the blob store for a while. Reading one of them takes a moment, so that it is done when
+somebody asks, and kept as long as the store's arrays are.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from foreact.errors import ForeactError
+from foreact.publications.reader import Reader
+from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90, STORE
+from serving.cache import StoreArrays
+from serving.cache.tables import Wide, read_table, widen
+from serving.dashboard.views import sold_on
+
+LOOK_BACK = 12
+WANTED = 4
+
+
+def past_forecasts(reader: Reader, arrays: StoreArrays) -> list[tuple[str, Wide]]:
+    """Give the store's latest earlier forecasts that were made of older data, the latest first."""
+    found = arrays.derived.get("past_forecasts")
+    if found is None:
+        found = arrays.derived["past_forecasts"] = list(_load(reader, arrays))
+    result: list[tuple[str, Wide]] = found
+    return result
+
+
+def _load(reader: Reader, arrays: StoreArrays) -> list[tuple[str, Wide]]:
+    seen = {arrays.entry.as_of}
+    found: list[tuple[str, Wide]] = []
+    for number in reversed(reader.versions()[-LOOK_BACK:]):
+        try:
+            entry = reader.version(number).stores.get(arrays.store)
+            if entry is None or entry.as_of in seen or entry.as_of > arrays.entry.as_of:
+                continue
+            seen.add(entry.as_of)
+            published = entry.objects["forecasts"]
+            table = read_table(
+                reader.read(published), published.name, arrays.store, (STORE, ITEM, DATE, MEAN, P10, P90)
+            )
+            found.append((str(entry.as_of), widen(table, published.name, (MEAN, P10, P90), ITEM)))
+        except ForeactError:
+            # No longer kept, or damaged: the page says less, and the next version may serve.
+            continue
+        if len(found) == WANTED:
+            break
+    return found
+
+
+def score_item(reader: Reader, arrays: StoreArrays, row: int) -> dict[str, Any] | None:
+    """Compare earlier forecasts of an item with what was sold; nothing if none has met its sales yet."""
+    item = arrays.items[row]
+    last = np.datetime64(arrays.entry.as_of)
+    for as_of, wide in past_forecasts(reader, arrays):
+        if item not in wide.labels:
+            continue
+        days = wide.dates[wide.dates <= last]
+        sold = sold_on(arrays, arrays.past[row][None], days)[0]
+        known = np.isfinite(sold)
+        if not known.any():
+            continue
+        place, kept = wide.labels.index(item), np.flatnonzero(known)
+        mean, low, high = (wide.columns[name][place][: len(days)][kept] for name in (MEAN, P10, P90))
+        actual = sold[kept]
+        return {
+            "as_of": as_of,
+            "days": len(kept),
+            "forecast": float(mean.sum()),
+            "sold": float(actual.sum()),
+            "inside": int(((actual >= low - 1e-6) & (actual <= high + 1e-6)).sum()),
+            "error": float(np.abs(mean - actual).sum() / actual.sum()) if actual.sum() > 0 else None,
+        }
+    return None

@@ -1,0 +1,228 @@
+"""The pages: overview, store, item; their exports; and the static files."""
+
+import mimetypes
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from foreact.naming import encode as name_of
+from serving.alerts.ranking import levels
+from serving.api.answers import answer, encode
+from serving.api.selection import select_store, select_stores
+from serving.auth.guard import Parts, Viewer
+from serving.auth.principal import Principal
+from serving.board import View
+from serving.cache import StoreArrays
+from serving.dashboard import exports, past, views
+from serving.dashboard.pages import STATIC, render, static_version
+from serving.errors import not_found
+from serving.service import Service
+
+router = APIRouter(include_in_schema=False)
+Texts = Annotated[list[Annotated[str, Query(max_length=500)]] | None, Query(max_length=500)]
+Text = Annotated[str, Query(max_length=100)]
+Segment = Annotated[str, Path(max_length=500)]
+ALERTS_SHOWN = 6
+
+
+def _selected(
+    view: View, principal: Principal, store: list[str] | None, region: list[str] | None, q: str
+) -> list[StoreArrays]:
+    """Give the stores that the page's filters leave."""
+    return [
+        arrays
+        for arrays in select_stores(view, principal, store)
+        if (not region or view.region(arrays) in region) and q.casefold() in arrays.store.casefold()
+    ]
+
+
+@router.get("/")
+def overview(
+    request: Request, service: Parts, principal: Viewer, store: Texts = None, region: Texts = None, q: Text = ""
+) -> Response:
+    """Show the morning: what is unusual, how much in all, where and when."""
+    view = service.view
+    visible = list(view.visible(principal.sees).values())
+    chosen = _selected(view, principal, store, region, q)
+    context: dict[str, Any] = {
+        "regions": sorted({found for arrays in visible if (found := view.region(arrays))}),
+        "visible": [arrays.store for arrays in visible],
+        "picked": {"store": store or [], "region": region or [], "q": q},
+        "stores": chosen,
+        "query": request.url.query,
+        "active": _active(service, principal),
+        "stale": [arrays.store for arrays in visible if not view.freshness[arrays.store].is_fresh],
+        "may_refresh": {
+            arrays.store: service.refreshes.runner is not None
+            and principal.may_change(arrays.store, view.region(arrays))
+            for arrays in chosen
+        },
+    }
+    if chosen:
+        series = views.total_series(chosen)
+        alerts = views.merged_alerts(chosen)
+        context |= {
+            "series": series,
+            "summary": views.summarize(chosen),
+            "alerts": alerts[: ALERTS_SHOWN * 3],
+            "alert_count": len(alerts),
+            "heat": views.heat_rows(chosen, series.dates[:14]),
+            "heat_days": series.dates[:14],
+            "rows": views.store_rows(view, chosen),
+        }
+    return render(request, "overview.html", context, principal)
+
+
+@router.get("/stores/{store}")
+def store_page(request: Request, service: Parts, principal: Viewer, store: Segment) -> Response:
+    """Show a store: its total, what drives it, and its items."""
+    view = service.view
+    arrays = select_store(view, principal, store)
+    context = {
+        "arrays": arrays,
+        "entry": arrays.entry,
+        "region": view.region(arrays),
+        "fresh": view.freshness[arrays.store],
+        "series": views.total_series([arrays]),
+        "summary": views.summarize([arrays]),
+        "drivers": views.driver_series(arrays),
+        "peak": views.explain_peak(arrays),
+        "alerts": views.merged_alerts([arrays])[:ALERTS_SHOWN],
+        "active": _active(service, principal),
+        "last_failed": _last_failed(service, arrays),
+        "may_refresh": service.refreshes.runner is not None and principal.may_change(arrays.store, view.region(arrays)),
+        "scores": [row for row in arrays.scorecard if row.get("lead") == 0][-5:],
+        "short_history": _days_known(arrays) < 28,
+    }
+    return render(request, "store.html", context, principal)
+
+
+@router.get("/stores/{store}/items.json")
+async def items_json(request: Request, service: Parts, principal: Viewer, store: Segment) -> Response:
+    """Give the items' table to its script."""
+    view = service.view
+    arrays = select_store(view, principal, store)
+
+    def body() -> bytes:
+        days = min(14, len(arrays.days))
+        shape = [[round(float(value), 1) for value in row] for row in arrays.mean[:, :days]]
+        return encode({**views.item_rows(arrays), "shape": shape, "names": [name_of(item) for item in arrays.items]})
+
+    return await run_in_threadpool(answer, request, view, arrays.store, [arrays], body)
+
+
+@router.get("/stores/{store}/items/{item}")
+def item_page(request: Request, service: Parts, principal: Viewer, store: Segment, item: Segment) -> Response:
+    """Show an item of a store: history, band, what makes up its days, how its forecasts did."""
+    view = service.view
+    arrays = select_store(view, principal, store)
+    row = _find_item(arrays, item)
+    level = levels(arrays, total=False)
+    series = views.item_series(arrays, row)
+    context = {
+        "arrays": arrays,
+        "entry": arrays.entry,
+        "item": arrays.items[row],
+        "fresh": view.freshness[arrays.store],
+        "series": series,
+        "row": {name: column[row] for name, column in views.item_rows(arrays).items()},
+        "days": level.days,
+        "split": views.split_item(arrays, row),
+        "alerts": [pair for pair in views.merged_alerts([arrays]) if pair[0].item == arrays.items[row]],
+        "score": past.score_item(service.library.reader, arrays, row),
+        "known_days": sum(value is not None for value in series.past),
+        "quantiles": [
+            (day, float(arrays.mean[row, place]), float(arrays.p10[row, place]), float(arrays.p90[row, place]))
+            for place, day in enumerate(arrays.days)
+        ],
+    }
+    return render(request, "item.html", context, principal)
+
+
+@router.get("/export.{kind}")
+def export_overview(
+    service: Parts,
+    principal: Viewer,
+    kind: Annotated[str, Path(pattern="^(csv|xlsx)$")],
+    store: Texts = None,
+    region: Texts = None,
+    q: Text = "",
+) -> Response:
+    """Export the overview as it is on screen."""
+    view = service.view
+    chosen = _selected(view, principal, store, region, q)
+    return exports.answer_export(kind, "foreact-overview", exports.overview_sheets(view, chosen))
+
+
+@router.get("/stores/{store}/export.{kind}")
+def export_store(
+    service: Parts,
+    principal: Viewer,
+    store: Segment,
+    kind: Annotated[str, Path(pattern="^(csv|xlsx)$")],
+    q: Text = "",
+    sort: Annotated[str, Query(max_length=20)] = "expected",
+    order: Annotated[str, Query(pattern="^(asc|desc)$")] = "desc",
+) -> Response:
+    """Export a store's items, filtered and sorted as on screen."""
+    arrays = select_store(service.view, principal, store)
+    rows = views.select_items(arrays, q, sort, descending=order == "desc")
+    return exports.answer_export(kind, f"foreact-{name_of(arrays.store)}", exports.store_sheets(arrays, rows))
+
+
+@router.get("/stores/{store}/items/{item}/export.{kind}")
+def export_item(
+    service: Parts,
+    principal: Viewer,
+    store: Segment,
+    item: Segment,
+    kind: Annotated[str, Path(pattern="^(csv|xlsx)$")],
+) -> Response:
+    """Export an item's days as they are on screen."""
+    arrays = select_store(service.view, principal, store)
+    row = _find_item(arrays, item)
+    name = f"foreact-{name_of(arrays.store)}-{name_of(arrays.items[row])}"
+    return exports.answer_export(kind, name, exports.item_sheets(arrays, row))
+
+
+@router.get("/static/{version}/{name}")
+def static_file(version: Annotated[str, Path(max_length=20)], name: Annotated[str, Path(max_length=50)]) -> Response:
+    """Give a file that pages need; nothing in it is anybody's secret."""
+    path = {path.name: path for path in STATIC.iterdir()}.get(name)
+    if path is None:
+        raise not_found("this file", "not_found")
+    kept = "public, max-age=31536000, immutable" if version == static_version() else "no-cache"
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return Response(path.read_bytes(), 200, {"cache-control": kept}, kind)
+
+
+def _find_item(arrays: StoreArrays, segment: str) -> int:
+    """Find the item that a URL's segment means: its name, or the id itself."""
+    names = arrays.derived.get("item_names")
+    if names is None:
+        names = arrays.derived["item_names"] = {name_of(item): row for row, item in enumerate(arrays.items)}
+    row = names.get(segment, arrays.rows.get(segment))
+    if row is None:
+        raise not_found(f"item {segment!r}", "item_not_found")
+    return int(row)
+
+
+def _active(service: Service, principal: Principal) -> dict[str, str]:
+    """Give the refreshes under way, by store."""
+    visible = service.view.visible(principal.sees)
+    return {refresh.store: refresh.id for refresh in service.refreshes.active() if refresh.store in visible}
+
+
+def _last_failed(service: Service, arrays: StoreArrays) -> Any:
+    """Give the store's last refresh if it failed after what is shown was made."""
+    refresh = service.refreshes.last_failed(arrays.store)
+    if refresh is None or refresh.ended_at is None or refresh.ended_at < arrays.entry.generated_at:
+        return None
+    return refresh
+
+
+def _days_known(arrays: StoreArrays) -> int:
+    before = arrays.past_dates > arrays.dates[0] - 57
+    return int((before & (arrays.past_total == arrays.past_total)).sum())

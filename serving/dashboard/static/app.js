@@ -1,0 +1,86 @@
+// Brings a page to life; without it, everything but charts, items and updates still works.
+import { drawCharts } from "./charts.js";
+import { showItems } from "./items.js";
+import { wireRefreshes } from "./refresh.js";
+
+const WAIT = 4000;
+
+function wire(root) {
+  drawCharts(root);
+  wireRefreshes(root);
+  for (const section of root.querySelectorAll("[data-items]")) showItems(section);
+  for (const button of root.querySelectorAll("[data-print]")) button.addEventListener("click", () => window.print());
+  for (const button of root.querySelectorAll("[data-reload]")) button.addEventListener("click", () => location.reload());
+  for (const button of root.querySelectorAll("[data-more]")) {
+    button.addEventListener("click", () => {
+      button.parentElement.querySelector(".alerts").classList.add("all");
+      button.remove();
+    });
+  }
+  for (const form of root.querySelectorAll("[data-filters]")) wireFilters(form);
+  if (root.querySelector("[data-wait]")) setTimeout(() => location.reload(), WAIT);
+}
+
+function wireFilters(form) {
+  let timer;
+  const go = () => {
+    const query = new URLSearchParams();
+    for (const [name, value] of new FormData(form)) if (value) query.append(name, value);
+    show(`${location.pathname}${query.size ? `?${query}` : ""}`, true);
+  };
+  form.addEventListener("submit", (event) => { event.preventDefault(); go(); });
+  form.addEventListener("change", (event) => { if (event.target.type === "checkbox") go(); });
+  form.addEventListener("input", (event) => {
+    if (event.target.type !== "search") return;
+    clearTimeout(timer);
+    timer = setTimeout(go, 250);
+  });
+}
+
+// Takes the main part of a page in place of the one shown; what was focused and scrolled stays so.
+async function show(address, remember) {
+  let text;
+  try {
+    const answer = await fetch(address, { headers: { accept: "text/html" } });
+    if (answer.redirected && new URL(answer.url).pathname === "/login") { location.assign(answer.url); return; }
+    if (!answer.ok) throw new Error(answer.status);
+    text = await answer.text();
+  } catch { location.assign(address); return; }
+  const page = new DOMParser().parseFromString(text, "text/html");
+  const main = document.getElementById("main"), fresh = page.getElementById("main");
+  const focus = document.activeElement, open = document.querySelector(".picker")?.open;
+  const mark = focus && main.contains(focus) ? { name: focus.name, value: focus.value, type: focus.type, at: focus.selectionStart } : null;
+  main.replaceChildren(...fresh.childNodes);
+  document.querySelector(".foot").replaceChildren(...page.querySelector(".foot").childNodes);
+  document.title = page.title;
+  if (remember) history.pushState(null, "", address);
+  if (open) main.querySelector(".picker")?.setAttribute("open", "");
+  if (mark?.name) {
+    const again = [...main.querySelectorAll(`[name="${mark.name}"]`)].find((node) => mark.type === "search" || node.value === mark.value);
+    again?.focus({ preventScroll: true });
+    if (mark.type === "search" && again) { again.value = mark.value; again.setSelectionRange(mark.at, mark.at); }
+  }
+  wire(main);
+}
+
+document.addEventListener("foreact:published", () => show(location.pathname + location.search, false));
+window.addEventListener("popstate", () => show(location.pathname + location.search, false));
+document.addEventListener("click", (event) => {
+  for (const picker of document.querySelectorAll(".picker[open]")) if (!picker.contains(event.target)) picker.removeAttribute("open");
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const picker of document.querySelectorAll(".picker[open]")) {
+    picker.removeAttribute("open");
+    picker.querySelector("summary").focus();
+  }
+});
+for (const form of document.querySelectorAll("[data-csrf]")) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const csrf = document.querySelector("meta[name=csrf]")?.content ?? "";
+    await fetch(form.action, { method: "POST", headers: { "x-csrf-token": csrf }, redirect: "manual" });
+    location.assign("/login");
+  });
+}
+wire(document);

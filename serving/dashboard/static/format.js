@@ -1,0 +1,38 @@
+// Numbers and days as people read them; the same words as the server's.
+const MINUS = "\u2212";
+const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const DAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+export function units(value) {
+  if (value === null || value === undefined || !Number.isFinite(value)) return "\u2013";
+  const size = Math.abs(value);
+  const text = size >= 9.95 || value === 0 ? whole.format(size) : size.toFixed(1);
+  return (value < 0 && /[1-9]/.test(text) ? MINUS : "") + text;
+}
+
+export function change(value) {
+  if (value === null || value === undefined || !Number.isFinite(value)) return "\u2013";
+  const text = whole.format(Math.abs(value) * 100) + "\u202f%";
+  if (text === "0\u202f%") return "\u00b1" + text;
+  return (value < 0 ? MINUS : "+") + text;
+}
+
+export function weekday(day) {
+  return new Date(day + "T00:00Z").getUTCDay();
+}
+
+export function dayText(day) {
+  const date = new Date(day + "T00:00Z");
+  return `${DAYS[date.getUTCDay()]} ${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]}`;
+}
+
+export function shortDay(day) {
+  const date = new Date(day + "T00:00Z");
+  return `${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]}`;
+}
+
+export function duration(seconds) {
+  const rest = Math.floor(seconds);
+  return rest < 60 ? `${rest} s` : `${Math.floor(rest / 60)} min ${rest % 60} s`;
+}

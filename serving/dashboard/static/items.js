@@ -1,0 +1,130 @@
+// A store's items: thousands of rows, of which only those in view exist.
+import { change, dayText, units } from "./format.js";
+
+const HEIGHT = 37, MARGIN = 12;
+const CELLS = {
+  expected: units, recent: units, change, last_year: units, peak_day: dayText, peak: units, peak_high: units,
+};
+const NUMBERS = new Set(["expected", "recent", "change", "last_year", "peak", "peak_high"]);
+
+export async function showItems(section) {
+  const place = section.querySelector("[data-rows]"), body = place.querySelector("tbody");
+  const find = section.querySelector("[data-find]"), count = section.querySelector("[data-count]");
+  const base = `/stores/${section.dataset.base}`;
+  const said = count.textContent;
+  let table;
+  try {
+    const answer = await fetch(`${base}/items.json`, { headers: { accept: "application/json" } });
+    if (!answer.ok) throw new Error(answer.status);
+    table = await answer.json();
+  } catch {
+    count.textContent = "The items could not be loaded. Load the page again in a moment.";
+    return;
+  }
+  const address = new URL(location.href);
+  const state = {
+    sort: table[address.searchParams.get("sort")] ? address.searchParams.get("sort") : "expected",
+    order: address.searchParams.get("order") === "asc" ? "asc" : "desc",
+    text: address.searchParams.get("find") ?? "",
+  };
+  find.value = state.text;
+  let rows = [], first = -1, last = -1;
+
+  function choose() {
+    const wanted = state.text.toLowerCase(), column = table[state.sort], sign = state.order === "asc" ? 1 : -1;
+    rows = [...table.item.keys()].filter((row) => table.item[row].toLowerCase().includes(wanted));
+    const known = rows.filter((row) => column[row] !== null);
+    known.sort((a, b) => (column[a] < column[b] ? -sign : column[a] > column[b] ? sign : a - b));
+    rows = [...known, ...rows.filter((row) => column[row] === null)];
+    count.textContent = state.text ? `${rows.length} of ${table.item.length} items fit \u201c${state.text}\u201d.` : said;
+    place.querySelector("table").setAttribute("aria-rowcount", rows.length + 1);
+    for (const button of section.querySelectorAll("[data-sort]")) {
+      const here = button.dataset.sort === state.sort;
+      button.closest("th").setAttribute("aria-sort", here ? (state.order === "asc" ? "ascending" : "descending") : "none");
+    }
+    const query = new URLSearchParams({ q: state.text, sort: state.sort, order: state.order });
+    for (const link of document.querySelectorAll("[data-export]")) {
+      const kind = link.getAttribute("href").includes(".csv") ? "csv" : "xlsx";
+      link.href = `${base}/export.${kind}?${query}`;
+    }
+    first = last = -1;
+    paint();
+  }
+
+  function paint(all = false) {
+    const from = all ? 0 : Math.max(0, Math.floor(place.scrollTop / HEIGHT) - MARGIN);
+    const to = all ? Math.min(rows.length, 60) : Math.min(rows.length, from + Math.ceil(place.clientHeight / HEIGHT) + 2 * MARGIN);
+    if (from === first && to === last) return;
+    [first, last] = [from, to];
+    const focused = body.contains(document.activeElement) ? document.activeElement.dataset.row : undefined;
+    body.replaceChildren(space(from * HEIGHT), ...rows.slice(from, to).map((row, i) => makeRow(row, from + i + 2)), space(all ? 0 : (rows.length - to) * HEIGHT));
+    if (focused !== undefined) body.querySelector(`[data-row="${focused}"]`)?.focus({ preventScroll: true });
+  }
+
+  function space(height) {
+    const row = document.createElement("tr");
+    row.className = "space";
+    row.setAttribute("aria-hidden", "true");
+    const cell = row.insertCell();
+    cell.colSpan = 9;
+    cell.style.height = `${height}px`;
+    return row;
+  }
+
+  function makeRow(row, index) {
+    const line = document.createElement("tr");
+    line.setAttribute("aria-rowindex", index);
+    const head = document.createElement("th");
+    head.scope = "row";
+    const link = document.createElement("a");
+    link.href = `${base}/items/${table.names[row]}`;
+    link.textContent = link.title = table.item[row];
+    link.dataset.row = row;
+    head.append(link);
+    line.append(head);
+    for (const [name, text] of Object.entries(CELLS)) {
+      const cell = line.insertCell();
+      cell.textContent = text(table[name][row]);
+      if (NUMBERS.has(name)) cell.className = "n";
+    }
+    line.insertCell().append(spark(table.shape[row]));
+    return line;
+  }
+
+  function spark(values) {
+    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    svg.setAttribute("viewBox", "0 0 100 24");
+    svg.setAttribute("preserveAspectRatio", "none");
+    svg.setAttribute("aria-hidden", "true");
+    const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+    const top = Math.max(...values, .1);
+    path.setAttribute("d", values.map((v, i) => `${i ? "L" : "M"}${((i / Math.max(values.length - 1, 1)) * 100).toFixed(1)} ${(22 - (v / top) * 20).toFixed(1)}`).join(""));
+    path.setAttribute("vector-effect", "non-scaling-stroke");
+    svg.append(path);
+    return svg;
+  }
+
+  function remember() {
+    const url = new URL(location.href);
+    url.searchParams.set("sort", state.sort);
+    url.searchParams.set("order", state.order);
+    if (state.text) url.searchParams.set("find", state.text); else url.searchParams.delete("find");
+    history.replaceState(null, "", url);
+  }
+
+  section.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-sort]");
+    if (!button) return;
+    const name = button.dataset.sort;
+    state.order = name === state.sort ? (state.order === "asc" ? "desc" : "asc") : name === "item" || name === "peak_day" ? "asc" : "desc";
+    state.sort = name;
+    place.scrollTop = 0;
+    remember();
+    choose();
+  });
+  find.addEventListener("input", () => { state.text = find.value.trim(); place.scrollTop = 0; remember(); choose(); });
+  place.addEventListener("scroll", () => requestAnimationFrame(() => paint()), { passive: true });
+  window.addEventListener("beforeprint", () => paint(true));
+  window.addEventListener("afterprint", () => { first = -1; paint(); });
+  choose();
+}

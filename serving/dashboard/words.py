@@ -1,0 +1,67 @@
+"""Numbers, days and moments as people read them; every number with its unit nearby."""
+
+import math
+from datetime import UTC, date, datetime, timedelta, tzinfo
+
+MINUS = "\N{MINUS SIGN}"
+NARROW = "\N{NARROW NO-BREAK SPACE}"
+
+
+def units(value: float | None) -> str:
+    """Write a quantity: whole from ten on, one decimal below."""
+    if value is None or not math.isfinite(value):
+        return "\N{EN DASH}"
+    text = f"{abs(value):,.0f}" if abs(value) >= 9.95 or value == 0 else f"{abs(value):.1f}"
+    return (MINUS if value < 0 and text.strip("0.") else "") + text
+
+
+def percent(value: float | None, digits: int = 0) -> str:
+    """Write a share."""
+    if value is None or not math.isfinite(value):
+        return "\N{EN DASH}"
+    return f"{value * 100:.{digits}f}{NARROW}%".replace("-", MINUS)
+
+
+def change(value: float | None) -> str:
+    """Write a change against something, always with its sign."""
+    if value is None or not math.isfinite(value):
+        return "\N{EN DASH}"
+    text = f"{abs(value) * 100:,.0f}{NARROW}%"
+    if text == f"0{NARROW}%":
+        return f"\N{PLUS-MINUS SIGN}{text}"
+    return (MINUS if value < 0 else "+") + text
+
+
+def points(value: float | None) -> str:
+    """Write a change in whole percent, where the heading says that it is one."""
+    if value is None:
+        return "\N{EN DASH}"
+    text = f"{abs(value) * 100:,.0f}"
+    return text if text == "0" else (MINUS if value < 0 else "+") + text
+
+
+def day(value: date | str, *, year: bool = False) -> str:
+    """Write a day with its weekday."""
+    value = date.fromisoformat(value) if isinstance(value, str) else value
+    return f"{value:%a} {value.day} {value:%b}" + (f" {value:%Y}" if year else "")
+
+
+def moment(value: datetime, zone: tzinfo = UTC) -> str:
+    """Write a moment on the retailer's clock."""
+    local = value.astimezone(zone)
+    return f"{day(local.date(), year=True)}, {local:%H:%M}"
+
+
+def ago(value: timedelta | float) -> str:
+    """Write how long something is ago, roughly."""
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    for size, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        count = int(seconds // size)
+        if count:
+            return f"{count} {name}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
+def seconds(value: float) -> str:
+    """Write a duration."""
+    return f"{value:.0f} s" if value < 100 else f"{value // 60:.0f} min {value % 60:.0f} s"

@@ -1,0 +1,132 @@
+"""One shape for everything that goes wrong, with codes that stay the same."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from foreact.blobs import BlobUnavailable
+from foreact.errors import ForeactError
+
+
+class Problem(BaseModel):
+    """What went wrong."""
+
+    code: str = Field(description="Stable, for programs")
+    message: str = Field(description="One sentence, for people")
+    request_id: str | None = Field(None, description="Names the request in the logs")
+    details: list[dict[str, Any]] | None = Field(None, description="Which parameters, and why")
+
+
+class ErrorAnswer(BaseModel):
+    """The body of every answer that is no success."""
+
+    error: Problem
+
+
+class ApiError(Exception):
+    """An answer other than the one asked for."""
+
+    def __init__(self, status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.headers = status, code, message, dict(headers or {})
+
+
+class SignInFailed(ForeactError):
+    """A sign-in that ends in a sentence for the person, not in a session."""
+
+
+def not_found(what: str, code: str) -> ApiError:
+    """Say that something is not there, or not for this caller: the answer is the same."""
+    return ApiError(404, code, f"{what} does not exist, or you may not see it")
+
+
+CODES = {
+    400: "bad_request",
+    401: "not_authenticated",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+    422: "invalid_parameter",
+    429: "too_many_requests",
+    503: "unavailable",
+}
+
+
+def error_response(
+    request_id: str | None,
+    status: int,
+    code: str,
+    message: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    details: list[dict[str, Any]] | None = None,
+) -> Response:
+    """Put a problem into the one shape."""
+    problem: dict[str, Any] = {"code": code, "message": message, "request_id": request_id}
+    if details:
+        problem["details"] = details
+    body = orjson.dumps({"error": problem}, default=str)
+    return Response(body, status, {"cache-control": "no-store", **(headers or {})}, "application/json")
+
+
+def responses(*statuses: int, csv: bool = False) -> dict[int | str, dict[str, Any]]:
+    """Document the problems that a route can answer with, and whether it answers in CSV, too."""
+    tables: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
+    return (tables if csv else {}) | {
+        status: {"model": ErrorAnswer, "description": CODES[status].replace("_", " ").capitalize()}
+        for status in (400, 401, 404, 422, *statuses)
+    }
+
+
+Page = Callable[[Request, int, str, str], Awaitable[Response]]
+
+
+def wants_page(request: Request) -> bool:
+    """Tell whether a person looks at the answer: a browser that asks for one of our pages."""
+    return not request.url.path.startswith("/v1/") and "text/html" in request.headers.get("accept", "")
+
+
+def install(app: FastAPI, page: Page) -> None:
+    """Make every exception an answer in that shape, and for people a page that tells the same."""
+
+    async def api_error(request: Request, error: ApiError) -> Response:
+        if wants_page(request):
+            return await page(request, error.status, error.code, error.message)
+        return error_response(_id(request), error.status, error.code, error.message, headers=error.headers)
+
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        details = [
+            {"where": ".".join(str(part) for part in problem["loc"]), "problem": problem["msg"]}
+            for problem in error.errors()[:20]
+        ]
+        message = "; ".join(f"{detail['where']}: {detail['problem']}" for detail in details[:3])
+        return error_response(_id(request), 422, CODES[422], message, details=details)
+
+    async def http(request: Request, error: HTTPException) -> Response:
+        if wants_page(request):
+            return await page(request, error.status_code, CODES.get(error.status_code, "error"), str(error.detail))
+        code = CODES.get(error.status_code, "error")
+        return error_response(_id(request), error.status_code, code, str(error.detail), headers=error.headers)
+
+    async def store_away(request: Request, error: Exception) -> Response:
+        message = "the store of publications does not answer; forecasts already loaded are still served"
+        return error_response(_id(request), 503, "store_unavailable", message, headers={"retry-after": "10"})
+
+    app.exception_handler(ApiError)(api_error)
+    app.exception_handler(RequestValidationError)(invalid)
+    app.exception_handler(HTTPException)(http)
+    app.exception_handler(BlobUnavailable)(store_away)
+
+
+def _id(request: Request) -> str | None:
+    found = request.scope.get("request_id")
+    return str(found) if found else None

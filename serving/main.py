@@ -1,0 +1,80 @@
+"""Starts the service."""
+
+import atexit
+import logging
+from collections.abc import Callable
+
+import uvicorn
+
+from foreact.blobs.connecting import connect
+from foreact.errors import ForeactError
+from foreact.telemetry import tracing
+from serving.app import create_app
+from serving.auth.local import ACCOUNT, LocalLogin
+from serving.logs import configure
+from serving.refreshes.embedded import EmbeddedRunner
+from serving.refreshes.runner import Runner
+from serving.settings import ServingSettings, is_loopback
+
+log = logging.getLogger("foreact.serving")
+# Somebody waits for an answer: a store that is away is noticed soon, and what is held in memory is served.
+PATIENCE_SECONDS = 3.0
+
+
+def serve(
+    settings: ServingSettings,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    *,
+    local_login: bool | None = None,
+    say: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until stopped; refuses settings too weak for the address.
+
+    On loopback, and where no single sign-on is set up, one local login is made and told through `say`.
+    """
+    if local_login is None:
+        local_login = is_loopback(host) and not settings.oidc_issuer
+    settings.check(host, local_login=local_login)
+    configure(settings)
+    tracing.start("foreact-serving")
+    local = LocalLogin() if local_login else None
+    app = create_app(settings, connect(settings, patience=PATIENCE_SECONDS), runner=make_runner(settings), local=local)
+    if say is not None:
+        for line in welcome(host, port, local):
+            say(line)
+    log.info("serving on http://%s:%d", host, port)
+    atexit.register(tracing.stop)
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+        limit_concurrency=1_000,
+    )
+
+
+def welcome(host: str, port: int, local: LocalLogin | None) -> list[str]:
+    """Tell where to look and how to log in."""
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    lines = [f"Dashboard: {address}"]
+    if local is not None:
+        lines.append(f"Log in by this link, which works once: {address}/login/once?token={local.token}")
+        lines.append(f"or as {ACCOUNT!r} with the password {local.password}")
+    return lines
+
+
+def make_runner(settings: ServingSettings) -> Runner | None:
+    """Make what runs refreshes here."""
+    if settings.runner == "embedded":
+        return EmbeddedRunner(settings.workspace, settings.refresh_parallel)
+    if settings.runner == "kubeflow":
+        if not settings.kfp_host:
+            raise ForeactError("FOREACT_RUNNER is kubeflow: set FOREACT_KFP_HOST to the address of its API")
+        from serving.refreshes.kubeflow import KubeflowRunner
+
+        return KubeflowRunner.of(settings)
+    return None

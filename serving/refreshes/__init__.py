@@ -1,0 +1,1 @@
+"""Refreshes: asked for by planners, run elsewhere, followed live, lost by no restart."""

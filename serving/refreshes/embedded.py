@@ -1,0 +1,172 @@
+"""Refreshes on this machine: each a `foreact run retrain-store` in its own process, which outlives this one."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from foreact.errors import ForeactError
+from serving.refreshes.records import Process, Refresh, Step
+from serving.refreshes.runner import Progress
+
+# What so many failed runs said last is kept.
+KEPT = 20
+Command = Callable[[Refresh], list[str]]
+
+
+class EmbeddedRunner:
+    """Runs in the workspace that this service reads."""
+
+    interval = 0.25
+
+    def __init__(self, workspace: Path, parallel: int = 1, command: Command | None = None) -> None:
+        self.parallel = parallel
+        self._workspace = workspace.absolute()
+        self._command = command or self._retrain_store
+        self._folder = self._workspace / "serving" / "refreshes"
+        self._host = socket.gethostname()
+
+    def check(self) -> str | None:
+        """Tell why no refresh can run here, or nothing."""
+        if self._command == self._retrain_store and not (self._workspace / "runs" / "last.json").is_file():
+            return "no retrain-all has run in this workspace, so where the sales are is not known"
+        return None
+
+    def start(self, refresh: Refresh) -> Refresh:
+        """Start a process in a session of its own."""
+        known = self._known(refresh)
+        if known is not None:
+            return refresh.model_copy(update={"run": refresh.id, "process": known})
+        self._folder.mkdir(parents=True, exist_ok=True)
+        environment = {
+            **os.environ,
+            "FOREACT_WORKSPACE": str(self._workspace),
+            "FOREACT_REQUEST_ID": refresh.request_id,
+        }
+        if refresh.traceparent:
+            environment["TRACEPARENT"] = refresh.traceparent
+        try:
+            with self._file(refresh, "txt").open("wb") as output:
+                process = subprocess.Popen(
+                    self._command(refresh),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env=environment,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise ForeactError(f"the run could not be started: {error.strerror}") from None
+        # Holds the process until it ends and takes note of its end, so that it never lingers as a zombie.
+        threading.Thread(target=process.wait, name=f"run {refresh.id}", daemon=True).start()
+        started = Process(host=self._host, pid=process.pid, started=_started(process.pid) or "")
+        self._file(refresh, "json").write_text(started.model_dump_json(), encoding="utf-8")
+        return refresh.model_copy(update={"run": refresh.id, "process": started})
+
+    def observe(self, refresh: Refresh) -> Progress:
+        """Read what the run tells; what it does not tell any more, its process does."""
+        alive = self._is_alive(refresh.process)
+        events = _read_events(self._workspace / "runs" / refresh.id / "events.jsonl")
+        steps, failed, sentence = _steps(events)
+        ended = next((e["state"] for e in events if e.get("step") == "run" and e.get("state") != "started"), None)
+        if alive or alive is None:
+            return Progress("running", steps)
+        if ended == "succeeded":
+            return Progress("succeeded", steps)
+        steps = tuple(s.model_copy(update={"state": "failed"}) if s.state == "running" else s for s in steps)
+        failed = failed or next((step.name for step in reversed(steps) if step.state == "failed"), None)
+        sentence = sentence or self._last_words(refresh) or "the run ended unexpectedly"
+        return Progress("failed", steps, failed or "start", sentence)
+
+    def stop(self, refresh: Refresh) -> None:
+        """End the process, and with it the run."""
+        process = refresh.process
+        if process is not None and self._is_alive(process):
+            os.killpg(process.pid, signal.SIGTERM)
+
+    def forget(self, refresh: Refresh) -> None:
+        """Drop the record of the process; what a failed one said is kept for a while."""
+        self._file(refresh, "json").unlink(missing_ok=True)
+        said = sorted(self._folder.glob("*.txt"))
+        for path in [*said[:-KEPT], *([self._file(refresh, "txt")] if refresh.state == "succeeded" else [])]:
+            path.unlink(missing_ok=True)
+
+    def _retrain_store(self, refresh: Refresh) -> list[str]:
+        run = [sys.executable, "-m", "foreact", "run", "retrain-store", "--store", refresh.store]
+        return [*run, "--run-id", refresh.id, "--workspace", str(self._workspace)]
+
+    def _file(self, refresh: Refresh, kind: str) -> Path:
+        return self._folder / f"{refresh.id}.{kind}"
+
+    def _known(self, refresh: Refresh) -> Process | None:
+        """Give the process that was started for a refresh before this process died or was replaced."""
+        try:
+            return Process.model_validate_json(self._file(refresh, "json").read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+
+    def _last_words(self, refresh: Refresh) -> str | None:
+        """Give the one sentence that the command ended with."""
+        try:
+            lines = self._file(refresh, "txt").read_text("utf-8", "replace").splitlines()
+        except OSError:
+            return None
+        told = [line.removeprefix("foreact: ") for line in lines if line.startswith("foreact: ")]
+        return told[-1][:500] if told else None
+
+    def _is_alive(self, process: Process | None) -> bool | None:
+        """Tell whether a process still runs; nothing if it is another machine's."""
+        if process is None:
+            return False
+        if process.host != self._host:
+            return None
+        return _started(process.pid) == process.started
+
+
+def _started(pid: int) -> str | None:
+    """Give the moment a process began, in the kernel's ticks; nothing if there is none or it is a zombie."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    except OSError:
+        return ""
+    fields = text.rpartition(")")[2].split()
+    return None if fields[0] == "Z" else fields[19]
+
+
+def _read_events(path: Path) -> list[dict[str, Any]]:
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return []
+    # The last line may still be being written.
+    return [json.loads(line) for line in data[: data.rfind(b"\n") + 1].splitlines()]
+
+
+def _steps(events: list[dict[str, Any]]) -> tuple[tuple[Step, ...], str | None, str | None]:
+    """Make steps of events, and give the failing one and its sentence."""
+    steps: dict[str, Step] = {}
+    failed = sentence = None
+    for event in events:
+        name = str(event.get("step", ""))
+        if not name or name == "run":
+            continue
+        if event["event"] == "progress" and name in steps:
+            told = {key: event.get(key) for key in ("done", "total")}
+            steps[name] = steps[name].model_copy(update={**told, "detail": str(event.get("detail", ""))[:200]})
+        elif event["event"] == "step":
+            state = "running" if event["state"] == "started" else event["state"]
+            before = steps.get(name) or Step(name=name, state="running")
+            steps[name] = before.model_copy(update={"state": state, "seconds": event.get("seconds")})
+            if state == "failed" and failed is None:
+                failed, sentence = name, str(event.get("sentence", ""))[:500]
+    return tuple(steps.values()), failed, sentence

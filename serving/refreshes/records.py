@@ -1,0 +1,166 @@
+"""What is known of a refresh, and the one object that holds all that are under way.
+
+serving/refreshes/active.json      those that wait or run; changed by compare-and-swap, so that two requests for one
+                                   store meet, whichever replica they reach
+serving/refreshes/done/<id>.json   those that ended, never changed
+"""
+
+import random
+import re
+import secrets
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from foreact.blobs import BlobConflict, BlobNotFound, BlobStore, BlobUnavailable
+
+ACTIVE = "serving/refreshes/active.json"
+DONE = "serving/refreshes/done/"
+ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{12}")
+TRIES = 200
+KEPT = 500
+
+State = Literal["queued", "running", "succeeded", "failed"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Step(_Record):
+    """One step of a run, as far as it is."""
+
+    name: str
+    state: Literal["running", "succeeded", "failed", "skipped"]
+    seconds: float | None = None
+    done: int | None = None
+    total: int | None = None
+    detail: str = ""
+
+
+class Process(_Record):
+    """A process of this machine that cannot be mistaken for a later one with its number."""
+
+    host: str
+    pid: int
+    started: str
+
+
+class Refresh(_Record):
+    """One refresh of a store."""
+
+    id: str
+    store: str
+    state: State
+    requested_at: datetime
+    requested_by: str
+    request_id: str = ""
+    traceparent: str = ""
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    # Where it runs: a run's id with Kubeflow, a process of a machine.
+    run: str = ""
+    process: Process | None = None
+    steps: tuple[Step, ...] = ()
+    failed_step: str | None = None
+    sentence: str | None = None
+    # The publication in which the new numbers can be seen.
+    version: int | None = None
+
+
+class _Active(BaseModel):
+    refreshes: list[Refresh] = Field(default_factory=list)
+
+
+def new_id(now: datetime) -> str:
+    """Make a refresh's id; ids sort by time."""
+    return f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(6)}"
+
+
+class Book:
+    """Keeps refreshes in the blob store."""
+
+    def __init__(self, store: BlobStore) -> None:
+        self._store = store
+
+    def active(self) -> list[Refresh]:
+        """Give those that wait or run, the oldest first."""
+        return self._read()[0]
+
+    def change(self, change: Callable[[list[Refresh]], list[Refresh]]) -> list[Refresh]:
+        """Change those that wait or run; `change` may be called again when others were faster."""
+        for attempt in range(TRIES):
+            held, etag = self._read()
+            changed = change(held)
+            if changed == held:
+                return held
+            data = _Active(refreshes=changed).model_dump_json().encode()
+            try:
+                self._store.write(ACTIVE, data, if_match=etag, if_absent=etag is None)
+                return changed
+            except BlobConflict:
+                time.sleep(random.uniform(0, 0.005 * min(attempt + 1, 20)))  # noqa: S311
+        raise BlobUnavailable("too many refreshes are asked for at once; try again")
+
+    def update(self, refresh_id: str, change: Callable[[Refresh], Refresh]) -> Refresh | None:
+        """Change one that waits or runs; nothing if it is no longer there."""
+        found: list[Refresh] = []
+
+        def one(held: list[Refresh]) -> list[Refresh]:
+            found.clear()
+            changed = [change(refresh) if refresh.id == refresh_id else refresh for refresh in held]
+            found.extend(refresh for refresh in changed if refresh.id == refresh_id)
+            return changed
+
+        self.change(one)
+        return found[0] if found else None
+
+    def finish(self, refresh: Refresh) -> bool:
+        """Keep how one ended, and tell whether this call was the one that did."""
+        try:
+            self._store.write(f"{DONE}{refresh.id}.json", refresh.model_dump_json().encode(), if_absent=True)
+            first = True
+        except BlobConflict:
+            first = False
+        self.change(lambda held: [other for other in held if other.id != refresh.id])
+        return first
+
+    def find(self, refresh_id: str) -> Refresh | None:
+        """Find one by its id, under way or ended."""
+        if not ID.fullmatch(refresh_id):
+            return None
+        for refresh in self.active():
+            if refresh.id == refresh_id:
+                return refresh
+        return self.find_ended(refresh_id)
+
+    def find_ended(self, refresh_id: str) -> Refresh | None:
+        """Find one that ended."""
+        try:
+            return Refresh.model_validate_json(self._store.read(f"{DONE}{refresh_id}.json").data)
+        except BlobNotFound:
+            return None
+
+    def ended(self, limit: int) -> list[Refresh]:
+        """Give those that ended last, the latest first."""
+        found = (self.find_ended(refresh_id) for refresh_id in reversed(self.ended_ids()[-limit:]))
+        return [refresh for refresh in found if refresh is not None]
+
+    def ended_ids(self) -> list[str]:
+        """Give the ids of those that ended, the oldest first."""
+        return [info.name.removeprefix(DONE).removesuffix(".json") for info in self._store.list(DONE)]
+
+    def tidy(self) -> None:
+        """Forget all but the latest that ended."""
+        for info in list(self._store.list(DONE))[:-KEPT]:
+            self._store.delete(info.name)
+
+    def _read(self) -> tuple[list[Refresh], str | None]:
+        try:
+            blob = self._store.read(ACTIVE)
+        except BlobNotFound:
+            return [], None
+        return _Active.model_validate_json(blob.data).refreshes, blob.etag

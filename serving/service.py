@@ -1,0 +1,61 @@
+"""The parts that the application is made of, handed in by whoever starts it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from foreact.blobs import BlobStore
+from serving.audit import Audit
+from serving.auth.keys import KeyRing
+from serving.auth.limits import RateLimit
+from serving.auth.local import LocalLogin
+from serving.auth.sessions import Sessions
+from serving.board import Board, View
+from serving.cache import Library
+from serving.errors import ApiError
+from serving.metrics import Metrics
+from serving.refreshes.service import Refreshes
+from serving.settings import ServingSettings
+
+if TYPE_CHECKING:
+    from serving.auth.oidc import SingleSignOn
+
+
+def utc_now() -> datetime:
+    """Give the time."""
+    return datetime.now(UTC)
+
+
+@dataclass
+class Service:
+    """Everything that routes work with."""
+
+    settings: ServingSettings
+    store: BlobStore
+    library: Library
+    board: Board
+    keys: KeyRing
+    sessions: Sessions
+    metrics: Metrics
+    audit: Audit
+    refreshes: Refreshes
+    local: LocalLogin | None
+    sign_on: "SingleSignOn | None"
+    login_limit: RateLimit
+    refresh_limit: RateLimit
+    clock: Callable[[], datetime] = utc_now
+    # Event streams that are open, and whether the process is about to end.
+    streams: int = 0
+    closing: bool = False
+
+    @property
+    def view(self) -> View:
+        """Give the current view, or answer that there is none yet."""
+        view = self.board.view
+        if view is None:
+            reason = self.library.refused or self.library.unreachable or "nothing has been published yet"
+            raise ApiError(
+                503, "no_publication", f"there are no forecasts to serve: {reason}", headers={"retry-after": "10"}
+            )
+        return view

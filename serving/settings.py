@@ -1,0 +1,99 @@
+"""What the service needs to know of its place, and which values are too weak to serve others with."""
+
+import ipaddress
+from datetime import date
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr
+
+from foreact.errors import ForeactError
+from foreact.publications.freshness import Promise
+from foreact.settings import PlaceSettings
+
+
+class ServingSettings(PlaceSettings):
+    """FOREACT_* settings of the service; everything has a value that is safe on a laptop."""
+
+    public_url: str = Field("", description="Where planners reach the service, https://HOST; empty: loopback only")
+    session_secret: SecretStr = Field(
+        SecretStr(""), description="Signs sessions; 32 characters or more, all replicas alike"
+    )
+    session_hours: float = Field(10, gt=0, le=24, description="How long a login lasts")
+    metrics_token: SecretStr = Field(SecretStr(""), description="Bearer token that /metrics asks for; empty: none")
+
+    oidc_issuer: str = Field(
+        "", description="Single sign-on: the issuer's URL, https://login.microsoftonline.com/TENANT/v2.0"
+    )
+    oidc_client_id: str = Field("", description="Single sign-on: this application's id")
+    oidc_client_secret: SecretStr = Field(
+        SecretStr(""), description="Single sign-on: its secret; empty: a public client"
+    )
+    oidc_roles: str = Field(
+        "",
+        description="JSON: each app role or group id to what it grants, "
+        '{"Planner.North": {"role": "planner", "regions": ["North"]}}',
+    )
+
+    region_attribute: str = Field("region", description="The stores' attribute that scopes and filters call region")
+    poll_seconds: float = Field(2, gt=0, description="How often to look for a new publication")
+    business_days: str = Field("0123456", description="Days on which forecasts are due, Monday is 0")
+    closed_days: str = Field("", description="Dates on which nothing is due and nothing is sold, 2026-12-25,...")
+    data_slack_days: int = Field(0, ge=0, description="Business days that sales may be late by")
+
+    runner: Literal["embedded", "kubeflow", "none"] = Field("embedded", description="Where refreshes run")
+    refresh_queue: int = Field(50, ge=1, description="Refreshes that may wait; more are told to come back")
+    refresh_parallel: int = Field(1, ge=1, description="Embedded refreshes that run at once")
+    refresh_minutes: float = Field(15, gt=0, description="After how long a refresh counts as failed")
+    kfp_host: str = Field("", description="Kubeflow Pipelines' API")
+    kfp_namespace: str = Field("", description="Its namespace for runs, where it has several users")
+    kfp_experiment: str = Field("foreact", description="Its experiment for refreshes")
+    kfp_service_account: str = Field("foreact-pipelines", description="Service account of a refresh's pods")
+    kfp_token_file: str = Field("", description="File with the service account's token for its API; empty: none")
+    refresh_package: str = Field("compiled/retrain-store.yaml", description="The compiled pipeline of a refresh")
+    refresh_arguments: str = Field("{}", description="JSON: the pipeline's parameters, but for the store")
+
+    login_attempts: int = Field(10, ge=1, description="Logins that one address may try in a minute")
+    refresh_attempts: int = Field(30, ge=1, description="Refreshes that one account may ask for in a minute")
+    max_body_bytes: int = Field(1 << 20, ge=1024, description="The largest request that is read")
+
+    @property
+    def promise(self) -> Promise:
+        """Give what freshness is judged by."""
+        try:
+            closed = [date.fromisoformat(day.strip()) for day in self.closed_days.split(",") if day.strip()]
+        except ValueError:
+            raise ForeactError(
+                f"FOREACT_CLOSED_DAYS {self.closed_days!r} is no list of dates, 2026-12-25,..."
+            ) from None
+        return Promise.of(self.timezone, self.publish_deadline, self.business_days, closed, self.data_slack_days)
+
+    def check(self, host: str, *, local_login: bool) -> None:
+        """Refuse, in one sentence, what must not serve beyond this machine."""
+        if is_loopback(host):
+            return
+        if local_login:
+            raise ForeactError(f"the local login serves this machine only; leave --host at 127.0.0.1, not {host}")
+        if len(self.session_secret.get_secret_value()) < 32:
+            raise ForeactError("set FOREACT_SESSION_SECRET to 32 random characters or more before serving others")
+        url = urlsplit(self.public_url)
+        if url.scheme != "https" or not url.hostname:
+            raise ForeactError("set FOREACT_PUBLIC_URL to the https:// address that planners use before serving others")
+        if self.oidc_issuer and urlsplit(self.oidc_issuer).scheme != "https":
+            raise ForeactError("FOREACT_OIDC_ISSUER must be an https:// address to serve others")
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Give the names that requests may address."""
+        public = urlsplit(self.public_url).hostname
+        return frozenset({public} if public else {"127.0.0.1", "localhost", "::1"})
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach what listens there."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,39 @@
+resource "azurerm_storage_account" "this" {
+  name                            = local.unique
+  resource_group_name             = azurerm_resource_group.this.name
+  location                        = var.location
+  account_tier                    = "Standard"
+  account_replication_type        = var.highly_available ? "ZRS" : "LRS"
+  shared_access_key_enabled       = false
+  default_to_oauth_authentication = true
+  allow_nested_items_to_be_public = false
+  local_user_enabled              = false
+  https_traffic_only_enabled      = true
+  tags                            = local.tags
+
+  # What is deleted by mistake can be had back for two weeks; the manifest's history is kept by publications themselves.
+  blob_properties {
+    delete_retention_policy {
+      days = 14
+    }
+    container_delete_retention_policy {
+      days = 14
+    }
+  }
+
+  network_rules {
+    default_action             = "Deny"
+    bypass                     = ["AzureServices"]
+    ip_rules                   = var.allowed_ips
+    virtual_network_subnet_ids = [azurerm_subnet.nodes.id]
+  }
+}
+
+# forecasts: what is published; sales: what the retailer delivers; models: what MLflow keeps.
+resource "azurerm_storage_container" "this" {
+  for_each = toset(["forecasts", "sales", "models"])
+
+  name                  = each.key
+  storage_account_id    = azurerm_storage_account.this.id
+  container_access_type = "private"
+}

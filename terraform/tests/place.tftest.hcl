@@ -1,0 +1,172 @@
+# Plans against a pretended Azure: what would be made, and for whom.
+mock_provider "azurerm" {
+  mock_data "azurerm_client_config" {
+    defaults = {
+      tenant_id = "11111111-1111-1111-1111-111111111111"
+      object_id = "22222222-2222-2222-2222-222222222222"
+    }
+  }
+  mock_resource "azurerm_user_assigned_identity" {
+    defaults = {
+      id           = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i"
+      client_id    = "44444444-4444-4444-4444-444444444444"
+      principal_id = "55555555-5555-5555-5555-555555555555"
+    }
+  }
+  mock_resource "azurerm_storage_account" {
+    defaults = {
+      id                    = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.Storage/storageAccounts/foreact"
+      primary_blob_endpoint = "https://foreact.blob.core.windows.net/"
+      primary_blob_host     = "foreact.blob.core.windows.net"
+    }
+  }
+  mock_resource "azurerm_storage_container" {
+    defaults = {
+      id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.Storage/storageAccounts/foreact/blobServices/default/containers/forecasts"
+    }
+  }
+  mock_resource "azurerm_kubernetes_cluster" {
+    defaults = {
+      id              = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.ContainerService/managedClusters/foreact"
+      oidc_issuer_url = "https://issuer.example/"
+    }
+  }
+  mock_resource "azurerm_virtual_network" {
+    defaults = {
+      id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.Network/virtualNetworks/foreact"
+    }
+  }
+  mock_resource "azurerm_subnet" {
+    defaults = {
+      id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.Network/virtualNetworks/foreact/subnets/nodes"
+    }
+  }
+  mock_resource "azurerm_private_dns_zone" {
+    defaults = {
+      id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.Network/privateDnsZones/foreact.postgres.database.azure.com"
+    }
+  }
+  mock_resource "azurerm_key_vault" {
+    defaults = {
+      id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.KeyVault/vaults/foreact"
+    }
+  }
+  mock_resource "azurerm_key_vault_secret" {
+    defaults = {
+      resource_versionless_id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.KeyVault/vaults/foreact/secrets/s"
+    }
+  }
+  mock_resource "azurerm_log_analytics_workspace" {
+    defaults = {
+      id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.OperationalInsights/workspaces/foreact"
+    }
+  }
+  mock_resource "azurerm_monitor_workspace" {
+    defaults = {
+      id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.Monitor/accounts/foreact"
+    }
+  }
+  mock_resource "azurerm_monitor_data_collection_endpoint" {
+    defaults = {
+      id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.Insights/dataCollectionEndpoints/foreact"
+    }
+  }
+  mock_resource "azurerm_monitor_data_collection_rule" {
+    defaults = {
+      id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.Insights/dataCollectionRules/foreact"
+    }
+  }
+  mock_resource "azurerm_postgresql_flexible_server" {
+    defaults = {
+      id   = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.DBforPostgreSQL/flexibleServers/foreact"
+      fqdn = "foreact.postgres.database.azure.com"
+    }
+  }
+  mock_resource "azurerm_container_registry" {
+    defaults = {
+      id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.ContainerRegistry/registries/foreact"
+    }
+  }
+}
+
+variables {
+  subscription_id = "33333333-3333-3333-3333-333333333333"
+  place           = "prod"
+  organisation    = "example"
+  hostname        = "foreact.example.com"
+  repository      = "example/foreact"
+  administrators  = ["66666666-6666-6666-6666-666666666666"]
+}
+
+run "dev_keeps_its_database_in_the_cluster" {
+  command = plan
+
+  variables {
+    place    = "dev"
+    postgres = false
+  }
+
+  assert {
+    condition     = length(azurerm_postgresql_flexible_server.this) == 0 && length(azurerm_subnet.postgres) == 0
+    error_message = "dev pays for a database"
+  }
+
+  assert {
+    condition     = length(azurerm_container_registry.this) == 1 && length(azurerm_role_assignment.deployer_push) == 1
+    error_message = "the first place makes the registry"
+  }
+}
+
+run "prod_survives_a_zone" {
+  command = plan
+
+  variables {
+    highly_available = true
+    registry_id      = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact-dev/providers/Microsoft.ContainerRegistry/registries/foreactexampledev"
+  }
+
+  assert {
+    condition     = azurerm_storage_account.this.account_replication_type == "ZRS" && azurerm_kubernetes_cluster.this.sku_tier == "Standard"
+    error_message = "prod is not highly available"
+  }
+
+  assert {
+    condition     = one(azurerm_postgresql_flexible_server.this[0].high_availability).mode == "ZoneRedundant"
+    error_message = "the database has no standby"
+  }
+
+  assert {
+    condition     = length(azurerm_container_registry.this) == 0 && azurerm_role_assignment.pull.scope == var.registry_id
+    error_message = "prod does not pull what dev ran"
+  }
+
+  assert {
+    condition     = output.registry == "foreactexampledev.azurecr.io"
+    error_message = "the registry's address is wrong"
+  }
+
+  assert {
+    condition     = azurerm_federated_identity_credential.workload["foreact-serving"].subject == "system:serviceaccount:foreact:foreact-serving"
+    error_message = "serving cannot be itself"
+  }
+
+  assert {
+    condition     = azurerm_federated_identity_credential.deployer.subject == "repo:example/foreact:environment:prod"
+    error_message = "the workflow cannot deploy"
+  }
+
+  assert {
+    condition     = length(azurerm_role_assignment.secret) == 11
+    error_message = "a workload reads another number of secrets than it needs"
+  }
+}
+
+run "a_long_name_is_refused" {
+  command = plan
+
+  variables {
+    place = "production-north"
+  }
+
+  expect_failures = [var.place]
+}

@@ -1,0 +1,104 @@
+variable "subscription_id" {
+  description = "Subscription that everything is made in."
+  type        = string
+}
+
+variable "place" {
+  description = "Short name of this installation, part of every resource's name: dev, prod."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]{1,9}$", var.place))
+    error_message = "place is 2 to 10 lower-case letters and digits, a letter first: storage accounts allow no more."
+  }
+}
+
+variable "organisation" {
+  description = "Short name of the organisation, which makes globally unique names unique."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9]{2,8}$", var.organisation))
+    error_message = "organisation is 2 to 8 lower-case letters and digits."
+  }
+}
+
+variable "location" {
+  description = "Azure region."
+  type        = string
+  default     = "germanywestcentral"
+}
+
+variable "hostname" {
+  description = "Name under which planners find the dashboard; its DNS record points at the gateway."
+  type        = string
+}
+
+variable "timezone" {
+  description = "The retailer's time zone, an IANA name."
+  type        = string
+  default     = "Europe/Berlin"
+}
+
+variable "kubernetes_version" {
+  description = "Minor version of Kubernetes; patches come by themselves."
+  type        = string
+  default     = "1.34"
+}
+
+variable "administrators" {
+  description = "Object ids of the Entra groups that administer the cluster."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.administrators) > 0
+    error_message = "Name at least one group: local accounts are off."
+  }
+}
+
+variable "allowed_ips" {
+  description = "Addresses or ranges from outside that may reach the cluster's API, Blob Storage and Key Vault: offices, the CI's runners."
+  type        = list(string)
+  default     = []
+}
+
+variable "repository" {
+  description = "GitHub repository, OWNER/NAME, whose workflow pushes images and deploys."
+  type        = string
+}
+
+variable "registry_id" {
+  description = "Resource id of the registry that another place made, as prod takes dev's; empty: make one."
+  type        = string
+  default     = ""
+}
+
+variable "postgres" {
+  description = "Make a PostgreSQL server for MLflow; dev keeps one in the cluster."
+  type        = bool
+  default     = true
+}
+
+variable "highly_available" {
+  description = "A standby database, zone-redundant storage and a cluster with an uptime promise."
+  type        = bool
+  default     = false
+}
+
+variable "system_nodes" {
+  description = "Size and number of the nodes that everything but training runs on."
+  type        = object({ vm_size = string, min = number, max = number })
+  default     = { vm_size = "Standard_D4s_v5", min = 2, max = 4 }
+}
+
+variable "batch_nodes" {
+  description = "Size and number of the nodes that training runs on; none while nothing trains."
+  type        = object({ vm_size = string, max = number })
+  default     = { vm_size = "Standard_D8s_v5", max = 4 }
+}
+
+variable "secrets_version" {
+  description = "Raise by one to replace every generated password and token."
+  type        = number
+  default     = 1
+}

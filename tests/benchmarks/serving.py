@@ -1,0 +1,196 @@
+"""How fast the service answers, beside a bare FastAPI route with the same payload; one table.
+
+`python -m tests.benchmarks.serving` makes a publication of M5's size (10 stores, 30,490 items, 28 days), starts both
+under the same server with one worker, and loads them in turn from a process of its own, several times, so that what
+else the machine does weighs on both alike. `--mixed MINUTES` instead mixes requests while publications swap, and
+tells of errors, memory, and answers that mixed two versions.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import random
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import numpy as np
+
+from foreact.blobs.folder import FolderStore
+from serving.auth import keys
+from serving.auth.principal import Grant
+from tests.serving import shop
+
+STORES = [f"{state}_{number}" for state, count in (("CA", 4), ("TX", 3), ("WI", 3)) for number in range(1, count + 1)]
+ITEMS, HORIZON = 3_049, 28
+ROUNDS, CONNECTIONS = 7, 8
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mixed", type=float, default=0, metavar="MINUTES")
+    parser.add_argument("--seconds", type=float, default=3.0)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = Path(folder)
+        store = FolderStore(workspace / "blobs")
+        publish(store, 1)
+        token = keys.create(store, "bench", Grant(role="admin"), created_by="bench")[0]
+        with run("foreact", workspace) as (port, process, ready):
+            peaks = ", peak ".join(memory(process.pid, what) for what in ("VmRSS", "VmHWM"))
+            say(f"start to ready: {ready:.2f} s; memory then {peaks}")
+            if chosen.mixed:
+                asyncio.run(mix(store, port, token, chosen.mixed * 60, process.pid))
+            else:
+                compare(workspace, port, token, chosen.seconds)
+
+
+def publish(store: FolderStore, seed: int) -> None:
+    now = datetime.now(UTC)
+    shop.publish(
+        store,
+        STORES,
+        run=f"run-{seed}",
+        items=ITEMS,
+        horizon=HORIZON,
+        as_of=now.date() - timedelta(days=1),
+        generated_at=now,
+        seed=seed,
+        regions={name: name[:2] for name in STORES},
+    )
+
+
+def compare(workspace: Path, port: int, token: str, seconds: float) -> None:
+    headers = {"authorization": f"Bearer {token}"}
+    paths = {
+        "one item of one store": [f"/v1/forecasts?store=CA_1&item=item-{n:04d}" for n in range(0, ITEMS, 13)],
+        "one store, 28 days": ["/v1/forecasts?store=CA_1&limit=100000"],
+        "totals of all stores": ["/v1/totals"],
+    }
+    say(f"{'what':<24}{'bytes':>10}{'ours/s':>9}{'bare/s':>9}{'ratio':>7}   p50, p95, p99 in ms: ours | bare")
+    for name, asked in paths.items():
+        payload = httpx.get(f"http://127.0.0.1:{port}{asked[0]}", headers=headers, timeout=60).content
+        (workspace / "payload").write_bytes(payload)
+        with run("bare", workspace) as (bare, _, _):
+            ratios, ours, theirs = [], [], []
+            for _ in range(ROUNDS):
+                # In turn, so that what else the machine does weighs on both.
+                a = load(port, asked, headers, seconds / 2)
+                b = load(bare, ["/bare"], headers, seconds / 2)
+                ratios.append(len(a) / len(b))
+                ours.append(a)
+                theirs.append(b)
+            rates = [statistics.median(len(times) / (seconds / 2) for times in side) for side in (ours, theirs)]
+            tails = [np.percentile(np.concatenate(side) * 1000, (50, 95, 99)) for side in (ours, theirs)]
+            told = " | ".join(", ".join(f"{value:.2f}" for value in tail) for tail in tails)
+            numbers = f"{rates[0]:>9,.0f}{rates[1]:>9,.0f}{statistics.median(ratios):>7.2f}"
+            say(f"{name:<24}{len(payload):>10,}{numbers}   {told}")
+
+
+def load(port: int, paths: list[str], headers: dict[str, str], seconds: float) -> np.ndarray:
+    """Ask as fast as answers come, over a few kept connections; give each answer's seconds."""
+    return asyncio.run(_load(port, paths, headers, seconds))
+
+
+async def _load(port: int, paths: list[str], headers: dict[str, str], seconds: float) -> np.ndarray:
+    lines = "".join(f"{key}: {value}\r\n" for key, value in headers.items())
+    requests = [f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n{lines}\r\n".encode() for path in paths]
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+
+    async def client(number: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 24)
+        place = number
+        while (begun := time.perf_counter()) < end:
+            writer.write(requests[place % len(requests)])
+            place += CONNECTIONS
+            head = await reader.readuntil(b"\r\n\r\n")
+            if not head.startswith(b"HTTP/1.1 200"):
+                raise RuntimeError(head.decode())
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            await reader.readexactly(length)
+            times.append(time.perf_counter() - begun)
+        writer.close()
+
+    await asyncio.gather(*(client(number) for number in range(CONNECTIONS)))
+    return np.array(times)
+
+
+async def mix(store: FolderStore, port: int, token: str, seconds: float, pid: int) -> None:
+    """Ask for everything while publications swap every minute."""
+    end, asked, errors, mixed, versions = time.monotonic() + seconds, 0, 0, 0, set()
+    runs: dict[int, str] = {}
+
+    async def client(number: int) -> None:
+        nonlocal asked, errors, mixed
+        dice = random.Random(number)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
+            while time.monotonic() < end:
+                name, item = dice.choice(STORES), f"item-{dice.randrange(ITEMS):04d}"
+                path = dice.choice(
+                    [f"/v1/forecasts?store={name}&item={item}", "/v1/totals", "/v1/alerts", f"/v1/history?store={name}"]
+                )
+                answer = await http.get(path, headers={"authorization": f"Bearer {token}"})
+                asked += 1
+                if answer.status_code != 200:
+                    errors += 1
+                    continue
+                body = answer.json()
+                version = body["publication"]["version"]
+                versions.add(version)
+                found = {source["run"] for source in body["stores"].values()}
+                mixed += len(found) != 1 or found != {runs.setdefault(version, next(iter(found)))}
+
+    async def swap() -> None:
+        seed = 2
+        while time.monotonic() < end:
+            await asyncio.to_thread(publish, store, seed)
+            seed += 1
+            await asyncio.sleep(min(60, max(0, end - time.monotonic())))
+            say(f"{asked:,} answers, {errors} errors, {mixed} mixed, {len(versions)} versions, {memory(pid, 'VmRSS')}")
+
+    await asyncio.gather(swap(), *(client(number) for number in range(4)))
+
+
+@contextlib.contextmanager
+def run(what: str, workspace: Path) -> Iterator[tuple[int, "subprocess.Popen[bytes]", float]]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    begun = time.perf_counter()
+    command = [sys.executable, "-m", "tests.benchmarks.served", what, str(workspace), str(port)]
+    process = subprocess.Popen(command, env={**os.environ, "PYTHONWARNINGS": "ignore"})
+    try:
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"http://127.0.0.1:{port}/readyz").status_code in {200, 404}:
+                    break
+            if process.poll() is not None:
+                raise RuntimeError(f"{what} did not start")
+            time.sleep(0.02)
+        yield port, process, time.perf_counter() - begun
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def memory(pid: int, what: str) -> str:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return f"{next(int(line.split()[1]) for line in lines if line.startswith(what)) / 1024:,.0f} MiB"
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

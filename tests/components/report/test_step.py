@@ -1,0 +1,114 @@
+"""Notices of a run's end, told to a real receiver."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from components.report.step import report
+from foreact.blobs.folder import FolderStore
+from foreact.settings import PipelineSettings
+from foreact.telemetry.ledger import Runs
+from foreact.telemetry.notices import clean
+from tests.observability.receiver import Receiver, receive
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receive() as receiver:
+        yield receiver
+
+
+def end(tmp_path: Path, url: str, run: str, state: str, message: str | None = None, **settings: Any) -> str:
+    place = PipelineSettings(
+        workspace=tmp_path, webhook_url=SecretStr(url), run_url="https://kfp.example/#/runs/details/{run}", **settings
+    )
+    return report(
+        pipeline="retrain-store",
+        store="Bonn",
+        state=state,
+        run=run,
+        failed_task="train",
+        message=message,
+        settings=place,
+        blobs=FolderStore(tmp_path / "blobs"),
+        pause=0.01,
+    )
+
+
+def test_a_failure_and_the_recovery_are_told_once_each(tmp_path: Path, receiver: Receiver) -> None:
+    blobs = FolderStore(tmp_path / "blobs")
+    Runs(blobs).step_began("r1", "validate", "retrain-store", "Bonn")
+    Runs(blobs).step_ended("r1", "validate", "failed", 1.0, "312 rows are negative")
+    for _ in range(3):
+        end(tmp_path, receiver.url, "r1", "FAILED", "the task failed")
+    end(tmp_path, receiver.url, "r2", "SUCCEEDED")
+    end(tmp_path, receiver.url, "r2", "SUCCEEDED")
+    end(tmp_path, receiver.url, "r3", "SUCCEEDED")
+    told = [json.loads(data) for _, _, data in receiver.received]
+    assert [(one["event"], one["run"]) for one in told] == [("failed", "r1"), ("recovered", "r2")]
+    assert told[0] == {
+        "event": "failed",
+        "pipeline": "retrain-store",
+        "store": "Bonn",
+        "run": "r1",
+        "step": "validate",
+        "sentence": "312 rows are negative",
+        "link": "https://kfp.example/#/runs/details/r1",
+        "title": "retrain-store of store Bonn failed",
+    }
+
+
+def test_a_first_success_is_no_news(tmp_path: Path, receiver: Receiver) -> None:
+    end(tmp_path, receiver.url, "r1", "SUCCEEDED")
+    assert receiver.received == []
+
+
+def test_a_receiver_that_stumbles_is_told_again_with_the_same_key(tmp_path: Path, receiver: Receiver) -> None:
+    receiver.statuses = [503, 500]
+    end(tmp_path, receiver.url, "r1", "FAILED", "it broke")
+    assert len(receiver.received) == 3
+    assert {headers["Idempotency-Key"] for _, headers, _ in receiver.received} == {"r1-failed"}
+
+
+def test_what_nobody_took_is_told_when_the_step_is_tried_again(
+    tmp_path: Path, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.statuses = [500] * 4
+    with caplog.at_level(logging.INFO):
+        end(tmp_path, f"{receiver.url}/hook?sig=SECRET", "r1", "FAILED", "it broke")
+        end(tmp_path, f"{receiver.url}/hook?sig=SECRET", "r1", "FAILED", "it broke")
+    assert len(receiver.received) == 5
+    assert "SECRET" not in caplog.text
+
+
+def test_nobody_listening_fails_no_run(tmp_path: Path) -> None:
+    assert "FAILED" in end(tmp_path, "http://127.0.0.1:9/hook", "r1", "FAILED", "it broke")
+
+
+def test_teams_takes_an_adaptive_card(tmp_path: Path, receiver: Receiver) -> None:
+    end(tmp_path, receiver.url, "r1", "FAILED", "it broke", webhook_form="teams")
+    [attachment] = json.loads(receiver.received[0][2])["attachments"]
+    card = attachment["content"]
+    assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+    assert card["body"][0]["text"] == "retrain-store of store Bonn failed"
+    assert {"title": "Why", "value": "it broke"} in card["body"][1]["facts"]
+    assert card["actions"][0]["url"].endswith("/r1")
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("Traceback (most recent call last):\n  File x\nValueError: too few rows", "ValueError: too few rows"),
+        ("\x1b[31mbad\x1b[0m\nmore", "bad"),
+        ("GET https://user:pw@host/p?sig=abc%3D&x=1 failed", "GET https://***host/p?sig=***&x=1 failed"),
+        ("DefaultEndpointsProtocol=https;AccountKey=abc123==;X=1", "DefaultEndpointsProtocol=https;AccountKey=***;X=1"),
+        ("Authorization: Bearer abc.def.ghi refused", "Authorization: *** refused"),
+    ],
+)
+def test_a_sentence_holds_neither_traceback_nor_secret(text: str, cleaned: str) -> None:
+    assert clean(text) == cleaned

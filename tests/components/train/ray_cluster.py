@@ -1,0 +1,233 @@
+"""A real Ray cluster and a training on it, in a network of its own; `test_ray_cluster.py` starts this and judges it.
+
+    python -m tests.components.train.ray_cluster scenario FOLDER   a head, two workers and a driver; prints what it saw
+    python -m tests.components.train.ray_cluster node ROLE FOLDER  one node, until it is killed
+
+A worker is a process tree with its own scratch folder, to which the data's folder is hidden: what it needs has to come
+through Ray. Killing it takes all of it at once, as when a pod is deleted.
+"""
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import socketserver
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from components.train.worker import StoreFiles, StoreJob, train_one
+
+GCS, CLIENT = "127.0.0.1:6379", "ray://127.0.0.1:10001"
+TOKEN = "a" * 64
+STORES = 30
+THIS = "tests.components.train.ray_cluster"
+
+
+def raise_loopback() -> None:
+    """Bring up `lo`, which a new network namespace has but does not use."""
+    with socket.socket() as any_socket:
+        fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh", b"lo", 0x1 | 0x40))
+
+
+def run_node(role: str, folder: Path) -> None:
+    """Be one node."""
+    from ray._private.node import Node
+    from ray._private.parameter import RayParams
+
+    head = role == "head"
+    parameters = RayParams(
+        gcs_address=None if head else GCS,
+        gcs_server_port=6379 if head else None,
+        ray_client_server_port=10001 if head else None,
+        node_ip_address="127.0.0.1",
+        num_cpus=0 if head else 1,
+        num_gpus=0,
+        memory=2 * 1024**3,
+        object_store_memory=100 * 1024**2,
+        temp_dir=str(folder),
+        include_dashboard=False,
+        include_log_monitor=False,
+        no_monitor=True,
+        min_worker_port=0,
+        max_worker_port=0,
+    )
+    Node(parameters, head=head, shutdown_at_exit=False, spawn_reaper=False)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    signal.pause()
+
+
+@contextmanager
+def node(role: str, folder: Path, hidden: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a node whose mounts and processes are its own; ready once the first line is read."""
+    shell = f"mount -t tmpfs none {hidden} && exec {sys.executable} -m {THIS} node {role} {folder}"
+    if role == "head":
+        shell = f"exec {sys.executable} -m {THIS} node {role} {folder}"
+    folder.mkdir()
+    with (folder / "log.txt").open("wb") as log:
+        process = subprocess.Popen(
+            ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", shell],
+            stdout=subprocess.PIPE,
+            stderr=log,
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def train_and_tell(job: StoreJob) -> tuple[str, bool, StoreFiles]:
+    """Train, and tell on which node, and whether the data's folder can be seen from there."""
+    import ray
+
+    # Long enough for the second worker to have begun before the first has done it all.
+    time.sleep(0.5)
+    place = ray.get_runtime_context().get_node_id()
+    return place, Path(os.environ["HIDDEN"], "sales.csv").exists(), train_one(job)
+
+
+def comparable(files: StoreFiles) -> tuple[Any, ...]:
+    """Leave out how long it took."""
+    return files.record.model_copy(update={"seconds": 0.0}), files.model, files.objects
+
+
+def train_with_a_death(data: Path, victim: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """Train all stores while one of two workers is killed."""
+    import ray
+
+    from components.train.fanout import Task, run_here, run_on_ray
+    from foreact.data.dataset import Dataset
+    from foreact.tasks import Size
+    from tests.components.train.small import make_jobs
+
+    jobs = make_jobs(Dataset(data / "dataset"))
+    expected = {
+        o.store: comparable(o.result) for o in run_here(train_one, [Task(s, j, 1) for s, j in jobs.items()]) if o.result
+    }
+    size = Size(cpus=1, memory=1024**3)
+    # Larger than either node: it is given the most that one has.
+    tasks = [Task(s, job, 10**12 if number == 0 else 10**8) for number, (s, job) in enumerate(jobs.items())]
+    began, places, failures, same, seen = time.monotonic(), [], {}, 0, 0
+    alive: list[int] = []
+    killed_after = 0
+    for number, outcome in enumerate(run_on_ray(train_and_tell, tasks, size=size, address=CLIENT), 1):
+        if outcome.result is None:
+            failures[outcome.store] = outcome.failure
+        else:
+            place, visible, files = outcome.result
+            places.append(place)
+            seen += visible
+            same += comparable(files) == expected[outcome.store]
+        if len(set(places)) == 2 and not killed_after:
+            victim.kill()
+            killed_after = number
+        alive.append(sum(node["Alive"] and node["Resources"].get("CPU", 0) > 0 for node in ray.nodes()))
+    return {
+        "stores": len(jobs),
+        "same": same,
+        "failures": failures,
+        "places": len(set(places)),
+        "killed_after": killed_after,
+        "alive": [alive[0], alive[-1]],
+        "data_seen_by_workers": seen,
+        "seconds": time.monotonic() - began,
+    }
+
+
+def refuse(address: str, **environment: str) -> dict[str, Any]:
+    """Try to train where that cannot work; a new process, for Ray reads its token once."""
+    code = (
+        "from components.train.fanout import Task, run_on_ray\n"
+        "from foreact.errors import ForeactError\n"
+        "from foreact.tasks import Size\n"
+        "try:\n"
+        f"    list(run_on_ray(len, [Task('a', 'a', 1)], size=Size(1, 1024**3), address={address!r}))\n"
+        "except ForeactError as problem:\n"
+        "    print(problem)\n"
+    )
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | environment, check=False
+    )
+    return {"said": done.stdout.strip() or done.stderr[-2000:], "seconds": time.monotonic() - began}
+
+
+class Mute(socketserver.BaseRequestHandler):
+    """Takes connections and says nothing."""
+
+    def handle(self) -> None:
+        self.request.recv(1)
+        time.sleep(120)
+
+
+def scenario(folder: Path) -> dict[str, Any]:
+    """Run everything on one cluster."""
+    from tests.components.train.small import make_dataset
+
+    raise_loopback()
+    began, times = time.monotonic(), {}
+    data = folder / "data"
+    data.mkdir()
+    os.environ |= {
+        "HIDDEN": str(data), "RAY_AUTH_TOKEN": TOKEN, "RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0",
+        # A node that is gone is noticed in seconds.
+        "RAY_health_check_initial_delay_ms": "1000", "RAY_health_check_period_ms": "500",
+        "RAY_health_check_timeout_ms": "1000", "RAY_health_check_failure_threshold": "3",
+    }  # fmt: skip
+    with ExitStack() as stack:
+        head = stack.enter_context(node("head", folder / "h", data))
+        make_dataset(data, STORES)
+        ready(head)
+        times["head"] = time.monotonic() - began
+        workers = [stack.enter_context(node("worker", folder / f"w{i}", data)) for i in range(2)]
+        mute = stack.enter_context(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Mute))
+        mute.daemon_threads = True
+        threading.Thread(target=mute.serve_forever, daemon=True).start()
+        seen: dict[str, Any] = {}
+        tries = {
+            "nobody": ("ray://127.0.0.1:9", {}),
+            "mute": (f"ray://127.0.0.1:{mute.server_address[1]}", {}),
+            "wrong token": (CLIENT, {"RAY_AUTH_TOKEN": "b" * 64}),
+            "no token": (CLIENT, {"RAY_AUTH_TOKEN": "", "HOME": str(folder)}),
+        }
+        threads = [
+            threading.Thread(target=lambda n=name, a=a, e=e: seen.update({n: refuse(a, **e)}))  # type: ignore[misc]
+            for name, (a, e) in tries.items()
+        ]
+        for thread in threads:
+            thread.start()
+        for worker in workers:
+            ready(worker)
+        times["workers"] = time.monotonic() - began
+        seen["training"] = train_with_a_death(data, workers[0])
+        times["trained"] = time.monotonic() - began
+        for thread in threads:
+            thread.join()
+        seen["times"] = times | {"all": time.monotonic() - began}
+        mute.shutdown()
+    return seen
+
+
+def ready(process: subprocess.Popen[bytes]) -> None:
+    """Wait until a node says that it runs."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.strip() == b"ready":
+            return
+    raise RuntimeError("a node did not start")
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "node":
+        run_node(sys.argv[2], Path(sys.argv[3]))
+    else:
+        sys.stdout.write(f"RESULT {json.dumps(scenario(Path(sys.argv[2])))}\n")

@@ -1,0 +1,37 @@
+"""A dataset small enough to train again and again."""
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from components.ingest.step import ingest
+from components.train.worker import StoreJob
+from foreact.data.dataset import Dataset
+from foreact.events import Events
+
+DAYS, ITEMS = 240, 4
+
+
+def make_dataset(folder: Path, stores: int, seed: int = 7) -> Dataset:
+    """Write some stores' sales and take them in."""
+    draw = np.random.default_rng(seed)
+    lines = ["date,store,item,units"]
+    for store in range(stores):
+        for item in range(ITEMS):
+            level = draw.uniform(2, 20)
+            for day in range(DAYS):
+                units = draw.poisson(level * (1.5 if day % 7 in {5, 6} else 1.0))
+                lines.append(f"{date(2026, 1, 1) + timedelta(days=day)},S{store},I{item},{units}")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "sales.csv").write_text("\n".join(lines) + "\n")
+    ingest(
+        history=str(folder / "sales.csv"), known=[], columns="", as_of="", horizon=7, missing="auto", store="",
+        source_version="1", dataset=folder / "dataset", events=Events(), scratch=folder, today=date(2026, 8, 29),
+    )  # fmt: skip
+    return Dataset(folder / "dataset")
+
+
+def make_jobs(data: Dataset, stores: list[str] | None = None) -> dict[str, StoreJob]:
+    """Give the stores' work; all of them if none are named."""
+    return {s: StoreJob(parcel=data.parcel(s), data_hash="", margin=0.02, seed=0) for s in stores or data.stores}

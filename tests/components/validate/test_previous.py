@@ -1,0 +1,42 @@
+"""What the last publication held, as validation compares it."""
+
+from pathlib import Path
+
+from components.validate.previous import previous_items
+from foreact.blobs import connect
+from foreact.publications import PublishedModel, Publisher, StoreEntry, put_objects
+from foreact.publications.contract import object_name
+from foreact.settings import PlaceSettings
+from tests.trainings import AS_OF, GENERATED, forecasts
+
+STORES = ("1", "Köln/Süd", "../up")
+
+
+def publish(settings: PlaceSettings, folder: Path) -> None:
+    entries = {}
+    for place, name in enumerate(STORES):
+        path = folder / f"{place}.parquet"
+        path.write_bytes(forecasts(name, 1.0))
+        target = object_name("run-1", name, "forecasts")
+        objects = put_objects(connect(settings), "run-1", {target: path})
+        entries[name] = StoreEntry(
+            run="run-1",
+            as_of=AS_OF,
+            generated_at=GENERATED,
+            horizon=3,
+            items=2,
+            model=PublishedModel(name="foreact-x"),
+            data_hash="",
+            code_version="",
+            objects={"forecasts": objects[target], "totals": objects[target]},
+        )
+    Publisher(connect(settings)).publish(entries, by="a test")
+
+
+def test_the_items_of_every_store_or_of_one(tmp_path: Path) -> None:
+    settings = PlaceSettings(workspace=tmp_path)
+    assert previous_items(settings) is None
+    publish(settings, tmp_path)
+    assert previous_items(settings) == {store: ["a", "b"] for store in STORES}
+    assert previous_items(settings, only="../up") == {"../up": ["a", "b"]}
+    assert previous_items(settings, only="new") == {}

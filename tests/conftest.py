@@ -1,0 +1,30 @@
+"""What tests of more than one part share."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+# Fixtures are found by their names here.
+from tests.services import azurite, mlflow_server, postgres
+
+__all__ = ["azurite", "mlflow_server", "postgres"]
+
+
+@pytest.fixture(scope="session")
+def mlflow_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give an empty MLflow database; making its tables takes seconds, copying it none."""
+    from foreact.registry.client import make_client
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    make_client(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, mlflow_tables: Path) -> Path:
+    """Give a workspace of one's own, its registry ready."""
+    folder = tmp_path / "workspace"
+    folder.mkdir()
+    shutil.copy(mlflow_tables, folder / "mlflow.db")
+    return folder

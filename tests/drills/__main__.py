@@ -1,0 +1,40 @@
+"""Run drills: `python -m tests.drills NAME... [--minutes N] [--out FILE]`; exit code 1 if a promise was broken."""
+
+import argparse
+import importlib
+import inspect
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.drills import DRILLS
+from tests.drills.outcome import Outcome
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.drills", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*DRILLS, []], help=", ".join(DRILLS))
+    parser.add_argument("--minutes", type=float, help="how long drills under load last")
+    parser.add_argument("--out", type=Path, help="append the results to this page")
+    given = parser.parse_args()
+    held = True
+    for name in given.names or DRILLS:
+        outcome = run(name, given.minutes)
+        sys.stdout.write(f"{outcome}\n")
+        if given.out:
+            with given.out.open("a", encoding="utf-8") as page:
+                page.write(f"\n{outcome.markdown()}")
+        held &= outcome.held
+    sys.exit(0 if held else 1)
+
+
+def run(name: str, minutes: float | None = None) -> Outcome:
+    drill = importlib.import_module(f"tests.drills.{DRILLS[name]}").drill
+    timed = {"minutes": minutes} if minutes and "minutes" in inspect.signature(drill).parameters else {}
+    with tempfile.TemporaryDirectory(prefix=f"drill-{name}-") as folder:
+        outcome: Outcome = drill(Path(folder), **timed)
+    return outcome
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Blob down and back: planners go on seeing the last good forecast, marked, and the new one once it can be read."""
+
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+from azure.storage.blob import ContainerClient
+
+from foreact.blobs import connect
+from foreact.settings import PlaceSettings
+from tests.drills.inside import wait
+from tests.drills.outcome import Outcome
+from tests.drills.serving import Place, Seen, serve
+from tests.services import serve_azurite
+from tests.serving import shop
+
+DOWN_SECONDS = 20.0
+STORES = ["S1", "S2", "S3"]
+
+
+def drill(folder: Path) -> Outcome:
+    """Stop the real emulator for a while under load, and bring it back with its data."""
+    (folder / "workspace").mkdir()
+    with serve_azurite(folder) as azurite:
+        container = "forecasts"
+        with ContainerClient.from_connection_string(azurite.connection_string, container) as client:
+            client.create_container()
+        place = azurite.settings(container)
+        shop.publish(connect(PlaceSettings(**place)), STORES, generated_at=datetime.now(UTC))
+        environment = {f"FOREACT_{name.upper()}": str(value) for name, value in place.items()}
+        with serve(folder / "workspace", **environment, FOREACT_POLL_SECONDS="0.5") as service:
+            service.settle()
+            seen, stop = Seen(), threading.Event()
+            asking = threading.Thread(target=_ask, args=(service, seen, stop), daemon=True)
+            asking.start()
+            time.sleep(3)
+            azurite.process.stop()
+            down = time.monotonic()
+            noticed = wait(lambda: _ready(service).get("status") == "degraded", 60)
+            notice = time.monotonic() - down
+            with service.client() as client:
+                refused = client.post("/v1/stores/S1/refreshes")
+            time.sleep(max(0.0, DOWN_SECONDS - (time.monotonic() - down)))
+            azurite.process.start()
+            back = time.monotonic()
+            shop.publish(connect(PlaceSettings(**place)), STORES, run="after", generated_at=datetime.now(UTC))
+            renewed = wait(lambda: _ready(service) == {**_ready(service), "status": "ready", "publication": 2}, 90)
+            recovered = time.monotonic() - back
+            stop.set()
+            asking.join(30)
+    rows = [
+        ("seconds down", f"{DOWN_SECONDS:.0f}"),
+        *seen.rows(),
+        ("shown as degraded after", f"{notice:.1f} s" if noticed else "never"),
+        ("a refresh asked for meanwhile", f"{refused.status_code} {refused.json()['error']['message']}"),
+        ("back, and the next publication visible, after", f"{recovered:.1f} s" if renewed else "never"),
+    ]
+    held = set(seen.statuses) == {"200"} and noticed and renewed and refused.status_code == 503
+    return Outcome("blob", held, rows, "Planners saw the last publication throughout, and the next soon after.")
+
+
+def _ready(service: Place) -> dict:  # type: ignore[type-arg]
+    with service.client() as client:
+        answer: dict = client.get("/readyz").json()  # type: ignore[type-arg]
+        return answer
+
+
+def _ask(service: Place, seen: Seen, stop: threading.Event) -> None:
+    with service.client() as client:
+        while not stop.is_set():
+            begun = time.monotonic()
+            try:
+                answer = client.get("/v1/totals?store=S1")
+                seen.note(answer.status_code, time.monotonic() - begun)
+            except httpx.HTTPError as error:
+                seen.note(type(error).__name__, time.monotonic() - begun)
+            stop.wait(0.1)

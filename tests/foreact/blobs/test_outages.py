@@ -1,0 +1,265 @@
+"""Stores that go away, come back, are full, read-only or refuse."""
+
+import os
+import resource
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from azure.identity import CredentialUnavailableError
+from azure.storage.blob import ContainerClient
+
+from components.publish.step import publish
+from foreact.blobs import BlobUnavailable, FolderStore, connect, open_url
+from foreact.blobs.azure import CLIENT_OPTIONS, AzureStore
+from foreact.errors import ForeactError
+from foreact.events import Events
+from foreact.publications import Publisher, Reader, put_objects
+from foreact.registry import RegisteredStore, Versions
+from foreact.settings import PipelineSettings, PlaceSettings
+from tests.foreact.publications.stores import put
+from tests.services import serve_azurite
+from tests.trainings import write_training
+
+AWAY_SECONDS = 20
+
+
+def write_run(root: Path, stores: int, value: float) -> tuple[Path, Path]:
+    """Write a training of many stores and the versions it was registered under."""
+    names = [f"s{number}" for number in range(stores)]
+    write_training(root / "trained", {name: {"value": value} for name in names})
+    placed = {n: RegisteredStore(name=f"foreact-{n}", version="1", registered="1", promoted=True) for n in names}
+    Versions(run=f"run-{value}", stores=placed).write(root / "versions.json")
+    return root / "trained", root / "versions.json"
+
+
+@pytest.fixture(scope="module")
+def own_azurite(tmp_path_factory):
+    with serve_azurite(tmp_path_factory.mktemp("azurite")) as azurite:
+        yield azurite
+
+
+@pytest.mark.azurite
+@pytest.mark.slow
+def test_azurite_stopped_in_mid_publish_and_back_20_seconds_later(own_azurite, tmp_path):
+    """The publish that was under way waits, goes on and completes; nothing is published by halves meanwhile."""
+    settings = PipelineSettings(workspace=tmp_path, **own_azurite.settings())
+    trained, versions = write_run(tmp_path, 60, 7.0)
+    events = tmp_path / "events"
+    outcome = []
+
+    def run() -> None:
+        result = publish(trained=trained, versions=versions, settings=settings, events=Events(events))
+        outcome.append(result)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    while not events.exists() or events.read_text().count('"progress"') < 10:
+        time.sleep(0.005)
+    own_azurite.process.stop()
+    stopped_at = events.read_text().count('"progress"')
+    assert stopped_at < 120
+    time.sleep(AWAY_SECONDS)
+    assert thread.is_alive()
+    own_azurite.process.start()
+    thread.join(60)
+    assert outcome[0].outcome.manifest.version == 1
+    manifest = Reader(connect(settings)).current().manifest
+    assert len(manifest.stores) == 60
+    for entry in manifest.stores.values():
+        Reader(connect(settings)).read(entry.objects["forecasts"])
+
+
+@pytest.mark.azurite
+def test_azurite_stopped_for_good_is_one_sentence_and_changes_nothing(own_azurite, tmp_path):
+    settings = PlaceSettings(**own_azurite.settings())
+    store = connect(settings)
+    assert isinstance(store, AzureStore)
+    Publisher(store).publish({"1": put(store, "1", "r1", 1)}, by="x")
+    before = {info.name: info.etag for info in store.list()}
+    held = Reader(store).follow()
+    second = put(store, "1", "r2", 2)
+    trained, _ = write_run(tmp_path, 30, 3.0)
+    files = {f"forecasts/data/r3/{path.name}": path for path in (trained / "objects").iterdir()}
+    impatient = AzureStore(store.client, patience=1.5, create=True)
+    own_azurite.process.stop()
+    try:
+        for attempt in (
+            lambda: Publisher(impatient).publish({"1": second}, by="x"),
+            lambda: put_objects(impatient, "r3", files),
+            lambda: Reader(impatient).current(),
+        ):
+            started = time.monotonic()
+            with pytest.raises(BlobUnavailable, match=r"^Cannot .*no answer within 2 s .*then run again\.$") as caught:
+                attempt()
+            assert time.monotonic() - started < 30
+            assert "\n" not in str(caught.value)
+            assert own_azurite.key not in str(caught.value)
+        # A reader keeps what it has and says why.
+        publication = Reader(impatient).follow(held)
+        assert publication.manifest == held.manifest
+        assert "no answer" in publication.problem
+    finally:
+        own_azurite.process.start()
+    after = {info.name: info.etag for info in store.list()}
+    assert after.pop(second.objects["forecasts"].name)
+    assert after == before
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Give a folder on a disk of one megabyte, and a function to fill it and to make it read-only."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        yield None
+        return
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(path: Path) -> None:
+    """Write until the disk is full."""
+    with path.open("wb", buffering=0) as ballast:
+        while True:
+            ballast.write(bytes(4096))
+
+
+def test_a_full_disk_is_one_sentence_and_changes_nothing(small_disk, tmp_path):
+    folder = small_disk or tmp_path / "limited"
+    store = FolderStore(folder)
+    first = Publisher(store).publish({"1": put(store, "1", "r1", 1)}, by="x").manifest
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if small_disk:
+        with pytest.raises(OSError, match="No space left"):
+            fill(folder / "ballast")
+    else:
+        # Without the right to mount, a limit on the size of files has to do.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(BlobUnavailable, match=r"^Cannot write .*(disk is full: free space|size limit).*\.$"):
+            Publisher(store).publish({"1": put(store, "1", "r2", 2)}, by="x")
+        assert Reader(store).current().manifest == first
+        assert list((folder / ".scratch").iterdir()) == []
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        (folder / "ballast").unlink(missing_ok=True)
+    assert Publisher(store).publish({"1": put(store, "1", "r2", 2)}, by="x").manifest.version == 2
+
+
+def test_a_read_only_workspace_is_one_sentence(small_disk, tmp_path):
+    folder = small_disk or tmp_path / "limited"
+    store = FolderStore(folder)
+    Publisher(store).publish({"1": put(store, "1", "r1", 1)}, by="x")
+    if small_disk:
+        subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+    else:
+        for path in [folder, *folder.rglob("*/")]:
+            path.chmod(0o555)
+    try:
+        with pytest.raises(BlobUnavailable, match=r"(read-only|permission denied).*choose another workspace\.$"):
+            store.write("x", b"x")
+        assert Reader(store).current().manifest.version == 1
+    finally:
+        if not small_disk:
+            for path in [folder, *folder.rglob("*/")]:
+                path.chmod(0o755)
+
+
+def test_a_dead_holder_s_lock_is_free(tmp_path):
+    """A process killed inside the swap leaves neither a lock nor a half-written object."""
+    store = FolderStore(tmp_path)
+    store.write("x", b"one")
+    child = os.fork()
+    if child == 0:
+        with store._locked("x"):
+            os.kill(os.getpid(), 9)
+    os.waitpid(child, 0)
+    done = threading.Thread(target=lambda: store.write("x", b"two"), daemon=True)
+    done.start()
+    done.join(5)
+    assert store.read("x").data == b"two"
+
+
+def test_what_writers_left_long_ago_is_swept_away(tmp_path):
+    FolderStore(tmp_path).write("x", b"one")
+    old, young = tmp_path / ".scratch" / "old", tmp_path / ".scratch" / "young"
+    old.write_bytes(b"half")
+    young.write_bytes(b"half")
+    os.utime(old, (1, 1))
+    FolderStore(tmp_path).write("y", b"two")
+    assert not old.exists()
+    assert young.exists()
+
+
+SECRET = "cGxhbnRlZC1zZWNyZXQ="  # not a secret
+
+
+@pytest.mark.parametrize(
+    ("url", "connection", "match"),
+    [
+        ("https://a.blob.core.windows.net/c", f"AccountName=a;AccountKey={SECRET}", "emulator only"),
+        (f"https://a.blob.core.windows.net/c?sig={SECRET}", "", "carries credentials"),
+        (f"https://u:{SECRET}@a.blob.core.windows.net/c", "", "carries credentials"),
+        ("https://evil.example/c", "", "is no address"),
+        ("https://a.blob.core.windows.net.evil.example/c", "", "is no address"),
+        ("https://a.blob.core.windows.net", "", "is no address"),
+        ("http://a.blob.core.windows.net/c", "", "is no address"),
+        ("ftp://x/y", "", "is no address"),
+        ("folder/x", "", "is no address"),
+        ("http://127.0.0.1:1/devstoreaccount1/c", "", "needs FOREACT_BLOB_CONNECTION_STRING"),
+        (
+            "http://127.0.0.1:1/devstoreaccount1/c",
+            f"AccountName=real;AccountKey={SECRET};BlobEndpoint=http://127.0.0.1:1/devstoreaccount1",
+            "is not that of the emulator",
+        ),
+        (
+            "http://127.0.0.1:1/devstoreaccount1/c",
+            f"AccountName=devstoreaccount1;AccountKey={SECRET};BlobEndpoint=https://a.blob.core.windows.net",
+            "is not that of the emulator",
+        ),
+    ],
+)
+def test_addresses_that_are_refused(url, connection, match):
+    settings = PlaceSettings(blob_url=url, blob_connection_string=connection)
+    with pytest.raises(ForeactError, match=match) as caught:
+        open_url(url, settings)
+    assert SECRET not in str(caught.value)
+
+
+def test_a_prefix_within_a_container():
+    store, prefix = open_url("https://acc.blob.core.windows.net/sales/daily/2024/", PlaceSettings())
+    assert prefix == "daily/2024"
+    assert str(store) == "the container https://acc.blob.core.windows.net/sales"
+    with pytest.raises(ForeactError, match="names the folder 'x' of a container"):
+        connect(PlaceSettings(blob_url="https://acc.blob.core.windows.net/sales/x"))
+
+
+@pytest.mark.azurite
+def test_a_wrong_key_is_one_sentence_without_the_key(azurite):
+    text = azurite.connection_string.replace(azurite.key, SECRET)
+    store = connect(PlaceSettings(**azurite.settings(blob_connection_string=text)))
+    with pytest.raises(BlobUnavailable, match=r"this identity may not .*Storage Blob Data Contributor\.$") as caught:
+        store.read("x")
+    assert SECRET not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+class NoIdentity:
+    """A credential as on a machine that nobody has signed in on."""
+
+    def get_token(self, *scopes: str, **options: object) -> None:
+        raise CredentialUnavailableError(f"tried everything, {SECRET} too\nand more lines")
+
+
+def test_a_machine_without_an_identity_is_told_how_to_sign_in():
+    client = ContainerClient("https://acc.blob.core.windows.net", "c", credential=NoIdentity(), **CLIENT_OPTIONS)
+    with pytest.raises(BlobUnavailable, match=r"may not .*az login, workload identity or AZURE_CLIENT_ID") as caught:
+        AzureStore(client).read("x")
+    assert SECRET not in str(caught.value)
+    assert "\n" not in str(caught.value)

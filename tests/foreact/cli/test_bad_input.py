@@ -1,0 +1,84 @@
+"""What a user can get wrong: one sentence, a non-zero exit code, and everything published as it was."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.foreact.cli.conftest import Chain, Foreact
+from tests.foreact.cli.test_run import manifest
+
+HEADER = "date,store,item,units\n"
+
+
+def rows(units: str = "3", days: int = 60) -> str:
+    return HEADER + "".join(
+        f"2026-0{1 + day // 28}-{1 + day % 28:02d},s,{item},{units}\n" for day in range(days) for item in ("a", "b")
+    )
+
+
+def calendar(days: int = 50) -> str:
+    """Give a row for every day, but none of the days ahead."""
+    return "date,event\n" + "".join(f"2026-0{1 + day // 28}-{1 + day % 28:02d},none\n" for day in range(days))
+
+
+def write(path: Path, text: str) -> list[str]:
+    path.write_text(text)
+    return ["--history", str(path)]
+
+
+CASES: dict[str, tuple[Callable[[Path], list[str]], str]] = {
+    "missing file": (lambda p: ["--history", str(p / "none.csv")], "none.csv"),
+    "empty file": (lambda p: write(p / "e.csv", ""), "e.csv"),
+    "absent column": (lambda p: write(p / "c.csv", rows().replace("units", "unitz")), "'unitz'"),
+    "horizon zero": (lambda p: [*write(p / "h.csv", rows()), "--horizon", "0"], "0"),
+    "horizon minus one": (lambda p: [*write(p / "h.csv", rows()), "--horizon", "-1"], "-1"),
+    "horizon too long": (lambda p: [*write(p / "h.csv", rows()), "--horizon", "4000"], "4000"),
+    "impossible as-of": (lambda p: [*write(p / "d.csv", rows()), "--as-of", "2026-02-31"], "2026-02-31"),
+    "text in units": (lambda p: write(p / "t.csv", rows("many")), "units"),
+    "negative units": (lambda p: write(p / "n.csv", rows("-4")), "rejected"),
+    "duplicates": (lambda p: write(p / "x.csv", rows() + rows()[len(HEADER) :]), "rejected"),
+    "known ends early": (
+        lambda p: [*write(p / "k.csv", rows()), "--known", write(p / "calendar.csv", calendar())[1]],
+        "calendar.csv",
+    ),
+    "no role": (lambda p: [*write(p / "r.csv", rows()), "--columns", "shop=store"], "shop"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input_is_one_sentence(case: str, one_store: Chain, foreact: Foreact, tmp_path: Path) -> None:
+    before = manifest(one_store.workspace)
+    arguments, told = CASES[case]
+    done = foreact("run", "retrain-all", *arguments(tmp_path), "--workspace", str(one_store.workspace))
+    assert done.returncode == 1, done.stderr
+    sentence = done.stderr.strip().splitlines()[-1]
+    assert sentence.startswith("foreact: ")
+    assert told in sentence
+    assert "Traceback" not in done.stderr
+    assert manifest(one_store.workspace) == before
+
+
+def test_no_history_and_none_to_remember(foreact: Foreact, tmp_path: Path) -> None:
+    done = foreact("run", "retrain-all", "--workspace", str(tmp_path / "new"))
+    assert done.returncode == 1
+    assert done.stderr.startswith("foreact: No --history is given")
+
+
+@pytest.mark.parametrize("arguments", [("run", "retrain-all", "--history", "x.csv"), ("demo",)])
+def test_a_workspace_that_cannot_be_written(foreact: Foreact, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    blocked = tmp_path / "file"
+    blocked.touch()
+    done = foreact(*arguments, "--workspace", str(blocked / "workspace"))
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("publications", "list"), ("export", "--out", os.devnull + ".csv")])
+def test_nothing_published_yet(foreact: Foreact, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = foreact(*arguments, "--workspace", str(tmp_path))
+    assert "Traceback" not in done.stderr
+    assert done.returncode == (0 if arguments[0] == "publications" else 1)

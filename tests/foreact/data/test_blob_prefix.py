@@ -1,0 +1,37 @@
+"""Histories and known tables below a prefix of a real container."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from components.locate.step import locate
+from foreact.blobs import open_url
+from foreact.errors import ForeactError
+from foreact.events import Events
+from foreact.settings import PlaceSettings
+from tests.services import Azurite
+from tests.shops import days, take_in, write_rows
+
+ROWS = [(day, "Köln/1", "x", 1) for day in days(40)]
+
+
+@pytest.mark.azurite
+def test_a_history_below_a_prefix_of_a_container(azurite: Azurite, tmp_path: Path) -> None:
+    settings = PlaceSettings(**azurite.settings())
+    opened = partial(open_url, settings=settings)
+    uri = f"{settings.blob_url}/sales/2025"
+    store, prefix = opened(uri)
+    assert prefix == "sales/2025"
+    store.write("sales/2025/a.csv", write_rows(tmp_path / "a.csv", ROWS[:20]))
+    store.write("sales/2025/b.csv", write_rows(tmp_path / "b.csv", ROWS[20:]))
+    store.write("sales/20250/c.csv", b"another folder")
+    events = Events(tmp_path / "events")
+    before = locate(history=uri, known=[], open_url=opened, events=events)
+    assert take_in(tmp_path / "all", uri, open_url=opened).info.rows == 40
+    assert take_in(tmp_path / "one", f"{uri}/b.csv", open_url=opened).info.rows == 20
+    assert locate(history=uri, known=[], open_url=opened, events=events) == before
+    store.write("sales/2025/b.csv", write_rows(tmp_path / "b.csv", ROWS[20:30]))
+    assert locate(history=uri, known=[], open_url=opened, events=events) != before
+    with pytest.raises(ForeactError, match="has no files that end in"):
+        take_in(tmp_path / "none", f"{settings.blob_url}/nothing", open_url=opened)

@@ -1,0 +1,78 @@
+"""The law: nothing after the origin in units, stock-outs or past columns changes a feature or a forecast."""
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from foreact.forecasting import Panel, train_store
+from foreact.forecasting.features import levels
+from foreact.forecasting.items import describe
+from foreact.forecasting.projection import Reading, fit, history_of, read
+from tests.foreact.forecasting.panels import make_panel
+
+SMALL = make_panel(items=12, days=300, horizon=7, seed=5)
+quick = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def disturbed(panel: Panel, origin: int, seed: int) -> Panel:
+    """Give the panel with other units, stock-outs and past values from the origin on."""
+    random = np.random.default_rng(seed)
+    units, past = panel.units.copy(), {name: values.copy() for name, values in panel.past.items()}
+    units[:, origin:] = random.choice([0.0, 1.0, 1e6, np.nan], units[:, origin:].shape)
+    for values in past.values():
+        values[..., origin:] = random.random(values[..., origin:].shape) * 1e6
+    stockout = np.zeros(units.shape, bool)
+    stockout[:, origin:] = random.random(stockout[:, origin:].shape) < 0.5
+    return replace(panel, units=units, past=past, stockout=stockout)
+
+
+def seen_from(panel: Panel, origin: int) -> Reading:
+    from foreact.forecasting.columns import infer_columns
+
+    past = panel.at(origin)
+    return read(past, infer_columns(past))
+
+
+@quick
+@given(origin=st.integers(60, 293), seed=st.integers(0, 99))
+def test_no_feature_sees_the_future(origin: int, seed: int) -> None:
+    honest = replace(SMALL, stockout=np.zeros(SMALL.units.shape, bool))
+    readings = [seen_from(honest, origin), seen_from(disturbed(SMALL, origin, seed), origin)]
+    rows, days = np.arange(12), np.full(12, origin + 3)
+    shown = []
+    for reading in readings:
+        history = history_of(reading, fit(reading))
+        shown.append((levels(history, origin), *describe(history, origin, rows, days)[1:]))
+    for one, other in zip(*shown, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@quick
+@given(origin=st.integers(40, 280), lead=st.integers(0, 4))
+def test_a_row_learnt_from_looks_like_the_row_forecast_from(origin: int, lead: int) -> None:
+    """What training reads out of the long history is what was to be seen on the day.
+
+    The last two leads are left out: the calendar, known ahead, may name an event just beyond that day's horizon.
+    """
+    whole = read(SMALL, seen_from(SMALL, SMALL.days).columns)
+    totals = fit(whole)
+    then = read(SMALL.at(origin), whole.columns)
+    rows, days = np.arange(12), np.full(12, origin + lead)
+    sold_by_then = SMALL.units[:, :origin].sum(1) > 0
+    _, learnt, _ = describe(history_of(whole, totals), origin, rows, days)
+    _, forecast, _ = describe(history_of(then, totals), origin, rows, days)
+    np.testing.assert_allclose(learnt[sold_by_then], forecast[sold_by_then], rtol=1e-5, atol=1e-6)
+
+
+@settings(max_examples=4, deadline=None)
+@given(seed=st.integers(0, 99))
+def test_no_forecast_sees_the_future(seed: int) -> None:
+    origin = 286
+    honest = replace(SMALL, stockout=np.zeros(SMALL.units.shape, bool))
+    one = train_store(honest.at(origin)).forecast
+    other = train_store(disturbed(SMALL, origin, seed).at(origin)).forecast
+    np.testing.assert_array_equal(one.mean, other.mean)
+    np.testing.assert_array_equal(one.p90, other.p90)
+    np.testing.assert_array_equal(one.total_p90, other.total_p90)

@@ -1,0 +1,118 @@
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from foreact.errors import ForeactError
+from foreact.forecasting import Forecast, Panel, StoreModel, StoreResult, train_store
+from tests.foreact.forecasting.panels import make_panel
+
+
+def assert_sound(forecast: Forecast, panel: Panel) -> None:
+    shape = (len(panel.items), panel.horizon)
+    for values in (forecast.mean, forecast.p10, forecast.p50, forecast.p90):
+        assert values.shape == shape
+        assert np.isfinite(values).all()
+        assert (values >= 0).all()
+    assert (forecast.p10 <= forecast.p50).all()
+    assert (forecast.p50 <= forecast.p90).all()
+    assert (forecast.total_p10 <= forecast.total_mean).all()
+    assert (forecast.total_mean <= forecast.total_p90).all()
+    np.testing.assert_allclose(forecast.mean.sum(0), forecast.total_mean, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        sum(forecast.drivers.values(), np.zeros(panel.horizon)), forecast.total_mean, rtol=1e-3, atol=1e-2
+    )
+
+
+def test_a_store_is_forecast_better_than_by_seasonal_naive(panel: Panel, result: StoreResult) -> None:
+    assert_sound(result.forecast, panel)
+    assert result.decision.promoted
+    accuracy, baselines = result.decision.accuracy, result.decision.baselines
+    assert accuracy["scaled_error"] < 0.85 * baselines["seasonal_naive"]["scaled_error"]
+    assert accuracy["wape"] < baselines["weekday_mean"]["wape"]
+    assert abs(accuracy["bias"]) < 0.05
+    assert 0.06 < accuracy["above_p90"] < 0.14
+    assert result.forecast.drivers.keys() >= {"level", "weekday", "event", "flag"}
+
+
+def test_a_known_event_ahead_lifts_its_day() -> None:
+    panel = make_panel(days=390, horizon=14)
+    forecast = train_store(panel).forecast
+    day = next(i for i in range(14) if (390 + i) % 50 == 49)
+    assert forecast.drivers["event"][day] > 0.2 * forecast.total_mean[day]
+
+
+@pytest.mark.parametrize(
+    "panel",
+    [
+        make_panel(items=1, days=200),
+        make_panel(items=1, days=3),
+        make_panel(items=5, days=1, horizon=3),
+        make_panel(items=5, days=30, horizon=28),
+        make_panel(items=15, days=90, horizon=1),
+        make_panel(items=15, days=500, horizon=60, groups=0),
+        make_panel(items=15, days=200, groups=0, events=False, price=False),
+        make_panel(items=15, days=200, rate=0.02),
+        make_panel(items=3, days=200, rate=5000.0),
+    ],
+    ids=["one item", "three days", "one day", "a month", "one ahead", "long ahead", "plain", "rare", "large"],
+)
+@pytest.mark.filterwarnings("error")
+def test_any_panel_has_a_sound_forecast(panel: Panel) -> None:
+    assert_sound(train_store(panel).forecast, panel)
+
+
+def test_no_sales_at_all_forecast_zero() -> None:
+    panel = make_panel(items=12, days=200)
+    nothing = replace(panel, units=np.where(np.isnan(panel.units), panel.units, 0).astype(np.float32))
+    forecast = train_store(nothing).forecast
+    assert_sound(forecast, nothing)
+    assert forecast.total_mean.max() < 0.1
+    unknown = replace(panel, units=np.full_like(panel.units, np.nan))
+    assert train_store(unknown).forecast.total_mean.max() < 0.1
+
+
+def test_a_saved_model_forecasts_the_same(panel: Panel, result: StoreResult, tmp_path: Path) -> None:
+    result.model.save(tmp_path / "model")
+    loaded = StoreModel.load(tmp_path / "model")
+    again = loaded.predict(panel)
+    np.testing.assert_array_equal(again.mean, result.forecast.mean)
+    np.testing.assert_array_equal(again.p90, result.forecast.p90)
+    kept = train_store(panel, champion=loaded, margin=-1.0)
+    assert not kept.decision.promoted
+    assert kept.decision.champion_accuracy["scaled_error"] == pytest.approx(result.decision.accuracy["scaled_error"])
+    np.testing.assert_array_equal(kept.forecast.mean, result.forecast.mean)
+
+
+def test_a_saved_model_holds_nothing_to_execute(result: StoreResult, tmp_path: Path) -> None:
+    result.model.save(tmp_path)
+    assert {file.suffix for file in tmp_path.iterdir()} == {".json", ".npz", ".skops"}
+    json.loads((tmp_path / "model.json").read_text())
+    with zipfile.ZipFile(tmp_path / "arrays.npz") as arrays:
+        assert not any(b"|O" in arrays.read(name)[:128] for name in arrays.namelist())
+    (tmp_path / "items.skops").write_bytes(b"not a model")
+    with pytest.raises(ForeactError, match="train the model anew"):
+        StoreModel.load(tmp_path)
+    with pytest.raises(ForeactError, match="holds no whole model"):
+        StoreModel.load(tmp_path / "nowhere")
+
+
+def test_the_same_data_and_seed_give_the_same_bytes(panel: Panel, result: StoreResult, tmp_path: Path) -> None:
+    again = train_store(panel, seed=3)
+    for name in ("mean", "p10", "p90", "total_p10"):
+        assert getattr(again.forecast, name).tobytes() == getattr(result.forecast, name).tobytes()
+
+
+def test_a_live_model_is_judged_on_later_days_and_may_stay(panel: Panel) -> None:
+    champion = train_store(panel.at(546)).model
+    later = train_store(panel, champion=champion, margin=0.0)
+    assert later.decision.champion_accuracy["scaled_error"] > 0
+    assert later.decision.reason
+    stays = train_store(panel, champion=champion, margin=-1.0)
+    assert not stays.decision.promoted
+    assert stays.decision.fallback is not None
+    assert stays.forecast.dates[0] == panel.dates[panel.days]
+    assert_sound(stays.forecast, panel)

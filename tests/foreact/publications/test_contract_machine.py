@@ -1,0 +1,119 @@
+"""The contract under random interleavings, and the proof that a broken implementation would be found."""
+
+import contextlib
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from foreact.blobs import BlobConflict
+from foreact.publications import CURRENT, BrokenPublication, Manifest, Publisher, Reader
+from foreact.publications.contract import DATA
+from foreact.publications.retention import named_objects
+from foreact.publications.sealing import seal
+from tests.foreact.publications.contract_machine import PublicationMachine
+
+CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+THOROUGH = settings(max_examples=100, stateful_step_count=25, deadline=None, suppress_health_check=CHECKS)
+# A mutant has to be found, not made small.
+SEEKING = settings(
+    max_examples=2000,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=CHECKS,
+    phases=[Phase.generate],
+    derandomize=True,
+    database=None,
+    report_multiple_bugs=False,
+)
+
+
+def test_the_contract_holds_under_any_interleaving():
+    run_state_machine_as_test(PublicationMachine, settings=THOROUGH)
+
+
+class LostUpdate(Publisher):
+    """Swaps over whatever is there."""
+
+    def _try_swap(self, blob: Any, following: Manifest) -> bool:
+        self.store.write(CURRENT, seal(following))
+        with contextlib.suppress(BlobConflict):
+            self._archive(following, known_absent=True)
+        return True
+
+
+class PieceByPiece(Publisher):
+    """Makes a version visible store by store."""
+
+    def publish(self, entries: Any, *, by: str, reason: str = "") -> Any:
+        for store, entry in entries.items():
+            outcome = super().publish({store: entry}, by=by, reason=reason)
+        return outcome
+
+
+class TornManifest(Publisher):
+    """Writes the manifest in two pieces."""
+
+    def _try_swap(self, blob: Any, following: Manifest) -> bool:
+        whole = seal(following)
+        self.store.write(CURRENT, whole[: len(whole) // 2])
+        self.store.write(CURRENT, whole)
+        self._archive(following, known_absent=True)
+        return True
+
+
+def delete_all_but_current(store: Any, **options: Any) -> list[str]:
+    """Keep only what the current version names."""
+    publication = Reader(store).follow()
+    needed = named_objects(publication.manifest) if publication else set()
+    return _delete(store, needed, datetime.max.replace(tzinfo=UTC))
+
+
+def delete_without_grace(store: Any, **options: Any) -> list[str]:
+    """Take the objects of a publisher on its way for waste."""
+    reader = Reader(store)
+    publication = reader.follow()
+    if publication is None:
+        return []
+    manifest = publication.manifest
+    needed = named_objects(manifest)
+    for number in range(manifest.retained_from, manifest.version):
+        needed |= named_objects(reader.version(number))
+    return _delete(store, needed, options["now"]() + timedelta(seconds=1))
+
+
+def _delete(store: Any, needed: set[str], before: datetime) -> list[str]:
+    waste = [info.name for info in store.list(DATA) if info.name not in needed and info.modified < before]
+    for name in waste:
+        store.delete(name)
+    return waste
+
+
+@pytest.mark.parametrize(
+    "mutation",
+    [
+        {"publisher": LostUpdate},
+        {"publisher": TornManifest},
+        {"publisher": PieceByPiece},
+        {"prune": staticmethod(delete_all_but_current)},
+        {"prune": staticmethod(delete_without_grace)},
+    ],
+    ids=[
+        "lost update",
+        "torn manifest",
+        "store by store",
+        "premature delete of a retained version",
+        "premature delete of a new object",
+    ],
+)
+def test_the_machine_finds(mutation):
+    class Mutant(PublicationMachine):
+        TestCase: ClassVar[Any]
+
+    for name, value in mutation.items():
+        setattr(Mutant, name, value)
+    # Whichever invariant notices first.
+    with pytest.raises((AssertionError, BrokenPublication)):
+        run_state_machine_as_test(Mutant, settings=SEEKING)

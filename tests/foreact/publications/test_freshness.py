@@ -1,0 +1,88 @@
+"""The promise: by the deadline, today's forecasts on yesterday's sales."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from foreact.errors import ForeactError
+from foreact.publications.contract import PublishedModel, StoreEntry
+from foreact.publications.freshness import Promise, judge
+
+BERLIN = Promise.of("Europe/Berlin", "08:30")
+
+
+def entry(as_of: str, generated_at: str) -> StoreEntry:
+    return StoreEntry(
+        run="r",
+        as_of=date.fromisoformat(as_of),
+        generated_at=datetime.fromisoformat(generated_at),
+        horizon=28,
+        items=1,
+        model=PublishedModel(name="m"),
+        data_hash="h",
+        code_version="c",
+        objects={},
+    )
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+@pytest.mark.parametrize(
+    ("now", "as_of", "generated_at", "state"),
+    [
+        # Tuesday's run, seen on Tuesday morning and until Wednesday's deadline.
+        ("2026-03-03T09:00+01:00", "2026-03-02", "2026-03-03T04:00+01:00", "fresh"),
+        ("2026-03-04T08:29+01:00", "2026-03-02", "2026-03-03T04:00+01:00", "fresh"),
+        ("2026-03-04T08:30+01:00", "2026-03-02", "2026-03-03T04:00+01:00", "stale"),
+        # Published on time, but of old sales.
+        ("2026-03-03T09:00+01:00", "2026-02-27", "2026-03-03T04:00+01:00", "stale"),
+        # The evening before, of that day's sales.
+        ("2026-03-03T09:00+01:00", "2026-03-02", "2026-03-02T22:30+01:00", "fresh"),
+        # Old data may be run, and stays red.
+        ("2026-03-03T09:00+01:00", "2016-05-22", "2026-03-03T08:00+01:00", "stale"),
+    ],
+)
+def test_states(now: str, as_of: str, generated_at: str, state: str) -> None:
+    judged = judge(entry(as_of, generated_at), BERLIN, at(now))
+    assert judged.state == state
+    assert bool(judged.reasons) == (state == "stale")
+
+
+def test_nothing_published_is_missing() -> None:
+    assert judge(None, BERLIN, datetime(2026, 3, 3, tzinfo=UTC)).state == "missing"
+
+
+def test_a_closed_day_asks_for_nothing() -> None:
+    weekdays = Promise.of("Europe/Berlin", "08:30", "012345", [date(2026, 5, 1)])
+    # Friday 1 May is closed, Sunday is no business day: on Monday, Saturday's sales are the newest.
+    made = entry("2026-05-02", "2026-05-04T04:00+02:00")
+    assert judge(made, weekdays, at("2026-05-04T09:00+02:00")).is_fresh
+    # On Friday the deadline of Thursday still counts.
+    made = entry("2026-04-29", "2026-04-30T04:00+02:00")
+    assert judge(made, weekdays, at("2026-05-01T12:00+02:00")).is_fresh
+
+
+@pytest.mark.parametrize(
+    ("day", "offset"), [("2026-03-28", "+01:00"), ("2026-03-29", "+02:00"), ("2026-10-25", "+01:00")]
+)
+def test_the_deadline_keeps_the_wall_clock_when_the_clocks_change(day: str, offset: str) -> None:
+    noon = at(f"{day}T12:00{offset}")
+    deadline = BERLIN.last_deadline(noon)
+    assert deadline.isoformat() == f"{day}T08:30:00{offset}"
+    assert BERLIN.next_deadline(noon).timestamp() > noon.timestamp()
+
+
+def test_a_deadline_in_the_skipped_hour_still_comes() -> None:
+    night = Promise.of("Europe/Berlin", "02:30")
+    # 02:30 does not exist on 29 March; its moment is 03:30 summer time.
+    assert night.last_deadline(at("2026-03-29T03:31+02:00")).date() == date(2026, 3, 29)
+    assert night.last_deadline(at("2026-03-29T01:59+01:00")).date() == date(2026, 3, 28)
+
+
+def test_bad_settings_are_told() -> None:
+    with pytest.raises(ForeactError, match="no time zone"):
+        Promise.of("Mars/Olympus", "08:30")
+    with pytest.raises(ForeactError, match="no time of day"):
+        Promise.of("UTC", "half past")

@@ -1,0 +1,210 @@
+"""Versions: merged, never older, restored on purpose, told apart."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+
+import pytest
+
+from foreact.errors import ForeactError
+from foreact.publications import CURRENT, BrokenPublication, NewerPublication, Publisher, Reader, prune
+from foreact.publications.contract import manifest_name
+from foreact.publications.lineage import carriers, changes, show
+from foreact.publications.sealing import seal, unseal
+from tests.foreact.publications.stores import START, entry, put, table_bytes
+
+
+def test_a_publisher_replaces_only_its_own_stores(store):
+    publisher = Publisher(store)
+    first = publisher.publish({name: put(store, name, "r1", 1) for name in ("1", "2")}, by="run r1").manifest
+    second = publisher.publish({"2": put(store, "2", "r2", 2)}, by="run r2").manifest
+    assert (first.version, first.previous, second.version, second.previous) == (1, None, 2, 1)
+    assert second.stores["1"] == first.stores["1"]
+    assert second.stores["2"].run == "r2"
+    assert Reader(store).version(1) == first
+    assert Reader(store).versions() == [1, 2]
+
+
+def test_publishing_the_same_again_makes_no_version(store):
+    entries = {"1": put(store, "1", "r1", 1)}
+    Publisher(store).publish(entries, by="x")
+    assert Publisher(store).publish(entries, by="x").manifest.version == 1
+
+
+def test_older_data_is_kept_out_and_said_so(store):
+    Publisher(store).publish({"1": put(store, "1", "new", 1)}, by="x")
+    older = {"1": put(store, "1", "old", 2, as_of=date(2024, 3, 30)), "2": put(store, "2", "old", 2)}
+    outcome = Publisher(store).publish(older, by="y")
+    assert outcome.published == ["2"]
+    assert outcome.kept == {"1": "published data as of 2024-03-31 is newer than 2024-03-30"}
+    assert outcome.manifest.stores["1"].run == "new"
+
+
+def test_fifty_publishers_lose_nothing(make_store):
+    """50 publishers over 20 stores at once: the last write of each store is there, the versions have no gap."""
+    names = [f"s{number}" for number in range(20)]
+    days = {}
+
+    def publish(number: int) -> None:
+        mine = [names[number % 20], names[(number * 7 + 3) % 20]]
+        store = make_store()
+        # Each publisher's data is a day newer, so that which write is the last is known.
+        as_of = date(2024, 1, 1) + timedelta(days=number)
+        entries = {name: put(store, name, f"r{number}", number, as_of=as_of) for name in mine}
+        Publisher(store).publish(entries, by=f"run r{number}")
+
+    for number in range(50):
+        for name in (names[number % 20], names[(number * 7 + 3) % 20]):
+            days[name] = max(days.get(name, 0), number)
+    make_store().write("begin", b"")
+    with ThreadPoolExecutor(50) as pool:
+        list(pool.map(publish, range(50)))
+    reader = Reader(make_store())
+    manifest = reader.current().manifest
+    assert {name: each.run for name, each in manifest.stores.items()} == {n: f"r{days[n]}" for n in days}
+    versions = reader.versions()
+    assert versions == list(range(1, manifest.version + 1))
+    history = list(reader.history())
+    assert [each.previous for each in history] == [*range(manifest.version - 1, 0, -1), None]
+    for name, each in manifest.stores.items():
+        assert reader.read(each.objects["forecasts"]) == table_bytes(name, days[name])
+
+
+def test_restore_is_a_version_that_says_who_and_why(store):
+    publisher = Publisher(store)
+    for number in (1, 2):
+        as_of = date(2024, 3, 30 + number - 1)
+        publisher.publish({"1": put(store, "1", f"r{number}", number, as_of=as_of)}, by=f"run r{number}")
+    restored = publisher.restore(1, by="ada", reason="prices were wrong")
+    assert (restored.version, restored.action, restored.restored, restored.previous) == (3, "restore", 1, 2)
+    assert (restored.created_by, restored.reason) == ("ada", "prices were wrong")
+    assert Reader(store).current().manifest.stores["1"].run == "r1"
+    # A later retrain goes forward from there, though its data is older than what was rolled back.
+    onward = publisher.publish({"1": put(store, "1", "r4", 4, as_of=date(2024, 3, 30))}, by="run r4")
+    assert onward.manifest.version == 4
+    assert onward.manifest.stores["1"].run == "r4"
+    assert "restored version 1" in show(Reader(store), 3)
+    assert "by ada (prices were wrong)" in show(Reader(store), 3)
+
+
+@pytest.mark.parametrize("version", [0, 2, 3, -1])
+def test_what_cannot_be_restored(store, version):
+    publisher = Publisher(store)
+    for number in (1, 2):
+        publisher.publish({"1": put(store, "1", f"r{number}", number)}, by="x")
+    with pytest.raises(ForeactError, match="restore"):
+        publisher.restore(version, by="x", reason="y")
+    assert Reader(store).versions() == [1, 2]
+
+
+def test_a_version_that_has_lost_an_object_is_not_restored(store):
+    publisher = Publisher(store)
+    lost = put(store, "1", "r1", 1)
+    publisher.publish({"1": lost}, by="x")
+    publisher.publish({"1": put(store, "1", "r2", 2)}, by="x")
+    store.delete(lost.objects["forecasts"].name)
+    with pytest.raises(ForeactError, match="are gone"):
+        publisher.restore(1, by="x", reason="y")
+
+
+def test_nothing_published_yet(store):
+    assert Reader(store).follow() is None
+    with pytest.raises(ForeactError, match="Nothing is published"):
+        Reader(store).current()
+    with pytest.raises(ForeactError, match="Nothing is published"):
+        Publisher(store).restore(1, by="x", reason="y")
+    assert prune(store) == []
+
+
+def test_a_poll_costs_one_small_read(store):
+    Publisher(store).publish({"1": put(store, "1", "r1", 1)}, by="x")
+    reader = Reader(store)
+    first = reader.follow()
+    assert reader.follow(first) == first
+    Publisher(store).publish({"1": put(store, "1", "r2", 2)}, by="x")
+    assert reader.follow(first).manifest.version == 2
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda d: d[: len(d) // 2], lambda d: b"", lambda d: d.replace(b"hash-1", b"hash-2"), lambda d: d + b"}"]
+)
+def test_a_damaged_manifest_keeps_the_last_good_one_and_says_so(store, damage):
+    publisher = Publisher(store)
+    publisher.publish({"1": put(store, "1", "r1", 1)}, by="x")
+    publisher.publish({"1": put(store, "1", "r2", 2)}, by="x")
+    reader = Reader(store)
+    held = reader.follow()
+    store.write(CURRENT, damage(store.read(CURRENT).data))
+    for publication in (reader.follow(held), reader.follow()):
+        assert publication.manifest == held.manifest
+        assert "damaged" in publication.problem
+        assert "Version 2 is kept" in publication.problem
+    assert prune(store) == []
+    # The next publisher goes on from the last good version.
+    mended = Publisher(store).publish({"2": put(store, "2", "r3", 3)}, by="x").manifest
+    assert (mended.version, set(mended.stores)) == (3, {"1", "2"})
+    assert reader.follow(held).problem == ""
+
+
+def test_a_lost_manifest_is_found_in_the_archive(store):
+    Publisher(store).publish({"1": put(store, "1", "r1", 1)}, by="x")
+    held = Reader(store).follow()
+    store.delete(CURRENT)
+    assert "Version 1 is kept" in Reader(store).follow().problem
+    assert "Version 1 is kept" in Reader(store).follow(held).problem
+    assert Publisher(store).publish({"1": put(store, "1", "r2", 2)}, by="x").manifest.version == 2
+
+
+def test_a_manifest_of_later_software_is_left_alone(store):
+    manifest = Publisher(store).publish({"1": put(store, "1", "r1", 1)}, by="x").manifest
+    future = seal(manifest.model_copy(update={"schema_version": 99, "version": 2}))
+    future = seal(unseal(future, "x"))
+    store.write(CURRENT, _with_new_field(future))
+    with pytest.raises(NewerPublication, match="schema version 99 and this software knows 1"):
+        Publisher(store).publish({"1": put(store, "1", "r2", 2)}, by="x")
+    assert store.read(CURRENT).data == _with_new_field(future)
+
+
+def _with_new_field(data: bytes) -> bytes:
+    import hashlib
+
+    body = data[len(b'{"sha256":"') + 64 + len(b'","manifest":') : -2].replace(b'{"schema', b'{"new":1,"schema', 1)
+    return b'{"sha256":"%s","manifest":%s}\n' % (hashlib.sha256(body).hexdigest().encode(), body)
+
+
+@pytest.mark.parametrize("damage", [lambda d: d[:-1], lambda d: b"", lambda d: d[:10] + b"x" + d[11:]])
+def test_a_damaged_object_is_refused(store, damage):
+    published = put(store, "1", "r1", 1).objects["forecasts"]
+    reader = Reader(store)
+    assert reader.table(published).to_pydict() == {"store": ["1"], "mean": [1]}
+    store.write(published.name, damage(table_bytes("1", 1)))
+    with pytest.raises(BrokenPublication, match="is damaged"):
+        reader.read(published)
+
+
+def test_lineage_runs_both_ways(store):
+    publisher = Publisher(store, now=lambda: START)
+    publisher.publish({"1": put(store, "1", "r1", 1), "2": put(store, "2", "r1", 1)}, by="run r1")
+    publisher.publish({"1": put(store, "1", "r2", 2, version="2")}, by="run r2")
+    publisher.publish({"3": put(store, "3", "r3", 3)}, by="run r3")
+    reader = Reader(store)
+    assert [each.version for each in carriers(reader, "foreact-1", "1")] == [1]
+    assert [each.version for each in carriers(reader, "foreact-1", "2")] == [3, 2]
+    assert [each.version for each in carriers(reader, "foreact-2", "1")] == [3, 2, 1]
+    told = show(reader, 2)
+    assert "Version 2: published on 2024-04-01 06:00 UTC by run r2, 2 stores" in told
+    assert "1: model foreact-1 version 2, run r2, data as of 2024-03-31 (hash-1-2), code abc" in told
+    assert "Changed since version 1:" in told
+    assert "1: model foreact-1 version 1 -> foreact-1 version 2, run r1 -> r2, data hash-1-1 -> hash-1-2" in told
+    assert [str(change) for change in changes(reader.version(2), reader.version(3))] == ["new"]
+    assert "The first version." in show(reader, 1)
+    with pytest.raises(ForeactError, match=r"There is no version 9 in .*: the newest is 3"):
+        show(reader, 9)
+
+
+def test_a_crash_before_the_archive_is_made_good_by_the_next(store):
+    Publisher(store).publish({"1": put(store, "1", "r1", 1)}, by="x")
+    store.delete(manifest_name(1))
+    assert Reader(store).version(1).version == 1
+    Publisher(store).publish({"1": put(store, "1", "r2", 2)}, by="x")
+    assert Reader(store).versions() == [1, 2]
+    assert Reader(store).version(1).stores["1"] == entry("1", "r1", 1)

@@ -1,0 +1,142 @@
+"""What is deleted, and what never is."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from foreact.errors import ForeactError
+from foreact.publications import Publisher, Reader, prune
+from foreact.publications.contract import manifest_name
+from tests.foreact.publications.stores import MemoryStore, put, table_bytes
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2024, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def days(clock):
+    """Ten days of publications of two stores, of which the last three are kept whole."""
+    store = MemoryStore(now=clock)
+    publisher = Publisher(store, keep_versions=3, now=clock)
+    for day in range(10):
+        clock.time += timedelta(days=1)
+        names = ("1", "2") if day == 0 else ("1",)
+        publisher.publish({name: put(store, name, f"r{day}", day) for name in names}, by="x")
+    return store
+
+
+def test_the_last_versions_stay_whole_and_older_objects_go(days, clock):
+    deleted = prune(days, now=clock)
+    assert deleted == [f"forecasts/data/r{day}/1.parquet" for day in range(7)]
+    reader = Reader(days)
+    for number in (8, 9, 10):
+        for name, entry in reader.version(number).stores.items():
+            value = number - 1 if name == "1" else 0
+            assert reader.read(entry.objects["forecasts"]) == table_bytes(name, value)
+    # The record of what was stays.
+    assert reader.versions() == list(range(1, 11))
+    assert prune(days, now=clock) == []
+
+
+def test_what_is_pruned_cannot_be_restored_and_what_is_retained_can(days, clock):
+    prune(days, now=clock)
+    publisher = Publisher(days, keep_versions=3, now=clock)
+    with pytest.raises(ForeactError, match="versions 8 to 10 are retained"):
+        publisher.restore(7, by="x", reason="y")
+    assert publisher.restore(8, by="x", reason="y").stores["1"].run == "r7"
+    clock.time += timedelta(days=9)
+    prune(days, now=clock)
+    reader = Reader(days)
+    assert reader.read(reader.current().manifest.stores["1"].objects["forecasts"]) == table_bytes("1", 7)
+
+
+def test_a_restore_gives_up_no_retained_version(days, clock):
+    restored = Publisher(days, keep_versions=1, now=clock).restore(8, by="x", reason="y")
+    assert (restored.version, restored.retained_from) == (11, 8)
+
+
+def test_keeping_more_later_brings_nothing_back(days, clock):
+    manifest = Publisher(days, keep_versions=100, now=clock).publish({"1": put(days, "1", "r10", 10)}, by="x").manifest
+    assert manifest.retained_from == 8
+
+
+def test_objects_of_a_publisher_on_its_way_stay(days, clock):
+    put(days, "3", "on-its-way", 3)
+    clock.time += timedelta(hours=20)
+    put(days, "4", "on-its-way", 4)
+    assert not any("on-its-way" in name for name in prune(days, now=clock))
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=-400), timedelta(days=400)])
+def test_a_clock_that_jumps_deletes_nothing_young(days, clock, jump):
+    put(days, "3", "on-its-way", 3)
+    wrong = clock.time + jump
+    assert not any("on-its-way" in name for name in prune(days, now=lambda: wrong))
+
+
+def test_nothing_is_deleted_while_a_retained_manifest_cannot_be_read(days, clock):
+    days.write(manifest_name(9), b"torn")
+    before = dict(days.objects)
+    with pytest.raises(ForeactError, match="damaged"):
+        prune(days, now=clock)
+    assert days.objects == before
+
+
+def test_a_reader_of_an_old_version_is_told_that_it_is_gone(days, clock):
+    reader = Reader(days)
+    oldest, retained = reader.version(1), reader.version(8)
+    prune(days, now=clock)
+    reader.read(retained.stores["1"].objects["forecasts"])
+    with pytest.raises(ForeactError, match="the version that names it is not retained; read the current one"):
+        reader.read(oldest.stores["1"].objects["forecasts"])
+
+
+def test_a_clock_that_jumps_back_does_not_disturb_the_order_of_versions(days, clock):
+    clock.time -= timedelta(days=300)
+    publisher = Publisher(days, keep_versions=3, now=clock)
+    manifest = publisher.publish({"1": put(days, "1", "r10", 10)}, by="x").manifest
+    assert manifest.version == 11
+    assert manifest.created_at < Reader(days).version(10).created_at
+    assert Reader(days).current().manifest.stores["1"].run == "r10"
+
+
+def test_a_reader_goes_on_reading_a_retained_version_while_retention_runs(make_store):
+    """The reader holds version 1 of two stores while others publish and prune without any grace."""
+    publisher = Publisher(make_store(), keep_versions=8)
+    publisher.publish({name: put(make_store(), name, "r0", 0) for name in ("1", "2")}, by="x")
+    reader = Reader(make_store())
+    held = reader.current().manifest
+    stop = threading.Event()
+
+    def go_on() -> None:
+        for number in range(1, 8):
+            publisher.publish({"1": put(make_store(), "1", f"r{number}", number)}, by="x")
+            prune(make_store(), grace=timedelta(0))
+        stop.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(go_on)
+        while not stop.is_set() and not writing.done():
+            for name, entry in held.stores.items():
+                assert reader.read(entry.objects["forecasts"]) == table_bytes(name, 0)
+        writing.result()
+    # One more, and the version is no longer retained: what only it named goes, what others name stays.
+    publisher.publish({"1": put(make_store(), "1", "r8", 8)}, by="x")
+    assert prune(make_store(), grace=timedelta(0)) == [held.stores["1"].objects["forecasts"].name]
+    with pytest.raises(ForeactError, match="not retained"):
+        reader.read(held.stores["1"].objects["forecasts"])
+    assert reader.read(held.stores["2"].objects["forecasts"]) == table_bytes("2", 0)

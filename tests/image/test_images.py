@@ -1,0 +1,163 @@
+"""What ships: small, unprivileged, without tools, and able to run what it is for."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from tests.image.conftest import Images
+from tests.image.engine import Engine
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(1200)]
+
+LOCKED = ("run", "--rm", "--read-only", "--tmpfs", "/tmp", "--network", "none", "--cap-drop", "ALL")
+TOOLS = ("pip", "pip3", "uv", "gcc", "cc", "make", "git", "curl", "wget")
+
+
+def describe(engine: Engine, image: str) -> dict[str, Any]:
+    found: list[dict[str, Any]] = json.loads(engine.docker("image", "inspect", image).stdout)
+    return found[0]
+
+
+@pytest.fixture(params=["pipeline", "serving"])
+def image(request: pytest.FixtureRequest, images: Images) -> str:
+    reference: str = getattr(images, request.param)
+    return reference
+
+
+def test_tells_where_it_comes_from(docker_engine: Engine, image: str, images: Images) -> None:
+    config = describe(docker_engine, image)["Config"]
+    labels = config["Labels"]
+    assert labels["org.opencontainers.image.revision"] == images.commit
+    assert labels["org.opencontainers.image.version"] == "0.1.0"
+    assert f"FOREACT_CODE_VERSION={images.commit}" in config["Env"]
+    assert not image.endswith(":latest")
+
+
+def test_runs_as_nobody_on_a_read_only_root(docker_engine: Engine, image: str) -> None:
+    script = "id -u; touch /opt/foreact/x 2>/dev/null || echo refused; touch $HOME/x && echo scratch; foreact --help"
+    lines = docker_engine.docker(*LOCKED, image, "sh", "-c", script).stdout.splitlines()
+    assert lines[:3] == ["10001", "refused", "scratch"]
+    assert any("Usage: foreact" in line for line in lines)
+
+
+def test_leaves_no_build_tools(docker_engine: Engine, image: str) -> None:
+    script = "; ".join(f"command -v {tool}" for tool in TOOLS) + "; python -m pip --version 2>/dev/null; true"
+    assert docker_engine.docker(*LOCKED, image, "sh", "-c", script).stdout == ""
+
+
+def test_serving_is_light(docker_engine: Engine, images: Images) -> None:
+    assert describe(docker_engine, images.serving)["Size"] < 400e6
+    absent = (
+        "import importlib.util as u; print([m for m in ('kfp','ray','mlflow','pandas','sklearn') if u.find_spec(m)])"
+    )
+    assert docker_engine.docker(*LOCKED, images.serving, "python", "-c", absent).stdout.strip() == "[]"
+
+
+def test_serving_has_a_health_check(docker_engine: Engine, images: Images) -> None:
+    assert "/healthz" in " ".join(describe(docker_engine, images.serving)["Config"]["Healthcheck"]["Test"])
+
+
+def test_serving_imports_all_that_it_serves_with(docker_engine: Engine, images: Images) -> None:
+    docker_engine.docker(*LOCKED, images.serving, "python", "-c", "import serving.main, pyarrow.parquet, pyarrow.csv")
+
+
+def test_pipeline_runs_a_component(docker_engine: Engine, images: Images) -> None:
+    component = "from kfp.dsl import *\ndef hello(name: str) -> str:\n    return 'hello ' + name\n"
+    executor_input = {
+        "inputs": {"parameterValues": {"name": "store"}},
+        "outputs": {"parameters": {"Output": {"outputFile": "/tmp/out"}}, "outputFile": "/tmp/meta.json"},
+    }
+    script = (
+        f"cat > /tmp/c.py <<'EOF'\n{component}EOF\n"
+        "_KFP_RUNTIME=true python -m kfp.dsl.executor_main --component_module_path /tmp/c.py"
+        f" --function_to_execute hello --executor_input '{json.dumps(executor_input)}' >&2 && cat /tmp/meta.json"
+    )
+    told = json.loads(docker_engine.docker(*LOCKED, images.pipeline, "sh", "-c", script).stdout)
+    assert told["parameterValues"] == {"Output": "hello store"}
+
+
+def test_pipeline_has_every_step(docker_engine: Engine, images: Images) -> None:
+    script = "import ray, mlflow, sklearn, skops, duckdb, great_expectations, psycopg2; import components, pipelines"
+    docker_engine.docker(*LOCKED, images.pipeline, "python", "-c", script, timeout=120)
+    assert "ray, version" in docker_engine.docker(*LOCKED, images.pipeline, "ray", "--version").stdout
+
+
+def test_serving_submits_the_image_that_was_built(docker_engine: Engine, images: Images) -> None:
+    script = "cat $FOREACT_REFRESH_PACKAGE"
+    compiled = docker_engine.docker(*LOCKED, images.serving, "sh", "-c", script).stdout
+    named = {line.split("image: ")[1] for line in compiled.splitlines() if " image: " in line}
+    assert named == {images.pipeline}
+
+
+def test_serving_answers_and_is_healthy(docker_engine: Engine, images: Images) -> None:
+    settings = {
+        "FOREACT_SESSION_SECRET": "x" * 32,
+        "FOREACT_PUBLIC_URL": "https://foreact.example",
+        "FOREACT_RUNNER": "none",
+    }
+    given = [part for name, value in settings.items() for part in ("--env", f"{name}={value}")]
+    options = ("--read-only", "--tmpfs", "/tmp", "--network", "none", "--cap-drop", "ALL", "--health-interval", "1s")
+    container = docker_engine.docker(
+        "run", "--detach", *options, "--security-opt", "no-new-privileges", *given, images.serving
+    ).stdout.strip()
+    try:
+        deadline = time.monotonic() + 60
+        while (health := _health(docker_engine, container)) == "starting" and time.monotonic() < deadline:
+            time.sleep(0.5)
+        logs = docker_engine.docker("logs", container)
+        assert health == "healthy", logs.stdout + logs.stderr
+        for path, status in (("/healthz", 200), ("/startupz", 200), ("/readyz", 503), ("/metrics", 200)):
+            told = docker_engine.docker("exec", container, "python", "-c", ASK, path).stdout
+            assert told.strip() == str(status), path
+        docker_engine.docker("stop", "--time", "20", container)
+        state = json.loads(docker_engine.docker("inspect", container).stdout)[0]["State"]
+        assert state["ExitCode"] == 0
+    finally:
+        docker_engine.docker("rm", "--force", container, check=False)
+
+
+HOST = "{'host': '10.0.0.1'}"
+ASK = f"import sys, httpx; print(httpx.get('http://127.0.0.1:8000' + sys.argv[1], headers={HOST}).status_code)"
+
+
+def _health(engine: Engine, container: str) -> str:
+    state = json.loads(engine.docker("inspect", container).stdout)[0]["State"]
+    return str(state["Health"]["Status"]) if state["Running"] else "stopped"
+
+
+def test_mlflow_serves_from_the_pipeline_image(docker_engine: Engine, images: Images) -> None:
+    script = (
+        "printf '[mlflow]\\ndefault_permission = NO_PERMISSIONS\\ndatabase_uri = sqlite:////tmp/mlflow.db\\n"
+        "admin_username = admin\\nauthorization_function = mlflow.server.auth:authenticate_request_basic_auth\\n'"
+        " > /tmp/auth.ini; exec mlflow server --app-name basic-auth --host 127.0.0.1 --port 5000 --workers 1"
+    )
+    settings = {
+        "MLFLOW_AUTH_CONFIG_PATH": "/tmp/auth.ini",
+        "MLFLOW_AUTH_ADMIN_PASSWORD": "correct horse battery",
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": "x" * 32,
+        "MLFLOW_BACKEND_STORE_URI": "sqlite:////tmp/mlflow.db",
+        "MLFLOW_ARTIFACTS_DESTINATION": "/tmp/artifacts",
+    }
+    given = [part for name, value in settings.items() for part in ("--env", f"{name}={value}")]
+    options = ("--detach", "--read-only", "--tmpfs", "/tmp", "--network", "none", "--cap-drop", "ALL")
+    container = docker_engine.docker("run", *options, *given, images.pipeline, "sh", "-c", script).stdout.strip()
+    ask = (
+        "import httpx, time\n"
+        "for _ in range(120):\n"
+        "    try:\n"
+        "        httpx.get('http://127.0.0.1:5000/health').raise_for_status(); break\n"
+        "    except httpx.HTTPError:\n"
+        "        time.sleep(1)\n"
+        "url = 'http://127.0.0.1:5000/api/2.0/mlflow/experiments/search?max_results=1'\n"
+        "print(httpx.get(url).status_code, httpx.get(url, auth=('admin', 'correct horse battery')).status_code)\n"
+    )
+    try:
+        told = docker_engine.docker("exec", container, "python", "-c", ask, check=False, timeout=200)
+        logs = docker_engine.docker("logs", container)
+        assert told.stdout.split() == ["401", "200"], told.stderr + logs.stdout[-2000:] + logs.stderr[-3000:]
+        top = docker_engine.docker("top", container).stdout
+        assert "job_runner" not in top
+    finally:
+        docker_engine.docker("rm", "--force", container, check=False)

@@ -1,0 +1,168 @@
+"""The rules hold in every overlay, and each of them names what breaks it."""
+
+from collections.abc import Callable
+
+import pytest
+import yaml
+
+from tests.kustomize import invariants
+from tests.kustomize.manifests import OVERLAYS, ROOT, Object, build, load, namespace
+
+pytestmark = pytest.mark.kubectl
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("rule", invariants.EVERYWHERE, ids=lambda rule: rule.__name__)
+def test_holds(rule: invariants.Rule, overlay: str) -> None:
+    assert list(rule(load(ROOT / "overlays" / overlay))) == []
+
+
+@pytest.mark.parametrize("rule", invariants.EVERYWHERE, ids=lambda rule: rule.__name__)
+def test_holds_for_the_evaluation_job(rule: invariants.Rule) -> None:
+    job = load(ROOT / "platform/evaluate")
+    for item in job:
+        item["spec"]["template"]["spec"]["containers"][0]["image"] += ":dev"
+    assert list(rule([*load(ROOT / "overlays/prod"), *job])) == []
+
+
+def test_prod_runs_digests_only() -> None:
+    assert list(invariants.digests(load(ROOT / "overlays/prod"))) == []
+
+
+def test_each_party_is_somebody_else() -> None:
+    for overlay in ("dev", "prod"):
+        lines = (ROOT / "overlays" / overlay / "values/values.env").read_text().splitlines()
+        assert {line.split("=")[0] for line in lines} >= {
+            "SERVING_CLIENT_ID",
+            "PIPELINES_CLIENT_ID",
+            "MLFLOW_CLIENT_ID",
+        }
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_values_reach_their_places(overlay: str) -> None:
+    text = build(ROOT / "overlays" / overlay)
+    assert "foreact.invalid" not in text
+    assert "https://foreact.blob.core.windows.net" not in text
+    lines = (ROOT / "overlays" / overlay / "values/values.env").read_text().splitlines()
+    values = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+    configs = [item["data"] for item in load(ROOT / "overlays" / overlay) if item["kind"] == "ConfigMap"]
+    for key in ("BLOB_URL", "MODELS_URL", "PUBLIC_URL"):
+        assert any(values[key] in config.values() for config in configs), key
+
+
+def get(items: list[Object], kind: str, wanted: str, space: str = "") -> Object:
+    return next(
+        item
+        for item in items
+        if item["kind"] == kind and item["metadata"]["name"].startswith(wanted) and namespace(item).startswith(space)
+    )
+
+
+def container(items: list[Object], kind: str = "Deployment", wanted: str = "foreact-serving") -> Object:
+    found: Object = get(items, kind, wanted)["spec"]["template"]["spec"]["containers"][0]
+    return found
+
+
+def put(path: str, value: object, kind: str = "Deployment", wanted: str = "foreact-serving") -> Callable[..., None]:
+    """Write one field of one object."""
+
+    def change(items: list[Object]) -> None:
+        place = get(items, kind, wanted)
+        *way, last = path.split(".")
+        for step in way:
+            place = place[int(step)] if step.isdigit() else place.setdefault(step, {})
+        if isinstance(place, list):
+            place[int(last)] = value
+        else:
+            place[last] = value
+
+    return change
+
+
+POD = "spec.template.spec"
+BREAKS: list[tuple[invariants.Rule, str, Callable[[list[Object]], object]]] = [
+    (invariants.probes, "foreact/foreact-serving", lambda items: container(items).pop("readinessProbe")),
+    (invariants.probes, "share a path", put(f"{POD}.containers.0.startupProbe.httpGet.path", "/healthz")),
+    (invariants.limits, "mlflow/mlflow", lambda items: container(items, wanted="mlflow")["resources"].pop("limits")),
+    (invariants.restricted, "may run as root", put(f"{POD}.securityContext.runAsNonRoot", False)),
+    (
+        invariants.restricted,
+        "not confined",
+        put(f"{POD}.containers.0.securityContext.readOnlyRootFilesystem", False),
+    ),
+    (invariants.restricted, "reaches into the node", put(f"{POD}.volumes.0", {"name": "x", "hostPath": {"path": "/"}})),
+    (
+        invariants.identities,
+        "both or neither",
+        put("spec.template.metadata.labels", {"app.kubernetes.io/name": "foreact-serving"}),
+    ),
+    (invariants.identities, "is not there", put(f"{POD}.serviceAccountName", "nobody")),
+    (invariants.identities, "carry a token", put(f"{POD}.automountServiceAccountToken", True)),
+    (invariants.selectors, "Service foreact/foreact-serving", put("spec.selector", {"app": "x"}, "Service")),
+    (invariants.selectors, "PodDisruptionBudget", put("spec.selector.matchLabels", {"a": "x"}, "PodDisruptionBudget")),
+    (invariants.selectors, "own pods", put("spec.selector.matchLabels", {"app": "x"})),
+    (invariants.selectors, "scales nothing", put("spec.scaleTargetRef.name", "x", "HorizontalPodAutoscaler")),
+    (invariants.selectors, "leads to no service", put("spec.rules.0.backendRefs.0.name", "x", "HTTPRoute", "foreact")),
+    (invariants.images, "names no version", put(f"{POD}.containers.0.image", "foreact-serving:latest")),
+    (invariants.digests, "has no digest", put(f"{POD}.containers.0.image", "registry/foreact-serving:1.0")),
+    (invariants.disruption, "under an autoscaler", put("spec.replicas", 3)),
+    (invariants.disruption, "must let one pod go", put("spec", {"minAvailable": 2}, "PodDisruptionBudget")),
+    (
+        invariants.policies,
+        "Namespace -/foreact:",
+        lambda items: items.remove(get(items, "NetworkPolicy", "default-deny", "foreact")),
+    ),
+    (
+        invariants.policies,
+        "Deployment mlflow/mlflow",
+        lambda items: items.remove(get(items, "NetworkPolicy", "mlflow")),
+    ),
+    (
+        invariants.secrets,
+        "Secret foreact/x",
+        lambda items: items.append(
+            {"kind": "Secret", "apiVersion": "v1", "metadata": {"name": "x", "namespace": "foreact"}}
+        ),
+    ),
+    (invariants.secrets, "belongs in a secret", put("data.FOREACT_SESSION_SECRET", "x", "ConfigMap")),
+    (invariants.secrets, "is written out", put(f"{POD}.containers.0.env", [{"name": "A_TOKEN", "value": "x"}])),
+    (invariants.rights, "grants more", put("rules.0.verbs", ["*"], "Role", "foreact-pipelines")),
+    (invariants.rights, "beyond its namespace", put("kind", "ClusterRole", "Role", "foreact-pipelines")),
+    (
+        invariants.current,
+        "no stable version",
+        put("apiVersion", "policy/v1beta1", "PodDisruptionBudget"),
+    ),
+    (invariants.current, "serviceAccount is deprecated", put(f"{POD}.serviceAccount", "x")),
+    (invariants.settings, "FOREACT_TYPO is no setting", put("data.FOREACT_TYPO", "x", "ConfigMap")),
+    (
+        invariants.references,
+        "ConfigMap nowhere is not there",
+        put(f"{POD}.containers.0.envFrom.0", {"configMapRef": {"name": "nowhere"}}),
+    ),
+    (
+        invariants.references,
+        "no vault provides Secret nowhere",
+        put(f"{POD}.containers.0.envFrom.1", {"secretRef": {"name": "nowhere"}}),
+    ),
+]
+
+
+@pytest.mark.parametrize(("rule", "named", "change"), BREAKS, ids=[f"{b[0].__name__}-{b[1][:24]}" for b in BREAKS])
+def test_what_is_broken_is_named(rule: invariants.Rule, named: str, change: Callable[[list[Object]], object]) -> None:
+    items = load(ROOT / "overlays/prod")
+    change(items)
+    assert any(named in sentence for sentence in rule(items))
+
+
+def test_every_rule_has_been_seen_to_bite() -> None:
+    assert {rule for rule, *_ in BREAKS} == {*invariants.EVERYWHERE, invariants.digests}
+
+
+def test_local_needs_no_cloud() -> None:
+    for item in load(ROOT / "overlays/local"):
+        text = yaml.safe_dump(item)
+        if item["kind"] not in {"ConfigMap", "ServiceAccount"}:
+            assert "azurecr.io" not in text
+            assert "SecretProviderClass" not in text

@@ -1,0 +1,44 @@
+"""An overlay's digests are set, and taken over from another overlay."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.kustomize.manifests import ROOT
+
+IMAGES = ("pipeline", "serving")
+DIGEST = "sha256:" + "1" * 64
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    folder = tmp_path / "kustomize"
+    shutil.copytree(ROOT / "overlays", folder / "overlays")
+    shutil.copy(ROOT / "set_images.py", folder)
+    return folder
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, folder / "set_images.py", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_set_and_promote(copy: Path) -> None:
+    dev, prod = (copy / "overlays" / overlay / "kustomization.yaml" for overlay in ("dev", "prod"))
+    before = prod.read_text()
+    assert run(copy, "dev", *(f"registry.example/foreact-{name}@{DIGEST}" for name in IMAGES)).returncode == 0
+    assert prod.read_text() == before
+    assert run(copy, "prod", "--like", "dev").returncode == 0
+    for file in (dev, prod):
+        assert file.read_text().count(DIGEST) == 2
+        assert "newName: registry.example/foreact-serving\n" in file.read_text()
+
+
+def test_what_was_not_pushed_is_refused(copy: Path) -> None:
+    answer = run(copy, "dev", "foreact-pipeline@", "foreact-serving@")
+    assert answer.returncode == 1
+    assert "push first" in answer.stderr

@@ -1,0 +1,20 @@
+"""Log lines of steps and of the service, as a collector gets them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+CODE = "import logging; from foreact.tasks import begin; begin(); logging.getLogger('foreact').info('a\\nline')"
+
+
+def test_a_steps_lines_carry_run_store_and_request(tmp_path: Path) -> None:
+    place = {"FOREACT_WORKSPACE": str(tmp_path), "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
+    whose = {"FOREACT_RUN_ID": "r1", "FOREACT_STORE": "Bonn", "FOREACT_REQUEST_ID": "abc", "FOREACT_PIPELINE": "p"}
+    done = subprocess.run(
+        [sys.executable, "-c", CODE], env={**place, **whose}, capture_output=True, text=True, check=True, timeout=60
+    )
+    [line] = done.stderr.splitlines()
+    told = json.loads(line)
+    assert (told["run"], told["store"], told["request_id"], told["pipeline"]) == ("r1", "Bonn", "abc", "p")
+    assert (told["level"], told["message"]) == ("info", "a\nline")

@@ -1,0 +1,65 @@
+"""Alerts, dashboard and runbook, held to each other and to the metrics that there are."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from serving.metrics import METRICS
+from tests.parts import require
+
+FOLDER = Path(__file__).parents[2] / "observability"
+RULES = [rule for group in yaml.safe_load((FOLDER / "rules.yaml").read_text())["groups"] for rule in group["rules"]]
+TESTS = yaml.safe_load((FOLDER / "rules_test.yaml").read_text())["tests"]
+INSTALL = "go build -C observability/promtool, as in .ci/run"
+
+
+def expressions() -> list[str]:
+    panels = json.loads((FOLDER / "dashboard.json").read_text())["panels"]
+    return [rule["expr"] for rule in RULES] + [target["expr"] for panel in panels for target in panel["targets"]]
+
+
+@pytest.mark.slow
+def test_rules_fire_when_they_should_and_only_then() -> None:
+    [promtool] = require("promtool", install=INSTALL)
+    done = subprocess.run(
+        [promtool, "test", "rules", str(FOLDER / "rules_test.yaml")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_is_tested_both_ways() -> None:
+    alerts = {rule["alert"] for rule in RULES}
+    fire = {t["alert_rule_test"][0]["alertname"] for t in TESTS if t["alert_rule_test"][0]["exp_alerts"]}
+    silent = {t["alert_rule_test"][0]["alertname"] for t in TESTS if not t["alert_rule_test"][0]["exp_alerts"]}
+    assert fire == silent == alerts
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_every_alert_has_an_entry_in_the_runbook(rule: dict[str, Any]) -> None:
+    entries = re.findall(r"^## (\w+)$", (FOLDER / "runbook.md").read_text(), re.MULTILINE)
+    assert rule["alert"] in entries
+    assert rule["annotations"]["runbook"] == f"runbook.md#{rule['alert'].lower()}"
+    assert rule["labels"]["severity"] in {"warning", "critical"}
+
+
+def test_no_entry_of_the_runbook_is_about_an_alert_that_is_gone() -> None:
+    entries = set(re.findall(r"^## (\w+)$", (FOLDER / "runbook.md").read_text(), re.MULTILINE))
+    assert entries == {rule["alert"] for rule in RULES}
+
+
+@pytest.mark.parametrize("expression", expressions())
+def test_alerts_and_panels_ask_for_metrics_and_labels_that_there_are(expression: str) -> None:
+    for name, selector in re.findall(r"\b(foreact_\w+?)(?:_bucket|_sum|_count)?(?![a-z_])(?:\{([^}]*)\})?", expression):
+        assert name in METRICS
+        assert set(re.findall(r"(\w+)\s*(?:=~|!=|!~|=)", selector)) <= set(METRICS[name][0])
+
+
+def test_every_metric_is_on_the_dashboard_or_in_an_alert() -> None:
+    asked = " ".join(expressions())
+    unseen = {name for name in METRICS if name not in asked}
+    assert unseen <= {"foreact_run_kept", "foreact_run_step_failed"}

@@ -1,0 +1,282 @@
+"""One run on Kubeflow Pipelines, against a fake of its API."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import kfp_server_api as api
+import pytest
+
+from foreact.errors import ForeactError
+from pipelines.cluster.kubeflow import Kubeflow, Refused, Unreachable
+from pipelines.cluster.package import Package
+from pipelines.cluster.settings import KubeflowSettings
+from pipelines.cluster.submit import Task, run_name, submit, watch
+from tests.pipelines.cluster.fake import Fake
+
+GIVEN = {"history": "https://a.blob.core.windows.net/sales/", "horizon": 14}
+
+
+def send(kubeflow: Kubeflow, package: Package, name: str = "one") -> Any:
+    return submit(kubeflow, package, GIVEN, name=name, experiment="foreact", account="foreact-pipelines")
+
+
+def test_a_run_has_what_it_was_given(fake: Fake, kubeflow: Kubeflow, package: Package) -> None:
+    sent = send(kubeflow, package)
+    (run,) = fake.kept("runs")
+    (version,) = fake.kept("versions")
+    assert (run.run_id, run.display_name, run.service_account) == (sent.id, "one", "foreact-pipelines")
+    assert run.runtime_config.parameters == GIVEN
+    assert run.pipeline_version_reference.pipeline_version_id == version.pipeline_version_id
+    assert version.display_name == f"sha256-{package.hash[:24]}"
+    assert version.description == f"sha256:{package.hash}"
+    assert version.pipeline_spec["platform_spec"]["platforms"], "the second document goes with the first"
+    assert sent.url == f"{kubeflow.host}/#/runs/details/{sent.id}"
+
+
+def test_the_same_content_is_uploaded_once(fake: Fake, kubeflow: Kubeflow, package: Package) -> None:
+    assert send(kubeflow, package, "one").uploaded
+    assert not send(kubeflow, package, "two").uploaded
+    changed = Package(package.path, package.content + b"# changed\n")
+    assert send(kubeflow, changed, "three").uploaded
+    assert len(fake.kept("pipelines")) == len(fake.kept("experiments")) == 1
+    assert len(fake.kept("versions")) == 2
+    assert len(fake.kept("runs")) == 3
+
+
+def test_finds_its_things_on_later_pages(fake: Fake, kubeflow: Kubeflow, package: Package) -> None:
+    fake.most = 2
+    for number in range(5):
+        send(kubeflow, Package(package.path, package.content + b"#" * number), str(number))
+    again = send(kubeflow, package, "4")
+    assert again.adopted
+    assert len(fake.kept("versions")) == 5
+
+
+def test_a_name_starts_one_run(fake: Fake, kubeflow: Kubeflow, package: Package) -> None:
+    first, second = send(kubeflow, package), send(kubeflow, package)
+    assert (first.id, first.adopted, second.adopted) == (second.id, False, True)
+    assert len(fake.kept("runs")) == 1
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("call", [1, 2, 3, 4])
+def test_the_same_command_again_completes_what_died(
+    fake: Fake, kubeflow: Kubeflow, package: Package, call: int, done: bool
+) -> None:
+    fake.dies_at, fake.dies_after_doing = call, done
+    with pytest.raises(ForeactError, match="does not answer"):
+        send(kubeflow, package)
+    fake.revive()
+    send(kubeflow, package)
+    assert [len(fake.kept(k)) for k in ("experiments", "pipelines", "versions", "runs")] == [1, 1, 1, 1]
+
+
+def test_an_answer_that_was_lost_is_looked_for(fake: Fake, kubeflow: Kubeflow, package: Package) -> None:
+    fake.dies_at, fake.dies_after_doing = 4, True
+
+    def come_back() -> None:
+        while not fake.dead:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        fake.revive()
+
+    thread = threading.Thread(target=come_back)
+    thread.start()
+    sent = send(kubeflow, package)
+    thread.join()
+    assert sent.adopted
+    assert len(fake.kept("runs")) == 1
+
+
+def test_two_at_once_make_one_of_each(fake: Fake, kubeflow: Kubeflow, package: Package) -> None:
+    """Between looking and making, somebody else was faster each time."""
+    send(kubeflow, package, "one")
+    look, unseen = fake._list, {"experiments", "pipelines", "versions"}
+
+    def look_too_early(kind: str, listing: type, query: dict[str, str]) -> Any:
+        if kind in unseen:
+            unseen.remove(kind)
+            return listing()
+        return look(kind, listing, query)
+
+    fake._list = look_too_early  # type: ignore[method-assign]
+    assert not send(kubeflow, package, "two").uploaded
+    assert [len(fake.kept(k)) for k in ("experiments", "pipelines", "versions", "runs")] == [1, 1, 1, 2]
+
+
+def play(fake: Fake, run_id: str, states: list[tuple[str, dict[str, str]]]) -> None:
+    """Let a run go through its states, one a look."""
+    run = fake._find("runs", run_id)
+    route = fake._route
+
+    def next_state(*arguments: Any) -> Any:
+        if arguments[1] == f"runs/{run_id}" and states:
+            run.state, tasks = states.pop(0)
+            run.run_details.task_details = [
+                api.V2beta1PipelineTaskDetail(display_name=name, state=state) for name, state in tasks.items()
+            ]
+        return route(*arguments)
+
+    fake._route = next_state  # type: ignore[method-assign]
+
+
+def test_progress_is_shown_in_the_pipelines_order(fake: Fake, kubeflow: Kubeflow, package: Package) -> None:
+    sent = send(kubeflow, package)
+    engine = {"root": "RUNNING", "exit-handler-1": "RUNNING", "train-driver": "SUCCEEDED"}
+    play(
+        fake,
+        sent.id,
+        [
+            ("PENDING", {}),
+            ("RUNNING", {**engine, "train": "RUNNING", "ingest": "SUCCEEDED"}),
+            ("SUCCEEDED", {**engine, "ingest": "SUCCEEDED", "train": "SUCCEEDED", "report": "SUCCEEDED"}),
+        ],
+    )
+    seen: list[list[Task]] = []
+    outcome = watch(kubeflow, sent.id, package.titles, seen.append, timeout=10, pause=0.01)
+    assert outcome.succeeded
+    assert [t.title for t in seen[0]] == ["Ingest", "Train", "Report how it ended"]
+    assert [[t.state for t in tasks] for tasks in seen] == [
+        ["PENDING", "PENDING", "PENDING"],
+        ["SUCCEEDED", "RUNNING", "PENDING"],
+        ["SUCCEEDED", "SUCCEEDED", "SUCCEEDED"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "sentence"),
+    [
+        ("FAILED", "3 rules are broken.\nTraceback", "Train: 3 rules are broken."),
+        ("FAILED", "", "Train failed."),
+        ("CANCELED", None, "The run ended as canceled."),
+    ],
+)
+def test_why_a_run_ended(
+    fake: Fake, kubeflow: Kubeflow, package: Package, state: str, error: str | None, sentence: str
+) -> None:
+    sent = send(kubeflow, package)
+    run = fake._find("runs", sent.id)
+    run.state = state
+    if error is not None:
+        run.run_details.task_details = [
+            api.V2beta1PipelineTaskDetail(
+                display_name="train", state="FAILED", error=api.GoogleRpcStatus(message=error) if error else None
+            )
+        ]
+    outcome = watch(kubeflow, sent.id, package.titles, lambda _: None, timeout=10, pause=0.01)
+    assert (outcome.state, outcome.sentence) == (state, sentence)
+
+
+def test_time_is_up(kubeflow: Kubeflow, package: Package) -> None:
+    sent = send(kubeflow, package)
+    outcome = watch(kubeflow, sent.id, package.titles, lambda _: None, timeout=0.05, pause=0.02)
+    assert (outcome.state, outcome.succeeded) == ("PENDING", False)
+    assert "it goes on" in outcome.sentence
+
+
+def test_a_restart_of_the_server_does_not_end_the_watch(fake: Fake, kubeflow: Kubeflow, package: Package) -> None:
+    sent = send(kubeflow, package)
+    fake._find("runs", sent.id).state = "SUCCEEDED"
+    fake.dead = True
+    timer = threading.Timer(1.0, fake.revive)
+    timer.start()
+    assert watch(kubeflow, sent.id, package.titles, lambda _: None, timeout=30, pause=0.05).succeeded
+    timer.join()
+
+
+def test_a_server_that_stays_away_does(fake: Fake, kubeflow: Kubeflow, package: Package) -> None:
+    sent = send(kubeflow, package)
+    fake.dead = True
+    with pytest.raises(Unreachable, match="the connection was cut"):
+        watch(kubeflow, sent.id, package.titles, lambda _: None, timeout=30, pause=0.05, patience=0.2)
+
+
+def test_hiccups_are_tried_again(fake: Fake, kubeflow: Kubeflow, package: Package) -> None:
+    fake.failures = [503, 503]
+    assert send(kubeflow, package).uploaded
+
+
+def test_nobody_there(package: Package) -> None:
+    kubeflow = Kubeflow(KubeflowSettings(host="http://127.0.0.1:9"))
+    with pytest.raises(Unreachable, match=r"does not answer at http://127.0.0.1:9: connection refused\.$"):
+        send(kubeflow, package)
+
+
+def test_tls_where_there_is_none(host: str, package: Package) -> None:
+    kubeflow = Kubeflow(KubeflowSettings(host=host.replace("http:", "https:")))
+    with pytest.raises(Unreachable, match=r"does not answer at https://127\.0\.0\.1"):
+        send(kubeflow, package)
+
+
+def test_another_server_altogether(fake: Fake, kubeflow: Kubeflow, package: Package) -> None:
+    fake.page = "<html>Log in</html>"
+    with pytest.raises(Refused, match="answered with text/html instead of the Kubeflow Pipelines API's JSON"):
+        send(kubeflow, package)
+
+
+def test_tokens_are_read_anew(fake: Fake, host: str, package: Package, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("first\n")
+    kubeflow = Kubeflow(KubeflowSettings(host=host, token_file=file))
+    fake.token = "first"
+    send(kubeflow, package, "one")
+    fake.token = "second"
+    with pytest.raises(Refused, match="does not know this caller: check FOREACT_KFP_TOKEN_FILE"):
+        send(kubeflow, package, "two")
+    file.write_text("second\n")
+    send(kubeflow, package, "two")
+    file.unlink()
+    with pytest.raises(ForeactError, match="cannot be read"):
+        send(kubeflow, package, "three")
+
+
+def test_a_caller_without_rights(fake: Fake, kubeflow: Kubeflow, package: Package) -> None:
+    fake.forbidden = True
+    with pytest.raises(Refused, match="does not let this caller do that: User 'robot' is not authorized"):
+        send(kubeflow, package)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({}, "retrain-all needs 'history'"),
+        ({"history": "h", "shop": "1"}, "has no parameter 'shop': it takes history, horizon"),
+        ({"history": "h", "horizon": "28"}, "takes a whole number as horizon, not '28'"),
+        ({"history": "h", "horizon": True}, "takes a whole number as horizon, not True"),
+        ({"history": "h", "known": "k"}, "takes a list as known, not 'k'"),
+    ],
+)
+def test_parameters_are_checked_first(
+    fake: Fake, kubeflow: Kubeflow, package: Package, parameters: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ForeactError, match=sentence):
+        submit(kubeflow, package, parameters, name="n", experiment="e", account="a")
+    assert fake.calls == []
+
+
+def test_whole_numbers_are_numbers(package: Package) -> None:
+    package.check({"history": "h", "margin": 0})
+
+
+def test_no_compiled_pipeline(tmp_path: Path) -> None:
+    with pytest.raises(ForeactError, match="run `foreact compile`"):
+        Package.load(tmp_path / "retrain-all.yaml")
+    for content in ("", "a: b", "]["):
+        (tmp_path / "other.yaml").write_text(content)
+        with pytest.raises(ForeactError, match="is no compiled pipeline"):
+            Package.load(tmp_path / "other.yaml")
+
+
+def test_names_tell_the_store_and_differ() -> None:
+    names = {run_name("retrain-store", "Köln/1") for _ in range(20)}
+    assert len(names) == 20
+    assert all(name.startswith("retrain-store-K~C3~B6ln~2F1-") for name in names)
+
+
+def test_a_host_without_a_scheme_is_https(start: Callable[[Fake], str]) -> None:
+    assert Kubeflow(KubeflowSettings(host="kfp.example.com/")).host == "https://kfp.example.com"
+    with pytest.raises(ForeactError, match="Say where Kubeflow Pipelines is"):
+        Kubeflow(KubeflowSettings())

@@ -1,0 +1,100 @@
+"""What the compiled pipelines mean."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipelines.compiling import FOLDER, compile_all, find_drift
+from pipelines.graph import DESCRIPTIONS
+
+STEPS = {
+    "locate": set(),
+    "ingest": {"locate"},
+    "validate": {"ingest"},
+    "train": {"validate"},
+    "register": {"train"},
+    "publish": {"train", "register"},
+}
+
+
+@pytest.fixture(scope="module", params=sorted(DESCRIPTIONS))
+def compiled(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    spec, platform = yaml.safe_load_all((FOLDER / f"{request.param}.yaml").read_text())
+    return request.param, spec, platform
+
+
+def inner(spec: dict[str, Any]) -> dict[str, Any]:
+    """Give the tasks that the exit handler watches over."""
+    (name,) = [n for n in spec["components"] if "dag" in spec["components"][n]]
+    return dict(spec["components"][name]["dag"]["tasks"])
+
+
+def test_what_is_committed_is_what_the_definitions_say() -> None:
+    assert find_drift(FOLDER) == []
+
+
+def test_a_changed_file_is_found(tmp_path: Path) -> None:
+    compile_all(tmp_path)
+    (tmp_path / "retrain-all.yaml").write_text("something else")
+    assert find_drift(tmp_path) == ["retrain-all.yaml"]
+
+
+def test_steps_follow_each_other(compiled: Any) -> None:
+    _, spec, _ = compiled
+    assert {name: set(task.get("dependentTasks", [])) for name, task in inner(spec).items()} == STEPS
+
+
+def test_every_task_has_a_name_a_size_and_the_one_image(compiled: Any) -> None:
+    _, spec, _ = compiled
+    tasks = {**inner(spec), "report": spec["root"]["dag"]["tasks"]["report"]}
+    for name, task in tasks.items():
+        assert task["taskInfo"]["name"] != name, "a title for people, not the function's name"
+        container = spec["deploymentSpec"]["executors"][f"exec-{name}"]["container"]
+        assert container["image"] == "foreact-pipeline:dev"
+        assert "pip install" not in " ".join(container["command"])
+        resources = container["resources"]
+        assert {"resourceCpuLimit", "resourceMemoryLimit", "resourceCpuRequest", "resourceMemoryRequest"} <= set(
+            resources
+        )
+        parameter = "train_memory" if name == "train" else "step_memory"
+        assert any(parameter in str(i) for i in task["inputs"]["parameters"].values())
+
+
+def test_only_ingest_is_cached_and_it_is_keyed_by_the_source(compiled: Any) -> None:
+    _, spec, _ = compiled
+    tasks = inner(spec)
+    assert [name for name, task in tasks.items() if task["cachingOptions"].get("enableCache")] == ["ingest"]
+    keys = tasks["ingest"]["inputs"]["parameters"]
+    assert keys["source_version"]["taskOutputParameter"]["producerTask"] == "locate"
+    assert "as_of" in keys
+
+
+def test_retries_back_off(compiled: Any) -> None:
+    _, spec, _ = compiled
+    for task in inner(spec).values():
+        assert task["retryPolicy"]["maxRetryCount"] >= 1
+        assert task["retryPolicy"]["backoffFactor"] == 2.0
+
+
+def test_the_end_is_always_reported(compiled: Any) -> None:
+    _, spec, _ = compiled
+    report = spec["root"]["dag"]["tasks"]["report"]
+    assert report["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"
+    assert "taskFinalStatus" in report["inputs"]["parameters"]["status"]
+
+
+def test_runs_end_and_are_cleaned_up(compiled: Any) -> None:
+    _, _, platform = compiled
+    config = platform["platforms"]["kubernetes"]["pipelineConfig"]
+    assert int(config["activeDeadlineSeconds"]) <= 4 * 3600
+    assert int(config["resourceTtlOnCompletion"]) > 0
+
+
+def test_both_pipelines_differ_by_the_store_alone() -> None:
+    specs = {n: next(yaml.safe_load_all((FOLDER / f"{n}.yaml").read_text())) for n in DESCRIPTIONS}
+    parameters = {n: spec["root"]["inputDefinitions"]["parameters"] for n, spec in specs.items()}
+    assert set(parameters["retrain-store"]) - set(parameters["retrain-all"]) == {"store"}
+    executors = {n: spec["deploymentSpec"] for n, spec in specs.items()}
+    assert executors["retrain-all"] == executors["retrain-store"]

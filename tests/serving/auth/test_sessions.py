@@ -1,0 +1,203 @@
+"""Logins in a browser, and what keeps others from using them."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from foreact.blobs.folder import FolderStore
+from foreact.errors import ForeactError
+from serving.auth import keys
+from serving.auth.limits import RateLimit
+from serving.auth.local import LocalLogin
+from serving.auth.principal import Grant
+from serving.auth.sessions import Signer
+from serving.dashboard.login import safe_target
+from serving.settings import ServingSettings
+from tests.serving import shop
+from tests.serving.conftest import Serving
+from tests.serving.refreshes.test_refreshes import runner
+
+PAGE = {"accept": "text/html"}
+
+
+@pytest.fixture
+def house(store: FolderStore, start: Callable[..., Serving], tmp_path: Any) -> Serving:
+    shop.publish(store)
+    return start(runner=runner(store, tmp_path), local=LocalLogin("right"))
+
+
+def log_in(house: Serving) -> str:
+    answer = house.client.post("/login", data={"account": "demo", "password": "right", "target": "/stores/S1"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/stores/S1")
+    page = house.client.get("/", headers=PAGE).text
+    found = re.search(r'name="csrf" content="([^"]+)"', page)
+    assert found
+    return found[1]
+
+
+def test_a_page_sends_strangers_to_the_login_and_back(house: Serving) -> None:
+    answer = house.client.get("/stores/S1?x=1", headers=PAGE)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login?target=/stores/S1%3Fx%3D1")
+
+
+def test_the_cookie_is_for_this_browser_and_site_only(house: Serving) -> None:
+    answer = house.client.post("/login", data={"account": "demo", "password": "right"})
+    cookie = answer.headers["set-cookie"].lower()
+    for part in ("httponly", "samesite=lax", "path=/", "max-age=36000"):
+        assert part in cookie
+
+
+def test_over_https_the_cookie_is_secure(store: FolderStore, start: Callable[..., Serving]) -> None:
+    shop.publish(store)
+    house = start(local=LocalLogin("right"), public_url="https://forecasts.example", session_secret="s" * 40)
+    answer = house.client.post(
+        "/login", data={"account": "demo", "password": "right"}, headers={"host": "forecasts.example"}
+    )
+    assert answer.headers["set-cookie"].startswith("__Host-foreact_session=")
+    assert "secure" in answer.headers["set-cookie"].lower()
+    assert "max-age" in answer.headers["strict-transport-security"]
+
+
+def test_a_change_needs_the_pages_token(house: Serving) -> None:
+    csrf = log_in(house)
+    path = "/v1/stores/S1/refreshes"
+    assert house.client.post(path).json()["error"]["code"] == "csrf"
+    assert house.client.post(path, headers={"x-csrf-token": "guess"}).json()["error"]["code"] == "csrf"
+    foreign = {"x-csrf-token": csrf, "origin": "https://evil.example"}
+    assert house.client.post(path, headers=foreign).json()["error"]["code"] == "cross_site"
+    foreign = {"x-csrf-token": csrf, "sec-fetch-site": "cross-site"}
+    assert house.client.post(path, headers=foreign).json()["error"]["code"] == "cross_site"
+    assert house.client.post(path, headers={"x-csrf-token": csrf}).status_code == 202
+
+
+def test_a_login_from_another_site_is_refused(house: Serving) -> None:
+    data = {"account": "demo", "password": "right"}
+    answer = house.client.post("/login", data=data, headers={"origin": "https://evil.example"})
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
+
+
+def test_a_session_ends(house: Serving) -> None:
+    csrf = log_in(house)
+    house.clock.now += timedelta(hours=9, minutes=59)
+    assert house.client.get("/v1/stores").status_code == 200
+    house.clock.now += timedelta(minutes=2)
+    assert house.client.get("/v1/stores").status_code == 401
+    house.clock.now -= timedelta(hours=5)
+    assert house.client.post("/logout", headers={"x-csrf-token": csrf}).status_code == 303
+    assert house.client.get("/v1/stores").status_code == 401
+
+
+def test_the_printed_link_works_once(house: Serving) -> None:
+    token = house.app.state.service.local.token
+    assert house.client.get(f"/login/once?token={token}").status_code == 303
+    assert house.client.get("/v1/stores").status_code == 200
+    house.client.cookies.clear()
+    assert house.client.get(f"/login/once?token={token}").status_code == 401
+    assert house.client.get("/v1/stores").status_code == 401
+
+
+def test_logins_are_limited(store: FolderStore, start: Callable[..., Serving]) -> None:
+    house = start(local=LocalLogin("right"), login_attempts=3)
+    data = {"account": "demo", "password": "guess"}
+    assert [house.client.post("/login", data=data).status_code for _ in range(4)] == [401, 401, 401, 429]
+    right = house.client.post("/login", data={"account": "demo", "password": "right"})
+    assert right.status_code == 429
+    assert int(right.headers["retry-after"]) > 0
+
+
+def test_a_bucket_refills_over_the_minute() -> None:
+    now = [0.0]
+    limit = RateLimit(2, lambda: now[0])
+    assert [limit.take("a"), limit.take("a")] == [0.0, 0.0]
+    assert limit.take("a") == pytest.approx(30)
+    assert limit.take("b") == 0.0
+    now[0] = 30.5
+    assert limit.take("a") == 0.0
+
+
+def test_a_signature_is_for_one_purpose_and_time() -> None:
+    now = [1_000.0]
+    signer = Signer(b"x" * 32, lambda: now[0])
+    text = signer.sign("session", {"id": "a"}, 60)
+    assert signer.read("session", text) == {"id": "a", "exp": 1_060}
+    assert signer.read("oidc", text) is None
+    assert Signer(b"y" * 32, lambda: now[0]).read("session", text) is None
+    body, _, mac = text.partition(".")
+    for broken in (body, f"{body}.", f"{body}x.{mac}", "", "a.b", "ä.ö", "." + mac, "x" * 9_000):
+        assert signer.read("session", broken) is None
+    now[0] = 1_061
+    assert signer.read("session", text) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("/stores/S1?q=a", "/stores/S1?q=a"),
+        ("https://evil.example/", "/"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("/a\\b", "/"),
+        ("javascript:alert(1)", "/"),
+        ("/a\r\nset-cookie: x", "/"),
+        ("", "/"),
+    ],
+)
+def test_logins_lead_to_our_own_pages_only(given: str, kept: str) -> None:
+    assert safe_target(given) == kept
+
+
+def test_keys_are_kept_as_hashes_and_can_be_revoked(house: Serving) -> None:
+    text, key = keys.create(house.store, "warehouse", Grant(role="viewer", stores=["S2"]), created_by="test")
+    raw = house.store.read(keys.OBJECT).data
+    assert text.encode() not in raw
+    assert text[3:].encode() not in raw
+    ring = house.app.state.service.keys
+    ring._until = 0
+    bearer = {"authorization": f"Bearer {text}"}
+    assert house.client.get("/v1/stores", headers=bearer).status_code == 200
+    keys.revoke(house.store, key.id)
+    ring._until = 0
+    assert house.client.get("/v1/stores", headers=bearer).status_code == 401
+    assert {one.id: one.state for one in keys.list_keys(house.store)}[key.id] == "revoked"
+    with pytest.raises(ForeactError, match="no key has the id"):
+        keys.revoke(house.store, "none")
+
+
+@pytest.mark.parametrize("header", ["Basic x", "Bearer", "Bearer ", "Bearer \xff", "nonsense", ""])
+def test_a_bad_header_is_nobody(house: Serving, header: str) -> None:
+    answer = house.client.get("/v1/stores", headers={"authorization": header.encode("latin-1")})
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("host", "local", "settings", "problem"),
+    [
+        ("0.0.0.0", True, {"public_url": "https://x.example", "session_secret": "s" * 40}, "local login"),
+        ("0.0.0.0", False, {"public_url": "https://x.example"}, "SESSION_SECRET"),
+        ("0.0.0.0", False, {"public_url": "https://x.example", "session_secret": "short"}, "SESSION_SECRET"),
+        ("10.0.0.1", False, {"session_secret": "s" * 40}, "PUBLIC_URL"),
+        ("10.0.0.1", False, {"session_secret": "s" * 40, "public_url": "http://x.example"}, "PUBLIC_URL"),
+    ],
+)
+def test_weak_settings_serve_nobody_but_this_machine(
+    tmp_path: Any, host: str, local: bool, settings: dict[str, str], problem: str
+) -> None:
+    chosen = ServingSettings(workspace=tmp_path, _env_file=None, **settings)
+    with pytest.raises(ForeactError, match=problem):
+        chosen.check(host, local_login=local)
+    chosen.check("127.0.0.1", local_login=local)
+
+
+def test_who_did_what_is_kept_without_names(house: Serving) -> None:
+    csrf = log_in(house)
+    house.client.post("/v1/stores/S1/refreshes", headers={"x-csrf-token": csrf})
+    house.client.post("/login", data={"account": "somebody@example.org", "password": "guess"})
+    lines = house.get("/v1/audit").text
+    actions = sorted(re.search(r'"action": "(\w+)"', line)[1] for line in lines.splitlines())
+    assert actions == ["login", "login_failed", "refresh"]
+    assert "somebody" not in lines
+    assert '"account": "local:demo", "subject": "S1"' in lines

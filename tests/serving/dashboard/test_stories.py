@@ -1,0 +1,198 @@
+"""The three stories of a planner's morning, in a real browser."""
+
+import csv
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.serving.dashboard.conftest import Place, Visit, log_in
+
+pytestmark = pytest.mark.chromium
+Open = Callable[..., Visit]
+
+
+def test_at_nine_a_planner_sees_demand_by_item(shared_place: Place, visit: Open, shots: Path) -> None:
+    page = visit().page
+    log_in(page, shared_place)
+    assert page.inner_text(".banner strong") == "All 3 stores are up to date."
+    assert "units are expected in 7 days" in page.inner_text("#total-words")
+    page.wait_for_selector("#main .plot svg .mean")
+    page.screenshot(path=shots / "overview.png", full_page=True)
+    page.click("table.list a:has-text('CA_2')")
+    page.wait_for_selector(".virtual tbody tr:nth-child(5)")
+    assert "3,049 items" in page.inner_text("[data-count]")
+    page.screenshot(path=shots / "store.png", full_page=True)
+    page.click(".virtual tbody a >> nth=0")
+    page.wait_for_selector("#item-title")
+    assert "How its last forecast did" in page.inner_text("main")
+    page.screenshot(path=shots / "item.png", full_page=True)
+
+
+def test_an_update_is_followed_live_and_shows_by_itself(shared_place: Place, visit: Open, shots: Path) -> None:
+    shared_place.how.write_text("slow")
+    page = visit().page
+    log_in(page, shared_place)
+    page.goto(f"{shared_place.url}/stores/TX_1")
+    before = int(page.inner_text(".foot span >> nth=0").split()[-1])
+    page.click("text=Update forecast")
+    page.wait_for_selector(".run li.running:has-text('Learn and forecast')")
+    page.screenshot(path=shots / "update.png")
+    # Whoever comes back to the page meanwhile finds the update again.
+    page.goto(f"{shared_place.url}/")
+    page.wait_for_selector(".run li.running")
+    page.wait_for_selector(".run h2:has-text('TX_1 is updated')", timeout=20_000)
+    page.wait_for_selector(f".foot span:has-text('Publication {before + 1}')")
+    assert page.locator(".run li.succeeded").count() == 6
+
+
+def test_a_failed_update_tells_the_step_and_the_reason(shared_place: Place, visit: Open, shots: Path) -> None:
+    shared_place.how.write_text("bad-data")
+    page = visit().page
+    log_in(page, shared_place)
+    page.goto(f"{shared_place.url}/stores/CA_1")
+    page.click("text=Update forecast")
+    page.wait_for_selector(".run.failed", timeout=20_000)
+    said = page.inner_text(".run .message")
+    assert said.startswith("This failed in step “Check them”: the column 'units' has 312 negative rows")
+    assert "The last good forecast stays." in said
+    page.screenshot(path=shots / "failed.png")
+    page.reload()
+    assert "The last update failed in step “validate”" in page.inner_text("main")
+    shared_place.how.write_text("well")
+
+
+def test_stores_are_filtered_and_the_choice_is_in_the_address(shared_place: Place, visit: Open) -> None:
+    page = visit().page
+    log_in(page, shared_place)
+    page.check("[name=region][value=California]")
+    page.wait_for_url("**/?region=California")
+    page.wait_for_selector("h1:has-text('2 of 3 stores')")
+    assert page.locator("table.list tbody tr").count() == 2
+    page.fill("[name=q]", "ca_2")
+    page.wait_for_url("**/?q=ca_2&region=California")
+    page.wait_for_selector("h1:has-text('CA_2')")
+    page.goto(page.url)
+    assert page.input_value("[name=q]") == "ca_2"
+    page.fill("[name=q]", "nowhere")
+    page.wait_for_selector("text=No store fits")
+    page.go_back()
+    page.wait_for_selector("h1:has-text('CA_2')")
+
+
+def test_what_drives_demand_is_told(shared_place: Place, visit: Open) -> None:
+    page = visit().page
+    log_in(page, shared_place)
+    page.goto(f"{shared_place.url}/stores/CA_2")
+    assert "against a normal day" in page.inner_text("#drivers-words")
+    page.wait_for_selector("[data-chart=drivers] rect.d0")
+    page.focus("[data-chart=drivers] .plot")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert "weekday" in page.inner_text("[data-chart=drivers] .tip")
+    assert "weekday" in page.text_content("#said")
+
+
+def test_exports_equal_the_screen(shared_place: Place, visit: Open) -> None:
+    page = visit().page
+    log_in(page, shared_place)
+    page.goto(f"{shared_place.url}/stores/CA_2")
+    page.wait_for_selector(".virtual tbody a")
+    page.fill("[data-find]", "item-01")
+    page.click("[data-sort=change]")
+    page.wait_for_selector("text=items fit")
+    shown = page.locator(".virtual tbody a").all_inner_texts()
+    with page.expect_download() as download:
+        page.click(".tools >> text=CSV")
+    rows = list(csv.reader(io.StringIO(Path(download.value.path()).read_text("utf-8-sig"))))[1:]
+    assert [row[0] for row in rows][: len(shown)] == shown
+    assert len(rows) == 100
+    with page.expect_download() as download:
+        page.click(".tools >> text=Excel")
+    with zipfile.ZipFile(download.value.path()) as book:
+        assert book.read("xl/worksheets/sheet1.xml").count(b"<row ") == 101
+        assert shown[0] in book.read("xl/sharedStrings.xml").decode()
+
+
+def test_three_thousand_items_scroll_smoothly(shared_place: Place, visit: Open) -> None:
+    page = visit().page
+    log_in(page, shared_place)
+    page.goto(f"{shared_place.url}/stores/CA_2")
+    page.wait_for_selector(".virtual tbody a")
+    page.evaluate("document.querySelector('[data-rows]').scrollTop = 1e6")
+    page.wait_for_selector("tr[aria-rowindex='3050']")
+    assert page.locator(".virtual tbody tr").count() < 100
+
+
+def test_a_page_can_be_printed(shared_place: Place, visit: Open, shots: Path) -> None:
+    page = visit().page
+    log_in(page, shared_place)
+    page.emulate_media(media="print")
+    assert not page.is_visible(".filters")
+    assert page.is_visible(".alerts")
+    assert len(page.pdf(path=shots / "morning.pdf")) > 10_000
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_stands_in_anybodys_way(
+    shared_place: Place, visit: Open, axe: str, shots: Path, width: int, scheme: str
+) -> None:
+    """WCAG AA by axe, no sideways scrolling, on every kind of page, at both widths and in both schemes."""
+    page = visit(width, 844 if width < 500 else 900, scheme, bypass_csp=True).page
+    page.goto(f"{shared_place.url}/login")
+    found = {"login": judge(page, axe)}
+    log_in(page, shared_place)
+    addresses = {
+        "overview": "/",
+        "store": "/stores/CA_2",
+        "item": "/stores/CA_2/items/item-0007",
+        "empty": "/?q=nowhere",
+        "docs": "/docs",
+    }
+    for name, address in addresses.items():
+        page.goto(f"{shared_place.url}{address}")
+        page.wait_for_load_state("networkidle")
+        page.screenshot(path=shots / f"{name}-{width}-{scheme}.png", full_page=True)
+        found[name] = judge(page, axe)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} scrolls sideways"
+    assert {name: faults for name, faults in found.items() if faults} == {}
+
+
+def judge(page: Any, axe: str) -> list[str]:
+    page.evaluate(axe)
+    rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    result = page.evaluate("rules => axe.run(document, {runOnly: {type: 'tag', values: rules}})", rules)
+    return [f"{fault['id']}: {fault['nodes'][0]['html'][:150]}" for fault in result["violations"]]
+
+
+def test_the_page_stays_still_and_comes_at_once(shared_place: Place, visit: Open) -> None:
+    page = visit().page
+    log_in(page, shared_place)
+    page.goto(f"{shared_place.url}/")
+    page.wait_for_load_state("networkidle")
+    shift = page.evaluate(
+        """() => new Promise(done => {
+            let sum = 0;
+            new PerformanceObserver(list => { for (const e of list.getEntries()) sum += e.value; })
+                .observe({type: "layout-shift", buffered: true});
+            setTimeout(() => done(sum), 300);
+        })"""
+    )
+    assert shift < 0.02
+    assert page.evaluate("performance.getEntriesByType('navigation')[0].transferSize") < 200_000
+
+
+def test_the_keyboard_is_enough(shared_place: Place, visit: Open) -> None:
+    page = visit().page
+    log_in(page, shared_place)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    reached = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("(document.activeElement.textContent || document.activeElement.name || '').trim()"))
+    assert {"Excel", "CSV", "Print", "CA_1", "Update"} <= reached

@@ -1,0 +1,70 @@
+"""A run that refreshes can start in tests: a real process that tells what a run tells, and really publishes.
+
+`python -m tests.serving.refreshes.runs RUNS BLOBS ID STORE HOW`
+"""
+
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from foreact.blobs.folder import FolderStore
+from foreact.events import Events
+from foreact.publications import Reader
+from tests.serving import shop
+
+
+def main() -> None:
+    runs, blobs, run, store, how = sys.argv[1:]
+    if how == "refused":
+        sys.exit("foreact: No --history is given, and this workspace has no retrain-all to take it from.")
+    folder = Path(runs) / run
+    folder.mkdir(parents=True)
+    events = Events(folder / "events.jsonl")
+    try:
+        with events.step("run"):
+            for step in ("locate", "ingest", "validate", "train", "register", "publish"):
+                with events.step(step):
+                    work(events, step, how)
+                    if step == "publish":
+                        publish(FolderStore(Path(blobs)), store, run)
+    except ValueError:
+        sys.exit(1)
+
+
+def publish(blobs: FolderStore, store: str, run: str) -> None:
+    """Publish other numbers of the store, made of the same data a moment later."""
+    before = Reader(blobs).current().manifest.stores[store]
+    shop.publish(
+        blobs,
+        [store],
+        run=run,
+        items=before.items,
+        horizon=before.horizon,
+        as_of=before.as_of,
+        generated_at=max(datetime.now(UTC), before.generated_at) if before.as_of > shop.AS_OF else None,
+        seed=sum(run.encode()),
+        regions={store: before.attributes.get("region", "")},
+    )
+
+
+def work(events: Events, step: str, how: str) -> None:
+    if step == "validate" and how == "bad-data":
+        raise ValueError("the column 'units' has 312 negative rows; the report lists them")
+    if step == "train":
+        events.progress(step, 1, 2, "store")
+        if how == "dies":
+            import os
+
+            os._exit(9)
+        if how == "hangs":
+            time.sleep(600)
+        if how == "slow":
+            time.sleep(2)
+        if how.startswith("until:"):
+            while not Path(how.removeprefix("until:")).exists():
+                time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    main()

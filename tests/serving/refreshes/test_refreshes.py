@@ -1,0 +1,239 @@
+"""Refreshes over HTTP, run in real processes."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from foreact.blobs.folder import FolderStore
+from serving.refreshes.embedded import EmbeddedRunner
+from serving.refreshes.records import Book, Refresh, new_id
+from serving.refreshes.service import in_turn
+from tests.serving import shop
+from tests.serving.conftest import Serving
+
+Start = Callable[..., Serving]
+
+
+def runner(store: FolderStore, workspace: Path, how: str = "well", parallel: int = 1) -> EmbeddedRunner:
+    def command(refresh: Refresh) -> list[str]:
+        places = [str(workspace / "runs"), str(store.root), refresh.id, refresh.store, how]
+        return [sys.executable, "-m", "tests.serving.refreshes.runs", *places]
+
+    return EmbeddedRunner(workspace, parallel, command)
+
+
+@pytest.fixture
+def begin(store: FolderStore, tmp_path: Path, start: Start) -> Start:
+    shop.publish(store)
+
+    def begin(how: str = "well", parallel: int = 1, **settings: Any) -> Serving:
+        return start(runner=runner(store, tmp_path, how, parallel), **settings)
+
+    return begin
+
+
+def until(condition: Callable[[], Any], seconds: float = 90) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.05)
+    pytest.fail("it did not happen in time")
+
+
+def ended(serving: Serving, location: str) -> dict[str, Any]:
+    def look() -> Any:
+        found = serving.get(location).json()
+        return found if found["ended_at"] else None
+
+    return until(look)
+
+
+def test_a_refresh_is_accepted_run_and_seen_without_a_restart(begin: Start) -> None:
+    serving = begin()
+    before = serving.get("/v1/totals?store=S1").json()
+    answer = serving.post("/v1/stores/S1/refreshes")
+    assert answer.status_code == 202
+    assert answer.json()["state"] in {"queued", "running"}
+    done = ended(serving, answer.headers["location"])
+    assert done["state"] == "succeeded"
+    assert [step["name"] for step in done["steps"]] == ["locate", "ingest", "validate", "train", "register", "publish"]
+    assert {step["state"] for step in done["steps"]} == {"succeeded"}
+    after = serving.get("/v1/totals?store=S1").json()
+    assert after["publication"]["version"] == done["version"] == before["publication"]["version"] + 1
+    assert after["stores"]["S1"]["run"] == done["id"]
+    assert after["rows"] != before["rows"]
+
+
+def test_events_follow_a_refresh_to_its_end(begin: Start) -> None:
+    serving = begin("slow")
+    location = serving.post("/v1/stores/S1/refreshes").headers["location"]
+    stream = serving.get(f"{location}/events")
+    assert stream.headers["content-type"].startswith("text/event-stream")
+    told = [json.loads(line[6:]) for line in stream.text.splitlines() if line.startswith("data: ")]
+    assert told[-1]["state"] == "succeeded"
+    assert len(told) > 2
+    assert any(step["name"] == "train" and step["state"] == "running" for one in told for step in one["steps"])
+
+
+def test_a_second_request_joins_the_first(begin: Start, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    serving = begin(f"until:{gate}")
+    first = serving.post("/v1/stores/S1/refreshes").json()
+    second = serving.post("/v1/stores/S1/refreshes", "planner").json()
+    assert second["id"] == first["id"]
+    assert (first["already_running"], second["already_running"]) == (False, True)
+    other = serving.post("/v1/stores/S2/refreshes").json()
+    assert other["id"] != first["id"]
+    until(lambda: serving.get(f"/v1/refreshes/{first['id']}").json()["state"] == "running")
+    assert serving.get(f"/v1/refreshes/{other['id']}").json()["waiting_before"] == 0
+    gate.touch()
+    assert ended(serving, f"/v1/refreshes/{first['id']}")["state"] == "succeeded"
+    assert ended(serving, f"/v1/refreshes/{other['id']}")["state"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("how", "step", "sentence"),
+    [
+        ("bad-data", "validate", "the column 'units' has 312 negative rows; the report lists them"),
+        ("dies", "train", "the run ended unexpectedly"),
+        ("refused", "start", "No --history is given, and this workspace has no retrain-all to take it from."),
+    ],
+)
+def test_a_failed_refresh_names_the_step_and_the_reason(begin: Start, how: str, step: str, sentence: str) -> None:
+    serving = begin(how)
+    done = ended(serving, serving.post("/v1/stores/S1/refreshes").headers["location"])
+    assert (done["state"], done["failed_step"], done["sentence"]) == ("failed", step, sentence)
+    assert serving.get("/v1/totals?store=S1").json()["publication"]["version"] == 1
+    again = serving.post("/v1/stores/S1/refreshes").json()
+    assert again["id"] != done["id"]
+
+
+def test_a_full_queue_is_told(begin: Start, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    serving = begin(f"until:{gate}", refresh_queue=1)
+    first = serving.post("/v1/stores/S1/refreshes").json()["id"]
+    until(lambda: serving.get(f"/v1/refreshes/{first}").json()["state"] == "running")
+    assert serving.post("/v1/stores/S2/refreshes").status_code == 202
+    full = serving.post("/v1/stores/S3/refreshes")
+    assert (full.status_code, full.json()["error"]["code"]) == (503, "refresh_queue_full")
+    assert full.headers["retry-after"]
+    gate.touch()
+    until(lambda: not serving.app.state.service.refreshes.book.active())
+
+
+def test_a_run_outlives_the_service_that_started_it(
+    begin: Start, store: FolderStore, tmp_path: Path, start: Start
+) -> None:
+    gate = tmp_path / "gate"
+    serving = begin(f"until:{gate}")
+    location = serving.post("/v1/stores/S1/refreshes").headers["location"]
+    until(lambda: serving.get(location).json()["steps"])
+    serving.client.__exit__(None, None, None)
+    # A new process knows nothing but the store and the workspace.
+    other = start(runner=runner(store, tmp_path))
+    assert other.get(location).json()["state"] == "running"
+    assert other.post("/v1/stores/S1/refreshes").json()["already_running"]
+    gate.touch()
+    assert ended(other, location)["state"] == "succeeded"
+
+
+def test_a_killed_run_is_noticed_after_a_restart(
+    begin: Start, store: FolderStore, tmp_path: Path, start: Start
+) -> None:
+    serving = begin("hangs")
+    location = serving.post("/v1/stores/S1/refreshes").headers["location"]
+    until(lambda: any(s["name"] == "train" for s in serving.get(location).json()["steps"]))
+    process = Book(store).active()[0].process
+    assert process is not None
+    serving.client.__exit__(None, None, None)
+    os.killpg(process.pid, signal.SIGKILL)
+    done = ended(start(runner=runner(store, tmp_path)), location)
+    assert (done["state"], done["failed_step"]) == ("failed", "train")
+
+
+def test_a_run_that_takes_too_long_is_ended(begin: Start) -> None:
+    serving = begin("hangs")
+    location = serving.post("/v1/stores/S1/refreshes").headers["location"]
+    until(lambda: any(s["name"] == "train" for s in serving.get(location).json()["steps"]))
+    serving.clock.now += timedelta(minutes=16)
+    done = ended(serving, location)
+    assert (done["state"], done["failed_step"]) == ("failed", "train")
+    assert "15 minutes" in done["sentence"]
+
+
+def test_what_waited_is_started_by_another_process(store: FolderStore, tmp_path: Path, start: Start) -> None:
+    shop.publish(store)
+    refresh = Refresh(id=new_id(shop.NOW), store="S1", state="queued", requested_at=shop.NOW, requested_by="key:gone")
+    Book(store).change(lambda held: [*held, refresh])
+    serving = start(runner=runner(store, tmp_path))
+    assert ended(serving, f"/v1/refreshes/{refresh.id}")["state"] == "succeeded"
+
+
+def test_many_at_once_make_one_refresh_a_store(begin: Start, tmp_path: Path) -> None:
+    """Two hundred planners at nine o'clock, for three stores."""
+    gate = tmp_path / "gate"
+    serving = begin(f"until:{gate}", refresh_attempts=1_000)
+    refreshes = serving.app.state.service.refreshes
+    found: list[str] = []
+    lock = threading.Lock()
+
+    def ask(number: int) -> None:
+        refresh, _ = refreshes.request(f"S{number % 3 + 1}", f"planner-{number}", "test")
+        with lock:
+            found.append(refresh.id)
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(200)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 200
+    assert len(set(found)) == 3
+    gate.touch()
+    for refresh_id in set(found):
+        assert ended(serving, f"/v1/refreshes/{refresh_id}")["state"] == "succeeded"
+
+
+def test_nobody_waits_behind_somebody_elses_second() -> None:
+    def queued(number: int, account: str) -> Refresh:
+        return Refresh(id=f"{number}", store=f"S{number}", state="queued", requested_at=shop.NOW, requested_by=account)
+
+    held = [queued(1, "a"), queued(2, "a"), queued(3, "a"), queued(4, "b"), queued(5, "c")]
+    assert [refresh.id for refresh in in_turn(held)] == ["1", "4", "5", "2", "3"]
+
+
+def test_only_planners_refresh_and_only_their_stores(begin: Start) -> None:
+    serving = begin()
+    assert serving.post("/v1/stores/S1/refreshes", "viewer").status_code == 403
+    assert serving.post("/v1/stores/S3/refreshes", "planner").status_code == 404
+    location = serving.post("/v1/stores/S3/refreshes").headers["location"]
+    assert serving.get(location, "planner").status_code == 404
+    ended(serving, location)
+    assert serving.get("/v1/refreshes", "planner").json()["refreshes"] == []
+    assert len(serving.get("/v1/refreshes").json()["refreshes"]) == 1
+
+
+def test_without_a_runner_it_is_told(serving: Serving) -> None:
+    answer = serving.post("/v1/stores/S1/refreshes")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "refresh_unavailable")
+
+
+def test_refreshes_are_limited(begin: Start) -> None:
+    serving = begin(refresh_attempts=2)
+    for _ in range(2):
+        assert serving.post("/v1/stores/S1/refreshes").status_code == 202
+    limited = serving.post("/v1/stores/S1/refreshes")
+    assert limited.status_code == 429
+    assert int(limited.headers["retry-after"]) > 0
+    until(lambda: not serving.app.state.service.refreshes.book.active())

@@ -1,0 +1,118 @@
+"""Publications to serve in tests: a made-up chain of stores, published by the real publisher."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from foreact.blobs import BlobStore
+from foreact.publications import Kind, Manifest, PublishedModel, Publisher, StoreEntry, put_objects
+from foreact.publications.contract import object_name
+
+AS_OF = date(2026, 3, 1)
+# Monday morning, after the deadline.
+NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+REGIONS = {"S1": "North", "S2": "North", "S3": "South"}
+
+
+def make_tables(
+    store: str, items: int = 6, horizon: int = 14, as_of: date = AS_OF, seed: int = 1
+) -> dict[Kind, pa.Table]:
+    """Make a store's tables: a weekly rhythm, an order of items by size, and one item that is about to peak."""
+    random = np.random.default_rng([seed, *store.encode()])
+    names = np.array([f"item-{index:04d}" for index in range(items)])
+    level = random.gamma(1.5, 8, items).astype(np.float32) + 0.5
+    week = np.array([0.9, 0.85, 0.9, 1.0, 1.2, 1.4, 0.75], np.float32)
+    ahead = [as_of + timedelta(days=day) for day in range(1, horizon + 1)]
+    behind = [as_of - timedelta(days=day) for day in range(55, -1, -1)]
+    behind = [as_of - timedelta(days=364) + timedelta(days=day) for day in range(-55, horizon + 1)] + behind
+
+    def shape(days: list[date]) -> np.ndarray:
+        return week[[day.weekday() for day in days]]
+
+    mean = level[:, None] * shape(ahead)
+    mean[0, :7] *= 2.5
+    spread = np.sqrt(mean) * 1.28
+    sold = random.poisson(level[:, None] * shape(behind)).astype(np.float32)
+
+    def long(days: list[date], **columns: np.ndarray) -> pa.Table:
+        return pa.table(
+            {
+                "store": np.full(items * len(days), store),
+                "item": np.repeat(names, len(days)),
+                "date": pa.array(days * items, pa.date32()),
+                **{name: values.astype(np.float32).ravel() for name, values in columns.items()},
+            }
+        )
+
+    total = mean.sum(axis=0)
+    wide = np.sqrt((spread**2).sum(axis=0)) * 1.5
+    level_total = np.full(horizon, level.sum(), np.float32)
+    rhythm = level.sum() * (shape(ahead) - 1)
+    drivers = {"level": level_total, "weekday": rhythm, "promotion": total - level_total - rhythm}
+    return {
+        "forecasts": long(ahead, mean=mean, p10=np.maximum(mean - spread, 0), p50=mean * 0.97, p90=mean + spread),
+        "totals": pa.table(
+            {
+                "store": [store] * horizon,
+                "date": pa.array(ahead, pa.date32()),
+                "mean": total,
+                "p10": np.maximum(total - wide, 0),
+                "p90": total + wide,
+            }
+        ),
+        "history": long(behind, units=sold),
+        "drivers": pa.table(
+            {
+                "store": [store] * horizon * len(drivers),
+                "date": pa.array(ahead * len(drivers), pa.date32()),
+                "driver": np.repeat(list(drivers), horizon),
+                "units": np.concatenate(list(drivers.values())).astype(np.float32),
+            }
+        ),
+    }
+
+
+def publish(
+    blobs: BlobStore,
+    stores: Iterable[str] = ("S1", "S2", "S3"),
+    *,
+    run: str = "run-1",
+    items: int = 6,
+    horizon: int = 14,
+    as_of: date = AS_OF,
+    generated_at: datetime | None = None,
+    seed: int = 1,
+    regions: Mapping[str, str] = REGIONS,
+    tables: Mapping[str, dict[Kind, pa.Table]] | None = None,
+    accuracy: Mapping[str, float] | None = None,
+) -> Manifest:
+    """Publish stores as a run would."""
+    entries = {}
+    with TemporaryDirectory() as folder:
+        for store in stores:
+            made = (tables or {}).get(store) or make_tables(store, items, horizon, as_of, seed)
+            files = {}
+            for kind, table in made.items():
+                path = Path(folder) / f"{len(files)}.parquet"
+                pq.write_table(table, path)
+                files[object_name(run, store, kind)] = path
+            put = put_objects(blobs, run, files)
+            entries[store] = StoreEntry(
+                run=run,
+                as_of=as_of,
+                generated_at=generated_at or NOW - timedelta(hours=4),
+                horizon=horizon,
+                items=items,
+                model=PublishedModel(name=f"foreact-{store}", version="3"),
+                data_hash=f"hash-{seed}-{as_of}",
+                code_version="test",
+                objects={kind: put[object_name(run, store, kind)] for kind in made},
+                accuracy=dict(accuracy or {"wape": 0.21, "bias": 0.01, "coverage": 0.8, "naive_wape": 0.34}),
+                attributes={"region": regions[store]} if store in regions else {},
+            )
+    return Publisher(blobs, now=lambda: generated_at or NOW).publish(entries, by=f"run {run}", reason="test").manifest

@@ -1,0 +1,176 @@
+"""Forecasts over HTTP."""
+
+import csv
+import io
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from foreact.publications.contract import object_name
+from tests.serving.conftest import Serving
+
+
+def published_rows(serving: Serving, store: str) -> list[dict[str, Any]]:
+    data = serving.store.open(object_name("run-1", store, "forecasts"))
+    with data:
+        return pq.read_table(data).to_pylist()
+
+
+def test_an_answer_says_where_its_numbers_come_from(serving: Serving) -> None:
+    answer = serving.get("/v1/forecasts?store=S1&item=item-0002")
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert body["publication"]["version"] == 1
+    assert body["publication"]["timezone"] == "UTC"
+    source = body["stores"]["S1"]
+    assert source["model"] == {"name": "foreact-S1", "version": "3"}
+    assert source["as_of"] == "2026-03-01"
+    assert source["generated_at"] == "2026-03-02T04:00:00+00:00"
+    assert source["freshness"]["state"] == "fresh"
+    assert answer.headers["foreact-publication"] == "1"
+    assert answer.headers["foreact-staleness"] == "fresh"
+
+
+def test_rows_are_those_published_to_the_last_bit(serving: Serving) -> None:
+    rows = serving.get("/v1/forecasts?store=S2").json()["rows"]
+    expected = published_rows(serving, "S2")
+    assert len(rows) == len(expected) == 6 * 14
+    for row, published in zip(rows, expected, strict=True):
+        assert (row["item"], row["date"]) == (published["item"], str(published["date"]))
+        for quantity in ("mean", "p10", "p50", "p90"):
+            assert row[quantity] == pytest.approx(published[quantity], rel=1e-7)
+
+
+def test_items_and_days_narrow_the_answer(serving: Serving) -> None:
+    query = "store=S1&store=S2&item=item-0001&item=item-0003&start=2026-03-04&end=2026-03-05"
+    rows = serving.get(f"/v1/forecasts?{query}").json()["rows"]
+    keys = [(row["store"], row["item"], row["date"]) for row in rows]
+    assert keys == sorted(keys)
+    assert len(keys) == 2 * 2 * 2
+    assert {day for _, _, day in keys} == {"2026-03-04", "2026-03-05"}
+
+
+def test_pages_put_together_are_the_whole(serving: Serving) -> None:
+    whole = serving.get("/v1/forecasts").json()
+    assert whole["next"] is None
+    rows, cursor, pages = [], "", 0
+    while cursor is not None:
+        page = serving.get(f"/v1/forecasts?limit=50{f'&cursor={cursor}' if cursor else ''}").json()
+        assert len(page["rows"]) <= 50
+        rows, cursor, pages = rows + page["rows"], page["next"], pages + 1
+    assert rows == whole["rows"]
+    assert pages == 6
+
+
+def test_a_cursor_ends_with_its_publication(serving: Serving) -> None:
+    from tests.serving import shop
+
+    cursor = serving.get("/v1/forecasts?limit=50").json()["next"]
+    shop.publish(serving.store, run="run-2", seed=2)
+    serving.refresh()
+    answer = serving.get(f"/v1/forecasts?limit=50&cursor={cursor}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "publication_changed")
+    assert serving.get("/v1/forecasts?cursor=nonsense").json()["error"]["code"] == "invalid_cursor"
+
+
+@pytest.mark.parametrize("way", ["?format=csv", "accept"])
+def test_csv_has_the_same_rows(serving: Serving, way: str) -> None:
+    headers = {"accept": "text/csv"} if way == "accept" else {}
+    answer = serving.get("/v1/forecasts" + (way if way != "accept" else ""), headers=headers)
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert answer.headers["foreact-as-of"] == "2026-03-01"
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    expected = serving.get("/v1/forecasts").json()["rows"]
+    assert [{**row, **{key: float(row[key]) for key in ("mean", "p10", "p50", "p90")}} for row in rows] == expected
+
+
+def test_a_known_answer_is_not_sent_again(serving: Serving) -> None:
+    first = serving.get("/v1/forecasts?store=S1")
+    again = serving.get("/v1/forecasts?store=S1", headers={"if-none-match": first.headers["etag"]})
+    assert again.status_code == 304
+    assert not again.content
+    other = serving.get("/v1/forecasts?store=S2", headers={"if-none-match": first.headers["etag"]})
+    assert other.status_code == 200
+
+
+def test_a_tag_changes_when_the_promise_breaks(serving: Serving) -> None:
+    first = serving.get("/v1/forecasts?store=S1")
+    serving.clock.now = serving.clock.now.replace(day=4)
+    later = serving.get("/v1/forecasts?store=S1", headers={"if-none-match": first.headers["etag"]})
+    assert later.status_code == 200
+    assert later.json()["stores"]["S1"]["freshness"]["state"] == "stale"
+    assert later.headers["foreact-staleness"] == "stale"
+
+
+def test_answers_are_compressed_for_those_who_ask(serving: Serving) -> None:
+    packed = serving.get("/v1/forecasts", headers={"accept-encoding": "gzip"})
+    plain = serving.get("/v1/forecasts", headers={"accept-encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert packed.json() == plain.json()
+
+
+def test_a_bulk_query_answers_each_question(serving: Serving) -> None:
+    queries = [
+        {"store": "S1", "item": "item-0001", "start": "2026-03-03", "end": "2026-03-03"},
+        {"store": "S9", "item": "item-0001"},
+        {"store": "S1", "item": "nothing"},
+        {"store": "S2", "item": "item-0001", "start": "2026-03-05", "end": "2026-03-03"},
+        {"store": "S2", "item": "item-0001", "start": "2030-01-01"},
+    ]
+    body = serving.post("/v1/forecasts/query", json={"queries": queries}).json()
+    results = body["results"]
+    assert [result["error"] and result["error"]["code"] for result in results] == [
+        None,
+        "store_not_found",
+        "item_not_found",
+        "invalid_parameter",
+        None,
+    ]
+    assert len(results[0]["rows"]) == 1
+    assert results[4]["rows"] == []
+    assert set(body["stores"]) == {"S1", "S2"}
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ("store=S9", 404, "store_not_found"),
+        ("store=S1&item=nothing", 404, "item_not_found"),
+        ("start=2026-03-09&end=2026-03-02", 422, "invalid_parameter"),
+        ("start=yesterday", 422, "invalid_parameter"),
+        ("limit=0", 422, "invalid_parameter"),
+        ("format=xml", 422, "invalid_parameter"),
+    ],
+)
+def test_a_problem_has_one_shape(serving: Serving, query: str, status: int, code: str) -> None:
+    answer = serving.get(f"/v1/forecasts?{query}")
+    assert answer.status_code == status
+    error = answer.json()["error"]
+    assert error["code"] == code
+    assert error["message"]
+    assert error["request_id"] == answer.headers["x-request-id"]
+
+
+def test_totals_history_drivers(serving: Serving) -> None:
+    totals = serving.get("/v1/totals?store=S1").json()["rows"]
+    assert len(totals) == 14
+    assert set(totals[0]) == {"store", "date", "mean", "p10", "p90"}
+    drivers = serving.get("/v1/drivers?store=S1").json()["rows"]
+    for total in totals:
+        moved = sum(row["units"] for row in drivers if row["date"] == total["date"])
+        assert moved == pytest.approx(total["mean"], rel=1e-4)
+    past = serving.get("/v1/history?store=S1").json()["rows"]
+    items = [serving.get(f"/v1/history?store=S1&item=item-000{n}").json()["rows"] for n in range(6)]
+    assert len(past) == len(items[0]) == 56 + 14 + 56
+    assert past[0]["units"] == sum(rows[0]["units"] for rows in items)
+
+
+def test_callers_see_only_their_stores(serving: Serving) -> None:
+    assert {row["store"] for row in serving.get("/v1/totals", "viewer").json()["rows"]} == {"S1"}
+    assert {row["store"] for row in serving.get("/v1/totals", "planner").json()["rows"]} == {"S1", "S2"}
+    hidden = serving.get("/v1/totals?store=S3", "planner")
+    absent = serving.get("/v1/totals?store=S9", "planner")
+    assert hidden.status_code == absent.status_code == 404
+    assert hidden.json()["error"]["message"].replace("S3", "S9") == absent.json()["error"]["message"]

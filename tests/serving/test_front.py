@@ -1,0 +1,112 @@
+"""What every request passes: hosts, sizes, headers, ids; and nothing that a caller sends escapes its place."""
+
+import json
+import logging
+
+import pytest
+
+from foreact.blobs.folder import FolderStore
+from serving.logs import JsonLines, Text
+from serving.metrics import METRICS
+from tests.serving import shop
+from tests.serving.conftest import Serving
+
+EVIL = [
+    '"><script>alert(1)</script>',
+    "../../etc/passwd",
+    "a\r\nb",
+    "{{7*7}}",
+    "'; DROP TABLE x",
+    "Ω/ü?#%",
+    "..",
+    "=1+1",
+]
+
+
+def test_security_headers_are_on_everything(serving: Serving) -> None:
+    for path in ("/healthz", "/v1/stores", "/nothing", "/login"):
+        headers = serving.client.get(path).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-request-id"]
+
+
+def test_another_hosts_name_is_refused(serving: Serving) -> None:
+    answer = serving.get("/v1/stores", headers={"host": "evil.example"})
+    assert answer.json()["error"]["code"] == "wrong_host"
+
+
+def test_large_bodies_are_refused_declared_or_not(serving: Serving) -> None:
+    big = b"x" * (serving.settings.max_body_bytes + 1)
+    assert serving.post("/v1/forecasts/query", content=big).status_code == 413
+
+    def chunks():
+        for _ in range(20):
+            yield b"x" * 100_000
+
+    answer = serving.post("/v1/forecasts/query", content=chunks())
+    assert answer.json()["error"]["code"] == "body_too_large"
+
+
+def test_a_request_id_is_taken_over_if_it_is_one(serving: Serving) -> None:
+    assert (
+        serving.client.get("/healthz", headers={"x-request-id": "abc-123456"}).headers["x-request-id"] == "abc-123456"
+    )
+    for bad in ("short", "x" * 100, "has space", 'a"b{}12345'):
+        assert serving.client.get("/healthz", headers={"x-request-id": bad}).headers["x-request-id"] != bad
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_ids_stay_in_their_place(evil: str, store: FolderStore, start) -> None:
+    tables = shop.make_tables(evil)
+    items = tables["forecasts"]["item"].to_pylist()
+    renamed = [evil if item == "item-0001" else item for item in items]
+    tables["forecasts"] = tables["forecasts"].set_column(1, "item", [renamed])
+    shop.publish(store, [evil], tables={evil: tables}, regions={evil: evil})
+    serving = start()
+    listed = serving.get("/v1/stores").json()["stores"][0]
+    assert listed["store"] == listed["region"] == evil
+    rows = serving.get("/v1/forecasts", params={"store": evil, "item": evil}).json()["rows"]
+    assert {(row["store"], row["item"]) for row in rows} == {(evil, evil)}
+    assert serving.get(f"/v1/stores/{listed['name']}").json()["store"]["store"] == evil
+    for path in ("/", f"/stores/{listed['name']}"):
+        page = serving.get(path, headers={"accept": "text/html"})
+        assert page.status_code == 200
+        assert "<script>alert" not in page.text
+    export = serving.get(f"/stores/{listed['name']}/export.csv")
+    assert "\n" not in export.headers["content-disposition"]
+    assert "\n=1+1" not in export.text
+    missing = serving.get("/v1/forecasts", params={"store": evil + "x"})
+    assert missing.status_code == 404
+
+
+def test_log_lines_are_one_line_whatever_they_hold() -> None:
+    record = logging.makeLogRecord({"msg": 'x\n{"level": "fake"}', "request_id": "a\r\nb", "levelname": "INFO"})
+    line = JsonLines().format(record)
+    assert "\n" not in line
+    assert json.loads(line)["request_id"] == "a\r\nb"
+    assert "\n" not in Text().format(record)
+    assert "\x1b" not in Text().format(logging.makeLogRecord({"msg": "\x1b[31mred"}))
+
+
+def test_metrics_are_those_documented_and_bounded(serving: Serving) -> None:
+    for item in range(6):
+        serving.get(f"/v1/forecasts?store=S1&item=item-000{item}")
+        serving.client.get(f"/no-such-path-{item}")
+    text = serving.client.get("/metrics").text
+    families = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")}
+    families = {name for name in families if not name.endswith("_created")}
+    assert families <= set(METRICS)
+    assert 'foreact_http_requests_total{method="GET",route="/v1/forecasts",status="200"} 6.0' in text
+    assert 'route="none"' in text
+    assert "no-such-path" not in text
+    assert 'foreact_store_stale{store="S1"} 0.0' in text
+    assert 'foreact_publication_age_seconds{store="S1"} 14400.0' in text
+
+
+def test_metrics_can_ask_for_a_token(store: FolderStore, start) -> None:
+    serving = start(metrics_token="secret-token")
+    assert serving.client.get("/metrics").status_code == 401
+    assert serving.client.get("/metrics", headers={"authorization": "Bearer secret-token"}).status_code == 200

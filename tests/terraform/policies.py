@@ -1,0 +1,106 @@
+"""What must hold of everything that is made on Azure, each rule a generator of sentences that name what breaks it."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tests.terraform.configuration import get, resources
+
+Configuration = dict[str, list[Any]]
+Rule = Callable[[Configuration], Iterator[str]]
+ALLOWED_ROLES = {
+    "AcrPull",
+    "AcrPush",
+    "Azure Kubernetes Service Cluster User Role",
+    "Azure Kubernetes Service RBAC Cluster Admin",
+    "Key Vault Secrets Officer",
+    "Key Vault Secrets User",
+    "Managed Identity Operator",
+    "Network Contributor",
+    "Storage Blob Data Contributor",
+    "Storage Blob Data Reader",
+}
+
+
+def storage(configuration: Configuration) -> Iterator[str]:
+    """Blob Storage knows identities only, and the internet reaches nothing."""
+    account = get(configuration, "azurerm_storage_account")
+    wanted = {"shared_access_key_enabled": False, "allow_nested_items_to_be_public": False, "local_user_enabled": False}
+    for key, value in wanted.items():
+        if account.get(key) is not value:
+            yield f"azurerm_storage_account.this: {key} must be {value}"
+    for kind, name, body in resources(configuration):
+        for rules in [*body.get("network_rules", []), *body.get("network_acls", [])]:
+            if rules["default_action"] != "Deny":
+                yield f"{kind}.{name}: is open to the internet"
+        if kind == "azurerm_storage_container" and body.get("container_access_type") != "private":
+            yield f"{kind}.{name}: is public"
+
+
+def cluster(configuration: Configuration) -> Iterator[str]:
+    """People and pods come by Entra identities, and both pools scale by themselves."""
+    body = get(configuration, "azurerm_kubernetes_cluster")
+    for key in ("oidc_issuer_enabled", "workload_identity_enabled", "local_account_disabled"):
+        if body.get(key) is not True:
+            yield f"azurerm_kubernetes_cluster.this: {key} must be true"
+    for block in ("oms_agent", "monitor_metrics", "key_vault_secrets_provider"):
+        if block not in body:
+            yield f"azurerm_kubernetes_cluster.this: has no {block}"
+    pools = {"system": body["default_node_pool"][0]}
+    pools["batch"] = get(configuration, "azurerm_kubernetes_cluster_node_pool", "batch")
+    for name, pool in pools.items():
+        if pool.get("auto_scaling_enabled") is not True:
+            yield f"pool {name}: does not scale"
+    if pools["batch"].get("min_count") != 0:
+        yield "pool batch: costs money while nothing trains"
+
+
+def roles(configuration: Configuration) -> Iterator[str]:
+    """Nobody has a role that is wider than a known need."""
+    for kind, name, body in resources(configuration):
+        if kind != "azurerm_role_assignment":
+            continue
+        if body["role_definition_name"] not in ALLOWED_ROLES:
+            yield f"{kind}.{name}: {body['role_definition_name']} is too much"
+        if "azurerm_resource_group" in body["scope"] or "subscription" in body["scope"]:
+            yield f"{kind}.{name}: reaches a whole group"
+        serving = 'workload["serving"]' in body["principal_id"]
+        if serving and body["role_definition_name"].endswith("Contributor") and "condition" not in body:
+            yield f"{kind}.{name}: serving may write what is not its own"
+
+
+def passwords(configuration: Configuration) -> Iterator[str]:
+    """No secret is in the state, in a file or in an output."""
+    for kind, name, body in resources(configuration):
+        if kind.startswith("random_"):
+            yield f"{kind}.{name}: is kept in the state; make it ephemeral"
+        if kind == "azurerm_key_vault_secret" and ("value" in body or "value_wo" not in body):
+            yield f"{kind}.{name}: its value is kept in the state; use value_wo"
+        if "administrator_password" in body:
+            yield f"{kind}.{name}: its password is kept in the state; use administrator_password_wo"
+    for entry in configuration["output"]:
+        for name, body in entry.items():
+            text = json.dumps(body["value"])
+            if re.search(r"random_password|access_key|connection_string|kube_config|key_vault_secret|_wo\b", text):
+                yield f"output {name}: tells a secret"
+
+
+def registry(configuration: Configuration) -> Iterator[str]:
+    """The registry knows identities only."""
+    body = get(configuration, "azurerm_container_registry")
+    if body.get("admin_enabled") is not False or body.get("anonymous_pull_enabled") is not False:
+        yield "azurerm_container_registry.this: admits more than identities"
+
+
+def database(configuration: Configuration) -> Iterator[str]:
+    """The database is reachable from the cluster's network alone, and is not lost by a mistake."""
+    body = get(configuration, "azurerm_postgresql_flexible_server")
+    if body.get("public_network_access_enabled") is not False or "delegated_subnet_id" not in body:
+        yield "azurerm_postgresql_flexible_server.this: is open to the internet"
+    kept = get(configuration, "azurerm_postgresql_flexible_server_database", "mlflow").get("lifecycle", [{}])
+    if kept[0].get("prevent_destroy") is not True:
+        yield "azurerm_postgresql_flexible_server_database.mlflow: can be destroyed by a mistake"
+
+
+EVERY: tuple[Rule, ...] = (storage, cluster, roles, passwords, registry, database)

@@ -1,0 +1,151 @@
+"""The configuration is one that the provider takes, holds to the policies, and fits the manifests."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from tests.kustomize.manifests import ROOT as MANIFESTS
+from tests.kustomize.manifests import load
+from tests.terraform import policies
+from tests.terraform.configuration import (
+    FOLDER,
+    Block,
+    find_dangling,
+    find_faults,
+    get,
+    parse,
+    resources,
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "body"), list(resources(parse())), ids=[f"{kind}.{name}" for kind, name, _ in resources(parse())]
+)
+def test_the_provider_takes(kind: str, name: str, body: Block) -> None:
+    assert list(find_faults(kind, body)) == []
+
+
+def test_faults_are_named() -> None:
+    body = get(parse(), "azurerm_storage_account")
+    body["shared_acess_key"] = True
+    del body["account_tier"]
+    body["blob_properties"][0]["versions"] = True
+    found = set(find_faults("azurerm_storage_account", body))
+    assert found == {"shared_acess_key is unknown", "account_tier is missing", "blob_properties.versions is unknown"}
+
+
+def test_every_reference_leads_somewhere() -> None:
+    configuration = parse()
+    assert list(find_dangling(configuration)) == []
+    get(configuration, "azurerm_role_assignment", "pull")["scope"] = "${azurerm_container_registry.that.id}"
+    assert list(find_dangling(configuration)) == ["azurerm_container_registry.that"]
+
+
+@pytest.mark.parametrize("rule", policies.EVERY, ids=lambda rule: rule.__name__)
+def test_holds(rule: policies.Rule) -> None:
+    assert list(rule(parse())) == []
+
+
+def put(kind: str, name: str, **fields: object) -> Callable[[policies.Configuration], None]:
+    return lambda configuration: get(configuration, kind, name).update(fields)
+
+
+BREAKS: list[tuple[policies.Rule, str, Callable[[policies.Configuration], object]]] = [
+    (policies.storage, "shared_access_key", put("azurerm_storage_account", "this", shared_access_key_enabled=True)),
+    (
+        policies.storage,
+        "open to the internet",
+        put("azurerm_key_vault", "this", network_acls=[{"default_action": "Allow"}]),
+    ),
+    (
+        policies.cluster,
+        "local_account_disabled",
+        put("azurerm_kubernetes_cluster", "this", local_account_disabled=False),
+    ),
+    (policies.cluster, "batch: costs", put("azurerm_kubernetes_cluster_node_pool", "batch", min_count=1)),
+    (policies.roles, "Owner is too much", put("azurerm_role_assignment", "pull", role_definition_name="Owner")),
+    (
+        policies.roles,
+        "whole group",
+        put("azurerm_role_assignment", "pull", scope="${azurerm_resource_group.this.id}"),
+    ),
+    (
+        policies.roles,
+        "not its own",
+        lambda configuration: get(configuration, "azurerm_role_assignment", "serving_own").pop("condition"),
+    ),
+    (policies.passwords, "use value_wo", put("azurerm_key_vault_secret", "generated", value="x")),
+    (
+        policies.passwords,
+        "output x: tells",
+        lambda configuration: configuration["output"].append(
+            {"x": {"value": "${azurerm_storage_account.this.primary_access_key}"}}
+        ),
+    ),
+    (
+        policies.passwords,
+        "make it ephemeral",
+        lambda configuration: configuration["resource"].append({"random_password": {"x": {}}}),
+    ),
+    (policies.registry, "admits more", put("azurerm_container_registry", "this", admin_enabled=True)),
+    (
+        policies.database,
+        "open to the internet",
+        put("azurerm_postgresql_flexible_server", "this", public_network_access_enabled=True),
+    ),
+    (
+        policies.database,
+        "by a mistake",
+        put("azurerm_postgresql_flexible_server_database", "mlflow", lifecycle=[{"prevent_destroy": False}]),
+    ),
+]
+
+
+@pytest.mark.parametrize(("rule", "named", "change"), BREAKS, ids=[f"{b[0].__name__}-{b[1][:20]}" for b in BREAKS])
+def test_what_breaks_a_policy_is_named(
+    rule: policies.Rule, named: str, change: Callable[[policies.Configuration], object]
+) -> None:
+    configuration = parse()
+    change(configuration)
+    assert any(named in sentence for sentence in rule(configuration))
+
+
+def test_every_policy_has_been_seen_to_bite() -> None:
+    assert {rule for rule, *_ in BREAKS} == set(policies.EVERY)
+
+
+@pytest.mark.kubectl
+@pytest.mark.parametrize("overlay", ["dev", "prod"])
+def test_identities_fit_the_overlays(overlay: str) -> None:
+    items = load(MANIFESTS / "overlays" / overlay)
+    wanted = {
+        f"system:serviceaccount:{item['metadata']['namespace']}:{item['metadata']['name']}"
+        for item in items
+        if item["kind"] == "ServiceAccount"
+        and "azure.workload.identity/client-id" in item["metadata"].get("annotations", {})
+    }
+    text = (FOLDER / "identities.tf").read_text()
+    assert set(re.findall(r"system:serviceaccount:[\w:-]+", text)) == wanted
+
+
+@pytest.mark.kubectl
+@pytest.mark.parametrize("overlay", ["dev", "prod"])
+def test_the_vault_has_what_the_overlays_read(overlay: str) -> None:
+    local = {name: value for entry in parse()["locals"] for name, value in entry.items()}
+    readers = local["readers"]
+    asked: dict[str, set[str]] = {}
+    for item in load(MANIFESTS / "overlays" / overlay):
+        if item["kind"] == "SecretProviderClass":
+            who = {"foreact-serving": "serving", "foreact-pipelines": "pipelines", "ray": "pipelines"}
+            names = re.findall(r"objectName: (\S+)", item["spec"]["parameters"]["objects"])
+            asked.setdefault(who.get(item["metadata"]["name"], item["metadata"]["name"]), set()).update(names)
+    assert asked == {workload: set(names) for workload, names in readers.items()}
+
+
+def test_the_output_has_every_value_of_the_overlays() -> None:
+    text = (FOLDER / "outputs.tf").read_text()
+    output = set(re.findall(r"^    ([A-Z_]+)=", text, re.MULTILINE))
+    for overlay in ("local", "dev", "prod"):
+        lines = (MANIFESTS / "overlays" / overlay / "values/values.env").read_text().splitlines()
+        assert {line.split("=")[0] for line in lines if not line.startswith("#")} == output

@@ -1,0 +1,130 @@
+"""Every command in the README, run as it stands there."""
+
+import csv
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from foreact.demo import write_demo
+from tests.services import free_port
+
+ROOT = Path(__file__).parent.parent
+COMMANDS = [
+    line
+    for block in re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    for line in block.splitlines()
+]
+SERVERS = ("foreact serve", "mlflow ui")
+# make run is `foreact demo`, which has a test of its own; make test is what runs this.
+MAKE = tuple(command for command in COMMANDS if command.startswith("make "))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder with a user's files, in which forecasts are already published."""
+    from datetime import date
+
+    folder = tmp_path_factory.mktemp("readme")
+    demo = write_demo(folder, date(2026, 3, 31), stores=1, items=3, days=420)
+    with demo.history.open(newline="") as source, (folder / "sales.csv").open("w", newline="") as target:
+        rows = csv.reader(source)
+        header = [{"date": "Day", "units": "Qty"}.get(name, name) for name in next(rows)]
+        writer = csv.writer(target)
+        writer.writerow(header)
+        writer.writerows(rows)
+    for path, name in zip(demo.known, ("calendar.csv", "prices.parquet"), strict=False):
+        if path.name != name:
+            shutil.move(path, folder / name)
+    (folder / "MLproject").symlink_to(ROOT / "MLproject")
+    done = run("foreact run retrain-all --history sales.csv --columns date=Day,units=Qty", folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def environment() -> dict[str, str]:
+    """Find the commands of this environment first, and a port that is free for the tests."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+
+def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=environment(), capture_output=True, text=True, timeout=280, check=False
+    )
+
+
+@pytest.mark.parametrize("command", MAKE)
+def test_the_two_commands_are_targets(command: str) -> None:
+    done = subprocess.run(["make", "--dry-run", *command.split()[1:]], cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command", [c for c in COMMANDS if c not in MAKE and not c.startswith((*SERVERS, "foreact smoke"))]
+)
+def test_a_command_does_what_it_says(command: str, folder: Path) -> None:
+    done = run(command, folder)
+    # The made-up sales end in the past, and status says so.
+    assert done.returncode == (1 if command == "foreact status" else 0), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def serving(folder: Path) -> Iterator[int]:
+    port = free_port()
+    command = next(c for c in COMMANDS if c.startswith("foreact serve")).replace("8080", str(port))
+    process = subprocess.Popen(command.split(), cwd=folder, env=environment(), stdout=subprocess.DEVNULL)
+    try:
+        wait(f"http://127.0.0.1:{port}/healthz")
+        yield port
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+
+
+def wait(url: str, seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+@pytest.mark.slow
+def test_the_service_serves_and_smoke_finds_nothing(serving: int, folder: Path) -> None:
+    (command,) = [c for c in COMMANDS if c.startswith("foreact smoke")]
+    done = run(command.replace("8080", str(serving)), folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_mlflow_shows_the_models(folder: Path) -> None:
+    (command,) = [c for c in COMMANDS if c.startswith("mlflow ui")]
+    port = free_port()
+    process = subprocess.Popen(
+        [*command.split(), "--port", str(port)],
+        cwd=folder,
+        env={**environment(), "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait(f"http://127.0.0.1:{port}/health")
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)

@@ -1,0 +1,71 @@
+"""The workflow is one that GitHub takes, pins what it uses, asks for little and calls what people call."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.parts import require, unavailable
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / ".github/workflows").glob("*.yaml"))
+ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
+
+
+@pytest.fixture(scope="session")
+def actionlint() -> Path:
+    """Build the linter; Go's cache makes it quick the second time."""
+    (go,) = require("go", install="Go 1.24 or newer")
+    folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "foreact-tools"
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "GOBIN": str(folder)}
+    done = subprocess.run(
+        [go, "install", ACTIONLINT], env=environment, capture_output=True, text=True, check=False, timeout=280
+    )
+    if done.returncode:
+        unavailable(f"needs actionlint, which the Go module proxy did not give: {done.stderr[-300:]}")
+    return folder / "actionlint"
+
+
+def lint(actionlint: Path, file: Path) -> str:
+    options = ("-no-color", "-shellcheck=", "-pyflakes=")
+    return subprocess.run([actionlint, *options, file], capture_output=True, text=True, check=False).stdout
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_the_linter_is_content(actionlint: Path, file: Path) -> None:
+    assert lint(actionlint, file) == ""
+
+
+def test_the_linter_bites(actionlint: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(FILES[0].read_text().replace("needs: test", "needs: tset").replace("runs-on", "run-on", 1))
+    told = lint(actionlint, broken)
+    assert "tset" in told
+    assert "run-on" in told
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_actions_are_pinned_and_permissions_are_few(file: Path) -> None:
+    text = file.read_text()
+    workflow: dict[str, Any] = yaml.safe_load(text)
+    assert workflow["permissions"] == {}
+    for line in re.findall(r"uses: (.*)", text):
+        assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v[\d.]+", line), line
+    for name, job in workflow["jobs"].items():
+        assert set(job["permissions"].items()) <= {("contents", "read"), ("id-token", "write")}, name
+        assert ("id-token" in job["permissions"]) == ("environment" in job), name
+        assert job["timeout-minutes"] <= 60, name
+    assert "secrets." not in text, "the workflow needs no stored secret"
+
+
+def test_make_targets_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text() + (ROOT / "deploy.mk").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    for file in FILES:
+        for target in re.findall(r"^\s*(?:- run: )?make ([a-z-]+)", file.read_text(), re.MULTILINE):
+            assert target in targets, f"{file.name} calls make {target}"
