@@ -53,7 +53,7 @@ class ServingSettings(PlaceSettings):
     refresh_package: str = Field("compiled/retrain-store.yaml", description="The compiled pipeline of a refresh")
     refresh_arguments: str = Field("{}", description="JSON: the pipeline's parameters, but for the store")
 
-    login_attempts: int = Field(10, ge=1, description="Logins that one address may try in a minute")
+    login_attempts: int = Field(10, ge=1, description="Logins that may fail from one address in a minute")
     refresh_attempts: int = Field(30, ge=1, description="Refreshes that one account may ask for in a minute")
     max_body_bytes: int = Field(1 << 20, ge=1024, description="The largest request that is read")
 

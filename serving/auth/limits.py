@@ -25,3 +25,8 @@ class RateLimit:
         if len(self._buckets) > REMEMBERED:
             self._buckets.popitem(last=False)
         return wait
+
+    def give_back(self, caller: str) -> None:
+        """Return a try that turned out not to count."""
+        tries, at = self._buckets.get(caller, (float(self._size), self._clock()))
+        self._buckets[caller] = (min(self._size, tries + 1), at)

@@ -54,7 +54,6 @@ def log_in_once(request: Request, service: Parts, token: Annotated[str, Query(ma
 @router.get("/login/sso")
 def begin_sign_on(request: Request, service: Parts, target: Target = "/") -> Response:
     """Send the person to the provider."""
-    _limit(request, service)
     if service.sign_on is None:
         raise ApiError(404, "not_found", "single sign-on is not set up here")
     try:
@@ -102,6 +101,8 @@ def safe_target(target: str) -> str:
 
 
 def _enter(request: Request, service: Service, principal: Principal, target: str, method: str) -> Response:
+    # Only failures count: a whole office logs in from one address at 09:00.
+    service.login_limit.give_back(_address(request))
     _note(request, service, principal, method)
     response = RedirectResponse(safe_target(target), 303)
     service.sessions.set(response, principal)
@@ -114,11 +115,15 @@ def _note(request: Request, service: Service, principal: Principal | None, metho
     service.audit.note("login" if principal else "login_failed", account, method, request.scope["request_id"])
 
 
+def _address(request: Request) -> str:
+    return request.client.host if request.client else "unknown"
+
+
 def _limit(request: Request, service: Service) -> None:
-    wait = service.login_limit.take(request.client.host if request.client else "unknown")
+    wait = service.login_limit.take(_address(request))
     if wait:
         headers = {"retry-after": str(int(wait) + 1)}
-        raise ApiError(429, "too_many_requests", "too many logins were tried from here; wait a minute", headers=headers)
+        raise ApiError(429, "too_many_requests", "too many logins failed from here; wait a minute", headers=headers)
 
 
 def _callback(request: Request, service: Service) -> str:
