@@ -1,13 +1,14 @@
 """`foreact submit` and `foreact schedule`: runs on Kubeflow Pipelines, once and every night."""
 
 import json
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from foreact.cli.run import AsOf, Columns, Horizon, Known, Margin, MaxRejected, Missing, Seed, read_parameters
+from foreact.cli.parameters import Judging, Learning, Store, Tables, read_parameters, spread
 from foreact.errors import ForeactError
 
 if TYPE_CHECKING:
@@ -31,19 +32,26 @@ Source = typer.Option(
     show_default=False,
 )
 
-Host = Annotated[
-    str | None,
-    typer.Option(metavar="URL", help="Kubeflow Pipelines' API (default: FOREACT_KFP_HOST)", show_default=False),
-]
-Namespace = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME", help="Namespace of the runs, on an installation with several users", show_default=False
-    ),
-]
-Experiment = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Experiment of the runs (default: foreact)", show_default=False)
-]
+
+@dataclass(frozen=True)
+class Cluster:
+    """Which installation is meant; what is left out, FOREACT_KFP_* settings say."""
+
+    host: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Kubeflow Pipelines' API (default: FOREACT_KFP_HOST)", show_default=False),
+    ] = None
+    namespace: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Namespace of the runs, on an installation with several users", show_default=False
+        ),
+    ] = None
+    experiment: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Experiment of the runs (default: foreact)", show_default=False)
+    ] = None
+
+
 Account = Annotated[
     str | None,
     typer.Option(
@@ -53,27 +61,35 @@ Account = Annotated[
         show_default=False,
     ),
 ]
-PackageFile = Annotated[
-    Path | None,
-    typer.Option("--package", metavar="FILE", help="Compiled pipeline (default: compiled/)", show_default=False),
-]
-RunName = Annotated[
-    str | None,
-    typer.Option(
-        "--name",
-        metavar="NAME",
-        help="Name of the run; one of that name that is there already is followed instead of started again",
-        show_default=False,
-    ),
-]
+
+
+@dataclass(frozen=True)
+class Following:
+    """What is started, and how it is followed."""
+
+    package: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Compiled pipeline (default: compiled/)", show_default=False)
+    ] = None
+    name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Name of the run; one of that name that is there already is followed instead of started again",
+            show_default=False,
+        ),
+    ] = None
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the run to its end")] = True
+    timeout: Annotated[float, typer.Option(metavar="MINUTES", help="Stop following after so long; the run goes on")] = (
+        300
+    )
+
+
 Other = Annotated[
     list[str] | None,
     typer.Option(
         "--parameter", metavar="NAME=JSON", help="Any other parameter of the pipeline, as in train_memory='\"16Gi\"'"
     ),
 ]
-Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the run to its end")]
-Timeout = Annotated[float, typer.Option(metavar="MINUTES", help="Stop following after so long; the run goes on")]
 File = Annotated[
     Path | None,
     typer.Option(
@@ -87,110 +103,63 @@ Folder = Annotated[
 
 
 @submit_app.command("retrain-all")
+@spread
 def submit_all(
+    *,
     history: Annotated[str, Source],
-    known: Known = None,
-    columns: Columns = None,
-    as_of: AsOf = None,
-    horizon: Horizon = None,
-    missing: Missing = None,
-    margin: Margin = None,
-    max_rejected_share: MaxRejected = None,
-    seed: Seed = None,
+    tables: Tables,
+    learning: Learning,
+    judging: Judging,
     parameter: Other = None,
-    host: Host = None,
-    namespace: Namespace = None,
-    experiment: Experiment = None,
+    cluster: Cluster,
     service_account: Account = None,
-    package: PackageFile = None,
-    name: RunName = None,
-    wait: Wait = True,
-    timeout: Timeout = 300,
+    following: Following,
 ) -> None:
     """Retrain every store on the cluster."""
-    given = read_parameters(
-        history,
-        known,
-        columns,
-        as_of,
-        horizon,
-        missing,
-        margin=margin,
-        max_rejected_share=max_rejected_share,
-        seed=seed,
-    )
-    settings = _settings(host, namespace, experiment, service_account)
-    _refuse_local(given)
-    _submit("retrain-all", given | _others(parameter), settings, package, name, wait, timeout)
+    given = read_parameters(history, tables, learning, judging) | _others(parameter)
+    _submit("retrain-all", given, _settings(cluster, service_account), following)
 
 
 @submit_app.command("retrain-store")
+@spread
 def submit_store(
-    store: Annotated[str, typer.Option(metavar="ID", help="The store to retrain")],
+    *,
+    store: Store,
     history: Annotated[str, Source],
-    known: Known = None,
-    columns: Columns = None,
-    as_of: AsOf = None,
-    horizon: Horizon = None,
-    missing: Missing = None,
-    margin: Margin = None,
-    max_rejected_share: MaxRejected = None,
-    seed: Seed = None,
+    tables: Tables,
+    learning: Learning,
+    judging: Judging,
     parameter: Other = None,
-    host: Host = None,
-    namespace: Namespace = None,
-    experiment: Experiment = None,
+    cluster: Cluster,
     service_account: Account = None,
-    package: PackageFile = None,
-    name: RunName = None,
-    wait: Wait = True,
-    timeout: Timeout = 60,
+    following: Following,
 ) -> None:
     """Retrain one store on the cluster; every other store's forecasts stay as they are."""
-    given = read_parameters(
-        history,
-        known,
-        columns,
-        as_of,
-        horizon,
-        missing,
-        margin=margin,
-        max_rejected_share=max_rejected_share,
-        seed=seed,
-    )
-    settings = _settings(host, namespace, experiment, service_account)
-    _refuse_local(given)
-    _submit("retrain-store", {"store": store} | given | _others(parameter), settings, package, name, wait, timeout)
+    given = {"store": store} | read_parameters(history, tables, learning, judging) | _others(parameter)
+    _submit("retrain-store", given, _settings(cluster, service_account), following)
 
 
-def _submit(
-    pipeline: str,
-    parameters: dict[str, Any],
-    settings: "KubeflowSettings",
-    path: Path | None,
-    name: str | None,
-    wait: bool,
-    timeout: float,
-) -> None:
+def _submit(pipeline: str, parameters: dict[str, Any], settings: "KubeflowSettings", following: Following) -> None:
     from foreact.cli.steps import Steps
     from pipelines.cluster.package import FOLDER, Package
     from pipelines.cluster.submit import run_name, submit, watch
 
-    package = Package.load(path or FOLDER / f"{pipeline}.yaml")
+    _refuse_local(parameters)
+    package = Package.load(following.package or FOLDER / f"{pipeline}.yaml")
     package.check(parameters)
     kubeflow = _connect(settings)
     run = submit(
         kubeflow,
         package,
         parameters,
-        name=name or run_name(pipeline, parameters.get("store", "")),
+        name=following.name or run_name(pipeline, parameters.get("store", "")),
         experiment=settings.experiment,
         account=settings.service_account,
     )
     typer.echo(f"{'Uploaded' if run.uploaded else 'Reused'} {package.name} {run.version}", err=True)
     typer.echo(f"{'Found' if run.adopted else 'Started'} {run.name}: {run.url}", err=True)
     typer.echo(run.id)
-    if not wait:
+    if not following.wait:
         return
     with Steps() as view:
         outcome = watch(
@@ -198,7 +167,7 @@ def _submit(
             run.id,
             package.titles,
             lambda tasks: view.show([(task.title, task.state) for task in tasks]),
-            timeout=timeout * 60,
+            timeout=following.timeout * 60,
         )
     if outcome.succeeded:
         typer.echo(f"{run.name} succeeded.", err=True)
@@ -209,17 +178,16 @@ def _submit(
 
 
 @schedule_app.command("apply")
+@spread
 def apply_schedules(
+    *,
     history: Annotated[str | None, Source] = None,
-    known: Known = None,
-    columns: Columns = None,
+    tables: Tables,
     parameter: Other = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done")] = False,
     file: File = None,
     packages: Folder = None,
-    host: Host = None,
-    namespace: Namespace = None,
-    experiment: Experiment = None,
+    cluster: Cluster,
     service_account: Account = None,
 ) -> None:
     """Make the recurring runs match the schedules; done twice, it changes nothing the second time.
@@ -229,13 +197,13 @@ def apply_schedules(
     from pipelines.cluster.package import FOLDER
     from pipelines.cluster.scheduling import load_packages
 
-    given = read_parameters(history, known, columns, None, None, None)
-    if not known:
+    given = read_parameters(history, tables)
+    if not tables.known:
         given.pop("known", None)
     _refuse_local(given)
     schedules = _load(file, given | _others(parameter))
     compiled = load_packages(schedules, packages or FOLDER)
-    scheduler = _scheduler(_settings(host, namespace, experiment, service_account))
+    scheduler = _scheduler(_settings(cluster, service_account))
     if dry_run:
         steps = scheduler.plan(schedules, compiled)
         for step in steps:
@@ -249,14 +217,14 @@ def apply_schedules(
 
 
 @schedule_app.command("list")
+@spread
 def list_schedules(
-    host: Host = None,
-    namespace: Namespace = None,
-    experiment: Experiment = None,
+    *,
+    cluster: Cluster,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line")] = False,
 ) -> None:
     """Show the schedules that Kubeflow Pipelines has, and when each fires next."""
-    for run in _scheduler(_settings(host, namespace, experiment, None)).there():
+    for run in _scheduler(_settings(cluster)).there():
         following = run.cron.after(datetime.now(UTC)) if run.cron and run.enabled else None
         row = {
             "name": run.name,
@@ -275,24 +243,22 @@ def list_schedules(
 
 
 @schedule_app.command("pause")
+@spread
 def pause_schedules(
+    *,
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Which; none means all")] = None,
-    host: Host = None,
-    namespace: Namespace = None,
-    experiment: Experiment = None,
+    cluster: Cluster,
 ) -> None:
     """Keep schedules from firing until the next `foreact schedule apply`; runs that have begun go on."""
-    _scheduler(_settings(host, namespace, experiment, None)).pause(names or [], typer.echo)
+    _scheduler(_settings(cluster)).pause(names or [], typer.echo)
 
 
-def _settings(
-    host: str | None, namespace: str | None, experiment: str | None, account: str | None
-) -> "KubeflowSettings":
+def _settings(cluster: Cluster, account: str | None = None) -> "KubeflowSettings":
     from pydantic import ValidationError
 
     from pipelines.cluster.settings import KubeflowSettings
 
-    given = {"host": host, "namespace": namespace, "experiment": experiment, "service_account": account}
+    given = asdict(cluster) | {"service_account": account}
     try:
         settings = KubeflowSettings()
     except ValidationError as error:

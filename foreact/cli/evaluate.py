@@ -7,19 +7,16 @@ from typing import Annotated
 import typer
 
 from foreact.cli.options import Workspace
-from foreact.cli.run import AsOf, Columns, Horizon, Known, Missing, Seed, read_parameters
+from foreact.cli.parameters import Learning, Tables, read_parameters, spread
 
 
+@spread
 def evaluate(
     *,
     history: Annotated[str, typer.Option(metavar="URI", help="Sales, as for `foreact run`")],
-    known: Known = None,
-    columns: Columns = None,
-    as_of: AsOf = None,
-    horizon: Horizon = None,
-    missing: Missing = None,
+    tables: Tables,
+    learning: Learning,
     store: Annotated[str, typer.Option(metavar="ID", help="This store alone")] = "",
-    seed: Seed = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write the page with the plots")] = None,
     workspace: Workspace,
 ) -> None:
@@ -29,7 +26,7 @@ def evaluate(
     from pipelines.evaluation import evaluate as backtest
     from pipelines.evaluation import log_to_mlflow
 
-    given = read_parameters(history, known, columns, as_of, horizon, missing, seed=seed)
+    given = read_parameters(history, tables, learning)
     parameters = {"columns": "", "as_of": "", "horizon": 28, "missing": "auto", "seed": 0, "store": store, **given}
     settings = PipelineSettings(workspace=workspace)
     with tempfile.TemporaryDirectory() as scratch:

@@ -5,13 +5,13 @@ import re
 import signal
 import subprocess
 import sys
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from foreact.cli.options import Workspace
+from foreact.cli.parameters import Judging, Learning, Store, Tables, read_parameters, spread
 from foreact.cli.progress import follow
 from foreact.errors import ForeactError
 
@@ -28,35 +28,6 @@ History = Annotated[
         show_default=False,
     ),
 ]
-Known = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="URI",
-        help="What is known ahead (calendar, prices, promotions), keyed by any of date, store, item. May be repeated.",
-    ),
-]
-Columns = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NAME=COLUMN,...",
-        help="The file's names for date, store, item, units, open and stockout, as in date=Day,units=Qty.",
-    ),
-]
-AsOf = Annotated[str | None, typer.Option(metavar="DATE", help="Last day to learn from (default: the history's last)")]
-Horizon = Annotated[int | None, typer.Option(metavar="N", help="How many days ahead (default: 28)")]
-Missing = Annotated[
-    str | None,
-    typer.Option(metavar="zero|unknown|auto", help="What a missing row inside a series' life means (default: auto)"),
-]
-Margin = Annotated[
-    float | None,
-    typer.Option(metavar="SHARE", help="How much worse than the live model a new one may be (default: 0.02)"),
-]
-MaxRejected = Annotated[
-    float | None,
-    typer.Option(metavar="SHARE", help="Share of faulty rows that are set aside before the run fails (default: 0.01)"),
-]
-Seed = Annotated[int | None, typer.Option(metavar="N", help="Seed of everything drawn at random (default: 0)")]
 
 
 def _run_id(text: str) -> str:
@@ -66,64 +37,30 @@ def _run_id(text: str) -> str:
 
 
 @run_app.command("retrain-all")
+@spread
 def retrain_all(
-    *,
-    history: History = None,
-    known: Known = None,
-    columns: Columns = None,
-    as_of: AsOf = None,
-    horizon: Horizon = None,
-    missing: Missing = None,
-    margin: Margin = None,
-    max_rejected_share: MaxRejected = None,
-    seed: Seed = None,
-    workspace: Workspace,
+    *, history: History = None, tables: Tables, learning: Learning, judging: Judging, workspace: Workspace
 ) -> None:
     """Retrain every store and publish the forecasts of the models that pass the gate."""
-    given = read_parameters(
-        history,
-        known,
-        columns,
-        as_of,
-        horizon,
-        missing,
-        margin=margin,
-        max_rejected_share=max_rejected_share,
-        seed=seed,
-    )
-    start("retrain-all", given, workspace)
+    start("retrain-all", read_parameters(history, tables, learning, judging), workspace)
 
 
 @run_app.command("retrain-store")
+@spread
 def retrain_store(
     *,
-    store: Annotated[str, typer.Option(metavar="ID", help="The store to retrain")],
+    store: Store,
     history: History = None,
-    known: Known = None,
-    columns: Columns = None,
-    as_of: AsOf = None,
-    horizon: Horizon = None,
-    missing: Missing = None,
-    margin: Margin = None,
-    max_rejected_share: MaxRejected = None,
-    seed: Seed = None,
+    tables: Tables,
+    learning: Learning,
+    judging: Judging,
     run_id: Annotated[
         str | None, typer.Option(hidden=True, parser=_run_id, help="The run's name, for whoever follows its events")
     ] = None,
     workspace: Workspace,
 ) -> None:
     """Retrain one store; every other store's forecasts stay as they are, byte for byte."""
-    given = read_parameters(
-        history,
-        known,
-        columns,
-        as_of,
-        horizon,
-        missing,
-        margin=margin,
-        max_rejected_share=max_rejected_share,
-        seed=seed,
-    )
+    given = read_parameters(history, tables, learning, judging)
     start("retrain-store", {"store": store, **given}, workspace, run_id)
 
 
@@ -196,44 +133,3 @@ def _why(run: Any) -> str:
         e["step"] for e in events if e.get("event") == "step" and e.get("state") == "started" and e["step"] != "run"
     ]
     return f"The run ended unexpectedly in step {begun[-1] if begun else 'start'}: see {run.log}."
-
-
-def read_parameters(
-    history: str | None,
-    known: list[str] | None,
-    columns: list[str] | None,
-    as_of: str | None,
-    horizon: int | None,
-    missing: str | None,
-    **others: float | None,
-) -> dict[str, Any]:
-    """Read what was given on the command line as a pipeline's parameters."""
-    if as_of is not None:
-        try:
-            as_of = date.fromisoformat(as_of).isoformat()
-        except ValueError:
-            raise ForeactError(f"--as-of {as_of!r} is not a date: write it as 2026-01-31.") from None
-    given = {
-        "history": _absolute(history) if history is not None else None,
-        "known": [_absolute(uri) for uri in known or [] if uri]
-        if any(known or [])
-        else ([] if history is not None else None),
-        "columns": _mapping(columns) if columns else None,
-        "as_of": as_of,
-        "horizon": horizon,
-        "missing": missing,
-        **others,
-    }
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def _absolute(uri: str) -> str:
-    return uri if "://" in uri else str(Path(uri).absolute())
-
-
-def _mapping(columns: list[str]) -> str:
-    from foreact.data.columns import parse_columns
-
-    text = ",".join(columns)
-    parse_columns(text)
-    return text
