@@ -3,12 +3,15 @@
 `python -m pipelines.local RUN_FOLDER` does what the folder's run.json asks and ends with exit code 0 or 1.
 """
 
+import contextlib
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 
 from foreact.events import VARIABLE, Events
@@ -35,6 +38,7 @@ def execute(run: Run) -> None:
         "FOREACT_RUN_ID": run.id,
         "FOREACT_PIPELINE": request.pipeline,
         "FOREACT_STORE": str(request.parameters.get("store", "")),
+        "FOREACT_CODE_VERSION": os.environ.get("FOREACT_CODE_VERSION") or _code_version(),
         tracing.PARENT: tracing.current() or os.environ.get(tracing.PARENT, ""),
     }
     local.init(
@@ -49,6 +53,16 @@ def execute(run: Run) -> None:
     whole = {"step_cpu": cpu, "step_memory": memory, "train_cpu": cpu, "train_memory": memory}
     pipeline(**{**whole, **request.parameters})
     _keep_reports(artifacts)
+
+
+def _code_version() -> str:
+    """Name the code: its commit in a checkout, where what is not committed shows as dirty; else the release."""
+    checkout = Path(__file__).parent.parent
+    if (checkout / ".git").exists():
+        command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+        with contextlib.suppress(OSError, subprocess.CalledProcessError):
+            return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True).stdout.strip()
+    return version("foreact")
 
 
 def _keep_reports(artifacts: Path) -> None:

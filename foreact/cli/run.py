@@ -88,11 +88,11 @@ def start(pipeline: str, parameters: dict[str, Any], workspace: Path, run_id: st
         raise typer.Exit(130) from None
     finally:
         _stop(process)
+        runs.tidy()
     if not succeeded:
         raise ForeactError(_why(run))
     if pipeline == "retrain-all":
         runs.remember(run.request)
-    runs.tidy()
 
 
 def _launch(folder: Path, log: Path, workspace: Path) -> "subprocess.Popen[bytes]":
