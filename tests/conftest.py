@@ -1,6 +1,7 @@
 """What tests of more than one part share."""
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,12 @@ import pytest
 from tests.services import azurite, mlflow_server, postgres
 
 __all__ = ["azurite", "mlflow_server", "postgres"]
+
+
+def pytest_configure() -> None:
+    # A shell's background jobs ignore Ctrl-C, and would hand that down to commands whose Ctrl-C is tested.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

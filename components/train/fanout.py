@@ -18,6 +18,8 @@ Result = TypeVar("Result")
 TRIES = 3
 CONNECT_SECONDS = 10
 CONNECTS = 3
+# What a busy head says when it was too slow to start what serves us.
+PASSING = ("Starting Ray client server failed", "ZombieProcess")
 # A cluster that has scaled to nothing starts a node first.
 WORKER_SECONDS = 900
 # Tasks that a cluster is given beyond what it can do at the moment: the demand that lets it grow.
@@ -189,9 +191,8 @@ def _connect(address: str) -> None:
                     # Code comes with the image that workers run too, so nothing is uploaded.
                     ray.init(address, **OPTIONS)
                 break
-            except RuntimeError as error:
-                # A busy head may take longer than Ray allows it to start what serves us.
-                if not left or "Starting Ray client server failed" not in str(error):
+            except (ConnectionError, RuntimeError) as error:
+                if not left or not any(passing in str(error) for passing in PASSING):
                     raise
     except AuthenticationError:
         raise ForeactError(

@@ -42,6 +42,14 @@ def wait(engine: Engine, container: str, *wanted: str) -> None:
     raise AssertionError(f"{told}{logs.stdout[-2000:]}{logs.stderr[-2000:]}")
 
 
+def await_nodes(engine: Engine, container: str, wanted: int) -> int:
+    """Count the nodes once all are told of: the head's report follows its nodes by seconds."""
+    known, deadline = 0, time.monotonic() + 60
+    while known != wanted and time.monotonic() < deadline:
+        known = engine.docker("exec", container, "ray", "status", timeout=90).stdout.count("node_")
+    return known
+
+
 def test_head_and_worker_open_what_is_probed(docker_engine: Engine, images: Images) -> None:
     spec = next(item for item in load(ROOT / "platform/ray") if item["kind"] == "RayCluster")["spec"]
     head, worker = spec["headGroupSpec"], spec["workerGroupSpecs"][0]
@@ -60,7 +68,6 @@ def test_head_and_worker_open_what_is_probed(docker_engine: Engine, images: Imag
         script = "unset RAY_AUTH_TOKEN; HOME=/dev/null ray status"
         stranger = docker_engine.docker("exec", container, "sh", "-c", script, check=False, timeout=90)
         assert stranger.returncode != 0
-        known = docker_engine.docker("exec", container, "ray", "status", timeout=90).stdout
-        assert known.count("node_") == 2
+        assert await_nodes(docker_engine, container, 2) == 2
     finally:
         docker_engine.docker("rm", "--force", container, check=False)
