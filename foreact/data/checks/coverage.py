@@ -6,6 +6,8 @@ has rows on fewer than seven past days is a list of exceptions, whose silence me
 
 In a table by item, an item that had a row on each of the last seven days is expected on the days of the horizon. If its
 rows stop while other items go on, it is taken as gone out of assortment; a gap with rows after it is a fault.
+
+A store that had stopped reporting before as_of, closed for works or for good, may stay silent.
 """
 
 from collections.abc import Iterator
@@ -21,7 +23,9 @@ from foreact.data.parcel import TableInfo
 from foreact.vocabulary import DATE, ITEM, STORE
 
 FEWEST = RECENT = 7
-YES, NO, GONE = "yes", "no", "item gone"
+# A store that has had no row for longer than this lags behind the others.
+LAG_DAYS = 7
+YES, NO, GONE, SILENT = "yes", "no", "item gone", "store silent"
 Row = dict[str, str]
 
 
@@ -42,8 +46,11 @@ def _check(dataset: Dataset, table: TableInfo, store: str) -> Iterator[Row]:
     spoken = np.unique(day)
     silent = _too_silent(spoken, dataset.info.horizon)
     days = [str(as_of + 1 + index) for index in range(dataset.info.horizon)]
+    lags = bool(store) and (dataset.info.as_of - dataset.info.stores[store].last).days > LAG_DAYS
+    begins = int(np.min(spoken[spoken >= 0], initial=len(days)))
     for index, name in enumerate(days):
-        yield _row(table, store, "", name, NO if silent[index] else YES)
+        unsaid = SILENT if lags and index < begins else NO
+        yield _row(table, store, "", name, unsaid if silent[index] else YES)
     if table.by_item and len(spoken):
         yield from _check_items(dataset, table, store, columns, day, days)
 

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from foreact.data.checks.coverage import GONE, LAG_DAYS, NO, SILENT, YES
 from foreact.data.checks.findings import SHOWN, Finding, Sample, Severity
 from foreact.vocabulary import DATE, ITEM, STORE, UNITS
 
-# A forecast for today should not rest on sales older than this; stores should not lag behind the others by more.
-FRESH_DAYS, LAG_DAYS = 3, 7
+# A forecast for today should not rest on sales older than this.
+FRESH_DAYS = 3
 # A history must hold the days of one forecast, to check it on, and two weeks before them, to learn a week from.
 LEAST_BEFORE = 14
 # A day is implausible if it sold this many times the mean of the series' other selling days, and not just a few units.
@@ -98,14 +99,21 @@ KNOWN = (
         "known tables cover the horizon",
         "critical",
         "ExpectColumnValuesToBeInSet",
-        {"column": "given", "value_set": ["yes", "item gone"]},
+        {"column": "given", "value_set": [YES, GONE, SILENT]},
     ),
     Rule(
         "items stay in known tables",
         "warning",
         "ExpectColumnValuesToBeInSet",
-        {"column": "given", "value_set": ["yes", "no"]},
+        {"column": "given", "value_set": [YES, NO, SILENT]},
         "taken as gone out of assortment",
+    ),
+    Rule(
+        "stores stay in known tables",
+        "warning",
+        "ExpectColumnValuesToBeInSet",
+        {"column": "given", "value_set": [YES, NO, GONE]},
+        "the store's own rows stopped before as_of too; it is forecast without",
     ),
 )
 PREVIOUS = (

@@ -1,6 +1,7 @@
 """Every rule: kept by sound data, and broken data told with counts, rows and one sentence."""
 
 from collections.abc import Callable
+from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -237,6 +238,24 @@ def test_known_tables_must_cover_the_horizon(
         gone = find(outcome, "items stay in known tables")
         assert gone.kept == (not named)
         assert not named or str(gone.samples[0]).startswith(named)
+
+
+@pytest.mark.parametrize(
+    ("rows_ahead", "refused"), [(AHEAD[:7], False), (AHEAD[4:7], False), ([], False), (AHEAD[:4], True)]
+)
+def test_a_store_that_was_silent_already_may_stay_so(
+    check: Check, rows: Rows, tmp_path: Path, rows_ahead: list[date], refused: bool
+) -> None:
+    rows = [row for row in rows if row[1] == "A" or row[0] < DAYS[30]]
+    plan = [[day, "A", 1] for day in AHEAD[:7]] + [[day, "B", 1] for day in rows_ahead]
+    known = table(tmp_path / "plan.csv", plan, "date,store,promotion")
+    outcome = check([[*row, 0] for row in rows], known, header="date,store,item,units,promotion")
+    assert ("known tables cover the horizon" in outcome.problem) == refused
+    silent = find(outcome, "stores stay in known tables")
+    if len(rows_ahead) < 7 and not refused:
+        assert str(silent.samples[0]).startswith(f"store 'B', {AHEAD[0]}")
+    else:
+        assert silent.kept
 
 
 def test_a_calendar_that_ends_too_early(check: Check, rows: Rows, tmp_path: Path) -> None:
