@@ -1,0 +1,42 @@
+"""A compiled pipeline, every task in a container: python -m tests.image.runner COMPILED FOLDER PARAMETERS ENVIRONMENT.
+
+PARAMETERS and ENVIRONMENT are JSON. The exit code is 0 if the pipeline succeeded.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from kfp import components, local
+
+# As a pod has it: nothing writable but scratch, no capability, nobody in particular.
+LOCKED = {
+    "network_mode": "host",
+    "read_only": True,
+    "tmpfs": {"/tmp": "exec,mode=1777"},
+    "shm_size": "1g",
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges"],
+}
+
+
+def main() -> None:
+    """Run the file named on the command line."""
+    compiled, folder = Path(sys.argv[1]), Path(sys.argv[2])
+    parameters, environment = json.loads(sys.argv[3]), json.loads(sys.argv[4])
+    # Whoever the image runs as writes into folders that kfp makes.
+    os.umask(0)
+    folder.mkdir(parents=True)
+    local.init(
+        runner=local.DockerRunner(environment=environment, **LOCKED), pipeline_root=str(folder), raise_on_error=True
+    )
+    pipeline = components.load_component_from_file(str(compiled))
+    try:
+        pipeline(**parameters)
+    except Exception as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    main()
