@@ -1,0 +1,63 @@
+"""`make image push` to a real registry, as somebody with a cluster types it."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+
+from tests.image.conftest import Images
+from tests.image.engine import ROOT, Engine, make_base
+from tests.parts import require
+from tests.services import Process, free_port
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(900)]
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[str]:
+    """Give the address of an empty registry."""
+    [command] = require("docker-registry", install="apt-get install docker-registry")
+    port = free_port()
+    settings = {
+        "version": 0.1,
+        "storage": {"filesystem": {"rootdirectory": str(tmp_path / "registry")}},
+        "http": {"addr": f"127.0.0.1:{port}"},
+        "log": {"level": "error"},
+    }
+    file = tmp_path / "registry.yml"
+    file.write_text(json.dumps(settings))
+    process = Process([command, "serve", str(file)], port, tmp_path / "registry.log")
+    process.start()
+    yield f"127.0.0.1:{port}"
+    process.stop()
+
+
+def test_what_is_pushed_names_what_it_submits_by_digest(docker_engine: Engine, images: Images, registry: str) -> None:
+    make = ["make", "image", "push", f"REGISTRY={registry}", "TAG=test", f"BASE={make_base(docker_engine)}"]
+    done = subprocess.run(
+        make, cwd=ROOT, env=docker_engine.environment, capture_output=True, text=True, timeout=800, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    pushed = httpx.get(f"http://{registry}/v2/foreact-pipeline/manifests/test", headers={"accept": MANIFEST})
+    digest = pushed.headers["docker-content-digest"]
+    reference = f"{registry}/foreact-serving:test"
+    docker_engine.docker("image", "rm", "--force", reference)
+    docker_engine.docker("pull", "--quiet", reference, timeout=120)
+    script = "cat /opt/foreact/compiled/*.yaml"
+    compiled = docker_engine.docker("run", "--rm", "--network", "none", reference, "sh", "-c", script).stdout
+    named = {line.split("image: ")[1] for line in compiled.splitlines() if " image: " in line}
+    docker_engine.docker("image", "rm", "--force", reference, f"{registry}/foreact-pipeline:test", check=False)
+    assert named == {f"{registry}/foreact-pipeline@{digest}"}
+
+
+def test_nothing_uncommitted_is_pushed(registry: str) -> None:
+    done = subprocess.run(
+        ["make", "push", f"REGISTRY={registry}", "TAG=abc-dirty"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "commit first" in done.stdout
+    assert httpx.get(f"http://{registry}/v2/_catalog").json() == {"repositories": []}
