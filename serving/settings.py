@@ -53,6 +53,9 @@ class ServingSettings(PlaceSettings):
     refresh_package: str = Field("compiled/retrain-store.yaml", description="The compiled pipeline of a refresh")
     refresh_arguments: str = Field("{}", description="JSON: the pipeline's parameters, but for the store")
 
+    proxies: str = Field(
+        "127.0.0.1", description="Addresses and networks of proxies, whose X-Forwarded-For is believed"
+    )
     login_attempts: int = Field(10, ge=1, description="Logins that may fail from one address in a minute")
     refresh_attempts: int = Field(30, ge=1, description="Refreshes that one account may ask for in a minute")
     max_body_bytes: int = Field(1 << 20, ge=1024, description="The largest request that is read")
