@@ -32,9 +32,12 @@ def test_at_nine_a_planner_sees_demand_by_item(shared_place: Place, visit: Open,
     page.screenshot(path=shots / "item.png", full_page=True)
 
 
-def test_an_update_is_followed_live_and_shows_by_itself(shared_place: Place, visit: Open, shots: Path) -> None:
+@pytest.mark.parametrize("by", ["events", "polling"])
+def test_an_update_is_followed_live_and_shows_by_itself(shared_place: Place, visit: Open, shots: Path, by: str) -> None:
     shared_place.how.write_text("slow")
     page = visit().page
+    if by == "polling":
+        page.add_init_script("delete window.EventSource")
     log_in(page, shared_place)
     page.goto(f"{shared_place.url}/stores/TX_1")
     before = int(page.inner_text(".foot span >> nth=0").split()[-1])
