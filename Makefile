@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup run test benchmark check format lock compile clean
+.PHONY: help setup run test benchmark benchmark-serving check format lock compile clean
 
 help:  ## List what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,11 @@ benchmark: setup  ## Cost by size, and accuracy beside what a user would pick in
 	$(BIN)/python -m tests.benchmarks.forecasting scaling
 	$(BIN)/python -m tests.benchmarks.forecasting stores
 	$(BIN)/python -m tests.benchmarks.forecasting accuracy --peers .peers/bin/python
+
+benchmark-serving: setup  ## The service beside a bare route and model servers, and how long an update takes
+	$(BIN)/python -m tests.benchmarks.serving
+	$(BIN)/python -m tests.benchmarks.serving --models
+	$(BIN)/python -m tests.benchmarks.refreshing
 
 compile: setup  ## Write compiled/ from the pipeline definitions
 	$(BIN)/foreact compile

@@ -2,15 +2,19 @@
 
 `python -m tests.benchmarks.serving` makes a publication of M5's size (10 stores, 30,490 items, 28 days), starts both
 under the same server with one worker, and loads them in turn from a process of its own, several times, so that what
-else the machine does weighs on both alike. `--mixed MINUTES` instead mixes requests while publications swap, and
-tells of errors, memory, and answers that mixed two versions.
+else the machine does weighs on both alike. `--models` sets one item's forecast beside what serves models instead of
+publications: `mlflow models serve` over a model that merely looks the rows up, and a route that loads the model for
+each request. `--mixed MINUTES` mixes requests while publications swap, and tells of errors, memory, and answers that
+mixed two versions.
 """
 
 import argparse
 import asyncio
 import contextlib
+import json
 import os
 import random
+import signal
 import socket
 import statistics
 import subprocess
@@ -37,6 +41,7 @@ ROUNDS, CONNECTIONS = 7, 8
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mixed", type=float, default=0, metavar="MINUTES")
+    parser.add_argument("--models", action="store_true")
     parser.add_argument("--seconds", type=float, default=3.0)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -49,6 +54,8 @@ def main() -> None:
             say(f"start to ready: {ready:.2f} s; memory then {peaks}")
             if chosen.mixed:
                 asyncio.run(mix(store, port, token, chosen.mixed * 60, process.pid))
+            elif chosen.models:
+                compare_models(workspace, port, token, chosen.seconds)
             else:
                 compare(workspace, port, token, chosen.seconds)
 
@@ -83,8 +90,8 @@ def compare(workspace: Path, port: int, token: str, seconds: float) -> None:
             ratios, ours, theirs = [], [], []
             for _ in range(ROUNDS):
                 # In turn, so that what else the machine does weighs on both.
-                a = load(port, asked, headers, seconds / 2)
-                b = load(bare, ["/bare"], headers, seconds / 2)
+                a = load(port, [get(path, headers) for path in asked], seconds / 2)
+                b = load(bare, [get("/bare", headers)], seconds / 2)
                 ratios.append(len(a) / len(b))
                 ours.append(a)
                 theirs.append(b)
@@ -95,14 +102,47 @@ def compare(workspace: Path, port: int, token: str, seconds: float) -> None:
             say(f"{name:<24}{len(payload):>10,}{numbers}   {told}")
 
 
-def load(port: int, paths: list[str], headers: dict[str, str], seconds: float) -> np.ndarray:
-    """Ask as fast as answers come, over a few kept connections; give each answer's seconds."""
-    return asyncio.run(_load(port, paths, headers, seconds))
+def compare_models(workspace: Path, port: int, token: str, seconds: float) -> None:
+    items = [f"item-{number:04d}" for number in range(ITEMS)]
+    headers = {"authorization": f"Bearer {token}"}
+    ours = [get(f"/v1/forecasts?store=CA_1&item={item}", headers) for item in items[::13]]
+    say(f"{'one item of one store':<44}{'answers/s':>10}{'ours, times':>12}   p50, p95, p99 in ms")
+    peers = {
+        "mlflow models serve, rows looked up": ("mlflow", [invoke(item) for item in items[::13]]),
+        "a route that loads the store's model": ("loading", [get("/forecast", {})]),
+    }
+    for name, (what, requests) in peers.items():
+        with run(what, workspace) as (peer, _, _):
+            load(peer, requests, 1)
+            ratios, theirs = [], []
+            for _ in range(ROUNDS):
+                a, b = load(port, ours, seconds / 2), load(peer, requests, seconds / 2)
+                ratios.append(len(a) / len(b))
+                theirs.append(b)
+            rate = statistics.median(len(times) / (seconds / 2) for times in theirs)
+            tail = ", ".join(f"{v:.1f}" for v in np.percentile(np.concatenate(theirs) * 1000, (50, 95, 99)))
+            say(f"{name:<44}{rate:>10,.1f}{statistics.median(ratios):>12,.0f}   {tail}")
 
 
-async def _load(port: int, paths: list[str], headers: dict[str, str], seconds: float) -> np.ndarray:
+def get(path: str, headers: dict[str, str]) -> bytes:
+    """Write down a request."""
     lines = "".join(f"{key}: {value}\r\n" for key, value in headers.items())
-    requests = [f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n{lines}\r\n".encode() for path in paths]
+    return f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n{lines}\r\n".encode()
+
+
+def invoke(item: str) -> bytes:
+    """Write down a request as MLflow's model server takes it."""
+    body = json.dumps({"dataframe_split": {"columns": ["item"], "data": [[item]]}}).encode()
+    head = ["POST /invocations HTTP/1.1", "host: 127.0.0.1", "content-type: application/json"]
+    return "\r\n".join([*head, f"content-length: {len(body)}", "", ""]).encode() + body
+
+
+def load(port: int, requests: list[bytes], seconds: float) -> np.ndarray:
+    """Ask as fast as answers come, over a few kept connections; give each answer's seconds."""
+    return asyncio.run(_load(port, requests, seconds))
+
+
+async def _load(port: int, requests: list[bytes], seconds: float) -> np.ndarray:
     times: list[float] = []
     end = time.perf_counter() + seconds
 
@@ -167,18 +207,28 @@ def run(what: str, workspace: Path) -> Iterator[tuple[int, "subprocess.Popen[byt
         port = free.getsockname()[1]
     begun = time.perf_counter()
     command = [sys.executable, "-m", "tests.benchmarks.served", what, str(workspace), str(port)]
-    process = subprocess.Popen(command, env={**os.environ, "PYTHONWARNINGS": "ignore"})
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, "PATH": path, "PYTHONWARNINGS": "ignore"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     try:
         while True:
             with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"http://127.0.0.1:{port}/readyz").status_code in {200, 404}:
+                if httpx.get(f"http://127.0.0.1:{port}{'/ping' if what == 'mlflow' else '/readyz'}").status_code in {
+                    200,
+                    404,
+                }:
                     break
             if process.poll() is not None:
                 raise RuntimeError(f"{what} did not start")
             time.sleep(0.02)
         yield port, process, time.perf_counter() - begun
     finally:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGTERM)
         process.wait(20)
 
 
