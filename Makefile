@@ -4,10 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup run test benchmark benchmark-serving check format lock compile clean
+.PHONY: help setup run test benchmark benchmark-serving check audit format lock compile clean
 
 help:  ## List what can be made
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Installed once for each state of the lock file.
 $(VENV)/.ready: locks/dev.txt pyproject.toml
@@ -40,6 +40,10 @@ check: setup  ## Format, lint, types and drift of what is generated
 	$(BIN)/mypy
 	$(BIN)/foreact compile --check
 	$(BIN)/python -m tests.security.scan
+	$(BIN)/python -m tests.security.dependencies
+
+audit: setup  ## Ask the network which locked dependencies are known to be vulnerable
+	for lock in locks/*.txt; do $(BIN)/uv tool run pip-audit --disable-pip --require-hashes --requirement $$lock || exit 1; done
 
 format: setup  ## Format the code and mend what the linter can
 	$(BIN)/ruff format .

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.security import dependencies
 from tests.security.scan import ROOT, kept_files, scan
-
-LOCKS = sorted((ROOT / "locks").glob("*.txt"))
 
 
 def test_nothing_that_git_keeps_holds_a_secret() -> None:
@@ -36,16 +35,30 @@ def test_planted_secrets_are_found_and_never_repeated(line: str, tmp_path: Path)
     assert line not in found
 
 
-@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.stem)
-def test_every_dependency_is_pinned_with_hashes_and_names_no_index(lock: Path) -> None:
-    text = lock.read_text()
-    pins = re.findall(r"^[A-Za-z0-9][^\n]*", text, re.MULTILINE)
-    assert pins
-    assert all("==" in pin for pin in pins), [pin for pin in pins if "==" not in pin]
-    assert all(
-        re.search(r"--hash=sha256:[0-9a-f]{64}", part) for part in re.split(r"^(?=[A-Za-z0-9])", text, flags=re.M)[1:]
-    )
-    assert "://" not in text.replace("https://", "://") or not re.search(r"--(extra-)?index-url|@ https?://", text)
+def test_every_dependency_is_pinned_hashed_and_fit_to_ship() -> None:
+    assert list(dependencies.check(dependencies.LOCKS)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("httpx>=0.28\n", "httpx>=0.28 is not pinned"),
+        ("httpx==0.28.1\n", "httpx has no hash"),
+        (f"--index-url https://example.org\nhttpx==1 --hash=sha256:{'0' * 64}\n", "names where packages come from"),
+        (f"httpx==1 --hash=sha256:{'0' * 64}\n", "httpx is 1, but"),
+    ],
+)
+def test_a_dependency_that_must_not_be_is_named(text: str, fault: str, tmp_path: Path) -> None:
+    (tmp_path / "spoilt.txt").write_text(text)
+    assert any(fault in line for line in dependencies.check([*dependencies.LOCKS, tmp_path / "spoilt.txt"]))
+
+
+def test_a_licence_that_cannot_be_shipped_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for unfit in ("GPL-3.0-or-later", "GNU Affero General Public License v3", "SSPL-1.0"):
+        monkeypatch.setattr(dependencies, "licence", lambda name, unfit=unfit: unfit if name == "httpx" else "MIT")
+        assert [line.split(":")[0] for line in dependencies.check(dependencies.LOCKS)] == ["httpx"]
+    monkeypatch.setattr(dependencies, "licence", lambda _: "GNU Library or Lesser General Public License (LGPL)")
+    assert list(dependencies.check(dependencies.LOCKS)) == []
 
 
 @pytest.mark.parametrize("image", ["pipeline", "serving"])
