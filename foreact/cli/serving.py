@@ -101,17 +101,26 @@ def status(
     workspace: Workspace,
     as_json: Annotated[bool, typer.Option("--json", help="For programs")] = False,
 ) -> None:
-    """Say whether every store's forecasts are fresh; exit code 1 if one is not, or nothing is published."""
+    """Say whether every store's forecasts are fresh; exit code 1 if one is not, or nothing is published.
+
+    What has been wrong in the same way for days is named too: those stores are marked for retraining.
+    """
+    from foreact.telemetry.scorecards import find_drift, read_series
+
     manifest = open_reader(workspace).current().manifest
     promise, now = _settings(workspace).promise, datetime.now(UTC)
-    judged = {store: judge(entry, promise, now) for store, entry in manifest.stores.items()}
+    judged = {store: judge(entry, promise, now) for store, entry in sorted(manifest.stores.items())}
     stale = [store for store, fresh in judged.items() if not fresh.is_fresh]
+    drifts = [drift for drift in find_drift(read_series(_store(workspace))) if drift.store in judged]
     if as_json:
-        stores = {store: _described(fresh) for store, fresh in judged.items()}
+        marks = {store: {d.figure: d.days for d in drifts if d.store == store} for store in judged}
+        stores = {store: {**_described(fresh), "drift_days": marks[store]} for store, fresh in judged.items()}
         typer.echo(json.dumps({"fresh": not stale, "version": manifest.version, "stores": stores}, indent=1))
     else:
         for store, fresh in judged.items():
             typer.echo(f"{fresh.state:<8} {fresh.as_of}  {store}  {'; '.join(fresh.reasons)}".rstrip())
+        for drift in drifts:
+            typer.echo(f"marked for retraining: {drift}")
         typer.echo(f"{len(judged) - len(stale):,} of {len(judged):,} stores are fresh, version {manifest.version}.")
     if stale:
         raise typer.Exit(1)
