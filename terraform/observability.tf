@@ -72,3 +72,59 @@ resource "azurerm_monitor_diagnostic_setting" "cluster" {
     category = "guard"
   }
 }
+
+# The alerts of ../observability/rules.yaml, as managed Prometheus takes them.
+locals {
+  alerts = { for group in yamldecode(file("${path.module}/../observability/rules.yaml")).spec.groups : group.name => group.rules }
+}
+
+resource "azurerm_monitor_action_group" "on_call" {
+  name                = "${local.name}-on-call"
+  resource_group_name = azurerm_resource_group.this.name
+  short_name          = "foreact"
+  tags                = local.tags
+
+  dynamic "email_receiver" {
+    for_each = var.on_call
+
+    content {
+      name                    = email_receiver.value
+      email_address           = email_receiver.value
+      use_common_alert_schema = true
+    }
+  }
+}
+
+resource "azurerm_monitor_alert_prometheus_rule_group" "this" {
+  for_each            = local.alerts
+  name                = "${local.name}-${each.key}"
+  resource_group_name = azurerm_resource_group.this.name
+  location            = var.location
+  cluster_name        = azurerm_kubernetes_cluster.this.name
+  description         = "See observability/runbook.md."
+  interval            = "PT1M"
+  scopes              = [azurerm_monitor_workspace.this.id]
+  tags                = local.tags
+
+  dynamic "rule" {
+    for_each = each.value
+
+    content {
+      alert       = rule.value.alert
+      expression  = rule.value.expr
+      for         = "PT${upper(rule.value.for)}"
+      severity    = rule.value.labels.severity == "critical" ? 1 : 3
+      labels      = rule.value.labels
+      annotations = rule.value.annotations
+
+      action {
+        action_group_id = azurerm_monitor_action_group.on_call.id
+      }
+
+      alert_resolution {
+        auto_resolved   = true
+        time_to_resolve = "PT10M"
+      }
+    }
+  }
+}

@@ -36,6 +36,7 @@ export TF_CLI_CONFIG_FILE=$work/tofurc
 # The provider of random passwords is in no Go module: in a copy, an ephemeral variable stands for its results.
 mkdir "$work/copy"
 cp -r ./*.tf tests "$work/copy"
+cp -r ../observability "$work"
 python3 - "$work/copy" <<'END'
 import pathlib, re, sys
 

@@ -102,3 +102,9 @@ variable "secrets_version" {
   type        = number
   default     = 1
 }
+
+variable "on_call" {
+  description = "Mail addresses that alerts go to."
+  type        = list(string)
+  default     = []
+}

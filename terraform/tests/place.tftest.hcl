@@ -13,6 +13,11 @@ mock_provider "azurerm" {
       principal_id = "55555555-5555-5555-5555-555555555555"
     }
   }
+  mock_resource "azurerm_monitor_action_group" {
+    defaults = {
+      id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.Insights/actionGroups/foreact"
+    }
+  }
   mock_resource "azurerm_storage_account" {
     defaults = {
       id                    = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.Storage/storageAccounts/foreact"

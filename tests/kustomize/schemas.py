@@ -68,6 +68,9 @@ def close(schema: Any) -> Any:
     if schema.get("x-kubernetes-int-or-string"):
         return {"type": ["integer", "string"]}
     closed = {key: close(value) for key, value in schema.items() if key != "format"}
+    if isinstance(closed.get("pattern"), str):
+        # Go lets a flag stand behind the anchor, Python does not.
+        closed["pattern"] = closed["pattern"].replace("^(?i)", "(?i)^")
     if isinstance(closed.get("properties"), dict) and not schema.get("x-kubernetes-preserve-unknown-fields"):
         closed.setdefault("additionalProperties", False)
     return closed
