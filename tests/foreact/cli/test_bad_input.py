@@ -1,6 +1,5 @@
 """What a user can get wrong: one sentence, a non-zero exit code, and everything published as it was."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,8 +76,38 @@ def test_a_workspace_that_cannot_be_written(foreact: Foreact, tmp_path: Path, ar
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [("publications", "list"), ("export", "--out", os.devnull + ".csv")])
-def test_nothing_published_yet(foreact: Foreact, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("publications", "list"), 0, "Nothing is published yet."),
+        (("export", "--out", "forecasts.csv"), 1, "Nothing is published"),
+        (("status",), 1, "Nothing is published"),
+    ],
+)
+def test_nothing_published_yet(
+    foreact: Foreact, tmp_path: Path, arguments: tuple[str, ...], code: int, told: str
+) -> None:
     done = foreact(*arguments, "--workspace", str(tmp_path))
+    assert done.returncode == code
+    assert told in done.stderr
     assert "Traceback" not in done.stderr
-    assert done.returncode == (0 if arguments[0] == "publications" else 1)
+
+
+@pytest.mark.parametrize("command", ["export", "compile"])
+def test_a_place_that_cannot_be_written(one_store: Chain, foreact: Foreact, tmp_path: Path, command: str) -> None:
+    (tmp_path / "file").touch()
+    out = str(tmp_path / "file" / "forecasts.csv")
+    place = ("--workspace", str(one_store.workspace)) if command == "export" else ()
+    done = foreact(command, "--out", out, *place)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"foreact: {out!r} cannot be ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_unknown_store_has_no_forecasts(one_store: Chain, foreact: Foreact, tmp_path: Path) -> None:
+    (store,) = one_store.stores
+    out = tmp_path / "forecasts.csv"
+    done = foreact("export", "--out", str(out), "--store", store.lower(), "--workspace", str(one_store.workspace))
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith(f"{store.lower()!r}; did you mean {store!r}?")
+    assert not out.exists()
