@@ -70,6 +70,8 @@ def ingest(
             threads=threads,
             progress=lambda done, total, detail: events.progress("ingest", done, total, detail),
         )
+        for note in info.notes:
+            events.note("ingest", note)
     metrics = {
         "rows": float(info.rows),
         "stores": float(len(info.stores)),

@@ -86,7 +86,8 @@ class _Bars:
             case {"event": "progress", "done": done, "total": total, "detail": detail}:
                 self.progress.update(bar, completed=done, total=total, detail=detail)
             case {"event": "note", "text": text}:
-                self.progress.update(bar, detail=text)
+                # Above the bars, where it stays.
+                self.progress.console.print(f"{step:<9} {text}", highlight=False, markup=False, soft_wrap=True)
             case {"event": "step", "state": "succeeded"}:
                 total = self.progress.tasks[bar].total or 1
                 self.progress.update(bar, total=total, completed=total)

@@ -28,8 +28,7 @@ def run_that_told_everything(workspace: Path) -> Run:
         with events.step("validate"):
             events.emit("refused", step="validate", sentence="The data breaks a rule.")
         with events.step("publish"):
-            events.emit("published", version=1, stores=2)
-            events.note("publish", "2 stores")
+            events.note("publish", "Version 1: 2 of [2] stores published")
         with pytest.raises(ValueError, match="boom"), events.step("report"):
             raise ValueError("boom")
     return run
@@ -49,7 +48,9 @@ def shown(run: Run, *, terminal: bool) -> str:
 
 
 def test_a_terminal_shows_a_bar_a_step_in_one_line(tmp_path: Path) -> None:
-    last = shown(run_that_told_everything(tmp_path), terminal=True).split("\r")[-1].rstrip().splitlines()
+    text = shown(run_that_told_everything(tmp_path), terminal=True)
+    assert "publish   Version 1: 2 of [2] stores published" in text
+    last = text.split("\r")[-1].rstrip().splitlines()
     assert [line.split()[0] for line in last] == ["ingest", "validate", "publish", "report"]
     assert all(re.search(r"\d:\d\d:\d\d", line) and len(line) <= 80 for line in last)
     assert "2/2" in last[0]
@@ -63,7 +64,7 @@ def test_a_log_has_a_line_for_what_ended(tmp_path: Path) -> None:
     assert told == [
         "ingest    succeeded after N s",
         "validate  succeeded after N s",
-        "publish   2 stores",
+        "publish   Version 1: 2 of [2] stores published",
         "publish   succeeded after N s",
         "report    failed after N s",
     ]
