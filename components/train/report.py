@@ -113,7 +113,11 @@ def _draw_curves(page: Page, trained: Trained, pictures: dict[str, Picture]) -> 
     if by_item:
         curves.append(("The largest series", max((one for one, _ in by_item), key=lambda one: np.nansum(one.actual))))
         curves.append(("The series with the largest error", max((one for _, one in by_item), key=_error)))
+    drawn = set()
     for title, curve in curves:
+        if curve.name in drawn:
+            continue
+        drawn.add(curve.name)
         inside = ((curve.actual >= curve.low) & (curve.actual <= curve.high))[np.isfinite(curve.actual)]
         page.heading(f"{title}: {curve.name}")
         page.chart(

@@ -1,6 +1,7 @@
 """The backtest page: what it draws, of one store and of several."""
 
 import re
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -29,12 +30,22 @@ def read_page(folder: Path, files: dict[str, StoreFiles]) -> str:
     return (folder / "report.html").read_text()
 
 
+def bigger(files: StoreFiles) -> StoreFiles:
+    """Let a store have sold a hundred times as much."""
+    drawn = files.picture
+    assert drawn is not None
+    return replace(files, picture=replace(drawn, total=replace(drawn.total, actual=100 * drawn.total.actual)))
+
+
 def headings(page: str) -> list[str]:
     return re.findall("<h2>(.*?)</h2>", page)
 
 
 def test_it_draws_stores_and_series(files: dict[str, StoreFiles], tmp_path: Path) -> None:
-    page = read_page(tmp_path, files)
+    # Each of the two is the one of something.
+    first, second = files
+    inexact = files[second].record.model_copy(update={"accuracy": {"wape": 9.0}})
+    page = read_page(tmp_path, {first: bigger(files[first]), second: replace(files[second], record=inexact)})
     kinds = [heading.split(":")[0] for heading in headings(page)]
     assert kinds == [
         "Error by days ahead",
@@ -53,6 +64,12 @@ def test_it_draws_a_single_store_once(files: dict[str, StoreFiles], tmp_path: Pa
     page = read_page(tmp_path, {"S0": files["S0"]})
     assert [heading for heading in headings(page) if "store" in heading] == ["The store: S0", "Every store"]
     assert page.count("<svg") == 5
+
+
+def test_it_draws_one_series_once(files: dict[str, StoreFiles], tmp_path: Path) -> None:
+    drawn = picture(files, "S0")
+    page = read_page(tmp_path, {"S0": replace(files["S0"], picture=replace(drawn, worst=drawn.largest))})
+    assert [heading.split(":")[0] for heading in headings(page) if "series" in heading] == ["The largest series"]
 
 
 def picture(files: dict[str, StoreFiles], store: str) -> Picture:
