@@ -141,7 +141,7 @@ def _day(text: str) -> str:
 def _absolute(uri: str) -> str:
     if not uri:
         raise ForeactError("--history is empty: name a file, a folder, a glob or a Blob prefix.")
-    return uri if "://" in uri else str(Path(uri).absolute())
+    return uri if "://" in uri else str(Path(uri).expanduser().absolute())
 
 
 def _mapping(columns: list[str]) -> str:

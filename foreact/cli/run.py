@@ -131,7 +131,8 @@ def _why(run: Any) -> str:
         *[e for e in events if e.get("event") == "step" and e.get("state") == "failed" and e["step"] != "run"],
     ]
     if failed:
-        return f"{failed[0]['sentence']} (step {failed[0]['step']}; details in {run.log})"
+        report = run.reports / f"{failed[0]['step']}.html"
+        return f"{failed[0]['sentence']} (step {failed[0]['step']}; see {report if report.exists() else run.log})"
     begun = [
         e["step"] for e in events if e.get("event") == "step" and e.get("state") == "started" and e["step"] != "run"
     ]

@@ -1,5 +1,7 @@
 """What a user can get wrong: one sentence, a non-zero exit code, and everything published as it was."""
 
+import html
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,6 +69,9 @@ def test_bad_input_is_one_sentence(case: str, one_store: Chain, foreact: Foreact
     assert told in sentence
     assert "Traceback" not in done.stderr
     assert manifest(one_store.workspace) == before
+    if "see " in sentence:
+        (page,) = re.findall(r"see (\S+)\)$", sentence)
+        assert told in html.unescape(Path(page).read_text())
 
 
 def test_no_history_and_none_to_remember(foreact: Foreact, tmp_path: Path) -> None:

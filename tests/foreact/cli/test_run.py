@@ -50,7 +50,10 @@ class TestRetraining:
         artifacts = {path.parent.name + "/" + path.name for path in run.folder.rglob("*") if path.is_file()}
         for page in ("ingest/summary", "validate/report", "train/report", "register/summary", "publish/summary"):
             assert page in artifacts
-        backtest = next(run.folder.rglob("train/report")).read_text()
+        assert {path.name for path in run.reports.iterdir()} == {
+            *("ingest.md", "validate.html", "train.html", "register.md", "publish.md", "report.md")
+        }
+        backtest = (run.reports / "train.html").read_text()
         assert backtest.count("<svg") >= 4
         assert "http" not in backtest.replace("http://www.w3.org", "")
 
