@@ -54,7 +54,7 @@ class Events:
         self.emit("figures", step=step, figures=dict(figures))
 
     def note(self, step: str, text: str) -> None:
-        """Tell a finding in a sentence."""
+        """Tell in a sentence what a person should know, though the run goes on."""
         self.emit("note", step=step, text=text)
 
     @contextmanager

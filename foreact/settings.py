@@ -1,10 +1,12 @@
 """What varies by place: the FOREACT_* settings, read once where a process begins."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from foreact.errors import ForeactError
 
 
 class PlaceSettings(BaseSettings):
@@ -22,6 +24,14 @@ class PlaceSettings(BaseSettings):
     )
     timezone: str = Field("UTC", description="The retailer's time zone, an IANA name")
     publish_deadline: str = Field("08:30", description="By when today's forecasts must be published, in that time zone")
+
+    def __init__(self, **given: Any) -> None:
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            # The values are left out: a secret may be among them.
+            wrong = [f"FOREACT_{fault['loc'][0]}".upper() + f" ({fault['msg']})" for fault in error.errors()]
+            raise ForeactError(f"Settings cannot be used as they are: {'; '.join(wrong)}.") from None
 
 
 class PipelineSettings(PlaceSettings):

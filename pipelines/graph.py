@@ -44,6 +44,26 @@ def build(name: str, *, retries: bool = True) -> Any:
         train_cpu: str = "2",
         train_memory: str = "8Gi",
     ) -> None:
+        """Ingest, validate, train, register and publish.
+
+        Args:
+            store: The store to retrain, as the history names it.
+            history: The sales history: a file, a folder, a glob or a Blob prefix; CSV or Parquet.
+            known: The tables of what is known ahead (calendar, prices, promotions), by any of date, store and item.
+            columns: Our names and the files' names, as in date=Day,store=Shop.
+            as_of: The last day that may be used, as in 2026-01-31; empty: the last day of the history.
+            horizon: How many days ahead are forecast.
+            missing: What a missing row within a series' life is: zero, unknown, or auto (zero if the store reported
+                anything that day, else unknown).
+            max_rejected_share: The share of rejected rows above which the data is refused.
+            margin: How much worse than the champion a challenger may score and still go live, as a share.
+            max_fallback_share: The run fails when more than this share of the stores could not be trained.
+            seed: Seed of everything drawn at random.
+            step_cpu: How many cores each step has, but for train.
+            step_memory: How much memory each step has, but for train.
+            train_cpu: How many cores train has; without a Ray cluster, that many stores are trained at once.
+            train_memory: How much memory train has.
+        """
         ended = report(pipeline=name, store=store)
         settle(ended, "Report how the run ended", cache=False, cpu=step_cpu, memory=step_memory)
         with dsl.ExitHandler(ended, name="Retrain"):
@@ -108,4 +128,5 @@ def _for_all_stores(steps: Callable[..., None]) -> Callable[..., None]:
     kept = [parameter for parameter in signature.parameters.values() if parameter.name != "store"]
     all_stores.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
     all_stores.__name__ = "retrain_all"
+    all_stores.__doc__ = steps.__doc__
     return all_stores

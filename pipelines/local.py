@@ -51,8 +51,11 @@ def execute(run: Run) -> None:
     os.environ[RUNTIME_ONLY] = "true"
     cpu, memory = str(machine().cpus), str(machine().memory)
     whole = {"step_cpu": cpu, "step_memory": memory, "train_cpu": cpu, "train_memory": memory}
-    pipeline(**{**whole, **request.parameters})
-    _keep_reports(artifacts)
+    try:
+        pipeline(**{**whole, **request.parameters})
+    finally:
+        _lay_out_reports(artifacts, run)
+    _drop_data(artifacts)
 
 
 def _code_version() -> str:
@@ -65,7 +68,15 @@ def _code_version() -> str:
     return version("foreact")
 
 
-def _keep_reports(artifacts: Path) -> None:
+def _lay_out_reports(artifacts: Path, run: Run) -> None:
+    """Give what the run page shows names that a browser and an editor know."""
+    run.reports.mkdir(exist_ok=True)
+    for name, ending in (("report", ".html"), ("summary", ".md")):
+        for path in artifacts.glob(f"*/*/{name}"):
+            shutil.copyfile(path, run.reports / f"{path.parent.name}{ending}")
+
+
+def _drop_data(artifacts: Path) -> None:
     """Drop data that the publication and the registry now hold; reports and records stay."""
     for folder in [p for p in artifacts.rglob("*") if p.is_dir() and p.name in {"dataset", "checked"}]:
         shutil.rmtree(folder, ignore_errors=True)

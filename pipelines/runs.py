@@ -3,6 +3,7 @@
 runs/<id>/run.json       what was asked
 runs/<id>/events.jsonl   what happened, one line an event
 runs/<id>/log.txt        everything the steps logged
+runs/<id>/reports/       what each step tells of itself, as a page or a text
 runs/last.json           what the last retrain-all that succeeded was asked
 """
 
@@ -49,6 +50,11 @@ class Run:
     def log(self) -> Path:
         """Where all output of the steps goes."""
         return self.folder / "log.txt"
+
+    @property
+    def reports(self) -> Path:
+        """Where the pages and texts of the steps are."""
+        return self.folder / "reports"
 
     @property
     def request(self) -> Request:

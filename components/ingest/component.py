@@ -26,9 +26,6 @@ def ingest(
     Args:
         history: The sales history: a file, a folder, a glob or a Blob prefix; CSV or Parquet.
         source_version: The state of the source files, as locate found it.
-        dataset: One partition a store, and the rows that could not be used as they are.
-        summary: Rows, stores, items, dates, columns and what was left out.
-        metrics: The same as figures.
         known: The tables of what is known ahead, by any of date, store and item.
         columns: Our names and the files' names, as in date=Day,store=Shop.
         as_of: The last day that may be used; empty: the last day of the history.
@@ -38,6 +35,11 @@ def ingest(
         store: Take in this store alone; empty: all.
         cpu: How many cores the step has.
         memory: How much memory the step has; what sorting cannot hold in a part of it spills to disk.
+
+    Returns:
+        dataset: One partition a store, and the rows that could not be used as they are.
+        summary: Rows, stores, items, dates, columns and what was left out.
+        metrics: The same as figures.
     """
     from functools import partial
     from pathlib import Path

@@ -45,22 +45,22 @@ def ingest(
     today: date | None = None,
 ) -> Ingested:
     """Write the dataset; empty texts leave a choice to the data itself."""
-    request = Request(
-        history=history,
-        known=tuple(known),
-        columns=parse_columns(columns),
-        as_of=_read_day(as_of),
-        horizon=horizon,
-        missing=_read_missing(missing),
-        store=store or None,
-        source_version=source_version,
-        today=today or date.today(),
-    )
     with (
         events.step("ingest"),
         told("take the data in", scratch or Path(tempfile.gettempdir())),
         tempfile.TemporaryDirectory(dir=scratch, prefix="ingest-") as folder,
     ):
+        request = Request(
+            history=history,
+            known=tuple(known),
+            columns=parse_columns(columns),
+            as_of=_read_day(as_of),
+            horizon=horizon,
+            missing=_read_missing(missing),
+            store=store or None,
+            source_version=source_version,
+            today=today or date.today(),
+        )
         info = take_in(
             request,
             dataset,
@@ -70,6 +70,8 @@ def ingest(
             threads=threads,
             progress=lambda done, total, detail: events.progress("ingest", done, total, detail),
         )
+        for note in info.notes:
+            events.note("ingest", note)
     metrics = {
         "rows": float(info.rows),
         "stores": float(len(info.stores)),

@@ -14,7 +14,7 @@ def locate(history: str, known: list = []) -> str:  # type: ignore[type-arg]  # 
         known: The tables of what is known ahead, each the same way.
 
     Returns:
-        The version of the source: a hash of names, sizes and times of change.
+        Output: The version of the source: a hash of names, sizes and times of change.
     """
     from functools import partial
 

@@ -19,10 +19,12 @@ def publish(
     Args:
         trained: Models, forecasts and decisions of every store.
         versions: Which version of which registered model makes each store's numbers.
-        summary: What was published, and what stayed as it was.
-        metrics: The version's number and how many stores it changed.
         prune: Delete afterwards what no retained version needs.
         created_by: Who asked for it; empty: the run itself.
+
+    Returns:
+        summary: What was published, and what stayed as it was.
+        metrics: The version's number and how many stores it changed.
     """
     from pathlib import Path
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from components.publish.summary import summarize
+from components.publish.summary import headline, summarize
 from foreact.blobs import BlobStore, connect
 from foreact.errors import ForeactError, examples
 from foreact.events import Events
@@ -68,7 +68,7 @@ def publish(
         _keep_scorecards(store, record, placed.run)
         # A refresh of a few stores leaves that to the next run of all: what it costs must not grow with the others.
         deleted = _prune(store) if prune and entries.keys() >= outcome.manifest.stores.keys() else []
-        events.emit("published", version=outcome.manifest.version, stores=len(outcome.published))
+        events.note("publish", headline(outcome))
     metrics = {
         "version": float(outcome.manifest.version),
         "stores_published": float(len(outcome.published)),

@@ -8,11 +8,16 @@ from foreact.publications import Outcome, StoreEntry
 SHOWN = 200
 
 
+def headline(outcome: Outcome) -> str:
+    """Tell in a line what became of the publication."""
+    manifest = outcome.manifest
+    return f"Version {manifest.version}: {len(outcome.published):,} of {len(manifest.stores):,} stores published"
+
+
 def summarize(outcome: Outcome, entries: Mapping[str, StoreEntry]) -> str:
     """Tell the version, its stores and what stayed as it was."""
-    manifest = outcome.manifest
     lines = [
-        f"## Version {manifest.version}: {len(outcome.published):,} of {len(manifest.stores):,} stores published",
+        f"## {headline(outcome)}",
         "",
         "| store | data as of | items | model | fallback |",
         "| --- | --- | --- | --- | --- |",

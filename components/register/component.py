@@ -17,10 +17,12 @@ def register(
 
     Args:
         trained: Models, forecasts and decisions of every store.
+        run: The pipeline run's id, under which the models can be found in MLflow.
+
+    Returns:
         versions: Which version of which registered model makes each store's numbers.
         summary: What the gate decided for each store, and why.
         metrics: How many stores were promoted, kept their champion or fell back.
-        run: The pipeline run's id, under which the models can be found in MLflow.
     """
     import os
     from pathlib import Path

@@ -17,7 +17,7 @@ def summarize(record: Trained, versions: Versions) -> str:
         f"Data as of {record.as_of}, {record.horizon} days ahead. {counts['kept']:.0f} stores keep their champion, "
         f"{counts['fallback']:.0f} are on a fallback.",
         "",
-        "| store | decision | version | error | champion's | why |",
+        "| store | decision | version | WAPE | champion's WAPE | why |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for store in stores[:SHOWN]:

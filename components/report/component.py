@@ -13,9 +13,11 @@ def report(
 
     Args:
         status: How the run ended, as Kubeflow Pipelines says.
-        summary: The same in words.
         pipeline: Which pipeline ran.
         store: The one store that was retrained; empty for all.
+
+    Returns:
+        summary: The same in words.
     """
     from pathlib import Path
 

@@ -21,14 +21,16 @@ def train(
 
     Args:
         dataset: The checked dataset, one partition a store.
-        trained: Models, forecasts and decisions of every store.
-        report: Backtest report: forecast against actual, error by horizon, coverage, each store's decision.
-        metrics: The backtest's figures over all stores.
         margin: How much worse than the champion a challenger may score and still go live, as a share.
         seed: Seed of everything drawn at random.
         max_fallback_share: The run fails when more than this share of the stores could not be trained.
         cpu: How many cores the step has: that many stores are trained at once, unless a Ray cluster does the work.
         memory: How much memory the step has.
+
+    Returns:
+        trained: Models, forecasts and decisions of every store.
+        report: Backtest report: forecast against actual, error by horizon, coverage, each store's decision.
+        metrics: The backtest's figures over all stores.
     """
     from pathlib import Path
 

@@ -12,7 +12,7 @@ from foreact.publications.contract import Kind
 from foreact.vocabulary import DATE, ITEM, MEAN, P10, P50, P90, STORE, UNITS
 
 if TYPE_CHECKING:
-    from foreact.forecasting import StoreResult
+    from foreact.forecasting import Score, StoreResult
     from foreact.forecasting.forecast import Forecast
     from foreact.forecasting.panel import Panel
 
@@ -29,8 +29,14 @@ def make_objects(panel: "Panel", result: "StoreResult") -> dict[Kind, bytes]:
         "drivers": _drivers(result.forecast),
     }
     if result.scorecard:
-        tables["scorecard"] = pa.Table.from_pylist([asdict(score) for score in result.scorecard])
+        tables["scorecard"] = _scorecard(result.scorecard)
     return {kind: _parquet(table) for kind, table in tables.items()}
+
+
+def _scorecard(scores: "list[Score]") -> pa.Table:
+    # Arrow takes no NumPy days among Python's values.
+    rows = [{**asdict(score), "published_as_of": score.published_as_of.item()} for score in scores]
+    return pa.Table.from_pylist(rows)
 
 
 def _parquet(table: pa.Table) -> bytes:

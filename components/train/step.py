@@ -1,6 +1,5 @@
 """Train every store of a dataset, and leave the whole outcome in one folder."""
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import date
@@ -17,8 +16,6 @@ from foreact.errors import ForeactError, examples
 from foreact.events import Events
 from foreact.tasks import Size
 from foreact.trained import Trained, TrainedFolder, TrainedStore
-
-log = logging.getLogger(__name__)
 
 # Wide arrays, features and a booster, against the rows of a partition; measured, with a margin.
 BYTES_A_ROW = 400
@@ -61,7 +58,7 @@ def train(
         jobs = (Task(s, _job(data, s, live.get(s, Live()), margin, seed), _memory(data, s)) for s in stores)
         failures = _collect(_spread(jobs, len(stores), ray_address, size), keep)
         if failures:
-            _judge(failures, len(stores), max_fallback_share)
+            _judge(failures, len(stores), max_fallback_share, events)
             second = (
                 Task(s, replace(_job(data, s, live.get(s, Live()), margin, seed), failure=why), _memory(data, s))
                 for s, why in failures.items()
@@ -99,14 +96,18 @@ def _collect(outcomes: Iterator[Outcome[StoreFiles]], keep: Callable[[StoreFiles
     return failures
 
 
-def _judge(failures: dict[str, str], stores: int, max_share: float) -> None:
+def _judge(failures: dict[str, str], stores: int, max_share: float, events: Events) -> None:
     store, why = next(iter(failures.items()))
-    log.warning("%d of %d stores could not be trained, %r first: %s", len(failures), stores, store, why)
     if len(failures) > max_share * stores:
         raise ForeactError(
             f"{len(failures):,} of {stores:,} stores could not be trained, more than the {max_share:.0%} that a run "
             f"may replace by older models or baselines: {examples(sorted(failures))}; {store!r}: {why}."
         )
+    events.note(
+        "train",
+        f"warning: {examples(sorted(failures))} could not be trained and are forecast by older models or baselines; "
+        f"{store!r}: {why}",
+    )
 
 
 def _job(data: Dataset, store: str, live: Live, margin: float, seed: int) -> StoreJob:

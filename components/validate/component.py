@@ -19,12 +19,14 @@ def validate(
 
     Args:
         dataset: One partition a store, as ingest wrote it.
+        store: The one store of this run; empty: all that are published are expected.
+        max_rejected_share: The share of rejected rows above which the data is refused.
+
+    Returns:
         checked: The same without rows that break a rule; it refuses its readers if it is not sound.
         rejected: The rows that were left out or blanked, each with the rule and its own text.
         report: Every rule, how often it is broken, and sample rows.
         metrics: The same as figures.
-        store: The one store of this run; empty: all that are published are expected.
-        max_rejected_share: The share of rejected rows above which the data is refused.
     """
     from pathlib import Path
 

@@ -1,6 +1,5 @@
 """Check a dataset, hand on what is sound, and tell the rest."""
 
-import logging
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,8 +11,6 @@ from foreact.data.checks.page import render
 from foreact.data.checks.validation import Limits, check
 from foreact.data.dataset import REJECTED, Dataset
 from foreact.events import Events
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ def validate(
         if findings.problem:
             events.emit("refused", step="validate", sentence=findings.problem)
         for finding in findings.warnings:
-            log.warning("%s: %s broken", finding.rule, f"{finding.broken:,}")
+            events.note("validate", f"warning: {finding.tell()}")
     metrics = {
         "rules": float(len(findings.findings)),
         "rules_broken": float(len(findings.broken)),

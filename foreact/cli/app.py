@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -67,5 +67,14 @@ def main() -> None:
     try:
         app()
     except ForeactError as problem:
-        typer.echo(f"foreact: {problem}", err=True)
-        sys.exit(1)
+        _end(str(problem))
+    except OSError as error:
+        # What no command foresaw of a disk that is full, or a place that is read-only or not there.
+        if error.filename is None:
+            raise
+        _end(f"{str(error.filename)!r} cannot be read or written: {error.strerror}.")
+
+
+def _end(sentence: str) -> NoReturn:
+    typer.echo(f"foreact: {sentence}", err=True)
+    sys.exit(1)

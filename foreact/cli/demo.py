@@ -41,20 +41,23 @@ def demo(
 
 def _show_week(workspace: Path) -> None:
     """Print each store's next seven days."""
+    from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
 
     reader = open_reader(workspace)
     manifest = reader.current().manifest
-    view = Table(title=f"Units expected a day, with the 80 % interval (version {manifest.version})")
+    # Narrow enough for a week on a terminal of 80 characters.
+    title = f"Units expected a day, with the 80 % interval (version {manifest.version})"
+    view = Table(title=title, box=SIMPLE, padding=(0, 0, 0, 1))
     for store, entry in manifest.stores.items():
         week = reader.table(entry.objects["totals"]).slice(0, 7).to_pydict()
         if not view.columns:
-            view.add_column("store")
+            view.add_column("store", no_wrap=True)
             for day in week[DATE]:
-                view.add_column(f"{day:%a %d %b}", justify="right")
+                view.add_column(f"{day:%a}\n{day:%d %b}", justify="right", no_wrap=True)
         cells = zip(week[MEAN], week[P10], week[P90], strict=True)
-        view.add_row(store, *(f"{mean:,.0f} [dim]{low:,.0f}-{high:,.0f}[/dim]" for mean, low, high in cells))
+        view.add_row(store, *(f"{mean:,.0f}\n[dim]{low:,.0f}-{high:,.0f}[/dim]" for mean, low, high in cells))
     Console().print(view)
 
 

@@ -13,7 +13,16 @@ import typer
 from foreact.errors import ForeactError
 
 R = TypeVar("R")
-Store = Annotated[str, typer.Option(metavar="ID", help="The store to retrain")]
+
+
+def _store_id(text: str) -> str:
+    # To the steps no store means all of them.
+    if not text:
+        raise ForeactError("--store is empty: name the store to retrain.")
+    return text
+
+
+Store = Annotated[str, typer.Option(metavar="ID", help="The store to retrain", parser=_store_id)]
 
 
 @dataclass(frozen=True)
@@ -116,6 +125,9 @@ def read_parameters(history: str | None, tables: Tables, *others: Learning | Jud
         given |= asdict(group)
     if given.get("as_of") is not None:
         given["as_of"] = _day(given["as_of"])
+    for name in ("margin", "max_rejected_share"):
+        if given.get(name) is not None and not 0 <= given[name] <= 1:
+            raise ForeactError(f"--{name.replace('_', '-')} is {given[name]}; it is a share, from 0 to 1.")
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -127,7 +139,9 @@ def _day(text: str) -> str:
 
 
 def _absolute(uri: str) -> str:
-    return uri if "://" in uri else str(Path(uri).absolute())
+    if not uri:
+        raise ForeactError("--history is empty: name a file, a folder, a glob or a Blob prefix.")
+    return uri if "://" in uri else str(Path(uri).expanduser().absolute())
 
 
 def _mapping(columns: list[str]) -> str:

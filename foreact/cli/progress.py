@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 if TYPE_CHECKING:
     from pipelines.runs import Run
@@ -30,7 +31,7 @@ def follow(run: "Run", process: "subprocess.Popen[bytes]", console: Console | No
 
 
 class _Lines:
-    """One line when a step begins to matter: when it ends, or tells something."""
+    """A line when a step ends or tells something."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -60,8 +61,10 @@ class _Bars:
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[detail]}", markup=False),
+            # What is left of the line, for an id of any length.
+            TextColumn("{task.fields[detail]}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
             console=console,
+            expand=True,
         )
         self.bars: dict[str, TaskID] = {}
 
@@ -79,14 +82,16 @@ class _Bars:
         if step not in self.bars:
             self.bars[step] = self.progress.add_task(step, total=None, detail="")
         bar = self.bars[step]
-        if event["event"] == "progress":
-            self.progress.update(bar, completed=event["done"], total=event["total"], detail=event["detail"])
-        elif event["event"] == "note":
-            self.progress.update(bar, detail=event["text"])
-        elif event["state"] == "succeeded":
-            total = self.progress.tasks[bar].total or 1
-            self.progress.update(bar, total=total, completed=total)
-            self.progress.stop_task(bar)
-        elif event["state"] == "failed":
-            self.progress.update(bar, detail="failed")
-            self.progress.stop_task(bar)
+        match event:
+            case {"event": "progress", "done": done, "total": total, "detail": detail}:
+                self.progress.update(bar, completed=done, total=total, detail=detail)
+            case {"event": "note", "text": text}:
+                # Above the bars, where it stays.
+                self.progress.console.print(f"{step:<9} {text}", highlight=False, markup=False, soft_wrap=True)
+            case {"event": "step", "state": "succeeded"}:
+                total = self.progress.tasks[bar].total or 1
+                self.progress.update(bar, total=total, completed=total)
+                self.progress.stop_task(bar)
+            case {"event": "step", "state": "failed"}:
+                self.progress.update(bar, detail="failed")
+                self.progress.stop_task(bar)

@@ -1,12 +1,14 @@
 """`foreact publications` and `foreact export`: what is published, was published, and is put back."""
 
 import getpass
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from foreact.cli.options import Workspace, note, place
+from foreact.data.columns import end, suggest
 from foreact.errors import ForeactError, examples
 from foreact.publications.contract import Kind
 from foreact.vocabulary import DATE, ITEM, MEAN, P10, P50, P90, STORE
@@ -44,8 +46,11 @@ def list_publications(
     name, _, number = model.rpartition(":")
     if model and not (name and number):
         raise ForeactError(f"--model takes a registered model and its version, as in foreact-1:3, not {model!r}.")
-    for manifest in carriers(reader, name, number) if model else reader.history(retained=True):
+    versions = list(carriers(reader, name, number) if model else reader.history(retained=True))
+    for manifest in versions:
         typer.echo(headline(manifest))
+    if not versions:
+        typer.echo("No version carries it." if model else "Nothing is published yet.", err=True)
 
 
 @publications_app.command("show")
@@ -84,7 +89,8 @@ def export(
     manifest = reader.current().manifest
     unknown = sorted(set(store or []) - set(manifest.stores))
     if unknown:
-        raise ForeactError(f"No forecasts are published for {examples(unknown)}.")
+        hint = suggest(unknown[0], manifest.stores)
+        raise ForeactError(end(f"No forecasts are published for {examples(unknown)}{hint}"))
     kind: Kind = "totals" if totals else "forecasts"
     names = sorted(set(store)) if store else list(manifest.stores)
     draft = out.with_name(f".{out.name}.part")
@@ -101,7 +107,8 @@ def export(
                 writer.close()
         draft.replace(out)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
         raise ForeactError(f"{str(out)!r} cannot be written: {error.strerror or error}.") from None
     typer.echo(f"{rows:,} rows of {len(names):,} stores, version {manifest.version}, in {out}")
 

@@ -14,6 +14,7 @@ from foreact.cli.options import Workspace
 from foreact.cli.parameters import Judging, Learning, Store, Tables, read_parameters, spread
 from foreact.cli.progress import follow
 from foreact.errors import ForeactError
+from foreact.settings import PipelineSettings
 
 run_app = typer.Typer(
     no_args_is_help=True, help="Run a pipeline on this machine, all steps, and publish what it makes."
@@ -68,6 +69,8 @@ def start(pipeline: str, parameters: dict[str, Any], workspace: Path, run_id: st
     """Run a pipeline in a process of its own, show how it fares, and raise what stopped it."""
     from pipelines.runs import Request, Run, Runs
 
+    # A setting that is wrong is told at once, not by the first step.
+    PipelineSettings(workspace=workspace)
     try:
         workspace.mkdir(parents=True, exist_ok=True)
         runs = Runs(workspace.resolve())
@@ -128,7 +131,8 @@ def _why(run: Any) -> str:
         *[e for e in events if e.get("event") == "step" and e.get("state") == "failed" and e["step"] != "run"],
     ]
     if failed:
-        return f"{failed[0]['sentence']} (step {failed[0]['step']}; details in {run.log})"
+        report = run.reports / f"{failed[0]['step']}.html"
+        return f"{failed[0]['sentence']} (step {failed[0]['step']}; see {report if report.exists() else run.log})"
     begun = [
         e["step"] for e in events if e.get("event") == "step" and e.get("state") == "started" and e["step"] != "run"
     ]

@@ -29,7 +29,10 @@ def line_chart(
         axes.axhline(level, color="#9aa5b1", linewidth=1, linestyle="--")
     axes.set_ylabel(ylabel)
     axes.set_xlabel(xlabel)
-    axes.set_ylim(bottom=0)
+    if np.nanmin([np.nanmin(axis, initial=0) for axis in map(np.asarray, lines.values())]) >= 0:
+        axes.set_ylim(bottom=0)
+    if np.issubdtype(np.asarray(x).dtype, np.datetime64):
+        _write_dates(axes)
     axes.legend(frameon=False, fontsize=8, ncols=4)
     return _svg(figure)
 
@@ -41,6 +44,15 @@ def _figure() -> tuple[Any, Any]:
     axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
+
+
+def _write_dates(axes: Any) -> None:
+    import matplotlib.dates
+
+    dates: Any = matplotlib.dates
+    locator = dates.AutoDateLocator()
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
 
 
 def _svg(figure: Any) -> str:

@@ -9,7 +9,7 @@ body { font: 15px/1.5 system-ui, sans-serif; color: #1d2733; background: #fff; m
 h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2rem }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { padding: .25rem .75rem; border-bottom: 1px solid #dde3ea; text-align: right }
-th:first-child, td:first-child { text-align: left }
+.text { text-align: left } td:last-child.text { min-width: 14rem }
 figure { margin: 1rem 0 } figcaption { color: #55606d } svg { max-width: 100%; height: auto }
 """
 
@@ -31,9 +31,10 @@ class Page:
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Show rows; numbers are rounded to what a reader can use."""
-        head = "".join(f"<th>{escape(name)}</th>" for name in header)
-        body = "".join("<tr>" + "".join(f"<td>{escape(show(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-        self.parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+        cells = [list(row) for row in rows]
+        head = _row("th", header, cells[0] if cells else header)
+        body = "".join(_row("td", row, row) for row in cells)
+        self.parts.append(f"<table><thead>{head}</thead><tbody>{body}</tbody></table>")
 
     def chart(self, svg: str, says: str) -> None:
         """Show a chart and what it says, in words."""
@@ -48,6 +49,13 @@ class Page:
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
             f"<title>{escape(self.title)}</title><style>{STYLE}</style></head><body>{''.join(self.parts)}</body></html>"
         )
+
+
+def _row(tag: str, cells: Sequence[object], like: Sequence[object]) -> str:
+    """Write a row whose cells stand as those of another do: texts to the left, numbers to the right."""
+    kinds = [' class="text"' if isinstance(cell, str) else "" for cell in like]
+    texts = [f"<{tag}{kind}>{escape(show(cell))}</{tag}>" for cell, kind in zip(cells, kinds, strict=True)]
+    return f"<tr>{''.join(texts)}</tr>"
 
 
 def show(value: object) -> str:

@@ -62,6 +62,20 @@ def test_every_task_has_a_name_a_size_and_the_one_image(compiled: Any) -> None:
         assert any(parameter in str(i) for i in task["inputs"]["parameters"].values())
 
 
+def test_every_parameter_and_output_is_described(compiled: Any) -> None:
+    _, spec, _ = compiled
+    shown = {name: each for name, each in spec["components"].items() if "dag" not in each} | {"run": spec["root"]}
+    undescribed = [
+        f"{component}: {name}"
+        for component, interface in shown.items()
+        for side in ("inputDefinitions", "outputDefinitions")
+        for kind in interface.get(side, {}).values()
+        for name, value in kind.items()
+        if not value.get("description")
+    ]
+    assert undescribed == []
+
+
 def test_only_ingest_is_cached_and_it_is_keyed_by_the_source(compiled: Any) -> None:
     _, spec, _ = compiled
     tasks = inner(spec)

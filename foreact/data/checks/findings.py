@@ -41,6 +41,13 @@ class Finding(BaseModel):
     detail: str = ""
     samples: list[Sample] = Field(default_factory=list)
 
+    def tell(self) -> str:
+        """Tell what is broken, how often, and one case of it."""
+        count = f" ({self.broken:,} of {self.checked:,})" if self.broken and self.checked > 1 else ""
+        detail = f", but {self.detail}" if self.detail else ""
+        example = f", such as {self.samples[0]}" if self.samples else ""
+        return f"{self.rule}{count}{detail}{example}"
+
 
 class Findings(BaseModel):
     """All rules, and whether the data may be used."""
@@ -67,13 +74,6 @@ class Findings(BaseModel):
         """Why the data may not be used, in a sentence; empty if it may."""
         if not self.broken:
             return ""
-        told = "; ".join(_tell(finding) for finding in self.broken[:3])
+        told = "; ".join(finding.tell() for finding in self.broken[:3])
         more = f"; and {len(self.broken) - 3} more" if len(self.broken) > 3 else ""
         return f"The data is refused, for it breaks a rule: {told}{more}. The validation report lists the rows."
-
-
-def _tell(finding: Finding) -> str:
-    count = f" ({finding.broken:,} of {finding.checked:,})" if finding.broken and finding.checked > 1 else ""
-    detail = f", but {finding.detail}" if finding.detail else ""
-    example = f", such as {finding.samples[0]}" if finding.samples else ""
-    return f"{finding.rule}{count}{detail}{example}"

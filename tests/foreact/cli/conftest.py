@@ -65,8 +65,9 @@ def one_store(tmp_path_factory: pytest.TempPathFactory) -> Chain:
 
 @pytest.fixture(scope="session")
 def three_stores(tmp_path_factory: pytest.TempPathFactory) -> Chain:
-    """Give a chain of three stores, published once."""
+    """Give a chain of three stores, published once, as of the day before its last."""
     chain = write_chain(tmp_path_factory.mktemp("three"), stores=3, items=6)
-    done = run_foreact("run", "retrain-all", *chain.inputs, "--workspace", str(chain.workspace))
+    place = ("--workspace", str(chain.workspace))
+    done = run_foreact("run", "retrain-all", *chain.inputs, "--as-of", "2026-03-30", *place)
     assert done.returncode == 0, done.stderr
     return chain

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ class TestRetraining:
         rows = list(csv.DictReader(out.read_text().splitlines()))
         assert list(rows[0]) == ["store", "item", "date", "mean", "p10", "p50", "p90"]
         assert {row["store"] for row in rows} == set(three_stores.stores)
-        assert (min(row["date"] for row in rows), max(row["date"] for row in rows)) == ("2026-04-01", "2026-04-28")
+        assert (min(row["date"] for row in rows), max(row["date"] for row in rows)) == ("2026-03-31", "2026-04-27")
         assert all(0 <= float(row["p10"]) <= float(row["p50"]) <= float(row["p90"]) for row in rows)
 
         totals = tmp_path / "totals.parquet"
@@ -49,8 +50,11 @@ class TestRetraining:
         artifacts = {path.parent.name + "/" + path.name for path in run.folder.rglob("*") if path.is_file()}
         for page in ("ingest/summary", "validate/report", "train/report", "register/summary", "publish/summary"):
             assert page in artifacts
-        backtest = next(run.folder.rglob("train/report")).read_text()
-        assert backtest.count("<svg") == 3
+        assert {path.name for path in run.reports.iterdir()} == {
+            *("ingest.md", "validate.html", "train.html", "register.md", "publish.md", "report.md")
+        }
+        backtest = (run.reports / "train.html").read_text()
+        assert backtest.count("<svg") >= 4
         assert "http" not in backtest.replace("http://www.w3.org", "")
 
     def test_one_store_changes_alone(self, three_stores: Chain, foreact: Foreact) -> None:
@@ -66,12 +70,18 @@ class TestRetraining:
         }
         assert after.stores[store].run != before.stores[store].run
 
-    def test_a_second_run_goes_through_the_gate(self, three_stores: Chain, foreact: Foreact) -> None:
+    def test_a_day_later_the_gate_decides_and_what_was_published_is_scored(
+        self, three_stores: Chain, foreact: Foreact
+    ) -> None:
         before = manifest(three_stores.workspace)
         done = foreact("run", "retrain-all", *three_stores.inputs, "--workspace", str(three_stores.workspace))
         assert done.returncode == 0, done.stderr
         after = manifest(three_stores.workspace)
         assert after.version == before.version + 1
+        assert {entry.as_of for entry in after.stores.values()} == {date(2026, 3, 31)}
+        scores = reader(three_stores.workspace).table(after.stores[three_stores.stores[0]].objects["scorecard"])
+        assert set(scores["published_as_of"].to_pylist()) == {date(2026, 3, 30)}
+        assert set(scores["lead"].to_pylist()) == {0, 1}
         runs = {entry.run for entry in after.stores.values()}
         assert runs == {list(Runs(three_stores.workspace).all())[-1].id}
         versions = {s: (before.stores[s].model.version, e.model.version) for s, e in after.stores.items()}

@@ -1,0 +1,32 @@
+"""What one store's task gives back."""
+
+import io
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from components.train.worker import train_one
+from tests.components.train.small import ITEMS, make_dataset, make_jobs
+
+
+def test_what_was_published_before_is_scored(tmp_path: Path) -> None:
+    data = make_dataset(tmp_path, stores=1)
+    before = data.info.as_of - timedelta(days=3)
+    published = train_one(make_jobs(data)["S0"]).objects["forecasts"]
+    table = pq.read_table(io.BytesIO(published))
+    shifted = table.set_column(
+        table.schema.get_field_index("date"),
+        "date",
+        [[day - timedelta(days=3) for day in table["date"].to_pylist()]],
+    )
+    buffer = io.BytesIO()
+    pq.write_table(shifted, buffer)
+    files = train_one(replace(make_jobs(data)["S0"], previous={before: buffer.getvalue()}))
+    scores = pq.read_table(io.BytesIO(files.objects["scorecard"])).to_pylist()
+    assert [(row["published_as_of"], row["lead"], row["cells"]) for row in scores] == [
+        (before, 0, 3 * ITEMS),
+        *((before, lead, ITEMS) for lead in (1, 2, 3)),
+    ]
+    assert 0 < files.record.scorecard["wape"] < 1
