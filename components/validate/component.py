@@ -26,6 +26,7 @@ def validate(
         store: The one store of this run; empty: all that are published are expected.
         max_rejected_share: The share of rejected rows above which the data is refused.
     """
+    from functools import partial
     from pathlib import Path
 
     from components.validate.previous import previous_items
@@ -38,7 +39,7 @@ def validate(
         checked=Path(checked.path),
         rejected=Path(rejected.path),
         max_rejected_share=max_rejected_share,
-        previous=previous_items(settings, only=store),
+        find_previous=partial(previous_items, settings, only=store),
         events=events,
     )
     Path(report.path).write_text(result.page, encoding="utf-8")
