@@ -1,7 +1,7 @@
 """Versions: merged, never older, restored on purpose, told apart."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
+from functools import partial
 
 import pytest
 
@@ -10,6 +10,7 @@ from foreact.publications import CURRENT, BrokenPublication, NewerPublication, P
 from foreact.publications.contract import manifest_name
 from foreact.publications.lineage import carriers, changes, show
 from foreact.publications.sealing import seal, unseal
+from tests.crashing import at_once
 from tests.foreact.publications.stores import START, entry, put, table_bytes
 
 
@@ -40,7 +41,7 @@ def test_older_data_is_kept_out_and_said_so(store):
 
 
 def test_fifty_publishers_lose_nothing(make_store):
-    """50 publishers over 20 stores at once: the last write of each store is there, the versions have no gap."""
+    """50 processes over 20 stores at once: the last write of each store is there, the versions have no gap."""
     names = [f"s{number}" for number in range(20)]
     days = {}
 
@@ -56,8 +57,7 @@ def test_fifty_publishers_lose_nothing(make_store):
         for name in (names[number % 20], names[(number * 7 + 3) % 20]):
             days[name] = max(days.get(name, 0), number)
     make_store().write("begin", b"")
-    with ThreadPoolExecutor(50) as pool:
-        list(pool.map(publish, range(50)))
+    at_once([partial(publish, number) for number in range(50)])
     reader = Reader(make_store())
     manifest = reader.current().manifest
     assert {name: each.run for name, each in manifest.stores.items()} == {n: f"r{days[n]}" for n in days}
