@@ -1,12 +1,11 @@
 """`foreact publications` and `foreact export`: what is published, was published, and is put back."""
 
-import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from foreact.cli.options import Workspace, note, place
+from foreact.cli.options import Workspace, caller, note, place
 from foreact.errors import ForeactError, examples
 from foreact.publications.contract import Kind
 from foreact.vocabulary import DATE, ITEM, MEAN, P10, P50, P90, STORE
@@ -66,7 +65,7 @@ def restore_publication(
     from foreact.blobs import connect
     from foreact.publications import Publisher
 
-    manifest = Publisher(connect(place(workspace))).restore(version, by=getpass.getuser(), reason=reason)
+    manifest = Publisher(connect(place(workspace))).restore(version, by=caller(), reason=reason)
     note(workspace, "restore", f"version {version}")
     typer.echo(f"Version {manifest.version} is current: it brought back version {version}.")
 

@@ -201,6 +201,18 @@ def test_lineage_runs_both_ways(store):
         show(reader, 9)
 
 
+def test_a_version_is_shown_though_the_one_before_is_damaged(store):
+    for number in (1, 2):
+        Publisher(store).publish({"1": put(store, "1", f"r{number}", number)}, by="x")
+    store.write(manifest_name(1), b"torn")
+    told = show(Reader(store), 2)
+    assert "1: model foreact-1 version 1, run r2" in told
+    assert told.endswith(
+        "What changed since version 1 cannot be told: "
+        "forecasts/manifests/00000001.json is damaged: its 4 bytes do not match their checksum."
+    )
+
+
 def test_a_crash_before_the_archive_is_made_good_by_the_next(store):
     Publisher(store).publish({"1": put(store, "1", "r1", 1)}, by="x")
     store.delete(manifest_name(1))
