@@ -72,6 +72,8 @@ def begin() -> tuple[PipelineSettings, Events]:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if "KUBERNETES_SERVICE_HOST" in os.environ else Text())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    # Azure's client would tell every request with its headers.
+    logging.getLogger("azure").setLevel(logging.WARNING)
     if tracing.is_on():
         tracing.start("foreact-pipeline")
         atexit.register(tracing.stop)

@@ -29,6 +29,8 @@ class TrainedStore(BaseModel):
     reason: str
     # The version whose numbers these are when the challenger is not promoted; None: a baseline without a version.
     champion_version: str | None = None
+    # Why the champion could not be used, so that the challenger was judged without it; empty where all was well.
+    champion_problem: str = ""
     fallback: str | None = None
     # Backtest figures of whatever made the published numbers, of the challenger, of the champion and of baselines.
     accuracy: dict[str, float] = Field(default_factory=dict)

@@ -46,6 +46,10 @@ class Process:
     ends_by: signal.Signals = signal.SIGTERM
     running: subprocess.Popen[bytes] | None = None
 
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
     def start(self) -> None:
         """Start it and wait until its port answers."""
         # Tests that are killed take their services along.
@@ -155,8 +159,8 @@ def serve_postgres() -> Iterator[str]:
 
 
 @contextmanager
-def serve_mlflow(postgres: str, azurite: Azurite, folder: Path) -> Iterator[str]:
-    """Run an MLflow server on PostgreSQL that keeps artifacts in the emulator for its clients; give its address."""
+def serve_mlflow(postgres: str, azurite: Azurite, folder: Path) -> Iterator[Process]:
+    """Run an MLflow server on PostgreSQL that keeps artifacts in the emulator for its clients."""
     from azure.storage.blob import ContainerClient
 
     container = f"mlflow{uuid4().hex[:8]}"
@@ -176,7 +180,7 @@ def serve_mlflow(postgres: str, azurite: Azurite, folder: Path) -> Iterator[str]
     process = Process(command, port, folder / "mlflow-server.log", environment)
     process.start()
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield process
     finally:
         process.stop()
 
@@ -198,5 +202,5 @@ def postgres() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def mlflow_server(postgres: str, azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Give the address of an MLflow server as on a cluster."""
-    with serve_mlflow(postgres, azurite, tmp_path_factory.mktemp("mlflow-server")) as address:
-        yield address
+    with serve_mlflow(postgres, azurite, tmp_path_factory.mktemp("mlflow-server")) as server:
+        yield server.url

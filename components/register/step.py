@@ -73,7 +73,6 @@ def _version_tags(store: TrainedStore, code_version: str) -> dict[str, str]:
     return {
         "foreact.data_hash": store.data_hash,
         "foreact.code_version": code_version,
-        "foreact.promoted": str(store.promoted).lower(),
         "foreact.reason": store.reason,
         "foreact.champion_before": store.champion_version or "",
         "foreact.accuracy": dump(store.challenger_accuracy),

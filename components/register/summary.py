@@ -8,14 +8,19 @@ SHOWN = 200
 
 
 def summarize(record: Trained, versions: Versions) -> str:
-    """Tell each store's decision, those that did not go live first."""
-    stores = sorted(record.stores.values(), key=lambda store: (store.promoted, store.fallback is None, store.store))
+    """Tell each store's decision: first lost or refused champions, then models that did not go live."""
+    stores = sorted(
+        record.stores.values(),
+        key=lambda store: (not store.champion_problem, store.promoted, store.fallback is None, store.store),
+    )
+    unusable = sum(bool(store.champion_problem) for store in stores)
     counts = figures(record)
     lines = [
         f"## Gate: {counts['promoted']:.0f} of {counts['stores']:.0f} stores promoted",
         "",
         f"Data as of {record.as_of}, {record.horizon} days ahead. {counts['kept']:.0f} stores keep their champion, "
         f"{counts['fallback']:.0f} are on a fallback.",
+        *(["", f"**Live models that could not be used: {unusable}.** They come first below."] if unusable else []),
         "",
         "| store | decision | version | WAPE | champion's WAPE | why |",
         "| --- | --- | --- | --- | --- | --- |",

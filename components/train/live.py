@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -20,6 +20,8 @@ class Live:
     champion_version: str | None = None
     # The champion's files, by name.
     champion: dict[str, bytes] = field(default_factory=dict)
+    # Why the champion cannot be used; empty while it can.
+    problem: str = ""
     # What was published, as Parquet, by the last day that it had seen.
     previous: dict[date, bytes] = field(default_factory=dict)
 
@@ -28,29 +30,25 @@ def live_finder(settings: PipelineSettings) -> Callable[[list[str], date], dict[
     """Look in the registry and among the publications of a place."""
 
     def find(stores: list[str], as_of: date) -> dict[str, Live]:
-        champions = _champions(stores, settings)
         previous = _previous(stores, as_of, settings)
-        live = {}
-        for store in stores:
-            version, files = champions.get(store, (None, {}))
-            live[store] = Live(version, files, previous.get(store, {}))
-        return live
+        with tempfile.TemporaryDirectory() as scratch:
+            champions = _champions(stores, settings, Path(scratch))
+            return {store: replace(champions.get(store, Live()), previous=previous.get(store, {})) for store in stores}
 
     return find
 
 
-def _champions(stores: list[str], settings: PipelineSettings) -> dict[str, tuple[str, dict[str, bytes]]]:
+def _champions(stores: list[str], settings: PipelineSettings, scratch: Path) -> dict[str, Live]:
     from foreact.registry import Registry
 
-    with tempfile.TemporaryDirectory() as scratch:
-        found = Registry.connect(settings).load_champions(stores, Path(scratch))
-        return {
-            store: (
-                version,
-                {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()},
-            )
-            for store, (version, folder) in found.items()
-        }
+    loaded = Registry.connect(settings).load_champions(stores, scratch)
+    return {store: Live(each.version, _files(each.folder), each.problem) for store, each in loaded.items()}
+
+
+def _files(folder: Path | None) -> dict[str, bytes]:
+    if folder is None:
+        return {}
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 def _previous(stores: list[str], as_of: date, settings: PipelineSettings) -> dict[str, dict[date, bytes]]:

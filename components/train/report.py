@@ -64,6 +64,7 @@ def _figures(stores: list[TrainedStore]) -> dict[str, float]:
         "stores": float(len(stores)),
         "promoted": float(sum(s.promoted for s in stores)),
         "fallbacks": float(sum(s.fallback is not None for s in stores)),
+        "unusable_champions": float(sum(bool(s.champion_problem) for s in stores)),
     }
     for name in FIGURES:
         known = [s.accuracy[name] for s in stores if np.isfinite(s.accuracy.get(name, np.nan))]

@@ -78,6 +78,7 @@ def train(
             stores={store: records[store] for store in stores},
         )
         folder.write(outcome)
+        _tell_unusable(records, events)
         return write_report(report, outcome, pictures, kept)
 
 
@@ -110,6 +111,15 @@ def _judge(failures: dict[str, str], stores: int, max_share: float, events: Even
     )
 
 
+def _tell_unusable(records: dict[str, TrainedStore], events: Events) -> None:
+    problems = {store: record.champion_problem for store, record in records.items() if record.champion_problem}
+    if problems:
+        first = next(iter(problems.values()))
+        text = f"Live models of {examples(sorted(problems))} could not be used, new ones were judged alone: {first}"
+        log.warning("%s", text)
+        events.note("train", text)
+
+
 def _job(data: Dataset, store: str, live: Live, margin: float, seed: int) -> StoreJob:
     return StoreJob(
         parcel=data.parcel(store),
@@ -118,6 +128,7 @@ def _job(data: Dataset, store: str, live: Live, margin: float, seed: int) -> Sto
         seed=seed,
         champion_version=live.champion_version,
         champion=live.champion,
+        champion_problem=live.problem,
         previous=live.previous,
     )
 

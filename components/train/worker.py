@@ -1,6 +1,7 @@
 """What one store's training takes in and gives back; only values travel, so it may run on another machine."""
 
 import io
+import logging
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from components.train.picture import Picture, draw
+from foreact.errors import ForeactError
 from foreact.publications.contract import Kind
 from foreact.trained import TrainedStore
 from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90
@@ -18,6 +20,8 @@ from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90
 if TYPE_CHECKING:
     from foreact.data.parcel import Parcel
     from foreact.forecasting import Decision, Published, Score, StoreModel
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class StoreJob:
     champion_version: str | None = None
     # The champion's files, by name.
     champion: dict[str, bytes] = field(default_factory=dict)
+    # Why the champion cannot be used; empty while it can.
+    champion_problem: str = ""
     # What was published for the store before, as Parquet, by the last day that it had seen.
     previous: dict[date, bytes] = field(default_factory=dict)
     # Set when the store could not be trained: why its champion or the baseline has to do.
@@ -54,9 +60,16 @@ def train_one(job: StoreJob) -> StoreFiles:
 
     started = time.monotonic()
     panel = job.parcel.panel()
-    champion = _champion(job)
+    champion, problem = _champion(job)
     if job.failure:
-        result = fall_back(panel, champion, job.failure)
+        try:
+            result = fall_back(panel, champion, job.failure)
+        except Exception:
+            if champion is None:
+                raise
+            log.exception("store %r: its champion failed too", panel.store)
+            champion, problem = None, f"The live model, version {job.champion_version}, failed on the new data."
+            result = fall_back(panel, None, job.failure)
     else:
         result = train_store(panel, champion=champion, margin=job.margin, seed=job.seed, previous=_previous(job))
     decision = result.decision
@@ -65,9 +78,10 @@ def train_one(job: StoreJob) -> StoreFiles:
         items=len(panel.items),
         data_hash=job.data_hash,
         promoted=decision.promoted,
-        reason=decision.reason,
+        reason=_after(problem, decision.reason),
         champion_version=None if decision.promoted or champion is None else job.champion_version,
-        fallback=decision.fallback,
+        champion_problem=problem,
+        fallback=decision.fallback and _after(problem, decision.fallback),
         accuracy=_accuracy(decision, champion),
         challenger_accuracy=decision.accuracy,
         champion_accuracy=decision.champion_accuracy,
@@ -79,9 +93,10 @@ def train_one(job: StoreJob) -> StoreFiles:
     return StoreFiles(record, _files(result.model), make_objects(panel, result), draw(result))
 
 
-def _champion(job: StoreJob) -> "StoreModel | None":
+def _champion(job: StoreJob) -> "tuple[StoreModel | None, str]":
+    """Give the champion, or why there is one that cannot be used."""
     if not job.champion:
-        return None
+        return None, job.champion_problem
     from foreact.forecasting import StoreModel
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -89,7 +104,15 @@ def _champion(job: StoreJob) -> "StoreModel | None":
             path = Path(scratch, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        return StoreModel.load(Path(scratch))
+        try:
+            return StoreModel.load(Path(scratch)), ""
+        except ForeactError as error:
+            log.warning("%s", error)
+            return None, f"The live model, version {job.champion_version}, cannot be read by this software."
+
+
+def _after(problem: str, text: str) -> str:
+    return f"{problem} Without it: {text}" if problem else text
 
 
 def _files(model: "StoreModel | None") -> dict[str, bytes]:

@@ -28,6 +28,7 @@ def validate(
         report: Every rule, how often it is broken, and sample rows.
         metrics: The same as figures.
     """
+    from functools import partial
     from pathlib import Path
 
     from components.validate.previous import previous_items
@@ -40,7 +41,7 @@ def validate(
         checked=Path(checked.path),
         rejected=Path(rejected.path),
         max_rejected_share=max_rejected_share,
-        previous=previous_items(settings, only=store),
+        find_previous=partial(previous_items, settings, only=store),
         events=events,
     )
     Path(report.path).write_text(result.page, encoding="utf-8")

@@ -1,14 +1,20 @@
 """What the last publication held: the items of each store."""
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 
 from foreact.blobs import connect
-from foreact.publications import Reader
+from foreact.publications import BrokenPublication, Reader
 from foreact.settings import PlaceSettings
+
+log = logging.getLogger(__name__)
 
 
 def previous_items(settings: PlaceSettings, only: str = "") -> dict[str, list[str]] | None:
-    """Read the items that are published for each store, or for one; None while nothing is published."""
+    """Read the items that are published for each store, or for one; None while nothing is published.
+
+    Of a store whose object is damaged only the store is known: a new publication is what mends it.
+    """
     reader = Reader(connect(settings))
     publication = reader.follow()
     if publication is None:
@@ -16,7 +22,11 @@ def previous_items(settings: PlaceSettings, only: str = "") -> dict[str, list[st
     entries = {store: entry for store, entry in publication.manifest.stores.items() if not only or store == only}
 
     def read(store: str) -> list[str]:
-        table = reader.table(entries[store].objects["forecasts"])
+        try:
+            table = reader.table(entries[store].objects["forecasts"])
+        except BrokenPublication as error:
+            log.warning("the published items of store %r are not compared: %s", store, error)
+            return []
         return sorted(set(table["item"].to_pylist()))
 
     with ThreadPoolExecutor(8) as pool:

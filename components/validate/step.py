@@ -1,7 +1,7 @@
 """Check a dataset, hand on what is sound, and tell the rest."""
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -33,7 +33,7 @@ def validate(
     checked: Path,
     rejected: Path,
     max_rejected_share: float = 0.01,
-    previous: Mapping[str, Iterable[str]] | None = None,
+    find_previous: Callable[[], Mapping[str, Iterable[str]] | None] = lambda: None,
     events: Events,
     today: date | None = None,
 ) -> Validated:
@@ -48,7 +48,7 @@ def validate(
         findings = check(
             source,
             checked,
-            Limits(max_rejected_share, today or date.today(), previous),
+            Limits(max_rejected_share, today or date.today(), find_previous()),
             lambda done, total, detail: events.progress("validate", done, total, detail),
         )
         shutil.copyfile(checked / REJECTED, rejected)

@@ -31,10 +31,8 @@ def connect(settings: PlaceSettings, *, patience: float | None = None) -> BlobSt
 
 def open_url(url: str, settings: PlaceSettings, *, patience: float | None = None) -> tuple[BlobStore, str]:
     """Give the container behind an address, and the prefix within it."""
+    refuse_credentials(url)
     parts = urlsplit(url)
-    if parts.username or parts.password or parts.query:
-        # Not repeated in full: what stands there may be a key or a shared access signature.
-        raise ForeactError(f"The address at {parts.hostname} carries credentials: identities are used instead; {HINT}.")
     path = unquote(parts.path).strip("/").split("/")
     if parts.scheme == "https" and (parts.hostname or "").endswith(CLOUDS) and path[0]:
         if settings.blob_connection_string.get_secret_value():
@@ -47,6 +45,14 @@ def open_url(url: str, settings: PlaceSettings, *, patience: float | None = None
         endpoint = f"{parts.scheme}://{parts.netloc}/{path[0]}"
         return _on_emulator(url, endpoint, path[1], settings, patience), _prefix(path[2:])
     raise ForeactError(f"{url!r} is no address of a container: {HINT}.")
+
+
+def refuse_credentials(url: str) -> None:
+    """Refuse an address that opens by itself: it would stand in the record of every run that is given it."""
+    parts = urlsplit(url)
+    if parts.username or parts.password or parts.query:
+        # Not repeated in full: what stands there may be a key or a shared access signature.
+        raise ForeactError(f"The address at {parts.hostname} carries credentials: identities are used instead; {HINT}.")
 
 
 def _prefix(parts: list[str]) -> str:

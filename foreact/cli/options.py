@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 import getpass
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,9 +33,17 @@ def place(workspace: Path) -> PlaceSettings:
     return PlaceSettings(workspace=workspace)
 
 
+def caller() -> str:
+    """Name the account of this machine that gave the command; in a container it may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
 def note(workspace: Path, action: "Action", subject: str) -> None:
     """Keep in the audit log what an account of this machine did at the command line."""
     from foreact.blobs import connect
     from serving.audit import Audit
 
-    Audit(connect(place(workspace))).note(action, f"cli:{getpass.getuser()}", subject)
+    Audit(connect(place(workspace))).note(action, f"cli:{caller()}", subject)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
+from foreact.blobs.connecting import refuse_credentials
 from foreact.errors import ForeactError
 
 R = TypeVar("R")
@@ -141,7 +142,10 @@ def _day(text: str) -> str:
 def _absolute(uri: str) -> str:
     if not uri:
         raise ForeactError("--history is empty: name a file, a folder, a glob or a Blob prefix.")
-    return uri if "://" in uri else str(Path(uri).expanduser().absolute())
+    if "://" not in uri:
+        return str(Path(uri).expanduser().absolute())
+    refuse_credentials(uri)
+    return uri
 
 
 def _mapping(columns: list[str]) -> str:

@@ -1,13 +1,12 @@
 """`foreact publications` and `foreact export`: what is published, was published, and is put back."""
 
-import getpass
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from foreact.cli.options import Workspace, note, place
+from foreact.cli.options import Workspace, caller, note, place
 from foreact.data.columns import end, suggest
 from foreact.errors import ForeactError, examples
 from foreact.publications.contract import Kind
@@ -71,7 +70,7 @@ def restore_publication(
     from foreact.blobs import connect
     from foreact.publications import Publisher
 
-    manifest = Publisher(connect(place(workspace))).restore(version, by=getpass.getuser(), reason=reason)
+    manifest = Publisher(connect(place(workspace))).restore(version, by=caller(), reason=reason)
     note(workspace, "restore", f"version {version}")
     typer.echo(f"Version {manifest.version} is current: it brought back version {version}.")
 

@@ -1,6 +1,5 @@
 """`foreact serve`, `keys`, `status` and `smoke`: the service, who may use it, and whether it can be trusted."""
 
-import getpass
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foreact.cli.options import Workspace, note, place
+from foreact.cli.options import Workspace, caller, note, place
 from foreact.cli.publications import open_reader
 from foreact.errors import ForeactError
 from foreact.publications.freshness import Freshness, judge
@@ -69,7 +68,7 @@ def create_key(
 
     expires = datetime.now(UTC) + timedelta(days=days) if days else None
     grant = Grant(role=role, stores=store or None, regions=region or None)
-    text, key = keys.create(_store(workspace), name, grant, created_by=getpass.getuser(), expires_at=expires)
+    text, key = keys.create(_store(workspace), name, grant, created_by=caller(), expires_at=expires)
     note(workspace, "key_created", key.id)
     typer.echo(text)
     typer.echo(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from foreact.errors import ForeactError
 from foreact.publications.contract import Manifest, StoreEntry
 from foreact.publications.reader import Reader
 
@@ -61,7 +62,12 @@ def carriers(reader: Reader, model: str, version: str) -> Iterator[Manifest]:
 def show(reader: Reader, version: int) -> str:
     """Tell one version: who made it and why, each store's origin, and what changed since the version before."""
     manifest = reader.version(version)
-    before = reader.version(manifest.previous) if manifest.previous else None
+    before, gone = None, ""
+    if manifest.previous:
+        try:
+            before = reader.version(manifest.previous)
+        except ForeactError as error:
+            gone = f"What changed since version {manifest.previous} cannot be told: {error}"
     lines = [headline(manifest), ""]
     for store, entry in sorted(manifest.stores.items()):
         lines.append(
@@ -70,7 +76,7 @@ def show(reader: Reader, version: int) -> str:
             + (f", backtest wape {entry.accuracy['wape']:.3f}" if "wape" in entry.accuracy else "")
             + (f", fallback: {entry.fallback}" if entry.fallback else "")
         )
-    since = f"Changed since version {before.version}:" if before else "The first version."
+    since = f"Changed since version {before.version}:" if before else gone or "The first version."
     lines += ["", since]
     lines += [f"  {change.store}: {change}" for change in changes(before, manifest)] if before else []
     return "\n".join(lines)

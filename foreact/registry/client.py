@@ -15,6 +15,7 @@ Result = TypeVar("Result")
 
 # A server answers many calls at once; SQLite takes one writer.
 SERVER_THREADS = 8
+NOT_FOUND = 404
 MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
@@ -64,7 +65,8 @@ def trouble(place: str) -> Iterator[None]:
 
 def missing(error: Exception) -> bool:
     """Say whether MLflow means that what was asked for is not there."""
-    return getattr(error, "error_code", "") in MISSING
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return getattr(error, "error_code", "") in MISSING or status == NOT_FOUND
 
 
 def for_each(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:

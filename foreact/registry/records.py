@@ -12,6 +12,7 @@ from foreact.naming import encode
 CHAMPION = "champion"
 # Tags of a version; CHECKSUM is that of the packed model.
 STORE, RUN, AS_OF, CHECKSUM = "foreact.store", "foreact.run", "foreact.as_of", "foreact.sha256"
+PROMOTED = "foreact.promoted"
 
 
 def model_name(store: str) -> str:
@@ -37,8 +38,9 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Champion:
-    """A store's live model."""
+    """The version that carries a store's alias."""
 
+    # Whose model it says it is.
     store: str
     name: str
     version: str
@@ -47,6 +49,15 @@ class Champion:
     sha256: str
     # The registry's own run, in which the model lies.
     mlflow_run: str
+
+
+@dataclass(frozen=True)
+class LoadedChampion:
+    """A champion's files, or why it cannot be used."""
+
+    version: str
+    folder: Path | None = None
+    problem: str = ""
 
 
 class RegisteredStore(BaseModel):
@@ -81,8 +92,8 @@ class Versions(BaseModel):
         path.write_text(self.model_dump_json(indent=1), encoding="utf-8")
 
 
-class TamperedModel(ForeactError):
-    """A model is not, byte for byte, what was registered."""
+class UnusableModel(ForeactError):
+    """A model is gone, or is not, byte for byte, what was registered."""
 
 
 def dump(value: object) -> str:

@@ -17,11 +17,13 @@ from foreact.registry.records import (
     AS_OF,
     CHAMPION,
     CHECKSUM,
+    PROMOTED,
     RUN,
     STORE,
     Candidate,
     Champion,
-    TamperedModel,
+    LoadedChampion,
+    UnusableModel,
     artifact_name,
     model_name,
 )
@@ -29,6 +31,10 @@ from foreact.settings import PipelineSettings
 
 log = logging.getLogger(__name__)
 EXPERIMENT = "foreact"
+# How many of a store's latest promoted versions may come from runs that are under way at once.
+RIVALS = 10
+# What MLflow says to one of two who give a model its first alias in the same instant.
+TWO_AT_ONCE = "BAD_REQUEST"
 
 
 class Registry:
@@ -74,7 +80,7 @@ class Registry:
 
         Doing it again for the same run completes what is missing and changes nothing else.
         """
-        with trouble(self.place):
+        with self._alone(), trouble(self.place):
             mlflow_run = self._run(run, tags or {}, metrics or {})
             made = self._versions_of(mlflow_run.info.run_id)
 
@@ -83,7 +89,7 @@ class Registry:
                 if version is None:
                     version = self._make_version(candidate, run, mlflow_run)
                 if candidate.promoted:
-                    self._promote(candidate, version)
+                    self._promote(candidate.store)
                 return candidate.store, version
 
             versions = {}
@@ -94,38 +100,43 @@ class Registry:
         return versions
 
     def champions(self, stores: Iterable[str]) -> dict[str, Champion]:
-        """Give the live model of each store that has one."""
+        """Give the version that carries the alias for each store that has one."""
+        stores = list(stores)
         with trouble(self.place):
-            found = for_each(self._champion, list(stores), self.threads)
-            return {champion.store: champion for champion in found if champion is not None}
+            found = for_each(self._champion, stores, self.threads)
+            return {store: champion for store, champion in zip(stores, found, strict=True) if champion is not None}
 
-    def load_champions(self, stores: Iterable[str], folder: Path) -> dict[str, tuple[str, Path]]:
-        """Fetch each store's live model into a folder of its own, refused if tampered with; give version and folder."""
-        champions = list(self.champions(stores).values())
+    def load_champions(self, stores: Iterable[str], folder: Path) -> dict[str, LoadedChampion]:
+        """Fetch each store's live model into a folder of its own; one that is lost or tampered with says so instead."""
+        champions = self.champions(stores)
         with trouble(self.place):
-            sources = {run: self._files_of(run) for run in {champion.mlflow_run for champion in champions}}
+            sources = {run: self._files_of(run) for run in {champion.mlflow_run for champion in champions.values()}}
 
-        def fetch(champion: Champion) -> tuple[str, tuple[str, Path]]:
-            with trouble(self.place), tempfile.TemporaryDirectory() as scratch:
-                fetched = Path(scratch, "model.zip")
-                # What MLflow's repositories implement; its public sibling would list the whole run for every file.
-                sources[champion.mlflow_run]._download_file(artifact_name(champion.store), str(fetched))
-                data = fetched.read_bytes()
-            if checksum(data) != champion.sha256:
-                raise TamperedModel(
-                    f"{champion.name} version {champion.version} is not what was registered: it is not loaded; "
-                    "register a new version, or set the alias champion to another one."
-                )
-            target = folder / encode(champion.store)
+        def load(found: tuple[str, Champion]) -> tuple[str, LoadedChampion]:
+            store, champion = found
+            target = folder / encode(store)
+            try:
+                with trouble(self.place):
+                    data = _fetch(store, champion, sources[champion.mlflow_run])
+            except UnusableModel as error:
+                log.warning("%s", error)
+                return store, LoadedChampion(champion.version, problem=str(error))
             unpack(data, target)
-            return champion.store, (champion.version, target)
+            return store, LoadedChampion(champion.version, target)
 
-        return dict(for_each(fetch, champions, self.threads))
+        return dict(for_each(load, champions.items(), self.threads))
 
     def _files_of(self, mlflow_run: str) -> Any:
+        """Give where a run's files are; None if the run itself is gone."""
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-        return get_artifact_repository(self.client.get_run(mlflow_run).info.artifact_uri, self.uri, self.uri)
+        try:
+            place = self.client.get_run(mlflow_run).info.artifact_uri
+        except Exception as error:
+            if missing(error):
+                return None
+            raise
+        return get_artifact_repository(place, self.uri, self.uri)
 
     def _experiment(self) -> str:
         found = self.client.get_experiment_by_name(EXPERIMENT)
@@ -177,6 +188,7 @@ class Registry:
             STORE: candidate.store,
             RUN: run,
             AS_OF: candidate.as_of,
+            PROMOTED: str(candidate.promoted).lower(),
             CHECKSUM: checksum(data),
         }
 
@@ -198,13 +210,33 @@ class Registry:
                 raise
         return make()
 
-    def _promote(self, candidate: Candidate, version: str) -> None:
-        """Move the alias, but never back: neither to an earlier version nor to one of older data."""
-        live = self._champion(candidate.store)
-        if live is not None and (int(live.version) >= int(version) or live.as_of > candidate.as_of):
-            log.info("%s: version %s stays champion beside %s", live.name, live.version, version)
-            return
-        self.client.set_registered_model_alias(model_name(candidate.store), CHAMPION, version)
+    def _promote(self, store: str) -> None:
+        """Move the alias to the promoted version of the newest data, never back, and look again after each move.
+
+        MLflow moves an alias without a condition. So whoever moved it last sees, looking again, what others have
+        registered meanwhile, and makes good what it has overwritten.
+        """
+        name = model_name(store)
+        found = self._champion(store)
+        live = (found.as_of, int(found.version)) if found is not None and found.store == store else ("", 0)
+        while (newest := max(live, *self._promoted(name))) != live:
+            self._set_alias(name, str(newest[1]))
+            live = newest
+
+    def _set_alias(self, name: str, version: str) -> None:
+        try:
+            self.client.set_registered_model_alias(name, CHAMPION, version)
+        except Exception as error:
+            if getattr(error, "error_code", "") != TWO_AT_ONCE:
+                raise
+            # The alias that was not there a moment ago is there now, and can be moved.
+            self.client.set_registered_model_alias(name, CHAMPION, version)
+
+    def _promoted(self, name: str) -> list[tuple[str, int]]:
+        """Give data-as-of and number of a model's latest promoted versions."""
+        filter_ = f"name = '{name}' and tags.`{PROMOTED}` = 'true'"
+        found = self.client.search_model_versions(filter_, max_results=RIVALS, order_by=["version_number DESC"])
+        return [(each.tags.get(AS_OF, ""), int(each.version)) for each in found]
 
     def _champion(self, store: str) -> Champion | None:
         try:
@@ -214,10 +246,8 @@ class Registry:
                 return None
             raise
         tags = found.tags
-        if tags.get(STORE) != store:
-            raise ForeactError(f"{found.name} version {found.version} belongs to another store: set its alias anew.")
         return Champion(
-            store=store,
+            store=tags.get(STORE, ""),
             name=found.name,
             version=str(found.version),
             run=tags.get(RUN, ""),
@@ -228,7 +258,7 @@ class Registry:
 
     @contextmanager
     def _alone(self) -> Any:
-        """Let only one process at a time make the tables of a workspace's database."""
+        """Let only one process at a time write to a workspace's database."""
         if self.artifacts is None:
             yield
             return
@@ -240,3 +270,26 @@ class Registry:
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _fetch(store: str, champion: Champion, files: Any) -> bytes:
+    """Give a champion's packed model if it is there, the store's own, and what was registered."""
+    what = f"{champion.name} version {champion.version}"
+    if champion.store != store:
+        raise UnusableModel(f"{what} is refused: it belongs to another store.")
+    lost = UnusableModel(f"{what} is lost: its file is no longer in the registry.")
+    if files is None:
+        raise lost
+    with tempfile.TemporaryDirectory() as scratch:
+        fetched = Path(scratch, "model.zip")
+        try:
+            # What MLflow's repositories implement; its public sibling would list the whole run for every file.
+            files._download_file(artifact_name(store), str(fetched))
+        except Exception as error:
+            if missing(error):
+                raise lost from None
+            raise
+        data = fetched.read_bytes()
+    if checksum(data) != champion.sha256:
+        raise UnusableModel(f"{what} is refused: it has been tampered with, its bytes are not those registered.")
+    return data

@@ -78,7 +78,7 @@ def main() -> None:
     ):
         cases = [
             ("folder", lambda folder: PipelineSettings(workspace=folder)),
-            ("azure", lambda folder: PipelineSettings(workspace=folder, mlflow_uri=mlflow, **azurite.settings())),
+            ("azure", lambda folder: PipelineSettings(workspace=folder, mlflow_uri=mlflow.url, **azurite.settings())),
         ]
         for stores in [int(size) for size in sys.argv[1:]] or SIZES:
             for place, settings in cases:

@@ -87,8 +87,9 @@ def test_publish_survives_sigkill_anywhere(place, trainings, tmp_path, request):
 def check_models(registry: Registry, stores: dict[str, str], folder: Path) -> None:
     """Load every champion, its checksum checked, and compare whose it is."""
     loaded = registry.load_champions(stores, folder)
-    for store, (_, model) in loaded.items():
-        assert store in (model / "arrays.npz").read_text()
+    for store, champion in loaded.items():
+        assert champion.folder is not None, champion.problem
+        assert store in (champion.folder / "arrays.npz").read_text()
 
 
 @pytest.mark.parametrize(

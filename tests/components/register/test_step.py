@@ -6,10 +6,14 @@ import threading
 
 import pytest
 
+from components.publish.step import publish
 from components.register.step import register
+from foreact.blobs import connect
 from foreact.events import Events
-from foreact.registry import RegistryUnavailable
+from foreact.publications import Reader
+from foreact.registry import Registry, RegistryUnavailable
 from foreact.settings import PipelineSettings
+from tests.services import serve_mlflow
 from tests.trainings import write_training
 
 
@@ -42,6 +46,51 @@ def test_a_server_that_breaks_off_is_one_sentence_and_leaves_no_versions(tmp_pat
     last = json.loads((tmp_path / "events").read_text().splitlines()[-1])
     assert (last["step"], last["state"]) == ("register", "failed")
     assert last["sentence"].startswith("The model registry at")
+
+
+class Progress(Events):
+    """Events of which the third sign of progress takes the server away."""
+
+    def __init__(self, path, server):
+        super().__init__(path)
+        self.server = server
+
+    def progress(self, step, done, total, detail=""):
+        super().progress(step, done, total, detail)
+        if done == 3:
+            self.server.stop()
+
+
+@pytest.mark.postgres
+@pytest.mark.azurite
+def test_a_server_stopped_in_the_middle_changes_nothing_published_and_a_rerun_completes(
+    postgres, azurite, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    stores = [f"middle-{number}" for number in range(40)]
+
+    def run(name, scale, told=Events):
+        if not (tmp_path / name).exists():
+            write_training(tmp_path / name, {store: {} for store in stores}, scale=scale)
+        parts = {"trained": tmp_path / name, "versions": tmp_path / f"{name}.json", "settings": settings}
+        register(**parts, run=name, events=told(tmp_path / "events"))
+        return publish(**parts, events=told(tmp_path / "events")).outcome.manifest
+
+    with serve_mlflow(postgres, azurite, tmp_path) as server:
+        settings = PipelineSettings(workspace=tmp_path, mlflow_uri=server.url, **azurite.settings())
+        first = run("first", 1.0)
+        with pytest.raises(RegistryUnavailable, match=r"^The model registry at .* then run again\.$"):
+            run("second", 2.0, lambda path: Progress(path, server))
+        assert Reader(connect(settings)).current().manifest == first
+        assert not (tmp_path / "second.json").exists()
+        server.start()
+        half = Registry.connect(settings).champions(stores)
+        assert 0 < sum(champion.run == "second" for champion in half.values()) < len(stores)
+        second = run("second", 2.0)
+        champions = Registry.connect(settings).champions(stores)
+    assert second.version == 2
+    assert {store: entry.model.version for store, entry in second.stores.items()} == dict.fromkeys(stores, "2")
+    assert {(champion.run, champion.version) for champion in champions.values()} == {("second", "2")}
 
 
 def test_the_page_tells_every_decision_and_no_id_is_markup(workspace, tmp_path):

@@ -40,3 +40,11 @@ def test_the_items_of_every_store_or_of_one(tmp_path: Path) -> None:
     assert previous_items(settings) == {store: ["a", "b"] for store in STORES}
     assert previous_items(settings, only="../up") == {"../up": ["a", "b"]}
     assert previous_items(settings, only="new") == {}
+
+
+def test_a_damaged_publication_is_no_reason_to_stop(tmp_path: Path) -> None:
+    settings = PlaceSettings(workspace=tmp_path)
+    publish(settings, tmp_path)
+    connect(settings).write(object_name("run-1", "1", "forecasts"), b"torn")
+    connect(settings).delete(object_name("run-1", "../up", "forecasts"))
+    assert previous_items(settings) == {"1": [], "Köln/Süd": ["a", "b"], "../up": []}

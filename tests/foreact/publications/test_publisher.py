@@ -1,7 +1,7 @@
 """Versions: merged, never older, restored on purpose, told apart."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
+from functools import partial
 
 import pytest
 
@@ -10,6 +10,7 @@ from foreact.publications import CURRENT, BrokenPublication, NewerPublication, P
 from foreact.publications.contract import manifest_name
 from foreact.publications.lineage import carriers, changes, show
 from foreact.publications.sealing import seal, unseal
+from tests.crashing import at_once
 from tests.foreact.publications.stores import START, entry, put, table_bytes
 
 
@@ -40,7 +41,7 @@ def test_older_data_is_kept_out_and_said_so(store):
 
 
 def test_fifty_publishers_lose_nothing(make_store):
-    """50 publishers over 20 stores at once: the last write of each store is there, the versions have no gap."""
+    """50 processes over 20 stores at once: the last write of each store is there, the versions have no gap."""
     names = [f"s{number}" for number in range(20)]
     days = {}
 
@@ -56,8 +57,7 @@ def test_fifty_publishers_lose_nothing(make_store):
         for name in (names[number % 20], names[(number * 7 + 3) % 20]):
             days[name] = max(days.get(name, 0), number)
     make_store().write("begin", b"")
-    with ThreadPoolExecutor(50) as pool:
-        list(pool.map(publish, range(50)))
+    at_once([partial(publish, number) for number in range(50)])
     reader = Reader(make_store())
     manifest = reader.current().manifest
     assert {name: each.run for name, each in manifest.stores.items()} == {n: f"r{days[n]}" for n in days}
@@ -199,6 +199,18 @@ def test_lineage_runs_both_ways(store):
     assert "The first version." in show(reader, 1)
     with pytest.raises(ForeactError, match=r"There is no version 9 in .*: the newest is 3"):
         show(reader, 9)
+
+
+def test_a_version_is_shown_though_the_one_before_is_damaged(store):
+    for number in (1, 2):
+        Publisher(store).publish({"1": put(store, "1", f"r{number}", number)}, by="x")
+    store.write(manifest_name(1), b"torn")
+    told = show(Reader(store), 2)
+    assert "1: model foreact-1 version 1, run r2" in told
+    assert told.endswith(
+        "What changed since version 1 cannot be told: "
+        "forecasts/manifests/00000001.json is damaged: its 4 bytes do not match their checksum."
+    )
 
 
 def test_a_crash_before_the_archive_is_made_good_by_the_next(store):

@@ -2,13 +2,14 @@
 
 import json
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from foreact.errors import ForeactError
 from foreact.naming import encode
-from foreact.registry import Registry, RegistryUnavailable, TamperedModel, model_name
-from foreact.registry.records import STORE
+from foreact.registry import Registry, RegistryUnavailable, model_name
+from foreact.registry.records import STORE, artifact_name
 from foreact.settings import PipelineSettings
 from tests.foreact.registry.conftest import candidate
 from tests.services import free_port
@@ -25,8 +26,8 @@ def test_every_store_gets_its_own_model_back(connect, prefix, tmp_path):
     loaded = connect().load_champions([*stores, f"{prefix}-unknown"], tmp_path / "loaded")
     assert set(loaded) == set(stores)
     for place, store in enumerate(stores):
-        version, folder = loaded[store]
-        assert version == "1"
+        folder = loaded[store].folder
+        assert (loaded[store].version, loaded[store].problem) == ("1", "")
         assert json.loads((folder / "model.json").read_text()) == {"store": store, "value": place}
         assert sorted(path.name for path in folder.iterdir()) == ["items", "model.json"]
 
@@ -68,24 +69,115 @@ def test_a_version_tells_where_it_comes_from(connect, prefix, tmp_path):
     assert run.info.status == "FINISHED"
 
 
-def test_a_tampered_model_is_refused(connect, prefix, tmp_path):
+class Overtaken:
+    """MLflow's client in a run that another one overtakes in the instant before it moves the alias."""
+
+    def __init__(self, client, other):
+        self.client, self.others = client, [other]
+
+    def __getattr__(self, name):
+        return getattr(self.client, name)
+
+    def set_registered_model_alias(self, *arguments):
+        if self.others:
+            self.others.pop()()
+        self.client.set_registered_model_alias(*arguments)
+
+
+# In a workspace the second run waits for the first.
+@pytest.mark.postgres
+@pytest.mark.azurite
+@pytest.mark.parametrize("connect", ["server"], indirect=True)
+@pytest.mark.parametrize(("slow", "fast", "live"), [(1, 2, "2"), (2, 1, "1"), (1, 1, "2")])
+def test_the_alias_is_on_the_newest_data_though_another_run_moved_it_in_the_same_instant(
+    connect, prefix, tmp_path, slow, fast, live
+):
+    def candidates(day):
+        return [candidate(tmp_path, prefix, as_of=f"2024-03-0{day}")]
+
+    overtaken = connect()
+    overtaken.client = Overtaken(overtaken.client, lambda: connect().register(f"fast-{prefix}", candidates(fast)))
+    assert overtaken.register(f"slow-{prefix}", candidates(slow)) == {prefix: "1"}
+    assert connect().champions([prefix])[prefix].version == live
+
+
+def test_a_run_that_died_before_it_looked_again_looks_when_it_is_repeated(connect, prefix, tmp_path):
+    old, new = ([candidate(tmp_path, prefix, as_of=f"2024-03-0{day}")] for day in (1, 2))
+    connect().register(f"new-{prefix}", new)
+    connect().register(f"old-{prefix}", old)
     registry = connect()
-    registry.register(f"run-{prefix}", [candidate(tmp_path, prefix)])
-    evil = tmp_path / f"{prefix}.zip"
+    registry.client.set_registered_model_alias(model_name(prefix), "champion", "2")
+    assert connect().champions([prefix])[prefix].version == "2"
+    registry.register(f"old-{prefix}", old)
+    assert connect().champions([prefix])[prefix].version == "1"
+
+
+def test_of_many_runs_at_once_the_newest_data_is_live(connect, prefix, tmp_path):
+    stores = [f"{prefix}{each}" for each in range(3)]
+    runs = {day: [candidate(tmp_path, store, as_of=f"2024-03-0{day}") for store in stores] for day in range(1, 7)}
+    registries = {day: connect() for day in runs}
+
+    def register(day):
+        return registries[day].register(f"run-{day}-{prefix}", runs[day])
+
+    with ThreadPoolExecutor(len(runs)) as pool:
+        versions = dict(zip(runs, pool.map(register, runs), strict=True))
+    for store, champion in connect().champions(stores).items():
+        assert champion.as_of == "2024-03-06"
+        assert champion.version == versions[6][store]
+        assert sorted(made[store] for made in versions.values()) == list("123456")
+
+
+def test_a_tampered_or_lost_model_is_refused_and_takes_nothing_from_the_others(connect, prefix, tmp_path):
+    stores = {each: f"{prefix}{each}" for each in ("whole", "evil", "lost", "foreign")}
+    registry = connect()
+    registry.register(f"run-{prefix}", [candidate(tmp_path, store) for store in stores.values()])
+    run = registry.champions([stores["evil"]])[stores["evil"]].mlflow_run
+    evil = tmp_path / f"{stores['evil']}.zip"
     with zipfile.ZipFile(evil, "w") as archive:
         archive.writestr("model.json", '{"value": 666}')
-    registry.client.log_artifact(registry.champions([prefix])[prefix].mlflow_run, str(evil), "models")
-    with pytest.raises(TamperedModel, match="version 1 is not what was registered"):
-        registry.load_champions([prefix], tmp_path / "loaded")
-    assert not (tmp_path / "loaded").exists()
+    registry.client.log_artifact(run, str(evil), "models")
+    registry._files_of(run).delete_artifacts(artifact_name(stores["lost"]))
+    registry.client.set_model_version_tag(model_name(stores["foreign"]), "1", STORE, "another")
+
+    loaded = connect().load_champions(stores.values(), tmp_path / "loaded")
+    assert [path.name for path in (tmp_path / "loaded").iterdir()] == [stores["whole"]]
+    assert {each: loaded[store].problem for each, store in stores.items()} == {
+        "whole": "",
+        "evil": f"foreact-{stores['evil']} version 1 is refused: it has been tampered with, "
+        "its bytes are not those registered.",
+        "lost": f"foreact-{stores['lost']} version 1 is lost: its file is no longer in the registry.",
+        "foreign": f"foreact-{stores['foreign']} version 1 is refused: it belongs to another store.",
+    }
+
+    # The next version takes the place of each.
+    connect().register(f"next-{prefix}", [candidate(tmp_path, store) for store in stores.values()])
+    loaded = connect().load_champions(stores.values(), tmp_path / "next")
+    assert {(each.version, each.problem) for each in loaded.values()} == {("2", "")}
 
 
-def test_a_version_of_another_store_is_refused(connect, prefix, tmp_path):
+class Purged:
+    """MLflow's client where every run has been purged."""
+
+    def __init__(self, client):
+        self.client = client
+
+    def __getattr__(self, name):
+        return getattr(self.client, name)
+
+    def get_run(self, run):
+        return self.client.get_run("0" * 32)
+
+
+def test_models_whose_run_is_gone_are_lost(connect, prefix, tmp_path):
     registry = connect()
     registry.register(f"run-{prefix}", [candidate(tmp_path, prefix)])
-    registry.client.set_model_version_tag(model_name(prefix), "1", STORE, "another")
-    with pytest.raises(ForeactError, match="belongs to another store"):
-        registry.champions([prefix])
+    # MLflow keeps the files of a deleted run until somebody purges it.
+    registry.client.delete_run(registry.champions([prefix])[prefix].mlflow_run)
+    assert registry.load_champions([prefix], tmp_path / "deleted")[prefix].folder is not None
+    registry.client = Purged(registry.client)
+    loaded = registry.load_champions([prefix], tmp_path / "loaded")
+    assert loaded[prefix].problem.endswith("is lost: its file is no longer in the registry.")
 
 
 def test_a_server_that_is_not_there_is_one_sentence(monkeypatch):

@@ -1,0 +1,125 @@
+"""A champion that is lost, tampered with or of another format: refused, told, and no reason to stop."""
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from components.publish.step import publish
+from components.register.step import Registered, register
+from components.train.live import live_finder
+from components.train.step import train
+from components.train.worker import train_one
+from foreact.blobs import connect
+from foreact.data.dataset import Dataset
+from foreact.events import Events
+from foreact.publications import Reader
+from foreact.registry import Candidate, Registry
+from foreact.registry.records import artifact_name
+from foreact.settings import PipelineSettings
+from foreact.tasks import Size
+from foreact.trained import TrainedFolder
+from tests.components.train.small import make_dataset, make_jobs
+
+STORE = "S0"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return make_dataset(tmp_path_factory.mktemp("data"), 1)
+
+
+def run_once(data: Dataset, workspace: Path, run: str) -> Registered:
+    settings, folder = PipelineSettings(workspace=workspace), workspace / run
+    events = Events(workspace / f"{run}.jsonl")
+    trained, versions = folder / "trained", folder / "versions.json"
+    figures = train(
+        dataset=data.path,
+        trained=trained,
+        report=folder / "report.html",
+        find_live=live_finder(settings),
+        margin=0.02,
+        seed=0,
+        max_fallback_share=0.0,
+        events=events,
+        size=Size.of("1", "2Gi"),
+    )
+    events.figures("train", figures)
+    registered = register(trained=trained, versions=versions, run=run, settings=settings, events=events)
+    publish(trained=trained, versions=versions, settings=settings, events=events)
+    return registered
+
+
+def tamper(registry: Registry, folder: Path) -> None:
+    path = folder / f"{STORE}.zip"
+    path.write_bytes(b"not what was registered")
+    registry.client.log_artifact(registry.champions([STORE])[STORE].mlflow_run, str(path), "models")
+
+
+def lose(registry: Registry, folder: Path) -> None:
+    run = registry.champions([STORE])[STORE].mlflow_run
+    registry._files_of(run).delete_artifacts(artifact_name(STORE))
+
+
+def outdate(registry: Registry, folder: Path) -> None:
+    model = registry.load_champions([STORE], folder / "model")[STORE].folder
+    assert model is not None
+    about = json.loads((model / "model.json").read_text())
+    (model / "model.json").write_text(json.dumps(about | {"format": 0}))
+    as_of = registry.champions([STORE])[STORE].as_of
+    registry.register("outdated", [Candidate(STORE, model, True, as_of)])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "problem"),
+    [
+        (tamper, "foreact-S0 version 1 is refused: it has been tampered with, its bytes are not those registered."),
+        (lose, "foreact-S0 version 1 is lost: its file is no longer in the registry."),
+        (outdate, "The live model, version 2, cannot be read by this software."),
+    ],
+)
+def test_a_champion_that_cannot_be_used_is_told_everywhere_and_replaced(
+    data: Dataset, workspace: Path, tmp_path: Path, spoil: Any, problem: str
+) -> None:
+    run_once(data, workspace, "first")
+    registry = Registry.connect(PipelineSettings(workspace=workspace))
+    spoil(registry, tmp_path)
+    registered = run_once(data, workspace, "second")
+
+    record = TrainedFolder(workspace / "second" / "trained").read().stores[STORE]
+    assert record.champion_problem == problem
+    assert record.promoted
+    assert record.reason.startswith(f"{problem} Without it: the first model; scaled error")
+    assert "**Live models that could not be used: 1.**" in registered.summary
+    assert problem in registered.summary
+    assert problem in (workspace / "second" / "report.html").read_text()
+    events = [json.loads(line) for line in (workspace / "second.jsonl").read_text().splitlines()]
+    [note] = [event for event in events if event["event"] == "note"]
+    assert note["text"] == f"Live models of 'S0' could not be used, new ones were judged alone: {problem}"
+    [figures] = [event["figures"] for event in events if event["event"] == "figures"]
+    assert figures["unusable_champions"] == 1
+    champion = registry.champions([STORE])[STORE]
+    assert champion.run == "second"
+    found = registry.client.get_model_version(champion.name, champion.version)
+    assert found.tags["foreact.reason"] == record.reason
+    entry = Reader(connect(PipelineSettings(workspace=workspace))).current().manifest.stores[STORE]
+    assert (entry.run, entry.model.version) == ("second", champion.version)
+
+
+def test_a_champion_that_fails_on_the_new_data_leaves_the_baseline(data: Dataset) -> None:
+    [job] = make_jobs(data).values()
+    champion = train_one(job).model
+    with np.load(io.BytesIO(champion["arrays.npz"])) as file:
+        arrays = {name: array[:1] for name, array in file.items()}
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    champion["arrays.npz"] = buffer.getvalue()
+    files = train_one(replace(job, champion=champion, champion_version="3", failure="out of memory"))
+    assert files.record.champion_version is None
+    assert files.record.champion_problem == "The live model, version 3, failed on the new data."
+    assert files.record.fallback is not None
+    assert "seasonal naive is published instead: the store could not be trained" in files.record.fallback
