@@ -115,9 +115,8 @@ def _tell_unusable(records: dict[str, TrainedStore], events: Events) -> None:
     problems = {store: record.champion_problem for store, record in records.items() if record.champion_problem}
     if problems:
         first = next(iter(problems.values()))
-        text = f"Live models of {examples(sorted(problems))} could not be used, new ones were judged alone: {first}"
-        log.warning("%s", text)
-        events.note("train", text)
+        stores = examples(sorted(problems))
+        events.note("train", f"warning: live models of {stores} could not be used, new ones were judged alone: {first}")
 
 
 def _job(data: Dataset, store: str, live: Live, margin: float, seed: int) -> StoreJob:
