@@ -99,8 +99,8 @@ def test_a_champion_that_cannot_be_used_is_told_everywhere_and_replaced(
     assert problem in (workspace / "second" / "report.html").read_text()
     events = [json.loads(line) for line in (workspace / "second.jsonl").read_text().splitlines()]
     [note] = [event for event in events if event["event"] == "note" and event["step"] == "train"]
-    assert note["text"] == f"Live models of 'S0' could not be used, new ones were judged alone: {problem}"
-    [figures] = [event["figures"] for event in events if event["event"] == "figures"]
+    assert note["text"] == f"warning: live models of 'S0' could not be used, new ones were judged alone: {problem}"
+    [figures] = [e["figures"] for e in events if e["event"] == "figures" and e["step"] == "train"]
     assert figures["unusable_champions"] == 1
     champion = registry.champions([STORE])[STORE]
     assert champion.run == "second"
