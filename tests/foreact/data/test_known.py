@@ -161,6 +161,12 @@ def test_texts_that_are_no_categories_are_left_out(tmp_path: Path) -> None:
     assert "more than 1,000 different texts" in dataset.info.notes[0]
 
 
+def test_attributes_of_other_stores_are_told(tmp_path: Path, history: Path) -> None:
+    dataset = take_in(tmp_path, history, write_rows(tmp_path / "k.csv", [("a", "North")], "store,region"))
+    assert dataset.info.columns == []
+    assert dataset.info.notes == ["Column 'region' of k.csv is left out: it says nothing of any store of the history."]
+
+
 def test_rows_beyond_the_horizon_and_of_other_stores_are_left_out(tmp_path: Path, history: Path) -> None:
     rows = [(day, store, 1) for day in days(400, AHEAD[-1].replace(month=9)) for store in ("A", "B", "Z")]
     dataset = take_in(tmp_path, history, write_rows(tmp_path / "k.csv", rows, "date,store,promo"))
