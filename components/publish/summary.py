@@ -11,7 +11,11 @@ SHOWN = 200
 def headline(outcome: Outcome) -> str:
     """Tell in a line what became of the publication."""
     manifest = outcome.manifest
-    return f"Version {manifest.version}: {len(outcome.published):,} of {len(manifest.stores):,} stores published"
+    done = f"Version {manifest.version}: {len(outcome.published):,} of {len(manifest.stores):,} stores published"
+    if not outcome.kept:
+        return done
+    store, why = next(iter(outcome.kept.items()))
+    return f"{done}, {len(outcome.kept):,} left as they were, such as {store!r}: {why}"
 
 
 def summarize(outcome: Outcome, entries: Mapping[str, StoreEntry]) -> str:

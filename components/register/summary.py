@@ -18,8 +18,8 @@ def summarize(record: Trained, versions: Versions) -> str:
     lines = [
         f"## Gate: {counts['promoted']:.0f} of {counts['stores']:.0f} stores promoted",
         "",
-        f"Data as of {record.as_of}, {record.horizon} days ahead. {counts['kept']:.0f} stores keep their champion, "
-        f"{counts['fallback']:.0f} are on a fallback.",
+        f"Data as of {record.as_of}, {record.horizon} days ahead. Champion kept: {counts['kept']:.0f}; on a fallback: "
+        f"{counts['fallback']:.0f}.",
         *(["", f"**Live models that could not be used: {unusable}.** They come first below."] if unusable else []),
         "",
         "| store | decision | version | WAPE | champion's WAPE | why |",

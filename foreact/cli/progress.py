@@ -84,7 +84,7 @@ class _Bars:
         bar = self.bars[step]
         match event:
             case {"event": "progress", "done": done, "total": total, "detail": detail}:
-                self.progress.update(bar, completed=done, total=total, detail=detail)
+                self.progress.update(bar, completed=done, total=total, detail=_printable(detail))
             case {"event": "note", "text": text}:
                 # Above the bars, where it stays.
                 self.progress.console.print(f"{step:<9} {text}", highlight=False, markup=False, soft_wrap=True)
@@ -95,3 +95,8 @@ class _Bars:
             case {"event": "step", "state": "failed"}:
                 self.progress.update(bar, detail="failed")
                 self.progress.stop_task(bar)
+
+
+def _printable(name: str) -> str:
+    """Keep an id from breaking the line, or from steering the terminal."""
+    return "".join(character if character.isprintable() else " " for character in name)

@@ -7,6 +7,7 @@ from foreact.data.cells import as_flag, as_number, as_text, is_nested, is_number
 from foreact.data.columns import find_roles
 from foreact.data.engine import Engine
 from foreact.data.history import as_cell, read_day
+from foreact.data.partitions import sort_key
 from foreact.data.tables import Table
 from foreact.errors import ForeactError
 from foreact.vocabulary import DATE, ITEM, OPEN, ROLES, STORE
@@ -76,15 +77,15 @@ def join_known(known: Known, first: int, last: int) -> tuple[str, str]:
     if by == [STORE, ITEM]:
         return (
             f"{known.name} k JOIN series s USING (store, item) WHERE {days} AND k.day >= s.store_first",
-            "s.series::BIGINT * 65536 + k.day",
+            sort_key("s.series", "k.day"),
         )
     if by == [STORE]:
         return (
             f"{known.name} k JOIN stores s USING (store) WHERE {days} AND k.day >= s.first",
-            "s.place::BIGINT * 65536 + k.day",
+            sort_key("s.place", "k.day"),
         )
     if by == [ITEM]:
-        return f"{known.name} k JOIN items s USING (item) WHERE {days}", "s.place::BIGINT * 65536 + k.day"
+        return f"{known.name} k JOIN items s USING (item) WHERE {days}", sort_key("s.place", "k.day")
     return f"{known.name} k WHERE {days}", "k.day::BIGINT"
 
 

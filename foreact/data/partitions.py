@@ -1,7 +1,7 @@
 """Cutting a sorted stream of rows into one Parquet file a store, never holding more than a batch."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,8 @@ from foreact.vocabulary import DATE, ITEM
 
 # A row's place in the order of a dataset: its series (or item) in the upper bits, its day in the lower ones.
 DAY_BITS = 16
-KEY = "sort_key"
+# No file's column has this name.
+KEY = "foreact sort key"
 _EPOCH = np.datetime64(EPOCH, "D").astype(np.int64)
 
 
@@ -27,11 +28,15 @@ class Series:
     items: pa.Array
     # By store the id of its first series, and one more for the end.
     starts: NDArray[np.int64]
-    _dictionaries: dict[int, pa.Array] = field(default_factory=dict)
 
     def of_store(self, store: int) -> pa.Array:
         """Give the items of a store, by its position."""
         return self.items.slice(self.starts[store], self.starts[store + 1] - self.starts[store])
+
+
+def sort_key(place: str, day: str) -> str:
+    """Give SQL for a row's place in the order of a dataset."""
+    return f"{place}::BIGINT * {1 << DAY_BITS} + {day}"
 
 
 def write_partitions(

@@ -127,10 +127,14 @@ def _add_static(engine: Engine, plan: Plan, known: Known, name: str, role: str) 
             f"{known.table.label} gives more than one {name!r} for {examples([str(row[0]) for row in mixed])}; "
             "the first is used."
         )
-    _add_info(engine, plan, name, role)
+    if not _add_info(engine, plan, name, role):
+        plan.notes.append(
+            f"Column {name!r} of {known.table.label} is left out: it says nothing of any {role} of the history."
+        )
 
 
-def _add_info(engine: Engine, plan: Plan, name: str, role: str) -> None:
+def _add_info(engine: Engine, plan: Plan, name: str, role: str) -> bool:
+    """Add an attribute, if any series has it."""
     column = quote("a " + name)
     values, numbers = engine.one(f"SELECT count({column}), count({as_number(column, 'VARCHAR')}) FROM series")
     if values:
@@ -139,6 +143,7 @@ def _add_info(engine: Engine, plan: Plan, name: str, role: str) -> None:
                 name=name, kind="number" if values == numbers else "text", role="store" if role == "store" else "item"
             )
         )
+    return bool(values)
 
 
 def _add_past(engine: Engine, plan: Plan, history: History, name: str, kind: str) -> None:

@@ -15,7 +15,7 @@ from foreact.data.engine import Engine
 from foreact.data.history import History
 from foreact.data.known import Known, join_known
 from foreact.data.parcel import TableInfo
-from foreact.data.partitions import KEY, Series, write_partitions, write_whole
+from foreact.data.partitions import KEY, Series, sort_key, write_partitions, write_whole
 from foreact.data.plan import Plan
 from foreact.data.sealing import seal
 from foreact.errors import ForeactError, examples
@@ -65,9 +65,10 @@ class Writer:
         last = day_number(self.info.as_of)
         flags = "".join(f", h.{flag}" for flag in (OPEN, STOCKOUT) if flag in history.roles)
         cells = "".join(f", {cell} AS {quote(name)}" for name, cell in self.plan.history.items())
-        selected = f"s.series::BIGINT * 65536 + h.day AS {KEY}, CAST(h.{UNITS} AS FLOAT) AS {UNITS} {flags} {cells}"
+        key = f"{sort_key('s.series', 'h.day')} AS {quote(KEY)}"
+        selected = f"{key}, CAST(h.{UNITS} AS FLOAT) AS {UNITS} {flags} {cells}"
         joined = "history h JOIN (SELECT series, store, item FROM series) s USING (store, item)"
-        query = f"SELECT {selected} FROM {joined} WHERE h.day <= {last} ORDER BY {KEY}"
+        query = f"SELECT {selected} FROM {joined} WHERE h.day <= {last} ORDER BY {quote(KEY)}"
         write_partitions(self.engine.stream(query), self.series, self.dataset / "stores", self._done)
 
     def _write_items(self) -> None:
@@ -95,12 +96,13 @@ class Writer:
             raise self._no_match(known)
         self._note_unusable(known)
         selected = "".join(f", {cell} AS {quote(name)}" for name, cell in cells.items())
-        source = f"SELECT {key} AS {KEY} {selected} FROM {joined}"
-        repeats = self._stream_known(known, f"{source} ORDER BY {KEY}")
+        source = f"SELECT {key} AS {quote(KEY)} {selected} FROM {joined}"
+        repeats = self._stream_known(known, f"{source} ORDER BY {quote(KEY)}")
         if repeats:
             # Which of equal keys comes first is chance, and a dataset must not be.
             largest = "".join(f", max({quote(name)}) AS {quote(name)}" for name in cells)
-            self._stream_known(known, f"SELECT {KEY}{largest} FROM ({source}) GROUP BY {KEY} ORDER BY {KEY}")
+            order = quote(KEY)
+            self._stream_known(known, f"SELECT {order}{largest} FROM ({source}) GROUP BY {order} ORDER BY {order}")
             keys = ", ".join(known.keys)
             self._note(f"{known.table.label} repeats {repeats:,} rows of the same {keys}; the largest value counts.")
         return TableInfo(

@@ -25,7 +25,8 @@ def render(findings: Findings, info: DatasetInfo) -> str:
     if findings.problem:
         verdict, kind = findings.problem, "bad"
     elif findings.warnings:
-        verdict, kind = f"Accepted, with {len(findings.warnings)} warnings.", "warn"
+        count = len(findings.warnings)
+        verdict, kind = f"Accepted, with {count} warning{'s' if count > 1 else ''}.", "warn"
     else:
         verdict, kind = "Accepted: every rule is kept.", "good"
     facts = [

@@ -23,7 +23,7 @@ def run_that_told_everything(workspace: Path) -> Run:
     with events.step("run"):
         with events.step("ingest"):
             events.progress("ingest", 1, 2, "Kiel")
-            events.progress("ingest", 2, 2, "Ulm [Donau]" + "!" * 300)
+            events.progress("ingest", 2, 2, "Ulm [Donau]\n\x1b[31m" + "!" * 300)
         events.figures("ingest", {"rows": 3.0})
         with events.step("validate"):
             events.emit("refused", step="validate", sentence="The data breaks a rule.")
@@ -54,7 +54,7 @@ def test_a_terminal_shows_a_bar_a_step_in_one_line(tmp_path: Path) -> None:
     assert [line.split()[0] for line in last] == ["ingest", "validate", "publish", "report"]
     assert all(re.search(r"\d:\d\d:\d\d", line) and len(line) <= 80 for line in last)
     assert "2/2" in last[0]
-    assert "Ulm [Donau]" in last[0]
+    assert "Ulm [Donau]  [31m!!" in last[0]
     assert "failed" in last[-1]
 
 

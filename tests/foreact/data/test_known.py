@@ -161,6 +161,23 @@ def test_texts_that_are_no_categories_are_left_out(tmp_path: Path) -> None:
     assert "more than 1,000 different texts" in dataset.info.notes[0]
 
 
+@pytest.mark.parametrize("name", ["sort_key", "series", "day", "x price", "low price", "label"])
+def test_a_column_may_have_any_name(tmp_path: Path, name: str) -> None:
+    rows = [(day, "A", item, 5, index) for index, day in enumerate(DAYS) for item in ITEMS]
+    dataset = take_in(tmp_path, write_rows(tmp_path / "s.csv", rows, f"date,store,item,units,{name}"))
+    assert columns(dataset.info.columns) == {name: ("number", "past")}
+    again = [(day, index % 3) for index, day in enumerate(AHEAD)] * 2
+    history = write_rows(tmp_path / "h.csv", [row[:4] for row in rows])
+    dataset = take_in(tmp_path, history, write_rows(tmp_path / "k.csv", again, f"date,{name}"))
+    assert columns(dataset.info.columns) == {name: ("number", "known")}
+
+
+def test_attributes_of_other_stores_are_told(tmp_path: Path, history: Path) -> None:
+    dataset = take_in(tmp_path, history, write_rows(tmp_path / "k.csv", [("a", "North")], "store,region"))
+    assert dataset.info.columns == []
+    assert dataset.info.notes == ["Column 'region' of k.csv is left out: it says nothing of any store of the history."]
+
+
 def test_rows_beyond_the_horizon_and_of_other_stores_are_left_out(tmp_path: Path, history: Path) -> None:
     rows = [(day, store, 1) for day in days(400, AHEAD[-1].replace(month=9)) for store in ("A", "B", "Z")]
     dataset = take_in(tmp_path, history, write_rows(tmp_path / "k.csv", rows, "date,store,promo"))

@@ -1,0 +1,49 @@
+"""What becomes of a store that cannot be trained."""
+
+from pathlib import Path
+
+import pytest
+
+from components.train.live import Live
+from components.train.step import train
+from foreact.data.dataset import Dataset
+from foreact.errors import ForeactError
+from foreact.events import Events
+from foreact.tasks import Size
+from foreact.trained import TrainedFolder
+from tests.components.train.small import make_dataset
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return make_dataset(tmp_path_factory.mktemp("data"), stores=1)
+
+
+def run(data: Dataset, folder: Path, share: float) -> dict[str, float]:
+    """Train with an earlier publication that cannot be read."""
+    return train(
+        dataset=data.path,
+        trained=folder / "trained",
+        report=folder / "report.html",
+        find_live=lambda stores, as_of: {store: Live(previous={as_of: b"damaged"}) for store in stores},
+        margin=0.02,
+        seed=0,
+        max_fallback_share=share,
+        events=Events(folder / "events"),
+        size=Size.of("1", "4Gi"),
+    )
+
+
+def test_it_is_forecast_by_the_baseline_and_every_output_says_so(data: Dataset, tmp_path: Path) -> None:
+    figures = run(data, tmp_path, share=1.0)
+    assert figures["fallbacks"] == 1
+    assert "warning: 'S0' could not be trained" in (tmp_path / "events").read_text()
+    fallback = TrainedFolder(tmp_path / "trained").read().stores["S0"].fallback
+    assert fallback
+    assert fallback.split(":")[0] in (tmp_path / "report.html").read_text()
+
+
+def test_too_many_of_them_fail_the_run(data: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(ForeactError, match=r"1 of 1 stores could not be trained, more than the 20% .*'S0'"):
+        run(data, tmp_path, share=0.2)
+    assert not (tmp_path / "trained").exists()
