@@ -30,7 +30,7 @@ PLANTED = {
     "MLFLOW_TRACKING_PASSWORD": "planted-tracking-password",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "RAY_AUTH_TOKEN": "planted-ray-token" + "0" * 47,
-    "FOREACT_SESSION_SECRET": "planted-session-secret-of-32-characters",
+    "FOREACT_SESSION_SECRET": "planted-session-secret-of-32-characters",  # not a secret
     "FOREACT_METRICS_TOKEN": "planted-metrics-token",
     "FOREACT_OIDC_CLIENT_SECRET": "planted-oidc-secret",
 }
@@ -162,8 +162,9 @@ def search(place: Place) -> None:
     waiting = place.start(*one, **without_blobs)
 
     wrong_key = azurite.connection_string.replace(azurite.key, KEY)
-    address = mlflow_server.replace("://", "://ada:planted-address-password@")
+    address = mlflow_server.replace("://", "://ada:planted-address-password@")  # not a secret
     signed = f"{place.environment['FOREACT_BLOB_URL']}/sales?sig=planted-signature"
+    opened = place.environment["FOREACT_BLOB_URL"].replace("://", "://u:planted-address-password@")  # not a secret
     for environment, arguments, sentence in (
         ({"FOREACT_BLOB_CONNECTION_STRING": wrong_key}, one, "this identity may not"),
         ({"FOREACT_MLFLOW_URI": f"http://127.0.0.1:{free_port()}"}, one, "The model registry at http://127.0.0.1:"),
@@ -171,7 +172,7 @@ def search(place: Place) -> None:
         ({"FOREACT_RAY_ADDRESS": "ray://127.0.0.1:1"}, ["run", "retrain-all"], "No Ray cluster answers"),
         ({"FOREACT_BLOB_URL": signed}, one, "carries credentials"),
         ({}, [*one, "--history", signed], "carries credentials"),
-        ({}, [*one, "--known", signed.replace("://", "://u:planted-address-password@")], "carries credentials"),
+        ({}, [*one, "--known", opened], "carries credentials"),
     ):
         code, last = place.run(*arguments, **environment)
         assert (code, sentence in last) == (1, True), last

@@ -12,10 +12,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from foreact.errors import ForeactError
-from foreact.publications import CURRENT, Manifest, Publisher, Reader, prune
+from foreact.publications import CURRENT, Manifest, Outcome, Publisher, Reader, prune
 from foreact.publications.contract import MANIFESTS, manifest_name
 from foreact.publications.sealing import unseal
 from tests.foreact.publications.stores import MemoryStore, put, table_bytes
@@ -122,11 +122,22 @@ class PublicationMachine(RuleBasedStateMachine):
                 self.current.append(unseal(data, name))
         return etag
 
-    def make(self, store: Any) -> Publisher:
-        return self.publisher(store, keep_versions=KEEP, now=lambda: self.time, pause=lambda seconds: None)
+    def make(self, store: Any, keep: int = KEEP) -> Publisher:
+        return self.publisher(store, keep_versions=keep, now=lambda: self.time, pause=lambda seconds: None)
 
-    @rule(stores=st.sets(st.sampled_from(STORES), min_size=1), day=st.integers(0, 2))
-    def publish(self, stores: set[str], day: int) -> None:
+    @initialize(versions=st.integers(0, 3))
+    def begin(self, versions: int) -> None:
+        """Begin with nothing, or with a past."""
+        for _ in range(versions):
+            self.publish(set(STORES), 0, KEEP)
+            self.finish_all()
+
+    @rule(
+        stores=st.sets(st.sampled_from(STORES), min_size=1),
+        day=st.integers(0, 2),
+        keep=st.sampled_from([KEEP, KEEP + 2]),
+    )
+    def publish(self, stores: set[str], day: int, keep: int) -> None:
         self.runs += 1
         run, value = f"r{self.runs}", float(self.runs)
         as_of = date(2024, 1, 1) + timedelta(days=day)
@@ -136,7 +147,7 @@ class PublicationMachine(RuleBasedStateMachine):
 
         def work(store: Any) -> Any:
             entries = {name: put(store, name, run, value, as_of=as_of) for name in sorted(stores)}
-            return self.make(store).publish(entries, by=run)
+            return self.make(store, keep).publish(entries, by=run)
 
         self.actors.append(Actor(self.store, work, self.time))
 
@@ -155,13 +166,14 @@ class PublicationMachine(RuleBasedStateMachine):
             Actor(self.store, lambda store: type(self).prune(store, grace=GRACE, now=lambda: self.time), self.time)
         )
 
-    @rule(data=st.data(), steps=st.integers(1, 12))
-    def go_on(self, data: st.DataObject, steps: int) -> None:
-        for _ in range(steps):
+    @rule(turns=st.lists(st.integers(0, 2), min_size=1, max_size=30))
+    def go_on(self, turns: list[int]) -> None:
+        """Let the latest few make their calls, in the order drawn."""
+        for turn in turns:
             waiting = [actor for actor in self.actors if not actor.done]
             if not waiting:
                 return
-            data.draw(st.sampled_from(waiting)).step()
+            waiting[-1 - turn % len(waiting)].step()
 
     @rule()
     def finish_all(self) -> None:
@@ -174,7 +186,8 @@ class PublicationMachine(RuleBasedStateMachine):
         if waiting:
             data.draw(st.sampled_from(waiting)).crash()
 
-    @rule(hours=st.integers(1, 30))
+    # Within the grace period, or beyond it.
+    @rule(hours=st.sampled_from([1, 7]))
     def time_passes(self, hours: int) -> None:
         # No publication takes longer than the grace period: whatever is under way by then is dead.
         self.time += timedelta(hours=hours)
@@ -185,6 +198,13 @@ class PublicationMachine(RuleBasedStateMachine):
     @invariant()
     def versions_have_no_gap_and_say_what_they_follow(self) -> None:
         assert [manifest.version for manifest in self.current] == list(range(1, len(self.current) + 1))
+
+    @invariant()
+    def what_was_said_to_be_published_was(self) -> None:
+        for actor in self.actors:
+            said = actor.result.manifest if isinstance(actor.result, Outcome) else actor.result
+            if isinstance(said, Manifest):
+                assert said == self.current[said.version - 1]
 
     @invariant()
     def nothing_is_lost(self) -> None:

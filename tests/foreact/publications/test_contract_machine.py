@@ -16,7 +16,7 @@ from foreact.publications.sealing import seal
 from tests.foreact.publications.contract_machine import PublicationMachine
 
 CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-THOROUGH = settings(max_examples=100, stateful_step_count=25, deadline=None, suppress_health_check=CHECKS)
+THOROUGH = settings(max_examples=300, stateful_step_count=25, deadline=None, suppress_health_check=CHECKS)
 # A mutant has to be found, not made small.
 SEEKING = settings(
     max_examples=2000,
@@ -41,6 +41,13 @@ class LostUpdate(Publisher):
         self.store.write(CURRENT, seal(following))
         with contextlib.suppress(BlobConflict):
             self._archive(following, known_absent=True)
+        return True
+
+
+class TakesConflictForSuccess(Publisher):
+    """Says that it has published whatever came of it."""
+
+    def _became(self, manifest: Manifest) -> bool:
         return True
 
 
@@ -95,6 +102,7 @@ def _delete(store: Any, needed: set[str], before: datetime) -> list[str]:
     "mutation",
     [
         {"publisher": LostUpdate},
+        {"publisher": TakesConflictForSuccess},
         {"publisher": TornManifest},
         {"publisher": PieceByPiece},
         {"prune": staticmethod(delete_all_but_current)},
@@ -102,6 +110,7 @@ def _delete(store: Any, needed: set[str], before: datetime) -> list[str]:
     ],
     ids=[
         "lost update",
+        "publication that never was",
         "torn manifest",
         "store by store",
         "premature delete of a retained version",

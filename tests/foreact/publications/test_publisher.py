@@ -40,6 +40,33 @@ def test_older_data_is_kept_out_and_said_so(store):
     assert outcome.manifest.stores["1"].run == "new"
 
 
+class Overtaken:
+    """A store on which another publisher comes first in the instant before the swap."""
+
+    def __init__(self, store, other):
+        self.store, self.others = store, [other]
+
+    def __getattr__(self, name):
+        return getattr(self.store, name)
+
+    def write(self, name, data, **options):
+        if name == CURRENT and self.others:
+            self.others.pop()()
+        return self.store.write(name, data, **options)
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_publisher_that_is_overtaken_before_its_swap_merges(store, before):
+    for _ in range(before):
+        Publisher(store).publish({"1": put(store, "1", "r0", 0)}, by="x")
+    fast, slow = {"1": put(store, "1", "r1", 1)}, {"2": put(store, "2", "r2", 2)}
+    overtaken = Overtaken(store, lambda: Publisher(store).publish(fast, by="x"))
+    manifest = Publisher(overtaken).publish(slow, by="y").manifest
+    assert {name: each.run for name, each in manifest.stores.items()} == {"1": "r1", "2": "r2"}
+    assert Reader(store).current().manifest == manifest
+    assert Reader(store).versions() == list(range(1, before + 3))
+
+
 def test_fifty_publishers_lose_nothing(make_store):
     """50 processes over 20 stores at once: the last write of each store is there, the versions have no gap."""
     names = [f"s{number}" for number in range(20)]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from foreact.errors import ForeactError
-from foreact.publications import Publisher, Reader, prune
+from foreact.publications import CURRENT, Publisher, Reader, prune, put_objects
 from foreact.publications.contract import manifest_name
 from tests.foreact.publications.stores import MemoryStore, put, table_bytes
 
@@ -79,6 +79,33 @@ def test_objects_of_a_publisher_on_its_way_stay(days, clock):
     clock.time += timedelta(hours=20)
     put(days, "4", "on-its-way", 4)
     assert not any("on-its-way" in name for name in prune(days, now=clock))
+
+
+def test_what_the_current_version_alone_names_stays_however_old(days, clock):
+    clock.time += timedelta(days=9)
+    put(days, "3", "on-its-way", 3)
+    prune(days, now=clock)
+    reader = Reader(days)
+    assert reader.read(reader.current().manifest.stores["1"].objects["forecasts"]) == table_bytes("1", 9)
+
+
+def test_objects_of_a_step_that_is_run_again_are_as_good_as_new(days, clock, tmp_path):
+    path = tmp_path / "1.parquet"
+    path.write_bytes(table_bytes("1", 5))
+    files = {"forecasts/data/again/1.parquet": path}
+    put_objects(days, "again", files, now=clock)
+    clock.time += timedelta(hours=20)
+    put_objects(days, "again", files, now=clock)
+    clock.time += timedelta(hours=5)
+    put(days, "9", "another", 9)
+    assert not files.keys() & set(prune(days, now=clock))
+
+
+def test_nothing_is_deleted_while_the_current_manifest_is_damaged(days, clock):
+    days.write(CURRENT, b"torn")
+    before = dict(days.objects)
+    assert prune(days, now=clock) == []
+    assert days.objects == before
 
 
 @pytest.mark.parametrize("jump", [timedelta(days=-400), timedelta(days=400)])
