@@ -3,11 +3,14 @@ DOCKER ?= docker
 KUBECTL ?= kubectl
 # Where images go, as in REGISTRY=foreactexampledev.azurecr.io; empty: they stay on this machine.
 REGISTRY ?=
-# Which of kustomize/overlays, and which of kubectl's contexts.
+# Which of kustomize/overlays, and which of kubectl's contexts: a place's own, so that prod never lands on dev's cluster.
 OVERLAY ?= dev
-CONTEXT ?=
+CONTEXT ?= $(if $(filter local,$(OVERLAY)),,foreact-$(OVERLAY))
+of_place = $(shell sed -n 's/^$(1)=//p' kustomize/overlays/$(OVERLAY)/values/values.env)
 # Where the service answers, for make smoke.
-URL ?= $(shell sed -n 's/^PUBLIC_URL=//p' kustomize/overlays/$(OVERLAY)/values/values.env)
+URL ?= $(call of_place,PUBLIC_URL)
+# What the nightly run is given besides: SCHEDULE="--known URL --columns k=v".
+SCHEDULE ?=
 # Images are named by what they are made of; what is not committed says so.
 COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)$(shell git diff --quiet HEAD 2>/dev/null || echo -dirty)
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
@@ -22,7 +25,7 @@ kube := $(KUBECTL) $(if $(CONTEXT),--context $(CONTEXT))
 # The digest that a registry gave a pushed image, asked for when the recipe's line runs.
 digest = $$($(DOCKER) image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' $(1):$(TAG) | sed -n 's|^$(1)@||p')
 
-.PHONY: image push deploy promote rollback smoke secrets-local
+.PHONY: image push deploy promote rollback smoke packages schedule secrets-local
 
 image:  ## Build both images, tagged by git hash
 	$(build_image) --target pipeline --tag $(pipeline):$(TAG) .
@@ -41,7 +44,8 @@ deploy: setup  ## Set what was pushed in OVERLAY, apply it and wait for the roll
 
 .PHONY: apply
 apply:  ## Apply OVERLAY as it is and wait for the rollout
-	$(kube) apply --server-side --kustomize kustomize/overlays/$(OVERLAY)
+	@# Scaling by the clock and Ray's autoscaler write into objects of ours: a deploy takes them back.
+	$(kube) apply --server-side --force-conflicts --kustomize kustomize/overlays/$(OVERLAY)
 	$(kube) --namespace mlflow rollout status deployment/mlflow --timeout 10m
 	$(kube) --namespace foreact rollout status deployment/foreact-serving --timeout 10m
 
@@ -53,6 +57,12 @@ rollback:  ## Run again what OVERLAY served before, and wait
 	$(kube) --namespace foreact rollout undo deployment/foreact-serving
 	$(kube) --namespace foreact rollout status deployment/foreact-serving --timeout 10m
 	@echo "the next deploy sets a digest again: revert what must not come back"
+
+packages: setup  ## Write OVERLAY's pipelines into build/compiled, as its serving image holds them
+	$(BIN)/python kustomize/set_images.py $(OVERLAY) --pipelines build/compiled
+
+schedule: packages  ## Bring OVERLAY's nightly run up to what was deployed; FOREACT_KFP_HOST says where
+	FOREACT_KFP_TIMEZONE=$(call of_place,TIMEZONE) $(BIN)/foreact schedule apply --packages build/compiled --history $(call of_place,HISTORY_URL) $(SCHEDULE)
 
 smoke: setup  ## Call every route of URL; fails on any surprise
 	$(BIN)/foreact smoke $(URL)

@@ -12,7 +12,8 @@ from foreact.errors import ForeactError
 class PlaceSettings(BaseSettings):
     """Where this installation keeps things; shared by pipelines and serving."""
 
-    model_config = SettingsConfigDict(env_prefix="FOREACT_", extra="ignore", frozen=True)
+    # A vault keeps no empty secret: one that nobody has given yet is a blank, and means the same.
+    model_config = SettingsConfigDict(env_prefix="FOREACT_", extra="ignore", frozen=True, str_strip_whitespace=True)
 
     workspace: Path = Field(Path(".foreact"), description="Folder for everything that has no other place")
     blob_url: str = Field(

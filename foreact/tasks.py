@@ -67,8 +67,13 @@ def machine() -> Size:
     return Size(os.cpu_count() or 1, int(memory * 0.75))
 
 
-def begin() -> tuple[PipelineSettings, Events]:
-    """Set logging for a step's process; gives what the step needs to know of its place, and where to tell of itself."""
+def begin(store: str = "") -> tuple[PipelineSettings, Events]:
+    """Set logging for a step's process; gives what the step needs to know of its place, and where to tell of itself.
+
+    A step that is given the run's one store says so: on a cluster nobody else does.
+    """
+    if store:
+        os.environ.setdefault("FOREACT_STORE", store)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if "KUBERNETES_SERVICE_HOST" in os.environ else Text())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

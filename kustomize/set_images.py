@@ -1,10 +1,11 @@
-"""Writes image digests into an overlay: those given, or those of another overlay."""
+"""Write image digests into an overlay, given ones or another overlay's; and an overlay's into its pipelines."""
 
 import re
 import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "overlays"
+COMPILED = Path(__file__).parent.parent / "compiled"
 NAMES = ("foreact-pipeline", "foreact-serving")
 REFERENCE = re.compile(r"(?P<place>[^@\s]+/(?P<name>foreact-(?:pipeline|serving)))@(?P<digest>sha256:[0-9a-f]{64})")
 ENTRY = r"(- name: {name}\n    newName: )(\S+)(\n    digest: )(\S+)"
@@ -33,9 +34,24 @@ def parse(references: list[str]) -> dict[str, tuple[str, str]]:
     return {match["name"]: (match["place"], match["digest"]) for match in matches if match}
 
 
+def write_pipelines(folder: Path, images: dict[str, tuple[str, str]]) -> None:
+    """Write the compiled pipelines with the overlay's image, byte for byte as the serving image was built with."""
+    if "foreact-pipeline" not in images:
+        raise SystemExit("the overlay names no digest: compiled/ is what its tasks run")
+    place, digest = images["foreact-pipeline"]
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in sorted(COMPILED.glob("*.yaml")):
+        text = re.sub(r"(?m)image: foreact-pipeline:dev$", f"image: {place}@{digest}", file.read_text())
+        (folder / file.name).write_text(text)
+        sys.stdout.write(f"{folder / file.name}: {place}@{digest}\n")
+
+
 def main(overlay: str, *how: str) -> None:
-    """Rewrite one overlay."""
+    """Rewrite one overlay, or write its pipelines."""
     file = FOLDER / overlay / "kustomization.yaml"
+    if how[:1] == ("--pipelines",):
+        write_pipelines(Path(how[1]), read(file.read_text()))
+        return
     match list(how):
         case ["--like", other]:
             images = read((FOLDER / other / "kustomization.yaml").read_text())

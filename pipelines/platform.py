@@ -42,12 +42,13 @@ CREDENTIALS = {
 }
 # Known by the image, or no setting of a pod.
 NOT_OF_THE_PLACE = {"workspace", "code_version", "run_id", "pipeline", "store"}
-# Where traces go; OpenTelemetry reads it by this name.
+# Where traces go, and what lets them in there; OpenTelemetry reads them by these names.
 TELEMETRY = ("OTEL_EXPORTER_OTLP_ENDPOINT",)
+TELEMETRY_KEY = ("OTEL_EXPORTER_OTLP_HEADERS",)
 MORE_OF_THE_PLACE = {"train": ("RAY_AUTH_MODE",)}
 
 
-def settle(task: Any, title: str, *, cache: bool, cpu: Any, memory: Any, retries: int = 0) -> None:
+def settle(task: Any, title: str, *, pipeline: str, cache: bool, cpu: Any, memory: Any, retries: int = 0) -> None:
     """Give a task all that does not depend on what it does."""
     task.set_display_name(title)
     task.set_caching_options(cache)
@@ -55,6 +56,8 @@ def settle(task: Any, title: str, *, cache: bool, cpu: Any, memory: Any, retries
     task.set_memory_request(memory).set_memory_limit(memory)
     if retries:
         task.set_retry(retries, backoff_duration="10s", backoff_factor=2.0, backoff_max_duration="300s")
+    # Whose the run is, told from its first step on: Kubeflow's own labels do not say.
+    task.set_env_variable("FOREACT_PIPELINE", pipeline)
     _place(task)
     _inform(task)
 
@@ -84,7 +87,7 @@ def _inform(task: Any) -> None:
     kubernetes.use_config_map_as_env(task, CONFIG_MAP, {name: name for name in settings}, optional=True)
     # Names the run in every log line and in the record that the service shows.
     kubernetes.use_field_path_as_env(task, "FOREACT_RUN_ID", "metadata.labels['pipeline/runid']")
-    secrets = CREDENTIALS.get(task.name, ())
+    secrets = (*CREDENTIALS[task.name], *TELEMETRY_KEY)
     kubernetes.use_secret_as_env(task, SECRET, {name: name for name in secrets}, optional=True)
 
 

@@ -104,7 +104,7 @@ variable "secrets_version" {
 }
 
 variable "on_call" {
-  description = "Mail addresses that alerts go to."
+  description = "Mail addresses that alerts go to; none: alerts are only seen in the portal."
   type        = list(string)
   default     = []
 }

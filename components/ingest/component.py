@@ -48,7 +48,7 @@ def ingest(
     from foreact.blobs import open_url
     from foreact.tasks import Size, begin
 
-    settings, events = begin()
+    settings, events = begin(store)
     size = Size.of(cpu, memory)
     result = step(
         history=history,

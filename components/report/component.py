@@ -25,7 +25,7 @@ def report(
     from foreact.blobs import connect
     from foreact.tasks import begin
 
-    settings, _ = begin()
+    settings, _ = begin(store)
     text = step(
         pipeline=pipeline,
         store=store,

@@ -35,7 +35,7 @@ def validate(
     from components.validate.step import validate as step
     from foreact.tasks import begin
 
-    settings, events = begin()
+    settings, events = begin(store)
     result = step(
         dataset=Path(dataset.path),
         checked=Path(checked.path),

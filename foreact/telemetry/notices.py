@@ -120,7 +120,11 @@ def tell(
 def _post(url: str, data: bytes, key: str, pause: float, sleep: Callable[[float], None]) -> bool:
     # The key lets a receiver that took a notice and failed to say so know it again.
     headers = {"Content-Type": "application/json", "Idempotency-Key": quote(key)}
-    request = urllib.request.Request(url, data, headers, method="POST")  # noqa: S310 - the operator's own address
+    try:
+        request = urllib.request.Request(url, data, headers, method="POST")  # noqa: S310 - the operator's own address
+    except ValueError:
+        log.warning("the webhook was not told: FOREACT_WEBHOOK_URL is no address")
+        return False
     for attempt in range(TRIES):
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT):  # noqa: S310

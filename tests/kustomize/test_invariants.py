@@ -1,10 +1,13 @@
 """The rules hold in every overlay, and each of them names what breaks it."""
 
+import json
 from collections.abc import Callable
 
 import pytest
 import yaml
 
+from pipelines.cluster.package import FOLDER as COMPILED
+from pipelines.cluster.package import Package
 from tests.kustomize import invariants
 from tests.kustomize.manifests import OVERLAYS, ROOT, Object, build, load, namespace
 
@@ -49,6 +52,32 @@ def test_values_reach_their_places(overlay: str) -> None:
     configs = [item["data"] for item in load(ROOT / "overlays" / overlay) if item["kind"] == "ConfigMap"]
     for key in ("BLOB_URL", "MODELS_URL", "PUBLIC_URL"):
         assert any(values[key] in config.values() for config in configs), key
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_a_refresh_is_given_all_that_its_pipeline_needs(overlay: str) -> None:
+    config = get(load(ROOT / "overlays" / overlay), "ConfigMap", "foreact-serving")["data"]
+    given = json.loads(config["FOREACT_REFRESH_ARGUMENTS"])
+    Package.load(COMPILED / "retrain-store.yaml").check({**given, "store": "S1"})
+    assert f"HISTORY_URL={given['history']}\n" in (ROOT / "overlays" / overlay / "values/values.env").read_text()
+
+
+def test_kubeflow_and_ray_reach_the_api_of_a_laptops_cluster() -> None:
+    items = load(ROOT / "overlays/local")
+    for name in ("foreact-pipelines", "ray"):
+        ports = {
+            port["port"]
+            for rule in get(items, "NetworkPolicy", name)["spec"]["egress"]
+            for port in rule.get("ports", [])
+        }
+        assert {6443, 8443, 16443} <= ports
+
+
+def test_prod_sleeps_on_the_floor_that_the_evening_sets() -> None:
+    items = load(ROOT / "overlays/prod")
+    evening = get(items, "CronJob", "foreact-evening")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    floor = evening["containers"][0]["env"][0]["value"]
+    assert get(items, "HorizontalPodAutoscaler", "foreact-serving")["spec"]["minReplicas"] == int(floor)
 
 
 def get(items: list[Object], kind: str, wanted: str, space: str = "") -> Object:

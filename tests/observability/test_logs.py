@@ -18,3 +18,12 @@ def test_a_steps_lines_carry_run_store_and_request(tmp_path: Path) -> None:
     told = json.loads(line)
     assert (told["run"], told["store"], told["request_id"], told["pipeline"]) == ("r1", "Bonn", "abc", "p")
     assert (told["level"], told["message"]) == ("info", "a\nline")
+
+
+def test_a_step_that_is_given_the_runs_store_says_so(tmp_path: Path) -> None:
+    place = {"FOREACT_WORKSPACE": str(tmp_path), "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
+    code = CODE.replace("begin()", "begin('Bonn')")
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=place, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert json.loads(done.stderr)["store"] == "Bonn"

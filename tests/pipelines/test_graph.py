@@ -110,5 +110,9 @@ def test_both_pipelines_differ_by_the_store_alone() -> None:
     specs = {n: next(yaml.safe_load_all((FOLDER / f"{n}.yaml").read_text())) for n in DESCRIPTIONS}
     parameters = {n: spec["root"]["inputDefinitions"]["parameters"] for n, spec in specs.items()}
     assert set(parameters["retrain-store"]) - set(parameters["retrain-all"]) == {"store"}
-    executors = {n: spec["deploymentSpec"] for n, spec in specs.items()}
+    executors = {n: spec["deploymentSpec"]["executors"] for n, spec in specs.items()}
+    for pipeline, made in executors.items():
+        for executor in made.values():
+            # Each task says which pipeline it is of: a run that is stuck is known by it.
+            assert executor["container"].pop("env") == [{"name": "FOREACT_PIPELINE", "value": pipeline}]
     assert executors["retrain-all"] == executors["retrain-store"]

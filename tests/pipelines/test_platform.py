@@ -59,6 +59,7 @@ def test_secrets_are_references_and_go_where_they_are_used(tasks: dict[str, dict
     assert {name for name, keys in given.items() if mlflow <= keys} == {"train", "register"}
     assert {name for name, keys in given.items() if "RAY_AUTH_TOKEN" in keys} == {"train"}
     assert {name for name, keys in given.items() if "FOREACT_WEBHOOK_URL" in keys} == {"report"}
+    assert {name for name, keys in given.items() if "OTEL_EXPORTER_OTLP_HEADERS" in keys} == STEPS
     for settings in tasks.values():
         for secret in settings.get("secretAsEnv", []):
             assert secret["optional"]
@@ -69,7 +70,7 @@ def test_secrets_are_references_and_go_where_they_are_used(tasks: dict[str, dict
 def test_no_secret_stands_in_a_compiled_pipeline() -> None:
     spec = next(yaml.safe_load_all((FOLDER / "retrain-all.yaml").read_text()))
     for executor in spec["deploymentSpec"]["executors"].values():
-        assert "env" not in executor["container"]
+        assert [variable["name"] for variable in executor["container"]["env"]] == ["FOREACT_PIPELINE"]
 
 
 def test_every_setting_of_the_steps_can_come_from_the_config_map(tasks: dict[str, dict[str, Any]]) -> None:

@@ -86,8 +86,14 @@ def test_what_nobody_took_is_told_when_the_step_is_tried_again(
     assert "SECRET" not in caplog.text
 
 
-def test_nobody_listening_fails_no_run(tmp_path: Path) -> None:
-    assert "FAILED" in end(tmp_path, "http://127.0.0.1:9/hook", "r1", "FAILED", "it broke")
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/hook", "hooks.example/no-scheme", "http://"])
+def test_nobody_listening_fails_no_run(tmp_path: Path, url: str) -> None:
+    assert "FAILED" in end(tmp_path, url, "r1", "FAILED", "it broke")
+
+
+def test_a_secret_that_nobody_has_given_yet_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOREACT_WEBHOOK_URL", " ")
+    assert not PipelineSettings().webhook_url.get_secret_value()
 
 
 def test_teams_takes_an_adaptive_card(tmp_path: Path, receiver: Receiver) -> None:
