@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
@@ -31,8 +32,11 @@ def overview_sheets(view: View, stores: Sequence[StoreArrays]) -> list[Sheet]:
     """Give the overview's tables; the first is what CSV gets."""
     if not stores:
         return [Sheet("Stores", ("store",), [])]
-    series = views.total_series(stores)
-    days = list(zip(series.dates, series.mean, series.low, series.high, series.last_year, strict=True))
+    together = views.in_step(stores)
+    series = views.total_series(together)
+    days = views.summarize(together).days
+    zone = ZoneInfo(view.timezone)
+    heat_days = series.dates[: views.HEAT_DAYS]
     return [
         Sheet(
             "Stores",
@@ -40,12 +44,9 @@ def overview_sheets(view: View, stores: Sequence[StoreArrays]) -> list[Sheet]:
                 "store",
                 "region",
                 "items",
-                "next 7 days (units)",
-                "usual 7 days (units)",
-                "change",
-                "same days last year (units)",
+                *_week_columns(days),
                 "data as of",
-                "published",
+                f"published ({view.timezone})",
                 "state",
             ),
             [
@@ -58,16 +59,17 @@ def overview_sheets(view: View, stores: Sequence[StoreArrays]) -> list[Sheet]:
                     row["change"],
                     row["last_year"],
                     row["as_of"],
-                    row["generated_at"],
+                    row["generated_at"].astimezone(zone),
                     row["fresh"].state,
                 )
                 for row in views.store_rows(view, stores)
             ],
         ),
+        _total_sheet(series),
         Sheet(
-            "Total by day",
-            ("date", "expected (units)", "10 % (units)", "90 % (units)", "last year (units)"),
-            [(date.fromisoformat(day), *numbers) for day, *numbers in days],
+            "Stores by day",
+            ("store", *(f"{day}: change" for day in heat_days)),
+            [(row.store, *row.against) for row in views.heat_rows(together, heat_days)],
         ),
         Sheet(
             "Alerts",
@@ -78,23 +80,29 @@ def overview_sheets(view: View, stores: Sequence[StoreArrays]) -> list[Sheet]:
                 "from",
                 "to",
                 "expected (units)",
+                "usual (units)",
+                "last year (units)",
+                "normal delivery (units)",
                 "at stake (units)",
                 "probability",
                 "busiest day",
             ),
             [
                 (
-                    alert.kind,
+                    "peak, shortage" if short and alert.kind == "peak" else alert.kind,
                     alert.store,
                     alert.item or "",
                     alert.start,
                     alert.end,
                     alert.expected,
+                    alert.recent,
+                    alert.last_year,
+                    alert.normal_delivery,
                     alert.at_stake,
                     alert.probability,
                     alert.peak_day,
                 )
-                for alert in views.ranked_alerts(stores)
+                for alert, short in views.merged_alerts(together)
             ],
         ),
     ]
@@ -104,20 +112,17 @@ def store_sheets(arrays: StoreArrays, rows: Sequence[int]) -> list[Sheet]:
     """Give a store's tables, its items first."""
     table = views.item_rows(arrays)
     series = views.total_series([arrays])
-    columns = (
-        "item",
-        "next 7 days (units)",
-        "usual 7 days (units)",
-        "change",
-        "same days last year (units)",
-        "busiest day",
-        "on that day (units)",
-        "90 % on that day (units)",
-    )
+    days = views.summarize([arrays]).days
     return [
         Sheet(
             "Items",
-            columns,
+            (
+                "item",
+                *_week_columns(days),
+                "busiest day",
+                "on that day (units)",
+                "90 % on that day (units)",
+            ),
             [
                 [
                     date.fromisoformat(table[name][row]) if name == "peak_day" else table[name][row]
@@ -126,17 +131,21 @@ def store_sheets(arrays: StoreArrays, rows: Sequence[int]) -> list[Sheet]:
                 for row in rows
             ],
         ),
-        Sheet(
-            "Total by day",
-            ("date", "expected (units)", "10 % (units)", "90 % (units)", "last year (units)"),
-            [
-                (date.fromisoformat(day), *numbers)
-                for day, *numbers in zip(
-                    series.dates, series.mean, series.low, series.high, series.last_year, strict=True
-                )
-            ],
-        ),
+        _total_sheet(series),
     ]
+
+
+def _week_columns(days: int) -> tuple[str, ...]:
+    return (f"next {days} days (units)", f"usual {days} days (units)", "change", "same days last year (units)")
+
+
+def _total_sheet(series: views.Series) -> Sheet:
+    rows = zip(series.dates, series.mean, series.low, series.high, series.last_year, strict=True)
+    return Sheet(
+        "Total by day",
+        ("date", "expected (units)", "10 % (units)", "90 % (units)", "last year (units)"),
+        [(date.fromisoformat(day), *numbers) for day, *numbers in rows],
+    )
 
 
 def item_sheets(arrays: StoreArrays, row: int) -> list[Sheet]:
@@ -192,6 +201,7 @@ def write_xlsx(sheets: Sequence[Sheet]) -> bytes:
         formats = {
             "units": book.add_format({"num_format": "#,##0.0"}),
             "share": book.add_format({"num_format": "0%"}),
+            "count": book.add_format({"num_format": "#,##0"}),
             "day": book.add_format({"num_format": "yyyy-mm-dd"}),
             "moment": book.add_format({"num_format": "yyyy-mm-dd hh:mm"}),
         }
@@ -217,4 +227,10 @@ def _write_cell(page: Any, row: int, place: int, value: Any, column: str, format
     elif isinstance(value, str):
         page.write_string(row, place, value)
     else:
-        page.write_number(row, place, value, formats["share" if column in {"change", "probability"} else "units"])
+        page.write_number(row, place, value, formats[_format_of(column)])
+
+
+def _format_of(column: str) -> str:
+    if column.endswith("change") or column == "probability":
+        return "share"
+    return "count" if column == "items" else "units"
