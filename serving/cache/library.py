@@ -101,7 +101,7 @@ class Library:
             with ThreadPoolExecutor(min(LOADERS, len(missing)), "publication") as pool:
                 for arrays in pool.map(lambda pair: self._load_store(*pair), missing):
                     stores[arrays.store] = arrays
-        return Snapshot(manifest, etag, dict(sorted(stores.items())), self._clock())
+        return Snapshot(manifest, etag, dict(sorted(stores.items())))
 
     def _load_store(self, store: str, entry: StoreEntry) -> StoreArrays:
         objects = {kind: self.reader.read(entry.objects[kind]) for kind in WANTED if kind in entry.objects}

@@ -105,6 +105,7 @@ def overview_sheets(view: View, stores: Sequence[StoreArrays]) -> list[Sheet]:
                 for alert, short in views.merged_alerts(together)
             ],
         ),
+        _sold_sheet(series),
     ]
 
 
@@ -132,6 +133,8 @@ def store_sheets(arrays: StoreArrays, rows: Sequence[int]) -> list[Sheet]:
             ],
         ),
         _total_sheet(series),
+        *_driver_sheets(views.driver_series(arrays)),
+        _sold_sheet(series),
     ]
 
 
@@ -148,18 +151,51 @@ def _total_sheet(series: views.Series) -> Sheet:
     )
 
 
+def _sold_sheet(series: views.Series) -> Sheet:
+    rows = zip(series.past_dates, series.past, strict=True)
+    return Sheet("Sold", ("date", "sold (units)"), [(date.fromisoformat(day), units) for day, units in rows])
+
+
+def _driver_sheets(found: dict[str, Any]) -> list[Sheet]:
+    """Give what drives a store's total, if its model tells that."""
+    if not found["drivers"]:
+        return []
+    parts = {"total": found["total"], "normal day": found["level"]}
+    parts |= {driver["name"]: driver["units"] for driver in found["drivers"]}
+    told = {name: units for name, units in parts.items() if units is not None}
+    rows = zip(found["dates"], *told.values(), strict=True)
+    return [
+        Sheet(
+            "Drivers",
+            ("date", *(f"{name} (units)" for name in told)),
+            [(date.fromisoformat(day), *units) for day, *units in rows],
+        )
+    ]
+
+
 def item_sheets(arrays: StoreArrays, row: int) -> list[Sheet]:
     """Give an item's days."""
-    numbers = zip(*(array[row].tolist() for array in (arrays.mean, arrays.p10, arrays.p50, arrays.p90)), strict=True)
+    series = views.item_series(arrays, row)
+    numbers = (array[row].tolist() for array in (arrays.mean, arrays.p10, arrays.p50, arrays.p90))
     return [
         Sheet(
             "Forecast",
-            ("store", "item", "date", "expected (units)", "10 % (units)", "50 % (units)", "90 % (units)"),
+            (
+                "store",
+                "item",
+                "date",
+                "expected (units)",
+                "10 % (units)",
+                "50 % (units)",
+                "90 % (units)",
+                "last year (units)",
+            ),
             [
                 (arrays.store, arrays.items[row], date.fromisoformat(day), *values)
-                for day, values in zip(arrays.days, numbers, strict=True)
+                for day, *values in zip(series.dates, *numbers, series.last_year, strict=True)
             ],
-        )
+        ),
+        _sold_sheet(series),
     ]
 
 

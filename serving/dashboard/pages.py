@@ -69,7 +69,6 @@ def templates() -> Environment:
         "moment": words.moment,
         "ago": words.ago,
         "name_of": name_of,
-        "seconds": words.seconds,
     }
     environment.globals["static"] = lambda name: f"/static/{static_version()}/{name}"
     return environment

@@ -136,10 +136,6 @@ def item_page(request: Request, service: Parts, principal: Viewer, store: Segmen
         "alerts": [pair for pair in views.merged_alerts([arrays]) if pair[0].item == arrays.items[row]],
         "score": past.score_item(service.library.reader, arrays, row),
         "known_days": sum(value is not None for value in series.past),
-        "quantiles": [
-            (day, float(arrays.mean[row, place]), float(arrays.p10[row, place]), float(arrays.p90[row, place]))
-            for place, day in enumerate(arrays.days)
-        ],
     }
     return render(request, "item.html", context, principal)
 

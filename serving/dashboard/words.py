@@ -60,8 +60,3 @@ def ago(value: timedelta | float) -> str:
         if count:
             return f"{count} {name}{'s' if count > 1 else ''} ago"
     return "just now"
-
-
-def seconds(value: float) -> str:
-    """Write a duration."""
-    return f"{value:.0f} s" if value < 100 else f"{value // 60:.0f} min {value % 60:.0f} s"

@@ -60,6 +60,19 @@ def test_an_export_holds_the_heat_map_and_the_alerts_as_shown(serving: Serving) 
     assert f"{alerts} alerts for Mon 2 Mar" in serving.get("/").text
 
 
+def test_an_export_holds_what_the_charts_show(serving: Serving) -> None:
+    sold = serving.get("/v1/history?store=S1&item=item-0001").json()["rows"]
+    head, first, *_ = csv.reader(
+        io.StringIO(serving.get("/stores/S1/items/item-0001/export.csv").content.decode("utf-8-sig"))
+    )
+    last_year = {row["date"]: row["units"] for row in sold}["2025-03-03"]
+    assert (first[head.index("date")], float(first[-1])) == ("2026-03-02", last_year)
+    for page, sheets in (("stores/S1", ("Drivers", "Sold")), ("stores/S1/items/item-0001", ("Sold",))):
+        with zipfile.ZipFile(io.BytesIO(serving.get(f"/{page}/export.xlsx").content)) as book:
+            names = book.read("xl/workbook.xml").decode()
+        assert all(f'name="{name}"' in names for name in sheets)
+
+
 def test_links_work_before_any_script_does(serving: Serving) -> None:
     page = serving.get("/stores/S1").text
     for kind in ("csv", "xlsx"):
