@@ -5,6 +5,15 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 
 MINUS = "\N{MINUS SIGN}"
 NARROW = "\N{NARROW NO-BREAK SPACE}"
+# A run's steps, in their order.
+STEPS = {
+    "locate": "Find the sales",
+    "ingest": "Read the sales",
+    "validate": "Check them",
+    "train": "Learn and forecast",
+    "register": "Keep the model",
+    "publish": "Publish",
+}
 
 
 def units(value: float | None) -> str:

@@ -9,6 +9,8 @@ from datetime import timedelta
 import pytest
 
 from foreact.blobs.folder import FolderStore
+from serving.refreshes.embedded import EmbeddedRunner
+from serving.refreshes.records import Book, Refresh, new_id
 from tests.serving import shop
 from tests.serving.conftest import Serving
 
@@ -71,6 +73,38 @@ def test_an_export_holds_what_the_charts_show(serving: Serving) -> None:
         with zipfile.ZipFile(io.BytesIO(serving.get(f"/{page}/export.xlsx").content)) as book:
             names = book.read("xl/workbook.xml").decode()
         assert all(f'name="{name}"' in names for name in sheets)
+
+
+def test_without_a_good_publication_no_page_speaks_of_one(store: FolderStore, start: Start) -> None:
+    shop.publish(store)
+    for path in (store.root / "forecasts").rglob("*.json"):
+        path.chmod(0o600)
+        path.write_bytes(b"{}")
+    page = start().get("/", headers={"accept": "text/html"})
+    assert page.status_code == 503
+    assert "there are no forecasts to serve: the newest publication cannot be read" in page.text
+    assert "You see the last good one" not in page.text
+
+
+def test_a_failed_update_is_told_in_the_words_of_the_page(store: FolderStore, start: Start) -> None:
+    shop.publish(store)
+    ended = shop.NOW
+    failed = Refresh(
+        id=new_id(ended),
+        store="S1",
+        state="failed",
+        requested_at=ended,
+        requested_by="key:other",
+        ended_at=ended,
+        failed_step="validate",
+        sentence="312 rows are negative",
+    )
+    Book(store).finish(failed)
+    serving = start(runner=EmbeddedRunner(store.root))
+    assert (
+        "The last update failed in step “Check them”.</strong> 312 rows are negative" in serving.get("/stores/S1").text
+    )
+    assert "failed in step" not in serving.get("/stores/S2").text
 
 
 def test_links_work_before_any_script_does(serving: Serving) -> None:

@@ -61,7 +61,7 @@ async function show(address, { remember = false, unlessSame = false } = {}) {
   const focus = document.activeElement, open = document.querySelector(".picker")?.open;
   const mark = focus && main.contains(focus) ? { name: focus.name, value: focus.value, type: focus.type, at: focus.selectionStart } : null;
   main.replaceChildren(...fresh.childNodes);
-  for (const part of ["#notices", ".foot"]) document.querySelector(part).replaceChildren(...page.querySelector(part).childNodes);
+  document.querySelector(".foot").replaceChildren(...page.querySelector(".foot").childNodes);
   document.title = page.title;
   if (remember) history.pushState(null, "", address);
   if (open) main.querySelector(".picker")?.setAttribute("open", "");

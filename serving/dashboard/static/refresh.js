@@ -1,7 +1,7 @@
 // "Update forecast": asks for a refresh, shows its steps as they happen, and puts the new numbers on the page.
 import { duration } from "./format.js";
 
-const NAMES = { locate: "Find the sales", ingest: "Read the sales", validate: "Check them", train: "Learn and forecast", register: "Keep the model", publish: "Publish" };
+const NAMES = JSON.parse(document.getElementById("steps-data").textContent);
 const ORDER = Object.keys(NAMES);
 const MARKS = { running: "\u25cf", succeeded: "\u2713", failed: "\u2715", skipped: "\u2013", waiting: "\u25cb" };
 const POLL = 1500;

@@ -110,7 +110,7 @@ def test_a_failed_update_tells_the_step_and_the_reason(shared_place: Place, visi
     assert "The last good forecast stays." in said
     page.screenshot(path=shots / "failed.png")
     page.reload()
-    assert "The last update failed in step “validate”" in page.inner_text("main")
+    assert "The last update failed in step “Check them”" in page.inner_text("main")
     shared_place.how.write_text("well")
 
 
