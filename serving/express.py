@@ -11,7 +11,16 @@ from urllib.parse import parse_qsl
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.api.answers import JSON, VARY, WORTH_COMPRESSING, compress, describe_in_headers, envelope, make_tag
+from serving.api.answers import (
+    JSON,
+    VARY,
+    WORTH_COMPRESSING,
+    compress,
+    describe_in_headers,
+    envelope,
+    make_tag,
+    takes_gzip,
+)
 from serving.api.forecasts import PATH, asked_of
 from serving.auth.principal import Principal
 from serving.board import View
@@ -50,7 +59,7 @@ class Express:
         if view is not self._view:
             self._view, self._heads, self._size = view, {}, 0
             self._kept.clear()
-        gzip = b"gzip" in headers.get(b"accept-encoding", b"")
+        gzip = takes_gzip(headers.get(b"accept-encoding", b"").decode("latin-1"))
         question = (scope["path"], scope["query_string"], headers.get(b"accept", b""))
         key = (*question, gzip, principal.role, principal.sees)
         found = self._kept.get(key)

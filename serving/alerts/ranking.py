@@ -6,6 +6,7 @@ weekdays, and a normal delivery is what four in five of the last eight weeks wou
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Any, Literal
@@ -14,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.cache import StoreArrays
-from serving.cache.tables import Floats
+from serving.cache.tables import Days, Floats
 
 WINDOW = 7
 RECENT = 28
 WEEKS = 8
+# The same weekdays a year before.
+YEAR = np.timedelta64(364, "D")
 # How much the errors of two days of one series move together.
 TOGETHER = 0.2
 Z80, Z90 = 2.5631, 1.2816
@@ -87,13 +90,11 @@ def _levels(arrays: StoreArrays, *, total: bool) -> Levels:
     spread = np.maximum((p90 - p10)[:, :days] / Z80, (p90[:, :days] - ahead) / Z90)
     spread = np.maximum(spread, 1e-3)
     variance = (1 - TOGETHER) * (spread**2).sum(1) + TOGETHER * spread.sum(1) ** 2
-    recent = _on(arrays, past, [arrays.dates[0] - np.timedelta64(n, "D") for n in range(1, RECENT + 1)])
-    last_year = _on(arrays, past, [day - np.timedelta64(364, "D") for day in arrays.dates[:days]])
+    first = arrays.dates[0]
+    recent = sold_on(arrays, past, np.arange(first - RECENT, first))
+    last_year = sold_on(arrays, past, arrays.dates[:days] - YEAR)
     weeks = [
-        _sum(
-            _on(arrays, past, [arrays.dates[0] - np.timedelta64(week * days + n, "D") for n in range(1, days + 1)]),
-            days,
-        )
+        _sum(sold_on(arrays, past, np.arange(first - (week + 1) * days, first - week * days)), days)
         for week in range(WEEKS)
     ]
     return Levels(
@@ -119,15 +120,12 @@ def _quantile(values: Doubles, share: float) -> Doubles:
     return np.asarray(below + (above - below) * (place - low))
 
 
-def _on(arrays: StoreArrays, past: Floats, days: list[Any]) -> Floats:
+def sold_on(arrays: StoreArrays, past: Floats, days: Days) -> Floats:
     """Give what was sold on some days, NaN where that is not known."""
-    wanted = np.array(days, "datetime64[D]")
-    places = np.searchsorted(arrays.past_dates, wanted)
-    places = np.minimum(places, max(len(arrays.past_dates) - 1, 0))
     if not len(arrays.past_dates):
         return np.full((len(past), len(days)), np.nan, np.float32)
-    found = past[:, places]
-    return np.where(arrays.past_dates[places] == wanted, found, np.float32(np.nan))
+    places = np.minimum(np.searchsorted(arrays.past_dates, days), len(arrays.past_dates) - 1)
+    return np.where(arrays.past_dates[places] == days, past[:, places], np.float32(np.nan))
 
 
 def _sum(units: Floats, days: int) -> Doubles:
@@ -136,6 +134,12 @@ def _sum(units: Floats, days: int) -> Doubles:
     count = known.sum(1)
     total = np.where(known, units, 0).sum(1, dtype=np.float64)
     return np.where(count * 2 >= units.shape[1], total / np.maximum(count, 1) * days, np.nan)
+
+
+def ranked(stores: Iterable[StoreArrays], kind: Kind | None = None) -> list[Alert]:
+    """Give the alerts of stores, those with most at stake first."""
+    found = [alert for arrays in stores for alert in alerts_of(arrays) if kind is None or alert.kind == kind]
+    return sorted(found, key=lambda alert: -alert.at_stake)
 
 
 def alerts_of(arrays: StoreArrays) -> tuple[Alert, ...]:
@@ -183,16 +187,17 @@ def _alert(
         first,
         first + timedelta(days=level.days - 1),
         float(level.expected[row]),
-        _known(level.recent[row]),
-        _known(level.last_year[row]),
+        known(level.recent[row]),
+        known(level.last_year[row]),
         stake,
         min(probability, 0.99),
         first + timedelta(days=int(level.peak[row])),
-        _known(level.normal_delivery[row]) if kind == "shortage" else None,
+        known(level.normal_delivery[row]) if kind == "shortage" else None,
     )
 
 
-def _known(value: float) -> float | None:
+def known(value: float) -> float | None:
+    """Give a number, or nothing for one that is not known."""
     return float(value) if math.isfinite(value) else None
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from serving.alerts.ranking import alerts_of
+from serving.alerts.ranking import ranked
 from serving.api.answers import answer, encode, envelope
 from serving.api.schemas import Answer
 from serving.api.selection import StoresAsked, select_stores
@@ -55,8 +55,6 @@ async def list_alerts(
     names = [arrays.store for arrays in stores]
 
     def body() -> bytes:
-        found = [alert for arrays in stores for alert in alerts_of(arrays) if kind is None or alert.kind == kind]
-        found.sort(key=lambda alert: -alert.at_stake)
-        return envelope(view, names, alerts=encode([alert.to_json() for alert in found[:limit]]))
+        return envelope(view, names, alerts=encode([alert.to_json() for alert in ranked(stores, kind)[:limit]]))
 
     return answer(request, view, (tuple(names), kind, limit), stores, body)

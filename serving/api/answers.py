@@ -58,7 +58,7 @@ def answer(
         "cache-control": "private, no-cache",
         "vary": VARY,
     }
-    if is_known(request, tag):
+    if request.method == "GET" and is_known(request, tag):
         return Response(status_code=304, headers=headers)
     kept: Kept = request.app.state.kept
     if wants_gzip(request):
@@ -118,7 +118,25 @@ def is_known(request: Request, tag: str) -> bool:
 
 def wants_gzip(request: Request) -> bool:
     """Tell whether the caller takes compressed answers."""
-    return "gzip" in request.headers.get("accept-encoding", "")
+    return takes_gzip(request.headers.get("accept-encoding", ""))
+
+
+def takes_gzip(accepted: str) -> bool:
+    """Tell whether an Accept-Encoding header names gzip, and not to refuse it."""
+    return "gzip" in accepted and preference(accepted, "gzip") > 0
+
+
+def preference(header: str, name: str) -> float:
+    """Tell how much an Accept header wants what it calls by name: 0 to 1, 0 for what it does not name."""
+    for part in header.split(","):
+        named, _, parameters = part.partition(";")
+        if named.strip().lower() == name:
+            _, _, quality = parameters.partition("q=")
+            try:
+                return float(quality or 1)
+            except ValueError:
+                return 0.0
+    return 0.0
 
 
 def describe_in_headers(view: View, stores: Iterable[StoreArrays]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Forecasts by store, item and day: paged rows, CSV, and many questions in one call."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -8,7 +9,7 @@ from starlette.responses import Response
 
 from foreact.vocabulary import DATE, ITEM, MEAN, P10, P50, P90, STORE
 from serving.api.answers import answer, encode, envelope, stream
-from serving.api.schemas import Bulk, BulkAnswer, Forecasts
+from serving.api.schemas import Bulk, BulkAnswer, Forecasts, Triple
 from serving.api.selection import (
     ROWS,
     Cursor,
@@ -26,7 +27,8 @@ from serving.api.selection import (
 )
 from serving.api.tabular import Format, csv_chunks, wants_csv
 from serving.auth.guard import Parts, Viewer
-from serving.errors import responses
+from serving.cache import StoreArrays
+from serving.errors import ApiError, Problem, responses
 
 router = APIRouter(prefix="/v1", tags=["forecasts"])
 PATH = "/v1/forecasts"
@@ -73,29 +75,42 @@ async def query_forecasts(request: Request, service: Parts, principal: Viewer, b
     """Answer many questions of a store, an item and a range of days; each with rows, or with its own error."""
     view = service.view
     visible = view.visible(principal.sees)
-    shown: dict[str, None] = {}
-    results: list[bytes] = []
-    for query in bulk.queries:
-        head = b'{"store":' + encode(query.store) + b',"item":' + encode(query.item)
-        arrays = visible.get(query.store)
-        row = None if arrays is None else arrays.rows.get(query.item)
-        if arrays is None:
-            problem = ("store_not_found", f"store {query.store!r} does not exist, or you may not see it")
-        elif row is None:
-            problem = ("item_not_found", f"store {query.store!r} has no item {query.item!r}")
-        elif query.start and query.end and query.end < query.start:
-            problem = ("invalid_parameter", f"end {query.end} is before start {query.start}")
-        else:
-            shown[query.store] = None
-            first, last = arrays.span(
-                query.start.isoformat() if query.start else None, query.end.isoformat() if query.end else None
-            )
-            rows = _encode(Series(arrays, row, first, last)) if first < last else b""
-            results.append(head + b',"rows":[' + rows + b'],"error":null}')
-            continue
-        error = {"code": problem[0], "message": problem[1], "request_id": None, "details": None}
-        results.append(head + b',"rows":null,"error":' + encode(error) + b"}")
-    return Response(envelope(view, shown, results=b"[" + b",".join(results) + b"]"), 200, None, "application/json")
+    found = [_resolve(visible, query) for query in bulk.queries]
+    stores = list({part.arrays.store: part.arrays for part in found if isinstance(part, Series)}.values())
+    asked = tuple(
+        (query.store, query.item, part.message if isinstance(part, Problem) else (part.first, part.end))
+        for query, part in zip(bulk.queries, found, strict=True)
+    )
+
+    def body() -> bytes:
+        results = b",".join(_result(query, part) for query, part in zip(bulk.queries, found, strict=True))
+        return envelope(view, [arrays.store for arrays in stores], results=b"[" + results + b"]")
+
+    return answer(request, view, asked, stores, body)
+
+
+def _resolve(visible: Mapping[str, StoreArrays], query: Triple) -> Series | Problem:
+    """Find what a question is about, or say what is wrong with it."""
+    arrays = visible.get(query.store)
+    if arrays is None:
+        return Problem(code="store_not_found", message=f"store {query.store!r} does not exist, or you may not see it")
+    row = arrays.rows.get(query.item)
+    if row is None:
+        return Problem(code="item_not_found", message=f"store {query.store!r} has no item {query.item!r}")
+    try:
+        start, end = (date.fromisoformat(day) if day else None for day in (query.start, query.end))
+        days = check_range(start, end)
+    except (ValueError, ApiError) as problem:
+        return Problem(code="invalid_parameter", message=str(problem))
+    return Series(arrays, row, *arrays.span(*days))
+
+
+def _result(query: Triple, part: Series | Problem) -> bytes:
+    head = b'{"store":' + encode(query.store) + b',"item":' + encode(query.item)
+    if isinstance(part, Problem):
+        return head + b',"rows":null,"error":' + encode(part.model_dump()) + b"}"
+    rows = _encode(part) if part.first < part.end else b""
+    return head + b',"rows":[' + rows + b'],"error":null}'
 
 
 def asked_of(

@@ -85,10 +85,9 @@ def list_refreshes(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> RefreshList:
     """Give the refreshes of your stores, those under way first."""
-    active = [service.refreshes.find(refresh.id) or refresh for refresh in service.refreshes.book.active()]
-    found = [*reversed(active), *service.refreshes.book.ended(limit)]
-    chosen = [one for one in found if may_see(service, principal, one) and (not store or one.store in store)]
-    return RefreshList(refreshes=[describe(service, refresh) for refresh in chosen[:limit]])
+    found = [*reversed(service.refreshes.book.active()), *service.refreshes.ended()]
+    chosen = [one for one in found if may_see(service, principal, one) and (not store or one.store in store)][:limit]
+    return RefreshList(refreshes=[describe(service, service.refreshes.find(one.id) or one) for one in chosen])
 
 
 @router.get("/refreshes/{refresh_id}", response_model=RefreshAnswer, responses=responses(503))

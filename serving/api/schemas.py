@@ -124,8 +124,9 @@ class Triple(BaseModel):
 
     store: str = Field(max_length=500)
     item: str = Field(max_length=500)
-    start: date | None = None
-    end: date | None = None
+    # Text, so that one day that is none spoils its own answer and no other.
+    start: str | None = Field(None, max_length=100, description="First day, 2026-12-24; none: the first forecast day")
+    end: str | None = Field(None, max_length=100, description="Last day; none: the last forecast day")
 
 
 class Bulk(BaseModel):

@@ -7,16 +7,18 @@ from typing import Any, Literal
 
 from fastapi import Request
 
+from serving.api.answers import preference
+
 ROWS_AT_ONCE = 2_000
 Format = Literal["json", "csv"]
 
 
 def wants_csv(request: Request, given: Format | None) -> bool:
-    """Tell whether rows should be CSV: `format` says so, or else the Accept header."""
+    """Tell whether rows should be CSV: `format` says so, or else the Accept header wants it more than JSON."""
     if given is not None:
         return given == "csv"
     accept = request.headers.get("accept", "")
-    return "text/csv" in accept and "application/json" not in accept
+    return preference(accept, "text/csv") > preference(accept, "application/json")
 
 
 def csv_chunks(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:

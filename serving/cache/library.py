@@ -58,13 +58,17 @@ class Library:
             return False
         if blob is None:
             return False
+        told = "the newest publication cannot be read"
         try:
-            taken = self._load(unseal(blob.data, CURRENT), blob.etag)
+            manifest = unseal(blob.data, CURRENT)
+            told = f"publication {manifest.version} is damaged"
+            taken = self._load(manifest, blob.etag)
         except BlobUnavailable:
             raise
         except ForeactError as problem:
-            self._seen, self.refused = blob.etag, str(problem)
-            log.error("publication refused: %s", problem)
+            # Only the log names the object, and with it a store: whoever is told may not know of that store.
+            self._seen, self.refused = blob.etag, told
+            log.error("%s and not served: %s", told, problem)
             if self.current is None:
                 self.current = self._last_good()
             return True
@@ -97,7 +101,7 @@ class Library:
             with ThreadPoolExecutor(min(LOADERS, len(missing)), "publication") as pool:
                 for arrays in pool.map(lambda pair: self._load_store(*pair), missing):
                     stores[arrays.store] = arrays
-        return Snapshot(manifest, etag, dict(sorted(stores.items())), self._clock())
+        return Snapshot(manifest, etag, dict(sorted(stores.items())))
 
     def _load_store(self, store: str, entry: StoreEntry) -> StoreArrays:
         objects = {kind: self.reader.read(entry.objects[kind]) for kind in WANTED if kind in entry.objects}

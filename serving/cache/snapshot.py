@@ -1,8 +1,6 @@
 """One version of everything published, as every answer sees it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from foreact.naming import encode
 from foreact.publications.contract import Manifest
@@ -16,7 +14,6 @@ class Snapshot:
     manifest: Manifest
     etag: str
     stores: dict[str, StoreArrays]
-    loaded_at: datetime
     names: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -30,9 +27,3 @@ class Snapshot:
     def find(self, segment: str) -> StoreArrays | None:
         """Find the store that a URL's segment means: its name, or the id itself."""
         return self.stores.get(self.names.get(segment, segment))
-
-    def items(self) -> Iterator[tuple[StoreArrays, str]]:
-        """Give every store's items."""
-        for arrays in self.stores.values():
-            for item in arrays.items:
-                yield arrays, item

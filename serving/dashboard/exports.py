@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
@@ -31,8 +32,11 @@ def overview_sheets(view: View, stores: Sequence[StoreArrays]) -> list[Sheet]:
     """Give the overview's tables; the first is what CSV gets."""
     if not stores:
         return [Sheet("Stores", ("store",), [])]
-    series = views.total_series(stores)
-    days = list(zip(series.dates, series.mean, series.low, series.high, series.last_year, strict=True))
+    together = views.in_step(stores)
+    series = views.total_series(together)
+    days = views.summarize(together).days
+    zone = ZoneInfo(view.timezone)
+    heat_days = series.dates[: views.HEAT_DAYS]
     return [
         Sheet(
             "Stores",
@@ -40,12 +44,9 @@ def overview_sheets(view: View, stores: Sequence[StoreArrays]) -> list[Sheet]:
                 "store",
                 "region",
                 "items",
-                "next 7 days (units)",
-                "usual 7 days (units)",
-                "change",
-                "same days last year (units)",
+                *_week_columns(days),
                 "data as of",
-                "published",
+                f"published ({view.timezone})",
                 "state",
             ),
             [
@@ -58,16 +59,17 @@ def overview_sheets(view: View, stores: Sequence[StoreArrays]) -> list[Sheet]:
                     row["change"],
                     row["last_year"],
                     row["as_of"],
-                    row["generated_at"],
+                    row["generated_at"].astimezone(zone),
                     row["fresh"].state,
                 )
                 for row in views.store_rows(view, stores)
             ],
         ),
+        _total_sheet(series),
         Sheet(
-            "Total by day",
-            ("date", "expected (units)", "10 % (units)", "90 % (units)", "last year (units)"),
-            [(date.fromisoformat(day), *numbers) for day, *numbers in days],
+            "Stores by day",
+            ("store", *(f"{day}: change" for day in heat_days)),
+            [(row.store, *row.against) for row in views.heat_rows(together, heat_days)],
         ),
         Sheet(
             "Alerts",
@@ -78,25 +80,32 @@ def overview_sheets(view: View, stores: Sequence[StoreArrays]) -> list[Sheet]:
                 "from",
                 "to",
                 "expected (units)",
+                "usual (units)",
+                "last year (units)",
+                "normal delivery (units)",
                 "at stake (units)",
                 "probability",
                 "busiest day",
             ),
             [
                 (
-                    alert.kind,
+                    "peak, shortage" if short and alert.kind == "peak" else alert.kind,
                     alert.store,
                     alert.item or "",
                     alert.start,
                     alert.end,
                     alert.expected,
+                    alert.recent,
+                    alert.last_year,
+                    alert.normal_delivery,
                     alert.at_stake,
                     alert.probability,
                     alert.peak_day,
                 )
-                for alert in views.ranked_alerts(stores)
+                for alert, short in views.merged_alerts(together)
             ],
         ),
+        _sold_sheet(series),
     ]
 
 
@@ -104,20 +113,17 @@ def store_sheets(arrays: StoreArrays, rows: Sequence[int]) -> list[Sheet]:
     """Give a store's tables, its items first."""
     table = views.item_rows(arrays)
     series = views.total_series([arrays])
-    columns = (
-        "item",
-        "next 7 days (units)",
-        "usual 7 days (units)",
-        "change",
-        "same days last year (units)",
-        "busiest day",
-        "on that day (units)",
-        "90 % on that day (units)",
-    )
+    days = views.summarize([arrays]).days
     return [
         Sheet(
             "Items",
-            columns,
+            (
+                "item",
+                *_week_columns(days),
+                "busiest day",
+                "on that day (units)",
+                "90 % on that day (units)",
+            ),
             [
                 [
                     date.fromisoformat(table[name][row]) if name == "peak_day" else table[name][row]
@@ -126,31 +132,70 @@ def store_sheets(arrays: StoreArrays, rows: Sequence[int]) -> list[Sheet]:
                 for row in rows
             ],
         ),
+        _total_sheet(series),
+        *_driver_sheets(views.driver_series(arrays)),
+        _sold_sheet(series),
+    ]
+
+
+def _week_columns(days: int) -> tuple[str, ...]:
+    return (f"next {days} days (units)", f"usual {days} days (units)", "change", "same days last year (units)")
+
+
+def _total_sheet(series: views.Series) -> Sheet:
+    rows = zip(series.dates, series.mean, series.low, series.high, series.last_year, strict=True)
+    return Sheet(
+        "Total by day",
+        ("date", "expected (units)", "10 % (units)", "90 % (units)", "last year (units)"),
+        [(date.fromisoformat(day), *numbers) for day, *numbers in rows],
+    )
+
+
+def _sold_sheet(series: views.Series) -> Sheet:
+    rows = zip(series.past_dates, series.past, strict=True)
+    return Sheet("Sold", ("date", "sold (units)"), [(date.fromisoformat(day), units) for day, units in rows])
+
+
+def _driver_sheets(found: dict[str, Any]) -> list[Sheet]:
+    """Give what drives a store's total, if its model tells that."""
+    if not found["drivers"]:
+        return []
+    parts = {"total": found["total"], "normal day": found["level"]}
+    parts |= {driver["name"]: driver["units"] for driver in found["drivers"]}
+    told = {name: units for name, units in parts.items() if units is not None}
+    rows = zip(found["dates"], *told.values(), strict=True)
+    return [
         Sheet(
-            "Total by day",
-            ("date", "expected (units)", "10 % (units)", "90 % (units)", "last year (units)"),
-            [
-                (date.fromisoformat(day), *numbers)
-                for day, *numbers in zip(
-                    series.dates, series.mean, series.low, series.high, series.last_year, strict=True
-                )
-            ],
-        ),
+            "Drivers",
+            ("date", *(f"{name} (units)" for name in told)),
+            [(date.fromisoformat(day), *units) for day, *units in rows],
+        )
     ]
 
 
 def item_sheets(arrays: StoreArrays, row: int) -> list[Sheet]:
     """Give an item's days."""
-    numbers = zip(*(array[row].tolist() for array in (arrays.mean, arrays.p10, arrays.p50, arrays.p90)), strict=True)
+    series = views.item_series(arrays, row)
+    numbers = (array[row].tolist() for array in (arrays.mean, arrays.p10, arrays.p50, arrays.p90))
     return [
         Sheet(
             "Forecast",
-            ("store", "item", "date", "expected (units)", "10 % (units)", "50 % (units)", "90 % (units)"),
+            (
+                "store",
+                "item",
+                "date",
+                "expected (units)",
+                "10 % (units)",
+                "50 % (units)",
+                "90 % (units)",
+                "last year (units)",
+            ),
             [
                 (arrays.store, arrays.items[row], date.fromisoformat(day), *values)
-                for day, values in zip(arrays.days, numbers, strict=True)
+                for day, *values in zip(series.dates, *numbers, series.last_year, strict=True)
             ],
-        )
+        ),
+        _sold_sheet(series),
     ]
 
 
@@ -192,6 +237,7 @@ def write_xlsx(sheets: Sequence[Sheet]) -> bytes:
         formats = {
             "units": book.add_format({"num_format": "#,##0.0"}),
             "share": book.add_format({"num_format": "0%"}),
+            "count": book.add_format({"num_format": "#,##0"}),
             "day": book.add_format({"num_format": "yyyy-mm-dd"}),
             "moment": book.add_format({"num_format": "yyyy-mm-dd hh:mm"}),
         }
@@ -217,4 +263,10 @@ def _write_cell(page: Any, row: int, place: int, value: Any, column: str, format
     elif isinstance(value, str):
         page.write_string(row, place, value)
     else:
-        page.write_number(row, place, value, formats["share" if column in {"change", "probability"} else "units"])
+        page.write_number(row, place, value, formats[_format_of(column)])
+
+
+def _format_of(column: str) -> str:
+    if column.endswith("change") or column == "probability":
+        return "share"
+    return "count" if column == "items" else "units"

@@ -69,7 +69,6 @@ def templates() -> Environment:
         "moment": words.moment,
         "ago": words.ago,
         "name_of": name_of,
-        "seconds": words.seconds,
     }
     environment.globals["static"] = lambda name: f"/static/{static_version()}/{name}"
     return environment
@@ -88,7 +87,7 @@ def render(
         "now": service.clock(),
         "refused": service.library.refused,
         "unreachable": service.library.unreachable,
-        "path": request.url.path,
+        "steps": words.STEPS,
     }
     body = templates().get_template(template).render({**shared, **context})
     return Response(body, status, {"cache-control": "no-store"}, "text/html; charset=utf-8")

@@ -11,9 +11,9 @@ import numpy as np
 from foreact.errors import ForeactError
 from foreact.publications.reader import Reader
 from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90, STORE
+from serving.alerts.ranking import sold_on
 from serving.cache import StoreArrays
 from serving.cache.tables import Wide, read_table, widen
-from serving.dashboard.views import sold_on
 
 LOOK_BACK = 12
 WANTED = 4

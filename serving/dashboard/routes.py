@@ -61,15 +61,18 @@ def overview(
         },
     }
     if chosen:
-        series = views.total_series(chosen)
-        alerts = views.merged_alerts(chosen)
+        together = views.in_step(chosen)
+        series = views.total_series(together)
+        alerts = views.merged_alerts(together)
         context |= {
+            "together": together,
+            "left_behind": [arrays.store for arrays in chosen if arrays not in together],
             "series": series,
-            "summary": views.summarize(chosen),
+            "summary": views.summarize(together),
             "alerts": alerts[: ALERTS_SHOWN * 3],
             "alert_count": len(alerts),
-            "heat": views.heat_rows(chosen, series.dates[:14]),
-            "heat_days": series.dates[:14],
+            "heat": views.heat_rows(together, series.dates[: views.HEAT_DAYS]),
+            "heat_days": series.dates[: views.HEAT_DAYS],
             "rows": views.store_rows(view, chosen),
         }
     return render(request, "overview.html", context, principal)
@@ -133,10 +136,6 @@ def item_page(request: Request, service: Parts, principal: Viewer, store: Segmen
         "alerts": [pair for pair in views.merged_alerts([arrays]) if pair[0].item == arrays.items[row]],
         "score": past.score_item(service.library.reader, arrays, row),
         "known_days": sum(value is not None for value in series.past),
-        "quantiles": [
-            (day, float(arrays.mean[row, place]), float(arrays.p10[row, place]), float(arrays.p90[row, place]))
-            for place, day in enumerate(arrays.days)
-        ],
     }
     return render(request, "item.html", context, principal)
 

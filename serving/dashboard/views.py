@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.alerts.ranking import Alert, alerts_of, levels
+from serving.alerts.ranking import WINDOW, YEAR, Alert, known, levels, ranked, sold_on
 from serving.board import View
 from serving.cache import StoreArrays
-from serving.cache.tables import Floats
+from serving.cache.tables import Days, Floats
 
 Doubles = NDArray[np.float64]
 DAY = np.timedelta64(1, "D")
-YEAR = np.timedelta64(364, "D")
 MOST_HEAT_ROWS = 60
+HEAT_DAYS = 14
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,21 @@ class Series:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
+def in_step(stores: Sequence[StoreArrays]) -> list[StoreArrays]:
+    """Give the stores that have numbers for the week that the newest forecast begins with.
+
+    Those that a run has left behind for so long stand in no sum: what it adds up has to be of the same days.
+    """
+    newest = max(stores, key=lambda arrays: arrays.dates[0])
+    until = newest.dates[min(WINDOW, len(newest.dates)) - 1]
+    return [arrays for arrays in stores if arrays.dates[-1] >= until]
+
+
 def total_series(stores: Sequence[StoreArrays]) -> Series:
-    """Add up the stores' totals by day; days that not every store covers are left out."""
+    """Add up the totals of stores in step by day; days that not every store covers are left out."""
     first = max(arrays.dates[0] for arrays in stores)
     last = min(arrays.dates[-1] for arrays in stores)
-    days = np.arange(first, last + DAY)
+    days: Days = np.arange(first, last + DAY)
     parts = [slice(*arrays.span(str(first), str(last))) for arrays in stores]
     pairs = list(zip(stores, parts, strict=True))
     mean = _add(arrays.total_mean[part] for arrays, part in pairs)
@@ -49,7 +59,7 @@ def total_series(stores: Sequence[StoreArrays]) -> Series:
     high = _add(arrays.total_p90[part] for arrays, part in pairs)
     past_days = np.arange(first - np.timedelta64(56, "D"), first)
     past = _add(sold_on(arrays, arrays.past_total[None], past_days)[0] for arrays in stores)
-    last_year = _add(sold_on(arrays, arrays.past_total[None], year_before(days))[0] for arrays in stores)
+    last_year = _add(sold_on(arrays, arrays.past_total[None], days - YEAR)[0] for arrays in stores)
     return Series(
         [str(day) for day in days],
         listed(mean),
@@ -73,22 +83,9 @@ def item_series(arrays: StoreArrays, row: int) -> Series:
         listed(arrays.p90[row]),
         [str(day) for day in past_days],
         listed(sold_on(arrays, past, past_days)[0]),
-        listed(sold_on(arrays, past, year_before(arrays.dates))[0]),
+        listed(sold_on(arrays, past, arrays.dates - YEAR)[0]),
         1,
     )
-
-
-def year_before(days: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
-    """Give the same weekdays a year before."""
-    return np.asarray(days - YEAR, "datetime64[D]")
-
-
-def sold_on(arrays: StoreArrays, past: Floats, days: NDArray[np.datetime64]) -> Floats:
-    """Give what was sold on some days, NaN where that is not known."""
-    if not len(arrays.past_dates):
-        return np.full((len(past), len(days)), np.nan, np.float32)
-    places = np.minimum(np.searchsorted(arrays.past_dates, days), len(arrays.past_dates) - 1)
-    return np.where(arrays.past_dates[places] == days, past[:, places], np.float32(np.nan))
 
 
 def _add(parts: Iterable[Floats]) -> Doubles:
@@ -130,8 +127,8 @@ def summarize(stores: Sequence[StoreArrays]) -> Summary:
     """Add up the coming week; deviations of stores are taken to move together, which is the cautious side."""
     found = [levels(arrays, total=True) for arrays in stores]
     series = total_series(stores)
-    days = min(level.days for level in found)
-    expected = float(sum(level.expected[0] for level in found))
+    days = min(WINDOW, len(series.dates))
+    expected = sum(value or 0.0 for value in series.mean[:days])
     deviation = float(sum(level.deviation[0] for level in found))
     peak = int(np.argmax([value or 0 for value in series.mean[:days]]))
     return Summary(
@@ -141,15 +138,11 @@ def summarize(stores: Sequence[StoreArrays]) -> Summary:
         expected,
         max(0.0, expected - 1.2816 * deviation),
         expected + 1.2816 * deviation,
-        _known(sum(level.recent[0] for level in found)),
-        _known(sum(level.last_year[0] for level in found)),
+        known(sum(level.recent[0] for level in found)),
+        known(sum(level.last_year[0] for level in found)),
         series.dates[peak],
         series.mean[peak] or 0.0,
     )
-
-
-def _known(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 @dataclass(frozen=True)
@@ -188,22 +181,16 @@ def _usual_weekdays(arrays: StoreArrays, days: NDArray[np.datetime64]) -> Double
     # The same weekdays of the last eight weeks before the first day ahead.
     ahead = (days - arrays.dates[0]).astype(int) // 7 * np.timedelta64(7, "D")
     past = np.stack([sold_on(arrays, arrays.past_total[None], days - ahead - back)[0] for back in weeks])
-    known = np.isfinite(past)
-    total = np.where(known, past, 0).sum(0, dtype=np.float64)
-    return np.where(known.any(0), total / np.maximum(known.sum(0), 1), np.nan)
-
-
-def ranked_alerts(stores: Iterable[StoreArrays], kind: str | None = None) -> list[Alert]:
-    """Give the stores' alerts, those with most at stake first."""
-    found = [alert for arrays in stores for alert in alerts_of(arrays) if kind is None or alert.kind == kind]
-    return sorted(found, key=lambda alert: -alert.at_stake)
+    found = np.isfinite(past)
+    total = np.where(found, past, 0).sum(0, dtype=np.float64)
+    return np.where(found.any(0), total / np.maximum(found.sum(0), 1), np.nan)
 
 
 def merged_alerts(stores: Iterable[StoreArrays]) -> list[tuple[Alert, bool]]:
     """Give one alert a series, that with most at stake, and whether a peak also risks a shortage."""
     first: dict[tuple[str, str | None], Alert] = {}
     short = set()
-    for alert in ranked_alerts(stores):
+    for alert in ranked(stores):
         key = (alert.store, alert.item)
         first.setdefault(key, alert)
         if alert.kind == "shortage":
@@ -298,7 +285,7 @@ def store_rows(view: View, stores: Sequence[StoreArrays]) -> list[dict[str, Any]
     rows = []
     for arrays in stores:
         level = levels(arrays, total=True)
-        expected, recent, last_year = float(level.expected[0]), _known(level.recent[0]), _known(level.last_year[0])
+        expected, recent, last_year = float(level.expected[0]), known(level.recent[0]), known(level.last_year[0])
         rows.append(
             {
                 "store": arrays.store,

@@ -5,6 +5,15 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 
 MINUS = "\N{MINUS SIGN}"
 NARROW = "\N{NARROW NO-BREAK SPACE}"
+# A run's steps, in their order.
+STEPS = {
+    "locate": "Find the sales",
+    "ingest": "Read the sales",
+    "validate": "Check them",
+    "train": "Learn and forecast",
+    "register": "Keep the model",
+    "publish": "Publish",
+}
 
 
 def units(value: float | None) -> str:
@@ -60,8 +69,3 @@ def ago(value: timedelta | float) -> str:
         if count:
             return f"{count} {name}{'s' if count > 1 else ''} ago"
     return "just now"
-
-
-def seconds(value: float) -> str:
-    """Write a duration."""
-    return f"{value:.0f} s" if value < 100 else f"{value // 60:.0f} min {value % 60:.0f} s"

@@ -144,11 +144,6 @@ class Book:
         except BlobNotFound:
             return None
 
-    def ended(self, limit: int) -> list[Refresh]:
-        """Give those that ended last, the latest first."""
-        found = (self.find_ended(refresh_id) for refresh_id in reversed(self.ended_ids()[-limit:]))
-        return [refresh for refresh in found if refresh is not None]
-
     def ended_ids(self) -> list[str]:
         """Give the ids of those that ended, the oldest first."""
         return [info.name.removeprefix(DONE).removesuffix(".json") for info in self._store.list(DONE)]

@@ -18,12 +18,10 @@ from serving.refreshes.runner import Progress, Runner
 log = logging.getLogger("foreact.refreshes")
 # A claim whose owner died before it could start anything is taken over after this.
 CLAIM = timedelta(seconds=60)
-
-
 # Two hundred pages that follow one refresh ask the store no more often than one would.
 REMEMBERED_SECONDS = 0.3
-# How many that ended pages know of.
-SHOWN = 60
+# How many that ended lists and pages know of.
+SHOWN = 100
 
 
 class Refreshes:
@@ -114,13 +112,13 @@ class Refreshes:
         if self.runner is None:
             return None
         try:
-            ended = next((refresh for refresh in self._ended() if refresh.store == store), None)
+            ended = next((refresh for refresh in self.ended() if refresh.store == store), None)
         except BlobUnavailable:
             return None
         return ended if ended is not None and ended.state == "failed" else None
 
-    def _ended(self) -> list[Refresh]:
-        """Give the latest that ended, reading each only once."""
+    def ended(self) -> list[Refresh]:
+        """Give those that ended last, the latest first, reading each only once."""
         names = self.book.ended_ids()[-SHOWN:]
         for name in names:
             if name not in self._past:
@@ -198,6 +196,8 @@ class Refreshes:
         except ForeactError as problem:
             log.warning("refresh %s cannot be observed: %s", refresh.id, problem)
             progress = Progress("running", refresh.steps)
+        if progress.state == "succeeded":
+            progress = self._show(progress)
         if progress.state in {"succeeded", "failed"}:
             self._finish(refresh, progress)
         elif age > self._limit:
@@ -207,9 +207,17 @@ class Refreshes:
             sentence = f"it took longer than {minutes:g} minutes and was ended"
             self._finish(refresh, Progress("failed", progress.steps, running, sentence))
 
+    def _show(self, progress: Progress) -> Progress:
+        """See that what a run published is served: a refresh has succeeded once its numbers can be seen."""
+        self._library.refresh()
+        if self._library.unreachable:
+            return Progress("running", progress.steps)
+        if self._library.refused:
+            sentence = f"its numbers are not shown, as {self._library.refused}"
+            return Progress("failed", progress.steps, "publish", sentence)
+        return progress
+
     def _finish(self, refresh: Refresh, progress: Progress) -> None:
-        if progress.state == "succeeded":
-            self._library.refresh()
         snapshot = self._library.current
         done = refresh.model_copy(
             update={

@@ -74,10 +74,17 @@ def test_a_cursor_ends_with_its_publication(serving: Serving) -> None:
     assert serving.get("/v1/forecasts?cursor=nonsense").json()["error"]["code"] == "invalid_cursor"
 
 
-@pytest.mark.parametrize("way", ["?format=csv", "accept"])
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "text/csv;q=0.5, application/json", "application/csv"])
+def test_rows_are_json_unless_csv_is_wanted_more(serving: Serving, accept: str) -> None:
+    for query in ("", "?store=S1&item=item-0001"):
+        answer = serving.get(f"/v1/forecasts{query}", headers={"accept": accept})
+        assert answer.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("way", ["?format=csv", "text/csv", "text/csv, application/json;q=0.5, */*;q=0.1"])
 def test_csv_has_the_same_rows(serving: Serving, way: str) -> None:
-    headers = {"accept": "text/csv"} if way == "accept" else {}
-    answer = serving.get("/v1/forecasts" + (way if way != "accept" else ""), headers=headers)
+    asked, headers = (way, {}) if way.startswith("?") else ("", {"accept": way})
+    answer = serving.get(f"/v1/forecasts{asked}", headers=headers)
     assert answer.headers["content-type"].startswith("text/csv")
     assert answer.headers["foreact-as-of"] == "2026-03-01"
     rows = list(csv.DictReader(io.StringIO(answer.text)))
@@ -106,8 +113,10 @@ def test_a_tag_changes_when_the_promise_breaks(serving: Serving) -> None:
 def test_answers_are_compressed_for_those_who_ask(serving: Serving) -> None:
     packed = serving.get("/v1/forecasts", headers={"accept-encoding": "gzip"})
     plain = serving.get("/v1/forecasts", headers={"accept-encoding": "identity"})
+    refused = serving.get("/v1/forecasts", headers={"accept-encoding": "br, gzip;q=0"})
     assert packed.headers["content-encoding"] == "gzip"
     assert "content-encoding" not in plain.headers
+    assert "content-encoding" not in refused.headers
     assert packed.json() == plain.json()
 
 
@@ -118,8 +127,10 @@ def test_a_bulk_query_answers_each_question(serving: Serving) -> None:
         {"store": "S1", "item": "nothing"},
         {"store": "S2", "item": "item-0001", "start": "2026-03-05", "end": "2026-03-03"},
         {"store": "S2", "item": "item-0001", "start": "2030-01-01"},
+        {"store": "S2", "item": "item-0001", "end": "2026-02-30"},
     ]
-    body = serving.post("/v1/forecasts/query", json={"queries": queries}).json()
+    answer = serving.post("/v1/forecasts/query", json={"queries": queries})
+    body = answer.json()
     results = body["results"]
     assert [result["error"] and result["error"]["code"] for result in results] == [
         None,
@@ -127,10 +138,18 @@ def test_a_bulk_query_answers_each_question(serving: Serving) -> None:
         "item_not_found",
         "invalid_parameter",
         None,
+        "invalid_parameter",
     ]
     assert len(results[0]["rows"]) == 1
     assert results[4]["rows"] == []
     assert set(body["stores"]) == {"S1", "S2"}
+    assert (answer.headers["foreact-publication"], answer.headers["content-encoding"]) == ("1", "gzip")
+    # What is asked by POST is answered, known or not; another caller's answer is another.
+    known = {"if-none-match": answer.headers["etag"]}
+    assert serving.post("/v1/forecasts/query", headers=known, json={"queries": queries}).json() == body
+    mine = serving.post("/v1/forecasts/query", "viewer", headers=known, json={"queries": queries})
+    assert [result["error"] and result["error"]["code"] for result in mine.json()["results"]][4] == "store_not_found"
+    assert mine.headers["etag"] != answer.headers["etag"]
 
 
 @pytest.mark.parametrize(

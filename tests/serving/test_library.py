@@ -64,16 +64,22 @@ def spoil(what: str) -> dict[Any, pa.Table]:
 
 
 @pytest.mark.parametrize("what", ["negative", "crossed", "gap", "twice", "column", "others", "lacking", "text"])
-def test_a_bad_publication_is_refused_and_the_last_good_one_serves(serving: Serving, what: str) -> None:
+def test_a_bad_publication_is_refused_and_the_last_good_one_serves(
+    serving: Serving, caplog: pytest.LogCaptureFixture, what: str
+) -> None:
     good = serving.get("/v1/totals").json()["rows"]
     shop.publish(serving.store, ["S1"], run="run-2", seed=2, tables={"S1": spoil(what)})
     serving.refresh()
     answer = serving.get("/v1/totals").json()
     assert answer["publication"]["version"] == 1
     assert answer["rows"] == good
-    assert "forecasts/data/run-2/S1" in answer["publication"]["refused"]
+    assert "forecasts/data/run-2/S1" in caplog.text
+    # Everybody is told that it is so, nobody of a store that may not be theirs.
+    assert answer["publication"]["refused"] == "publication 2 is damaged"
     ready = serving.client.get("/readyz")
     assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+    assert "S1" not in ready.text
+    assert "A newer forecast is not shown:</strong> publication 2 is damaged." in serving.get("/").text
     assert "foreact_publication_refused 1.0" in serving.client.get("/metrics").text
     shop.publish(serving.store, ["S1"], run="run-3", seed=3)
     serving.refresh()

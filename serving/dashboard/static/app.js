@@ -4,6 +4,8 @@ import { showItems } from "./items.js";
 import { wireRefreshes } from "./refresh.js";
 
 const WAIT = 4000;
+// How often a page that stays open asks whether it still holds.
+const LOOK = 60_000;
 
 function wire(root) {
   drawCharts(root);
@@ -26,7 +28,7 @@ function wireFilters(form) {
   const go = () => {
     const query = new URLSearchParams();
     for (const [name, value] of new FormData(form)) if (value) query.append(name, value);
-    show(`${location.pathname}${query.size ? `?${query}` : ""}`, true);
+    show(`${location.pathname}${query.size ? `?${query}` : ""}`, { remember: true });
   };
   form.addEventListener("submit", (event) => { event.preventDefault(); go(); });
   form.addEventListener("change", (event) => { if (event.target.type === "checkbox") go(); });
@@ -38,15 +40,23 @@ function wireFilters(form) {
 }
 
 // Takes the main part of a page in place of the one shown; what was focused and scrolled stays so.
-async function show(address, remember) {
+async function show(address, { remember = false, unlessSame = false } = {}) {
+  const away = document.getElementById("away");
   let text;
   try {
     const answer = await fetch(address, { headers: { accept: "text/html" } });
     if (answer.redirected && new URL(answer.url).pathname === "/login") { location.assign(answer.url); return; }
     if (!answer.ok) throw new Error(answer.status);
     text = await answer.text();
-  } catch { location.assign(address); return; }
-  const page = new DOMParser().parseFromString(text, "text/html");
+  } catch (problem) {
+    // The browser's own page for this would take away what can still be read.
+    if (problem instanceof TypeError) away.hidden = false; else location.assign(address);
+    return;
+  }
+  away.hidden = true;
+  const page = new DOMParser().parseFromString(text, "text/html"), state = page.body.dataset.state;
+  if (unlessSame && state === document.body.dataset.state) return;
+  document.body.dataset.state = state;
   const main = document.getElementById("main"), fresh = page.getElementById("main");
   const focus = document.activeElement, open = document.querySelector(".picker")?.open;
   const mark = focus && main.contains(focus) ? { name: focus.name, value: focus.value, type: focus.type, at: focus.selectionStart } : null;
@@ -63,8 +73,13 @@ async function show(address, remember) {
   wire(main);
 }
 
-document.addEventListener("foreact:published", () => show(location.pathname + location.search, false));
-window.addEventListener("popstate", () => show(location.pathname + location.search, false));
+const here = () => location.pathname + location.search;
+// A page left open must not call itself fresh for ever.
+const look = () => { if (document.body.dataset.state && !document.hidden) show(here(), { unlessSame: true }); };
+setInterval(look, LOOK);
+document.addEventListener("visibilitychange", look);
+document.addEventListener("foreact:published", () => show(here()));
+window.addEventListener("popstate", () => { if (!location.hash) show(here()); });
 document.addEventListener("click", (event) => {
   for (const picker of document.querySelectorAll(".picker[open]")) if (!picker.contains(event.target)) picker.removeAttribute("open");
 });

@@ -44,8 +44,7 @@ export async function showItems(section) {
     }
     const query = new URLSearchParams({ q: state.text, sort: state.sort, order: state.order });
     for (const link of document.querySelectorAll("[data-export]")) {
-      const kind = link.getAttribute("href").includes(".csv") ? "csv" : "xlsx";
-      link.href = `${base}/export.${kind}?${query}`;
+      link.href = `${base}/export.${link.dataset.export}?${query}`;
     }
     first = last = -1;
     paint();

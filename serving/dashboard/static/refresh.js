@@ -1,43 +1,45 @@
 // "Update forecast": asks for a refresh, shows its steps as they happen, and puts the new numbers on the page.
 import { duration } from "./format.js";
 
-const NAMES = { locate: "Find the sales", ingest: "Read the sales", validate: "Check them", train: "Learn and forecast", register: "Keep the model", publish: "Publish" };
+const NAMES = JSON.parse(document.getElementById("steps-data").textContent);
 const ORDER = Object.keys(NAMES);
 const MARKS = { running: "\u25cf", succeeded: "\u2713", failed: "\u2715", skipped: "\u2013", waiting: "\u25cb" };
 const POLL = 1500;
-let panel = null;
+// So many are followed by events: a browser opens six connections to one host, and pages need some for themselves.
+const MOST = 3;
+const panels = new Map();
+let streams = 0;
 
 export function wireRefreshes(root) {
   for (const button of root.querySelectorAll("[data-refresh]")) {
     button.addEventListener("click", () => ask(button));
-    if (button.dataset.following) {
-      button.disabled = true;
-      if (!panel) follow(button.dataset.following, button);
-    }
+    if (!button.dataset.following) continue;
+    button.disabled = true;
+    const running = [...panels.values()].filter((panel) => panel.timer !== null);
+    if (!running.some((panel) => panel.store === button.dataset.store) && running.length < MOST) follow(button.dataset.following, open(button.dataset.store));
   }
 }
 
 async function ask(button) {
   button.disabled = true;
   const csrf = document.querySelector("meta[name=csrf]")?.content ?? "";
+  const panel = open(button.dataset.store);
   try {
     const answer = await fetch(`/v1/stores/${button.dataset.refresh}/refreshes`, { method: "POST", headers: { "x-csrf-token": csrf } });
     const body = await answer.json();
     if (!answer.ok) throw new Error(body.error?.message ?? "the service did not take the request");
-    follow(body.id, button, body);
+    follow(body.id, panel, body);
   } catch (problem) {
-    open(button.dataset.store);
     const text = problem instanceof TypeError ? "The service does not answer. Try again in a moment." : `This could not be asked for: ${problem.message}.`;
-    finish({ failed: true, message: text }, button);
+    finish(panel, text, true);
   }
 }
 
-function follow(id, button, known) {
-  open(button.dataset.store);
-  if (known) show(known, button);
+function follow(id, panel, known) {
+  if (known) show(panel, known);
   let done = false;
   const take = (refresh) => {
-    show(refresh, button);
+    show(panel, refresh);
     if (refresh.ended_at) done = true;
     return done;
   };
@@ -46,50 +48,61 @@ function follow(id, button, known) {
       try {
         const answer = await fetch(`/v1/refreshes/${id}`);
         if (answer.ok) take(await answer.json());
-        else if (answer.status === 404 || answer.status === 401) { finish({ failed: true, message: "This update can no longer be followed. Load the page again." }, button); return; }
-        else tell("The service does not answer; trying again.");
-      } catch { tell("The service does not answer; trying again."); }
+        else if (answer.status === 404 || answer.status === 401) { finish(panel, "This update can no longer be followed. Load the page again.", true); return; }
+        else tell(panel, "The service does not answer; trying again.");
+      } catch { tell(panel, "The service does not answer; trying again."); }
       if (!done) await new Promise((resolve) => setTimeout(resolve, POLL));
     }
   };
-  if (!window.EventSource) { poll(); return; }
+  if (!window.EventSource || streams >= MOST) { poll(); return; }
   const events = new EventSource(`/v1/refreshes/${id}/events`);
-  events.addEventListener("refresh", (event) => { if (take(JSON.parse(event.data))) events.close(); });
-  events.onerror = () => { events.close(); if (!done) poll(); };
+  streams += 1;
+  const end = () => { events.close(); streams -= 1; };
+  events.addEventListener("refresh", (event) => { if (take(JSON.parse(event.data))) end(); });
+  events.onerror = () => { end(); if (!done) poll(); };
   window.addEventListener("pagehide", () => events.close(), { once: true });
 }
 
+// One panel a store: a new update of it takes the place of what the last one left.
 function open(store) {
-  panel?.timer && clearInterval(panel.timer);
-  panel?.node.remove();
+  const before = panels.get(store);
+  if (before) close(before);
   const node = document.createElement("section");
   node.className = "run";
-  node.setAttribute("aria-label", "Update of the forecast");
+  node.setAttribute("aria-label", `Update of ${store}`);
   node.innerHTML = '<header><h2></h2><span class="clock"></span></header><p class="message" role="status"></p><ol></ol><footer></footer>';
   node.querySelector("h2").textContent = `Updating ${store}`;
-  document.body.append(node);
-  panel = { node, store, began: Date.now(), timer: null, last: "" };
-  panel.timer = setInterval(tick, 1000);
-  tick();
+  document.querySelector(".runs").append(node);
+  const panel = { node, store, began: Date.now(), timer: null };
+  panel.timer = setInterval(() => tick(panel), 1000);
+  tick(panel);
+  panels.set(store, panel);
+  return panel;
 }
 
-function tick() {
+function close(panel) {
+  clearInterval(panel.timer);
+  panel.node.remove();
+  panels.delete(panel.store);
+}
+
+function tick(panel) {
   panel.node.querySelector(".clock").textContent = duration((Date.now() - panel.began) / 1000);
 }
 
-function tell(text) {
+function tell(panel, text) {
   const place = panel.node.querySelector(".message");
   if (place.textContent !== text) place.textContent = text;
 }
 
-function show(refresh, button) {
+function show(panel, refresh) {
   panel.began = Date.now() - refresh.elapsed_seconds * 1000;
-  tick();
+  tick(panel);
   if (refresh.state === "queued") {
     const before = refresh.waiting_before;
-    tell(before ? `Waiting: ${before} other update${before > 1 ? "s" : ""} first.` : "Waiting to start.");
+    tell(panel, before ? `Waiting: ${before} other update${before > 1 ? "s" : ""} first.` : "Waiting to start.");
   } else if (refresh.state === "running") {
-    tell("Usually done within a minute or two.");
+    tell(panel, "Usually done within a minute or two.");
   }
   const steps = new Map(refresh.steps.map((step) => [step.name, step]));
   const names = [...ORDER, ...[...steps.keys()].filter((name) => !ORDER.includes(name))];
@@ -107,21 +120,24 @@ function show(refresh, button) {
     item.append(mark, label, Object.assign(document.createElement("span"), { textContent: progress }));
     return item;
   }));
-  if (refresh.state === "succeeded") finish({ message: `The new forecast is here, after ${duration(refresh.elapsed_seconds)}.` }, button);
-  if (refresh.state === "failed") finish({ failed: true, message: `This failed in step \u201c${NAMES[refresh.failed_step] ?? refresh.failed_step}\u201d: ${refresh.sentence}. The last good forecast stays.`.replace("..", ".") }, button);
+  if (refresh.state === "succeeded") finish(panel, `The new forecast is here, after ${duration(refresh.elapsed_seconds)}.`);
+  if (refresh.state === "failed") finish(panel, `This failed in step \u201c${NAMES[refresh.failed_step] ?? refresh.failed_step}\u201d: ${refresh.sentence}. The last good forecast stays.`.replace("..", "."), true);
 }
 
-async function finish({ failed = false, message }, button) {
+function finish(panel, message, failed = false) {
   clearInterval(panel.timer);
   panel.timer = null;
   panel.node.classList.toggle("failed", failed);
   panel.node.querySelector("h2").textContent = failed ? `${panel.store} was not updated` : `${panel.store} is updated`;
-  tell(message);
-  const close = Object.assign(document.createElement("button"), { type: "button", textContent: "Close" });
-  const mine = panel.node;
-  close.addEventListener("click", () => { mine.remove(); if (panel?.node === mine) panel = null; });
-  panel.node.querySelector("footer").replaceChildren(close);
-  button.disabled = false;
-  if (failed) { button.textContent = "Try again"; return; }
-  document.dispatchEvent(new CustomEvent("foreact:published"));
+  tell(panel, message);
+  const button = Object.assign(document.createElement("button"), { type: "button", textContent: "Close" });
+  button.addEventListener("click", () => close(panel));
+  panel.node.querySelector("footer").replaceChildren(button);
+  // What a page shows may have been put in place anew since the update was asked for.
+  for (const asked of document.querySelectorAll("[data-refresh]")) {
+    if (asked.dataset.store !== panel.store) continue;
+    asked.disabled = false;
+    if (failed) asked.textContent = "Try again";
+  }
+  if (!failed) document.dispatchEvent(new CustomEvent("foreact:published"));
 }

@@ -56,6 +56,21 @@ def test_a_service_out_of_reach_is_told(shared_place: Place, visit: Open) -> Non
     opened.complaints.clear()
 
 
+def test_a_filter_out_of_reach_leaves_the_page_readable(shared_place: Place, visit: Open) -> None:
+    opened = visit()
+    page = opened.page
+    log_in(page, shared_place)
+    page.context.set_offline(True)
+    page.check("[name=region][value=Texas]")
+    page.wait_for_selector("#away:visible")
+    assert "does not answer" in page.inner_text("#away")
+    assert page.is_visible("table.heat")
+    page.context.set_offline(False)
+    page.check("[name=region][value=California]")
+    page.wait_for_selector("#away", state="hidden")
+    opened.complaints.clear()
+
+
 def test_wrong_passwords_and_used_links_are_told(shared_place: Place, visit: Open) -> None:
     opened = visit()
     page = opened.page

@@ -4,11 +4,13 @@ import csv
 import io
 import zipfile
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.serving import shop
 from tests.serving.dashboard.conftest import Place, Visit, log_in
 
 pytestmark = pytest.mark.chromium
@@ -52,6 +54,50 @@ def test_an_update_is_followed_live_and_shows_by_itself(shared_place: Place, vis
     assert page.locator(".run li.succeeded").count() == 6
 
 
+def test_two_updates_at_once_are_told_apart(shared_place: Place, visit: Open) -> None:
+    shared_place.how.write_text("slow")
+    page = visit().page
+    log_in(page, shared_place)
+    for store in ("CA_1", "CA_2"):
+        page.click(f"[data-refresh][data-store={store}]")
+    for store in ("CA_1", "CA_2"):
+        panel = page.locator(f".run[aria-label='Update of {store}']")
+        panel.locator(f"h2:has-text('{store} is updated')").wait_for(timeout=30_000)
+        assert panel.locator("li.succeeded").count() == 6
+        panel.locator("text=Close").click()
+    assert page.locator(".run").count() == 0
+    assert page.is_enabled("[data-refresh][data-store=CA_2]")
+    shared_place.how.write_text("well")
+
+
+def test_a_page_left_open_shows_what_is_published_since(shared_place: Place, visit: Open) -> None:
+    page = visit().page
+    log_in(page, shared_place)
+    before = page.inner_text(".foot span >> nth=0")
+    look = "document.dispatchEvent(new Event('visibilitychange'))"
+    page.evaluate("document.querySelector('.tiles').dataset.old = '1'")
+    page.evaluate(look)
+    page.wait_for_load_state("networkidle")
+    assert page.locator("[data-old]").count() == 1, "nothing is new, and the page was replaced"
+    now = datetime.now(UTC)
+    shop.publish(
+        shared_place.store,
+        ["CA_1"],
+        run=f"run-{now:%H%M%S%f}",
+        items=40,
+        horizon=28,
+        as_of=now.date() - timedelta(days=1),
+        generated_at=now,
+        regions={"CA_1": "California"},
+    )
+    page.wait_for_function(
+        f"before => {{ {look}; return document.querySelector('.foot span').textContent !== before; }}",
+        arg=before,
+        polling=300,
+    )
+    assert page.locator("[data-old]").count() == 0
+
+
 def test_a_failed_update_tells_the_step_and_the_reason(shared_place: Place, visit: Open, shots: Path) -> None:
     shared_place.how.write_text("bad-data")
     page = visit().page
@@ -64,7 +110,7 @@ def test_a_failed_update_tells_the_step_and_the_reason(shared_place: Place, visi
     assert "The last good forecast stays." in said
     page.screenshot(path=shots / "failed.png")
     page.reload()
-    assert "The last update failed in step “validate”" in page.inner_text("main")
+    assert "The last update failed in step “Check them”" in page.inner_text("main")
     shared_place.how.write_text("well")
 
 
@@ -104,6 +150,8 @@ def test_exports_equal_the_screen(shared_place: Place, visit: Open) -> None:
     log_in(page, shared_place)
     page.goto(f"{shared_place.url}/stores/CA_2")
     page.wait_for_selector(".virtual tbody a")
+    # What is searched for leads no link astray.
+    page.fill("[data-find]", ".csv")
     page.fill("[data-find]", "item-01")
     page.click("[data-sort=change]")
     page.wait_for_selector("text=items fit")

@@ -27,14 +27,17 @@ def main() -> None:
                 with events.step(step):
                     work(events, step, how)
                     if step == "publish":
-                        publish(FolderStore(Path(blobs)), store, run)
+                        publish(FolderStore(Path(blobs)), store, run, spoilt=how == "spoils")
     except ValueError:
         sys.exit(1)
 
 
-def publish(blobs: FolderStore, store: str, run: str) -> None:
+def publish(blobs: FolderStore, store: str, run: str, *, spoilt: bool) -> None:
     """Publish other numbers of the store, made of the same data a moment later."""
     before = Reader(blobs).current().manifest.stores[store]
+    tables = shop.make_tables(store, before.items, before.horizon, before.as_of, sum(run.encode()))
+    if spoilt:
+        tables["totals"] = tables["totals"].slice(1)
     shop.publish(
         blobs,
         [store],
@@ -43,7 +46,7 @@ def publish(blobs: FolderStore, store: str, run: str) -> None:
         horizon=before.horizon,
         as_of=before.as_of,
         generated_at=max(datetime.now(UTC), before.generated_at) if before.as_of > shop.AS_OF else None,
-        seed=sum(run.encode()),
+        tables={store: tables},
         regions={store: before.attributes.get("region", "")},
     )
 

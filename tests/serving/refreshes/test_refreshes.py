@@ -119,6 +119,27 @@ def test_a_failed_refresh_names_the_step_and_the_reason(begin: Start, how: str, 
     assert again["id"] != done["id"]
 
 
+def test_a_run_whose_numbers_cannot_be_shown_has_failed(begin: Start) -> None:
+    serving = begin("spoils")
+    done = ended(serving, serving.post("/v1/stores/S1/refreshes").headers["location"])
+    assert (done["state"], done["failed_step"], done["version"]) == ("failed", "publish", None)
+    assert done["sentence"] == "its numbers are not shown, as publication 2 is damaged"
+    assert serving.get("/v1/totals").json()["publication"]["version"] == 1
+
+
+def test_a_planner_finds_their_refreshes_behind_many_of_others(begin: Start, store: FolderStore) -> None:
+    serving = begin()
+    for number, name in enumerate(["S1", "S3", "S3", "S3"]):
+        requested = shop.NOW + timedelta(minutes=number)
+        refresh = Refresh(
+            id=new_id(requested), store=name, state="succeeded", requested_at=requested, requested_by="key:other"
+        )
+        Book(store).finish(refresh)
+    for query, role in (("?limit=1", "planner"), ("?limit=1&store=S1", "admin")):
+        found = serving.get(f"/v1/refreshes{query}", role).json()["refreshes"]
+        assert [refresh["store"] for refresh in found] == ["S1"]
+
+
 def test_a_full_queue_is_told(begin: Start, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     serving = begin(f"until:{gate}", refresh_queue=1)

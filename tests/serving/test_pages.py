@@ -1,0 +1,114 @@
+"""What pages and exports say, without a browser."""
+
+import csv
+import io
+import zipfile
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from foreact.blobs.folder import FolderStore
+from serving.refreshes.embedded import EmbeddedRunner
+from serving.refreshes.records import Book, Refresh, new_id
+from tests.serving import shop
+from tests.serving.conftest import Serving
+
+Start = Callable[..., Serving]
+
+
+@pytest.mark.parametrize("days", [10, 40])
+def test_a_store_left_behind_stands_in_no_sum_and_is_named(store: FolderStore, start: Start, days: int) -> None:
+    """Its forecast ends before the coming week does, or before it begins."""
+    shop.publish(store, ["S1"], run="run-0", as_of=shop.AS_OF - timedelta(days=days))
+    shop.publish(store, ["S2", "S3"])
+    serving = start()
+    answer = serving.get("/")
+    assert answer.status_code == 200
+    assert "as their forecasts end before Sun 8 Mar: S1." in answer.text
+    assert "Not in these sums" not in serving.get("/?store=S2&store=S3").text
+    assert serving.get("/?store=S1").status_code == 200
+    table = list(csv.reader(io.StringIO(serving.get("/export.csv").content.decode("utf-8-sig"))))
+    assert [row[0] for row in table[1:]] == ["S1", "S2", "S3"]
+
+
+def test_the_weeks_sum_is_that_of_the_days_shown(store: FolderStore, start: Start) -> None:
+    """A store refreshed on newer data begins a day later than the others."""
+    for ago, stores in ((1, ["S1"]), (0, ["S2"])):
+        shop.publish(store, stores, run=f"run-{ago}", as_of=shop.AS_OF - timedelta(days=ago))
+    serving = start()
+    totals = serving.get("/v1/totals?start=2026-03-02&end=2026-03-08").json()["rows"]
+    assert len(totals) == 14
+    assert f"{sum(row['mean'] for row in totals):,.0f} units are expected in 7 days" in serving.get("/").text
+
+
+def test_an_export_says_whose_clock_and_how_many_days(store: FolderStore, start: Start) -> None:
+    shop.publish(store, horizon=5)
+    serving = start(timezone="America/Chicago")
+    head, first, *_ = csv.reader(io.StringIO(serving.get("/export.csv").content.decode("utf-8-sig")))
+    assert "next 5 days (units)" in head
+    # Generated at 04:00 UTC: on the evening before in Chicago.
+    assert first[head.index("published (America/Chicago)")] == "2026-03-01T22:00:00-06:00"
+    head, *_ = csv.reader(io.StringIO(serving.get("/stores/S1/export.csv").content.decode("utf-8-sig")))
+    assert "next 5 days (units)" in head
+
+
+def test_an_export_holds_the_heat_map_and_the_alerts_as_shown(serving: Serving) -> None:
+    with zipfile.ZipFile(io.BytesIO(serving.get("/export.xlsx").content)) as book:
+        names = book.read("xl/workbook.xml").decode()
+        assert all(f'name="{name}"' in names for name in ("Stores", "Total by day", "Stores by day", "Alerts"))
+        assert book.read("xl/worksheets/sheet3.xml").count(b"<row ") == 1 + 3
+        alerts = book.read("xl/worksheets/sheet4.xml").count(b"<row ") - 1
+    assert f"{alerts} alerts for Mon 2 Mar" in serving.get("/").text
+
+
+def test_an_export_holds_what_the_charts_show(serving: Serving) -> None:
+    sold = serving.get("/v1/history?store=S1&item=item-0001").json()["rows"]
+    head, first, *_ = csv.reader(
+        io.StringIO(serving.get("/stores/S1/items/item-0001/export.csv").content.decode("utf-8-sig"))
+    )
+    last_year = {row["date"]: row["units"] for row in sold}["2025-03-03"]
+    assert (first[head.index("date")], float(first[-1])) == ("2026-03-02", last_year)
+    for page, sheets in (("stores/S1", ("Drivers", "Sold")), ("stores/S1/items/item-0001", ("Sold",))):
+        with zipfile.ZipFile(io.BytesIO(serving.get(f"/{page}/export.xlsx").content)) as book:
+            names = book.read("xl/workbook.xml").decode()
+        assert all(f'name="{name}"' in names for name in sheets)
+
+
+def test_without_a_good_publication_no_page_speaks_of_one(store: FolderStore, start: Start) -> None:
+    shop.publish(store)
+    for path in (store.root / "forecasts").rglob("*.json"):
+        path.chmod(0o600)
+        path.write_bytes(b"{}")
+    page = start().get("/", headers={"accept": "text/html"})
+    assert page.status_code == 503
+    assert "there are no forecasts to serve: the newest publication cannot be read" in page.text
+    assert "You see the last good one" not in page.text
+
+
+def test_a_failed_update_is_told_in_the_words_of_the_page(store: FolderStore, start: Start) -> None:
+    shop.publish(store)
+    ended = shop.NOW
+    failed = Refresh(
+        id=new_id(ended),
+        store="S1",
+        state="failed",
+        requested_at=ended,
+        requested_by="key:other",
+        ended_at=ended,
+        failed_step="validate",
+        sentence="312 rows are negative",
+    )
+    Book(store).finish(failed)
+    serving = start(runner=EmbeddedRunner(store.root))
+    assert (
+        "The last update failed in step “Check them”.</strong> 312 rows are negative" in serving.get("/stores/S1").text
+    )
+    assert "failed in step" not in serving.get("/stores/S2").text
+
+
+def test_links_work_before_any_script_does(serving: Serving) -> None:
+    page = serving.get("/stores/S1").text
+    for kind in ("csv", "xlsx"):
+        assert f'href="/stores/S1/export.{kind}"' in page
+        assert serving.get(f"/stores/S1/export.{kind}").status_code == 200
