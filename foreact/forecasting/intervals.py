@@ -10,7 +10,9 @@ from foreact.forecasting.demand import Doubles
 from foreact.forecasting.panel import Floats
 
 QUANTILES = (0.1, 0.5, 0.9)
-CUTS = (*np.arange(0.05, 0.951, 0.05).tolist(), 0.97, 0.98, 0.987, 0.993, 0.997)
+# Cells are told apart by the size of their mean, finer at the top, where few cells sell most.
+MOST_BINS = 20
+TOP_CUTS = (0.97, 0.98, 0.987, 0.993, 0.997)
 ROWS_A_BIN = 150
 LEADS = 2
 # Fewer errors than this say nothing of a quantile.
@@ -47,10 +49,7 @@ class Misses:
 def learn_intervals(cells: list[Misses], totals: list[Misses]) -> Intervals:
     """Read the tables off the backtests."""
     mean, ratio, lead = _ratios([(m.mean, m.actual) for m in cells])
-    bins = [
-        cut for cut in CUTS if len(mean) * (1 - cut) >= ROWS_A_BIN * LEADS and len(mean) * 0.05 >= ROWS_A_BIN * LEADS
-    ]
-    edges = np.unique(np.quantile(mean, bins)) if bins else np.zeros(0)
+    edges = _edges(mean)
     place = np.searchsorted(edges, mean, side="right")
     table = np.ones((LEADS, len(edges) + 1, len(QUANTILES)))
     for half in range(LEADS):
@@ -60,6 +59,14 @@ def learn_intervals(cells: list[Misses], totals: list[Misses]) -> Intervals:
                 here = ratio[place == bin_]
             table[half, bin_] = np.quantile(here, QUANTILES) if len(here) >= FEWEST else _default()
     return Intervals(edges, table, _learn_totals(totals))
+
+
+def _edges(mean: Doubles) -> Doubles:
+    """Give where bins end, fewer where there are few cells."""
+    most = len(mean) / (ROWS_A_BIN * LEADS)
+    bins = int(np.clip(most, 1, MOST_BINS))
+    cuts = [i / bins for i in range(1, bins)] + [cut for cut in TOP_CUTS if (1 - cut) * most >= 1]
+    return np.unique(np.quantile(mean, cuts)) if cuts else np.zeros(0)
 
 
 def _default() -> Doubles:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foreact.forecasting.intervals import Misses, apply_totals, learn_intervals
+from foreact.forecasting.intervals import Misses, apply_cells, apply_totals, learn_intervals
 
 DAYS, WINDOWS = 28, 8
 NO_ITEMS = np.zeros((0, DAYS))
@@ -61,3 +61,17 @@ def test_a_window_out_of_line_widens_the_band_more_than_its_share_of_days() -> N
     assert high[0] > 120
     assert low[0] < 85
     assert band(usual, np.full(DAYS, 100.0))[1][0] < 103
+
+
+@pytest.mark.parametrize("items", [30, 50, 300])
+def test_large_items_have_bands_of_their_own_in_stores_of_any_size(items: int) -> None:
+    random = np.random.default_rng(3)
+    mean = np.repeat(random.lognormal(1.5, 1.2, items)[:, None], DAYS, axis=1)
+    total = missed(np.full(DAYS, 100.0))
+    windows = [Misses(mean, random.poisson(mean).astype(float), total.total_mean, total.total_actual) for _ in range(4)]
+    intervals = learn_intervals(windows, [total])
+    p10, _, p90 = apply_cells(intervals, mean)
+    actual = random.poisson(mean)
+    inside, large = (actual >= p10) & (actual <= p90), mean >= 10
+    assert 0.74 < inside[large].mean() < 0.89
+    assert (actual > p90).mean() < 0.13
