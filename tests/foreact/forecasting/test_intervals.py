@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foreact.forecasting.intervals import Misses, apply_cells, apply_totals, learn_intervals
@@ -35,6 +35,7 @@ def test_four_in_five_new_days_are_inside_however_much_a_window_misses_as_a_whol
 figures = st.one_of(st.just(0.0), st.just(np.nan), st.floats(1e-3, 1e6))
 
 
+@settings(deadline=None)
 @given(
     actual=st.lists(st.lists(figures, min_size=DAYS, max_size=DAYS), max_size=WINDOWS),
     mean=st.lists(st.one_of(st.just(0.0), st.floats(1e-3, 1e6)), min_size=DAYS, max_size=DAYS),
