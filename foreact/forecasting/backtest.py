@@ -23,8 +23,6 @@ from foreact.forecasting.totals import TotalsFit
 ORIGINS = 8
 # The newest origins are backtested down to the items; those before them give totals alone.
 ITEM_ORIGINS = 4
-DEBIAS_ORIGINS = 4
-DEBIAS_SHARE = 0.5
 FEWEST_DAYS = 28
 
 
@@ -36,6 +34,8 @@ class Window:
     reading: Reading
     misses: Misses
     has_items: bool
+    # The log by which the items' own sum was over, if they had one.
+    items_over: float | None
 
 
 @dataclass(frozen=True)
@@ -68,16 +68,15 @@ def run_backtest(panel: Panel, read_at: Callable[[Panel], Reading], fit_at: FitA
         if totals is None:
             continue
         actual = truth[:, origin : origin + panel.horizon].astype(np.float64)
-        debias = learn_debias(windows)
         whole = np.where(np.isfinite(actual).any(0), np.nansum(actual, axis=0), np.nan)
         if rank < ITEM_ORIGINS:
-            mean = project(reading, totals, items, debias).items
-            total = mean.sum(0)
+            ahead = project(reading, totals, items, learn_items_bias(windows))
+            misses = Misses(ahead.items, actual, ahead.items.sum(0), whole)
+            windows.insert(0, Window(origin, reading, misses, True, _over(ahead.own, whole)))
         else:
-            mean = np.zeros((0, panel.horizon))
-            total = project_totals(reading, totals).mean.sum(0)
-        misses = Misses(mean, actual if len(mean) else mean, total * (1.0 if len(mean) else np.exp(-debias)), whole)
-        windows.insert(0, Window(origin, reading, misses, len(mean) > 0))
+            none = np.zeros((0, panel.horizon))
+            misses = Misses(none, none, project_totals(reading, totals).mean.sum(0), whole)
+            windows.insert(0, Window(origin, reading, misses, False, None))
     return Backtest(windows, *_figures(windows))
 
 
@@ -89,15 +88,17 @@ def read_truth(panel: Panel) -> Doubles:
     return np.where(panel.stockout[:, : panel.days], np.nan, units)
 
 
-def learn_debias(windows: list[Window]) -> float:
-    """Give half the mean log error of the store's total over the newest backtests: what to take off the next log."""
-    logs = []
-    for window in windows[:DEBIAS_ORIGINS]:
-        mean, actual = window.misses.total_mean, window.misses.total_actual
-        kept = np.isfinite(actual)
-        if mean[kept].sum() > 0 and actual[kept].sum() > 0:
-            logs.append(float(np.log(mean[kept].sum() / actual[kept].sum())))
-    return float(np.clip(DEBIAS_SHARE * np.mean(logs), -0.1, 0.1)) if logs else 0.0
+def _over(own: Doubles | None, actual: Doubles) -> float | None:
+    kept = np.isfinite(actual)
+    if own is None or own[kept].sum() <= 0 or actual[kept].sum() <= 0:
+        return None
+    return float(np.log(own[kept].sum() / actual[kept].sum()))
+
+
+def learn_items_bias(windows: list[Window]) -> float | None:
+    """Give the log by which the items' own sums are usually over, as far as backtests tell."""
+    logs = [window.items_over for window in windows if window.items_over is not None]
+    return float(np.mean(logs)) if logs else None
 
 
 def intervals_from(windows: list[Window]) -> Intervals:
@@ -170,7 +171,7 @@ __all__ = [
     "backtest_origins",
     "fresh_fits",
     "intervals_from",
-    "learn_debias",
+    "learn_items_bias",
     "proven_fits",
     "read",
     "run_backtest",

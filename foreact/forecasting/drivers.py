@@ -7,7 +7,7 @@ from foreact.forecasting.panel import Floats
 from foreact.forecasting.projection import Projection, Reading
 from foreact.forecasting.totals import TotalsFit, align_groups, driver_logs, offer_logs
 
-LEVEL, OTHER, CLOSED = "level", "other", "closed"
+LEVEL, SEASON, CLOSED = "level", "season", "closed"
 
 
 def explain(reading: Reading, totals: TotalsFit, projection: Projection) -> dict[str, Floats]:
@@ -23,12 +23,13 @@ def explain(reading: Reading, totals: TotalsFit, projection: Projection) -> dict
         name: values[:, days:] - values[:, usual].mean(1, keepdims=True) for name, values in logs.items() if days
     }
     ahead = projection.totals
+    effects[SEASON] = effects.get(SEASON, 0.0) + ahead.recurring
     open_mean = np.exp(ahead.season[:, days:] + ahead.level[:, None])
     final = np.zeros_like(open_mean)
     np.add.at(final, reading.codes, projection.items)
     trading = np.where(ahead.closed, open_mean, np.maximum(final, 0))
     pulled = sum(effects.values(), np.zeros_like(open_mean))
-    # What last year's residual, drift and the items' own sum add on top of the design's drivers is smooth: level.
+    # What drift and the items' own sum add on top of the drivers is smooth: level.
     base = np.where(trading > 0, trading / np.exp(pulled), 0.0)
     weight = _logarithmic_mean(trading, base)
     result = {LEVEL: base.sum(0)}

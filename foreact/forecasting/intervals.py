@@ -10,9 +10,15 @@ from foreact.forecasting.demand import Doubles
 from foreact.forecasting.panel import Floats
 
 QUANTILES = (0.1, 0.5, 0.9)
-CUTS = (*np.arange(0.05, 0.951, 0.05).tolist(), 0.97, 0.98, 0.987, 0.993, 0.997)
+# Cells are told apart by the size of their mean, finer at the top, where few cells sell most.
+MOST_BINS = 20
+TOP_CUTS = (0.97, 0.98, 0.987, 0.993, 0.997)
 ROWS_A_BIN = 150
 LEADS = 2
+# Fewer errors than this say nothing of a quantile.
+FEWEST = 20
+# However wrong a window was, the band of the totals is widened no more than this, as a log.
+WIDEST = 3.0
 # Where no backtest was possible: as wide as counts are, and a fifth either way.
 SPREAD = 0.3
 
@@ -43,19 +49,24 @@ class Misses:
 def learn_intervals(cells: list[Misses], totals: list[Misses]) -> Intervals:
     """Read the tables off the backtests."""
     mean, ratio, lead = _ratios([(m.mean, m.actual) for m in cells])
-    bins = [
-        cut for cut in CUTS if len(mean) * (1 - cut) >= ROWS_A_BIN * LEADS and len(mean) * 0.05 >= ROWS_A_BIN * LEADS
-    ]
-    edges = np.unique(np.quantile(mean, bins)) if bins else np.zeros(0)
+    edges = _edges(mean)
     place = np.searchsorted(edges, mean, side="right")
     table = np.ones((LEADS, len(edges) + 1, len(QUANTILES)))
     for half in range(LEADS):
         for bin_ in range(len(edges) + 1):
             here = ratio[(lead == half) & (place == bin_)]
-            if len(here) < 20:
+            if len(here) < FEWEST:
                 here = ratio[place == bin_]
-            table[half, bin_] = np.quantile(here, QUANTILES) if len(here) >= 20 else _default()
+            table[half, bin_] = np.quantile(here, QUANTILES) if len(here) >= FEWEST else _default()
     return Intervals(edges, table, _learn_totals(totals))
+
+
+def _edges(mean: Doubles) -> Doubles:
+    """Give where bins end, fewer where there are few cells."""
+    most = len(mean) / (ROWS_A_BIN * LEADS)
+    bins = int(np.clip(most, 1, MOST_BINS))
+    cuts = [i / bins for i in range(1, bins)] + [cut for cut in TOP_CUTS if (1 - cut) * most >= 1]
+    return np.unique(np.quantile(mean, cuts)) if cuts else np.zeros(0)
 
 
 def _default() -> Doubles:
@@ -78,13 +89,39 @@ def _lead(horizon: int) -> NDArray[np.int64]:
 
 
 def _learn_totals(totals: list[Misses]) -> Doubles:
+    """Read the band off all windows, then widen it by as much as each window needed beyond what the others told of it.
+
+    Errors of one window go together, so that eight windows are nearer to eight errors than to all their days.
+    """
+    table = _band(totals)
+    if len(totals) > 1:
+        reaches = [_reach(window, _band(totals[:i] + totals[i + 1 :])) for i, window in enumerate(totals)]
+        reach = np.concatenate(reaches)
+        if len(reach) >= FEWEST:
+            table **= np.clip(np.quantile(reach, QUANTILES[2] - QUANTILES[0]), 1.0, WIDEST)
+    return table
+
+
+def _band(totals: list[Misses]) -> Doubles:
+    """Give the quantiles of actual over mean by lead, around 1."""
     _, ratio, lead = _ratios([(m.total_mean, m.total_actual) for m in totals])
     table = np.tile(_default()[[0, 2]], (LEADS, 1))
     for half in range(LEADS):
         here = ratio[lead == half] if (lead == half).sum() >= 60 else ratio
-        if len(here) >= 20:
-            table[half] = np.quantile(here, (QUANTILES[0], QUANTILES[2]))
+        if len(here) >= FEWEST:
+            low, high = np.quantile(here, (QUANTILES[0], QUANTILES[2]))
+            table[half] = min(low, 1.0), max(high, 1.0)
     return table
+
+
+def _reach(window: Misses, band: Doubles) -> Doubles:
+    """Give by day how many times as wide the band would have to be, as a log, to hold the actual; `WIDEST` at most."""
+    _, ratio, lead = _ratios([(window.total_mean, window.total_actual)])
+    edge = np.where(ratio < 1, band[lead, 0], band[lead, 1])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reach = np.log(ratio) / np.log(edge)
+    # An edge at zero holds anything, and so does any edge what was forecast to the unit.
+    return np.asarray(np.minimum(np.nan_to_num(reach, nan=0.0, posinf=WIDEST), WIDEST))
 
 
 def apply_cells(intervals: Intervals, mean: Doubles) -> tuple[Floats, Floats, Floats]:
@@ -98,5 +135,4 @@ def apply_cells(intervals: Intervals, mean: Doubles) -> tuple[Floats, Floats, Fl
 def apply_totals(intervals: Intervals, total: Doubles) -> tuple[Floats, Floats]:
     """Give p10 and p90 of the total by day."""
     ratios = intervals.totals[_lead(len(total))]
-    low, high = total * np.minimum(ratios[:, 0], 1.0), total * np.maximum(ratios[:, 1], 1.0)
-    return np.maximum(low, 0).astype(np.float32), high.astype(np.float32)
+    return (total * ratios[:, 0]).astype(np.float32), (total * ratios[:, 1]).astype(np.float32)

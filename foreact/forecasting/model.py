@@ -19,7 +19,7 @@ from foreact.forecasting.projection import project, read
 from foreact.forecasting.threads import single_thread
 from foreact.forecasting.totals import TotalsFit
 
-FORMAT = 1
+FORMAT = 2
 FIT_ARRAYS = ("coefficients", "ramps", "intercepts", "offsets", "responses")
 TRUSTED = [
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
@@ -47,14 +47,14 @@ class StoreModel:
     totals: TotalsFit
     items: ItemsFit | None
     intervals: Intervals
-    debias: float
+    items_bias: float | None
     proof: Proof
 
     def predict(self, panel: Panel) -> Forecast:
         """Forecast the days that the panel has ahead; level and recent sales are read off its history."""
         with single_thread():
             reading = read(panel, self.columns, self.totals.groups)
-            ahead = project(reading, self.totals, self.items, self.debias)
+            ahead = project(reading, self.totals, self.items, self.items_bias)
             drivers = explain(reading, self.totals, ahead)
         return assemble(panel, ahead.items, self.intervals, drivers)
 
@@ -73,7 +73,7 @@ class StoreModel:
             "as_of": str(self.as_of.astype("datetime64[D]")),
             "horizon": self.horizon,
             "columns": self.columns.to_json(),
-            "debias": self.debias,
+            "items_bias": self.items_bias,
             "totals": [
                 {
                     "groups": fit.groups,
@@ -124,7 +124,7 @@ class StoreModel:
             totals=fits[0],
             items=items["items"],
             intervals=Intervals(arrays["edges"], arrays["cells"], arrays["totals"]),
-            debias=about["debias"],
+            items_bias=about["items_bias"],
             proof=Proof(fits[1:], items["proof_items"]),
         )
 

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from foreact.forecasting.columns import Codes, Columns, group_codes
 from foreact.forecasting.demand import Demand, Doubles, read_demand
 from foreact.forecasting.design import SEASON_DAYS, Design, calendar_design
@@ -11,7 +9,7 @@ from foreact.forecasting.features import ItemHistory, read_history
 from foreact.forecasting.items import ItemsFit, forecast_items
 from foreact.forecasting.offers import Offers, read_offers
 from foreact.forecasting.panel import Panel
-from foreact.forecasting.reconcile import reconcile
+from foreact.forecasting.reconcile import blend, reconcile, sum_by_group
 from foreact.forecasting.totals import TotalsFit, TotalsForecast, align_groups, fit_totals, forecast_totals, season_logs
 
 
@@ -35,6 +33,8 @@ class Projection:
     items: Doubles
     groups: Doubles
     totals: TotalsForecast
+    # horizon: the sum of the items' own forecasts, before they are made to agree; nothing where they have none.
+    own: Doubles | None = None
 
 
 def read(panel: Panel, columns: Columns, groups: list[str] | None = None) -> Reading:
@@ -76,12 +76,14 @@ def project_totals(reading: Reading, totals: TotalsFit) -> TotalsForecast:
     return forecast_totals(fitted, reading.panel, reading.demand, reading.design, reading.offers, reading.columns)
 
 
-def project(reading: Reading, totals: TotalsFit, items: ItemsFit | None, debias: float) -> Projection:
-    """Forecast totals and items, make them agree and take off what the model is usually over by (as a log)."""
+def project(reading: Reading, totals: TotalsFit, items: ItemsFit | None, items_bias: float | None) -> Projection:
+    """Forecast totals and items, let the items have a say in the totals, and make them agree."""
     ahead = project_totals(reading, totals)
-    groups = ahead.mean * np.exp(-debias)
     if len(reading.codes) == 1:
         # The total is the item.
-        return Projection(groups.copy(), groups, ahead)
+        return Projection(ahead.mean.copy(), ahead.mean, ahead)
     mean = forecast_items(items, history_of(reading, totals))
-    return Projection(reconcile(mean, groups, reading.codes, ahead.closed), groups, ahead)
+    if items is None:
+        return Projection(reconcile(mean, ahead.mean, reading.codes, ahead.closed), ahead.mean, ahead)
+    groups = blend(ahead.mean, sum_by_group(mean, reading.codes, len(ahead.mean)), items_bias)
+    return Projection(reconcile(mean, groups, reading.codes, ahead.closed), groups, ahead, mean.sum(0) * ~ahead.closed)

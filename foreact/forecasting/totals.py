@@ -20,6 +20,9 @@ TREND_PENALTY = 15.0
 LEVEL_DAYS = 20.0
 # Days back and share of the residual of then that comes back.
 LAST_YEARS = {364: 0.45, 728: 0.1}
+# From how many robust deviations on a day stands out, and the share of what is beyond that comes back on its date.
+STANDS_OUT = 2.0
+DATE_SHARE = 0.7
 # Residual variance that the penalties were set for; noisier groups are held tighter.
 USUAL_VARIANCE = 0.02
 
@@ -51,6 +54,8 @@ class TotalsForecast:
     season: Doubles
     # groups: log of the present level against the fit.
     level: Doubles
+    # groups x horizon: what `season` has from earlier years' residuals.
+    recurring: Doubles
     # horizon
     closed: Bools
 
@@ -137,12 +142,13 @@ def forecast_totals(
     season = fitted_logs(fit, panel, design) + offer_logs(fit, offers).sum(0)
     with np.errstate(invalid="ignore"):
         residual = np.log(demand.totals + fit.offsets[:, None]) - season[:, :days]
-    season[:, days:] += _last_years(residual, horizon) + _drift(demand.totals, horizon)
+    recurring = _last_years(residual, horizon) + _same_dates(residual, panel, design)
+    season[:, days:] += recurring + _drift(demand.totals, horizon)
     level = _level(demand.totals, season[:, :days])
     closed = closed_ahead(panel, demand, columns)
     mean = np.exp(season[:, days:] + level[:, None]) * ~closed
     mean[~np.isfinite(demand.totals).any(1) | (np.nansum(demand.totals, axis=1) <= 0)] = 0.0
-    return TotalsForecast(mean, season, level, closed)
+    return TotalsForecast(mean, season, level, recurring, closed)
 
 
 def fitted_logs(fit: TotalsFit, panel: Panel, design: Design) -> Doubles:
@@ -216,13 +222,41 @@ def _last_years(residual: Doubles, horizon: int) -> Doubles:
     """Give what comes back of the residuals around the same weekday of earlier years, three days' mean each."""
     days = residual.shape[1]
     result = np.zeros((len(residual), horizon))
-    known = np.nan_to_num(np.clip(residual, -0.7, 0.7))
+    known = _known(residual) - _standing_out(residual)
     for back, share in LAST_YEARS.items():
         for step in range(horizon):
             day = days + step - back
             if 1 <= day < days - 1:
                 result[:, step] += share * known[:, day - 1 : day + 2].mean(1)
     return result
+
+
+def _same_dates(residual: Doubles, panel: Panel, design: Design) -> Doubles:
+    """Give what comes back of days that stood out a year ago on the same date, unless an event has moved since."""
+    days = panel.days
+    if days == 0:
+        return np.zeros((len(residual), panel.horizon))
+    dates = panel.dates.astype("datetime64[D]")
+    month = dates.astype("datetime64[M]")
+    before = ((month - 12).astype("datetime64[D]") + (dates - month.astype("datetime64[D]")) - dates[0]).astype(int)
+    ahead = np.arange(days, len(dates))
+    then = np.maximum(before[ahead], 0)
+    events = design.matrix[:, np.array(design.drivers) == "event"]
+    usable = (before[ahead] >= 0) & (then < days) & (events[ahead] == events[then]).all(1)
+    then = np.where(usable, then, 0)
+    return np.asarray(DATE_SHARE * _standing_out(residual)[:, then] * usable)
+
+
+def _known(residual: Doubles) -> Doubles:
+    return np.asarray(np.nan_to_num(np.clip(residual, -0.7, 0.7)))
+
+
+def _standing_out(residual: Doubles) -> Doubles:
+    """Give by how much each residual is beyond the usual ones of its group."""
+    usual = [np.median(np.abs(row[np.isfinite(row)])) if np.isfinite(row).any() else 0.0 for row in residual]
+    known = _known(residual)
+    beyond = np.abs(known) - STANDS_OUT * 1.4826 * np.array(usual)[:, None]
+    return np.asarray(np.sign(known) * np.maximum(beyond, 0.0))
 
 
 def _drift(totals: Doubles, horizon: int) -> Doubles:

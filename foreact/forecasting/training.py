@@ -11,7 +11,7 @@ from foreact.forecasting.backtest import (
     backtest_origins,
     fresh_fits,
     intervals_from,
-    learn_debias,
+    learn_items_bias,
     proven_fits,
     run_backtest,
 )
@@ -80,7 +80,7 @@ def train_model(panel: Panel, seed: int) -> tuple[StoreModel, Backtest]:
         totals=totals,
         items=_fit_items(history_of(reading, totals), seed) if len(panel.items) > 1 else None,
         intervals=intervals_from(tested.windows),
-        debias=learn_debias(tested.windows),
+        items_bias=learn_items_bias(tested.windows),
         proof=Proof(fits, proof_items),
     )
     return model, tested

@@ -45,6 +45,23 @@ def test_a_known_event_ahead_lifts_its_day() -> None:
     assert forecast.drivers["event"][day] > 0.2 * forecast.total_mean[day]
 
 
+def test_a_date_that_stood_out_a_year_ago_stands_out_again_unless_an_event_has_moved() -> None:
+    panel = make_panel(items=6, days=480, horizon=14, rate=200.0, events=False)
+    peak = panel.days + 5
+    units = panel.units.copy()
+    units[:, peak - 365] *= 2
+    day = np.arange(len(panel.dates))
+    plain, again = (train_store(replace(panel, units=each)).forecast.total_mean for each in (panel.units, units))
+    lift = again / plain
+    assert lift[5] > 1.25
+    assert (np.abs(np.delete(lift, [4, 5, 6, 7]) - 1) < 0.03).all()
+    # Last year a feast's day, this year a day like any other.
+    known = panel.known | {"feast": (day == peak - 365).astype(np.float32) + 0.0}
+    known["feast"][::53] = 1
+    moved = replace(panel, units=units, known=known, categories={"feast": ["none", "Feast"]})
+    assert train_store(moved).forecast.total_mean[5] < 1.15 * plain[5]
+
+
 @pytest.mark.parametrize(
     "panel",
     [
