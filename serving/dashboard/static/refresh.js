@@ -107,6 +107,7 @@ function show(panel, refresh) {
   const steps = new Map(refresh.steps.map((step) => [step.name, step]));
   const names = [...ORDER, ...[...steps.keys()].filter((name) => !ORDER.includes(name))];
   const list = panel.node.querySelector("ol");
+  list.hidden = refresh.state === "queued";
   list.replaceChildren(...names.map((name) => {
     const step = steps.get(name), state = step?.state ?? "waiting";
     const item = document.createElement("li");
