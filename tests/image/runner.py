@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+import yaml
 from kfp import components, local
 
 # As a pod has it: nothing writable but scratch, no capability, nobody in particular.
@@ -28,14 +29,22 @@ def main() -> None:
     # Whoever the image runs as writes into folders that kfp makes.
     os.umask(0)
     folder.mkdir(parents=True)
-    local.init(
-        runner=local.DockerRunner(environment=environment, **LOCKED), pipeline_root=str(folder), raise_on_error=True
-    )
-    pipeline = components.load_component_from_file(str(compiled))
+    local.init(runner=local.DockerRunner(**LOCKED), pipeline_root=str(folder), raise_on_error=True)
+    pipeline = components.load_component_from_text(settle(compiled.read_text(), environment))
     try:
         pipeline(**parameters)
     except Exception as error:
         sys.exit(f"{type(error).__name__}: {error}")
+
+
+def settle(text: str, environment: dict[str, str]) -> str:
+    """Give each task the place's settings, as the config map does: the runner's own give way to those of a task."""
+    spec, *platform = yaml.safe_load_all(text)
+    for executor in spec["deploymentSpec"]["executors"].values():
+        executor["container"].setdefault("env", []).extend(
+            {"name": name, "value": value} for name, value in environment.items()
+        )
+    return yaml.safe_dump_all([spec, *platform])
 
 
 if __name__ == "__main__":
