@@ -14,6 +14,7 @@ from foreact.forecasting.accuracy import (
 )
 from foreact.forecasting.baselines import BASELINES, baseline
 from foreact.forecasting.demand import Doubles
+from foreact.forecasting.design import SEASON_DAYS
 from foreact.forecasting.intervals import Intervals, Misses, apply_cells, apply_totals, learn_intervals
 from foreact.forecasting.items import ItemsFit
 from foreact.forecasting.panel import Panel
@@ -48,10 +49,18 @@ class Backtest:
 
 
 def backtest_origins(days: int, horizon: int) -> list[int]:
-    """Give the origins, newest first: a horizon apart, at least a week, each with a past to learn from."""
+    """Give the origins, newest first: a horizon apart, at least a week, each with a past to learn from.
+
+    Beyond the newest, what a model missed that could not know the seasons yet says little of one that does.
+    """
     stride = max(7, horizon)
     origins = [days - horizon - stride * step for step in range(ORIGINS)]
-    return [origin for origin in origins if origin >= max(FEWEST_DAYS, horizon)]
+    early = SEASON_DAYS if days >= SEASON_DAYS else 0
+    return [
+        origin
+        for rank, origin in enumerate(origins)
+        if origin >= max(FEWEST_DAYS, horizon) and (rank < ITEM_ORIGINS or origin >= early)
+    ]
 
 
 # Gives what the model would have been at the origin, or None if it cannot be judged there.

@@ -49,6 +49,11 @@ class Misses:
 def learn_intervals(cells: list[Misses], totals: list[Misses]) -> Intervals:
     """Read the tables off the backtests."""
     mean, ratio, lead = _ratios([(m.mean, m.actual) for m in cells])
+    band = _learn_totals(totals)
+    if cells and all(len(m.mean) == 1 for m in cells):
+        # The one item is the total, of which more windows are known.
+        middle = np.clip(np.median(ratio) if len(ratio) else 1.0, band[:, 0], band[:, 1])
+        return Intervals(np.zeros(0), np.stack([band[:, 0], middle, band[:, 1]], axis=1)[:, None], band)
     edges = _edges(mean)
     place = np.searchsorted(edges, mean, side="right")
     table = np.ones((LEADS, len(edges) + 1, len(QUANTILES)))
@@ -58,7 +63,7 @@ def learn_intervals(cells: list[Misses], totals: list[Misses]) -> Intervals:
             if len(here) < FEWEST:
                 here = ratio[place == bin_]
             table[half, bin_] = np.quantile(here, QUANTILES) if len(here) >= FEWEST else _default()
-    return Intervals(edges, table, _learn_totals(totals))
+    return Intervals(edges, table, band)
 
 
 def _edges(mean: Doubles) -> Doubles:

@@ -8,6 +8,7 @@ import pytest
 
 from foreact.errors import ForeactError
 from foreact.forecasting import Forecast, Panel, StoreModel, StoreResult, train_store
+from foreact.forecasting.backtest import backtest_origins
 from tests.foreact.forecasting.panels import make_panel
 
 
@@ -36,6 +37,19 @@ def test_a_store_is_forecast_better_than_by_seasonal_naive(panel: Panel, result:
     assert abs(accuracy["bias"]) < 0.05
     assert 0.06 < accuracy["above_p90"] < 0.14
     assert result.forecast.drivers.keys() >= {"level", "weekday", "event", "flag"}
+
+
+def test_the_band_of_the_only_item_is_that_of_the_total() -> None:
+    forecast = train_store(make_panel(items=1, days=300, rate=50.0)).forecast
+    np.testing.assert_array_equal(forecast.p10[0], forecast.total_p10)
+    np.testing.assert_array_equal(forecast.p90[0], forecast.total_p90)
+
+
+def test_windows_before_the_first_year_was_over_say_nothing_of_a_model_that_knows_the_seasons() -> None:
+    assert min(backtest_origins(700, 28)) == 700 - 8 * 28
+    assert backtest_origins(560, 28) == [532, 504, 476, 448, 420]
+    assert backtest_origins(400, 28) == [372, 344, 316, 288]
+    assert len(backtest_origins(390, 28)) == 8
 
 
 def test_a_known_event_ahead_lifts_its_day() -> None:
