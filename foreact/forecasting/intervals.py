@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from foreact.forecasting.demand import Doubles
 from foreact.forecasting.panel import Floats
 
+# Of one window's days: actual over mean, and which part of the horizon they are in.
+Ratios = tuple[Doubles, NDArray[np.int64]]
+
 QUANTILES = (0.1, 0.5, 0.9)
 # Cells are told apart by the size of their mean, finer at the top, where few cells sell most.
 MOST_BINS = 20
@@ -98,30 +101,34 @@ def _learn_totals(totals: list[Misses]) -> Doubles:
 
     Errors of one window go together, so that eight windows are nearer to eight errors than to all their days.
     """
-    table = _band(totals)
-    if len(totals) > 1:
-        reaches = [_reach(window, _band(totals[:i] + totals[i + 1 :])) for i, window in enumerate(totals)]
+    windows = [_ratios([(m.total_mean, m.total_actual)])[1:] for m in totals]
+    table = _band(windows)
+    if len(windows) > 1:
+        reaches = [_reach(window, _band(windows[:i] + windows[i + 1 :])) for i, window in enumerate(windows)]
         reach = np.concatenate(reaches)
         if len(reach) >= FEWEST:
             table **= np.clip(np.quantile(reach, QUANTILES[2] - QUANTILES[0]), 1.0, WIDEST)
     return table
 
 
-def _band(totals: list[Misses]) -> Doubles:
+def _band(windows: list[Ratios]) -> Doubles:
     """Give the quantiles of actual over mean by lead, around 1."""
-    _, ratio, lead = _ratios([(m.total_mean, m.total_actual) for m in totals])
+    ratio = np.concatenate([np.zeros(0), *(window[0] for window in windows)])
+    lead = np.concatenate([np.zeros(0, np.int64), *(window[1] for window in windows)])
     table = np.tile(_default()[[0, 2]], (LEADS, 1))
     for half in range(LEADS):
-        here = ratio[lead == half] if (lead == half).sum() >= 60 else ratio
+        here = ratio[lead == half]
+        if len(here) < 60:
+            here = ratio
         if len(here) >= FEWEST:
             low, high = np.quantile(here, (QUANTILES[0], QUANTILES[2]))
             table[half] = min(low, 1.0), max(high, 1.0)
     return table
 
 
-def _reach(window: Misses, band: Doubles) -> Doubles:
+def _reach(window: Ratios, band: Doubles) -> Doubles:
     """Give by day how many times as wide the band would have to be, as a log, to hold the actual; `WIDEST` at most."""
-    _, ratio, lead = _ratios([(window.total_mean, window.total_actual)])
+    ratio, lead = window
     edge = np.where(ratio < 1, band[lead, 0], band[lead, 1])
     with np.errstate(divide="ignore", invalid="ignore"):
         reach = np.log(ratio) / np.log(edge)
