@@ -28,7 +28,10 @@ METRICS: dict[str, tuple[tuple[str, ...], str]] = {
     "foreact_data_age_days": (("store",), "Days from the store's newest sales to today"),
     "foreact_store_stale": (("store",), "1 while the store misses the promise"),
     "foreact_store_accuracy": (("store", "figure"), "Backtest figures of the model behind the published numbers"),
-    "foreact_store_fallback": (("store",), "1 while the numbers are not those of a freshly trained model"),
+    "foreact_store_fallback": (
+        ("store",),
+        "1 while an older model or a baseline stands in, because training failed or did no better than seasonal naive",
+    ),
     "foreact_refreshes_total": (("state",), "Refreshes that this process saw end"),
     "foreact_refresh_seconds": ((), "From request to visible numbers"),
     "foreact_refreshes_waiting": ((), "Refreshes that wait or run"),

@@ -46,9 +46,12 @@ def ingest(
 
     from components.ingest.step import ingest as step
     from foreact.blobs import open_url
+    from foreact.errors import ForeactError
     from foreact.tasks import Size, begin
 
     settings, events = begin(store)
+    if settings.pipeline == "retrain-store" and not store:
+        raise ForeactError("retrain-store is asked for without a store: name the one to retrain.")
     size = Size.of(cpu, memory)
     result = step(
         history=history,

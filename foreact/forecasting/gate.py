@@ -12,7 +12,7 @@ class Decision:
     store: str
     promoted: bool
     reason: str
-    # Why the published numbers are not the new model's, or nothing.
+    # Why neither a new model nor one that was live made the published numbers, or nothing.
     fallback: str | None = None
     accuracy: dict[str, float] = field(default_factory=dict)
     champion_accuracy: dict[str, float] = field(default_factory=dict)
@@ -36,15 +36,13 @@ def decide(  # noqa: PLR0911
     ours = challenger.get("scaled_error")
     if ours is None:
         if champion_there:
-            return decision(
-                False, "too short a history for a backtest", "the live model stays: no backtest was possible"
-            )
+            return decision(False, "too short a history for a backtest")
         return decision(True, "the first model; too short a history for a backtest")
     naive = challenger[f"{NAIVE}_scaled_error"]
     if ours > naive:
-        live = "the live model stays" if champion_there else "seasonal naive is published instead"
         reason = f"scaled error {ours:.3f} is worse than seasonal naive's {naive:.3f}"
-        return decision(False, reason, f"{live}: the new model's {reason}")
+        instead = None if champion_there else f"seasonal naive is published instead: the new model's {reason}"
+        return decision(False, reason, instead)
     if not champion_there:
         return decision(True, f"the first model; scaled error {ours:.3f} beats seasonal naive's {naive:.3f}")
     theirs = (champion or {}).get("scaled_error")
@@ -54,5 +52,6 @@ def decide(  # noqa: PLR0911
         return decision(
             True, f"scaled error {ours:.3f} is within {margin:.0%} of the live model's {theirs:.3f} or better"
         )
-    reason = f"scaled error {ours:.3f} is worse than the live model's {theirs:.3f} by more than {margin:.0%}"
-    return decision(False, reason, f"the live model stays: the new model's {reason}")
+    return decision(
+        False, f"scaled error {ours:.3f} is worse than the live model's {theirs:.3f} by more than {margin:.0%}"
+    )

@@ -41,7 +41,7 @@ class StoreSource(BaseModel):
     run: str
     as_of: date = Field(description="The newest sales that the numbers know of")
     generated_at: datetime
-    fallback: str | None = Field(description="Why these are not a freshly trained model's numbers, or null")
+    fallback: str | None = Field(description="Why a model or baseline had to stand in for the gate's choice, or null")
     freshness: FreshnessAnswer
 
 

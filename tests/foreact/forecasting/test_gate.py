@@ -27,7 +27,8 @@ def test_a_challenger_needs_to_beat_naive_and_match_the_champion(
 ) -> None:
     decision = decided(ours, theirs)
     assert decision.promoted is promoted
-    assert (decision.fallback is None) is promoted
+    # A live model that the gate keeps is no fallback: that is the gate at work.
+    assert (decision.fallback is None) is (promoted or theirs is not None)
     assert decision.baselines["seasonal_naive"] == {"scaled_error": 1.0}
 
 
@@ -35,4 +36,4 @@ def test_without_a_backtest_the_champion_stays_and_a_first_model_goes_live() -> 
     assert decide("s1", {}, None, 0.02, False).promoted
     kept = decide("s1", {}, {}, 0.02, True)
     assert not kept.promoted
-    assert kept.fallback
+    assert kept.fallback is None
