@@ -7,9 +7,11 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 from kfp import components, local
+from kfp.local import docker_task_handler
 
 # As a pod has it: nothing writable but scratch, no capability, nobody in particular.
 LOCKED = {
@@ -22,6 +24,20 @@ LOCKED = {
 }
 
 
+def run_container(client: Any, image: str, command: list[str], volumes: dict[str, Any], **options: Any) -> int:
+    """Run a container to its end and give its exit code.
+
+    kfp's own has the engine remove it, and takes one that is gone before it was asked for a success.
+    """
+    container = client.containers.run(image, command, detach=True, volumes=volumes, **options)
+    try:
+        for line in container.logs(stream=True):
+            sys.stdout.write(line.decode())
+        return int(container.wait()["StatusCode"])
+    finally:
+        container.remove(force=True)
+
+
 def main() -> None:
     """Run the file named on the command line."""
     compiled, folder = Path(sys.argv[1]), Path(sys.argv[2])
@@ -30,6 +46,7 @@ def main() -> None:
     os.umask(0)
     folder.mkdir(parents=True)
     local.init(runner=local.DockerRunner(**LOCKED), pipeline_root=str(folder), raise_on_error=True)
+    docker_task_handler.run_docker_container = run_container
     pipeline = components.load_component_from_text(settle(compiled.read_text(), environment))
     try:
         pipeline(**parameters)

@@ -187,6 +187,7 @@ def scenario(folder: Path) -> dict[str, Any]:
         head = stack.enter_context(node("head", folder / "h", data))
         make_dataset(data, STORES)
         ready(head)
+        listening(CLIENT)
         times["head"] = time.monotonic() - began
         workers = [stack.enter_context(node("worker", folder / f"w{i}", data)) for i in range(2)]
         mute = stack.enter_context(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Mute))
@@ -224,6 +225,17 @@ def ready(process: subprocess.Popen[bytes]) -> None:
         if line.strip() == b"ready":
             return
     raise RuntimeError("a node did not start")
+
+
+def listening(address: str) -> None:
+    """Wait until the head takes clients, which it does a while after it is ready."""
+    host, port = address.removeprefix("ray://").split(":")
+    for _ in range(600):
+        with socket.socket() as probe:
+            if probe.connect_ex((host, int(port))) == 0:
+                return
+        time.sleep(0.1)
+    raise RuntimeError(f"nobody listens at {address}")
 
 
 if __name__ == "__main__":

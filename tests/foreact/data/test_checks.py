@@ -159,7 +159,7 @@ def test_old_data_and_stores_that_lag_are_warnings(check: Check, rows: Rows) -> 
 
 def test_what_vanished_since_the_last_publication_is_named(check: Check, rows: Rows) -> None:
     previous = {"A": ["x", "y", "z"], "B": ["x"], "C": ["x", "y"]}
-    outcome = check(rows, limits={"previous": previous})
+    outcome = check(rows, limits={"find_previous": lambda: previous})
     assert outcome.problem == ""
     assert [str(one) for one in find(outcome, "published stores are still there").samples] == ["store 'C'"]
     assert [str(one) for one in find(outcome, "published items are still there").samples] == ["store 'A', item 'z'"]
