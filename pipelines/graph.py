@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from kfp import dsl
@@ -64,22 +65,15 @@ def build(name: str, *, retries: bool = True) -> Any:
             train_cpu: How many cores train has; without a Ray cluster, that many stores are trained at once.
             train_memory: How much memory train has.
         """
+        place = partial(settle, pipeline=name, cpu=step_cpu, memory=step_memory)
         ended = report(pipeline=name, store=store)
-        settle(ended, "Report how the run ended", pipeline=name, cache=False, cpu=step_cpu, memory=step_memory)
+        place(ended, "Report how the run ended", cache=False)
         with dsl.ExitHandler(ended, name="Retrain"):
             # Inside an exit handler a size reaches a task only if some task there takes it as an input of its own, as
             # ingest and train do: KFP's compiler does not hand resource parameters down by themselves.
             located = locate(history=history, known=known)
             # Its answer keys what follows: a source that changed must never meet an old cache entry.
-            settle(
-                located,
-                "Locate the source",
-                pipeline=name,
-                cache=False,
-                cpu=step_cpu,
-                memory=step_memory,
-                retries=3 * retries,
-            )
+            place(located, "Locate the source", cache=False, retries=3 * retries)
 
             ingested = ingest(
                 history=history,
@@ -93,15 +87,13 @@ def build(name: str, *, retries: bool = True) -> Any:
                 cpu=step_cpu,
                 memory=step_memory,
             )
-            settle(ingested, "Ingest", pipeline=name, cache=True, cpu=step_cpu, memory=step_memory, retries=3 * retries)
+            place(ingested, "Ingest", cache=True, retries=3 * retries)
 
             validated = validate(
                 dataset=ingested.outputs["dataset"], max_rejected_share=max_rejected_share, store=store
             )
             # Not cached: what vanished is judged against the publication of the moment.
-            settle(
-                validated, "Validate", pipeline=name, cache=False, cpu=step_cpu, memory=step_memory, retries=1 * retries
-            )
+            place(validated, "Validate", cache=False, retries=1 * retries)
 
             trained = train(
                 dataset=validated.outputs["checked"],
@@ -112,25 +104,13 @@ def build(name: str, *, retries: bool = True) -> Any:
                 memory=train_memory,
             )
             # Not cached: the gate compares with the champion of the moment.
-            settle(
-                trained, "Train", pipeline=name, cache=False, cpu=train_cpu, memory=train_memory, retries=1 * retries
-            )
+            place(trained, "Train", cache=False, cpu=train_cpu, memory=train_memory, retries=1 * retries)
 
             registered = register(trained=trained.outputs["trained"], run=dsl.PIPELINE_JOB_ID_PLACEHOLDER)
-            settle(
-                registered,
-                "Register",
-                pipeline=name,
-                cache=False,
-                cpu=step_cpu,
-                memory=step_memory,
-                retries=3 * retries,
-            )
+            place(registered, "Register", cache=False, retries=3 * retries)
 
             published = publish(trained=trained.outputs["trained"], versions=registered.outputs["versions"])
-            settle(
-                published, "Publish", pipeline=name, cache=False, cpu=step_cpu, memory=step_memory, retries=3 * retries
-            )
+            place(published, "Publish", cache=False, retries=3 * retries)
 
     return dsl.pipeline(
         name=name,

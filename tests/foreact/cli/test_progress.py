@@ -41,9 +41,10 @@ def ended() -> "subprocess.Popen[bytes]":
 
 
 def shown(run: Run, *, terminal: bool) -> str:
-    console = Console(file=io.StringIO(), force_terminal=terminal, width=80)
+    output = io.StringIO()
+    console = Console(file=output, force_terminal=terminal, width=80)
     assert follow(run, ended(), console)
-    text = console.file.getvalue()  # type: ignore[attr-defined]
+    text = output.getvalue()
     return re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", text)
 
 
