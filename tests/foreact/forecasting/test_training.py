@@ -144,6 +144,7 @@ def test_a_live_model_is_judged_on_later_days_and_may_stay(panel: Panel) -> None
     assert later.decision.reason
     stays = train_store(panel, champion=champion, margin=-1.0)
     assert not stays.decision.promoted
-    assert stays.decision.fallback is not None
+    assert stays.decision.fallback is None, "a live model that the gate keeps stands in for nothing"
+    assert np.array_equal(stays.forecast.mean, champion.predict(panel).mean)
     assert stays.forecast.dates[0] == panel.dates[panel.days]
     assert_sound(stays.forecast, panel)
