@@ -92,13 +92,31 @@ def test_csv_has_the_same_rows(serving: Serving, way: str) -> None:
     assert [{**row, **{key: float(row[key]) for key in ("mean", "p10", "p50", "p90")}} for row in rows] == expected
 
 
-def test_a_known_answer_is_not_sent_again(serving: Serving) -> None:
-    first = serving.get("/v1/forecasts?store=S1")
-    again = serving.get("/v1/forecasts?store=S1", headers={"if-none-match": first.headers["etag"]})
-    assert again.status_code == 304
-    assert not again.content
-    other = serving.get("/v1/forecasts?store=S2", headers={"if-none-match": first.headers["etag"]})
-    assert other.status_code == 200
+def test_each_encoding_has_its_own_tag(serving: Serving) -> None:
+    for path in ("/v1/forecasts?store=S1", "/v1/forecasts?store=S1&item=item-0001", "/v1/totals?format=csv"):
+        packed, plain = (serving.get(path, headers={"accept-encoding": kind}) for kind in ("gzip", "identity"))
+        assert packed.headers["etag"] != plain.headers["etag"]
+        assert packed.content == plain.content
+
+
+@pytest.mark.parametrize("path", ["/v1/forecasts?store=S1", "/v1/totals?store=S1&format=csv", "/v1/stores/S1"])
+def test_a_known_answer_is_not_sent_again(serving: Serving, path: str) -> None:
+    def ask(held: str, encoding: str) -> Any:
+        return serving.get(path, headers={"if-none-match": held, "accept-encoding": encoding})
+
+    packed = serving.get(path, headers={"accept-encoding": "gzip"}).headers["etag"]
+    plain = serving.get(path, headers={"accept-encoding": "identity"}).headers["etag"]
+    known = [(packed, "gzip", packed), (plain, "identity", plain), (plain, "gzip", plain), ("*", "identity", plain)]
+    known += [(f'"other", W/{packed}', "gzip", packed), (f'W/{plain},"other"', "identity", plain)]
+    for held, encoding, told in known:
+        answer = ask(held, encoding)
+        assert (answer.status_code, answer.headers["etag"], answer.content) == (304, told, b""), (held, encoding)
+        assert answer.headers["vary"] == "authorization, cookie, accept, accept-encoding"
+    for held, encoding in (('"other"', "gzip"), ("", "gzip"), (f"{plain[1:-1]}", "identity"), ('"*"', "identity")):
+        assert ask(held, encoding).status_code == 200, (held, encoding)
+    if packed != plain:
+        assert ask(packed, "identity").status_code == 200, "what the caller holds is not what it can take"
+    assert serving.get("/v1/forecasts?store=S2", headers={"if-none-match": f"{plain}, {packed}"}).status_code == 200
 
 
 def test_a_tag_changes_when_the_promise_breaks(serving: Serving) -> None:
