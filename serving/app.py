@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from foreact import __version__
@@ -17,6 +17,7 @@ from serving import errors
 from serving.alerts.ranking import alerts_of
 from serving.api import alerts, audit, forecasts, probes, publications, refreshes, stores, totals
 from serving.api.answers import Kept
+from serving.api.parameters import check_parameters
 from serving.audit import Audit
 from serving.auth.keys import KeyRing
 from serving.auth.limits import RateLimit
@@ -125,8 +126,9 @@ def create_app(
     app.state.service = service
     app.state.kept = Kept(KEPT_BYTES)
     errors.install(app, problem_page)
-    parts = (probes, stores, forecasts, totals, alerts, refreshes, publications, audit, login, routes, reference)
-    for part in parts:
+    for part in (stores, forecasts, totals, alerts, refreshes, publications, audit):
+        app.include_router(part.router, dependencies=[Depends(check_parameters)])
+    for part in (probes, login, routes, reference):
         app.include_router(part.router)
     app.add_middleware(Express, service=service)
     app.add_middleware(

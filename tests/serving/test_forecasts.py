@@ -179,6 +179,8 @@ def test_a_bulk_query_answers_each_question(serving: Serving) -> None:
         ("start=yesterday", 422, "invalid_parameter"),
         ("limit=0", 422, "invalid_parameter"),
         ("format=xml", 422, "invalid_parameter"),
+        ("stroe=S1", 422, "invalid_parameter"),
+        ("limit=5&limit=6", 422, "invalid_parameter"),
     ],
 )
 def test_a_problem_has_one_shape(serving: Serving, query: str, status: int, code: str) -> None:
@@ -188,6 +190,33 @@ def test_a_problem_has_one_shape(serving: Serving, query: str, status: int, code
     assert error["code"] == code
     assert error["message"]
     assert error["request_id"] == answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    ("path", "where", "problem"),
+    [
+        ("/v1/forecasts?stroe=S1", "query.stroe", "there is no such parameter; did you mean 'store'?"),
+        ("/v1/alerts?store=S1&Limit=2", "query.Limit", "there is no such parameter; did you mean 'limit'?"),
+        ("/v1/stores/S1?a", "query.a", "there is no such parameter; there are none"),
+        ("/v1/publications?x=1", "query.x", "there is no such parameter; there are limit"),
+        ("/v1/totals?start=2026-03-02&start=2026-03-03", "query.start", "give it once"),
+        (f"/v1/totals?{'x' * 3_000}=1", f"query.{'x' * 100}", "there is no such parameter; there are "),
+    ],
+)
+def test_a_question_that_would_be_half_ignored_is_refused(
+    serving: Serving, path: str, where: str, problem: str
+) -> None:
+    answer = serving.get(path)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_parameter")
+    (detail,) = answer.json()["error"]["details"]
+    assert detail["where"] == where
+    assert detail["problem"].startswith(problem)
+    assert where in answer.json()["error"]["message"]
+
+
+def test_lists_take_several_values_and_pages_take_what_mails_append(serving: Serving) -> None:
+    assert serving.get("/v1/totals?store=S1&store=S2").status_code == 200
+    assert serving.get("/?utm_source=mail").status_code == 200
 
 
 def test_totals_history_drivers(serving: Serving) -> None:

@@ -107,6 +107,13 @@ def test_a_failed_update_is_told_in_the_words_of_the_page(store: FolderStore, st
     assert "failed in step" not in serving.get("/stores/S2").text
 
 
+def test_the_banner_promises_no_run_but_a_deadline(store: FolderStore, start: Start) -> None:
+    shop.publish(store)
+    serving = start(publish_deadline="06:30")
+    for path in ("/", "/stores/S1", "/stores/S1/items/item-0001"):
+        assert "<dt>Next forecast due by</dt><dd>Tue 3 Mar 2026, 06:30</dd>" in serving.get(path).text
+
+
 def test_links_work_before_any_script_does(serving: Serving) -> None:
     page = serving.get("/stores/S1").text
     for kind in ("csv", "xlsx"):

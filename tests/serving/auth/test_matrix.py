@@ -143,3 +143,14 @@ def test_bulk_questions_out_of_scope_are_answered_as_if_nothing_were_there(house
 def test_publications_name_only_the_callers_stores(house: Serving) -> None:
     listed = house.get("/v1/publications", "viewer").json()["publications"]
     assert {store for one in listed for store in one["stores"]} == {"S1"}
+
+
+def test_who_published_and_why_is_for_administrators(house: Serving) -> None:
+    for role, told in (("viewer", (None, None)), ("planner", (None, None)), ("admin", ("run run-1", "test"))):
+        one = house.get("/v1/publications/1", role).json()
+        assert (one["created_by"], one["reason"]) == told
+        assert [(one["created_by"], one["reason"])] == [
+            (other["created_by"], other["reason"])
+            for other in house.get("/v1/publications", role).json()["publications"]
+            if other["version"] == 1
+        ]
