@@ -97,6 +97,8 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(library.refresh)
         await run_in_threadpool(metrics.runs.look)
+        # Kept, so that the first question waits for no description.
+        await run_in_threadpool(app.openapi)
         tasks = [
             asyncio.create_task(_every(settings.poll_seconds, library.refresh)),
             asyncio.create_task(_every(WARM_SECONDS, lambda: _warm(library))),

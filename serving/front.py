@@ -52,7 +52,10 @@ class Enough(Exception):
 
 
 class Front:
-    """Answers HEAD as GET without the body, names each request, refuses foreign hosts and large bodies, adds the security headers, counts and logs."""
+    """Names each request, refuses foreign hosts and large bodies, adds the security headers, counts and logs.
+
+    HEAD is answered as GET would be, without the body.
+    """
 
     def __init__(
         self, app: ASGIApp, *, metrics: Metrics, hosts: frozenset[str], max_body_bytes: int, https: bool

@@ -62,6 +62,7 @@ def templates() -> Environment:
     environment.filters |= {
         "json": _json,
         "units": words.units,
+        "less": words.less,
         "percent": words.percent,
         "change": words.change,
         "points": words.points,

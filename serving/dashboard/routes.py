@@ -133,7 +133,7 @@ def item_page(request: Request, service: Parts, principal: Viewer, store: Segmen
         "row": {name: column[row] for name, column in views.item_rows(arrays).items()},
         "days": level.days,
         "split": views.split_item(arrays, row),
-        "alerts": [pair for pair in views.merged_alerts([arrays]) if pair[0].item == arrays.items[row]],
+        "alerts": [found for found in views.merged_alerts([arrays]) if found[0].item == arrays.items[row]],
         "score": past.score_item(service.library.reader, arrays, row),
         "known_days": sum(value is not None for value in series.past),
     }

@@ -24,6 +24,15 @@ def units(value: float | None) -> str:
     return (MINUS if value < 0 and text.strip("0.") else "") + text
 
 
+def less(value: float, other: float) -> str:
+    """Write how much one quantity is beyond another, so that it adds up with the two as they are written."""
+    return units(_written(value) - _written(other))
+
+
+def _written(value: float) -> float:
+    return float(units(value).replace(",", "").replace(MINUS, "-"))
+
+
 def percent(value: float | None, digits: int = 0) -> str:
     """Write a share."""
     if value is None or not math.isfinite(value):
