@@ -38,16 +38,25 @@ def select_stores(view: View, principal: Principal, asked: list[str] | None) -> 
         return list(visible.values())
     missing = [store for store in asked if store not in visible]
     if missing:
-        raise not_found(f"store {missing[0]!r}", "store_not_found")
+        raise absent(view, principal, missing[0])
     return [visible[store] for store in dict.fromkeys(asked)]
 
 
 def select_store(view: View, principal: Principal, segment: str) -> StoreArrays:
     """Give the store that a URL's segment means."""
-    arrays = view.snapshot.find(segment)
-    if arrays is None or arrays.store not in view.visible(principal.sees):
-        raise not_found(f"store {segment!r}", "store_not_found")
+    store = view.snapshot.name(segment)
+    arrays = view.visible(principal.sees).get(store)
+    if arrays is None:
+        raise absent(view, principal, store)
     return arrays
+
+
+def absent(view: View, principal: Principal, store: str) -> ApiError:
+    """Say that a store is damaged, or that it is not there or not for this caller: these two are the same answer."""
+    if store not in view.lost(principal.sees):
+        return not_found(f"store {store!r}", "store_not_found")
+    message = f"what is published of store {store!r} is damaged and nothing earlier is at hand; a refresh replaces it"
+    return ApiError(503, "store_damaged", message, headers={"retry-after": "60"})
 
 
 def check_range(start: date | None, end: date | None) -> tuple[str | None, str | None]:
@@ -93,7 +102,7 @@ def select_series(
 
 def write_cursor(view: View, position: int) -> str:
     """Name the next page; it holds for this version only."""
-    data = orjson.dumps([view.snapshot.version, position])
+    data = orjson.dumps([view.snapshot.mark, position])
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
@@ -103,11 +112,11 @@ def read_cursor(view: View, cursor: str | None) -> int:
         return 0
     try:
         data = orjson.loads(base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)))
-        version, position = data
-        if not isinstance(version, int) or not isinstance(position, int) or position < 0:
+        mark, position = data
+        if not isinstance(mark, str) or not isinstance(position, int) or position < 0:
             raise ValueError
     except (ValueError, TypeError):
         raise ApiError(422, "invalid_cursor", "this cursor is none of ours; begin again without one") from None
-    if version != view.snapshot.version:
+    if mark != view.snapshot.mark:
         raise ApiError(409, "publication_changed", "a new publication came in between; begin again without a cursor")
     return position

@@ -285,7 +285,7 @@ def store_rows(view: View, stores: Sequence[StoreArrays]) -> list[dict[str, Any]
         rows.append(
             {
                 "store": arrays.store,
-                "region": view.region(arrays) or "",
+                "region": view.region(arrays.store) or "",
                 "items": len(arrays.items),
                 "expected": expected,
                 "recent": recent,
@@ -295,6 +295,7 @@ def store_rows(view: View, stores: Sequence[StoreArrays]) -> list[dict[str, Any]
                 "generated_at": arrays.entry.generated_at,
                 "fresh": view.freshness[arrays.store],
                 "fallback": arrays.entry.fallback,
+                "held": view.held(arrays.store),
             }
         )
     return rows
