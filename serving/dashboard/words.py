@@ -26,11 +26,9 @@ def units(value: float | None) -> str:
 
 def less(value: float, other: float) -> str:
     """Write how much one quantity is beyond another, so that it adds up with the two as they are written."""
-    return units(_written(value) - _written(other))
-
-
-def _written(value: float) -> float:
-    return float(units(value).replace(",", "").replace(MINUS, "-"))
+    written = [units(each).replace(",", "").replace(MINUS, "-") for each in (value, other)]
+    rest = float(written[0]) - float(written[1])
+    return units(rest) if "." in "".join(written) else f"{rest:,.0f}".replace("-", MINUS)
 
 
 def percent(value: float | None, digits: int = 0) -> str:
