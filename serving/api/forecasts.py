@@ -72,7 +72,7 @@ async def list_forecasts(
     return answer(request, view, asked, [view.snapshot.stores[name] for name in shown], body)
 
 
-@router.post("/forecasts/query", response_model=BulkAnswer, responses=responses(403, 413, 503))
+@router.post("/forecasts/query", response_model=BulkAnswer, responses=responses(403, 413, 415, 503))
 async def query_forecasts(request: Request, service: Parts, principal: Viewer, bulk: Bulk) -> Response:
     """Answer many questions of a store, an item and a range of days; each with rows, or with its own error."""
     view = service.view

@@ -67,7 +67,7 @@ def show_publication(service: Parts, principal: Viewer, version: Version) -> Lis
     return _describe(_find(service, version), service.view, principal)
 
 
-@router.post("/publications/{version}/restore", response_model=Listed, responses=responses(403, 409, 503))
+@router.post("/publications/{version}/restore", response_model=Listed, responses=responses(403, 409, 415, 503))
 def restore_publication(
     request: Request, service: Parts, principal: Admin, version: Version, restore: Restore
 ) -> Listed:

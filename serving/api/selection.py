@@ -1,6 +1,7 @@
 """What a request selects: stores, items, days; checked against what the caller may see."""
 
 import base64
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -8,6 +9,7 @@ from typing import Annotated
 
 import orjson
 from fastapi import Query
+from pydantic import BeforeValidator
 
 from serving.auth.principal import Principal
 from serving.board import View
@@ -17,6 +19,7 @@ from serving.errors import ApiError, not_found
 MOST_ROWS = 100_000
 ROWS = 10_000
 LONGEST_ID = 500
+DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 StoresAsked = Annotated[
     list[Annotated[str, Query(max_length=LONGEST_ID)]] | None,
@@ -25,8 +28,18 @@ StoresAsked = Annotated[
 ItemsAsked = Annotated[
     list[Annotated[str, Query(max_length=LONGEST_ID)]] | None, Query(description="Items; none: all", max_length=500)
 ]
-Start = Annotated[date | None, Query(description="First day; none: the first forecast day")]
-End = Annotated[date | None, Query(description="Last day; none: the last forecast day")]
+
+
+def read_day(text: object) -> object:
+    """Let nothing but a day as it is written pass: numbers would be taken for seconds since 1970."""
+    if isinstance(text, str) and not DAY.fullmatch(text):
+        raise ValueError("write a day as 2026-12-24")
+    return text
+
+
+Day = Annotated[date, BeforeValidator(read_day)]
+Start = Annotated[Day | None, Query(description="First day; none: the first forecast day")]
+End = Annotated[Day | None, Query(description="Last day; none: the last forecast day")]
 Limit = Annotated[int, Query(ge=1, le=MOST_ROWS, description="Rows a page; a series is never cut")]
 Cursor = Annotated[str | None, Query(max_length=2_000, description="`next` of the page before")]
 

@@ -32,6 +32,10 @@ PROBLEMS = {
     ),
     "item_not_found": ("No such item here", "Look for it among the items on the page of its store."),
     "forbidden": ("You may not do this", "Ask your administrator for the role that this needs."),
+    "invalid_parameter": (
+        "This address does not work",
+        "A part of it is not what the page takes. Begin at the overview.",
+    ),
     "not_found": ("Nothing is here", "The address may be old. Begin at the overview."),
     "too_many_requests": ("Too many tries", "Wait a minute, then try again."),
 }
