@@ -13,13 +13,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.api.answers import (
     JSON,
-    VARY,
     WORTH_COMPRESSING,
     compress,
-    describe_in_headers,
     envelope,
     make_tag,
     packed_tag,
+    shared_headers,
     takes_gzip,
 )
 from serving.api.forecasts import PATH, asked_of
@@ -141,9 +140,8 @@ class Express:
         """Give the headers that all answers of a store's items share."""
         head = self._heads.get(arrays.store)
         if head is None:
-            described = describe_in_headers(view, [arrays])
-            described |= {"cache-control": "private, no-cache", "vary": VARY, "content-type": JSON}
-            head = self._heads[arrays.store] = [(name.encode(), value.encode()) for name, value in described.items()]
+            shared = {**shared_headers(view, [arrays]), "content-type": JSON}
+            head = self._heads[arrays.store] = [(name.encode(), value.encode()) for name, value in shared.items()]
         return head
 
 

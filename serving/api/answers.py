@@ -55,7 +55,7 @@ def answer(
 ) -> Response:
     """Answer in JSON what depends on nothing but the view and what was asked."""
     tag = tag_of(request, view, asked)
-    headers = _headers(view, stores)
+    headers = shared_headers(view, stores)
     held = held_by(request, tag) if request.method == "GET" else None
     if held is not None:
         return Response(status_code=304, headers={**headers, "etag": f'"{held}"'})
@@ -79,7 +79,7 @@ def stream(
 ) -> Response:
     """Answer in CSV, sent as it is made."""
     tag = tag_of(request, view, asked) + "c"
-    headers = _headers(view, stores) | {"content-disposition": f'attachment; filename="{filename}"'}
+    headers = shared_headers(view, stores) | {"content-disposition": f'attachment; filename="{filename}"'}
     held = held_by(request, tag)
     if held is not None:
         return Response(status_code=304, headers={**headers, "etag": f'"{held}"'})
@@ -89,7 +89,8 @@ def stream(
     return StreamingResponse(iter(chunks), 200, {**headers, "etag": f'"{tag}"'}, CSV)
 
 
-def _headers(view: View, stores: Iterable[StoreArrays]) -> dict[str, str]:
+def shared_headers(view: View, stores: Iterable[StoreArrays]) -> dict[str, str]:
+    """Give the headers of an answer in whatever form it leaves."""
     return {**describe_in_headers(view, stores), "cache-control": "private, no-cache", "vary": VARY}
 
 

@@ -109,7 +109,9 @@ def test_ids_stay_in_their_place(evil: str, store: FolderStore, start) -> None:
 
 def test_log_lines_are_one_line_whatever_they_hold() -> None:
     record = logging.makeLogRecord({"msg": 'x\n{"level": "fake"}', "request_id": "a\r\nb", "levelname": "INFO"})
+    record.color_message = "\x1b[36mx"
     line = JsonLines().format(record)
+    assert "color" not in line
     assert "\n" not in line
     assert json.loads(line)["request_id"] == "a\r\nb"
     assert "\n" not in Text().format(record)
