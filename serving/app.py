@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Depends, FastAPI
 from starlette.concurrency import run_in_threadpool
@@ -97,9 +97,9 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(library.refresh)
         await run_in_threadpool(metrics.runs.look)
-        # Kept, so that the first question waits for no description.
-        await run_in_threadpool(app.openapi)
-        tasks = [
+        tasks: list[asyncio.Task[Any]] = [
+            # Kept, so that the first question waits for no description.
+            asyncio.create_task(run_in_threadpool(app.openapi)),
             asyncio.create_task(_every(settings.poll_seconds, library.refresh)),
             asyncio.create_task(_every(WARM_SECONDS, lambda: _warm(library))),
             asyncio.create_task(_every(RUNS_SECONDS, metrics.runs.look)),

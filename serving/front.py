@@ -86,11 +86,11 @@ class Front:
     async def _trace(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request as a span, which what it starts can be linked to."""
         parent = dict(scope["headers"]).get(b"traceparent", b"").decode("latin-1")
-        with tracing.span("request", parent=parent, kind="server", http__request__method=scope["method"]) as span:
+        with tracing.span("request", parent=parent, kind="server", http__request__method=_method(scope)) as span:
             scope["traceparent"] = tracing.traceparent(span)
             await self._serve(scope, receive, send)
             route = getattr(scope.get("route"), "path", None) or "none"
-            span.update_name(f"{scope['method']} {route}")
+            span.update_name(f"{_method(scope)} {route}")
             span.set_attribute("foreact.request_id", scope["request_id"])
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -173,7 +173,7 @@ class Front:
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", None) or "none"
-        method = "HEAD" if "head" in scope else scope["method"]
+        method = _method(scope)
         if method not in {"GET", "HEAD", "POST", "DELETE", "PUT"}:
             method = "other"
         key = (route, method, status)
@@ -195,3 +195,8 @@ class Front:
                     "caller": scope.get("caller"),
                 },
             )
+
+
+def _method(scope: Scope) -> str:
+    """Give the method that was asked with."""
+    return "HEAD" if "head" in scope else str(scope["method"])

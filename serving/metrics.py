@@ -98,6 +98,8 @@ class _BoardCollector(Collector):
         if snapshot is not None:
             for store in snapshot.manifest.stores:
                 by_store["foreact_store_damaged"].add_metric([store], float(store in snapshot.damaged))
+            for store in snapshot.lost:
+                by_store["foreact_store_stale"].add_metric([store], 1.0)
         today = now.astimezone(self._board.promise.zone).date()
         for store, arrays, fresh in view.judged() if view else ():
             entry = arrays.entry

@@ -144,7 +144,7 @@ def preference(header: str, name: str) -> float:
 
 
 def describe_in_headers(view: View, stores: Iterable[StoreArrays]) -> dict[str, str]:
-    """Say in headers where the numbers come from: of several stores the oldest, and stale if any is."""
+    """Say in headers where the numbers come from: of several stores the oldest, stale if any is, how many are held."""
     shown = list(stores)
     headers = {"foreact-publication": str(view.snapshot.version), "foreact-timezone": view.timezone}
     if shown:
@@ -156,6 +156,9 @@ def describe_in_headers(view: View, stores: Iterable[StoreArrays]) -> dict[str, 
         headers["foreact-generated-at"] = min(entry.generated_at for entry in entries).astimezone(UTC).isoformat()
         states = {view.freshness[arrays.store].state for arrays in shown}
         headers["foreact-staleness"] = "fresh" if states == {"fresh"} else "stale"
+        held = sum(arrays.store in view.snapshot.held for arrays in shown)
+        if held:
+            headers["foreact-held"] = str(held)
     return headers
 
 

@@ -84,6 +84,8 @@ def test_a_bad_publication_is_refused_and_the_last_good_one_serves(
     assert answer["stores"]["S1"]["run"] == "run-1"
     assert answer["stores"]["S1"]["held"].startswith("publication 2 is damaged in this store")
     assert answer["stores"]["S2"]["held"] is None
+    assert serving.get("/v1/totals?format=csv").headers["foreact-held"] == "1"
+    assert "foreact-held" not in serving.get("/v1/totals?store=S2&format=csv").headers
     ready = serving.client.get("/readyz")
     assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
     assert "S1" not in ready.text
@@ -162,6 +164,7 @@ def test_a_process_that_finds_nothing_good_of_a_store_serves_the_others(
         assert "S1 is not shown:</strong>" in page
         # Only those who may change a store are offered to.
         assert ('data-refresh="S1"' in page) == (role != "viewer")
+    assert 'foreact_store_stale{store="S1"} 1.0' in serving.client.get("/metrics").text
     queries = {"queries": [{"store": name, "item": "item-0001"} for name in ("S1", "S2")]}
     results = serving.post("/v1/forecasts/query", json=queries).json()["results"]
     assert [result["error"] and result["error"]["code"] for result in results] == ["store_damaged", None]
