@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from foreact import __version__
 from foreact.blobs import BlobStore
+from foreact.telemetry.ledger import Runs
 from serving import errors
 from serving.alerts.ranking import alerts_of
 from serving.api import alerts, audit, forecasts, probes, publications, refreshes, stores, totals
@@ -81,6 +82,7 @@ def create_app(
             runner,
             library,
             metrics,
+            Runs(store, clock),
             clock,
             queue=settings.refresh_queue,
             minutes=settings.refresh_minutes,

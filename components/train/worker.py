@@ -14,6 +14,8 @@ import numpy as np
 from components.train.picture import Picture, draw
 from foreact.errors import ForeactError
 from foreact.publications.contract import Kind
+from foreact.tasks import log_lines
+from foreact.telemetry.tracing import about
 from foreact.trained import TrainedStore
 from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90
 
@@ -41,6 +43,8 @@ class StoreJob:
     previous: dict[date, bytes] = field(default_factory=dict)
     # Set when the store could not be trained: why its champion or the baseline has to do.
     failure: str = ""
+    # What the log lines of the run carry; a worker on another machine knows of no run.
+    whose: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,14 @@ class StoreFiles:
 
 
 def train_one(job: StoreJob) -> StoreFiles:
-    """Train one store, or fall back where that has failed before."""
+    """Train one store, or fall back where that has failed before; what is logged meanwhile names run and store."""
+    if not logging.getLogger().handlers:
+        log_lines()
+    with about(**{**job.whose, "store": job.parcel.store}):
+        return _train(job)
+
+
+def _train(job: StoreJob) -> StoreFiles:
     from components.train.objects import make_objects
     from foreact.forecasting import fall_back, train_store
 

@@ -50,6 +50,9 @@ class RunRecord(_Record):
     # The one store that was retrained; empty for all.
     store: str = ""
     state: State = "running"
+    # The planner's request that it serves, if one did ask, and that request's trace.
+    request_id: str = ""
+    traceparent: str = ""
     started_at: datetime
     ended_at: datetime | None = None
     sentence: str = ""
@@ -96,6 +99,11 @@ class Runs:
     def read(self) -> Ledger:
         """Give what is known; what cannot be understood counts as nothing."""
         return self._read()[0]
+
+    def asked_for(self, run: str, pipeline: str, store: str, request_id: str, traceparent: str) -> None:
+        """Note whose request a run serves, as whoever starts it does."""
+        asked = {"pipeline": pipeline, "store": store, "request_id": request_id, "traceparent": traceparent}
+        self._change(run, lambda found: found.model_copy(update=asked))
 
     def step_began(self, run: str, step: str, pipeline: str = "", store: str = "") -> None:
         """Note that a step began; the first one begins the run."""

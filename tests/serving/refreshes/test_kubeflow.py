@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from foreact.blobs.folder import FolderStore
+from foreact.telemetry.ledger import Runs
 from serving.refreshes.kubeflow import KubeflowRunner
 from serving.refreshes.records import Book, Refresh, new_id
 from serving.settings import ServingSettings
@@ -47,9 +48,14 @@ def house(store: FolderStore, start: Callable[..., Serving], runner: KubeflowRun
 
 
 def test_a_run_is_made_with_the_stores_parameters_and_followed(house: Serving, api: KubeflowApi) -> None:
-    location = house.post("/v1/stores/S1/refreshes").headers["location"]
+    asked = house.post("/v1/stores/S1/refreshes")
+    location = asked.headers["location"]
     run_id = until(lambda: next(iter(api.runs), None))
     run = api.runs[run_id]
+    # The run's steps find there whose request they serve.
+    record = until(lambda: Runs(house.store).read().find(run_id))
+    assert (record.pipeline, record.store) == ("retrain-store", "S1")
+    assert record.request_id == asked.headers["x-request-id"]
     assert run["display_name"] == f"foreact-refresh-{location.rpartition('/')[2]}"
     assert run["runtime_config"]["parameters"] == {
         "history": "https://account.blob.core.windows.net/sales",
