@@ -6,6 +6,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,7 @@ def train_one(job: StoreJob) -> StoreFiles:
 
 def _train(job: StoreJob) -> StoreFiles:
     from components.train.objects import make_objects
-    from foreact.forecasting import fall_back, train_store
+    from foreact.forecasting import ChampionError, fall_back, train_store
 
     started = time.monotonic()
     panel = job.parcel.panel()
@@ -79,10 +80,16 @@ def _train(job: StoreJob) -> StoreFiles:
             if champion is None:
                 raise
             log.exception("store %r: its champion failed too", panel.store)
-            champion, problem = None, f"The live model, version {job.champion_version}, failed on the new data."
+            champion, problem = None, _failed(job)
             result = fall_back(panel, None, job.failure)
     else:
-        result = train_store(panel, champion=champion, margin=job.margin, seed=job.seed, previous=_previous(job))
+        train = partial(train_store, panel, margin=job.margin, seed=job.seed, previous=_previous(job))
+        try:
+            result = train(champion=champion)
+        except ChampionError:
+            log.exception("store %r: its champion failed, the new model is judged alone", panel.store)
+            champion, problem = None, _failed(job)
+            result = train()
     decision = result.decision
     record = TrainedStore(
         store=panel.store,
@@ -120,6 +127,10 @@ def _champion(job: StoreJob) -> "tuple[StoreModel | None, str]":
         except ForeactError as error:
             log.warning("%s", error)
             return None, f"The live model, version {job.champion_version}, cannot be read by this software."
+
+
+def _failed(job: StoreJob) -> str:
+    return f"The live model, version {job.champion_version}, failed on the new data."
 
 
 def _after(problem: str, text: str) -> str:
