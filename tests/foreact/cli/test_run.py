@@ -146,6 +146,7 @@ def test_a_stopped_run_leaves_the_last_publication_and_no_process(
         command("run", "retrain-all", *one_store.inputs, "--workspace", str(one_store.workspace)),
         stderr=subprocess.PIPE,
         text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
         start_new_session=True,
     )
     deadline = time.monotonic() + 60
@@ -163,17 +164,19 @@ def test_a_stopped_run_leaves_the_last_publication_and_no_process(
     while processes_of(folder) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert processes_of(folder) == []
+    assert list(tmp_path.iterdir()) == []
     assert manifest(one_store.workspace) == before
 
 
 @pytest.mark.slow
-def test_two_runs_at_once_both_succeed(one_store: Chain) -> None:
+def test_two_runs_at_once_both_succeed_and_leave_no_temporary_file(one_store: Chain, tmp_path: Path) -> None:
     before = manifest(one_store.workspace)
     both = [
         subprocess.Popen(
             command("run", "retrain-all", *one_store.inputs, "--workspace", str(one_store.workspace)),
             stderr=subprocess.PIPE,
             text=True,
+            env={**os.environ, "TMPDIR": str(tmp_path)},
         )
         for _ in range(2)
     ]
@@ -181,3 +184,4 @@ def test_two_runs_at_once_both_succeed(one_store: Chain) -> None:
         _, told = process.communicate(timeout=250)
         assert process.returncode == 0, told
     assert manifest(one_store.workspace).version == before.version + 2
+    assert list(tmp_path.iterdir()) == []
