@@ -18,11 +18,15 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_temporary_files_go_with_the_run_however_it_ends(place: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), scratch():
-        folder = Path(os.environ["TMPDIR"])
-        assert folder.parent == place
-        assert Path(tempfile.mkdtemp()).parent == folder
-        raise KeyboardInterrupt
+    def stopped_run() -> None:
+        with scratch():
+            folder = Path(os.environ["TMPDIR"])
+            assert folder.parent == place
+            assert Path(tempfile.mkdtemp()).parent == folder
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped_run()
     assert list(place.iterdir()) == []
 
 
