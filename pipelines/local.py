@@ -17,9 +17,13 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+from foreact.blobs import connect
+from foreact.errors import ForeactError
 from foreact.events import VARIABLE, Events
-from foreact.tasks import machine
+from foreact.settings import PipelineSettings
+from foreact.tasks import PATIENCE_SECONDS, machine
 from foreact.telemetry import tracing
+from foreact.telemetry.ends import tell_end
 from pipelines.runs import Run
 
 # Tasks then import the executor alone: a tenth of a second instead of two.
@@ -129,6 +133,15 @@ def _end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+def tell_killed(run: Run, settings: PipelineSettings, sentence: str) -> None:
+    """Tell the end of a run whose own last task could not."""
+    asked = run.request
+    whose = {"pipeline": asked.pipeline, "store": str(asked.parameters.get("store", ""))}
+    with contextlib.suppress(ForeactError, OSError):
+        blobs = connect(settings, patience=PATIENCE_SECONDS)
+        tell_end(run.id, False, **whose, message=sentence, settings=settings, blobs=blobs, pause=0.5)
+
+
 def main() -> None:
     """Run the folder named on the command line."""
     run = Run(Path(sys.argv[1]))
@@ -141,6 +154,9 @@ def main() -> None:
     try:
         with scratch(), events.step("run"):
             execute(run)
+    except SystemExit:
+        tell_killed(run, PipelineSettings(), "the run was stopped")
+        raise
     except Exception as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         sys.exit(1)

@@ -67,10 +67,11 @@ def retrain_store(
 
 def start(pipeline: str, parameters: dict[str, Any], workspace: Path, run_id: str | None = None) -> None:
     """Run a pipeline in a process of its own, show how it fares, and raise what stopped it."""
+    from pipelines.local import tell_killed
     from pipelines.runs import Request, Run, Runs
 
     # A setting that is wrong is told at once, not by the first step.
-    PipelineSettings(workspace=workspace)
+    settings = PipelineSettings(workspace=workspace.absolute())
     try:
         workspace.mkdir(parents=True, exist_ok=True)
         runs = Runs(workspace.resolve())
@@ -92,6 +93,8 @@ def start(pipeline: str, parameters: dict[str, Any], workspace: Path, run_id: st
     finally:
         _stop(process)
         runs.tidy()
+    if process.returncode < 0:
+        tell_killed(run, settings, "the run ended unexpectedly")
     if not succeeded:
         raise ForeactError(_why(run))
     if pipeline == "retrain-all":

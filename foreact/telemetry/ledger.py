@@ -63,6 +63,12 @@ class RunRecord(_Record):
         """Name the step that failed; empty if none told so."""
         return next((name for name, step in self.steps.items() if step.state == "failed"), "")
 
+    @property
+    def heard_at(self) -> datetime:
+        """Give the last moment of which it told anything."""
+        steps = (step.started_at + timedelta(seconds=step.seconds or 0) for step in self.steps.values())
+        return max([self.started_at, *steps])
+
     def figure(self, step: str, name: str) -> float | None:
         """Give one figure of a step, if it told it."""
         return self.steps[step].figures.get(name) if step in self.steps else None
@@ -82,6 +88,15 @@ class Ledger(_Record):
         """Give a pipeline's runs that ended, the latest first."""
         runs = [run for run in self.runs if run.pipeline == pipeline and run.ended_at is not None]
         return sorted(runs, key=lambda run: run.ended_at or run.started_at, reverse=True)
+
+    def overdue(self, now: datetime) -> list[RunRecord]:
+        """Give the runs that count as under way for longer than any run may take."""
+        return [run for run in self.runs if run.state == "running" and now - run.started_at > LONGEST]
+
+    def works_since(self, run: RunRecord) -> bool:
+        """Tell whether a run of the same pipeline and store has ended well since this one was last heard of."""
+        latest = self.before(run)
+        return latest is not None and latest.state == "succeeded" and (latest.ended_at or run.heard_at) > run.heard_at
 
     def before(self, run: RunRecord) -> RunRecord | None:
         """Give the run of the same pipeline and store that ended before this one."""
@@ -138,9 +153,11 @@ class Runs:
 
         self._change(run, change)
 
-    def end(self, run: str, state: State, *, pipeline: str, store: str = "", sentence: str = "") -> RunRecord:
-        """Note how a run ended; the first to tell is believed."""
-        now = self._clock()
+    def end(
+        self, run: str, state: State, *, pipeline: str, store: str = "", sentence: str = "", at: datetime | None = None
+    ) -> RunRecord:
+        """Note how a run ended, and when if not just now; the first to tell is believed."""
+        now = at or self._clock()
 
         def change(found: RunRecord) -> RunRecord:
             named = {"pipeline": pipeline or found.pipeline, "store": store or found.store}
@@ -170,19 +187,12 @@ class Runs:
         raise BlobUnavailable(f"{RUNS} changed {TRIES} times while it was being replaced")
 
     def _with(self, ledger: Ledger, changed: RunRecord) -> Ledger:
-        now = self._clock()
-        others = [self._closed(run, now) for run in ledger.runs if run.id != changed.id]
+        others = [run for run in ledger.runs if run.id != changed.id]
         runs = sorted([*others, changed], key=lambda run: run.started_at)[-KEPT:]
         success = dict(ledger.last_success)
         if changed.state == "succeeded" and changed.ended_at is not None and changed.pipeline:
             success[changed.pipeline] = max(changed.ended_at, success.get(changed.pipeline, changed.ended_at))
         return Ledger(runs=tuple(runs), last_success=success)
-
-    def _closed(self, run: RunRecord, now: datetime) -> RunRecord:
-        if run.state != "running" or now - run.started_at < LONGEST:
-            return run
-        update = {"state": "failed", "ended_at": now, "sentence": "the run never told how it ended"}
-        return run.model_copy(update=update)
 
     def _read(self) -> tuple[Ledger, str | None]:
         try:

@@ -35,6 +35,7 @@ class Refreshes:
         library: Library,
         metrics: Metrics,
         runs: Runs,
+        tell_end: Callable[..., object],
         clock: Callable[[], datetime],
         *,
         queue: int,
@@ -45,6 +46,7 @@ class Refreshes:
         self._library = library
         self._metrics = metrics
         self._runs = runs
+        self._tell_end = tell_end
         self._clock = clock
         self._queue = queue
         self._limit = timedelta(minutes=minutes)
@@ -245,6 +247,10 @@ class Refreshes:
             self.runner.forget(done)
         if not first:
             return
+        if done.state == "failed" and done.run:
+            # It may have been killed before it told anybody; a webhook that is slow must not hold up other refreshes.
+            told = {"store": done.store, "step": done.failed_step or "", "message": done.sentence or ""}
+            threading.Thread(target=self._tell_end, args=(done.run, False), kwargs=told, daemon=True).start()
         self.book.tidy()
         assert done.ended_at is not None  # noqa: S101
         seconds = (done.ended_at - done.requested_at).total_seconds()

@@ -14,6 +14,7 @@ from foreact.blobs import connect
 from foreact.publications import Reader
 from foreact.publications.contract import Manifest
 from foreact.settings import PlaceSettings
+from foreact.telemetry.ledger import Runs as Ledger
 from pipelines.runs import Runs
 from tests.foreact.cli.conftest import Chain, Foreact, command
 
@@ -125,10 +126,10 @@ def wait_for(condition: str, run_folder: Path, seconds: float = 60) -> None:
 def processes_of(folder: Path) -> list[int]:
     """Give the processes that were started for a run's folder."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            if str(folder).encode() in path.read_bytes():
-                found.append(int(path.parent.name))
+            if any(str(folder).encode() in (process / part).read_bytes() for part in ("cmdline", "environ")):
+                found.append(int(process.name))
         except OSError:
             continue
     return found
@@ -166,6 +167,9 @@ def test_a_stopped_run_leaves_the_last_publication_and_no_process(
     assert processes_of(folder) == []
     assert list(tmp_path.iterdir()) == []
     assert manifest(one_store.workspace) == before
+    record = Ledger(connect(PlaceSettings(workspace=one_store.workspace))).read().find(folder.name)
+    assert record is not None
+    assert (record.state, record.sentence) == ("failed", "the run was stopped")
 
 
 @pytest.mark.slow

@@ -81,6 +81,9 @@ def test_a_failed_run_names_its_step(house: Serving, api: KubeflowApi) -> None:
     api.move(run_id, "FAILED", ingest=("SUCCEEDED", None), validate=("FAILED", "3 rules are broken\nTraceback ..."))
     done = until(lambda: house.get(location).json() if house.get(location).json()["ended_at"] else None)
     assert (done["state"], done["failed_step"], done["sentence"]) == ("failed", "validate", "3 rules are broken")
+    # Had it been killed with all its tasks, nobody else would have said so.
+    record = until(lambda: (found := Runs(house.store).read().find(run_id)) and found.ended_at and found)
+    assert (record.state, record.sentence) == ("failed", "3 rules are broken")
 
 
 def test_a_run_is_found_again_and_never_made_twice(runner: KubeflowRunner, api: KubeflowApi) -> None:
