@@ -195,7 +195,7 @@ class _Check:
                 "checked": info.rows_read,
                 "broken": quarantined,
                 "detail": f"{share:.2%} are, where at most {limit:.2%} may be"
-                + (f", most of all for {worst.rule} ({worst.broken:,})" if worst else ""),
+                + (f', most of all for "{worst.rule}" ({worst.broken:,})' if worst else ""),
                 "samples": worst.samples if worst else [],
             },
             LONG_ENOUGH: {
@@ -279,7 +279,6 @@ def _tell_rejected(ingested: pa.Table, info: DatasetInfo) -> list[Finding]:
                 kept=False,
                 checked=info.rows_read,
                 broken=count,
-                detail="as the file has it",
                 samples=[_sample_record(record) for record in first],
             )
         )
