@@ -8,6 +8,7 @@ import typer
 
 from foreact.cli.options import Workspace
 from foreact.cli.parameters import Learning, Tables, read_parameters, spread
+from foreact.errors import count
 
 
 @spread
@@ -36,7 +37,9 @@ def evaluate(
             report.write_bytes(evaluation.report.read_bytes())
         run = log_to_mlflow(evaluation, {name: str(value) for name, value in parameters.items()}, settings)
     _print(evaluation.table())
-    typer.echo(f"{len(evaluation.trained.stores):,} stores, data as of {evaluation.trained.as_of}; MLflow run {run}")
+    typer.echo(
+        f"{count(len(evaluation.trained.stores), 'store')}, data as of {evaluation.trained.as_of}; MLflow run {run}"
+    )
 
 
 def _print(rows: list[dict[str, float | str]]) -> None:
