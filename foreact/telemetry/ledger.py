@@ -188,7 +188,9 @@ class Runs:
 
     def _with(self, ledger: Ledger, changed: RunRecord) -> Ledger:
         others = [run for run in ledger.runs if run.id != changed.id]
-        runs = sorted([*others, changed], key=lambda run: run.started_at)[-KEPT:]
+        # One that has not told its end outlasts those that have: it may be stuck, and somebody is to be told.
+        kept = sorted([*others, changed], key=lambda run: (run.state == "running", run.started_at))[-KEPT:]
+        runs = sorted(kept, key=lambda run: run.started_at)
         success = dict(ledger.last_success)
         if changed.state == "succeeded" and changed.ended_at is not None and changed.pipeline:
             success[changed.pipeline] = max(changed.ended_at, success.get(changed.pipeline, changed.ended_at))

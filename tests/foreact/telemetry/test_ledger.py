@@ -74,6 +74,7 @@ def test_the_record_is_bounded_and_a_run_that_fell_silent_has_failed(tmp_path: P
     for number in range(KEPT + 5):
         runs.end(f"r{number:03d}", "succeeded", pipeline="retrain-all")
     assert len(runs.read().runs) == KEPT
+    assert runs.read().overdue(clock())[0].id == "silent"
     assert len(store.read(RUNS).data) < 100_000
 
 
