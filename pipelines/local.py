@@ -66,11 +66,11 @@ def execute(run: Run) -> None:
         pipeline(**{**whole, **request.parameters})
     finally:
         _lay_out_reports(artifacts, run)
-    _drop_data(artifacts)
+        _drop_data(artifacts)
 
 
 @contextlib.contextmanager
-def scratch() -> Iterator[None]:
+def scratch() -> Iterator[Path]:
     """Give the tasks a folder for temporary files that goes with the run: kfp and Ray leave theirs behind."""
     for left in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
         # Of a run that was killed outright; one that still works holds its lock.
@@ -78,11 +78,17 @@ def scratch() -> Iterator[None]:
             shutil.rmtree(left, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=SCRATCH))
     with _locked(folder):
+        before = os.environ.get("TMPDIR")
         os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
         try:
-            yield
+            yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+            tempfile.tempdir = None
+            if before is None:
+                del os.environ["TMPDIR"]
+            else:
+                os.environ["TMPDIR"] = before
 
 
 @contextlib.contextmanager
@@ -114,7 +120,7 @@ def _lay_out_reports(artifacts: Path, run: Run) -> None:
 
 
 def _drop_data(artifacts: Path) -> None:
-    """Drop data that the publication and the registry now hold; reports and records stay."""
+    """Drop what fills a disk: the publication and the registry hold it now, or the next run makes it anew."""
     for folder in [p for p in artifacts.rglob("*") if p.is_dir() and p.name in {"dataset", "checked"}]:
         shutil.rmtree(folder, ignore_errors=True)
     for folder in artifacts.rglob("trained/models"):

@@ -1,6 +1,5 @@
 """`foreact evaluate`: how well the forecaster would have done."""
 
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -26,13 +25,14 @@ def evaluate(
     from foreact.settings import PipelineSettings
     from pipelines.evaluation import evaluate as backtest
     from pipelines.evaluation import log_to_mlflow
+    from pipelines.local import scratch
 
     given = read_parameters(history, tables, learning)
     parameters = {"columns": "", "as_of": "", "horizon": 28, "missing": "auto", "seed": 0, "store": store, **given}
     settings = PipelineSettings(workspace=workspace)
-    with tempfile.TemporaryDirectory() as scratch:
-        events = Events(Path(scratch, "events.jsonl"))
-        evaluation = backtest(**parameters, scratch=Path(scratch), settings=settings, events=events)
+    with scratch() as folder:
+        events = Events(folder / "events.jsonl")
+        evaluation = backtest(**parameters, scratch=folder, settings=settings, events=events)
         if report is not None:
             report.write_bytes(evaluation.report.read_bytes())
         run = log_to_mlflow(evaluation, {name: str(value) for name, value in parameters.items()}, settings)

@@ -19,8 +19,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_temporary_files_go_with_the_run_however_it_ends(place: Path) -> None:
     def stopped_run() -> None:
-        with scratch():
-            folder = Path(os.environ["TMPDIR"])
+        with scratch() as folder:
+            assert os.environ["TMPDIR"] == str(folder)
             assert folder.parent == place
             assert Path(tempfile.mkdtemp()).parent == folder
             raise KeyboardInterrupt
@@ -28,6 +28,7 @@ def test_temporary_files_go_with_the_run_however_it_ends(place: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         stopped_run()
     assert list(place.iterdir()) == []
+    assert tempfile.gettempdir() == os.environ["TMPDIR"] == str(place)
 
 
 def test_the_next_run_tidies_up_after_one_that_was_killed_but_not_after_one_at_work(place: Path) -> None:

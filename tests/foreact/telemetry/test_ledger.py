@@ -64,7 +64,7 @@ def test_no_run_is_lost_when_many_tell_at_once(tmp_path: Path) -> None:
     assert {run.id: run.state for run in Runs(store).read().runs} == {f"r{n}": "succeeded" for n in range(12)}
 
 
-def test_the_record_is_bounded_and_a_run_that_fell_silent_has_failed(tmp_path: Path) -> None:
+def test_the_record_is_bounded_and_a_run_that_fell_silent_outlasts_the_others(tmp_path: Path) -> None:
     store, clock = FolderStore(tmp_path), Clock()
     runs = Runs(store, clock)
     runs.step_began("silent", "train", "retrain-all")
