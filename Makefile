@@ -25,8 +25,8 @@ run: setup  ## Demo data through all five steps to published forecasts
 test: setup  ## Run every test; OPTIONS="..." go to pytest
 	$(BIN)/pytest $(OPTIONS)
 
-sbom: setup  ## Write each image's bill of materials (CycloneDX) into build/
-	$(BIN)/python docker/sbom.py
+sbom: setup  ## Write each image's bill of materials (CycloneDX) into build/; after make image, BUILT=1 adds its base's packages
+	DOCKER=$(DOCKER) $(BIN)/python docker/sbom.py $(if $(BUILT),pipeline=$(pipeline):$(TAG) serving=$(serving):$(TAG))
 
 drills: setup  ## Run every drill (make drill-NAME: one), results into docs/drills.md
 	$(BIN)/python -m tests.drills --out docs/drills.md

@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastapi import Depends, FastAPI
@@ -13,6 +14,9 @@ from starlette.concurrency import run_in_threadpool
 
 from foreact import __version__
 from foreact.blobs import BlobStore
+from foreact.errors import ForeactError
+from foreact.telemetry.ends import tell_end, tell_stuck
+from foreact.telemetry.ledger import Runs
 from serving import errors
 from serving.alerts.ranking import alerts_of
 from serving.api import alerts, audit, forecasts, probes, publications, refreshes, stores, totals
@@ -47,6 +51,8 @@ WARM_SECONDS = 0.5
 KEPT_BYTES = 64 << 20
 # How often the record of runs is read for the metrics.
 RUNS_SECONDS = 15.0
+# How often it is asked whether a run was killed with all that would have told of it.
+STUCK_SECONDS = 60.0
 # How often the audit log is held to its retention.
 DAY_SECONDS = 86_400.0
 DESCRIPTION = """Demand forecasts per store and item. Send an API key as a bearer token, or log in with a browser.
@@ -82,6 +88,8 @@ def create_app(
             runner,
             library,
             metrics,
+            Runs(store, clock),
+            partial(tell_end, pipeline="retrain-store", settings=settings, blobs=store),
             clock,
             queue=settings.refresh_queue,
             minutes=settings.refresh_minutes,
@@ -103,6 +111,7 @@ def create_app(
             asyncio.create_task(_every(settings.poll_seconds, library.refresh)),
             asyncio.create_task(_every(WARM_SECONDS, lambda: _warm(library))),
             asyncio.create_task(_every(RUNS_SECONDS, metrics.runs.look)),
+            asyncio.create_task(_every(STUCK_SECONDS, lambda: _tell_stuck(settings, store, clock()))),
             asyncio.create_task(_every(DAY_SECONDS, service.audit.prune)),
         ]
         if runner is not None:
@@ -161,6 +170,13 @@ def _warm(library: Library) -> None:
     """Work out what the first page of the morning needs before somebody waits for it."""
     for arrays in library.current.stores.values() if library.current else ():
         alerts_of(arrays)
+
+
+def _tell_stuck(settings: ServingSettings, store: BlobStore, now: datetime) -> None:
+    try:
+        tell_stuck(settings, store, now=now)
+    except ForeactError as problem:
+        log.warning("whether a run is stuck is not known: %s", problem)
 
 
 async def _every(seconds: float, work: Callable[[], object]) -> None:
