@@ -111,7 +111,7 @@ class Library:
         mended, damaged = self._load(entries, {})
         if mended:
             self.current = Snapshot(current.manifest, current.etag, current.stores | mended)
-            log.info("publication %d is mended in %d stores", current.version, len(mended))
+            log.info("publication %d is mended, stores: %d", current.version, len(mended))
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
         self._again_at = self._clock() + self._pause if damaged else None
         return bool(mended)

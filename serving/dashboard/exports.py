@@ -60,7 +60,7 @@ def overview_sheets(view: View, stores: Sequence[StoreArrays]) -> list[Sheet]:
                     row["last_year"],
                     row["as_of"],
                     row["generated_at"].astimezone(zone),
-                    row["fresh"].state,
+                    row["fresh"].state + (", held" if row["held"] else ""),
                 )
                 for row in views.store_rows(view, stores)
             ],

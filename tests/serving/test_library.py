@@ -85,6 +85,8 @@ def test_a_bad_publication_is_refused_and_the_last_good_one_serves(
     assert answer["stores"]["S1"]["held"].startswith("publication 2 is damaged in this store")
     assert answer["stores"]["S2"]["held"] is None
     assert serving.get("/v1/totals?format=csv").headers["foreact-held"] == "1"
+    export = serving.get("/export.csv").content.decode().splitlines()
+    assert [row.endswith('"fresh, held"') for row in export[1:]] == [True, False, False]
     assert "foreact-held" not in serving.get("/v1/totals?store=S2&format=csv").headers
     ready = serving.client.get("/readyz")
     assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
