@@ -168,6 +168,11 @@ BREAKS: list[tuple[invariants.Rule, str, Callable[[list[Object]], object]]] = [
     (invariants.secrets, "belongs in a secret", put("data.FOREACT_SESSION_SECRET", "x", "ConfigMap")),
     (invariants.secrets, "is written out", put(f"{POD}.containers.0.env", [{"name": "A_TOKEN", "value": "x"}])),
     (invariants.rights, "grants more", put("rules.0.verbs", ["*"], "Role", "foreact-pipelines")),
+    (
+        invariants.rights,
+        "is not there",
+        put("rules.0.resourceNames.0", "foreact-serving-abc", "Role", "foreact-scaler"),
+    ),
     (invariants.rights, "beyond its namespace", put("kind", "ClusterRole", "Role", "foreact-pipelines")),
     (
         invariants.current,
