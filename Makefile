@@ -56,9 +56,10 @@ benchmark: setup  ## Cost by size, and accuracy beside what a user would pick in
 	$(BIN)/python -m tests.benchmarks.forecasting stores
 	$(BIN)/python -m tests.benchmarks.forecasting accuracy --peers .peers/bin/python
 
-benchmark-serving: setup  ## The service beside a bare route and model servers, and how long an update takes
+benchmark-serving: setup  ## The service beside a bare route and model servers, how soon pages are seen, how long an update takes
 	$(BIN)/python -m tests.benchmarks.serving
 	$(BIN)/python -m tests.benchmarks.serving --models
+	$(BIN)/python -m tests.benchmarks.pages
 	$(BIN)/python -m tests.benchmarks.refreshing
 
 compile: setup  ## Write compiled/ from the pipeline definitions

@@ -55,7 +55,9 @@ def settle(task: Any, title: str, *, pipeline: str, cache: bool, cpu: Any, memor
     task.set_cpu_request(cpu).set_cpu_limit(cpu)
     task.set_memory_request(memory).set_memory_limit(memory)
     if retries:
-        task.set_retry(retries, backoff_duration="10s", backoff_factor=2.0, backoff_max_duration="300s")
+        # Argo counts it from the first try's start, the wait for a node included, and ends the try that runs then.
+        together = (retries + 1) * TIMEOUTS.get(task.name, TIMEOUT)
+        task.set_retry(retries, backoff_duration="10s", backoff_factor=2.0, backoff_max_duration=f"{together}s")
     # Whose the run is, told from its first step on: Kubeflow's own labels do not say.
     task.set_env_variable("FOREACT_PIPELINE", pipeline)
     _place(task)

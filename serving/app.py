@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from foreact import __version__
@@ -21,6 +21,7 @@ from serving import errors
 from serving.alerts.ranking import alerts_of
 from serving.api import alerts, audit, forecasts, probes, publications, refreshes, stores, totals
 from serving.api.answers import Kept
+from serving.api.parameters import check_parameters
 from serving.audit import Audit
 from serving.auth.keys import KeyRing
 from serving.auth.limits import RateLimit
@@ -104,6 +105,8 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(library.refresh)
         await run_in_threadpool(metrics.runs.look)
+        # Kept, so that the first question waits for no description.
+        await run_in_threadpool(app.openapi)
         tasks = [
             asyncio.create_task(_every(settings.poll_seconds, library.refresh)),
             asyncio.create_task(_every(WARM_SECONDS, lambda: _warm(library))),
@@ -134,8 +137,9 @@ def create_app(
     app.state.service = service
     app.state.kept = Kept(KEPT_BYTES)
     errors.install(app, problem_page)
-    parts = (probes, stores, forecasts, totals, alerts, refreshes, publications, audit, login, routes, reference)
-    for part in parts:
+    for part in (stores, forecasts, totals, alerts, refreshes, publications, audit):
+        app.include_router(part.router, dependencies=[Depends(check_parameters)])
+    for part in (probes, login, routes, reference):
         app.include_router(part.router)
     app.add_middleware(Express, service=service)
     app.add_middleware(

@@ -99,7 +99,7 @@ resource "azurerm_key_vault_secret" "mlflow_database_password" {
 resource "azurerm_key_vault_secret" "mlflow_backend_store_uri" {
   name             = "mlflow-backend-store-uri"
   key_vault_id     = azurerm_key_vault.this.id
-  value_wo         = "postgresql://mlflow:${ephemeral.random_password.postgres.result}@${local.database}"
+  value_wo         = "postgresql+psycopg2://mlflow:${ephemeral.random_password.postgres.result}@${local.database}"
   value_wo_version = var.secrets_version
   tags             = local.tags
 

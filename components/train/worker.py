@@ -171,9 +171,11 @@ def _accuracy(decision: "Decision", champion: "StoreModel | None") -> dict[str, 
     """Give the backtest figures of whatever made the published numbers."""
     from foreact.forecasting.baselines import NAIVE
 
-    if decision.promoted:
-        return decision.accuracy
-    return decision.baselines.get(NAIVE, {}) if champion is None else decision.champion_accuracy
+    naive = decision.baselines.get(NAIVE, {})
+    others = naive if champion is None else decision.champion_accuracy
+    figures = decision.accuracy if decision.promoted else others
+    # What planners weigh the others against.
+    return {**figures, "naive_wape": naive["wape"]} if "wape" in naive else figures
 
 
 def _overall(scores: "list[Score]") -> dict[str, float]:

@@ -48,16 +48,18 @@ async def startupz(service: Parts) -> dict[str, str]:
 
 @router.get("/readyz", response_model=Readiness, responses=responses(503))
 async def readyz(service: Parts) -> Readiness:
-    """Tell whether there are forecasts to serve; last good ones count, with what is wrong beside them."""
+    """Tell whether all that is published can be served; last good ones count, with what is wrong beside them.
+
+    Where nothing has been published yet, saying so is the service: else the first rollout could never end.
+    """
     view, library = service.board.view, service.library
-    if view is None:
-        reason = library.refused or library.unreachable or "nothing has been published yet"
-        raise ApiError(503, "no_publication", f"there are no forecasts to serve: {reason}")
-    degraded = library.refused is not None or library.unreachable is not None
+    wrong = library.refused or library.unreachable
+    if view is None and (wrong or library.checked_at is None):
+        raise ApiError(503, "no_publication", f"there are no forecasts to serve: {wrong or 'no look for them is over'}")
     return Readiness(
-        status="degraded" if degraded else "ready",
-        publication=view.snapshot.version,
-        stores=len(view.snapshot.stores),
+        status="degraded" if wrong else "ready" if view else "empty",
+        publication=view.snapshot.version if view else None,
+        stores=len(view.snapshot.stores) if view else 0,
         refused=library.refused,
         unreachable=library.unreachable,
     )

@@ -210,7 +210,7 @@ class Refreshes:
             log.warning("refresh %s cannot be observed: %s", refresh.id, problem)
             progress = Progress("running", refresh.steps)
         if progress.state == "succeeded":
-            progress = self._show(progress)
+            progress = self._show(refresh.store, progress)
         if progress.state in {"succeeded", "failed"}:
             self._finish(refresh, progress)
         elif age > self._limit:
@@ -220,13 +220,14 @@ class Refreshes:
             sentence = f"it took longer than {minutes:g} minutes and was ended"
             self._finish(refresh, Progress("failed", progress.steps, running, sentence))
 
-    def _show(self, progress: Progress) -> Progress:
+    def _show(self, store: str, progress: Progress) -> Progress:
         """See that what a run published is served: a refresh has succeeded once its numbers can be seen."""
         self._library.refresh()
         if self._library.unreachable:
             return Progress("running", progress.steps)
-        if self._library.refused:
-            sentence = f"its numbers are not shown, as {self._library.refused}"
+        problem = self._library.why_not(store)
+        if problem:
+            sentence = f"its numbers are not shown, as {problem}"
             return Progress("failed", progress.steps, "publish", sentence)
         return progress
 

@@ -11,6 +11,8 @@ import pytest
 
 from tests.image.conftest import Images
 from tests.image.engine import ROOT, Engine
+from tests.kustomize.manifests import ROOT as MANIFESTS
+from tests.kustomize.manifests import load, pods
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -124,7 +126,7 @@ def test_serving_answers_and_is_healthy(docker_engine: Engine, images: Images) -
             time.sleep(0.5)
         logs = docker_engine.docker("logs", container)
         assert health == "healthy", logs.stdout + logs.stderr
-        for path, status in (("/healthz", 200), ("/startupz", 200), ("/readyz", 503), ("/metrics", 200)):
+        for path, status in (("/healthz", 200), ("/startupz", 200), ("/readyz", 200), ("/metrics", 200)):
             told = docker_engine.docker("exec", container, "python", "-c", ASK, path).stdout
             assert told.strip() == str(status), path
         docker_engine.docker("stop", "--time", "20", container)
@@ -143,36 +145,45 @@ def _health(engine: Engine, container: str) -> str:
     return str(state["Health"]["Status"]) if state["Running"] else "stopped"
 
 
-def test_mlflow_serves_from_the_pipeline_image(docker_engine: Engine, images: Images) -> None:
-    script = (
-        "printf '[mlflow]\\ndefault_permission = NO_PERMISSIONS\\ndatabase_uri = sqlite:////tmp/mlflow.db\\n"
-        "admin_username = admin\\nauthorization_function = mlflow.server.auth:authenticate_request_basic_auth\\n'"
-        " > /tmp/auth.ini; exec mlflow server --app-name basic-auth --host 127.0.0.1 --port 5000 --workers 1"
+def test_mlflow_serves_as_it_is_deployed(docker_engine: Engine, images: Images) -> None:
+    objects = load(MANIFESTS / "overlays/local")
+    deployed = next(made for made in pods(objects) if made.owner["metadata"]["name"] == "mlflow").containers[0]
+    config = next(
+        item for item in objects if item["kind"] == "ConfigMap" and item["metadata"]["name"].startswith("mlflow")
     )
     settings = {
-        "MLFLOW_AUTH_CONFIG_PATH": "/tmp/auth.ini",
+        **config["data"],
         "MLFLOW_AUTH_ADMIN_PASSWORD": "correct horse battery",
         "MLFLOW_FLASK_SERVER_SECRET_KEY": "x" * 32,
         "MLFLOW_BACKEND_STORE_URI": "sqlite:////tmp/mlflow.db",
         "MLFLOW_ARTIFACTS_DESTINATION": "/tmp/artifacts",
     }
+    probes = [deployed[name]["httpGet"]["path"] for name in ("startupProbe", "readinessProbe")]
     given = [part for name, value in settings.items() for part in ("--env", f"{name}={value}")]
     options = ("--detach", "--read-only", "--tmpfs", "/tmp", "--network", "none", "--cap-drop", "ALL")
-    container = docker_engine.docker("run", *options, *given, images.pipeline, "sh", "-c", script).stdout.strip()
+    [shell, flags], [script] = deployed["command"], deployed["args"]
+    container = docker_engine.docker("run", *options, *given, images.pipeline, shell, flags, script).stdout.strip()
+    # A kubelet asks for the pod's address and knows no password; a client asks for the service's name.
     ask = (
-        "import httpx, time\n"
+        "import httpx, sys, time\n"
+        "server = httpx.Client(base_url='http://127.0.0.1:5000', headers={'host': '10.0.0.1:5000'})\n"
         "for _ in range(120):\n"
         "    try:\n"
-        "        httpx.get('http://127.0.0.1:5000/health').raise_for_status(); break\n"
+        "        server.get('/health').raise_for_status(); break\n"
         "    except httpx.HTTPError:\n"
         "        time.sleep(1)\n"
-        "url = 'http://127.0.0.1:5000/api/2.0/mlflow/experiments/search?max_results=1'\n"
-        "print(httpx.get(url).status_code, httpx.get(url, auth=('admin', 'correct horse battery')).status_code)\n"
+        "print(*(server.get(path).status_code for path in sys.argv[1:]))\n"
+        "search = server.build_request('GET', '/api/2.0/mlflow/experiments/search?max_results=1')\n"
+        "search.headers['host'] = 'mlflow.mlflow.svc.cluster.local:5000'\n"
+        "admin = ('foreact-admin', 'correct horse battery')\n"
+        "print(*(server.send(search, auth=auth).status_code for auth in (None, admin)))\n"
     )
     try:
-        told = docker_engine.docker("exec", container, "python", "-c", ask, check=False, timeout=200)
+        told = docker_engine.docker("exec", container, "python", "-c", ask, *probes, check=False, timeout=200)
         logs = docker_engine.docker("logs", container)
-        assert told.stdout.split() == ["401", "200"], told.stderr + logs.stdout[-2000:] + logs.stderr[-3000:]
+        assert told.stdout.split() == ["200"] * len(probes) + ["401", "200"], (
+            told.stderr + logs.stdout[-2000:] + logs.stderr[-3000:]
+        )
         top = docker_engine.docker("top", container).stdout
         assert "job_runner" not in top
     finally:

@@ -190,7 +190,8 @@ def secrets(items: list[Object]) -> Iterator[str]:
 
 
 def rights(items: list[Object]) -> Iterator[str]:
-    """Roles name what they mean and end at their namespace."""
+    """Roles name what they mean, which is there, and end at their namespace."""
+    there = {(namespace(item), f"{item['kind'].lower()}s", item["metadata"]["name"]) for item in items}
     for item in items:
         if item["kind"].startswith("ClusterRole"):
             yield f"{name(item)}: reaches beyond its namespace"
@@ -198,6 +199,9 @@ def rights(items: list[Object]) -> Iterator[str]:
             broad = "*" in [*rule["verbs"], *rule["resources"], *rule["apiGroups"]]
             if broad or ("secrets" in rule["resources"] and not rule.get("resourceNames")):
                 yield f"{name(item)}: grants more than it names"
+            for wanted in rule.get("resourceNames", []) if namespace(item) not in FOREIGN else ():
+                if not any((namespace(item), resource, wanted) in there for resource in rule["resources"]):
+                    yield f"{name(item)}: names {wanted}, which is not there"
 
 
 def current(items: list[Object]) -> Iterator[str]:
@@ -214,7 +218,7 @@ def current(items: list[Object]) -> Iterator[str]:
 
 def settings(items: list[Object]) -> Iterator[str]:
     """Every FOREACT_ variable is a setting that the code knows."""
-    known = {"foreact-serving": ServingSettings, "foreact-pipelines": PipelineSettings}
+    known = {"foreact-serving-settings": ServingSettings, "foreact-pipelines": PipelineSettings}
     for item in items:
         fields = known.get(re.sub(r"-[a-z0-9]{10}$", "", item["metadata"]["name"]))
         for key in item.get("data", {}) if item["kind"] == "ConfigMap" and fields else ():

@@ -1,10 +1,13 @@
 """The rules hold in every overlay, and each of them names what breaks it."""
 
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import yaml
+from sqlalchemy.engine import make_url
 
 from pipelines.cluster.package import FOLDER as COMPILED
 from pipelines.cluster.package import Package
@@ -40,6 +43,14 @@ def test_each_party_is_somebody_else() -> None:
             "PIPELINES_CLIENT_ID",
             "MLFLOW_CLIENT_ID",
         }
+
+
+@pytest.mark.parametrize("file", [ROOT / "overlays/local/secrets.sh", ROOT.parent / "terraform/secrets.tf"])
+def test_mlflow_is_told_of_a_database_that_its_image_has_a_driver_for(file: Path) -> None:
+    [scheme] = re.findall(r"\"(postgresql\S*)://", file.read_text())
+    driver = make_url(f"{scheme}://host/database").get_dialect().import_dbapi().__name__
+    locked = (ROOT.parent / "locks/pipeline.txt").read_text()
+    assert re.search(rf"(?m)^{driver}(-binary)?==", locked)
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -157,6 +168,11 @@ BREAKS: list[tuple[invariants.Rule, str, Callable[[list[Object]], object]]] = [
     (invariants.secrets, "belongs in a secret", put("data.FOREACT_SESSION_SECRET", "x", "ConfigMap")),
     (invariants.secrets, "is written out", put(f"{POD}.containers.0.env", [{"name": "A_TOKEN", "value": "x"}])),
     (invariants.rights, "grants more", put("rules.0.verbs", ["*"], "Role", "foreact-pipelines")),
+    (
+        invariants.rights,
+        "is not there",
+        put("rules.0.resourceNames.0", "foreact-serving-abc", "Role", "foreact-scaler"),
+    ),
     (invariants.rights, "beyond its namespace", put("kind", "ClusterRole", "Role", "foreact-pipelines")),
     (
         invariants.current,

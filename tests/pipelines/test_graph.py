@@ -93,11 +93,16 @@ def test_every_step_of_a_refresh_knows_its_store(compiled: Any) -> None:
         assert ("componentInputParameter" in value) == (name == "retrain-store")
 
 
-def test_retries_back_off(compiled: Any) -> None:
-    _, spec, _ = compiled
-    for task in inner(spec).values():
-        assert task["retryPolicy"]["maxRetryCount"] >= 1
-        assert task["retryPolicy"]["backoffFactor"] == 2.0
+def test_retries_back_off_and_have_the_time_for_it(compiled: Any) -> None:
+    _, spec, platform = compiled
+    executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    for name, task in inner(spec).items():
+        policy = task["retryPolicy"]
+        assert policy["maxRetryCount"] >= 1
+        assert policy["backoffFactor"] == 2.0
+        # Argo counts it from the first try's start and ends the try that runs then.
+        timeout = int(executors[f"exec-{name}"]["activeDeadlineSeconds"])
+        assert int(policy["backoffMaxDuration"].rstrip("s")) >= timeout * (policy["maxRetryCount"] + 1)
 
 
 def test_the_end_is_always_reported(compiled: Any) -> None:

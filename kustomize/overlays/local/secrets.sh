@@ -33,7 +33,7 @@ make_secret mlflow mlflow \
     --from-literal=admin-password="$password" \
     --from-literal=session-key="$(word)" \
     --from-literal=database-password="$database" \
-    --from-literal=backend-store-uri="postgresql://mlflow:$database@postgres:5432/mlflow" \
+    --from-literal=backend-store-uri="postgresql+psycopg2://mlflow:$database@postgres:5432/mlflow" \
     --from-literal=blob-connection-string="$blob"
 make_secret ray ray --from-literal=auth_token="$ray"
 # Last, because its presence says that all of them were made.
