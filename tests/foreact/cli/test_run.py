@@ -173,11 +173,14 @@ def test_a_stopped_run_leaves_the_last_publication_and_no_process(
 
 
 @pytest.mark.slow
-def test_a_run_that_is_killed_behind_the_command_is_told_and_leaves_no_process(one_store: Chain) -> None:
+def test_a_run_that_is_killed_behind_the_command_is_told_and_leaves_no_process(
+    one_store: Chain, tmp_path: Path
+) -> None:
     runs = one_store.workspace / "runs"
     known = set(runs.iterdir())
     arguments = ("run", "retrain-all", *one_store.inputs, "--workspace", str(one_store.workspace))
-    process = subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True)
+    place = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True, env=place)
     deadline = time.monotonic() + 60
     while not (new := set(runs.iterdir()) - known) and time.monotonic() < deadline:
         time.sleep(0.05)
