@@ -101,6 +101,9 @@ def start(pipeline: str, parameters: dict[str, Any], workspace: Path, run_id: st
         _stop(process)
         runs.tidy()
     if process.returncode < 0:
+        # Killed by itself, it has left its task at work and its end untold.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         tell_killed(run, settings, "the run ended unexpectedly")
     if not succeeded:
         raise ForeactError(_why(run))

@@ -173,6 +173,31 @@ def test_a_stopped_run_leaves_the_last_publication_and_no_process(
 
 
 @pytest.mark.slow
+def test_a_run_that_is_killed_behind_the_command_is_told_and_leaves_no_process(
+    one_store: Chain, tmp_path: Path
+) -> None:
+    runs = one_store.workspace / "runs"
+    known = set(runs.iterdir())
+    arguments = ("run", "retrain-all", *one_store.inputs, "--workspace", str(one_store.workspace))
+    place = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True, env=place)
+    deadline = time.monotonic() + 60
+    while not (new := set(runs.iterdir()) - known) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    (folder,) = new
+    wait_for('"step": "validate", "state": "started"', runs)
+    [behind] = [pid for pid in processes_of(folder) if b"pipelines.local" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    os.kill(behind, signal.SIGKILL)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "The run ended unexpectedly in step validate" in told
+    assert processes_of(folder) == []
+    record = Ledger(connect(PlaceSettings(workspace=one_store.workspace))).read().find(folder.name)
+    assert record is not None
+    assert (record.state, record.sentence) == ("failed", "the run ended unexpectedly")
+
+
+@pytest.mark.slow
 def test_two_runs_at_once_both_succeed_and_leave_no_temporary_file(one_store: Chain, tmp_path: Path) -> None:
     before = manifest(one_store.workspace)
     both = [
