@@ -30,10 +30,11 @@ ALERTS_SHOWN = 6
 def _selected(
     view: View, principal: Principal, store: list[str] | None, region: list[str] | None, q: str
 ) -> list[StoreArrays]:
-    """Give the stores that the page's filters leave."""
+    """Give the stores that the page's filters leave; of a kept address, those that are still there."""
+    there = [name for name in store or () if name in view.visible(principal.sees)]
     return [
         arrays
-        for arrays in select_stores(view, principal, store)
+        for arrays in select_stores(view, principal, there or store)
         if (not region or view.region(arrays.store) in region) and q.casefold() in arrays.store.casefold()
     ]
 
@@ -50,6 +51,7 @@ def overview(
         "regions": sorted({found for arrays in visible if (found := view.region(arrays.store))}),
         "visible": [arrays.store for arrays in visible],
         "picked": {"store": store or [], "region": region or [], "q": q},
+        "gone": len({*(store or ())} - {*(arrays.store for arrays in visible)} - {*lost}),
         "stores": chosen,
         "query": request.url.query,
         "active": _active(service, principal),

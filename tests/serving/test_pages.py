@@ -32,6 +32,18 @@ def test_a_store_left_behind_stands_in_no_sum_and_is_named(store: FolderStore, s
     assert [row[0] for row in table[1:]] == ["S1", "S2", "S3"]
 
 
+def test_a_kept_address_shows_what_is_left_of_it(store: FolderStore, start: Start) -> None:
+    shop.publish(store, ["S1", "S2"])
+    serving = start()
+    answer = serving.get("/?store=S1&store=Closed")
+    assert answer.status_code == 200
+    assert "1 of the stores in this page's address is not there" in answer.text
+    assert "this page's address" not in serving.get("/?store=S1&store=S2").text
+    table = list(csv.reader(io.StringIO(serving.get("/export.csv?store=S1&store=Closed").content.decode("utf-8-sig"))))
+    assert [row[0] for row in table[1:]] == ["S1"]
+    assert serving.get("/?store=Closed").status_code == 404
+
+
 def test_the_weeks_sum_is_that_of_the_days_shown(store: FolderStore, start: Start) -> None:
     """A store refreshed on newer data begins a day later than the others."""
     for ago, stores in ((1, ["S1"]), (0, ["S2"])):
