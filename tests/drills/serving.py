@@ -49,9 +49,9 @@ class Place:
         with self.client() as client:
             while time.monotonic() < deadline:
                 try:
-                    if client.get("/readyz").status_code == 200:
+                    if client.get("/readyz").json().get("publication"):
                         return
-                except httpx.HTTPError:
+                except (httpx.HTTPError, ValueError):
                     pass
                 time.sleep(0.1)
         raise RuntimeError(f"the service has no forecasts after {seconds:g} s: {self.process.log.read_text()[-1000:]}")

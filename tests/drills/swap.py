@@ -86,7 +86,7 @@ def _visible(place: Place, version: int) -> float:
     begun = time.monotonic()
     with place.client() as client:
         while time.monotonic() - begun < 60:
-            if client.get("/readyz").json().get("publication", 0) >= version:
+            if (client.get("/readyz").json().get("publication") or 0) >= version:
                 break
             time.sleep(0.05)
     return time.monotonic() - begun
