@@ -25,8 +25,8 @@ run: setup  ## Demo data through all five steps to published forecasts
 test: setup  ## Run every test; OPTIONS="..." go to pytest
 	$(BIN)/pytest $(OPTIONS)
 
-sbom: setup  ## Write each image's bill of materials (CycloneDX) into build/
-	$(BIN)/python docker/sbom.py
+sbom: setup  ## Write each image's bill of materials (CycloneDX) into build/; after make image, BUILT=1 adds its base's packages
+	DOCKER=$(DOCKER) $(BIN)/python docker/sbom.py $(if $(BUILT),pipeline=$(pipeline):$(TAG) serving=$(serving):$(TAG))
 
 drills: setup  ## Run every drill (make drill-NAME: one), results into docs/drills.md
 	$(BIN)/python -m tests.drills --out docs/drills.md
@@ -56,9 +56,10 @@ benchmark: setup  ## Cost by size, and accuracy beside what a user would pick in
 	$(BIN)/python -m tests.benchmarks.forecasting stores
 	$(BIN)/python -m tests.benchmarks.forecasting accuracy --peers .peers/bin/python
 
-benchmark-serving: setup  ## The service beside a bare route and model servers, and how long an update takes
+benchmark-serving: setup  ## The service beside a bare route and model servers, how soon pages are seen, how long an update takes
 	$(BIN)/python -m tests.benchmarks.serving
 	$(BIN)/python -m tests.benchmarks.serving --models
+	$(BIN)/python -m tests.benchmarks.pages
 	$(BIN)/python -m tests.benchmarks.refreshing
 
 compile: setup  ## Write compiled/ from the pipeline definitions

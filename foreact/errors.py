@@ -5,6 +5,11 @@ class ForeactError(Exception):
     """A problem told in one sentence: what is wrong, where, and what to do about it."""
 
 
+def count(number: int, noun: str) -> str:
+    """Tell how many there are of something: 1 store, 1,115 stores."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def examples(values: list[str], limit: int = 5) -> str:
     """Name the first few of many values, and how many there are in all."""
     shown = ", ".join(repr(value) for value in values[:limit])

@@ -25,6 +25,9 @@ class PlaceSettings(BaseSettings):
     )
     timezone: str = Field("UTC", description="The retailer's time zone, an IANA name")
     publish_deadline: str = Field("08:30", description="By when today's forecasts must be published, in that time zone")
+    webhook_url: SecretStr = Field(SecretStr(""), description="Told of runs that fail and recover; empty: nobody")
+    webhook_form: Literal["json", "teams"] = Field("json", description="How the webhook is told: plain JSON, or Teams")
+    run_url: str = Field("", description="Where a run can be looked at, {run} being its id; notices link to it")
 
     def __init__(self, **given: Any) -> None:
         try:
@@ -40,9 +43,6 @@ class PipelineSettings(PlaceSettings):
 
     mlflow_uri: str = Field("", description="MLflow tracking server; empty: SQLite in the workspace")
     ray_address: str = Field("", description="Ray cluster as ray://HOST:PORT; empty: Ray inside the task")
-    webhook_url: SecretStr = Field(SecretStr(""), description="Told how each run ended; empty: nobody")
-    webhook_form: Literal["json", "teams"] = Field("json", description="How the webhook is told: plain JSON, or Teams")
-    run_url: str = Field("", description="Where a run can be looked at, {run} being its id; notices link to it")
     keep_versions: int = Field(30, ge=1, description="How many past manifests keep all their objects")
     run_id: str = Field("", description="What this run is called; empty: as Kubeflow Pipelines calls it")
     pipeline: str = Field("", description="The pipeline that this run is of; set by whoever starts it")

@@ -8,11 +8,15 @@ import re
 import sys
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from foreact.errors import ForeactError
 from foreact.events import Events, Sink
 from foreact.settings import PipelineSettings
 from foreact.telemetry import tracing
+
+if TYPE_CHECKING:
+    from foreact.telemetry.ledger import RunRecord
 
 # The run's record must not hold up the run.
 PATIENCE_SECONDS = 5.0
@@ -74,16 +78,22 @@ def begin(store: str = "") -> tuple[PipelineSettings, Events]:
     """
     if store:
         os.environ.setdefault("FOREACT_STORE", store)
+    log_lines()
+    settings = PipelineSettings()
+    sink = _sink(settings)
+    if tracing.is_on():
+        tracing.start("foreact-pipeline")
+        atexit.register(tracing.stop)
+    return settings, Events.from_environment(sink)
+
+
+def log_lines() -> None:
+    """Set how this process writes log lines."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if "KUBERNETES_SERVICE_HOST" in os.environ else Text())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # Azure's client would tell every request with its headers.
     logging.getLogger("azure").setLevel(logging.WARNING)
-    if tracing.is_on():
-        tracing.start("foreact-pipeline")
-        atexit.register(tracing.stop)
-    settings = PipelineSettings()
-    return settings, Events.from_environment(_sink(settings))
 
 
 def _sink(settings: PipelineSettings) -> Sink | None:
@@ -95,7 +105,16 @@ def _sink(settings: PipelineSettings) -> Sink | None:
 
     try:
         runs = Runs(connect(settings, patience=PATIENCE_SECONDS))
+        if tracing.REQUEST not in os.environ:
+            _remember_request(runs.read().find(settings.run_id))
     except (ForeactError, OSError) as problem:
         logging.getLogger(__name__).warning("the run's record will not be written: %s", problem)
         return None
     return make_sink(runs, settings.run_id, settings.pipeline, settings.store)
+
+
+def _remember_request(record: "RunRecord | None") -> None:
+    """Take from the run's record whose request it serves: Kubeflow hands a task no more than its parameters."""
+    if record is not None and record.request_id:
+        os.environ[tracing.REQUEST] = record.request_id
+        os.environ.setdefault(tracing.PARENT, record.traceparent)

@@ -71,7 +71,7 @@ def build(name: str, *, retries: bool = True) -> Any:
         with dsl.ExitHandler(ended, name="Retrain"):
             # Inside an exit handler a size reaches a task only if some task there takes it as an input of its own, as
             # ingest and train do: KFP's compiler does not hand resource parameters down by themselves.
-            located = locate(history=history, known=known)
+            located = locate(history=history, known=known, store=store)
             # Its answer keys what follows: a source that changed must never meet an old cache entry.
             place(located, "Locate the source", cache=False, retries=3 * retries)
 
@@ -102,14 +102,17 @@ def build(name: str, *, retries: bool = True) -> Any:
                 max_fallback_share=max_fallback_share,
                 cpu=train_cpu,
                 memory=train_memory,
+                store=store,
             )
             # Not cached: the gate compares with the champion of the moment.
             place(trained, "Train", cache=False, cpu=train_cpu, memory=train_memory, retries=1 * retries)
 
-            registered = register(trained=trained.outputs["trained"], run=dsl.PIPELINE_JOB_ID_PLACEHOLDER)
+            registered = register(trained=trained.outputs["trained"], run=dsl.PIPELINE_JOB_ID_PLACEHOLDER, store=store)
             place(registered, "Register", cache=False, retries=3 * retries)
 
-            published = publish(trained=trained.outputs["trained"], versions=registered.outputs["versions"])
+            published = publish(
+                trained=trained.outputs["trained"], versions=registered.outputs["versions"], store=store
+            )
             place(published, "Publish", cache=False, retries=3 * retries)
 
     return dsl.pipeline(

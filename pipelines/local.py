@@ -4,23 +4,34 @@
 """
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import warnings
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+from foreact.blobs import connect
+from foreact.errors import ForeactError
 from foreact.events import VARIABLE, Events
-from foreact.tasks import machine
+from foreact.settings import PipelineSettings
+from foreact.tasks import PATIENCE_SECONDS, machine
 from foreact.telemetry import tracing
+from foreact.telemetry.ends import tell_end
 from pipelines.runs import Run
 
 # Tasks then import the executor alone: a tenth of a second instead of two.
 RUNTIME_ONLY = "_KFP_RUNTIME"
+
+
+# Short: Ray keeps sockets there, and their names may not be long.
+SCRATCH = "foreact-run-"
 
 
 def execute(run: Run) -> None:
@@ -55,7 +66,39 @@ def execute(run: Run) -> None:
         pipeline(**{**whole, **request.parameters})
     finally:
         _lay_out_reports(artifacts, run)
-    _drop_data(artifacts)
+        _drop_data(artifacts)
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """Give the tasks a folder for temporary files that goes with the run: kfp and Ray leave theirs behind."""
+    for left in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
+        # Of a run that was killed outright; one that still works holds its lock.
+        with contextlib.suppress(OSError), _locked(left):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=SCRATCH))
+    with _locked(folder):
+        before = os.environ.get("TMPDIR")
+        os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            tempfile.tempdir = None
+            if before is None:
+                del os.environ["TMPDIR"]
+            else:
+                os.environ["TMPDIR"] = before
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(held)
 
 
 def _code_version() -> str:
@@ -77,7 +120,7 @@ def _lay_out_reports(artifacts: Path, run: Run) -> None:
 
 
 def _drop_data(artifacts: Path) -> None:
-    """Drop data that the publication and the registry now hold; reports and records stay."""
+    """Drop what fills a disk: the publication and the registry hold it now, or the next run makes it anew."""
     for folder in [p for p in artifacts.rglob("*") if p.is_dir() and p.name in {"dataset", "checked"}]:
         shutil.rmtree(folder, ignore_errors=True)
     for folder in artifacts.rglob("trained/models"):
@@ -96,16 +139,30 @@ def _end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+def tell_killed(run: Run, settings: PipelineSettings, sentence: str) -> None:
+    """Tell the end of a run whose own last task could not."""
+    asked = run.request
+    whose = {"pipeline": asked.pipeline, "store": str(asked.parameters.get("store", ""))}
+    with contextlib.suppress(ForeactError, OSError):
+        blobs = connect(settings, patience=PATIENCE_SECONDS)
+        tell_end(run.id, False, **whose, message=sentence, settings=settings, blobs=blobs, pause=0.5)
+
+
 def main() -> None:
     """Run the folder named on the command line."""
     run = Run(Path(sys.argv[1]))
     if os.getpgrp() == os.getpid():
         _end_with_parent()
+    # What is to be left behind is tidied up when the run is stopped, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     events = Events(run.events)
     tracing.start("foreact-pipeline")
     try:
-        with events.step("run"):
+        with scratch(), events.step("run"):
             execute(run)
+    except SystemExit:
+        tell_killed(run, PipelineSettings(), "the run was stopped")
+        raise
     except Exception as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         sys.exit(1)

@@ -6,17 +6,22 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from foreact import __version__
 from foreact.blobs import BlobStore
+from foreact.errors import ForeactError
+from foreact.telemetry.ends import tell_end, tell_stuck
+from foreact.telemetry.ledger import Runs
 from serving import errors
 from serving.alerts.ranking import alerts_of
 from serving.api import alerts, audit, forecasts, probes, publications, refreshes, stores, totals
 from serving.api.answers import Kept
+from serving.api.parameters import check_parameters
 from serving.audit import Audit
 from serving.auth.keys import KeyRing
 from serving.auth.limits import RateLimit
@@ -46,6 +51,8 @@ WARM_SECONDS = 0.5
 KEPT_BYTES = 64 << 20
 # How often the record of runs is read for the metrics.
 RUNS_SECONDS = 15.0
+# How often it is asked whether a run was killed with all that would have told of it.
+STUCK_SECONDS = 60.0
 # How often the audit log is held to its retention.
 DAY_SECONDS = 86_400.0
 DESCRIPTION = """Demand forecasts per store and item. Send an API key as a bearer token, or log in with a browser.
@@ -81,6 +88,8 @@ def create_app(
             runner,
             library,
             metrics,
+            Runs(store, clock),
+            partial(tell_end, pipeline="retrain-store", settings=settings, blobs=store),
             clock,
             queue=settings.refresh_queue,
             minutes=settings.refresh_minutes,
@@ -96,10 +105,13 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(library.refresh)
         await run_in_threadpool(metrics.runs.look)
-        tasks = [
+        tasks: list[asyncio.Task[Any]] = [
+            # Kept, so that the first question waits for no description.
+            asyncio.create_task(run_in_threadpool(app.openapi)),
             asyncio.create_task(_every(settings.poll_seconds, library.refresh)),
             asyncio.create_task(_every(WARM_SECONDS, lambda: _warm(library))),
             asyncio.create_task(_every(RUNS_SECONDS, metrics.runs.look)),
+            asyncio.create_task(_every(STUCK_SECONDS, lambda: _tell_stuck(settings, store, clock()))),
             asyncio.create_task(_every(DAY_SECONDS, service.audit.prune)),
         ]
         if runner is not None:
@@ -125,8 +137,9 @@ def create_app(
     app.state.service = service
     app.state.kept = Kept(KEPT_BYTES)
     errors.install(app, problem_page)
-    parts = (probes, stores, forecasts, totals, alerts, refreshes, publications, audit, login, routes, reference)
-    for part in parts:
+    for part in (stores, forecasts, totals, alerts, refreshes, publications, audit):
+        app.include_router(part.router, dependencies=[Depends(check_parameters)])
+    for part in (probes, login, routes, reference):
         app.include_router(part.router)
     app.add_middleware(Express, service=service)
     app.add_middleware(
@@ -157,6 +170,13 @@ def _warm(library: Library) -> None:
     """Work out what the first page of the morning needs before somebody waits for it."""
     for arrays in library.current.stores.values() if library.current else ():
         alerts_of(arrays)
+
+
+def _tell_stuck(settings: ServingSettings, store: BlobStore, now: datetime) -> None:
+    try:
+        tell_stuck(settings, store, now=now)
+    except ForeactError as problem:
+        log.warning("whether a run is stuck is not known: %s", problem)
 
 
 async def _every(seconds: float, work: Callable[[], object]) -> None:

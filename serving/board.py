@@ -31,24 +31,34 @@ class View:
     def tag(self) -> str:
         """Name the state that answers depend on."""
         states = ",".join(f"{store}={fresh.state}{fresh.deadline}" for store, fresh in self.freshness.items())
-        text = f"{self.snapshot.version}|{self.snapshot.etag}|{self.refused}|{states}"
+        text = f"{self.snapshot.mark}|{self.refused}|{states}"
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=9).hexdigest()
 
-    def region(self, arrays: StoreArrays) -> str | None:
-        """Give a store's region."""
-        return arrays.entry.attributes.get(self.region_attribute)
+    def region(self, store: str) -> str | None:
+        """Give the region that a store is published in, whether or not its numbers are those of that version."""
+        return self.snapshot.manifest.stores[store].attributes.get(self.region_attribute)
+
+    def covers(self, scope: Scope, store: str) -> bool:
+        """Tell whether a store is published, and in a scope."""
+        return store in self.snapshot.manifest.stores and scope.covers(store, self.region(store))
+
+    def lost(self, scope: Scope) -> list[str]:
+        """Name the stores of a scope that are damaged and cannot be shown."""
+        return sorted(store for store in self.snapshot.lost if self.covers(scope, store))
 
     def visible(self, scope: Scope) -> dict[str, StoreArrays]:
         """Give the stores that a scope covers."""
         found = self._visible.get(scope)
         if found is None:
-            found = {
-                store: arrays
-                for store, arrays in self.snapshot.stores.items()
-                if scope.covers(store, self.region(arrays))
-            }
+            found = {store: arrays for store, arrays in self.snapshot.stores.items() if self.covers(scope, store)}
             self._visible[scope] = found
         return found
+
+    def held(self, store: str) -> str | None:
+        """Tell why a store shows its last good numbers, if it does."""
+        if store not in self.snapshot.held:
+            return None
+        return f"publication {self.snapshot.version} is damaged in this store; these are its last good numbers"
 
     def judged(self) -> Iterator[tuple[str, StoreArrays, Freshness]]:
         """Give every store with its arrays and its judgement."""
@@ -92,6 +102,7 @@ class View:
             "as_of": entry.as_of.isoformat(),
             "generated_at": entry.generated_at.astimezone(UTC).isoformat(),
             "fallback": entry.fallback,
+            "held": self.held(store),
             "freshness": describe_freshness(self.freshness[store]),
         }
 
@@ -120,10 +131,10 @@ class Board:
 
     @property
     def view(self) -> View | None:
-        """Give the current view, or nothing before the first publication."""
+        """Give the current view, or nothing while there are no numbers to serve."""
         snapshot, refused, now = self.library.current, self.library.refused, self._clock()
         view = self._view
-        if snapshot is None:
+        if snapshot is None or not snapshot.stores:
             return None
         if (
             view is None

@@ -1,6 +1,7 @@
 """One shape for everything that goes wrong, with codes that stay the same."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -46,6 +47,8 @@ def not_found(what: str, code: str) -> ApiError:
     return ApiError(404, code, f"{what} does not exist, or you may not see it")
 
 
+# Where the framework says no more than the status.
+SENTENCES = {404: "there is nothing at this address", 405: "this address does not take this method"}
 CODES = {
     400: "bad_request",
     401: "not_authenticated",
@@ -104,18 +107,26 @@ def install(app: FastAPI, page: Page) -> None:
         return error_response(_id(request), error.status, error.code, error.message, headers=error.headers)
 
     async def invalid(request: Request, error: RequestValidationError) -> Response:
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json" and any(problem["loc"] == ("body",) for problem in error.errors()):
+            message = "send JSON, with the header content-type: application/json"
+            return error_response(_id(request), 415, CODES[415], message)
         details = [
             {"where": ".".join(str(part) for part in problem["loc"]), "problem": problem["msg"]}
             for problem in error.errors()[:20]
         ]
         message = "; ".join(f"{detail['where']}: {detail['problem']}" for detail in details[:3])
+        if wants_page(request):
+            return await page(request, 422, CODES[422], message)
         return error_response(_id(request), 422, CODES[422], message, details=details)
 
     async def http(request: Request, error: HTTPException) -> Response:
+        status, code = error.status_code, CODES.get(error.status_code, "error")
+        bare = error.detail == HTTPStatus(status).phrase
+        message = SENTENCES.get(status, error.detail) if bare else str(error.detail)
         if wants_page(request):
-            return await page(request, error.status_code, CODES.get(error.status_code, "error"), str(error.detail))
-        code = CODES.get(error.status_code, "error")
-        return error_response(_id(request), error.status_code, code, str(error.detail), headers=error.headers)
+            return await page(request, status, code, message)
+        return error_response(_id(request), status, code, message, headers=error.headers)
 
     async def store_away(request: Request, error: Exception) -> Response:
         message = "the store of publications does not answer; forecasts already loaded are still served"

@@ -13,12 +13,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.api.answers import (
     JSON,
-    VARY,
     WORTH_COMPRESSING,
     compress,
-    describe_in_headers,
     envelope,
     make_tag,
+    packed_tag,
+    shared_headers,
     takes_gzip,
 )
 from serving.api.forecasts import PATH, asked_of
@@ -124,26 +124,25 @@ class Express:
         row = None if arrays is None else arrays.rows.get(asked[1][1])
         if arrays is None or row is None:
             return None
-        headers, body = self._encode(view, arrays, row)
+        body = envelope(view, [arrays.store], rows=b"[" + arrays.fragment(row) + b"]", next=b"null")
+        tag = make_tag(view, PATH, asked_of([arrays.store], [arrays.items[row]]))
+        headers = [*self._head(view, arrays)]
         if key[3] and len(body) >= WORTH_COMPRESSING:
-            body = compress(body)
+            body, tag = compress(body), packed_tag(tag)
             headers.append((b"content-encoding", b"gzip"))
-        headers.append((b"content-length", b"%d" % len(body)))
+        headers += [(b"etag", b'"%b"' % tag.encode()), (b"content-length", b"%d" % len(body))]
         if key[3]:
             # Compressing is what takes time here; rows are kept by themselves.
             self._keep(key, (headers, body), ROUTE)
         return headers, body
 
-    def _encode(self, view: View, arrays: StoreArrays, row: int) -> Answer:
-        store, item = arrays.store, arrays.items[row]
-        head = self._heads.get(store)
+    def _head(self, view: View, arrays: StoreArrays) -> Headers:
+        """Give the headers that all answers of a store's items share."""
+        head = self._heads.get(arrays.store)
         if head is None:
-            described = describe_in_headers(view, [arrays])
-            described |= {"cache-control": "private, no-cache", "vary": VARY, "content-type": JSON}
-            head = self._heads[store] = [(name.encode(), value.encode()) for name, value in described.items()]
-        tag = make_tag(view, PATH, asked_of([store], [item]))
-        body = envelope(view, [store], rows=b"[" + arrays.fragment(row) + b"]", next=b"null")
-        return [*head, (b"etag", b'"%b"' % tag.encode())], body
+            shared = {**shared_headers(view, [arrays]), "content-type": JSON}
+            head = self._heads[arrays.store] = [(name.encode(), value.encode()) for name, value in shared.items()]
+        return head
 
 
 async def _send(answer: Answer, send: Callable[[Message], Any]) -> None:

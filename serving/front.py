@@ -1,5 +1,6 @@
 """What every request passes first: a plain ASGI layer, since each frame here costs every answer its time."""
 
+import contextlib
 import logging
 import re
 import secrets
@@ -20,6 +21,8 @@ SLOW_SECONDS = 1.0
 MOST_HOSTS = 100
 # Whoever probes addresses the process, not the service.
 PROBES = frozenset({"/healthz", "/startupz", "/readyz", "/metrics"})
+# What these take works once: a mail scanner's look at the link must not use it up.
+ONCE = frozenset({"/login/once", "/login/callback"})
 REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}")
 HEADERS: list[tuple[bytes, bytes]] = [
     (b"x-content-type-options", b"nosniff"),
@@ -44,8 +47,15 @@ class BodyTooLarge(HTTPException):
         super().__init__(413, f"requests may have at most {limit:,} bytes", {"connection": "close"})
 
 
+class Enough(Exception):
+    """The head of an answer is out, and was all that was asked for."""
+
+
 class Front:
-    """Names each request, refuses foreign hosts and large bodies, adds the security headers, counts and logs."""
+    """Names each request, refuses foreign hosts and large bodies, adds the security headers, counts and logs.
+
+    HEAD is answered as GET would be, without the body.
+    """
 
     def __init__(
         self, app: ASGIApp, *, metrics: Metrics, hosts: frozenset[str], max_body_bytes: int, https: bool
@@ -65,7 +75,10 @@ class Front:
         """Serve one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-        elif not tracing.is_started() or scope["path"] in PROBES:
+            return
+        if scope["method"] == "HEAD" and scope["path"] not in ONCE:
+            scope = {**scope, "method": "GET", "head": True}
+        if not tracing.is_started() or scope["path"] in PROBES:
             await self._serve(scope, receive, send)
         else:
             await self._trace(scope, receive, send)
@@ -73,11 +86,11 @@ class Front:
     async def _trace(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request as a span, which what it starts can be linked to."""
         parent = dict(scope["headers"]).get(b"traceparent", b"").decode("latin-1")
-        with tracing.span("request", parent=parent, kind="server", http__request__method=scope["method"]) as span:
+        with tracing.span("request", parent=parent, kind="server", http__request__method=_method(scope)) as span:
             scope["traceparent"] = tracing.traceparent(span)
             await self._serve(scope, receive, send)
             route = getattr(scope.get("route"), "path", None) or "none"
-            span.update_name(f"{scope['method']} {route}")
+            span.update_name(f"{_method(scope)} {route}")
             span.set_attribute("foreact.request_id", scope["request_id"])
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,6 +109,11 @@ class Front:
             if message["type"] == "http.response.start":
                 status, begun = message["status"], True
                 message["headers"] = [*message.get("headers", ()), *self._headers, (b"x-request-id", request_id)]
+                await send(message)
+                if "head" in scope:
+                    await send({"type": "http.response.body"})
+                    raise Enough
+                return
             await send(message)
 
         try:
@@ -105,11 +123,14 @@ class Front:
             else:
                 await self.app(scope, self._counted(receive) if scope["method"] != "GET" else receive, answer)
         except Exception:
+            if begun and "head" in scope:
+                return
             log.exception("request failed", extra={"request_id": scope["request_id"]})
             if begun:
                 raise
             message = "something went wrong here; the logs tell more under the request id"
-            await error_response(scope["request_id"], 500, "internal", message)(scope, receive, answer)
+            with contextlib.suppress(Enough):
+                await error_response(scope["request_id"], 500, "internal", message)(scope, receive, answer)
         finally:
             self._note(scope, status, time.perf_counter() - started)
 
@@ -152,7 +173,9 @@ class Front:
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", None) or "none"
-        method = scope["method"] if scope["method"] in {"GET", "HEAD", "POST", "DELETE", "PUT"} else "other"
+        method = _method(scope)
+        if method not in {"GET", "HEAD", "POST", "DELETE", "PUT"}:
+            method = "other"
         key = (route, method, status)
         counter = self._counters.get(key)
         if counter is None:
@@ -160,7 +183,7 @@ class Front:
             self._timers.setdefault(route, self._metrics.latency.labels(route))
         counter.inc()
         self._timers[route].observe(seconds)
-        if status >= 400 or seconds > SLOW_SECONDS or method != "GET":
+        if status >= 400 or seconds > SLOW_SECONDS or method not in {"GET", "HEAD"}:
             log.info(
                 "request",
                 extra={
@@ -172,3 +195,8 @@ class Front:
                     "caller": scope.get("caller"),
                 },
             )
+
+
+def _method(scope: Scope) -> str:
+    """Give the method that was asked with."""
+    return "HEAD" if "head" in scope else str(scope["method"])

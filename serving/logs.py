@@ -8,7 +8,13 @@ import orjson
 
 from serving.settings import ServingSettings
 
-PLAIN = frozenset(logging.LogRecord("", 0, "", 0, "", None, None).__dict__) | {"message", "asctime", "taskName"}
+# The fields of every record, and Uvicorn's second copy of a message, with a terminal's colours in it.
+PLAIN = frozenset(logging.LogRecord("", 0, "", 0, "", None, None).__dict__) | {
+    "message",
+    "asctime",
+    "taskName",
+    "color_message",
+}
 
 
 class JsonLines(logging.Formatter):

@@ -22,11 +22,12 @@ METRICS: dict[str, tuple[tuple[str, ...], str]] = {
     "foreact_http_requests_total": (("route", "method", "status"), "Requests by route, never by path"),
     "foreact_http_request_seconds": (("route",), "Time from request to the answer's end"),
     "foreact_publication_version": ((), "The version that is served"),
-    "foreact_publication_refused": ((), "1 while the newest publication is refused"),
+    "foreact_publication_refused": ((), "1 while the newest publication is not served as a whole"),
     "foreact_blob_store_up": ((), "1 while the blob store answers"),
     "foreact_publication_age_seconds": (("store",), "Since the store's numbers were generated"),
     "foreact_data_age_days": (("store",), "Days from the store's newest sales to today"),
     "foreact_store_stale": (("store",), "1 while the store misses the promise"),
+    "foreact_store_damaged": (("store",), "1 while the store's newest numbers are damaged and not served"),
     "foreact_store_accuracy": (("store", "figure"), "Backtest figures of the model behind the published numbers"),
     "foreact_store_fallback": (
         ("store",),
@@ -93,6 +94,12 @@ class _BoardCollector(Collector):
         }
         now: datetime = self._board.now()
         yield _gauge("foreact_next_deadline_timestamp_seconds", self._board.promise.next_deadline(now).timestamp())
+        snapshot = library.current
+        if snapshot is not None:
+            for store in snapshot.manifest.stores:
+                by_store["foreact_store_damaged"].add_metric([store], float(store in snapshot.damaged))
+            for store in snapshot.lost:
+                by_store["foreact_store_stale"].add_metric([store], 1.0)
         today = now.astimezone(self._board.promise.zone).date()
         for store, arrays, fresh in view.judged() if view else ():
             entry = arrays.entry

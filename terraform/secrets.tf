@@ -16,7 +16,7 @@ locals {
 
   # Who may read which secret, and nothing else.
   readers = {
-    serving   = ["serving-session-secret", "serving-metrics-token", "serving-oidc-client-secret"]
+    serving   = ["serving-session-secret", "serving-metrics-token", "serving-oidc-client-secret", "pipelines-webhook-url"]
     pipelines = ["mlflow-admin-username", "mlflow-admin-password", "ray-auth-token", "pipelines-webhook-url"]
     mlflow    = ["mlflow-backend-store-uri", "mlflow-database-password", "mlflow-admin-password", "mlflow-session-key"]
   }

@@ -138,7 +138,11 @@ def serve_postgres() -> Iterator[str]:
     assert initdb is not None
     assert server is not None
     # Not below pytest's folder, into which only its owner may look.
-    folder = Path(tempfile.mkdtemp(prefix="foreact-postgres-"))
+    with tempfile.TemporaryDirectory(prefix="foreact-postgres-") as folder:
+        yield from _serve_postgres(initdb, server, Path(folder))
+
+
+def _serve_postgres(initdb: str, server: str, folder: Path) -> Iterator[str]:
     humbly: list[str] = []
     if os.geteuid() == 0:
         shutil.chown(folder, "nobody", "nogroup")
@@ -155,7 +159,6 @@ def serve_postgres() -> Iterator[str]:
         yield f"postgresql+psycopg2://foreact@127.0.0.1:{port}/postgres"
     finally:
         process.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

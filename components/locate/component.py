@@ -6,12 +6,13 @@ from components.image import IMAGE
 
 
 @dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
-def locate(history: str, known: list = []) -> str:  # type: ignore[type-arg]  # noqa: B006
+def locate(history: str, known: list = [], store: str = "") -> str:  # type: ignore[type-arg]  # noqa: B006
     """Name the state of the source files, so that ingest runs again when, and only when, one of them changed.
 
     Args:
         history: The sales history: a file, a folder, a glob or a Blob prefix.
         known: The tables of what is known ahead, each the same way.
+        store: The one store of this run; empty: all.
 
     Returns:
         Output: The version of the source: a hash of names, sizes and times of change.
@@ -22,7 +23,7 @@ def locate(history: str, known: list = []) -> str:  # type: ignore[type-arg]  # 
     from foreact.blobs import open_url
     from foreact.tasks import begin
 
-    settings, events = begin()
+    settings, events = begin(store)
     return step(
         history=history,
         known=known,

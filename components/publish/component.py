@@ -13,6 +13,7 @@ def publish(
     metrics: dsl.Output[dsl.Metrics],
     prune: bool = True,
     created_by: str = "",
+    store: str = "",
 ) -> None:
     """Publish the forecasts of all stores of a run in one instruction; readers see all of them or none.
 
@@ -21,6 +22,7 @@ def publish(
         versions: Which version of which registered model makes each store's numbers.
         prune: Delete afterwards what no retained version needs.
         created_by: Who asked for it; empty: the run itself.
+        store: The one store of this run; empty: all.
 
     Returns:
         summary: What was published, and what stayed as it was.
@@ -31,7 +33,7 @@ def publish(
     from components.publish.step import publish as step
     from foreact.tasks import begin
 
-    settings, events = begin()
+    settings, events = begin(store)
     result = step(
         trained=Path(trained.path),
         versions=Path(versions.path),

@@ -12,12 +12,14 @@ def register(
     summary: dsl.Output[dsl.Markdown],
     metrics: dsl.Output[dsl.Metrics],
     run: str,
+    store: str = "",
 ) -> None:
     """Register one model version a store and let those that passed the gate go live as champion.
 
     Args:
         trained: Models, forecasts and decisions of every store.
         run: The pipeline run's id, under which the models can be found in MLflow.
+        store: The one store of this run; empty: all.
 
     Returns:
         versions: Which version of which registered model makes each store's numbers.
@@ -30,7 +32,7 @@ def register(
     from components.register.step import register as step
     from foreact.tasks import begin
 
-    settings, events = begin()
+    settings, events = begin(store)
     result = step(
         trained=Path(trained.path),
         versions=Path(versions.path),

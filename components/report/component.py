@@ -34,6 +34,7 @@ def report(
         failed_task=status.pipeline_task_name,
         message=status.error_message,
         settings=settings,
-        blobs=connect(settings),
+        # What it tells is asked for thrice: a store that is gone for good must not hold up the run's end.
+        blobs=connect(settings, patience=20.0),
     )
     Path(summary.path).write_text(text, encoding="utf-8")

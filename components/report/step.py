@@ -6,8 +6,7 @@ import logging
 from foreact.blobs import BlobStore
 from foreact.errors import ForeactError
 from foreact.settings import PipelineSettings
-from foreact.telemetry.ledger import RunRecord, Runs
-from foreact.telemetry.notices import Notice, clean, tell
+from foreact.telemetry.ends import tell_end, tell_stuck
 
 log = logging.getLogger(__name__)
 
@@ -25,41 +24,26 @@ def report(
     pause: float = 2.0,
 ) -> str:
     """Tell the run's end; neither a webhook nor a blob store that does not answer ever fails the run."""
-    succeeded = state.upper() == "SUCCEEDED"
-    record = before = None
     try:
-        runs = Runs(blobs)
-        record = runs.end(
-            run,
-            "succeeded" if succeeded else "failed",
-            pipeline=pipeline,
-            store=store,
-            sentence="" if succeeded else _why(runs.read().find(run), message),
-        )
-        before = runs.read().before(record)
+        # First, so that a failure is told before the recovery from it.
+        tell_stuck(settings, blobs, pause=pause)
     except ForeactError as problem:
-        log.warning("the run's end was not recorded: %s", problem)
-    step = "" if succeeded else (record.failed_step if record else "") or failed_task or ""
-    sentence = "" if succeeded else clean(record.sentence if record else message or "")
+        log.warning("whether another run is stuck is not known: %s", problem)
+    told = tell_end(
+        run,
+        state.upper() == "SUCCEEDED",
+        pipeline=pipeline,
+        store=store,
+        step=failed_task or "",
+        message=message or "",
+        settings=settings,
+        blobs=blobs,
+        pause=pause,
+    )
+    failed = told if told is not None and told.event == "failed" else None
+    step, sentence = (failed.step, failed.sentence) if failed else ("", "")
     outcome = {"pipeline": pipeline, "store": store, "state": state, "run": run, "step": step, "sentence": sentence}
     log.info("run ended: %s", json.dumps(outcome))
-    event = "failed" if not succeeded else "recovered" if before is not None and before.state == "failed" else None
-    url = settings.webhook_url.get_secret_value()
-    if event is not None and url:
-        link = settings.run_url.replace("{run}", run)
-        notice = Notice.model_validate(
-            {k: v for k, v in outcome.items() if k != "state"} | {"event": event, "link": link}
-        )
-        try:
-            tell(notice, url, settings.webhook_form, blobs, pause=pause)
-        except ForeactError as problem:
-            log.warning("the webhook was not told: %s", problem)
     lines = [f"**{pipeline}** {'of store `' + store + '` ' if store else ''}ended: **{state}**", ""]
     lines += [f"- {name}: {value}" for name, value in outcome.items() if value and name in {"run", "step", "sentence"}]
     return "\n".join(lines) + "\n"
-
-
-def _why(record: RunRecord | None, message: str | None) -> str:
-    """Prefer what a step said of itself to what the platform says of the step."""
-    told = next((step.sentence for step in record.steps.values() if step.sentence), "") if record else ""
-    return clean(told or message or "the run ended unexpectedly")

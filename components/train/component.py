@@ -16,6 +16,7 @@ def train(
     max_fallback_share: float = 0.2,
     cpu: str = "2",
     memory: str = "8Gi",
+    store: str = "",
 ) -> None:
     """Train one model a store on a rolling-origin backtest, decide by the gate which goes live, and forecast.
 
@@ -26,6 +27,7 @@ def train(
         max_fallback_share: The run fails when more than this share of the stores could not be trained.
         cpu: How many cores the step has: that many stores are trained at once, unless a Ray cluster does the work.
         memory: How much memory the step has.
+        store: The one store of this run; empty: all.
 
     Returns:
         trained: Models, forecasts and decisions of every store.
@@ -39,7 +41,7 @@ def train(
     from components.train.step import train as step
     from foreact.tasks import Size, begin
 
-    settings, events = begin()
+    settings, events = begin(store)
     figures = step(
         dataset=Path(dataset.path),
         trained=Path(trained.path),

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from foreact.errors import ForeactError
 from foreact.tasks import Size
+from foreact.telemetry.tracing import about
 
 log = logging.getLogger(__name__)
 Job = TypeVar("Job")
@@ -55,7 +56,8 @@ def run_here(function: Callable[[Job], Result], tasks: Iterable[Task[Job]]) -> I
         except MemoryError:
             yield Outcome(task.store, failure="out of memory")
         except Exception as error:
-            log.exception("store %r failed", task.store)
+            with about(store=task.store):
+                log.exception("store %r failed", task.store)
             yield Outcome(task.store, failure=_sentence(error))
 
 
@@ -92,10 +94,12 @@ def _run(
             try:
                 yield Outcome(task.store, ray.get(reference))
             except RayTaskError as error:
-                log.error("store %r failed: %s", task.store, error)
+                with about(store=task.store):
+                    log.error("store %r failed: %s", task.store, error)
                 yield Outcome(task.store, failure=_sentence(error.cause or error))
             except RayError as error:
-                log.error("store %r: its worker died %d times: %s", task.store, TRIES, error)
+                with about(store=task.store):
+                    log.error("store %r: its worker died %d times: %s", task.store, TRIES, error)
                 yield Outcome(task.store, failure=f"its worker died {TRIES} times")
 
 

@@ -15,6 +15,7 @@ from foreact.data.dataset import Dataset
 from foreact.errors import ForeactError, examples
 from foreact.events import Events
 from foreact.tasks import Size
+from foreact.telemetry.tracing import whose
 from foreact.trained import Trained, TrainedFolder, TrainedStore
 
 # Wide arrays, features and a booster, against the rows of a partition; measured, with a margin.
@@ -129,6 +130,7 @@ def _job(data: Dataset, store: str, live: Live, margin: float, seed: int) -> Sto
         champion=live.champion,
         champion_problem=live.problem,
         previous=live.previous,
+        whose=whose(),
     )
 
 

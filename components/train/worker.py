@@ -6,6 +6,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ import numpy as np
 from components.train.picture import Picture, draw
 from foreact.errors import ForeactError
 from foreact.publications.contract import Kind
+from foreact.tasks import log_lines
+from foreact.telemetry.tracing import about
 from foreact.trained import TrainedStore
 from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90
 
@@ -41,6 +44,8 @@ class StoreJob:
     previous: dict[date, bytes] = field(default_factory=dict)
     # Set when the store could not be trained: why its champion or the baseline has to do.
     failure: str = ""
+    # What the log lines of the run carry; a worker on another machine knows of no run.
+    whose: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,9 +59,16 @@ class StoreFiles:
 
 
 def train_one(job: StoreJob) -> StoreFiles:
-    """Train one store, or fall back where that has failed before."""
+    """Train one store, or fall back where that has failed before; what is logged meanwhile names run and store."""
+    if not logging.getLogger().handlers:
+        log_lines()
+    with about(**{**job.whose, "store": job.parcel.store}):
+        return _train(job)
+
+
+def _train(job: StoreJob) -> StoreFiles:
     from components.train.objects import make_objects
-    from foreact.forecasting import fall_back, train_store
+    from foreact.forecasting import ChampionError, fall_back, train_store
 
     started = time.monotonic()
     panel = job.parcel.panel()
@@ -68,10 +80,16 @@ def train_one(job: StoreJob) -> StoreFiles:
             if champion is None:
                 raise
             log.exception("store %r: its champion failed too", panel.store)
-            champion, problem = None, f"The live model, version {job.champion_version}, failed on the new data."
+            champion, problem = None, _failed(job)
             result = fall_back(panel, None, job.failure)
     else:
-        result = train_store(panel, champion=champion, margin=job.margin, seed=job.seed, previous=_previous(job))
+        train = partial(train_store, panel, margin=job.margin, seed=job.seed, previous=_previous(job))
+        try:
+            result = train(champion=champion)
+        except ChampionError:
+            log.exception("store %r: its champion failed, the new model is judged alone", panel.store)
+            champion, problem = None, _failed(job)
+            result = train()
     decision = result.decision
     record = TrainedStore(
         store=panel.store,
@@ -109,6 +127,10 @@ def _champion(job: StoreJob) -> "tuple[StoreModel | None, str]":
         except ForeactError as error:
             log.warning("%s", error)
             return None, f"The live model, version {job.champion_version}, cannot be read by this software."
+
+
+def _failed(job: StoreJob) -> str:
+    return f"The live model, version {job.champion_version}, failed on the new data."
 
 
 def _after(problem: str, text: str) -> str:
@@ -149,9 +171,11 @@ def _accuracy(decision: "Decision", champion: "StoreModel | None") -> dict[str, 
     """Give the backtest figures of whatever made the published numbers."""
     from foreact.forecasting.baselines import NAIVE
 
-    if decision.promoted:
-        return decision.accuracy
-    return decision.baselines.get(NAIVE, {}) if champion is None else decision.champion_accuracy
+    naive = decision.baselines.get(NAIVE, {})
+    others = naive if champion is None else decision.champion_accuracy
+    figures = decision.accuracy if decision.promoted else others
+    # What planners weigh the others against.
+    return {**figures, "naive_wape": naive["wape"]} if "wape" in naive else figures
 
 
 def _overall(scores: "list[Score]") -> dict[str, float]:

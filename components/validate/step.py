@@ -55,7 +55,7 @@ def validate(
         if findings.problem:
             events.emit("refused", step="validate", sentence=findings.problem)
         for finding in findings.warnings:
-            events.note("validate", f"warning: {finding.tell()}")
+            events.note("validate", f"warning: the data breaks a rule: {finding.tell()}")
     metrics = {
         "rules": float(len(findings.findings)),
         "rules_broken": float(len(findings.broken)),

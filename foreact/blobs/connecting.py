@@ -1,5 +1,7 @@
 """From settings and addresses to a blob store."""
 
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from foreact.blobs.folder import FolderStore
@@ -49,10 +51,21 @@ def open_url(url: str, settings: PlaceSettings, *, patience: float | None = None
 
 def refuse_credentials(url: str) -> None:
     """Refuse an address that opens by itself: it would stand in the record of every run that is given it."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ForeactError(f"An address cannot be read as one: {HINT}.") from None
     if parts.username or parts.password or parts.query:
         # Not repeated in full: what stands there may be a key or a shared access signature.
         raise ForeactError(f"The address at {parts.hostname} carries credentials: identities are used instead; {HINT}.")
+
+
+def refuse_credentials_among(parameters: Mapping[str, Any]) -> None:
+    """Refuse a pipeline's parameters if one of them is, or holds, an address that opens by itself."""
+    for value in parameters.values():
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and "://" in text:
+                refuse_credentials(text)
 
 
 def _prefix(parts: list[str]) -> str:

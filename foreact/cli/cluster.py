@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foreact.cli.parameters import Judging, Learning, Store, Tables, read_parameters, spread
-from foreact.errors import ForeactError
+from foreact.errors import ForeactError, count
 
 if TYPE_CHECKING:
     from pipelines.cluster.kubeflow import Kubeflow
@@ -213,7 +213,7 @@ def apply_schedules(
     left = scheduler.apply(schedules, compiled, typer.echo)
     for name in left:
         typer.echo(f"{name}: one that was replaced still has a run; the next apply deletes it.", err=True)
-    typer.echo(f"{len(schedules.schedules)} schedules are in force.", err=True)
+    typer.echo(f"In force: {count(len(schedules.schedules), 'schedule')}.", err=True)
 
 
 @schedule_app.command("list")

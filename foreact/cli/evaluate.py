@@ -1,6 +1,5 @@
 """`foreact evaluate`: how well the forecaster would have done."""
 
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from foreact.cli.options import Workspace
 from foreact.cli.parameters import Learning, Tables, read_parameters, spread
+from foreact.errors import count
 
 
 @spread
@@ -25,18 +25,21 @@ def evaluate(
     from foreact.settings import PipelineSettings
     from pipelines.evaluation import evaluate as backtest
     from pipelines.evaluation import log_to_mlflow
+    from pipelines.local import scratch
 
     given = read_parameters(history, tables, learning)
     parameters = {"columns": "", "as_of": "", "horizon": 28, "missing": "auto", "seed": 0, "store": store, **given}
     settings = PipelineSettings(workspace=workspace)
-    with tempfile.TemporaryDirectory() as scratch:
-        events = Events(Path(scratch, "events.jsonl"))
-        evaluation = backtest(**parameters, scratch=Path(scratch), settings=settings, events=events)
+    with scratch() as folder:
+        events = Events(folder / "events.jsonl")
+        evaluation = backtest(**parameters, scratch=folder, settings=settings, events=events)
         if report is not None:
             report.write_bytes(evaluation.report.read_bytes())
         run = log_to_mlflow(evaluation, {name: str(value) for name, value in parameters.items()}, settings)
     _print(evaluation.table())
-    typer.echo(f"{len(evaluation.trained.stores):,} stores, data as of {evaluation.trained.as_of}; MLflow run {run}")
+    typer.echo(
+        f"{count(len(evaluation.trained.stores), 'store')}, data as of {evaluation.trained.as_of}; MLflow run {run}"
+    )
 
 
 def _print(rows: list[dict[str, float | str]]) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from foreact.cli.options import Workspace, caller, note, place
 from foreact.data.columns import end, suggest
-from foreact.errors import ForeactError, examples
+from foreact.errors import ForeactError, count, examples
 from foreact.publications.contract import Kind
 from foreact.vocabulary import DATE, ITEM, MEAN, P10, P50, P90, STORE
 
@@ -109,7 +109,7 @@ def export(
         with suppress(OSError):
             draft.unlink()
         raise ForeactError(f"{str(out)!r} cannot be written: {error.strerror or error}.") from None
-    typer.echo(f"{rows:,} rows of {len(names):,} stores, version {manifest.version}, in {out}")
+    typer.echo(f"{count(rows, 'row')} of {count(len(names), 'store')}, version {manifest.version}, in {out}")
 
 
 def _plain(table: Any) -> Any:

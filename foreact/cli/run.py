@@ -5,16 +5,22 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from foreact.blobs import BlobNotFound, connect
 from foreact.cli.options import Workspace
 from foreact.cli.parameters import Judging, Learning, Store, Tables, read_parameters, spread
 from foreact.cli.progress import follow
 from foreact.errors import ForeactError
+from foreact.publications.contract import CURRENT
 from foreact.settings import PipelineSettings
+
+# A store that is restarted is back by then.
+REACH_SECONDS = 30.0
 
 run_app = typer.Typer(
     no_args_is_help=True, help="Run a pipeline on this machine, all steps, and publish what it makes."
@@ -67,10 +73,11 @@ def retrain_store(
 
 def start(pipeline: str, parameters: dict[str, Any], workspace: Path, run_id: str | None = None) -> None:
     """Run a pipeline in a process of its own, show how it fares, and raise what stopped it."""
+    from pipelines.local import tell_killed
     from pipelines.runs import Request, Run, Runs
 
     # A setting that is wrong is told at once, not by the first step.
-    PipelineSettings(workspace=workspace)
+    settings = PipelineSettings(workspace=workspace.absolute())
     try:
         workspace.mkdir(parents=True, exist_ok=True)
         runs = Runs(workspace.resolve())
@@ -79,6 +86,7 @@ def start(pipeline: str, parameters: dict[str, Any], workspace: Path, run_id: st
             if last is None:
                 raise ForeactError("No --history is given, and this workspace has no retrain-all to take it from.")
             parameters = {**last.parameters, **parameters}
+        _reach_publications(settings)
         run: Run = runs.create(Request(pipeline=pipeline, parameters=parameters), run_id)
     except OSError as error:
         raise ForeactError(f"The workspace {str(workspace)!r} cannot be written: {error.strerror}.") from None
@@ -92,10 +100,21 @@ def start(pipeline: str, parameters: dict[str, Any], workspace: Path, run_id: st
     finally:
         _stop(process)
         runs.tidy()
+    if process.returncode < 0:
+        # Killed by itself, it has left its task at work and its end untold.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        tell_killed(run, settings, "the run ended unexpectedly")
     if not succeeded:
         raise ForeactError(_why(run))
     if pipeline == "retrain-all":
         runs.remember(run.request)
+
+
+def _reach_publications(settings: PipelineSettings) -> None:
+    """Refuse to begin what could not be published: each step would wait out its own patience before it said so."""
+    with suppress(BlobNotFound):
+        connect(settings, patience=REACH_SECONDS).read(CURRENT)
 
 
 def _launch(folder: Path, log: Path, workspace: Path) -> "subprocess.Popen[bytes]":

@@ -44,6 +44,10 @@ def open_table(engine: Engine, label: str, files: list[tuple[str, Path]], view: 
     return Table(label, view, kinds, bool(separated_otherwise) and all(separated_otherwise))
 
 
+# DuckDB shows no more than the first 10,000 bytes of what it cannot read, less a character cut in two.
+SHOWN_BYTES = 9_990
+
+
 def _copy_csv(engine: Engine, label: str, header: Header, paths: list[Path], copy: Path) -> None:
     # Columns go by position while reading, for names may be anything and differ in their case only.
     types = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(len(header.columns)))
@@ -57,10 +61,21 @@ def _copy_csv(engine: Engine, label: str, header: Header, paths: list[Path], cop
             compression = '{"gzip" if header.gzipped else "none"}', max_line_size = 4000000, store_rejects = true,
             rejects_limit = 0)) TO {literal(str(copy))} (FORMAT parquet, COMPRESSION snappy)"""
     )
+    # A quote that is never closed takes what follows into its line: each line of it is a row that is lost.
     engine.run(
-        f"""INSERT INTO malformed SELECT {literal(label)}, any_value(left(csv_line, 1000)) FROM reject_errors
-            GROUP BY scan_id, file_id, line"""
+        f"""INSERT INTO malformed SELECT {literal(label)}, left(lost, 1000) FROM (
+            SELECT unnest(string_split_regex(rtrim(any_value(csv_line), chr(13) || chr(10)), '\\r?\\n')) AS lost
+            FROM reject_errors GROUP BY scan_id, file_id, line)"""
     )
+    line, begins = engine.one(
+        f"""SELECT min(line), arg_min(left(split_part(csv_line, chr(10), 1), 80), line) FROM reject_errors
+            WHERE error_type = 'UNQUOTED VALUE' AND contains(csv_line, chr(10)) AND strlen(csv_line) > {SHOWN_BYTES}"""
+    )
+    if line is not None:
+        raise ForeactError(
+            f"A quote in line {line:,} of {label} is opened and never closed, so that the lines after it are lost: "
+            f"{begins!r}. Close it, or write it twice where it belongs to a name."
+        )
 
 
 def _describe(engine: Engine, paths: list[Path]) -> tuple[str, dict[str, str]]:

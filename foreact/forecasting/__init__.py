@@ -9,10 +9,11 @@ if TYPE_CHECKING:
     from foreact.forecasting.model import StoreModel
     from foreact.forecasting.panel import Panel
     from foreact.forecasting.scorecard import Published, Score
-    from foreact.forecasting.training import StoreResult, fall_back, train_store
+    from foreact.forecasting.training import ChampionError, StoreResult, fall_back, train_store
 
 # Looked up when first asked for, so that reading a panel does not import the models.
 _HOMES = {
+    "ChampionError": "training",
     "Decision": "gate",
     "Forecast": "forecast",
     "Panel": "panel",
@@ -24,6 +25,7 @@ _HOMES = {
     "train_store": "training",
 }
 __all__ = [
+    "ChampionError",
     "Decision",
     "Forecast",
     "Panel",

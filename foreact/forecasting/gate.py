@@ -1,5 +1,6 @@
 """The gate: a challenger goes live only if the backtest says that it is no worse than what is live."""
 
+import math
 from dataclasses import dataclass, field
 
 from foreact.forecasting.baselines import BASELINES, NAIVE
@@ -39,14 +40,14 @@ def decide(  # noqa: PLR0911
             return decision(False, "too short a history for a backtest")
         return decision(True, "the first model; too short a history for a backtest")
     naive = challenger[f"{NAIVE}_scaled_error"]
-    if ours > naive:
+    if not ours <= naive:
         reason = f"scaled error {ours:.3f} is worse than seasonal naive's {naive:.3f}"
         instead = None if champion_there else f"seasonal naive is published instead: the new model's {reason}"
         return decision(False, reason, instead)
     if not champion_there:
         return decision(True, f"the first model; scaled error {ours:.3f} beats seasonal naive's {naive:.3f}")
     theirs = (champion or {}).get("scaled_error")
-    if theirs is None:
+    if theirs is None or not math.isfinite(theirs):
         return decision(True, f"scaled error {ours:.3f}; the live model cannot be judged on these windows")
     if ours <= theirs * (1 + margin):
         return decision(

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from foreact.forecasting.boosting import fit_boosting
 from foreact.forecasting.columns import Codes
 from foreact.forecasting.demand import Doubles
 from foreact.forecasting.features import ItemHistory, day_features, expected, levels, origin_features
@@ -16,16 +17,6 @@ STRIDE = 7
 ROW_SHARE = 0.6
 FEWEST_ITEMS = 10
 FEWEST_ROWS = 2_000
-SETTINGS: dict[str, Any] = {
-    "loss": "poisson",
-    "max_iter": 60,
-    "learning_rate": 0.15,
-    "max_leaf_nodes": 31,
-    "max_bins": 63,
-    "max_features": 0.5,
-    "min_samples_leaf": 200,
-    "early_stopping": False,
-}
 # An item that nothing is heard of fades by half every fortnight, after a week of grace.
 GRACE_DAYS, FADE_DAYS = 7, 14.0
 
@@ -44,14 +35,7 @@ def fit_items(history: ItemHistory, seed: int) -> ItemsFit | None:
     if rows is None:
         return None
     names, features, target, weight = rows
-    from sklearn.ensemble import HistGradientBoostingRegressor
-
-    settings = {**SETTINGS, "min_samples_leaf": min(200, max(20, len(target) // 500))}
-    booster = HistGradientBoostingRegressor(**settings, random_state=seed)
-    # Entered once more: a limit holds only for the libraries that were loaded when it was set.
-    with single_thread():
-        booster.fit(features, target, sample_weight=weight)
-    return ItemsFit(booster, names)
+    return ItemsFit(fit_boosting(features, target, weight, seed), names)
 
 
 def training_rows(history: ItemHistory, seed: int) -> tuple[list[str], Floats, Floats, Floats] | None:

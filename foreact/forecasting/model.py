@@ -56,6 +56,8 @@ class StoreModel:
             reading = read(panel, self.columns, self.totals.groups)
             ahead = project(reading, self.totals, self.items, self.items_bias)
             drivers = explain(reading, self.totals, ahead)
+        if not np.isfinite(ahead.items).all():
+            raise ForeactError(f"the model of store {self.store!r} gives no finite forecast")
         return assemble(panel, ahead.items, self.intervals, drivers)
 
     def save(self, folder: Path) -> None:

@@ -1,6 +1,7 @@
 """From a store's panel to a model, a decision and a forecast."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -41,6 +42,10 @@ class StoreResult:
     scorecard: list[Score] = field(default_factory=list)
 
 
+class ChampionError(Exception):
+    """A live model that fails on data on which a new one could be trained."""
+
+
 def train_store(
     panel: Panel,
     *,
@@ -52,12 +57,14 @@ def train_store(
     """Train a challenger, judge it against the champion and seasonal naive, and forecast with whoever won."""
     with single_thread():
         model, tested = train_model(panel, seed)
-        champion_figures = None if champion is None else _judge(panel, champion)
+        with _blaming_the_champion():
+            champion_figures = None if champion is None else _judge(panel, champion)
         decision = decide(panel.store, tested.figures, champion_figures, margin, champion is not None)
         if decision.promoted:
             forecast = model.predict(panel)
         elif champion is not None:
-            forecast = champion.predict(panel)
+            with _blaming_the_champion():
+                forecast = champion.predict(panel)
         else:
             forecast = naive_forecast(panel, model.columns, model.intervals)
         scorecard = score_published(panel, previous or [])
@@ -107,6 +114,16 @@ def _judge(panel: Panel, champion: StoreModel) -> dict[str, float]:
         champion.proof.items,
     )
     return tested.figures
+
+
+@contextmanager
+def _blaming_the_champion() -> Iterator[None]:
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ChampionError(str(error)) from error
 
 
 def fall_back(panel: Panel, champion: StoreModel | None, reason: str) -> StoreResult:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from foreact.errors import ForeactError
+from foreact.errors import ForeactError, count
 from foreact.publications.contract import Manifest, StoreEntry
 from foreact.publications.reader import Reader
 
@@ -88,7 +88,7 @@ def headline(manifest: Manifest) -> str:
     why = f" ({manifest.reason})" if manifest.reason else ""
     return (
         f"Version {manifest.version}: {action} on {manifest.created_at:%Y-%m-%d %H:%M} UTC by {manifest.created_by}"
-        f"{why}, {len(manifest.stores):,} stores"
+        f"{why}, {count(len(manifest.stores), 'store')}"
     )
 
 

@@ -1,6 +1,7 @@
 """MLflow's client with our patience, and its errors in one sentence."""
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -53,13 +54,13 @@ def trouble(place: str) -> Iterator[None]:
     try:
         yield
     except (RequestException, SQLAlchemyError) as error:
-        raise RegistryUnavailable(_sentence(place, type(error).__name__)) from None
+        raise RegistryUnavailable(_sentence(place, _reason(error))) from None
     except OSError as error:
         raise RegistryUnavailable(_sentence(place, error.strerror or type(error).__name__)) from None
     except MlflowException as error:
         cause = error.__cause__ or error.__context__
-        if isinstance(cause, RequestException):
-            raise RegistryUnavailable(_sentence(place, type(cause).__name__)) from None
+        if isinstance(cause, RequestException | SQLAlchemyError):
+            raise RegistryUnavailable(_sentence(place, _reason(cause))) from None
         raise RegistryUnavailable(_sentence(place, error.error_code)) from None
 
 
@@ -87,6 +88,12 @@ def for_each(work: Callable[[Item], Result], items: Iterable[Item], threads: int
 def sqlite_uri(workspace: Path) -> str:
     """Give the address of a workspace's own database."""
     return f"sqlite:///{workspace.absolute() / 'mlflow.db'}"
+
+
+def _reason(error: Exception) -> str:
+    """Name an error; what SQLite says of its own file is safe to repeat, and what a server says is not."""
+    said = getattr(error, "orig", None)
+    return str(said) if isinstance(said, sqlite3.Error) else type(error).__name__
 
 
 def _sentence(place: str, why: str) -> str:

@@ -50,6 +50,9 @@ class RunRecord(_Record):
     # The one store that was retrained; empty for all.
     store: str = ""
     state: State = "running"
+    # The planner's request that it serves, if one did ask, and that request's trace.
+    request_id: str = ""
+    traceparent: str = ""
     started_at: datetime
     ended_at: datetime | None = None
     sentence: str = ""
@@ -59,6 +62,12 @@ class RunRecord(_Record):
     def failed_step(self) -> str:
         """Name the step that failed; empty if none told so."""
         return next((name for name, step in self.steps.items() if step.state == "failed"), "")
+
+    @property
+    def heard_at(self) -> datetime:
+        """Give the last moment of which it told anything."""
+        steps = (step.started_at + timedelta(seconds=step.seconds or 0) for step in self.steps.values())
+        return max([self.started_at, *steps])
 
     def figure(self, step: str, name: str) -> float | None:
         """Give one figure of a step, if it told it."""
@@ -80,6 +89,15 @@ class Ledger(_Record):
         runs = [run for run in self.runs if run.pipeline == pipeline and run.ended_at is not None]
         return sorted(runs, key=lambda run: run.ended_at or run.started_at, reverse=True)
 
+    def overdue(self, now: datetime) -> list[RunRecord]:
+        """Give the runs that count as under way for longer than any run may take."""
+        return [run for run in self.runs if run.state == "running" and now - run.started_at > LONGEST]
+
+    def works_since(self, run: RunRecord) -> bool:
+        """Tell whether a run of the same pipeline and store has ended well since this one was last heard of."""
+        latest = self.before(run)
+        return latest is not None and latest.state == "succeeded" and (latest.ended_at or run.heard_at) > run.heard_at
+
     def before(self, run: RunRecord) -> RunRecord | None:
         """Give the run of the same pipeline and store that ended before this one."""
         others = (each for each in self.ended(run.pipeline) if each.store == run.store and each.id != run.id)
@@ -96,6 +114,11 @@ class Runs:
     def read(self) -> Ledger:
         """Give what is known; what cannot be understood counts as nothing."""
         return self._read()[0]
+
+    def asked_for(self, run: str, pipeline: str, store: str, request_id: str, traceparent: str) -> None:
+        """Note whose request a run serves, as whoever starts it does."""
+        asked = {"pipeline": pipeline, "store": store, "request_id": request_id, "traceparent": traceparent}
+        self._change(run, lambda found: found.model_copy(update=asked))
 
     def step_began(self, run: str, step: str, pipeline: str = "", store: str = "") -> None:
         """Note that a step began; the first one begins the run."""
@@ -130,9 +153,11 @@ class Runs:
 
         self._change(run, change)
 
-    def end(self, run: str, state: State, *, pipeline: str, store: str = "", sentence: str = "") -> RunRecord:
-        """Note how a run ended; the first to tell is believed."""
-        now = self._clock()
+    def end(
+        self, run: str, state: State, *, pipeline: str, store: str = "", sentence: str = "", at: datetime | None = None
+    ) -> RunRecord:
+        """Note how a run ended, and when if not just now; the first to tell is believed."""
+        now = at or self._clock()
 
         def change(found: RunRecord) -> RunRecord:
             named = {"pipeline": pipeline or found.pipeline, "store": store or found.store}
@@ -162,19 +187,14 @@ class Runs:
         raise BlobUnavailable(f"{RUNS} changed {TRIES} times while it was being replaced")
 
     def _with(self, ledger: Ledger, changed: RunRecord) -> Ledger:
-        now = self._clock()
-        others = [self._closed(run, now) for run in ledger.runs if run.id != changed.id]
-        runs = sorted([*others, changed], key=lambda run: run.started_at)[-KEPT:]
+        others = [run for run in ledger.runs if run.id != changed.id]
+        # One that has not told its end outlasts those that have: it may be stuck, and somebody is to be told.
+        kept = sorted([*others, changed], key=lambda run: (run.state == "running", run.started_at))[-KEPT:]
+        runs = sorted(kept, key=lambda run: run.started_at)
         success = dict(ledger.last_success)
         if changed.state == "succeeded" and changed.ended_at is not None and changed.pipeline:
             success[changed.pipeline] = max(changed.ended_at, success.get(changed.pipeline, changed.ended_at))
         return Ledger(runs=tuple(runs), last_success=success)
-
-    def _closed(self, run: RunRecord, now: datetime) -> RunRecord:
-        if run.state != "running" or now - run.started_at < LONGEST:
-            return run
-        update = {"state": "failed", "ended_at": now, "sentence": "the run never told how it ended"}
-        return run.model_copy(update=update)
 
     def _read(self) -> tuple[Ledger, str | None]:
         try:

@@ -1,7 +1,7 @@
 """Traces and logs by OTLP: off, and nothing of it imported, unless OTEL_EXPORTER_OTLP_ENDPOINT is set.
 
 A run's steps belong to one trace: to that of the request that asked for the run, which TRACEPARENT in the environment
-names, or else to one that follows from the run's id, since steps on a cluster share nothing but that.
+names, or else to one that follows from the run's id.
 """
 
 import hashlib
@@ -10,6 +10,8 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,13 +20,15 @@ if TYPE_CHECKING:
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 PARENT = "TRACEPARENT"
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+REQUEST = "FOREACT_REQUEST_ID"
 # Fields of a log line, and the variables that hold them for the whole of a step's process.
 FIELDS = {
     "run": "FOREACT_RUN_ID",
     "pipeline": "FOREACT_PIPELINE",
     "store": "FOREACT_STORE",
-    "request_id": "FOREACT_REQUEST_ID",
+    "request_id": REQUEST,
 }
+_about: ContextVar[Mapping[str, str]] = ContextVar("about", default=MappingProxyType({}))
 _PLAIN = frozenset(logging.LogRecord("", 0, "", 0, "", None, None).__dict__) | {"message", "asctime", "taskName"}
 _started: list[Any] = []
 
@@ -100,8 +104,19 @@ class _Lines(logging.Handler):
 
 
 def whose() -> dict[str, str]:
-    """Give the fields that every log line of a step's process carries."""
-    return {field: os.environ[name] for field, name in FIELDS.items() if os.environ.get(name)}
+    """Give the fields that a log line carries: those of the step's process, and of what it works on at the moment."""
+    process = {field: os.environ[name] for field, name in FIELDS.items() if os.environ.get(name)}
+    return {**process, **_about.get()}
+
+
+@contextmanager
+def about(**fields: str) -> Iterator[None]:
+    """Let the log lines of what is done within carry these fields too."""
+    token = _about.set({**_about.get(), **fields})
+    try:
+        yield
+    finally:
+        _about.reset(token)
 
 
 @contextmanager

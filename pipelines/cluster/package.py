@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from foreact.blobs.connecting import refuse_credentials_among
 from foreact.errors import ForeactError, examples
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "compiled"
@@ -85,6 +86,7 @@ class Package:
 
     def check(self, parameters: dict[str, Any]) -> None:
         """Refuse parameters that the pipeline would refuse, before anything is sent."""
+        refuse_credentials_among(parameters)
         taken = self.spec["root"].get("inputDefinitions", {}).get("parameters", {})
         unknown = sorted(set(parameters) - set(taken))
         if unknown:

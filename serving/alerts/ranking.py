@@ -2,7 +2,8 @@
 
 The window is the first week ahead. Its demand is taken as normal around the sum of the means, with daily errors
 that move together a little; the recent level is the mean of the last four weeks, last year's that of the same
-weekdays, and a normal delivery is what four in five of the last eight weeks would have needed.
+weekdays, and a normal delivery is what four in five of the last eight weeks would have needed. What is at stake is the
+expected demand less what it is held against, so that a planner can check it by eye.
 """
 
 import math
@@ -42,14 +43,22 @@ class Alert:
     start: date
     end: date
     expected: float
+    # What demand stays below with 90 %.
+    expected_high: float
     # What the same number of days brought lately, and last year; None: not known.
     recent: float | None
     last_year: float | None
-    # Units beyond the higher of the two, or beyond a normal delivery.
+    # Expected units beyond the higher of the two, or beyond a normal delivery.
     at_stake: float
     probability: float
     peak_day: date
     normal_delivery: float | None = None
+
+    @property
+    def against(self) -> float:
+        """Give what the expected demand is held against: the higher of lately and last year, or a normal delivery."""
+        known = (self.recent, self.last_year) if self.kind == "peak" else (self.normal_delivery,)
+        return max(value for value in known if value is not None)
 
     def to_json(self) -> dict[str, Any]:
         """Give it for an answer."""
@@ -156,14 +165,13 @@ def _alerts(arrays: StoreArrays, *, total: bool) -> list[Alert]:
     level = levels(arrays, total=total)
     usual = np.fmax(level.recent, level.last_year)
     extra = level.expected - usual
-    beyond = _probability((level.expected - usual) / level.deviation)
+    beyond = _probability(extra / level.deviation)
     # A store as a whole is unusual much sooner than one of its items.
     share = 0.1 if total else 0.25
     peaks = (extra >= np.maximum(3, share * usual)) & (beyond >= 0.8)
-    z = (level.expected - level.normal_delivery) / level.deviation
-    lacking = level.deviation * (np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi) + z * _probability(z))
-    risk = _probability(z)
-    short = (lacking >= np.maximum(2, share / 2 * level.normal_delivery)) & (risk >= 0.5)
+    lacking = level.expected - level.normal_delivery
+    risk = _probability(lacking / level.deviation)
+    short = lacking >= np.maximum(2, share / 2 * level.normal_delivery)
     kinds: list[tuple[Kind, NDArray[np.bool_], Doubles, Doubles]] = [
         ("peak", peaks, extra, beyond),
         ("shortage", short, lacking, risk),
@@ -187,6 +195,7 @@ def _alert(
         first,
         first + timedelta(days=level.days - 1),
         float(level.expected[row]),
+        float(level.expected[row] + Z90 * level.deviation[row]),
         known(level.recent[row]),
         known(level.last_year[row]),
         stake,

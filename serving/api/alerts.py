@@ -26,9 +26,12 @@ class AlertAnswer(BaseModel):
     start: date
     end: date
     expected: float = Field(description="Units from start to end")
+    expected_high: float = Field(description="Units that demand stays below with 90 % probability")
     recent: float | None = Field(description="Units that as many days brought in the last four weeks")
     last_year: float | None = Field(description="Units on the same weekdays last year")
-    at_stake: float = Field(description="Expected units beyond the usual, or beyond a normal delivery")
+    at_stake: float = Field(
+        description="`expected` less the higher of `recent` and `last_year`, or less `normal_delivery`"
+    )
     probability: float = Field(description="That demand exceeds the usual, or a normal delivery")
     peak_day: date
     normal_delivery: float | None = Field(description="Of a shortage: what four in five recent weeks needed at most")

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import re
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +21,8 @@ JSON, CSV = "application/json", "text/csv; charset=utf-8"
 # Below this, compressing costs more than it saves.
 WORTH_COMPRESSING = 1_200
 STORES_IN_HEADER = 20
+VARY = "authorization, cookie, accept, accept-encoding"
+TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
 class Kept:
@@ -52,27 +55,23 @@ def answer(
 ) -> Response:
     """Answer in JSON what depends on nothing but the view and what was asked."""
     tag = tag_of(request, view, asked)
-    headers = {
-        **describe_in_headers(view, stores),
-        "etag": f'"{tag}"',
-        "cache-control": "private, no-cache",
-        "vary": VARY,
-    }
-    if request.method == "GET" and is_known(request, tag):
-        return Response(status_code=304, headers=headers)
+    headers = shared_headers(view, stores)
+    held = held_by(request, tag) if request.method == "GET" else None
+    if held is not None:
+        return Response(status_code=304, headers={**headers, "etag": f'"{held}"'})
     kept: Kept = request.app.state.kept
     if wants_gzip(request):
-        packed = kept.get(tag + "z")
+        packed = kept.get(packed_tag(tag))
         if packed is None:
             plain = body()
             if len(plain) < WORTH_COMPRESSING:
-                return Response(plain, 200, headers, JSON)
+                return Response(plain, 200, {**headers, "etag": f'"{tag}"'}, JSON)
             packed = compress(plain)
-            kept.put(tag + "z", packed)
-        return Response(packed, 200, {**headers, "content-encoding": "gzip"}, JSON)
+            kept.put(packed_tag(tag), packed)
+        return Response(packed, 200, {**headers, "etag": f'"{packed_tag(tag)}"', "content-encoding": "gzip"}, JSON)
     plain = kept.get(tag) or body()
     kept.put(tag, plain)
-    return Response(plain, 200, headers, JSON)
+    return Response(plain, 200, {**headers, "etag": f'"{tag}"'}, JSON)
 
 
 def stream(
@@ -80,21 +79,19 @@ def stream(
 ) -> Response:
     """Answer in CSV, sent as it is made."""
     tag = tag_of(request, view, asked) + "c"
-    headers = {
-        **describe_in_headers(view, stores),
-        "etag": f'"{tag}"',
-        "cache-control": "private, no-cache",
-        "vary": VARY,
-        "content-disposition": f'attachment; filename="{filename}"',
-    }
-    if is_known(request, tag):
-        return Response(status_code=304, headers=headers)
+    headers = shared_headers(view, stores) | {"content-disposition": f'attachment; filename="{filename}"'}
+    held = held_by(request, tag)
+    if held is not None:
+        return Response(status_code=304, headers={**headers, "etag": f'"{held}"'})
     if wants_gzip(request):
-        return StreamingResponse(_gzipped(chunks), 200, {**headers, "content-encoding": "gzip"}, CSV)
-    return StreamingResponse(iter(chunks), 200, headers, CSV)
+        packed = {**headers, "etag": f'"{packed_tag(tag)}"', "content-encoding": "gzip"}
+        return StreamingResponse(_gzipped(chunks), 200, packed, CSV)
+    return StreamingResponse(iter(chunks), 200, {**headers, "etag": f'"{tag}"'}, CSV)
 
 
-VARY = "authorization, cookie, accept, accept-encoding"
+def shared_headers(view: View, stores: Iterable[StoreArrays]) -> dict[str, str]:
+    """Give the headers of an answer in whatever form it leaves."""
+    return {**describe_in_headers(view, stores), "cache-control": "private, no-cache", "vary": VARY}
 
 
 def tag_of(request: Request, view: View, asked: object) -> str:
@@ -108,12 +105,19 @@ def make_tag(view: View, path: str, asked: object) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
-def is_known(request: Request, tag: str) -> bool:
-    """Tell whether the caller holds the answer already."""
-    given = request.headers.get("if-none-match")
-    if given is None:
-        return False
-    return any(part.strip().removeprefix("W/").strip('"') in {tag, "*"} for part in given.split(","))
+def packed_tag(tag: str) -> str:
+    """Name the compressed form of an answer: other bytes, so another tag."""
+    return f"{tag}-gzip"
+
+
+def held_by(request: Request, tag: str) -> str | None:
+    """Give the tag of the form that the caller holds already and may be answered with, if any."""
+    given = ",".join(request.headers.getlist("if-none-match"))
+    if given.strip() == "*":
+        return tag
+    held = set(TAG.findall(given))
+    forms = [tag, packed_tag(tag)] if wants_gzip(request) else [tag]
+    return next((form for form in forms if form in held), None)
 
 
 def wants_gzip(request: Request) -> bool:
@@ -140,7 +144,7 @@ def preference(header: str, name: str) -> float:
 
 
 def describe_in_headers(view: View, stores: Iterable[StoreArrays]) -> dict[str, str]:
-    """Say in headers where the numbers come from: of several stores the oldest, and stale if any is."""
+    """Say in headers where the numbers come from: of several stores the oldest, stale if any is, how many are held."""
     shown = list(stores)
     headers = {"foreact-publication": str(view.snapshot.version), "foreact-timezone": view.timezone}
     if shown:
@@ -152,6 +156,9 @@ def describe_in_headers(view: View, stores: Iterable[StoreArrays]) -> dict[str, 
         headers["foreact-generated-at"] = min(entry.generated_at for entry in entries).astimezone(UTC).isoformat()
         states = {view.freshness[arrays.store].state for arrays in shown}
         headers["foreact-staleness"] = "fresh" if states == {"fresh"} else "stale"
+        held = sum(arrays.store in view.snapshot.held for arrays in shown)
+        if held:
+            headers["foreact-held"] = str(held)
     return headers
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import StreamingResponse
 
+from serving.api.selection import Day
 from serving.auth.guard import Admin, Parts
 from serving.errors import ApiError, responses
 
@@ -21,8 +22,8 @@ MOST_DAYS = 400
 def export_audit(
     service: Parts,
     principal: Admin,
-    start: Annotated[date | None, Query(description="First day, in UTC; none: a week ago")] = None,
-    end: Annotated[date | None, Query(description="Last day, in UTC; none: today")] = None,
+    start: Annotated[Day | None, Query(description="First day, in UTC; none: a week ago")] = None,
+    end: Annotated[Day | None, Query(description="Last day, in UTC; none: today")] = None,
 ) -> StreamingResponse:
     """Export who logged in, asked for what refresh and restored what, one JSON object a line."""
     last = min(end, date(9999, 1, 1)) if end else service.clock().date()

@@ -1,6 +1,6 @@
 """Forecasts by store, item and day: paged rows, CSV, and many questions in one call."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, Any
 
@@ -19,6 +19,7 @@ from serving.api.selection import (
     Series,
     Start,
     StoresAsked,
+    absent,
     check_range,
     read_cursor,
     select_series,
@@ -27,7 +28,8 @@ from serving.api.selection import (
 )
 from serving.api.tabular import Format, csv_chunks, wants_csv
 from serving.auth.guard import Parts, Viewer
-from serving.cache import StoreArrays
+from serving.auth.principal import Principal
+from serving.board import View
 from serving.errors import ApiError, Problem, responses
 
 router = APIRouter(prefix="/v1", tags=["forecasts"])
@@ -70,12 +72,11 @@ async def list_forecasts(
     return answer(request, view, asked, [view.snapshot.stores[name] for name in shown], body)
 
 
-@router.post("/forecasts/query", response_model=BulkAnswer, responses=responses(403, 413, 503))
+@router.post("/forecasts/query", response_model=BulkAnswer, responses=responses(403, 413, 415, 503))
 async def query_forecasts(request: Request, service: Parts, principal: Viewer, bulk: Bulk) -> Response:
     """Answer many questions of a store, an item and a range of days; each with rows, or with its own error."""
     view = service.view
-    visible = view.visible(principal.sees)
-    found = [_resolve(visible, query) for query in bulk.queries]
+    found = [_resolve(view, principal, query) for query in bulk.queries]
     stores = list({part.arrays.store: part.arrays for part in found if isinstance(part, Series)}.values())
     asked = tuple(
         (query.store, query.item, part.message if isinstance(part, Problem) else (part.first, part.end))
@@ -89,11 +90,12 @@ async def query_forecasts(request: Request, service: Parts, principal: Viewer, b
     return answer(request, view, asked, stores, body)
 
 
-def _resolve(visible: Mapping[str, StoreArrays], query: Triple) -> Series | Problem:
+def _resolve(view: View, principal: Principal, query: Triple) -> Series | Problem:
     """Find what a question is about, or say what is wrong with it."""
-    arrays = visible.get(query.store)
+    arrays = view.visible(principal.sees).get(query.store)
     if arrays is None:
-        return Problem(code="store_not_found", message=f"store {query.store!r} does not exist, or you may not see it")
+        problem = absent(view, principal, query.store)
+        return Problem(code=problem.code, message=problem.message)
     row = arrays.rows.get(query.item)
     if row is None:
         return Problem(code="item_not_found", message=f"store {query.store!r} has no item {query.item!r}")

@@ -10,7 +10,7 @@ from foreact.errors import ForeactError
 from foreact.publications.contract import Manifest
 from foreact.publications.publisher import Publisher
 from serving.auth.guard import Admin, Parts, Viewer
-from serving.auth.principal import Principal
+from serving.auth.principal import Principal, Role
 from serving.board import View
 from serving.errors import ApiError, responses
 from serving.service import Service
@@ -25,9 +25,9 @@ class Listed(BaseModel):
     version: int
     previous: int | None
     created_at: datetime
-    created_by: str
+    created_by: str | None = Field(description="Who asked for it; null: for administrators only")
     action: Literal["publish", "restore"]
-    reason: str
+    reason: str | None = Field(description="Why, in their words; null: for administrators only")
     restored: int | None = Field(description="Of a restore: the version brought back")
     current: bool
     stores: dict[str, str] = Field(description="Of the stores that you may see, the run behind each")
@@ -67,7 +67,7 @@ def show_publication(service: Parts, principal: Viewer, version: Version) -> Lis
     return _describe(_find(service, version), service.view, principal)
 
 
-@router.post("/publications/{version}/restore", response_model=Listed, responses=responses(403, 409, 503))
+@router.post("/publications/{version}/restore", response_model=Listed, responses=responses(403, 409, 415, 503))
 def restore_publication(
     request: Request, service: Parts, principal: Admin, version: Version, restore: Restore
 ) -> Listed:
@@ -91,13 +91,14 @@ def _find(service: Service, version: int) -> Manifest:
 
 def _describe(manifest: Manifest, view: View, principal: Principal) -> Listed:
     scope, attribute = principal.sees, view.region_attribute
+    trusted = principal.role >= Role.admin
     return Listed(
         version=manifest.version,
         previous=manifest.previous,
         created_at=manifest.created_at,
-        created_by=manifest.created_by,
+        created_by=manifest.created_by if trusted else None,
         action=manifest.action,
-        reason=manifest.reason,
+        reason=manifest.reason if trusted else None,
         restored=manifest.restored,
         current=manifest.version == view.snapshot.version,
         stores={

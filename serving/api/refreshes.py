@@ -13,7 +13,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from foreact.naming import encode as name_of
-from serving.api.selection import select_store
 from serving.api.stores import Segment
 from serving.auth.guard import Parts, Planner, Viewer
 from serving.auth.principal import Principal
@@ -62,17 +61,20 @@ class RefreshList(BaseModel):
 )
 def request_refresh(request: Request, response: Response, service: Parts, principal: Planner, store: Segment) -> Any:
     """Ask for new numbers of a store; a second request joins the first."""
-    arrays = select_store(service.view, principal, store)
-    if not principal.may_change(arrays.store, service.view.region(arrays)):
-        raise ApiError(403, "forbidden", f"you may look at store {arrays.store!r}, but not refresh it")
+    view = service.view
+    chosen = view.snapshot.name(store)
+    if not view.covers(principal.sees, chosen):
+        raise not_found(f"store {chosen!r}", "store_not_found")
+    if not principal.may_change(chosen, view.region(chosen)):
+        raise ApiError(403, "forbidden", f"you may look at store {chosen!r}, but not refresh it")
     wait = service.refresh_limit.take(principal.id)
     if wait:
         headers = {"retry-after": str(int(wait) + 1)}
         raise ApiError(429, "too_many_requests", "you asked for many refreshes; wait a little", headers=headers)
     trace = request.scope.get("traceparent") or request.headers.get("traceparent", "")[:55]
-    refresh, joined = service.refreshes.request(arrays.store, principal.id, request.scope["request_id"], trace)
+    refresh, joined = service.refreshes.request(chosen, principal.id, request.scope["request_id"], trace)
     if not joined:
-        service.audit.note("refresh", principal.id, arrays.store, request.scope["request_id"])
+        service.audit.note("refresh", principal.id, chosen, request.scope["request_id"])
     response.headers["location"] = f"/v1/refreshes/{refresh.id}"
     return describe(service, refresh, joined=joined)
 
@@ -147,7 +149,7 @@ def may_see(service: Service, principal: Principal, refresh: Refresh) -> bool:
     view = service.board.view
     if view is None:
         return principal.sees.everything
-    return principal.sees.everything or refresh.store in view.visible(principal.sees)
+    return principal.sees.everything or view.covers(principal.sees, refresh.store)
 
 
 def describe(service: Service, refresh: Refresh, *, joined: bool = False) -> RefreshAnswer:

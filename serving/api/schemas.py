@@ -15,7 +15,7 @@ class Publication(BaseModel):
     created_at: datetime
     action: Literal["publish", "restore"]
     timezone: str = Field(description="Dates are days in this time zone")
-    refused: str | None = Field(description="Why a newer publication is not served, or null")
+    refused: str | None = Field(description="What of the newest publication is not served, or null")
 
 
 class FreshnessAnswer(BaseModel):
@@ -42,6 +42,7 @@ class StoreSource(BaseModel):
     as_of: date = Field(description="The newest sales that the numbers know of")
     generated_at: datetime
     fallback: str | None = Field(description="Why a model or baseline had to stand in for the gate's choice, or null")
+    held: str | None = Field(description="Why these are last good numbers, not this publication's, or null")
     freshness: FreshnessAnswer
 
 

@@ -1,6 +1,7 @@
 """What a request selects: stores, items, days; checked against what the caller may see."""
 
 import base64
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -8,6 +9,7 @@ from typing import Annotated
 
 import orjson
 from fastapi import Query
+from pydantic import BeforeValidator
 
 from serving.auth.principal import Principal
 from serving.board import View
@@ -17,6 +19,7 @@ from serving.errors import ApiError, not_found
 MOST_ROWS = 100_000
 ROWS = 10_000
 LONGEST_ID = 500
+DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 StoresAsked = Annotated[
     list[Annotated[str, Query(max_length=LONGEST_ID)]] | None,
@@ -25,8 +28,18 @@ StoresAsked = Annotated[
 ItemsAsked = Annotated[
     list[Annotated[str, Query(max_length=LONGEST_ID)]] | None, Query(description="Items; none: all", max_length=500)
 ]
-Start = Annotated[date | None, Query(description="First day; none: the first forecast day")]
-End = Annotated[date | None, Query(description="Last day; none: the last forecast day")]
+
+
+def read_day(text: object) -> object:
+    """Let nothing but a day as it is written pass: numbers would be taken for seconds since 1970."""
+    if isinstance(text, str) and not DAY.fullmatch(text):
+        raise ValueError("write a day as 2026-12-24")
+    return text
+
+
+Day = Annotated[date, BeforeValidator(read_day)]
+Start = Annotated[Day | None, Query(description="First day; none: the first forecast day")]
+End = Annotated[Day | None, Query(description="Last day; none: the last forecast day")]
 Limit = Annotated[int, Query(ge=1, le=MOST_ROWS, description="Rows a page; a series is never cut")]
 Cursor = Annotated[str | None, Query(max_length=2_000, description="`next` of the page before")]
 
@@ -38,16 +51,25 @@ def select_stores(view: View, principal: Principal, asked: list[str] | None) -> 
         return list(visible.values())
     missing = [store for store in asked if store not in visible]
     if missing:
-        raise not_found(f"store {missing[0]!r}", "store_not_found")
+        raise absent(view, principal, missing[0])
     return [visible[store] for store in dict.fromkeys(asked)]
 
 
 def select_store(view: View, principal: Principal, segment: str) -> StoreArrays:
     """Give the store that a URL's segment means."""
-    arrays = view.snapshot.find(segment)
-    if arrays is None or arrays.store not in view.visible(principal.sees):
-        raise not_found(f"store {segment!r}", "store_not_found")
+    store = view.snapshot.name(segment)
+    arrays = view.visible(principal.sees).get(store)
+    if arrays is None:
+        raise absent(view, principal, store)
     return arrays
+
+
+def absent(view: View, principal: Principal, store: str) -> ApiError:
+    """Say that a store is damaged, or that it is not there or not for this caller: these two are the same answer."""
+    if store not in view.lost(principal.sees):
+        return not_found(f"store {store!r}", "store_not_found")
+    message = f"what is published of store {store!r} is damaged and nothing earlier is at hand; a refresh replaces it"
+    return ApiError(503, "store_damaged", message, headers={"retry-after": "60"})
 
 
 def check_range(start: date | None, end: date | None) -> tuple[str | None, str | None]:
@@ -93,7 +115,7 @@ def select_series(
 
 def write_cursor(view: View, position: int) -> str:
     """Name the next page; it holds for this version only."""
-    data = orjson.dumps([view.snapshot.version, position])
+    data = orjson.dumps([view.snapshot.mark, position])
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
@@ -103,11 +125,11 @@ def read_cursor(view: View, cursor: str | None) -> int:
         return 0
     try:
         data = orjson.loads(base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)))
-        version, position = data
-        if not isinstance(version, int) or not isinstance(position, int) or position < 0:
+        mark, position = data
+        if not isinstance(mark, str) or not isinstance(position, int) or position < 0:
             raise ValueError
     except (ValueError, TypeError):
         raise ApiError(422, "invalid_cursor", "this cursor is none of ours; begin again without one") from None
-    if version != view.snapshot.version:
+    if mark != view.snapshot.mark:
         raise ApiError(409, "publication_changed", "a new publication came in between; begin again without a cursor")
     return position

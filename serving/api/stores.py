@@ -31,7 +31,7 @@ async def list_stores(
     stores = [
         arrays
         for arrays in view.visible(principal.sees).values()
-        if (not region or view.region(arrays) in region) and (not q or q.casefold() in arrays.store.casefold())
+        if (not region or view.region(arrays.store) in region) and (not q or q.casefold() in arrays.store.casefold())
     ]
 
     def body() -> bytes:
@@ -85,7 +85,7 @@ def describe_store(view: View, arrays: StoreArrays) -> dict[str, Any]:
     return {
         "store": arrays.store,
         "name": name_of(arrays.store),
-        "region": view.region(arrays),
+        "region": view.region(arrays.store),
         "attributes": arrays.entry.attributes,
         "items": len(arrays.items),
         "first_date": arrays.days[0],

@@ -60,7 +60,7 @@ def overview_sheets(view: View, stores: Sequence[StoreArrays]) -> list[Sheet]:
                     row["last_year"],
                     row["as_of"],
                     row["generated_at"].astimezone(zone),
-                    row["fresh"].state,
+                    row["fresh"].state + (", held" if row["held"] else ""),
                 )
                 for row in views.store_rows(view, stores)
             ],
@@ -80,6 +80,7 @@ def overview_sheets(view: View, stores: Sequence[StoreArrays]) -> list[Sheet]:
                 "from",
                 "to",
                 "expected (units)",
+                "90 % (units)",
                 "usual (units)",
                 "last year (units)",
                 "normal delivery (units)",
@@ -89,20 +90,22 @@ def overview_sheets(view: View, stores: Sequence[StoreArrays]) -> list[Sheet]:
             ),
             [
                 (
-                    "peak, shortage" if short and alert.kind == "peak" else alert.kind,
+                    ", ".join(other.kind for other in found),
                     alert.store,
                     alert.item or "",
                     alert.start,
                     alert.end,
                     alert.expected,
+                    alert.expected_high,
                     alert.recent,
                     alert.last_year,
-                    alert.normal_delivery,
+                    next((other.normal_delivery for other in found if other.kind == "shortage"), None),
                     alert.at_stake,
                     alert.probability,
                     alert.peak_day,
                 )
-                for alert, short in views.merged_alerts(together)
+                for found in views.merged_alerts(together)
+                for alert in found[:1]
             ],
         ),
         _sold_sheet(series),

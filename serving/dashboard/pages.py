@@ -25,9 +25,17 @@ STATIC = Path(__file__).parent / "static"
 PROBLEMS = {
     "no_publication": ("No forecasts yet", "They appear here by themselves once the first run has published."),
     "store_unavailable": ("The forecast store does not answer", "Try again in a minute; nothing is lost."),
-    "store_not_found": ("No such store here", "It does not exist, or it is not one of your stores."),
-    "item_not_found": ("No such item here", "The store does not carry it, or its id has changed."),
+    "store_not_found": ("No such store here", "Begin at the overview, which has all of your stores."),
+    "store_damaged": (
+        "The numbers of this store are damaged",
+        "Update it on the overview; the other stores are not affected.",
+    ),
+    "item_not_found": ("No such item here", "Look for it among the items on the page of its store."),
     "forbidden": ("You may not do this", "Ask your administrator for the role that this needs."),
+    "invalid_parameter": (
+        "This address does not work",
+        "A part of it is not what the page takes. Begin at the overview.",
+    ),
     "not_found": ("Nothing is here", "The address may be old. Begin at the overview."),
     "too_many_requests": ("Too many tries", "Wait a minute, then try again."),
 }
@@ -62,6 +70,7 @@ def templates() -> Environment:
     environment.filters |= {
         "json": _json,
         "units": words.units,
+        "less": words.less,
         "percent": words.percent,
         "change": words.change,
         "points": words.points,

@@ -30,11 +30,12 @@ ALERTS_SHOWN = 6
 def _selected(
     view: View, principal: Principal, store: list[str] | None, region: list[str] | None, q: str
 ) -> list[StoreArrays]:
-    """Give the stores that the page's filters leave."""
+    """Give the stores that the page's filters leave; of a kept address, those that are still there."""
+    there = [name for name in store or () if name in view.visible(principal.sees)]
     return [
         arrays
-        for arrays in select_stores(view, principal, store)
-        if (not region or view.region(arrays) in region) and q.casefold() in arrays.store.casefold()
+        for arrays in select_stores(view, principal, there or store)
+        if (not region or view.region(arrays.store) in region) and q.casefold() in arrays.store.casefold()
     ]
 
 
@@ -44,20 +45,21 @@ def overview(
 ) -> Response:
     """Show the morning: what is unusual, how much in all, where and when."""
     view = service.view
-    visible = list(view.visible(principal.sees).values())
+    visible, lost = list(view.visible(principal.sees).values()), view.lost(principal.sees)
     chosen = _selected(view, principal, store, region, q)
     context: dict[str, Any] = {
-        "regions": sorted({found for arrays in visible if (found := view.region(arrays))}),
+        "regions": sorted({found for arrays in visible if (found := view.region(arrays.store))}),
         "visible": [arrays.store for arrays in visible],
         "picked": {"store": store or [], "region": region or [], "q": q},
+        "gone": len({*(store or ())} - {*(arrays.store for arrays in visible)} - {*lost}),
         "stores": chosen,
         "query": request.url.query,
         "active": _active(service, principal),
         "stale": [arrays.store for arrays in visible if not view.freshness[arrays.store].is_fresh],
+        "lost": lost,
         "may_refresh": {
-            arrays.store: service.refreshes.runner is not None
-            and principal.may_change(arrays.store, view.region(arrays))
-            for arrays in chosen
+            name: service.refreshes.runner is not None and principal.may_change(name, view.region(name))
+            for name in (*(arrays.store for arrays in chosen), *lost)
         },
     }
     if chosen:
@@ -86,8 +88,9 @@ def store_page(request: Request, service: Parts, principal: Viewer, store: Segme
     context = {
         "arrays": arrays,
         "entry": arrays.entry,
-        "region": view.region(arrays),
+        "region": view.region(arrays.store),
         "fresh": view.freshness[arrays.store],
+        "held": view.held(arrays.store),
         "series": views.total_series([arrays]),
         "summary": views.summarize([arrays]),
         "drivers": views.driver_series(arrays),
@@ -95,7 +98,8 @@ def store_page(request: Request, service: Parts, principal: Viewer, store: Segme
         "alerts": views.merged_alerts([arrays])[:ALERTS_SHOWN],
         "active": _active(service, principal),
         "last_failed": _last_failed(service, arrays),
-        "may_refresh": service.refreshes.runner is not None and principal.may_change(arrays.store, view.region(arrays)),
+        "may_refresh": service.refreshes.runner is not None
+        and principal.may_change(arrays.store, view.region(arrays.store)),
         "scores": [row for row in arrays.scorecard if row.get("lead") == 0][-5:],
         "short_history": _days_known(arrays) < 28,
     }
@@ -129,11 +133,12 @@ def item_page(request: Request, service: Parts, principal: Viewer, store: Segmen
         "entry": arrays.entry,
         "item": arrays.items[row],
         "fresh": view.freshness[arrays.store],
+        "held": view.held(arrays.store),
         "series": series,
         "row": {name: column[row] for name, column in views.item_rows(arrays).items()},
         "days": level.days,
         "split": views.split_item(arrays, row),
-        "alerts": [pair for pair in views.merged_alerts([arrays]) if pair[0].item == arrays.items[row]],
+        "alerts": [found for found in views.merged_alerts([arrays]) if found[0].item == arrays.items[row]],
         "score": past.score_item(service.library.reader, arrays, row),
         "known_days": sum(value is not None for value in series.past),
     }
@@ -210,8 +215,8 @@ def _find_item(arrays: StoreArrays, segment: str) -> int:
 
 def _active(service: Service, principal: Principal) -> dict[str, str]:
     """Give the refreshes under way, by store."""
-    visible = service.view.visible(principal.sees)
-    return {refresh.store: refresh.id for refresh in service.refreshes.active() if refresh.store in visible}
+    view, scope = service.view, principal.sees
+    return {refresh.store: refresh.id for refresh in service.refreshes.active() if view.covers(scope, refresh.store)}
 
 
 def _last_failed(service: Service, arrays: StoreArrays) -> Any:

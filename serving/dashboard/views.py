@@ -186,16 +186,12 @@ def _usual_weekdays(arrays: StoreArrays, days: NDArray[np.datetime64]) -> Double
     return np.where(found.any(0), total / np.maximum(found.sum(0), 1), np.nan)
 
 
-def merged_alerts(stores: Iterable[StoreArrays]) -> list[tuple[Alert, bool]]:
-    """Give one alert a series, that with most at stake, and whether a peak also risks a shortage."""
-    first: dict[tuple[str, str | None], Alert] = {}
-    short = set()
+def merged_alerts(stores: Iterable[StoreArrays]) -> list[list[Alert]]:
+    """Put the alerts of each series together; those with most at stake first, among and within series."""
+    found: dict[tuple[str, str | None], list[Alert]] = {}
     for alert in ranked(stores):
-        key = (alert.store, alert.item)
-        first.setdefault(key, alert)
-        if alert.kind == "shortage":
-            short.add(key)
-    return [(alert, key in short) for key, alert in first.items()]
+        found.setdefault((alert.store, alert.item), []).append(alert)
+    return list(found.values())
 
 
 ITEM_COLUMNS = ("item", "expected", "recent", "change", "last_year", "peak_day", "peak", "peak_high")
@@ -289,7 +285,7 @@ def store_rows(view: View, stores: Sequence[StoreArrays]) -> list[dict[str, Any]
         rows.append(
             {
                 "store": arrays.store,
-                "region": view.region(arrays) or "",
+                "region": view.region(arrays.store) or "",
                 "items": len(arrays.items),
                 "expected": expected,
                 "recent": recent,
@@ -299,6 +295,7 @@ def store_rows(view: View, stores: Sequence[StoreArrays]) -> list[dict[str, Any]
                 "generated_at": arrays.entry.generated_at,
                 "fresh": view.freshness[arrays.store],
                 "fallback": arrays.entry.fallback,
+                "held": view.held(arrays.store),
             }
         )
     return rows

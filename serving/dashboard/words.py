@@ -24,6 +24,13 @@ def units(value: float | None) -> str:
     return (MINUS if value < 0 and text.strip("0.") else "") + text
 
 
+def less(value: float, other: float) -> str:
+    """Write how much one quantity is beyond another, so that it adds up with the two as they are written."""
+    written = [units(each).replace(",", "").replace(MINUS, "-") for each in (value, other)]
+    rest = float(written[0]) - float(written[1])
+    return units(rest) if "." in "".join(written) else f"{rest:,.0f}".replace("-", MINUS)
+
+
 def percent(value: float | None, digits: int = 0) -> str:
     """Write a share."""
     if value is None or not math.isfinite(value):

@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from foreact.blobs.connecting import refuse_credentials_among
 from foreact.errors import ForeactError
 from serving.refreshes.kubeflow_api import KubeflowApi
 from serving.refreshes.records import Refresh, Step
@@ -44,6 +45,7 @@ class KubeflowRunner:
             arguments = None
         if not isinstance(arguments, dict):
             raise ForeactError("FOREACT_REFRESH_ARGUMENTS is no JSON object of the pipeline's parameters")
+        refuse_credentials_among(arguments)
         package = Path(settings.refresh_package)
         if not package.is_file():
             raise ForeactError(f"FOREACT_REFRESH_PACKAGE {str(package)!r} is not there; `foreact compile` makes it")

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from foreact.blobs import BlobUnavailable
 from foreact.errors import ForeactError
 from foreact.telemetry import tracing
+from foreact.telemetry.ledger import Runs
 from serving.cache import Library
 from serving.errors import ApiError
 from serving.metrics import Metrics
@@ -33,6 +34,8 @@ class Refreshes:
         runner: Runner | None,
         library: Library,
         metrics: Metrics,
+        runs: Runs,
+        tell_end: Callable[..., object],
         clock: Callable[[], datetime],
         *,
         queue: int,
@@ -42,6 +45,8 @@ class Refreshes:
         self.runner = runner
         self._library = library
         self._metrics = metrics
+        self._runs = runs
+        self._tell_end = tell_end
         self._clock = clock
         self._queue = queue
         self._limit = timedelta(minutes=minutes)
@@ -177,10 +182,18 @@ class Refreshes:
         log.info(
             "refresh started", extra={"refresh": refresh.id, "store": refresh.store, "request_id": refresh.request_id}
         )
+        self._tell_the_run(started)
         tracing.mark_run(started.run, refresh.traceparent, foreact__store=refresh.store, foreact__refresh=refresh.id)
         self.book.update(
             refresh.id, lambda held: held.model_copy(update={"run": started.run, "process": started.process})
         )
+
+    def _tell_the_run(self, started: Refresh) -> None:
+        """Leave word of the request where the run's steps look; without it their log lines name none."""
+        try:
+            self._runs.asked_for(started.run, "retrain-store", started.store, started.request_id, started.traceparent)
+        except ForeactError as problem:
+            log.warning("run %s is not told who asked for it: %s", started.run, problem)
 
     def _check(self, refresh: Refresh) -> None:
         assert self.runner is not None  # noqa: S101
@@ -197,7 +210,7 @@ class Refreshes:
             log.warning("refresh %s cannot be observed: %s", refresh.id, problem)
             progress = Progress("running", refresh.steps)
         if progress.state == "succeeded":
-            progress = self._show(progress)
+            progress = self._show(refresh.store, progress)
         if progress.state in {"succeeded", "failed"}:
             self._finish(refresh, progress)
         elif age > self._limit:
@@ -207,13 +220,14 @@ class Refreshes:
             sentence = f"it took longer than {minutes:g} minutes and was ended"
             self._finish(refresh, Progress("failed", progress.steps, running, sentence))
 
-    def _show(self, progress: Progress) -> Progress:
+    def _show(self, store: str, progress: Progress) -> Progress:
         """See that what a run published is served: a refresh has succeeded once its numbers can be seen."""
         self._library.refresh()
         if self._library.unreachable:
             return Progress("running", progress.steps)
-        if self._library.refused:
-            sentence = f"its numbers are not shown, as {self._library.refused}"
+        problem = self._library.why_not(store)
+        if problem:
+            sentence = f"its numbers are not shown, as {problem}"
             return Progress("failed", progress.steps, "publish", sentence)
         return progress
 
@@ -234,6 +248,10 @@ class Refreshes:
             self.runner.forget(done)
         if not first:
             return
+        if done.state == "failed" and done.run:
+            # It may have been killed before it told anybody; a webhook that is slow must not hold up other refreshes.
+            told = {"store": done.store, "step": done.failed_step or "", "message": done.sentence or ""}
+            threading.Thread(target=self._tell_end, args=(done.run, False), kwargs=told, daemon=True).start()
         self.book.tidy()
         assert done.ended_at is not None  # noqa: S101
         seconds = (done.ended_at - done.requested_at).total_seconds()

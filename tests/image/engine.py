@@ -88,6 +88,8 @@ def run_engine() -> Iterator[Engine]:
         finally:
             process.terminate()
             process.wait(60)
+            # dockerd leaves its network's namespace mounted.
+            subprocess.run(["umount", f"{folder}/exec/netns/default"], check=False, capture_output=True)
 
 
 def make_base(engine: Engine) -> str:

@@ -1,13 +1,16 @@
 """What ships: small, unprivileged, without tools, and able to run what it is for."""
 
 import json
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.image.conftest import Images
-from tests.image.engine import Engine
+from tests.image.engine import ROOT, Engine
 from tests.kustomize.manifests import ROOT as MANIFESTS
 from tests.kustomize.manifests import load, pods
 
@@ -42,6 +45,19 @@ def test_runs_as_nobody_on_a_read_only_root(docker_engine: Engine, image: str) -
     lines = docker_engine.docker(*LOCKED, image, "sh", "-c", script).stdout.splitlines()
     assert lines[:3] == ["10001", "refused", "scratch"]
     assert any("Usage: foreact" in line for line in lines)
+
+
+def test_its_bill_of_materials_lists_what_it_has(docker_engine: Engine, images: Images, tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "docker" / "sbom.py"), str(tmp_path), f"serving={images.serving}"]
+    subprocess.run(command, env=docker_engine.environment, check=True, capture_output=True, timeout=120)
+    bill = json.loads((tmp_path / "sbom-serving.json").read_text())
+    listed = {
+        (part["name"], part["version"]) for part in bill["components"] if part["purl"].startswith("pkg:deb/debian/")
+    }
+    asked = ("dpkg-query", "--show", "--showformat", "${Package} ${Version}\\n")
+    installed = docker_engine.docker(*LOCKED, images.serving, *asked).stdout
+    assert listed == {tuple(line.split(" ")) for line in installed.splitlines()}
+    assert [each["aggregate"] for each in bill["compositions"]] == ["complete"]
 
 
 def test_leaves_no_build_tools(docker_engine: Engine, image: str) -> None:

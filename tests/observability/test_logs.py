@@ -5,6 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from foreact.blobs.folder import FolderStore
+from foreact.telemetry import tracing
+from foreact.telemetry.ledger import Runs
+
 CODE = "import logging; from foreact.tasks import begin; begin(); logging.getLogger('foreact').info('a\\nline')"
 
 
@@ -27,3 +33,22 @@ def test_a_step_that_is_given_the_runs_store_says_so(tmp_path: Path) -> None:
         [sys.executable, "-c", code], env=place, capture_output=True, text=True, check=True, timeout=60
     )
     assert json.loads(done.stderr)["store"] == "Bonn"
+
+
+def test_a_step_on_kubeflow_takes_the_request_from_the_runs_record(tmp_path: Path) -> None:
+    runs = Runs(FolderStore(tmp_path / "blobs"))
+    runs.asked_for("r1", "retrain-store", "Bonn", "abc", f"00-{'ab' * 16}-{'cd' * 8}-01")
+    place = {"FOREACT_WORKSPACE": str(tmp_path), "KUBERNETES_SERVICE_HOST": "10.0.0.1", "FOREACT_RUN_ID": "r1"}
+    code = f"{CODE}; import os; print(os.environ['TRACEPARENT'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=place, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert json.loads(done.stderr)["request_id"] == "abc"
+    assert done.stdout.strip() == f"00-{'ab' * 16}-{'cd' * 8}-01"
+
+
+def test_lines_name_what_is_worked_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOREACT_RUN_ID", "r1")
+    with tracing.about(store="Bonn"):
+        assert tracing.whose() == {"run": "r1", "store": "Bonn"}
+    assert tracing.whose() == {"run": "r1"}

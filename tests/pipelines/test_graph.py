@@ -85,6 +85,14 @@ def test_only_ingest_is_cached_and_it_is_keyed_by_the_source(compiled: Any) -> N
     assert "as_of" in keys
 
 
+def test_every_step_of_a_refresh_knows_its_store(compiled: Any) -> None:
+    name, spec, _ = compiled
+    given = {step: task["inputs"]["parameters"]["store"] for step, task in inner(spec).items()}
+    assert set(given) == set(STEPS)
+    for value in given.values():
+        assert ("componentInputParameter" in value) == (name == "retrain-store")
+
+
 def test_retries_back_off_and_have_the_time_for_it(compiled: Any) -> None:
     _, spec, platform = compiled
     executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]

@@ -92,13 +92,31 @@ def test_csv_has_the_same_rows(serving: Serving, way: str) -> None:
     assert [{**row, **{key: float(row[key]) for key in ("mean", "p10", "p50", "p90")}} for row in rows] == expected
 
 
-def test_a_known_answer_is_not_sent_again(serving: Serving) -> None:
-    first = serving.get("/v1/forecasts?store=S1")
-    again = serving.get("/v1/forecasts?store=S1", headers={"if-none-match": first.headers["etag"]})
-    assert again.status_code == 304
-    assert not again.content
-    other = serving.get("/v1/forecasts?store=S2", headers={"if-none-match": first.headers["etag"]})
-    assert other.status_code == 200
+def test_each_encoding_has_its_own_tag(serving: Serving) -> None:
+    for path in ("/v1/forecasts?store=S1", "/v1/forecasts?store=S1&item=item-0001", "/v1/totals?format=csv"):
+        packed, plain = (serving.get(path, headers={"accept-encoding": kind}) for kind in ("gzip", "identity"))
+        assert packed.headers["etag"] != plain.headers["etag"]
+        assert packed.content == plain.content
+
+
+@pytest.mark.parametrize("path", ["/v1/forecasts?store=S1", "/v1/totals?store=S1&format=csv", "/v1/stores/S1"])
+def test_a_known_answer_is_not_sent_again(serving: Serving, path: str) -> None:
+    def ask(held: str, encoding: str) -> Any:
+        return serving.get(path, headers={"if-none-match": held, "accept-encoding": encoding})
+
+    packed = serving.get(path, headers={"accept-encoding": "gzip"}).headers["etag"]
+    plain = serving.get(path, headers={"accept-encoding": "identity"}).headers["etag"]
+    known = [(packed, "gzip", packed), (plain, "identity", plain), (plain, "gzip", plain), ("*", "identity", plain)]
+    known += [(f'"other", W/{packed}', "gzip", packed), (f'W/{plain},"other"', "identity", plain)]
+    for held, encoding, told in known:
+        answer = ask(held, encoding)
+        assert (answer.status_code, answer.headers["etag"], answer.content) == (304, told, b""), (held, encoding)
+        assert answer.headers["vary"] == "authorization, cookie, accept, accept-encoding"
+    for held, encoding in (('"other"', "gzip"), ("", "gzip"), (f"{plain[1:-1]}", "identity"), ('"*"', "identity")):
+        assert ask(held, encoding).status_code == 200, (held, encoding)
+    if packed != plain:
+        assert ask(packed, "identity").status_code == 200, "what the caller holds is not what it can take"
+    assert serving.get("/v1/forecasts?store=S2", headers={"if-none-match": f"{plain}, {packed}"}).status_code == 200
 
 
 def test_a_tag_changes_when_the_promise_breaks(serving: Serving) -> None:
@@ -159,8 +177,14 @@ def test_a_bulk_query_answers_each_question(serving: Serving) -> None:
         ("store=S1&item=nothing", 404, "item_not_found"),
         ("start=2026-03-09&end=2026-03-02", 422, "invalid_parameter"),
         ("start=yesterday", 422, "invalid_parameter"),
+        ("start=0", 422, "invalid_parameter"),
+        ("start=1700006400", 422, "invalid_parameter"),
+        ("start=-2026-01-01", 422, "invalid_parameter"),
+        ("start=2026-03-04T00:00:00", 422, "invalid_parameter"),
         ("limit=0", 422, "invalid_parameter"),
         ("format=xml", 422, "invalid_parameter"),
+        ("stroe=S1", 422, "invalid_parameter"),
+        ("limit=5&limit=6", 422, "invalid_parameter"),
     ],
 )
 def test_a_problem_has_one_shape(serving: Serving, query: str, status: int, code: str) -> None:
@@ -170,6 +194,33 @@ def test_a_problem_has_one_shape(serving: Serving, query: str, status: int, code
     assert error["code"] == code
     assert error["message"]
     assert error["request_id"] == answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    ("path", "where", "problem"),
+    [
+        ("/v1/forecasts?stroe=S1", "query.stroe", "there is no such parameter; did you mean 'store'?"),
+        ("/v1/alerts?store=S1&Limit=2", "query.Limit", "there is no such parameter; did you mean 'limit'?"),
+        ("/v1/stores/S1?a", "query.a", "there is no such parameter; there are none"),
+        ("/v1/publications?x=1", "query.x", "there is no such parameter; there are limit"),
+        ("/v1/totals?start=2026-03-02&start=2026-03-03", "query.start", "give it once"),
+        (f"/v1/totals?{'x' * 3_000}=1", f"query.{'x' * 100}", "there is no such parameter; there are "),
+    ],
+)
+def test_a_question_that_would_be_half_ignored_is_refused(
+    serving: Serving, path: str, where: str, problem: str
+) -> None:
+    answer = serving.get(path)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_parameter")
+    (detail,) = answer.json()["error"]["details"]
+    assert detail["where"] == where
+    assert detail["problem"].startswith(problem)
+    assert where in answer.json()["error"]["message"]
+
+
+def test_lists_take_several_values_and_pages_take_what_mails_append(serving: Serving) -> None:
+    assert serving.get("/v1/totals?store=S1&store=S2").status_code == 200
+    assert serving.get("/?utm_source=mail").status_code == 200
 
 
 def test_totals_history_drivers(serving: Serving) -> None:

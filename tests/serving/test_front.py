@@ -50,6 +50,31 @@ def test_large_bodies_are_refused_declared_or_not(serving: Serving) -> None:
     assert answer.json()["error"]["code"] == "body_too_large"
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
+def test_what_is_no_json_is_told_so(serving: Serving, kind: str) -> None:
+    answer = serving.post("/v1/forecasts/query", content=b'{"queries": []}', headers={"content-type": kind})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (415, "unsupported_media_type")
+    broken = serving.post("/v1/forecasts/query", content=b"{", headers={"content-type": "application/json"})
+    assert (broken.status_code, broken.json()["error"]["code"]) == (422, "invalid_parameter")
+
+
+def test_what_the_framework_refuses_is_told_in_a_sentence(serving: Serving) -> None:
+    for method, path, status, told in (
+        ("GET", "/v1/nothing", 404, "there is nothing at this address"),
+        ("DELETE", "/v1/stores", 405, "this address does not take this method"),
+    ):
+        answer = serving.client.request(method, path)
+        assert (answer.status_code, answer.json()["error"]["message"]) == (status, told)
+
+
+def test_a_person_with_a_bad_address_sees_a_page(serving: Serving) -> None:
+    for path in ("/?q=" + "x" * 101, "/export.pdf", "/stores/" + "x" * 501, "/stores/S1/export.csv?order=up"):
+        page = serving.get(path, headers={"accept": "text/html"})
+        assert page.status_code == 422
+        assert page.headers["content-type"].startswith("text/html")
+        assert "<h1>This address does not work</h1>" in page.text
+
+
 def test_a_request_id_is_taken_over_if_it_is_one(serving: Serving) -> None:
     assert (
         serving.client.get("/healthz", headers={"x-request-id": "abc-123456"}).headers["x-request-id"] == "abc-123456"
@@ -84,7 +109,9 @@ def test_ids_stay_in_their_place(evil: str, store: FolderStore, start) -> None:
 
 def test_log_lines_are_one_line_whatever_they_hold() -> None:
     record = logging.makeLogRecord({"msg": 'x\n{"level": "fake"}', "request_id": "a\r\nb", "levelname": "INFO"})
+    record.color_message = "\x1b[36mx"
     line = JsonLines().format(record)
+    assert "color" not in line
     assert "\n" not in line
     assert json.loads(line)["request_id"] == "a\r\nb"
     assert "\n" not in Text().format(record)

@@ -32,6 +32,18 @@ def test_a_store_left_behind_stands_in_no_sum_and_is_named(store: FolderStore, s
     assert [row[0] for row in table[1:]] == ["S1", "S2", "S3"]
 
 
+def test_a_kept_address_shows_what_is_left_of_it(store: FolderStore, start: Start) -> None:
+    shop.publish(store, ["S1", "S2"])
+    serving = start()
+    answer = serving.get("/?store=S1&store=Closed")
+    assert answer.status_code == 200
+    assert "1 of the stores in this page's address is not there" in answer.text
+    assert "this page's address" not in serving.get("/?store=S1&store=S2").text
+    table = list(csv.reader(io.StringIO(serving.get("/export.csv?store=S1&store=Closed").content.decode("utf-8-sig"))))
+    assert [row[0] for row in table[1:]] == ["S1"]
+    assert serving.get("/?store=Closed").status_code == 404
+
+
 def test_the_weeks_sum_is_that_of_the_days_shown(store: FolderStore, start: Start) -> None:
     """A store refreshed on newer data begins a day later than the others."""
     for ago, stores in ((1, ["S1"]), (0, ["S2"])):
@@ -82,7 +94,7 @@ def test_without_a_good_publication_no_page_speaks_of_one(store: FolderStore, st
         path.write_bytes(b"{}")
     page = start().get("/", headers={"accept": "text/html"})
     assert page.status_code == 503
-    assert "there are no forecasts to serve: the newest publication cannot be read" in page.text
+    assert "There are no forecasts to serve: the newest publication cannot be read." in page.text
     assert "You see the last good one" not in page.text
 
 
@@ -105,6 +117,26 @@ def test_a_failed_update_is_told_in_the_words_of_the_page(store: FolderStore, st
         "The last update failed in step “Check them”.</strong> 312 rows are negative" in serving.get("/stores/S1").text
     )
     assert "failed in step" not in serving.get("/stores/S2").text
+
+
+def test_the_banner_promises_no_run_but_a_deadline(store: FolderStore, start: Start) -> None:
+    shop.publish(store)
+    serving = start(publish_deadline="06:30")
+    for path in ("/", "/stores/S1", "/stores/S1/items/item-0001"):
+        assert "<dt>Next forecast due by</dt><dd>Tue 3 Mar 2026, 06:30</dd>" in serving.get(path).text
+
+
+def test_whoever_is_not_logged_in_is_told_nothing_of_what_is_published(store: FolderStore, start: Start) -> None:
+    shop.publish(store)
+    serving = start()
+    assert "Publication 1" in serving.get("/").text
+    for path in ("/login", "/docs"):
+        assert "Publication" not in serving.client.get(path).text.partition("<footer")[2]
+
+
+def test_how_good_forecasts_are_is_weighed_against_last_week_repeated(serving: Serving) -> None:
+    page = serving.get("/stores/S1").text
+    assert "<dt>Last week repeated would miss an item\N{RIGHT SINGLE QUOTATION MARK}s day by</dt><dd>34" in page
 
 
 def test_links_work_before_any_script_does(serving: Serving) -> None:

@@ -1,5 +1,6 @@
 """What /metrics says, held against what is documented, and its size against what is published."""
 
+import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,11 +10,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from foreact.blobs.folder import FolderStore
 from foreact.events import Events
-from foreact.telemetry.ledger import Runs, make_sink
+from foreact.telemetry.ledger import LONGEST, Runs, make_sink
 from foreact.telemetry.scorecards import Scorecards, keep
 from serving.metrics import METRICS
+from tests.observability.receiver import receive
 from tests.serving import shop
 from tests.serving.conftest import Serving
+from tests.serving.refreshes.test_refreshes import until
 
 README = Path(__file__).parents[2] / "observability" / "README.md"
 ROW = re.compile(r"^\| `(foreact_\w+)` \| (.*?) \| (.*?) \|$", re.MULTILINE)
@@ -119,3 +122,14 @@ def test_a_store_that_is_away_leaves_what_was_known(serving: Serving) -> None:
     key = ("foreact_run_rows", "taken", "retrain-all")
     assert key not in after or after[key] == before[key]
     assert serving.client.get("/metrics").status_code == 200
+
+
+def test_replicas_tell_of_a_killed_run_once_between_them(store: FolderStore, start: Callable[..., Serving]) -> None:
+    Runs(store, lambda: shop.NOW - LONGEST - timedelta(minutes=1)).step_began("r1", "train", "retrain-all")
+    with receive() as receiver:
+        for _ in range(2):
+            start(webhook_url=receiver.url)
+        assert receiver.wait(lambda: bool(receiver.received))
+        assert until(lambda: Runs(store).read().runs[0].state == "failed")
+        [notice] = [json.loads(data) for _, _, data in receiver.received]
+    assert (notice["event"], notice["run"], notice["step"]) == ("failed", "r1", "train")

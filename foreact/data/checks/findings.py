@@ -44,9 +44,9 @@ class Finding(BaseModel):
     def tell(self) -> str:
         """Tell what is broken, how often, and one case of it."""
         count = f" ({self.broken:,} of {self.checked:,})" if self.broken and self.checked > 1 else ""
-        detail = f", but {self.detail}" if self.detail else ""
+        detail = f": {self.detail}" if self.detail else ""
         example = f", such as {self.samples[0]}" if self.samples else ""
-        return f"{self.rule}{count}{detail}{example}"
+        return f'"{self.rule}"{count}{detail}{example}'
 
 
 class Findings(BaseModel):

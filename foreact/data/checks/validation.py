@@ -35,6 +35,7 @@ from foreact.data.checks.rules import (
 from foreact.data.dataset import INFO, REJECTED, Dataset, DatasetInfo
 from foreact.data.problems import told
 from foreact.data.sealing import seal
+from foreact.errors import count
 from foreact.vocabulary import DATE, ITEM, STORE, UNITS
 
 # How many rows are checked at once: enough to make the cost of a checkpoint small, few enough for a small memory.
@@ -195,12 +196,12 @@ class _Check:
                 "checked": info.rows_read,
                 "broken": quarantined,
                 "detail": f"{share:.2%} are, where at most {limit:.2%} may be"
-                + (f", most of all for {worst.rule} ({worst.broken:,})" if worst else ""),
+                + (f', most of all for "{worst.rule}" ({worst.broken:,})' if worst else ""),
                 "samples": worst.samples if worst else [],
             },
             LONG_ENOUGH: {
-                "detail": f"it covers {_count_days(days)}, {first} to {info.as_of}; to forecast "
-                f"{_count_days(info.horizon)}, and to check that on days already known, it must cover {least}"
+                "detail": f"it covers {count(days, 'day')}, {first} to {info.as_of}; to forecast "
+                f"{count(info.horizon, 'day')}, and to check that on days already known, it must cover {least}"
             },
             FRESH: {"detail": f"its last day, {info.as_of}, is {age:,} days ago"},
         }
@@ -239,10 +240,6 @@ def link_tree(source: Path, target: Path) -> None:
     shutil.copytree(source, target, copy_function=link, dirs_exist_ok=True)
 
 
-def _count_days(count: int) -> str:
-    return "1 day" if count == 1 else f"{count:,} days"
-
-
 def _frame(parts: list[dict[str, Any]]) -> Any:
     import pandas as pd
 
@@ -270,7 +267,7 @@ def _tell_rejected(ingested: pa.Table, info: DatasetInfo) -> list[Finding]:
     import pyarrow.compute as pc
 
     findings = []
-    for rule, count in info.rejected.items():
+    for rule, broken in info.rejected.items():
         first = ingested.filter(pc.equal(ingested["rule"], rule)).slice(0, SHOWN).to_pylist()
         findings.append(
             Finding(
@@ -278,8 +275,7 @@ def _tell_rejected(ingested: pa.Table, info: DatasetInfo) -> list[Finding]:
                 severity="warning",
                 kept=False,
                 checked=info.rows_read,
-                broken=count,
-                detail="as the file has it",
+                broken=broken,
                 samples=[_sample_record(record) for record in first],
             )
         )

@@ -9,10 +9,10 @@ export function drawCharts(root) {
     const data = JSON.parse(document.getElementById(figure.dataset.source).textContent);
     const plot = figure.querySelector(".plot");
     const draw = figure.dataset.chart === "series" ? drawSeries : drawDrivers;
-    let width = 0;
+    let width = 0, height = 0;
     new ResizeObserver(() => {
-      if (plot.clientWidth === width || !plot.clientWidth) return;
-      width = plot.clientWidth;
+      if ((plot.clientWidth === width && plot.clientHeight === height) || !plot.clientWidth) return;
+      [width, height] = [plot.clientWidth, plot.clientHeight];
       draw(plot, data);
     }).observe(plot);
   }

@@ -1,7 +1,7 @@
 // A store's items: thousands of rows, of which only those in view exist.
 import { change, dayText, units } from "./format.js";
 
-const HEIGHT = 37, MARGIN = 12;
+const HEIGHT = 37, MARGIN = 12, PRINTED = 60;
 const CELLS = {
   expected: units, recent: units, change, last_year: units, peak_day: dayText, peak: units, peak_high: units,
 };
@@ -36,7 +36,7 @@ export async function showItems(section) {
     const known = rows.filter((row) => column[row] !== null);
     known.sort((a, b) => (column[a] < column[b] ? -sign : column[a] > column[b] ? sign : a - b));
     rows = [...known, ...rows.filter((row) => column[row] === null)];
-    count.textContent = state.text ? `${rows.length} of ${table.item.length} items fit \u201c${state.text}\u201d.` : said;
+    count.textContent = state.text ? `${units(rows.length)} of ${units(table.item.length)} items fit \u201c${state.text}\u201d.` : said;
     place.querySelector("table").setAttribute("aria-rowcount", rows.length + 1);
     for (const button of section.querySelectorAll("[data-sort]")) {
       const here = button.dataset.sort === state.sort;
@@ -52,7 +52,7 @@ export async function showItems(section) {
 
   function paint(all = false) {
     const from = all ? 0 : Math.max(0, Math.floor(place.scrollTop / HEIGHT) - MARGIN);
-    const to = all ? Math.min(rows.length, 60) : Math.min(rows.length, from + Math.ceil(place.clientHeight / HEIGHT) + 2 * MARGIN);
+    const to = all ? Math.min(rows.length, PRINTED) : Math.min(rows.length, from + Math.ceil(place.clientHeight / HEIGHT) + 2 * MARGIN);
     if (from === first && to === last) return;
     [first, last] = [from, to];
     const focused = body.contains(document.activeElement) ? document.activeElement.dataset.row : undefined;
@@ -123,7 +123,10 @@ export async function showItems(section) {
   });
   find.addEventListener("input", () => { state.text = find.value.trim(); place.scrollTop = 0; remember(); choose(); });
   place.addEventListener("scroll", () => requestAnimationFrame(() => paint()), { passive: true });
-  window.addEventListener("beforeprint", () => paint(true));
-  window.addEventListener("afterprint", () => { first = -1; paint(); });
+  window.addEventListener("beforeprint", () => {
+    paint(true);
+    if (rows.length > PRINTED) count.textContent = `The first ${PRINTED} of ${units(rows.length)} items in this order; all are in the Excel file.`;
+  });
+  window.addEventListener("afterprint", choose);
   choose();
 }

@@ -13,7 +13,7 @@ from components.publish.step import publish
 from components.register.step import Registered, register
 from components.train.live import live_finder
 from components.train.step import train
-from components.train.worker import train_one
+from components.train.worker import StoreJob, train_one
 from foreact.blobs import connect
 from foreact.data.dataset import Dataset
 from foreact.events import Events
@@ -110,15 +110,31 @@ def test_a_champion_that_cannot_be_used_is_told_everywhere_and_replaced(
     assert (entry.run, entry.model.version) == ("second", champion.version)
 
 
-def test_a_champion_that_fails_on_the_new_data_leaves_the_baseline(data: Dataset) -> None:
-    [job] = make_jobs(data).values()
+def failing(job: StoreJob) -> dict[str, bytes]:
+    """Give a champion that can be loaded, and fails at work."""
     champion = train_one(job).model
     with np.load(io.BytesIO(champion["arrays.npz"])) as file:
         arrays = {name: array[:1] for name, array in file.items()}
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     champion["arrays.npz"] = buffer.getvalue()
-    files = train_one(replace(job, champion=champion, champion_version="3", failure="out of memory"))
+    return champion
+
+
+def test_a_champion_that_fails_while_it_is_judged_costs_no_new_model(data: Dataset) -> None:
+    [job] = make_jobs(data).values()
+    files = train_one(replace(job, champion=failing(job), champion_version="3"))
+    problem = "The live model, version 3, failed on the new data."
+    assert files.model
+    assert files.record.promoted
+    assert files.record.champion_problem == problem
+    assert files.record.reason.startswith(f"{problem} Without it: the first model; scaled error")
+    assert not files.record.fallback
+
+
+def test_a_champion_that_fails_on_the_new_data_leaves_the_baseline(data: Dataset) -> None:
+    [job] = make_jobs(data).values()
+    files = train_one(replace(job, champion=failing(job), champion_version="3", failure="out of memory"))
     assert files.record.champion_version is None
     assert files.record.champion_problem == "The live model, version 3, failed on the new data."
     assert files.record.fallback is not None

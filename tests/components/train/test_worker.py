@@ -1,6 +1,11 @@
 """What one store's task gives back."""
 
 import io
+import json
+import os
+import pickle
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -30,3 +35,28 @@ def test_what_was_published_before_is_scored(tmp_path: Path) -> None:
         *((before, lead, ITEMS) for lead in (1, 2, 3)),
     ]
     assert 0 < files.record.scorecard["wape"] < 1
+
+
+TRAIN = """
+import pickle, sys
+from components.train.worker import train_one
+train_one(pickle.load(sys.stdin.buffer))
+"""
+
+
+def test_what_a_worker_logs_names_run_and_store(tmp_path: Path) -> None:
+    [job] = make_jobs(make_dataset(tmp_path, stores=1)).values()
+    whose = {"run": "r1", "pipeline": "retrain-all", "request_id": "abc"}
+    job = replace(job, champion={"model.json": b"{}"}, champion_version="3", whose=whose)
+    done = subprocess.run(
+        [sys.executable, "-c", TRAIN],
+        input=pickle.dumps(job),
+        env={"PATH": os.environ["PATH"], "KUBERNETES_SERVICE_HOST": "10.0.0.1"},
+        capture_output=True,
+        check=True,
+        timeout=120,
+    )
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert lines
+    for line in lines:
+        assert {field: line[field] for field in (*whose, "store")} == {**whose, "store": "S0"}

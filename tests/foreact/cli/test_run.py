@@ -14,6 +14,7 @@ from foreact.blobs import connect
 from foreact.publications import Reader
 from foreact.publications.contract import Manifest
 from foreact.settings import PlaceSettings
+from foreact.telemetry.ledger import Runs as Ledger
 from pipelines.runs import Runs
 from tests.foreact.cli.conftest import Chain, Foreact, command
 
@@ -125,10 +126,10 @@ def wait_for(condition: str, run_folder: Path, seconds: float = 60) -> None:
 def processes_of(folder: Path) -> list[int]:
     """Give the processes that were started for a run's folder."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            if str(folder).encode() in path.read_bytes():
-                found.append(int(path.parent.name))
+            if any(str(folder).encode() in (process / part).read_bytes() for part in ("cmdline", "environ")):
+                found.append(int(process.name))
         except OSError:
             continue
     return found
@@ -146,6 +147,7 @@ def test_a_stopped_run_leaves_the_last_publication_and_no_process(
         command("run", "retrain-all", *one_store.inputs, "--workspace", str(one_store.workspace)),
         stderr=subprocess.PIPE,
         text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
         start_new_session=True,
     )
     deadline = time.monotonic() + 60
@@ -163,17 +165,47 @@ def test_a_stopped_run_leaves_the_last_publication_and_no_process(
     while processes_of(folder) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert processes_of(folder) == []
+    assert list(tmp_path.iterdir()) == []
     assert manifest(one_store.workspace) == before
+    record = Ledger(connect(PlaceSettings(workspace=one_store.workspace))).read().find(folder.name)
+    assert record is not None
+    assert (record.state, record.sentence) == ("failed", "the run was stopped")
 
 
 @pytest.mark.slow
-def test_two_runs_at_once_both_succeed(one_store: Chain) -> None:
+def test_a_run_that_is_killed_behind_the_command_is_told_and_leaves_no_process(
+    one_store: Chain, tmp_path: Path
+) -> None:
+    runs = one_store.workspace / "runs"
+    known = set(runs.iterdir())
+    arguments = ("run", "retrain-all", *one_store.inputs, "--workspace", str(one_store.workspace))
+    place = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True, env=place)
+    deadline = time.monotonic() + 60
+    while not (new := set(runs.iterdir()) - known) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    (folder,) = new
+    wait_for('"step": "validate", "state": "started"', runs)
+    [behind] = [pid for pid in processes_of(folder) if b"pipelines.local" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    os.kill(behind, signal.SIGKILL)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "The run ended unexpectedly in step validate" in told
+    assert processes_of(folder) == []
+    record = Ledger(connect(PlaceSettings(workspace=one_store.workspace))).read().find(folder.name)
+    assert record is not None
+    assert (record.state, record.sentence) == ("failed", "the run ended unexpectedly")
+
+
+@pytest.mark.slow
+def test_two_runs_at_once_both_succeed_and_leave_no_temporary_file(one_store: Chain, tmp_path: Path) -> None:
     before = manifest(one_store.workspace)
     both = [
         subprocess.Popen(
             command("run", "retrain-all", *one_store.inputs, "--workspace", str(one_store.workspace)),
             stderr=subprocess.PIPE,
             text=True,
+            env={**os.environ, "TMPDIR": str(tmp_path)},
         )
         for _ in range(2)
     ]
@@ -181,3 +213,4 @@ def test_two_runs_at_once_both_succeed(one_store: Chain) -> None:
         _, told = process.communicate(timeout=250)
         assert process.returncode == 0, told
     assert manifest(one_store.workspace).version == before.version + 2
+    assert list(tmp_path.iterdir()) == []

@@ -113,8 +113,8 @@ def test_too_many_faulty_rows_refuse_the_data(check: Check, rows: Rows, tmp_path
         row[3] = "many"
     outcome = check(rows)
     assert (
-        "few rows are rejected (40 of 160), but 25.00% are, where at most 1.00% may be, most of all for units that "
-        "are no number (40), such as store 'A', item 'x', 2025-02-20, found 'many'" in outcome.problem
+        '"few rows are rejected" (40 of 160): 25.00% are, where at most 1.00% may be, most of all for "units that '
+        """are no number" (40), such as store 'A', item 'x', 2025-02-20, found 'many'""" in outcome.problem
     )
     assert "units that are no number" in outcome.problem
     assert "'many'" in outcome.problem

@@ -10,6 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from foreact.data.dataset import Dataset
+from foreact.errors import ForeactError
 from tests.shops import days, take_in, write_rows
 
 DAYS = days(40)
@@ -75,6 +76,22 @@ def test_lines_that_are_no_rows(tmp_path: Path) -> None:
     assert dataset.info.rejected == {"line that is no row": 3}
     assert {row["detail"].strip() for row in rejected(dataset)} >= {"2025-03-31,A", "2025-03-31,A,x,1,too much"}
     assert dataset.info.rows == 40
+
+
+def test_a_quote_that_is_never_closed_counts_every_line_that_it_takes(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "sales.csv", [(day, "A", "x", 5) for day in DAYS])
+    with path.open("ab") as file:
+        file.write(b'2025-03-31,"B,x,1\n' + b"2025-03-31,C,x,1\r\n" * 50)
+    dataset = take_in(tmp_path, path)
+    assert dataset.info.rejected == {"line that is no row": 51}
+    assert {row["detail"] for row in rejected(dataset)} == {'2025-03-31,"B,x,1', "2025-03-31,C,x,1"}
+    assert dataset.info.rows_read == 40 + 51
+    with path.open("ab") as file:
+        file.write(b"2025-03-31,C,x,1\n" * 10_000)
+    with pytest.raises(
+        ForeactError, match=r"A quote in line 42 of sales.csv is opened and never closed.*2025-03-31,\"B"
+    ):
+        take_in(tmp_path, path)
 
 
 def test_bytes_that_are_no_text_deep_in_the_file(tmp_path: Path) -> None:

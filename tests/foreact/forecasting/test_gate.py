@@ -20,6 +20,11 @@ def decided(ours: float, theirs: float | None, margin: float = 0.02) -> Decision
         (0.511, 0.5, False),
         (0.4, 0.5, True),
         (1.1, 2.0, False),
+        (float("nan"), None, False),
+        (float("inf"), None, False),
+        (float("nan"), 0.5, False),
+        (0.5, float("nan"), True),
+        (0.5, float("inf"), True),
     ],
 )
 def test_a_challenger_needs_to_beat_naive_and_match_the_champion(

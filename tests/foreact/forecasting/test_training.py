@@ -96,6 +96,30 @@ def test_any_panel_has_a_sound_forecast(panel: Panel) -> None:
     assert_sound(train_store(panel).forecast, panel)
 
 
+@pytest.mark.parametrize("days", [150, 330, 400])
+@pytest.mark.parametrize("rate", [0.05, 0.5, 500.0])
+@pytest.mark.filterwarnings("error")
+def test_many_items_of_a_short_history_are_learnt_from(days: int, rate: float) -> None:
+    panel = make_panel(items=400, days=days, rate=rate)
+    result = train_store(panel)
+    assert_sound(result.forecast, panel)
+    assert result.model is not None
+    assert result.model.items is not None
+    assert result.decision.promoted, result.decision.reason
+
+
+def test_a_model_that_gives_no_numbers_forecasts_nothing(panel: Panel, result: StoreResult) -> None:
+    class Overflown:
+        def predict(self, features: np.ndarray) -> np.ndarray:
+            return np.full(len(features), np.inf)
+
+    assert result.model is not None
+    assert result.model.items is not None
+    broken = replace(result.model, items=replace(result.model.items, booster=Overflown()))
+    with pytest.raises(ForeactError, match="gives no finite forecast"), np.errstate(invalid="ignore"):
+        broken.predict(panel)
+
+
 def test_no_sales_at_all_forecast_zero() -> None:
     panel = make_panel(items=12, days=200)
     nothing = replace(panel, units=np.where(np.isnan(panel.units), panel.units, 0).astype(np.float32))

@@ -1,14 +1,18 @@
 """The registry, asked of SQLite in a workspace and of a server on PostgreSQL with artifacts in Azurite."""
 
 import json
+import sqlite3
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import OperationalError
 
 from foreact.errors import ForeactError
 from foreact.naming import encode
 from foreact.registry import Registry, RegistryUnavailable, model_name
+from foreact.registry.client import trouble
 from foreact.registry.records import STORE, artifact_name
 from foreact.settings import PipelineSettings
 from tests.foreact.registry.conftest import candidate
@@ -202,3 +206,17 @@ def test_a_workspace_that_is_a_file_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ForeactError, match="Cannot make the workspace"):
         Registry.connect(PipelineSettings(workspace=tmp_path / "file" / "workspace"))
+
+
+def test_a_full_disk_below_the_workspaces_own_registry_is_named():
+    full = OperationalError("insert", {}, sqlite3.OperationalError("database or disk is full"))
+    with (
+        pytest.raises(RegistryUnavailable, match=r"mlflow.db did not do its part \(database or disk is full\)"),
+        trouble("mlflow.db"),
+    ):
+        raise full
+    with pytest.raises(RegistryUnavailable, match="disk is full"), trouble("mlflow.db"):
+        raise MlflowException("wrapped") from full
+    away = OperationalError("insert", {}, ConnectionError("at host=db password=secret"))  # not a secret
+    with pytest.raises(RegistryUnavailable, match=r"\(OperationalError\)"), trouble("postgresql://db"):
+        raise away

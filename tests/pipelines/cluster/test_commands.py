@@ -92,7 +92,7 @@ def test_schedules_come_and_go(fake: Fake, packages: Path) -> None:
     plan = schedule(packages, "--dry-run")
     assert plan.stdout.splitlines() == ["nightly: create (new)", "nightly: enable the new one (ready)"]
     assert fake.mutations == 0
-    assert "1 schedules are in force" in schedule(packages).stderr
+    assert "In force: 1 schedule." in schedule(packages).stderr
     assert "Nothing to do" in schedule(packages, "--dry-run").stderr
     listed = foreact("schedule", "list").stdout
     assert listed.startswith("nightly              0 30 3 * * * Europe/Berlin, next 20")

@@ -239,6 +239,9 @@ def test_a_caller_without_rights(fake: Fake, kubeflow: Kubeflow, package: Packag
         send(kubeflow, package)
 
 
+OPENED = "https://u:S3CRET@a.blob.core.windows.net/c"  # not a secret
+
+
 @pytest.mark.parametrize(
     ("parameters", "sentence"),
     [
@@ -247,13 +250,17 @@ def test_a_caller_without_rights(fake: Fake, kubeflow: Kubeflow, package: Packag
         ({"history": "h", "horizon": "28"}, "takes a whole number as horizon, not '28'"),
         ({"history": "h", "horizon": True}, "takes a whole number as horizon, not True"),
         ({"history": "h", "known": "k"}, "takes a list as known, not 'k'"),
+        ({"history": "https://a.blob.core.windows.net/c?sig=S3CRET"}, "carries credentials"),
+        ({"history": "h", "known": [OPENED]}, "carries credentials"),
+        ({"history": "h", "known": OPENED}, "carries credentials"),
     ],
 )
 def test_parameters_are_checked_first(
     fake: Fake, kubeflow: Kubeflow, package: Package, parameters: dict[str, Any], sentence: str
 ) -> None:
-    with pytest.raises(ForeactError, match=sentence):
+    with pytest.raises(ForeactError, match=sentence) as refused:
         submit(kubeflow, package, parameters, name="n", experiment="e", account="a")
+    assert "S3CRET" not in str(refused.value)
     assert fake.calls == []
 
 

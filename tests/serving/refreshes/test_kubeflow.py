@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from foreact.blobs.folder import FolderStore
+from foreact.telemetry.ledger import Runs
 from serving.refreshes.kubeflow import KubeflowRunner
 from serving.refreshes.records import Book, Refresh, new_id
 from serving.settings import ServingSettings
@@ -47,9 +48,14 @@ def house(store: FolderStore, start: Callable[..., Serving], runner: KubeflowRun
 
 
 def test_a_run_is_made_with_the_stores_parameters_and_followed(house: Serving, api: KubeflowApi) -> None:
-    location = house.post("/v1/stores/S1/refreshes").headers["location"]
+    asked = house.post("/v1/stores/S1/refreshes")
+    location = asked.headers["location"]
     run_id = until(lambda: next(iter(api.runs), None))
     run = api.runs[run_id]
+    # The run's steps find there whose request they serve.
+    record = until(lambda: Runs(house.store).read().find(run_id))
+    assert (record.pipeline, record.store) == ("retrain-store", "S1")
+    assert record.request_id == asked.headers["x-request-id"]
     assert run["display_name"] == f"foreact-refresh-{location.rpartition('/')[2]}"
     assert run["runtime_config"]["parameters"] == {
         "history": "https://account.blob.core.windows.net/sales",
@@ -75,6 +81,9 @@ def test_a_failed_run_names_its_step(house: Serving, api: KubeflowApi) -> None:
     api.move(run_id, "FAILED", ingest=("SUCCEEDED", None), validate=("FAILED", "3 rules are broken\nTraceback ..."))
     done = until(lambda: house.get(location).json() if house.get(location).json()["ended_at"] else None)
     assert (done["state"], done["failed_step"], done["sentence"]) == ("failed", "validate", "3 rules are broken")
+    # Had it been killed with all its tasks, nobody else would have said so.
+    record = until(lambda: (found := Runs(house.store).read().find(run_id)) and found.ended_at and found)
+    assert (record.state, record.sentence) == ("failed", "3 rules are broken")
 
 
 def test_a_run_is_found_again_and_never_made_twice(runner: KubeflowRunner, api: KubeflowApi) -> None:

@@ -119,12 +119,16 @@ def test_a_failed_refresh_names_the_step_and_the_reason(begin: Start, how: str, 
     assert again["id"] != done["id"]
 
 
-def test_a_run_whose_numbers_cannot_be_shown_has_failed(begin: Start) -> None:
+def test_a_run_whose_numbers_cannot_be_shown_has_failed(begin: Start, store: FolderStore, tmp_path: Path) -> None:
     serving = begin("spoils")
     done = ended(serving, serving.post("/v1/stores/S1/refreshes").headers["location"])
     assert (done["state"], done["failed_step"], done["version"]) == ("failed", "publish", None)
-    assert done["sentence"] == "its numbers are not shown, as publication 2 is damaged"
-    assert serving.get("/v1/totals").json()["publication"]["version"] == 1
+    assert done["sentence"] == "its numbers are not shown, as publication 2 is damaged in this store"
+    assert serving.get("/v1/totals?store=S1").json()["stores"]["S1"]["run"] == "run-1"
+    # It is no matter of the other stores.
+    serving.app.state.service.refreshes.runner = runner(store, tmp_path)
+    done = ended(serving, serving.post("/v1/stores/S2/refreshes").headers["location"])
+    assert (done["state"], done["version"]) == ("succeeded", 3)
 
 
 def test_a_planner_finds_their_refreshes_behind_many_of_others(begin: Start, store: FolderStore) -> None:

@@ -1,0 +1,55 @@
+"""Questions that the description does not know are refused: a filter misspelt must not answer with everything."""
+
+from difflib import get_close_matches
+from typing import Any
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+
+MOST_NAMED = 5
+Known = dict[str, bool]
+
+
+async def check_parameters(request: Request) -> None:
+    """Refuse query parameters that the route does not have, and several values for one that takes one."""
+    if not request.scope["query_string"]:
+        return
+    known = _described(request)[request.scope["route"].path, request.method]
+    given = [name for name, _ in request.query_params.multi_items()]
+    problems = {
+        name: "give it once" if name in known else f"there is no such parameter{_hint(name, known)}"
+        for name in given
+        if name not in known or (not known[name] and given.count(name) > 1)
+    }
+    if problems:
+        raise RequestValidationError(
+            [{"loc": ("query", name[:100]), "msg": problems[name]} for name in list(problems)[:MOST_NAMED]]
+        )
+
+
+def _hint(name: str, known: Known) -> str:
+    near = get_close_matches(name[:100].lower(), known, 1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; there are {', '.join(sorted(known))}" if known else "; there are none"
+
+
+def _described(request: Request) -> dict[tuple[str, str], Known]:
+    """Give each route's query parameters, and whether each may be given several times, as the description says."""
+    state = request.app.state
+    if not hasattr(state, "parameters"):
+        state.parameters = {
+            (path, method.upper()): {
+                each["name"]: _is_list(each["schema"])
+                for each in operation.get("parameters", ())
+                if each["in"] == "query"
+            }
+            for path, methods in request.app.openapi()["paths"].items()
+            for method, operation in methods.items()
+        }
+    found: dict[tuple[str, str], Known] = state.parameters
+    return found
+
+
+def _is_list(schema: dict[str, Any]) -> bool:
+    return any(kind.get("type") == "array" for kind in (schema, *schema.get("anyOf", ())))
