@@ -25,7 +25,7 @@ kube := $(KUBECTL) $(if $(CONTEXT),--context $(CONTEXT))
 # The digest that a registry gave a pushed image, asked for when the recipe's line runs.
 digest = $$($(DOCKER) image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' $(1):$(TAG) | sed -n 's|^$(1)@||p')
 
-.PHONY: image push deploy promote rollback smoke packages schedule secrets-local
+.PHONY: image push deploy promote rollback smoke packages schedule evaluate secrets-local
 
 image:  ## Build both images, tagged by git hash
 	$(build_image) --target pipeline --tag $(pipeline):$(TAG) .
@@ -63,6 +63,15 @@ packages: setup  ## Write OVERLAY's pipelines into build/compiled, as its servin
 
 schedule: packages  ## Bring OVERLAY's nightly run up to what was deployed; FOREACT_KFP_HOST says where
 	FOREACT_KFP_TIMEZONE=$(call of_place,TIMEZONE) $(BIN)/foreact schedule apply --packages build/compiled --history $(call of_place,HISTORY_URL) $(SCHEDULE)
+
+# The image that OVERLAY's tasks run.
+image_of_tasks = $$($(KUBECTL) kustomize kustomize/overlays/$(OVERLAY) | sed -n 's|^ *image: \(.*foreact-pipeline[:@].*\)|\1|p' | head -n 1)
+
+evaluate:  ## Backtest OVERLAY's history in its cluster, beside the baselines, into MLflow
+	$(KUBECTL) kustomize kustomize/platform/evaluate | sed "s|image: foreact-pipeline$$|image: $(image_of_tasks)|" | $(kube) replace --force --filename -
+	$(kube) --namespace kubeflow wait --for jsonpath='{.status.ready}'=1 --timeout 15m job/evaluate
+	$(kube) --namespace kubeflow logs --follow job/evaluate
+	$(kube) --namespace kubeflow wait --for condition=complete --timeout 1m job/evaluate
 
 smoke: setup  ## Call every route of URL; fails on any surprise
 	$(BIN)/foreact smoke $(URL)

@@ -161,7 +161,7 @@ run "prod_survives_a_zone" {
   }
 
   assert {
-    condition     = length(azurerm_role_assignment.secret) == 11
+    condition     = length(azurerm_role_assignment.secret) == 12
     error_message = "a workload reads another number of secrets than it needs"
   }
 }

@@ -136,6 +136,25 @@ def test_serving_answers_and_is_healthy(docker_engine: Engine, images: Images) -
         docker_engine.docker("rm", "--force", container, check=False)
 
 
+def test_the_evaluation_job_runs_the_project(docker_engine: Engine, images: Images) -> None:
+    [job] = pods(load(MANIFESTS / "platform/evaluate"))
+    [deployed] = job.containers
+    command = [part.replace("$(HISTORY)", "/nowhere.csv") for part in (*deployed["command"], *deployed["args"])]
+    told = docker_engine.docker(
+        *LOCKED,
+        "--env",
+        "MLFLOW_TRACKING_URI=sqlite:////tmp/mlflow.db",
+        images.pipeline,
+        *command,
+        check=False,
+        timeout=120,
+    )
+    assert told.returncode == 1
+    assert "Running command 'foreact evaluate --history /nowhere.csv" in told.stderr
+    assert "foreact: " in told.stdout + told.stderr
+    assert "git" not in told.stderr.lower()
+
+
 HOST = "{'host': '10.0.0.1'}"
 ASK = f"import sys, httpx; print(httpx.get('http://127.0.0.1:8000' + sys.argv[1], headers={HOST}).status_code)"
 

@@ -84,6 +84,12 @@ def test_kubeflow_and_ray_reach_the_api_of_a_laptops_cluster() -> None:
         assert {6443, 8443, 16443} <= ports
 
 
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_a_deploy_reaches_the_ray_cluster(overlay: str) -> None:
+    cluster = get(load(ROOT / "overlays" / overlay), "RayCluster", "foreact")["spec"]
+    assert cluster["upgradeStrategy"]["type"] == "Recreate"
+
+
 def test_prod_sleeps_on_the_floor_that_the_evening_sets() -> None:
     items = load(ROOT / "overlays/prod")
     evening = get(items, "CronJob", "foreact-evening")["spec"]["jobTemplate"]["spec"]["template"]["spec"]

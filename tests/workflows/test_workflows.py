@@ -63,6 +63,17 @@ def test_actions_are_pinned_and_permissions_are_few(file: Path) -> None:
     assert "secrets." not in text, "the workflow needs no stored secret"
 
 
+@pytest.mark.parametrize("place", ["dev", "prod"])
+def test_what_is_deployed_is_scheduled_and_called(place: str) -> None:
+    steps = yaml.safe_load((ROOT / ".github/workflows/delivery.yaml").read_text())["jobs"][place]["steps"]
+    made = re.findall(r"^make ([a-z]+)(?: OVERLAY=(\w+))?$", "\n".join(step.get("run", "") for step in steps), re.M)
+    assert made[-3:] == [
+        ("deploy", "dev") if place == "dev" else ("promote", ""),
+        ("schedule", place),
+        ("smoke", place),
+    ]
+
+
 def test_make_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text() + (ROOT / "deploy.mk").read_text()
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
