@@ -73,9 +73,11 @@ def execute(run: Run) -> None:
 def scratch() -> Iterator[Path]:
     """Give the tasks a folder for temporary files that goes with the run: kfp and Ray leave theirs behind."""
     for left in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
-        # Of a run that was killed outright; one that still works holds its lock.
-        with contextlib.suppress(OSError), _locked(left):
-            shutil.rmtree(left, ignore_errors=True)
+        # Of a run that was killed outright; one that just begins has nothing in it yet, one that works holds its lock.
+        with contextlib.suppress(OSError):
+            if any(left.iterdir()):
+                with _locked(left):
+                    shutil.rmtree(left, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=SCRATCH))
     with _locked(folder):
         before = os.environ.get("TMPDIR")

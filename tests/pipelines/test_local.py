@@ -32,7 +32,9 @@ def test_temporary_files_go_with_the_run_however_it_ends(place: Path) -> None:
 
 
 def test_the_next_run_tidies_up_after_one_that_was_killed_but_not_after_one_at_work(place: Path) -> None:
-    killed, working = place / f"{SCRATCH}killed", place / f"{SCRATCH}working"
+    killed, working, beginning = (place / f"{SCRATCH}{what}" for what in ("killed", "working", "beginning"))
+    # Made, but not locked yet.
+    beginning.mkdir()
     for folder in (killed, working):
         (folder / "tmp.0").mkdir(parents=True)
     held = os.open(working, os.O_RDONLY)
@@ -40,4 +42,4 @@ def test_the_next_run_tidies_up_after_one_that_was_killed_but_not_after_one_at_w
     with scratch():
         assert not killed.exists()
     os.close(held)
-    assert list(place.iterdir()) == [working]
+    assert set(place.iterdir()) == {working, beginning}
