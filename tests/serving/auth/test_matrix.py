@@ -1,6 +1,7 @@
 """Who may do what: every route, with every role, in and out of scope. A route without a row fails."""
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from foreact.blobs.folder import FolderStore
 from serving.auth.local import LocalLogin
 from tests.serving import shop
 from tests.serving.conftest import Serving
-from tests.serving.refreshes.test_refreshes import runner
+from tests.serving.refreshes.test_refreshes import ended, runner
 
 # The viewer sees S1; the planner the north, S1 and S2; the administrator all. Statuses are for nobody and for these.
 Row = tuple[int, int, int, int]
@@ -93,10 +94,11 @@ def routes(app: FastAPI) -> set[tuple[str, str]]:
 
 
 @pytest.fixture
-def house(store: FolderStore, start: Callable[..., Serving], tmp_path: Any) -> Serving:
+def house(store: FolderStore, start: Callable[..., Serving], tmp_path: Path) -> Serving:
     shop.publish(store)
     shop.publish(store, run="run-2", seed=2)
-    return start(runner=runner(store, tmp_path), local=LocalLogin("right"), login_attempts=1_000)
+    # Refreshes come to nothing, so that none publishes between two answers that are compared.
+    return start(runner=runner(store, tmp_path, "refused"), local=LocalLogin("right"), login_attempts=1_000)
 
 
 def test_every_route_has_a_row(house: Serving) -> None:
@@ -105,6 +107,7 @@ def test_every_route_has_a_row(house: Serving) -> None:
 
 def test_every_row_holds(house: Serving) -> None:
     south = house.app.state.service.refreshes.request("S3", "test", "test")[0].id
+    ended(house, f"/v1/refreshes/{south}")
     wrong = []
     for (method, route), cases in MATRIX.items():
         for asked, body, expected in cases:
@@ -115,6 +118,8 @@ def test_every_row_holds(house: Serving) -> None:
                 if body is not None:
                     sent = {"data": body} if path.startswith("/log") else {"json": body}
                 answer = house.client.request(method, path, headers=headers, **sent)
+                if answer.status_code == 202:
+                    ended(house, answer.headers["location"])
                 if answer.status_code != status:
                     wrong.append(f"{method} {path} as {role}: {answer.status_code}, not {status} ({route})")
                 if answer.status_code == 404 and not path.startswith("/login"):
