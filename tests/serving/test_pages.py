@@ -52,6 +52,10 @@ def test_who_has_no_stores_is_told_whom_to_ask_and_offered_no_filters(store: Fol
     assert "No store fits" not in page
 
 
+def test_things_are_counted_whole(serving: Serving) -> None:
+    assert ">6 items<" in serving.get("/stores/S1").text
+
+
 def test_the_weeks_sum_is_that_of_the_days_shown(store: FolderStore, start: Start) -> None:
     """A store refreshed on newer data begins a day later than the others."""
     for ago, stores in ((1, ["S1"]), (0, ["S2"])):

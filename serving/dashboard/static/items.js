@@ -1,5 +1,5 @@
 // A store's items: thousands of rows, of which only those in view exist.
-import { change, dayText, units } from "./format.js";
+import { change, count, dayText, units } from "./format.js";
 
 const MARGIN = 12, PRINTED = 60;
 // Each cell's name and writing; where rows fold, what stands before and after it says what it is.
@@ -15,16 +15,16 @@ const CELLS = [
 
 export async function showItems(section) {
   const place = section.querySelector("[data-rows]"), body = place.querySelector("tbody");
-  const find = section.querySelector("[data-find]"), count = section.querySelector("[data-count]");
+  const find = section.querySelector("[data-find]"), told = section.querySelector("[data-count]");
   const base = `/stores/${section.dataset.base}`;
-  const said = count.textContent;
+  const said = told.textContent;
   let table;
   try {
     const answer = await fetch(`${base}/items.json`, { headers: { accept: "application/json" } });
     if (!answer.ok) throw new Error(answer.status);
     table = await answer.json();
   } catch {
-    count.textContent = "The items could not be loaded. Load the page again in a moment.";
+    told.textContent = "The items could not be loaded. Load the page again in a moment.";
     return;
   }
   const address = new URL(location.href);
@@ -42,7 +42,7 @@ export async function showItems(section) {
     const known = rows.filter((row) => column[row] !== null);
     known.sort((a, b) => (column[a] < column[b] ? -sign : column[a] > column[b] ? sign : a - b));
     rows = [...known, ...rows.filter((row) => column[row] === null)];
-    count.textContent = state.text ? `${units(rows.length)} of ${units(table.item.length)} items fit \u201c${state.text}\u201d.` : said;
+    told.textContent = state.text ? `${count(rows.length)} of ${count(table.item.length)} items fit \u201c${state.text}\u201d.` : said;
     place.querySelector("table").setAttribute("aria-rowcount", rows.length + 1);
     for (const button of section.querySelectorAll("[data-sort]")) {
       const here = button.dataset.sort === state.sort;
@@ -144,7 +144,7 @@ export async function showItems(section) {
   new ResizeObserver(() => { if (!matchMedia("print").matches) paint(); }).observe(place);
   window.addEventListener("beforeprint", () => {
     paint(true);
-    if (rows.length > PRINTED) count.textContent = `The first ${PRINTED} of ${units(rows.length)} items in this order; all are in the Excel file.`;
+    if (rows.length > PRINTED) told.textContent = `The first ${PRINTED} of ${count(rows.length)} items in this order; all are in the Excel file.`;
   });
   window.addEventListener("afterprint", choose);
   choose();
