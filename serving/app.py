@@ -53,6 +53,8 @@ KEPT_BYTES = 64 << 20
 RUNS_SECONDS = 15.0
 # How often it is asked whether a run was killed with all that would have told of it.
 STUCK_SECONDS = 60.0
+# How often events that found the store away are tried again.
+AUDIT_SECONDS = 5.0
 # How often the audit log is held to its retention.
 DAY_SECONDS = 86_400.0
 DESCRIPTION = """Demand forecasts per store and item. Send an API key as a bearer token, or log in with a browser.
@@ -112,6 +114,7 @@ def create_app(
             asyncio.create_task(_every(WARM_SECONDS, lambda: _warm(library))),
             asyncio.create_task(_every(RUNS_SECONDS, metrics.runs.look)),
             asyncio.create_task(_every(STUCK_SECONDS, lambda: _tell_stuck(settings, store, clock()))),
+            asyncio.create_task(_every(AUDIT_SECONDS, service.audit.append_waiting)),
             asyncio.create_task(_every(DAY_SECONDS, service.audit.prune)),
         ]
         if runner is not None:
@@ -124,6 +127,7 @@ def create_app(
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
+            await run_in_threadpool(service.audit.append_waiting)
 
     app = FastAPI(
         title="Foreact",

@@ -1,18 +1,24 @@
 """Who did what and when: one object an event, written once, never changed, kept as long as the retention says."""
 
 import json
+import logging
 import secrets
+from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from foreact.blobs import BlobStore
+from foreact.blobs import BlobStore, BlobUnavailable
+
+log = logging.getLogger("foreact.audit")
 
 FOLDER = "serving/audit/"
 # Two years' questions about who restored what can be answered; nothing personal but the account's id is kept.
 RETENTION_DAYS = 400
+# More than a morning's logins; whoever guesses passwords while the store is away fills no memory.
+MOST_WAITING = 10_000
 
 Action = Literal["login", "login_failed", "logout", "refresh", "restore", "key_created", "key_revoked"]
 
@@ -36,15 +42,39 @@ class Audit:
     def __init__(self, store: BlobStore, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._store = store
         self._clock = clock
+        self._waiting: deque[Event] = deque(maxlen=MOST_WAITING)
 
-    def note(self, action: Action, account: str, subject: str = "", request_id: str = "") -> Event:
-        """Append one event; a name that is taken is never written over."""
-        event = Event(
-            at=self._clock().astimezone(UTC), action=action, account=account, subject=subject, request_id=request_id
-        )
+    def note(self, action: Action, account: str, subject: str = "", request_id: str = "") -> None:
+        """Append one event."""
+        self._append(self._event(action, account, subject, request_id))
+
+    def note_soon(self, action: Action, account: str, subject: str = "", request_id: str = "") -> None:
+        """Append one event; while the store is away it waits here and stands in the log, and nobody is kept out."""
+        event = self._event(action, account, subject, request_id)
+        try:
+            self._append(event)
+        except BlobUnavailable:
+            self._waiting.append(event)
+            log.warning("an event waits for the store: %s", event.model_dump_json())
+
+    def append_waiting(self) -> None:
+        """Append what had to wait, the oldest first, as far as the store answers."""
+        while self._waiting:
+            event = self._waiting.popleft()
+            try:
+                self._append(event)
+            except BlobUnavailable:
+                self._waiting.appendleft(event)
+                return
+
+    def _event(self, action: Action, account: str, subject: str, request_id: str) -> Event:
+        at = self._clock().astimezone(UTC)
+        return Event(at=at, action=action, account=account, subject=subject, request_id=request_id)
+
+    def _append(self, event: Event) -> None:
+        # A name that is taken is never written over.
         name = f"{FOLDER}{event.at:%Y-%m-%d}/{event.at:%H%M%S.%f}-{secrets.token_hex(4)}.json"
         self._store.write(name, event.model_dump_json().encode(), if_absent=True)
-        return event
 
     def events(self, first: date, last: date) -> Iterator[Event]:
         """Give the events of some days, the oldest first."""

@@ -130,6 +130,8 @@ def install(app: FastAPI, page: Page) -> None:
 
     async def store_away(request: Request, error: Exception) -> Response:
         message = "the store of publications does not answer; forecasts already loaded are still served"
+        if wants_page(request):
+            return await page(request, 503, "store_unavailable", message)
         return error_response(_id(request), 503, "store_unavailable", message, headers={"retry-after": "10"})
 
     app.exception_handler(ApiError)(api_error)

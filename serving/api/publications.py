@@ -77,7 +77,7 @@ def restore_publication(
         manifest = Publisher(service.store).restore(version, by=principal.id, reason=restore.reason)
     except ForeactError as problem:
         raise ApiError(409, "not_restorable", str(problem)) from None
-    service.audit.note("restore", principal.id, f"version {version}", request.scope["request_id"])
+    service.audit.note_soon("restore", principal.id, f"version {version}", request.scope["request_id"])
     service.library.refresh()
     return _describe(manifest, service.view, principal)
 

@@ -74,7 +74,7 @@ def request_refresh(request: Request, response: Response, service: Parts, princi
     trace = request.scope.get("traceparent") or request.headers.get("traceparent", "")[:55]
     refresh, joined = service.refreshes.request(chosen, principal.id, request.scope["request_id"], trace)
     if not joined:
-        service.audit.note("refresh", principal.id, chosen, request.scope["request_id"])
+        service.audit.note_soon("refresh", principal.id, chosen, request.scope["request_id"])
     response.headers["location"] = f"/v1/refreshes/{refresh.id}"
     return describe(service, refresh, joined=joined)
 

@@ -87,7 +87,7 @@ def complete_sign_on(request: Request, service: Parts) -> Response:
 @router.post("/logout")
 def log_out(request: Request, service: Parts, principal: Viewer) -> Response:
     """End the session."""
-    service.audit.note("logout", principal.id, "", request.scope["request_id"])
+    service.audit.note_soon("logout", principal.id, "", request.scope["request_id"])
     response = RedirectResponse("/login", 303)
     service.sessions.end(response)
     return response
@@ -112,7 +112,7 @@ def _enter(request: Request, service: Service, principal: Principal, target: str
 def _note(request: Request, service: Service, principal: Principal | None, method: str) -> None:
     service.metrics.logins.labels(method, "succeeded" if principal else "failed").inc()
     account = principal.id if principal else "unknown"
-    service.audit.note("login" if principal else "login_failed", account, method, request.scope["request_id"])
+    service.audit.note_soon("login" if principal else "login_failed", account, method, request.scope["request_id"])
 
 
 def _address(request: Request) -> str:

@@ -8,24 +8,32 @@ from typing import Any
 
 import numpy as np
 
+from foreact.blobs import BlobUnavailable
 from foreact.errors import ForeactError
 from foreact.publications.reader import Reader
 from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90, STORE
 from serving.alerts.ranking import sold_on
-from serving.cache import StoreArrays
+from serving.cache import Library, StoreArrays
 from serving.cache.tables import Wide, read_table, widen
 
 LOOK_BACK = 12
 WANTED = 4
 
 
-def past_forecasts(reader: Reader, arrays: StoreArrays) -> list[tuple[str, Wide]]:
-    """Give the store's latest earlier forecasts that were made of older data, the latest first."""
-    found = arrays.derived.get("past_forecasts")
+def past_forecasts(library: Library, arrays: StoreArrays) -> list[tuple[str, Wide]]:
+    """Give the store's latest earlier forecasts that were made of older data, the latest first.
+
+    None while the blob store is away; the next look tries again.
+    """
+    found: list[tuple[str, Wide]] | None = arrays.derived.get("past_forecasts")
     if found is None:
-        found = arrays.derived["past_forecasts"] = list(_load(reader, arrays))
-    result: list[tuple[str, Wide]] = found
-    return result
+        if library.unreachable:
+            return []
+        try:
+            found = arrays.derived["past_forecasts"] = _load(library.reader, arrays)
+        except BlobUnavailable:
+            return []
+    return found
 
 
 def _load(reader: Reader, arrays: StoreArrays) -> list[tuple[str, Wide]]:
@@ -42,6 +50,8 @@ def _load(reader: Reader, arrays: StoreArrays) -> list[tuple[str, Wide]]:
                 reader.read(published), published.name, arrays.store, (STORE, ITEM, DATE, MEAN, P10, P90)
             )
             found.append((str(entry.as_of), widen(table, published.name, (MEAN, P10, P90), ITEM)))
+        except BlobUnavailable:
+            raise
         except ForeactError:
             # No longer kept, or damaged: the page says less, and the next version may serve.
             continue
@@ -50,11 +60,11 @@ def _load(reader: Reader, arrays: StoreArrays) -> list[tuple[str, Wide]]:
     return found
 
 
-def score_item(reader: Reader, arrays: StoreArrays, row: int) -> dict[str, Any] | None:
+def score_item(library: Library, arrays: StoreArrays, row: int) -> dict[str, Any] | None:
     """Compare earlier forecasts of an item with what was sold; nothing if none has met its sales yet."""
     item = arrays.items[row]
     last = np.datetime64(arrays.entry.as_of)
-    for as_of, wide in past_forecasts(reader, arrays):
+    for as_of, wide in past_forecasts(library, arrays):
         if item not in wide.labels:
             continue
         days = wide.dates[wide.dates <= last]

@@ -139,7 +139,7 @@ def item_page(request: Request, service: Parts, principal: Viewer, store: Segmen
         "days": level.days,
         "split": views.split_item(arrays, row),
         "alerts": [found for found in views.merged_alerts([arrays]) if found[0].item == arrays.items[row]],
-        "score": past.score_item(service.library.reader, arrays, row),
+        "score": past.score_item(service.library, arrays, row),
         "known_days": sum(value is not None for value in series.past),
     }
     return render(request, "item.html", context, principal)

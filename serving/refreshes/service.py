@@ -107,6 +107,8 @@ class Refreshes:
 
     def active(self) -> list[Refresh]:
         """Give those that wait or run; none while the store is away, which pages tell in their own way."""
+        if self._library.unreachable:
+            return []
         try:
             return self.book.active()
         except BlobUnavailable:
@@ -114,7 +116,7 @@ class Refreshes:
 
     def last_failed(self, store: str) -> Refresh | None:
         """Give the store's last refresh that this service saw end, if it failed."""
-        if self.runner is None:
+        if self.runner is None or self._library.unreachable:
             return None
         try:
             ended = next((refresh for refresh in self.ended() if refresh.store == store), None)

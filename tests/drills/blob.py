@@ -1,5 +1,6 @@
 """Blob down and back: planners go on seeing the last good forecast, marked, and the new one once it can be read."""
 
+import itertools
 import threading
 import time
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from tests.serving import shop
 
 DOWN_SECONDS = 20.0
 STORES = ["S1", "S2", "S3"]
+ASKED = ["/v1/totals?store=S1", "/", "/stores/S1", "/stores/S1/items/item-0001", "/export.csv"]
 
 
 def drill(folder: Path) -> Outcome:
@@ -42,6 +44,7 @@ def drill(folder: Path) -> Outcome:
             notice = time.monotonic() - down
             with service.client() as client:
                 refused = client.post("/v1/stores/S1/refreshes")
+                opened = client.get("/stores/S2/items/item-0001", headers={"accept": "text/html"})
             time.sleep(max(0.0, DOWN_SECONDS - (time.monotonic() - down)))
             azurite.process.start()
             back = time.monotonic()
@@ -55,9 +58,11 @@ def drill(folder: Path) -> Outcome:
         *seen.rows(),
         ("shown as degraded after", f"{notice:.1f} s" if noticed else "never"),
         ("a refresh asked for meanwhile", f"{refused.status_code} {refused.json()['error']['message']}"),
+        ("an item's page first opened meanwhile", str(opened.status_code)),
         ("back, and the next publication visible, after", f"{recovered:.1f} s" if renewed else "never"),
     ]
-    held = set(seen.statuses) == {"200"} and noticed and renewed and refused.status_code == 503
+    answered = set(seen.statuses) == {"200"} and opened.status_code == 200
+    held = answered and noticed and renewed and refused.status_code == 503
     return Outcome("blob", held, rows, "Planners saw the last publication throughout, and the next soon after.")
 
 
@@ -69,10 +74,12 @@ def _ready(service: Place) -> dict:  # type: ignore[type-arg]
 
 def _ask(service: Place, seen: Seen, stop: threading.Event) -> None:
     with service.client() as client:
-        while not stop.is_set():
+        for path in itertools.cycle(ASKED):
+            if stop.is_set():
+                return
             begun = time.monotonic()
             try:
-                answer = client.get("/v1/totals?store=S1")
+                answer = client.get(path, headers={"accept": "*/*" if path.startswith("/v1/") else "text/html"})
                 seen.note(answer.status_code, time.monotonic() - begun)
             except httpx.HTTPError as error:
                 seen.note(type(error).__name__, time.monotonic() - begun)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from foreact.blobs import BlobUnavailable
 from foreact.blobs.folder import FolderStore
 from foreact.errors import ForeactError
 from serving.auth import keys
@@ -207,3 +208,17 @@ def test_who_did_what_is_kept_without_names(house: Serving) -> None:
     assert actions == ["login", "login_failed", "refresh"]
     assert "somebody" not in lines
     assert '"account": "local:demo", "subject": "S1"' in lines
+
+
+def test_nobody_is_kept_out_while_events_wait_for_the_store(house: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object, **__: object) -> str:
+        raise BlobUnavailable("the store does not answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderStore, "write", away)
+        log_in(house)
+        assert house.client.get("/").status_code == 200
+        house.app.state.service.audit.append_waiting()
+    assert house.get("/v1/audit").text == ""
+    house.app.state.service.audit.append_waiting()
+    assert re.findall(r'"action": "(\w+)"', house.get("/v1/audit").text) == ["login"]
