@@ -1,6 +1,5 @@
 """What one store's training takes in and gives back; only values travel, so it may run on another machine."""
 
-import io
 import logging
 import tempfile
 import time
@@ -146,13 +145,12 @@ def _files(model: "StoreModel | None") -> dict[str, bytes]:
 
 
 def _previous(job: StoreJob) -> "list[Published]":
-    import pyarrow.parquet as pq
-
+    from foreact.data import arrays
     from foreact.forecasting import Published
 
     published = []
     for as_of, data in job.previous.items():
-        table = pq.read_table(io.BytesIO(data))
+        table = arrays.read(data)
         columns = {name: table[name].to_numpy() for name in (ITEM, DATE, MEAN, P10, P90)}
         published.append(
             Published(
