@@ -1,6 +1,7 @@
 """Starts the service."""
 
 import atexit
+import contextlib
 import logging
 from collections.abc import Callable
 
@@ -9,6 +10,7 @@ import uvicorn
 from foreact.blobs.connecting import connect
 from foreact.errors import ForeactError
 from foreact.telemetry import tracing
+from serving.address import take
 from serving.app import create_app
 from serving.auth.local import ACCOUNT, LocalLogin
 from serving.logs import configure
@@ -36,6 +38,7 @@ def serve(
     if local_login is None:
         local_login = is_loopback(host) and not settings.oidc_issuer
     settings.check(host, local_login=local_login)
+    address = take(host, port)
     configure(settings)
     tracing.start("foreact-serving")
     local = LocalLogin() if local_login else None
@@ -45,10 +48,8 @@ def serve(
             say(line)
     log.info("serving on http://%s:%d", host, port)
     atexit.register(tracing.stop)
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         access_log=False,
         log_config=None,
         server_header=False,
@@ -56,6 +57,9 @@ def serve(
         timeout_graceful_shutdown=5,
         limit_concurrency=1_000,
     )
+    # Ctrl-C is how it is stopped.
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[address])
 
 
 def welcome(host: str, port: int, local: LocalLogin | None) -> list[str]:
@@ -74,7 +78,7 @@ def make_runner(settings: ServingSettings) -> Runner | None:
         return EmbeddedRunner(settings.workspace, settings.refresh_parallel)
     if settings.runner == "kubeflow":
         if not settings.kfp_host:
-            raise ForeactError("FOREACT_RUNNER is kubeflow: set FOREACT_KFP_HOST to the address of its API")
+            raise ForeactError("FOREACT_RUNNER is kubeflow: set FOREACT_KFP_HOST to the address of its API.")
         from serving.refreshes.kubeflow import KubeflowRunner
 
         return KubeflowRunner.of(settings)

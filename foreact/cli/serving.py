@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from foreact.blobs import BlobStore
     from serving.settings import ServingSettings
 
+Port = Annotated[int, typer.Option(min=1, max=65_535, metavar="N", help="Port to listen at")]
 keys_app = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys; only their hashes are kept.")
 
 
@@ -38,7 +39,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen at; beyond this machine, safe settings are required")] = (
         "127.0.0.1"
     ),
-    port: Annotated[int, typer.Option(help="Port to listen at")] = 8000,
+    port: Port = 8000,
 ) -> None:
     """Serve the published forecasts: the dashboard, and the API with its documentation at /docs."""
     from serving.main import serve as listen
@@ -81,9 +82,12 @@ def list_keys(workspace: Workspace) -> None:
     """List all keys, without what opens anything."""
     from serving.auth import keys
 
-    for key in keys.list_keys(_store(workspace)):
+    kept = keys.list_keys(_store(workspace))
+    for key in kept:
         where = ", ".join([*(key.grant.stores or []), *(key.grant.regions or [])]) or "all stores"
         typer.echo(f"{key.id}  {key.state:<8} {key.grant.role:<8} {key.created_at:%Y-%m-%d}  {key.name} ({where})")
+    if not kept:
+        typer.echo("There are no keys yet.", err=True)
 
 
 @keys_app.command("revoke")

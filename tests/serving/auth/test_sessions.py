@@ -169,7 +169,7 @@ def test_keys_are_kept_as_hashes_and_can_be_revoked(house: Serving) -> None:
     ring._until = 0
     assert house.client.get("/v1/stores", headers=bearer).status_code == 401
     assert {one.id: one.state for one in keys.list_keys(house.store)}[key.id] == "revoked"
-    with pytest.raises(ForeactError, match="no key has the id"):
+    with pytest.raises(ForeactError, match="No key has the id"):
         keys.revoke(house.store, "none")
 
 
