@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import logging
+import sys
 from collections.abc import Callable
 
 import uvicorn
@@ -10,10 +11,10 @@ import uvicorn
 from foreact.blobs.connecting import connect
 from foreact.errors import ForeactError
 from foreact.telemetry import tracing
+from foreact.telemetry.lines import send_lines
 from serving.address import take
 from serving.app import create_app
 from serving.auth.local import ACCOUNT, LocalLogin
-from serving.logs import configure
 from serving.refreshes.embedded import EmbeddedRunner
 from serving.refreshes.runner import Runner
 from serving.settings import ServingSettings, is_loopback
@@ -39,7 +40,7 @@ def serve(
         local_login = is_loopback(host) and not settings.oidc_issuer
     settings.check(host, local_login=local_login)
     address = take(host, port)
-    configure(settings)
+    send_lines(as_json=not sys.stderr.isatty())
     tracing.start("foreact-serving")
     local = LocalLogin() if local_login else None
     app = create_app(settings, connect(settings, patience=PATIENCE_SECONDS), runner=make_runner(settings), local=local)
