@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from foreact.blobs import BlobStore
 
 FOLDER = "serving/audit/"
-# Two years' questions about who restored what can be answered; nothing personal but the account's id is kept.
+# A year and a month: who restored what last season can be told. Nothing personal but the account's id is kept.
 RETENTION_DAYS = 400
 
 Action = Literal["login", "login_failed", "logout", "refresh", "restore", "key_created", "key_revoked"]

@@ -31,7 +31,6 @@ class StoreJob:
     """One store's data and what went before it."""
 
     parcel: "Parcel"
-    data_hash: str
     margin: float
     seed: int
     champion_version: str | None = None
@@ -93,7 +92,7 @@ def _train(job: StoreJob) -> StoreFiles:
     record = TrainedStore(
         store=panel.store,
         items=len(panel.items),
-        data_hash=job.data_hash,
+        data_hash=job.parcel.data_hash,
         promoted=decision.promoted,
         reason=_after(problem, decision.reason),
         champion_version=None if decision.promoted or champion is None else job.champion_version,

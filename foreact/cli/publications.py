@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from foreact.cli.options import Workspace, caller, note, place
+from foreact.cli.options import Workspace, caller, note, open_store
 from foreact.data.columns import end, suggest
 from foreact.errors import ForeactError, count, examples
 from foreact.publications.contract import Kind
@@ -25,10 +25,9 @@ COLUMNS: dict[Kind, list[str]] = {
 
 def open_reader(workspace: Path) -> "Reader":
     """Open the publications of a workspace, or of the place that the settings name."""
-    from foreact.blobs import connect
     from foreact.publications import Reader
 
-    return Reader(connect(place(workspace)))
+    return Reader(open_store(workspace))
 
 
 @publications_app.command("list")
@@ -67,10 +66,9 @@ def restore_publication(
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for those who read the list later")] = "",
 ) -> None:
     """Bring a retained version back, as a new version that says who and why."""
-    from foreact.blobs import connect
     from foreact.publications import Publisher
 
-    manifest = Publisher(connect(place(workspace))).restore(version, by=caller(), reason=reason)
+    manifest = Publisher(open_store(workspace)).restore(version, by=caller(), reason=reason)
     note(workspace, "restore", f"version {version}")
     typer.echo(f"Version {manifest.version} is current: it brought back version {version}.")
 

@@ -91,9 +91,6 @@ class Freshness:
     next_deadline: datetime
     published_at: datetime | None = None
     as_of: date | None = None
-    publication_age: timedelta | None = None
-    # Days from the newest sales to today in the retailer's time zone.
-    data_age_days: int | None = None
 
     @property
     def is_fresh(self) -> bool:
@@ -126,6 +123,4 @@ def judge(entry: StoreEntry | None, promise: Promise, now: datetime) -> Freshnes
         coming,
         entry.generated_at,
         entry.as_of,
-        timedelta(seconds=max(0.0, now.timestamp() - entry.generated_at.timestamp())),
-        (now.astimezone(promise.zone).date() - entry.as_of).days,
     )

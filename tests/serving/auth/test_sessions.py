@@ -100,13 +100,13 @@ def test_the_printed_link_works_once(house: Serving) -> None:
     assert house.client.get("/v1/stores").status_code == 401
 
 
-def test_an_office_behind_one_address_logs_in_at_nine(store: FolderStore, start: Callable[..., Serving]) -> None:
+def test_an_office_behind_one_address_logs_in_at_nine(start: Callable[..., Serving]) -> None:
     house = start(local=LocalLogin("right"), login_attempts=3)
     data = {"account": "demo", "password": "right"}
     assert {house.client.post("/login", data=data).status_code for _ in range(20)} == {303}
 
 
-def test_failed_logins_are_limited(store: FolderStore, start: Callable[..., Serving]) -> None:
+def test_failed_logins_are_limited(start: Callable[..., Serving]) -> None:
     house = start(local=LocalLogin("right"), login_attempts=3)
     data = {"account": "demo", "password": "guess"}
     assert [house.client.post("/login", data=data).status_code for _ in range(4)] == [401, 401, 401, 429]
