@@ -58,9 +58,12 @@ def serve(
         timeout_graceful_shutdown=5,
         limit_concurrency=1_000,
     )
+    server = uvicorn.Server(config)
     # Ctrl-C is how it is stopped.
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[address])
+        server.run(sockets=[address])
+    if not server.started:
+        raise ForeactError("The service did not start: its log says why.")
 
 
 def welcome(host: str, port: int, local: LocalLogin | None) -> list[str]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 publications_app = typer.Typer(no_args_is_help=True, help="List, show and restore what was published.")
 
+Version = Annotated[int, typer.Argument(metavar="VERSION", help="Its number, as `list` shows it")]
 COLUMNS: dict[Kind, list[str]] = {
     "forecasts": [STORE, ITEM, DATE, MEAN, P10, P50, P90],
     "totals": [STORE, DATE, MEAN, P10, P90],
@@ -52,7 +53,7 @@ def list_publications(
 
 
 @publications_app.command("show")
-def show_publication(version: Annotated[int, typer.Argument(metavar="VERSION")], workspace: Workspace) -> None:
+def show_publication(version: Version, workspace: Workspace) -> None:
     """Show one version: each store's model, run, data and accuracy, and what changed since the version before."""
     from foreact.publications.lineage import show
 
@@ -61,7 +62,7 @@ def show_publication(version: Annotated[int, typer.Argument(metavar="VERSION")],
 
 @publications_app.command("restore")
 def restore_publication(
-    version: Annotated[int, typer.Argument(metavar="VERSION")],
+    version: Version,
     workspace: Workspace,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for those who read the list later")] = "",
 ) -> None:

@@ -84,7 +84,9 @@ def list_keys(workspace: Workspace) -> None:
 
 
 @keys_app.command("revoke")
-def revoke_key(key: Annotated[str, typer.Argument(metavar="ID")], workspace: Workspace) -> None:
+def revoke_key(
+    key: Annotated[str, typer.Argument(metavar="ID", help="Its id, as `list` shows it")], workspace: Workspace
+) -> None:
     """End a key; it opens nothing within seconds."""
     from serving.auth import keys
 
