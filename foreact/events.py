@@ -67,7 +67,14 @@ class Events:
             with span(name, parent=os.environ.get(PARENT, ""), run=run, foreact__run=run, foreact__step=name):
                 yield
         except BaseException as error:
-            sentence = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            self.emit("step", step=name, state="failed", seconds=time.monotonic() - started, sentence=sentence)
+            seconds = time.monotonic() - started
+            self.emit("step", step=name, state="failed", seconds=seconds, sentence=_sentence(error))
             raise
         self.emit("step", step=name, state="succeeded", seconds=time.monotonic() - started)
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, SystemExit | KeyboardInterrupt):
+        return "it was stopped"
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

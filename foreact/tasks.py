@@ -1,12 +1,9 @@
 """How a step's process begins: logging set, settings read."""
 
 import atexit
-import json
 import logging
 import os
 import re
-import sys
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,38 +11,13 @@ from foreact.errors import ForeactError
 from foreact.events import Events, Sink
 from foreact.settings import PipelineSettings
 from foreact.telemetry import tracing
+from foreact.telemetry.lines import send_lines
 
 if TYPE_CHECKING:
     from foreact.telemetry.ledger import RunRecord
 
 # The run's record must not hold up the run.
 PATIENCE_SECONDS = 5.0
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object a line, as container platforms collect it."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Render a record."""
-        line = {
-            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-            **tracing.whose(),
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line)
-
-
-class Text(logging.Formatter):
-    """A line for people, with the run that it is of."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Render a record."""
-        whose = " ".join(f"{field}={value}" for field, value in tracing.whose().items())
-        return f"{super().format(record)} [{whose}]" if whose else super().format(record)
 
 
 @dataclass(frozen=True)
@@ -88,12 +60,8 @@ def begin(store: str = "") -> tuple[PipelineSettings, Events]:
 
 
 def log_lines() -> None:
-    """Set how this process writes log lines."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if "KUBERNETES_SERVICE_HOST" in os.environ else Text())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    # Azure's client would tell every request with its headers.
-    logging.getLogger("azure").setLevel(logging.WARNING)
+    """Set how a step's process writes log lines."""
+    send_lines(as_json="KUBERNETES_SERVICE_HOST" in os.environ)
 
 
 def _sink(settings: PipelineSettings) -> Sink | None:

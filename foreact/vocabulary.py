@@ -2,7 +2,6 @@
 
 STORE, ITEM, DATE, UNITS = "store", "item", "date", "units"
 OPEN, STOCKOUT = "open", "stockout"
-KEYS = (STORE, ITEM, DATE)
 ROLES = (DATE, STORE, ITEM, UNITS, OPEN, STOCKOUT)
 
 MEAN, P10, P50, P90 = "mean", "p10", "p50", "p90"

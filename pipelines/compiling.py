@@ -3,9 +3,10 @@
 import tempfile
 from pathlib import Path
 
+from pipelines.cluster.package import FOLDER
 from pipelines.graph import DESCRIPTIONS, build
 
-FOLDER = Path(__file__).resolve().parent.parent / "compiled"
+__all__ = ["FOLDER", "compile_all", "find_drift"]
 
 
 def compile_all(folder: Path) -> list[Path]:

@@ -15,7 +15,7 @@ from foreact.blobs import BlobStore, BlobUnavailable
 log = logging.getLogger("foreact.audit")
 
 FOLDER = "serving/audit/"
-# Two years' questions about who restored what can be answered; nothing personal but the account's id is kept.
+# A year and a month: who restored what last season can be told. Nothing personal but the account's id is kept.
 RETENTION_DAYS = 400
 # More than a morning's logins; whoever guesses passwords while the store is away fills no memory.
 MOST_WAITING = 10_000

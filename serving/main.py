@@ -1,7 +1,9 @@
 """Starts the service."""
 
 import atexit
+import contextlib
 import logging
+import sys
 from collections.abc import Callable
 
 import uvicorn
@@ -9,9 +11,10 @@ import uvicorn
 from foreact.blobs.connecting import connect
 from foreact.errors import ForeactError
 from foreact.telemetry import tracing
+from foreact.telemetry.lines import send_lines
+from serving.address import take
 from serving.app import create_app
 from serving.auth.local import ACCOUNT, LocalLogin
-from serving.logs import configure
 from serving.refreshes.embedded import EmbeddedRunner
 from serving.refreshes.runner import Runner
 from serving.settings import ServingSettings, is_loopback
@@ -36,7 +39,8 @@ def serve(
     if local_login is None:
         local_login = is_loopback(host) and not settings.oidc_issuer
     settings.check(host, local_login=local_login)
-    configure(settings)
+    address = take(host, port)
+    send_lines(as_json=not sys.stderr.isatty())
     tracing.start("foreact-serving")
     local = LocalLogin() if local_login else None
     app = create_app(settings, connect(settings, patience=PATIENCE_SECONDS), runner=make_runner(settings), local=local)
@@ -45,10 +49,8 @@ def serve(
             say(line)
     log.info("serving on http://%s:%d", host, port)
     atexit.register(tracing.stop)
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         access_log=False,
         log_config=None,
         server_header=False,
@@ -56,6 +58,12 @@ def serve(
         timeout_graceful_shutdown=5,
         limit_concurrency=1_000,
     )
+    server = uvicorn.Server(config)
+    # Ctrl-C is how it is stopped.
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=[address])
+    if not server.started:
+        raise ForeactError("The service did not start: its log says why.")
 
 
 def welcome(host: str, port: int, local: LocalLogin | None) -> list[str]:
@@ -74,7 +82,7 @@ def make_runner(settings: ServingSettings) -> Runner | None:
         return EmbeddedRunner(settings.workspace, settings.refresh_parallel)
     if settings.runner == "kubeflow":
         if not settings.kfp_host:
-            raise ForeactError("FOREACT_RUNNER is kubeflow: set FOREACT_KFP_HOST to the address of its API")
+            raise ForeactError("FOREACT_RUNNER is kubeflow: set FOREACT_KFP_HOST to the address of its API.")
         from serving.refreshes.kubeflow import KubeflowRunner
 
         return KubeflowRunner.of(settings)

@@ -67,7 +67,7 @@ class ServingSettings(PlaceSettings):
             closed = [date.fromisoformat(day.strip()) for day in self.closed_days.split(",") if day.strip()]
         except ValueError:
             raise ForeactError(
-                f"FOREACT_CLOSED_DAYS {self.closed_days!r} is no list of dates, 2026-12-25,..."
+                f"FOREACT_CLOSED_DAYS {self.closed_days!r} is no list of dates like 2026-12-25,2026-12-26."
             ) from None
         return Promise.of(self.timezone, self.publish_deadline, self.business_days, closed, self.data_slack_days)
 
@@ -76,14 +76,16 @@ class ServingSettings(PlaceSettings):
         if is_loopback(host):
             return
         if local_login:
-            raise ForeactError(f"the local login serves this machine only; leave --host at 127.0.0.1, not {host}")
+            raise ForeactError(f"The local login serves this machine only: leave --host at 127.0.0.1, not {host}.")
         if len(self.session_secret.get_secret_value()) < 32:
-            raise ForeactError("set FOREACT_SESSION_SECRET to 32 random characters or more before serving others")
+            raise ForeactError("Set FOREACT_SESSION_SECRET to 32 random characters or more before serving others.")
         url = urlsplit(self.public_url)
         if url.scheme != "https" or not url.hostname:
-            raise ForeactError("set FOREACT_PUBLIC_URL to the https:// address that planners use before serving others")
+            raise ForeactError(
+                "Set FOREACT_PUBLIC_URL to the https:// address that planners use before serving others."
+            )
         if self.oidc_issuer and urlsplit(self.oidc_issuer).scheme != "https":
-            raise ForeactError("FOREACT_OIDC_ISSUER must be an https:// address to serve others")
+            raise ForeactError("FOREACT_OIDC_ISSUER must be an https:// address to serve others.")
 
     @property
     def hosts(self) -> frozenset[str]:

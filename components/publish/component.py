@@ -11,8 +11,6 @@ def publish(
     versions: dsl.Input[dsl.Artifact],
     summary: dsl.Output[dsl.Markdown],
     metrics: dsl.Output[dsl.Metrics],
-    prune: bool = True,
-    created_by: str = "",
     store: str = "",
 ) -> None:
     """Publish the forecasts of all stores of a run in one instruction; readers see all of them or none.
@@ -20,8 +18,6 @@ def publish(
     Args:
         trained: Models, forecasts and decisions of every store.
         versions: Which version of which registered model makes each store's numbers.
-        prune: Delete afterwards what no retained version needs.
-        created_by: Who asked for it; empty: the run itself.
         store: The one store of this run; empty: all.
 
     Returns:
@@ -38,8 +34,6 @@ def publish(
         trained=Path(trained.path),
         versions=Path(versions.path),
         settings=settings,
-        prune=prune,
-        created_by=created_by,
         events=events,
     )
     Path(summary.path).write_text(result.summary, encoding="utf-8")

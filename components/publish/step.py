@@ -9,8 +9,16 @@ from components.publish.summary import headline, summarize
 from foreact.blobs import BlobStore, connect
 from foreact.errors import ForeactError, examples
 from foreact.events import Events
-from foreact.publications import Kind, Outcome, PublishedModel, PublishedObject, Publisher, StoreEntry, put_objects
-from foreact.publications import prune as delete_waste
+from foreact.publications import (
+    Kind,
+    Outcome,
+    PublishedModel,
+    PublishedObject,
+    Publisher,
+    StoreEntry,
+    prune,
+    put_objects,
+)
 from foreact.publications.contract import object_name
 from foreact.registry.records import RegisteredStore, Versions
 from foreact.settings import PipelineSettings
@@ -35,8 +43,6 @@ def publish(
     trained: Path,
     versions: Path,
     settings: PipelineSettings,
-    prune: bool = True,
-    created_by: str = "",
     events: Events,
 ) -> Published:
     """Publish all stores of the training; run again after a crash, it completes what is missing."""
@@ -62,12 +68,10 @@ def publish(
             )
             for each in record.stores.values()
         }
-        outcome = Publisher(store, keep_versions=settings.keep_versions).publish(
-            entries, by=created_by or f"run {placed.run}"
-        )
+        outcome = Publisher(store, keep_versions=settings.keep_versions).publish(entries, by=f"run {placed.run}")
         _keep_scorecards(store, record, placed.run)
         # A refresh of a few stores leaves that to the next run of all: what it costs must not grow with the others.
-        deleted = _prune(store) if prune and entries.keys() >= outcome.manifest.stores.keys() else []
+        deleted = _prune(store) if entries.keys() >= outcome.manifest.stores.keys() else []
         events.note("publish", headline(outcome))
     metrics = {
         "version": float(outcome.manifest.version),
@@ -136,7 +140,7 @@ def _keep_scorecards(store: BlobStore, record: Trained, run: str) -> None:
 def _prune(store: BlobStore) -> list[str]:
     """Clean up; what goes wrong here takes nothing away from what is published."""
     try:
-        return delete_waste(store)
+        return prune(store)
     except ForeactError as error:
         log.warning("nothing more was deleted: %s", error)
         return []

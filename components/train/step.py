@@ -123,7 +123,6 @@ def _tell_unusable(records: dict[str, TrainedStore], events: Events) -> None:
 def _job(data: Dataset, store: str, live: Live, margin: float, seed: int) -> StoreJob:
     return StoreJob(
         parcel=data.parcel(store),
-        data_hash=data.info.stores[store].sha256,
         margin=margin,
         seed=seed,
         champion_version=live.champion_version,

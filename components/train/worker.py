@@ -1,6 +1,5 @@
 """What one store's training takes in and gives back; only values travel, so it may run on another machine."""
 
-import io
 import logging
 import tempfile
 import time
@@ -32,7 +31,6 @@ class StoreJob:
     """One store's data and what went before it."""
 
     parcel: "Parcel"
-    data_hash: str
     margin: float
     seed: int
     champion_version: str | None = None
@@ -94,7 +92,7 @@ def _train(job: StoreJob) -> StoreFiles:
     record = TrainedStore(
         store=panel.store,
         items=len(panel.items),
-        data_hash=job.data_hash,
+        data_hash=job.parcel.data_hash,
         promoted=decision.promoted,
         reason=_after(problem, decision.reason),
         champion_version=None if decision.promoted or champion is None else job.champion_version,
@@ -146,13 +144,12 @@ def _files(model: "StoreModel | None") -> dict[str, bytes]:
 
 
 def _previous(job: StoreJob) -> "list[Published]":
-    import pyarrow.parquet as pq
-
+    from foreact.data import arrays
     from foreact.forecasting import Published
 
     published = []
     for as_of, data in job.previous.items():
-        table = pq.read_table(io.BytesIO(data))
+        table = arrays.read(data)
         columns = {name: table[name].to_numpy() for name in (ITEM, DATE, MEAN, P10, P90)}
         published.append(
             Published(

@@ -54,9 +54,7 @@ def compile_pipelines(
     if check:
         drift = find_drift(folder)
         if drift:
-            raise ForeactError(
-                f"{', '.join(drift)} in {folder} is not what the definitions say: run `foreact compile`."
-            )
+            raise ForeactError(f"Out of date in {folder}: {', '.join(drift)}. Run `foreact compile`.")
         return
     for path in compile_all(folder):
         typer.echo(path)

@@ -9,6 +9,7 @@ import typer
 from foreact.cli.options import Workspace
 from foreact.cli.publications import open_reader
 from foreact.cli.run import start
+from foreact.cli.serving import Port, serve_locally
 from foreact.errors import ForeactError
 from foreact.vocabulary import DATE, MEAN, P10, P90
 
@@ -16,11 +17,15 @@ from foreact.vocabulary import DATE, MEAN, P10, P90
 def demo(
     workspace: Workspace,
     serve: Annotated[bool, typer.Option(help="Open the dashboard's server when the forecasts are there")] = True,
-    port: Annotated[int, typer.Option(help="Where the dashboard listens, on this machine alone")] = 8000,
+    port: Port = 8000,
 ) -> None:
     """Make up a retailer, retrain all its stores, and serve the dashboard of their forecasts."""
     from foreact.demo import write_demo
+    from serving.address import take
 
+    if serve:
+        # Before a minute's work, not after it.
+        take("127.0.0.1", port).close()
     folder = (workspace / "demo").absolute()
     typer.echo(f"Writing the sales of a made-up retailer to {_shown(folder)}")
     try:
@@ -34,8 +39,6 @@ def demo(
     )
     _show_week(workspace)
     if serve:
-        from foreact.cli.serving import serve_locally
-
         serve_locally(workspace, port)
 
 

@@ -10,11 +10,8 @@ import typer
 from foreact.settings import PlaceSettings
 
 if TYPE_CHECKING:
+    from foreact.blobs import BlobStore
     from serving.audit import Action
-
-
-def _workspace(given: Path | None) -> Path:
-    return given or PlaceSettings().workspace
 
 
 Workspace = Annotated[
@@ -33,6 +30,13 @@ def place(workspace: Path) -> PlaceSettings:
     return PlaceSettings(workspace=workspace)
 
 
+def open_store(workspace: Path) -> "BlobStore":
+    """Open the blob store of a workspace, or of the place that the settings name."""
+    from foreact.blobs import connect
+
+    return connect(place(workspace))
+
+
 def caller() -> str:
     """Name the account of this machine that gave the command; in a container it may have no name."""
     try:
@@ -43,7 +47,6 @@ def caller() -> str:
 
 def note(workspace: Path, action: "Action", subject: str) -> None:
     """Keep in the audit log what an account of this machine did at the command line."""
-    from foreact.blobs import connect
     from serving.audit import Audit
 
-    Audit(connect(place(workspace))).note(action, f"cli:{caller()}", subject)
+    Audit(open_store(workspace)).note(action, f"cli:{caller()}", subject)

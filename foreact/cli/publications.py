@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from foreact.cli.options import Workspace, caller, note, place
+from foreact.cli.options import Workspace, caller, note, open_store
 from foreact.data.columns import end, suggest
 from foreact.errors import ForeactError, count, examples
 from foreact.publications.contract import Kind
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 publications_app = typer.Typer(no_args_is_help=True, help="List, show and restore what was published.")
 
+Version = Annotated[int, typer.Argument(metavar="VERSION", help="Its number, as `list` shows it")]
 COLUMNS: dict[Kind, list[str]] = {
     "forecasts": [STORE, ITEM, DATE, MEAN, P10, P50, P90],
     "totals": [STORE, DATE, MEAN, P10, P90],
@@ -25,10 +26,9 @@ COLUMNS: dict[Kind, list[str]] = {
 
 def open_reader(workspace: Path) -> "Reader":
     """Open the publications of a workspace, or of the place that the settings name."""
-    from foreact.blobs import connect
     from foreact.publications import Reader
 
-    return Reader(connect(place(workspace)))
+    return Reader(open_store(workspace))
 
 
 @publications_app.command("list")
@@ -53,7 +53,7 @@ def list_publications(
 
 
 @publications_app.command("show")
-def show_publication(version: Annotated[int, typer.Argument(metavar="VERSION")], workspace: Workspace) -> None:
+def show_publication(version: Version, workspace: Workspace) -> None:
     """Show one version: each store's model, run, data and accuracy, and what changed since the version before."""
     from foreact.publications.lineage import show
 
@@ -62,15 +62,14 @@ def show_publication(version: Annotated[int, typer.Argument(metavar="VERSION")],
 
 @publications_app.command("restore")
 def restore_publication(
-    version: Annotated[int, typer.Argument(metavar="VERSION")],
+    version: Version,
     workspace: Workspace,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for those who read the list later")] = "",
 ) -> None:
     """Bring a retained version back, as a new version that says who and why."""
-    from foreact.blobs import connect
     from foreact.publications import Publisher
 
-    manifest = Publisher(connect(place(workspace))).restore(version, by=caller(), reason=reason)
+    manifest = Publisher(open_store(workspace)).restore(version, by=caller(), reason=reason)
     note(workspace, "restore", f"version {version}")
     typer.echo(f"Version {manifest.version} is current: it brought back version {version}.")
 

@@ -79,7 +79,6 @@ def start(pipeline: str, parameters: dict[str, Any], workspace: Path, run_id: st
     # A setting that is wrong is told at once, not by the first step.
     settings = PipelineSettings(workspace=workspace.absolute())
     try:
-        workspace.mkdir(parents=True, exist_ok=True)
         runs = Runs(workspace.resolve())
         if "history" not in parameters:
             last = runs.last()

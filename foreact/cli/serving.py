@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foreact.cli.options import Workspace, caller, note, place
+from foreact.cli.options import Workspace, caller, note, open_store
 from foreact.cli.publications import open_reader
 from foreact.errors import ForeactError
 from foreact.publications.freshness import Freshness, judge
@@ -15,9 +15,9 @@ from foreact.publications.freshness import Freshness, judge
 if TYPE_CHECKING:
     import httpx
 
-    from foreact.blobs import BlobStore
     from serving.settings import ServingSettings
 
+Port = Annotated[int, typer.Option(min=1, max=65_535, metavar="N", help="Port to listen at")]
 keys_app = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys; only their hashes are kept.")
 
 
@@ -27,18 +27,12 @@ def _settings(workspace: Path) -> "ServingSettings":
     return ServingSettings(workspace=workspace)
 
 
-def _store(workspace: Path) -> "BlobStore":
-    from foreact.blobs import connect
-
-    return connect(place(workspace))
-
-
 def serve(
     workspace: Workspace,
     host: Annotated[str, typer.Option(help="Address to listen at; beyond this machine, safe settings are required")] = (
         "127.0.0.1"
     ),
-    port: Annotated[int, typer.Option(help="Port to listen at")] = 8000,
+    port: Port = 8000,
 ) -> None:
     """Serve the published forecasts: the dashboard, and the API with its documentation at /docs."""
     from serving.main import serve as listen
@@ -68,7 +62,7 @@ def create_key(
 
     expires = datetime.now(UTC) + timedelta(days=days) if days else None
     grant = Grant(role=role, stores=store or None, regions=region or None)
-    text, key = keys.create(_store(workspace), name, grant, created_by=caller(), expires_at=expires)
+    text, key = keys.create(open_store(workspace), name, grant, created_by=caller(), expires_at=expires)
     note(workspace, "key_created", key.id)
     typer.echo(text)
     typer.echo(
@@ -81,17 +75,22 @@ def list_keys(workspace: Workspace) -> None:
     """List all keys, without what opens anything."""
     from serving.auth import keys
 
-    for key in keys.list_keys(_store(workspace)):
+    kept = keys.list_keys(open_store(workspace))
+    for key in kept:
         where = ", ".join([*(key.grant.stores or []), *(key.grant.regions or [])]) or "all stores"
         typer.echo(f"{key.id}  {key.state:<8} {key.grant.role:<8} {key.created_at:%Y-%m-%d}  {key.name} ({where})")
+    if not kept:
+        typer.echo("There are no keys yet.", err=True)
 
 
 @keys_app.command("revoke")
-def revoke_key(key: Annotated[str, typer.Argument(metavar="ID")], workspace: Workspace) -> None:
+def revoke_key(
+    key: Annotated[str, typer.Argument(metavar="ID", help="Its id, as `list` shows it")], workspace: Workspace
+) -> None:
     """End a key; it opens nothing within seconds."""
     from serving.auth import keys
 
-    ended = keys.revoke(_store(workspace), key)
+    ended = keys.revoke(open_store(workspace), key)
     note(workspace, "key_revoked", ended.id)
     typer.echo(f"Key {ended.id} ({ended.name}) is revoked.")
 
@@ -110,7 +109,7 @@ def status(
     promise, now = _settings(workspace).promise, datetime.now(UTC)
     judged = {store: judge(entry, promise, now) for store, entry in sorted(manifest.stores.items())}
     stale = [store for store, fresh in judged.items() if not fresh.is_fresh]
-    drifts = [drift for drift in find_drift(read_series(_store(workspace))) if drift.store in judged]
+    drifts = [drift for drift in find_drift(read_series(open_store(workspace))) if drift.store in judged]
     if as_json:
         marks = {store: {d.figure: d.days for d in drifts if d.store == store} for store in judged}
         stores = {store: {**_described(fresh), "drift_days": marks[store]} for store, fresh in judged.items()}

@@ -1,6 +1,5 @@
 """From Arrow columns to NumPy arrays."""
 
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,8 @@ Floats = NDArray[np.float32]
 
 def read(source: bytes | Path, columns: list[str] | None = None) -> pa.Table:
     """Read a Parquet file of the dataset, some of its columns or all."""
-    return pa.parquet.read_table(
-        BytesIO(source) if isinstance(source, bytes) else source, columns=columns
-    ).combine_chunks()
+    file = pa.BufferReader(source) if isinstance(source, bytes) else source
+    return pa.parquet.read_table(file, columns=columns).combine_chunks()
 
 
 def texts(column: pa.ChunkedArray) -> NDArray[np.str_]:

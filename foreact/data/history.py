@@ -51,16 +51,7 @@ def open_history(engine: Engine, table: Table, columns: Mapping[str, str], today
     A row whose store, item or date cannot be read is left out; a row whose units or flags cannot be read stays, with
     nothing in that cell: no more is known of that day than that something was written.
     """
-    roles = find_roles(table.kinds, columns)
-    for role in (DATE, STORE, UNITS):
-        if role not in roles:
-            raise missing_column(role, table.kinds, columns, table.label)
-    for role in columns:
-        # Whether a store is open may be told by a known table alone.
-        if role == OPEN and role not in roles:
-            continue
-        if roles.get(role) != columns[role]:
-            raise missing_column(role, table.kinds, columns, table.label)
+    roles = _roles_of(table, columns)
     texts = {role: as_text(quote(name), table.kinds[name]) for role, name in roles.items()}
     day = read_day(engine, table, roles[DATE], "history_dates")
     cells = {
@@ -115,6 +106,21 @@ def open_history(engine: Engine, table: Table, columns: Mapping[str, str], today
             FROM typed WHERE {" OR ".join(f"({test})" for _, test in faults)}"""
     )
     return History(table, roles, others, day)
+
+
+def _roles_of(table: Table, columns: Mapping[str, str]) -> dict[str, str]:
+    """Give the columns that play a part, or tell which one is absent."""
+    roles = find_roles(table.kinds, columns)
+    for role in (DATE, STORE, UNITS):
+        if role not in roles:
+            raise missing_column(role, table.kinds, columns, table.label)
+    for role in columns:
+        # Whether a store is open may be told by a known table alone.
+        if role == OPEN and role not in roles:
+            continue
+        if roles.get(role) != columns[role]:
+            raise missing_column(role, table.kinds, columns, table.label)
+    return roles
 
 
 def last_day(engine: Engine, history: History, today: date) -> int | None:

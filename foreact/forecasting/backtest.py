@@ -18,7 +18,7 @@ from foreact.forecasting.design import SEASON_DAYS
 from foreact.forecasting.intervals import Intervals, Misses, apply_cells, apply_totals, learn_intervals
 from foreact.forecasting.items import ItemsFit
 from foreact.forecasting.panel import Panel
-from foreact.forecasting.projection import Reading, fit, project, project_totals, read
+from foreact.forecasting.projection import Reading, fit, project, project_totals
 from foreact.forecasting.totals import TotalsFit
 
 ORIGINS = 8
@@ -45,7 +45,6 @@ class Backtest:
 
     windows: list[Window] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
-    by_origin: list[dict[str, float]] = field(default_factory=list)
 
 
 def backtest_origins(days: int, horizon: int) -> list[int]:
@@ -86,7 +85,7 @@ def run_backtest(panel: Panel, read_at: Callable[[Panel], Reading], fit_at: FitA
             none = np.zeros((0, panel.horizon))
             misses = Misses(none, none, project_totals(reading, totals).mean.sum(0), whole)
             windows.insert(0, Window(origin, reading, misses, False, None))
-    return Backtest(windows, *_figures(windows))
+    return Backtest(windows, _figures(windows))
 
 
 def read_truth(panel: Panel) -> Doubles:
@@ -115,12 +114,12 @@ def intervals_from(windows: list[Window]) -> Intervals:
     return learn_intervals([w.misses for w in windows if w.has_items], [w.misses for w in windows])
 
 
-def _figures(windows: list[Window]) -> tuple[dict[str, float], list[dict[str, float]]]:
+def _figures(windows: list[Window]) -> dict[str, float]:
     by_origin = []
     for window in (w for w in windows if w.has_items):
         others = [w for w in windows if w is not window]
         by_origin.append(_window_figures(window, intervals_from(others)))
-    return mean_figures(by_origin), by_origin
+    return mean_figures(by_origin)
 
 
 def _window_figures(window: Window, intervals: Intervals) -> dict[str, float]:
@@ -172,16 +171,3 @@ def proven_fits(fits: list[TotalsFit]) -> FitAt:
         return max(past, key=lambda one: one.origin) if past else None
 
     return fit_at
-
-
-__all__ = [
-    "Backtest",
-    "Window",
-    "backtest_origins",
-    "fresh_fits",
-    "intervals_from",
-    "learn_items_bias",
-    "proven_fits",
-    "read",
-    "run_backtest",
-]

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foreact.forecasting.columns import Columns, by_day, texts
+from foreact.forecasting.demand import Doubles
 from foreact.forecasting.panel import Panel
 
-Doubles = NDArray[np.float64]
 Days = NDArray[np.datetime64]
 
 YEAR = 365.25
@@ -21,13 +21,12 @@ NEIGHBOURS = {-5: 10.0, -4: 10.0, -3: 10.0, -2: 4.0, -1: 4.0, 0: 2.0, 1: 4.0, 2:
 
 @dataclass(frozen=True)
 class Design:
-    """A matrix of days x columns; each column has a name, a penalty, a driver and how many days ahead it looks."""
+    """A matrix of days x columns; each column has a name, a penalty and a driver."""
 
     matrix: Doubles
     names: list[str]
     penalties: Doubles
     drivers: list[str]
-    looks_ahead: NDArray[np.int64]
 
 
 class _Builder:
@@ -37,18 +36,16 @@ class _Builder:
         self.names: list[str] = []
         self.penalties: list[float] = []
         self.drivers: list[str] = []
-        self.ahead: list[int] = []
 
-    def add(self, driver: str, penalty: float, names: list[str], block: Doubles, ahead: int = 0) -> None:
+    def add(self, driver: str, penalty: float, names: list[str], block: Doubles) -> None:
         self.blocks.append(block)
         self.names += names
         self.penalties += [penalty] * len(names)
         self.drivers += [driver] * len(names)
-        self.ahead += [ahead] * len(names)
 
     def design(self) -> Design:
         matrix = np.hstack(self.blocks) if self.blocks else np.zeros((self.days, 0))
-        return Design(matrix, self.names, np.array(self.penalties), self.drivers, np.array(self.ahead, np.int64))
+        return Design(matrix, self.names, np.array(self.penalties), self.drivers)
 
 
 def calendar_design(panel: Panel, columns: Columns, seasonal: bool) -> Design:
@@ -115,7 +112,7 @@ def _add_events(build: _Builder, name: str, values: list[str], shown: NDArray[np
         else:
             moved[shift:] = days[:-shift]
         labels = [f"{name}={value} {shift:+d}" for value in values]
-        build.add("event", penalty, labels, moved, ahead=max(0, -shift))
+        build.add("event", penalty, labels, moved)
 
 
 def _add_flag(build: _Builder, name: str, up: Doubles, week: Doubles, dates: Days) -> None:

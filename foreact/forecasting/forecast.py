@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from foreact.forecasting.panel import Floats
 
 
 @dataclass(frozen=True)

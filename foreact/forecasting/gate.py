@@ -18,7 +18,6 @@ class Decision:
     accuracy: dict[str, float] = field(default_factory=dict)
     champion_accuracy: dict[str, float] = field(default_factory=dict)
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
-    champion_version: str | None = None
 
 
 def decide(  # noqa: PLR0911

@@ -57,7 +57,7 @@ class StoreModel:
             ahead = project(reading, self.totals, self.items, self.items_bias)
             drivers = explain(reading, self.totals, ahead)
         if not np.isfinite(ahead.items).all():
-            raise ForeactError(f"the model of store {self.store!r} gives no finite forecast")
+            raise ForeactError(f"The model of store {self.store!r} gives no finite forecast.")
         return assemble(panel, ahead.items, self.intervals, drivers)
 
     def save(self, folder: Path) -> None:
@@ -99,11 +99,11 @@ class StoreModel:
         try:
             about = json.loads((folder / "model.json").read_text())
             if about["format"] != FORMAT:
-                raise ForeactError(f"the model in {folder} has format {about['format']}, not {FORMAT}: train it anew")
+                raise ForeactError(f"The model in {folder} has format {about['format']}, not {FORMAT}: train it anew.")
             with np.load(folder / "arrays.npz", allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
         except (OSError, KeyError, ValueError) as error:
-            raise ForeactError(f"{folder} holds no whole model ({error}): train it anew") from error
+            raise ForeactError(f"{folder} holds no whole model ({error}): train it anew.") from error
         fits = [
             TotalsFit(
                 groups=fit["groups"],
@@ -163,4 +163,4 @@ def _load(file: Path) -> Any:
     try:
         return load(file, trusted=TRUSTED)
     except Exception as error:
-        raise ForeactError(f"{file} is no boosting that may be loaded ({error}): train the model anew") from error
+        raise ForeactError(f"{file} is no boosting that may be loaded ({error}): train the model anew.") from error

@@ -28,10 +28,9 @@ class Reading:
 
 @dataclass(frozen=True)
 class Projection:
-    """The days ahead: items x horizon, groups x horizon as first forecast, and how they came about."""
+    """The days ahead: items x horizon, and how they came about."""
 
     items: Doubles
-    groups: Doubles
     totals: TotalsForecast
     # horizon: the sum of the items' own forecasts, before they are made to agree; nothing where they have none.
     own: Doubles | None = None
@@ -81,9 +80,9 @@ def project(reading: Reading, totals: TotalsFit, items: ItemsFit | None, items_b
     ahead = project_totals(reading, totals)
     if len(reading.codes) == 1:
         # The total is the item.
-        return Projection(ahead.mean.copy(), ahead.mean, ahead)
+        return Projection(ahead.mean.copy(), ahead)
     mean = forecast_items(items, history_of(reading, totals))
     if items is None:
-        return Projection(reconcile(mean, ahead.mean, reading.codes, ahead.closed), ahead.mean, ahead)
+        return Projection(reconcile(mean, ahead.mean, reading.codes, ahead.closed), ahead)
     groups = blend(ahead.mean, sum_by_group(mean, reading.codes, len(ahead.mean)), items_bias)
-    return Projection(reconcile(mean, groups, reading.codes, ahead.closed), groups, ahead, mean.sum(0) * ~ahead.closed)
+    return Projection(reconcile(mean, groups, reading.codes, ahead.closed), ahead, mean.sum(0) * ~ahead.closed)

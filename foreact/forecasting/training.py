@@ -85,15 +85,12 @@ def train_model(panel: Panel, seed: int) -> tuple[StoreModel, Backtest]:
         horizon=panel.horizon,
         columns=columns,
         totals=totals,
-        items=_fit_items(history_of(reading, totals), seed) if len(panel.items) > 1 else None,
+        items=fit_items(history_of(reading, totals), seed) if len(panel.items) > 1 else None,
         intervals=intervals_from(tested.windows),
         items_bias=learn_items_bias(tested.windows),
         proof=Proof(fits, proof_items),
     )
     return model, tested
-
-
-_fit_items = fit_items
 
 
 def _proof_items(panel: Panel, columns: Columns, seed: int) -> ItemsFit | None:

@@ -32,14 +32,16 @@ class Promise:
         try:
             zone = ZoneInfo(timezone)
         except (KeyError, ValueError, OSError):
-            raise ForeactError(f"{timezone!r} is no time zone; give an IANA name such as 'Europe/Berlin'") from None
+            raise ForeactError(
+                f"FOREACT_TIMEZONE {timezone!r} is no time zone: give an IANA name such as Europe/Berlin."
+            ) from None
         try:
             due = time.fromisoformat(deadline)
         except ValueError:
-            raise ForeactError(f"{deadline!r} is no time of day; give the deadline as HH:MM") from None
+            raise ForeactError(f"FOREACT_PUBLISH_DEADLINE {deadline!r} is no time of day: give it as HH:MM.") from None
         days = frozenset(int(day) for day in weekdays if day in "0123456")
         if not days:
-            raise ForeactError(f"{weekdays!r} names no weekday; give digits, Monday is 0")
+            raise ForeactError(f"FOREACT_BUSINESS_DAYS {weekdays!r} names no weekday: give digits, Monday is 0.")
         return cls(zone, due, days, frozenset(closed), slack)
 
     def is_business_day(self, day: date) -> bool:
@@ -89,9 +91,6 @@ class Freshness:
     next_deadline: datetime
     published_at: datetime | None = None
     as_of: date | None = None
-    publication_age: timedelta | None = None
-    # Days from the newest sales to today in the retailer's time zone.
-    data_age_days: int | None = None
 
     @property
     def is_fresh(self) -> bool:
@@ -124,6 +123,4 @@ def judge(entry: StoreEntry | None, promise: Promise, now: datetime) -> Freshnes
         coming,
         entry.generated_at,
         entry.as_of,
-        timedelta(seconds=max(0.0, now.timestamp() - entry.generated_at.timestamp())),
-        (now.astimezone(promise.zone).date() - entry.as_of).days,
     )

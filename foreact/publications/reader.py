@@ -1,7 +1,6 @@
 """The read side: what is published now, what was, and objects whose bytes are checked."""
 
 import hashlib
-import io
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -106,9 +105,11 @@ class Reader:
 
     def table(self, published: PublishedObject) -> Any:
         """Read one object as an Arrow table."""
+        import pyarrow as pa
         import pyarrow.parquet
 
-        return pyarrow.parquet.read_table(io.BytesIO(self.read(published)))
+        # Not a Python file: Arrow's threads may still hold one when a short process ends, and abort it.
+        return pa.parquet.read_table(pa.BufferReader(self.read(published)), use_threads=False)
 
     def newest_archived(self) -> Manifest | None:
         """Give the newest manifest of the archive that is whole."""

@@ -29,7 +29,10 @@ FIELDS = {
     "request_id": REQUEST,
 }
 _about: ContextVar[Mapping[str, str]] = ContextVar("about", default=MappingProxyType({}))
-_PLAIN = frozenset(logging.LogRecord("", 0, "", 0, "", None, None).__dict__) | {"message", "asctime", "taskName"}
+# What every record has, and Uvicorn's second copy of a message, with a terminal's colours in it.
+_PLAIN = frozenset(
+    {*logging.LogRecord("", 0, "", 0, "", None, None).__dict__, "message", "asctime", "taskName", "color_message"}
+)
 _started: list[Any] = []
 
 
@@ -90,7 +93,7 @@ class _Lines(logging.Handler):
             # What fails to be sent must not be sent about.
             return
         severity = {10: SeverityNumber.DEBUG, 20: SeverityNumber.INFO, 30: SeverityNumber.WARN}
-        extra = {name: str(value) for name, value in record.__dict__.items() if name not in _PLAIN and value}
+        fields = {name: str(value) for name, value in fields_of(record).items()}
         self._logger.emit(
             LogRecord(
                 timestamp=int(record.created * 1e9),
@@ -98,7 +101,7 @@ class _Lines(logging.Handler):
                 severity_number=severity.get(record.levelno, SeverityNumber.ERROR),
                 severity_text=record.levelname,
                 body=record.getMessage(),
-                attributes={"logger": record.name, **extra, **whose()},
+                attributes={"logger": record.name, **fields},
             )
         )
 
@@ -107,6 +110,12 @@ def whose() -> dict[str, str]:
     """Give the fields that a log line carries: those of the step's process, and of what it works on at the moment."""
     process = {field: os.environ[name] for field, name in FIELDS.items() if os.environ.get(name)}
     return {**process, **_about.get()}
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, Any]:
+    """Give what a log line carries beside its text: whose it is, and what else its writer said."""
+    said = {name: value for name, value in record.__dict__.items() if name not in _PLAIN and value is not None}
+    return {**whose(), **said}
 
 
 @contextmanager

@@ -7,11 +7,11 @@ from fastapi import APIRouter, Query
 from starlette.responses import StreamingResponse
 
 from serving.api.selection import Day
+from serving.audit import RETENTION_DAYS
 from serving.auth.guard import Admin, Parts
 from serving.errors import ApiError, responses
 
 router = APIRouter(prefix="/v1", tags=["operations"])
-MOST_DAYS = 400
 
 
 @router.get(
@@ -28,8 +28,8 @@ def export_audit(
     """Export who logged in, asked for what refresh and restored what, one JSON object a line."""
     last = min(end, date(9999, 1, 1)) if end else service.clock().date()
     first = start or max(last, date(1, 2, 1)) - timedelta(days=7)
-    if first > last or (last - first).days > MOST_DAYS:
-        raise ApiError(422, "invalid_parameter", f"ask for 1 to {MOST_DAYS} days, the start before the end")
+    if first > last or (last - first).days > RETENTION_DAYS:
+        raise ApiError(422, "invalid_parameter", f"ask for 1 to {RETENTION_DAYS} days, the start before the end")
     return StreamingResponse(
         service.audit.export(first, last), 200, {"cache-control": "no-store"}, "application/x-ndjson"
     )

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from foreact.blobs import BlobConflict, BlobNotFound, BlobStore, BlobUnavailable
 from foreact.errors import ForeactError
-from serving.auth.principal import Grant, Principal
+from serving.auth.principal import Grant, Principal, Role
 
 OBJECT = "serving/keys.json"
 PREFIX = "fa_"
@@ -53,8 +53,8 @@ def create(
     store: BlobStore, name: str, grant: Grant, *, created_by: str, expires_at: datetime | None = None
 ) -> tuple[str, Key]:
     """Make a key and give its text, which nobody can read again."""
-    if grant.role not in {"viewer", "planner", "admin"}:
-        raise ForeactError(f"{grant.role!r} is no role; give viewer, planner or admin")
+    if grant.role not in Role.__members__:
+        raise ForeactError(f"{grant.role!r} is no role: give {', '.join(Role.__members__)}.")
     # 256 random bits need no salt and no slow hash.
     text = PREFIX + secrets.token_urlsafe(32)
     key = Key(
@@ -84,7 +84,7 @@ def revoke(store: BlobStore, key_id: str) -> Key:
             ended.append(key.model_copy(update={"revoked_at": key.revoked_at or datetime.now(UTC)}))
             changed.append(ended[-1])
         if not ended:
-            raise ForeactError(f"no key has the id {key_id!r}; `foreact keys list` names them")
+            raise ForeactError(f"No key has the id {key_id!r}: `foreact keys list` names them.")
         return changed
 
     _change(store, end)
@@ -167,4 +167,4 @@ def _change(store: BlobStore, change: Callable[[list[Key]], list[Key]]) -> None:
             return
         except BlobConflict:
             continue
-    raise ForeactError("the keys were changed by others at the same time; try again")
+    raise ForeactError("The keys were changed by others at the same time: try again.")

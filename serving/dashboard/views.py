@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.alerts.ranking import WINDOW, YEAR, Alert, known, levels, ranked, sold_on
+from serving.alerts.ranking import WINDOW, YEAR, Z90, Alert, known, levels, ranked, sold_on
 from serving.board import View
 from serving.cache import StoreArrays
 from serving.cache.tables import Days, Floats
 
 Doubles = NDArray[np.float64]
 DAY = np.timedelta64(1, "D")
+# How far back charts and comparisons go.
+PAST_DAYS = np.timedelta64(56, "D")
 MOST_HEAT_ROWS = 60
 HEAT_DAYS = 14
 
@@ -57,7 +59,7 @@ def total_series(stores: Sequence[StoreArrays]) -> Series:
     mean = _add(arrays.total_mean[part] for arrays, part in pairs)
     low = _add(arrays.total_p10[part] for arrays, part in pairs)
     high = _add(arrays.total_p90[part] for arrays, part in pairs)
-    past_days = np.arange(first - np.timedelta64(56, "D"), first)
+    past_days = np.arange(first - PAST_DAYS, first)
     past = _add(sold_on(arrays, arrays.past_total[None], past_days)[0] for arrays in stores)
     last_year = _add(sold_on(arrays, arrays.past_total[None], days - YEAR)[0] for arrays in stores)
     return Series(
@@ -74,7 +76,7 @@ def total_series(stores: Sequence[StoreArrays]) -> Series:
 
 def item_series(arrays: StoreArrays, row: int) -> Series:
     """Give an item's chart."""
-    past_days = np.arange(arrays.dates[0] - np.timedelta64(56, "D"), arrays.dates[0])
+    past_days = np.arange(arrays.dates[0] - PAST_DAYS, arrays.dates[0])
     past = arrays.past[row][None]
     return Series(
         list(arrays.days),
@@ -136,8 +138,8 @@ def summarize(stores: Sequence[StoreArrays]) -> Summary:
         series.dates[0],
         series.dates[days - 1],
         expected,
-        max(0.0, expected - 1.2816 * deviation),
-        expected + 1.2816 * deviation,
+        max(0.0, expected - Z90 * deviation),
+        expected + Z90 * deviation,
         known(sum(level.recent[0] for level in found)),
         known(sum(level.last_year[0] for level in found)),
         series.dates[peak],
@@ -263,7 +265,7 @@ def _spoken(driver: str) -> str:
 
 def split_item(arrays: StoreArrays, row: int) -> list[dict[str, Any]]:
     """Split an item's days into its level, its weekdays' rhythm, and what the model adds: these are sums, no causes."""
-    past_days = np.arange(arrays.dates[0] - np.timedelta64(56, "D"), arrays.dates[0])
+    past_days = np.arange(arrays.dates[0] - PAST_DAYS, arrays.dates[0])
     past = sold_on(arrays, arrays.past[row][None], past_days)[0].astype(np.float64)
     if not np.isfinite(past).any():
         return []

@@ -44,11 +44,11 @@ class KubeflowRunner:
         except ValueError:
             arguments = None
         if not isinstance(arguments, dict):
-            raise ForeactError("FOREACT_REFRESH_ARGUMENTS is no JSON object of the pipeline's parameters")
+            raise ForeactError("FOREACT_REFRESH_ARGUMENTS is no JSON object of the pipeline's parameters.")
         refuse_credentials_among(arguments)
         package = Path(settings.refresh_package)
         if not package.is_file():
-            raise ForeactError(f"FOREACT_REFRESH_PACKAGE {str(package)!r} is not there; `foreact compile` makes it")
+            raise ForeactError(f"FOREACT_REFRESH_PACKAGE {str(package)!r} is not there: `foreact compile` makes it.")
         token = Path(settings.kfp_token_file) if settings.kfp_token_file else None
         api = KubeflowApi(settings.kfp_host, settings.kfp_namespace, token)
         return cls(api, package, settings.kfp_experiment, settings.kfp_service_account, arguments)

@@ -56,7 +56,7 @@ def run_case(place: str, settings: PipelineSettings, folder: Path, stores: int) 
         with measured(place, stores, f"register, {what}"):
             register(trained=trained, versions=versions, run=run, settings=settings, events=events)
         with measured(place, stores, f"publish, {what}"):
-            publish(trained=trained, versions=versions, settings=settings, prune=chosen > 1, events=events)
+            publish(trained=trained, versions=versions, settings=settings, events=events)
     with measured(place, stores, "load all champions"):
         from foreact.registry import Registry
 

@@ -27,8 +27,9 @@ def drill(folder: Path) -> Outcome:
         version = retailer.check()
         server.stop()
         begun = time.monotonic()
-        down_code, down_said = retailer.run()
+        down_code, said = retailer.run()
         took = time.monotonic() - begun
+        down_said = said.removeprefix("foreact: ").replace(str(folder), "")
         kept = retailer.check() == version
         server.start()
         code, said = retailer.run()
@@ -37,7 +38,7 @@ def drill(folder: Path) -> Outcome:
         server.stop()
     rows = [
         ("with the server", "published" if first_code == 0 else first_said),
-        ("server down", f"exit {down_code} after {took:.0f} s: {down_said.removeprefix('foreact: ')[:180]}"),
+        ("server down", f"exit {down_code} after {took:.0f} s: {down_said[:180]}"),
         ("published meanwhile", "nothing changed" if kept else "CHANGED"),
         ("server back", "published" if code == 0 else said),
     ]

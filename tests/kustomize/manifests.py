@@ -16,7 +16,6 @@ ROOT = Path(__file__).parents[2] / "kustomize"
 INSTALL = "kubectl 1.27 or newer, or kustomize 5 (go install sigs.k8s.io/kustomize/kustomize/v5@v5.8.1)"
 OVERLAYS = ("local", "dev", "prod")
 # Labels that KubeRay adds to the pods it makes.
-RAY_HEAD = {"ray.io/node-type": "head"}
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Object = dict[str, Any]
 

@@ -1,6 +1,7 @@
 """Log lines of steps and of the service, as a collector gets them."""
 
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from foreact.blobs.folder import FolderStore
 from foreact.telemetry import tracing
 from foreact.telemetry.ledger import Runs
+from foreact.telemetry.lines import JsonLines, Text
 
 CODE = "import logging; from foreact.tasks import begin; begin(); logging.getLogger('foreact').info('a\\nline')"
 
@@ -52,3 +54,14 @@ def test_lines_name_what_is_worked_on(monkeypatch: pytest.MonkeyPatch) -> None:
     with tracing.about(store="Bonn"):
         assert tracing.whose() == {"run": "r1", "store": "Bonn"}
     assert tracing.whose() == {"run": "r1"}
+
+
+def test_log_lines_are_one_line_whatever_they_hold() -> None:
+    record = logging.makeLogRecord({"msg": 'x\n{"level": "fake"}', "request_id": "a\r\nb", "levelname": "INFO"})
+    record.color_message = "\x1b[36mx"
+    line = JsonLines().format(record)
+    assert "color" not in line
+    assert "\n" not in line
+    assert json.loads(line)["request_id"] == "a\r\nb"
+    assert "\n" not in Text().format(record)
+    assert "\x1b" not in Text().format(logging.makeLogRecord({"msg": "\x1b[31mred"}))

@@ -1,12 +1,8 @@
 """What every request passes: hosts, sizes, headers, ids; and nothing that a caller sends escapes its place."""
 
-import json
-import logging
-
 import pytest
 
 from foreact.blobs.folder import FolderStore
-from serving.logs import JsonLines, Text
 from serving.metrics import METRICS
 from tests.serving import shop
 from tests.serving.conftest import Serving
@@ -107,17 +103,6 @@ def test_ids_stay_in_their_place(evil: str, store: FolderStore, start) -> None:
     assert missing.status_code == 404
 
 
-def test_log_lines_are_one_line_whatever_they_hold() -> None:
-    record = logging.makeLogRecord({"msg": 'x\n{"level": "fake"}', "request_id": "a\r\nb", "levelname": "INFO"})
-    record.color_message = "\x1b[36mx"
-    line = JsonLines().format(record)
-    assert "color" not in line
-    assert "\n" not in line
-    assert json.loads(line)["request_id"] == "a\r\nb"
-    assert "\n" not in Text().format(record)
-    assert "\x1b" not in Text().format(logging.makeLogRecord({"msg": "\x1b[31mred"}))
-
-
 def test_metrics_are_those_documented_and_bounded(serving: Serving) -> None:
     for item in range(6):
         serving.get(f"/v1/forecasts?store=S1&item=item-000{item}")
@@ -133,7 +118,7 @@ def test_metrics_are_those_documented_and_bounded(serving: Serving) -> None:
     assert 'foreact_publication_age_seconds{store="S1"} 14400.0' in text
 
 
-def test_metrics_can_ask_for_a_token(store: FolderStore, start) -> None:
+def test_metrics_can_ask_for_a_token(start) -> None:
     serving = start(metrics_token="secret-token")
     assert serving.client.get("/metrics").status_code == 401
     assert serving.client.get("/metrics", headers={"authorization": "Bearer secret-token"}).status_code == 200

@@ -74,10 +74,9 @@ class Partition:
 
     def faults(self) -> dict[str, NDArray[np.bool_]]:
         """Say by rule which rows break it."""
-        same = np.zeros(len(self.item), dtype=bool)
-        same[1:] = (np.diff(self.item) == 0) & (np.diff(self.day) == 0)
-        again = same.copy()
-        again[:-1] |= same[1:]
+        repeats = self._repeats()
+        again = repeats.copy()
+        again[:-1] |= repeats[1:]
         return {UNIQUE: again, NOT_NEGATIVE: self.units < 0}
 
     def mend(self, source: Path, target: Path) -> tuple[int, list[dict[str, str]]]:
@@ -87,7 +86,8 @@ class Partition:
         """
         faults = self.faults()
         units = np.where(faults[NOT_NEGATIVE], np.nan, self.units)
-        groups = np.cumsum(~_repeats(self.item, self.day)) - 1
+        keep = ~self._repeats()
+        groups = np.cumsum(keep) - 1
         # Rows that agree are one row told twice; where they do not, nobody knows which is right.
         low, high = np.full(groups[-1] + 1, np.inf), np.full(groups[-1] + 1, -np.inf)
         filled = np.nan_to_num(self.units, nan=-1)
@@ -95,7 +95,6 @@ class Partition:
         np.maximum.at(high, groups, filled)
         differ = faults[UNIQUE] & (low != high)[groups]
         units[differ] = np.nan
-        keep = ~_repeats(self.item, self.day)
         rejected = []
         for rule, bad in (
             (UNIQUE, faults[UNIQUE] & (differ | ~keep)),
@@ -113,6 +112,12 @@ class Partition:
             writer.write_table(mended)
         return mended.num_rows, rejected
 
+    def _repeats(self) -> NDArray[np.bool_]:
+        """Say which rows have the item and day of the row before."""
+        again = np.zeros(len(self.item), dtype=bool)
+        again[1:] = (np.diff(self.item) == 0) & (np.diff(self.day) == 0)
+        return again
+
     def _record(self, rule: str, index: int) -> dict[str, str]:
         return {
             "rule": rule,
@@ -121,9 +126,3 @@ class Partition:
             DATE: str(_EPOCH + self.day[index]),
             UNITS: f"{self.units[index]:g}",
         }
-
-
-def _repeats(item: NDArray[np.int64], day: NDArray[np.int64]) -> NDArray[np.bool_]:
-    again = np.zeros(len(item), dtype=bool)
-    again[1:] = (np.diff(item) == 0) & (np.diff(day) == 0)
-    return again

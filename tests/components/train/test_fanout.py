@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import time
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +55,11 @@ def test_one_store_is_done_in_this_process(tmp_path: Path) -> None:
     assert [(o.store, o.result, o.failure) for o in outcomes] == [("a", "a done", ""), ("d", None, "no such luck")]
 
 
+# Ray's own client would go on trying for minutes.
+@pytest.mark.timeout(65)
 def test_a_cluster_that_does_not_answer_is_one_sentence_and_soon(tmp_path: Path) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         address = f"ray://127.0.0.1:{unused.getsockname()[1]}"
-        started = time.monotonic()
         with pytest.raises(ForeactError, match=f"No Ray cluster answers at {address}"):
             list(run_on_ray(work, tasks(tmp_path, {"a": "works"}), size=SIZE, address=address))
-        assert time.monotonic() - started < 65

@@ -91,10 +91,8 @@ def test_azurite_stopped_for_good_is_one_sentence_and_changes_nothing(own_azurit
             lambda: put_objects(impatient, "r3", files),
             lambda: Reader(impatient).current(),
         ):
-            started = time.monotonic()
             with pytest.raises(BlobUnavailable, match=r"^Cannot .*no answer within 2 s .*then run again\.$") as caught:
                 attempt()
-            assert time.monotonic() - started < 30
             assert "\n" not in str(caught.value)
             assert own_azurite.key not in str(caught.value)
         # A reader keeps what it has and says why.

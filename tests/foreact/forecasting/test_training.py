@@ -155,7 +155,7 @@ def test_a_saved_model_holds_nothing_to_execute(result: StoreResult, tmp_path: P
         StoreModel.load(tmp_path / "nowhere")
 
 
-def test_the_same_data_and_seed_give_the_same_bytes(panel: Panel, result: StoreResult, tmp_path: Path) -> None:
+def test_the_same_data_and_seed_give_the_same_bytes(panel: Panel, result: StoreResult) -> None:
     again = train_store(panel, seed=3)
     for name in ("mean", "p10", "p90", "total_p10"):
         assert getattr(again.forecast, name).tobytes() == getattr(result.forecast, name).tobytes()

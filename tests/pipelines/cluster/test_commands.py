@@ -79,7 +79,7 @@ def test_a_path_on_this_machine_is_refused(store_package: str) -> None:
         foreact("submit", "retrain-store", "--store", "1", "--history", "sales.csv", "--package", store_package)
 
 
-def test_a_parameter_that_is_no_json(store_package: str) -> None:
+def test_a_parameter_that_is_no_json() -> None:
     with pytest.raises(ForeactError, match="--parameter takes NAME=JSON"):
         foreact("submit", "retrain-store", "--store", "1", "--history", SALES, "--parameter", "a=b")
 

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -283,7 +282,7 @@ def test_names_tell_the_store_and_differ() -> None:
     assert all(name.startswith("retrain-store-K~C3~B6ln~2F1-") for name in names)
 
 
-def test_a_host_without_a_scheme_is_https(start: Callable[[Fake], str]) -> None:
+def test_a_host_without_a_scheme_is_https() -> None:
     assert Kubeflow(KubeflowSettings(host="kfp.example.com/")).host == "https://kfp.example.com"
     with pytest.raises(ForeactError, match="Say where Kubeflow Pipelines is"):
         Kubeflow(KubeflowSettings())

@@ -144,7 +144,7 @@ def test_an_answer_works_once(house: Serving) -> None:
     assert house.client.get(returned).status_code == 401
 
 
-def test_a_provider_out_of_reach_is_told(store: FolderStore, start: Callable[..., Serving]) -> None:
+def test_a_provider_out_of_reach_is_told(start: Callable[..., Serving]) -> None:
     house = start(oidc_issuer="http://127.0.0.1:9/tenant/v2.0", oidc_client_id=CLIENT)
     answer = house.client.get("/login/sso")
     assert answer.status_code == 503

@@ -101,13 +101,13 @@ def test_the_printed_link_works_once(house: Serving) -> None:
     assert house.client.get("/v1/stores").status_code == 401
 
 
-def test_an_office_behind_one_address_logs_in_at_nine(store: FolderStore, start: Callable[..., Serving]) -> None:
+def test_an_office_behind_one_address_logs_in_at_nine(start: Callable[..., Serving]) -> None:
     house = start(local=LocalLogin("right"), login_attempts=3)
     data = {"account": "demo", "password": "right"}
     assert {house.client.post("/login", data=data).status_code for _ in range(20)} == {303}
 
 
-def test_failed_logins_are_limited(store: FolderStore, start: Callable[..., Serving]) -> None:
+def test_failed_logins_are_limited(start: Callable[..., Serving]) -> None:
     house = start(local=LocalLogin("right"), login_attempts=3)
     data = {"account": "demo", "password": "guess"}
     assert [house.client.post("/login", data=data).status_code for _ in range(4)] == [401, 401, 401, 429]
@@ -170,7 +170,7 @@ def test_keys_are_kept_as_hashes_and_can_be_revoked(house: Serving) -> None:
     ring._until = 0
     assert house.client.get("/v1/stores", headers=bearer).status_code == 401
     assert {one.id: one.state for one in keys.list_keys(house.store)}[key.id] == "revoked"
-    with pytest.raises(ForeactError, match="no key has the id"):
+    with pytest.raises(ForeactError, match="No key has the id"):
         keys.revoke(house.store, "none")
 
 
