@@ -37,6 +37,13 @@ def free_port() -> int:
             return port
 
 
+def listens(port: int) -> bool:
+    """Tell whether somebody does."""
+    with suppress(OSError), closing(socket.create_connection(("127.0.0.1", port), 5)):
+        return True
+    return False
+
+
 @dataclass
 class Process:
     """A server in the background, its output in a file."""
@@ -74,12 +81,10 @@ class Process:
     def _answers(self) -> bool:
         if self.running is None or self.running.poll() is not None:
             raise RuntimeError(f"{' '.join(self.command)} did not start: {self.log.read_text()[-2000:]}")
-        with suppress(OSError):
-            if not self.health:
-                socket.create_connection(("127.0.0.1", self.port), 5).close()
-                return True
-            with urllib.request.urlopen(f"{self.url}{self.health}", timeout=60) as answer:
-                return bool(answer.status == 200)
+        if not self.health:
+            return listens(self.port)
+        with suppress(OSError), urllib.request.urlopen(f"{self.url}{self.health}", timeout=60) as answer:
+            return bool(answer.status == 200)
         return False
 
     def stop(self) -> None:
