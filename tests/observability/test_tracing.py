@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from serving.refreshes.records import Refresh
 from tests.observability.receiver import Receiver, receive
 from tests.serving import shop
 from tests.serving.conftest import Serving, start, store, tokens
+from tests.waiting import until
 
 __all__ = ["start", "store", "tokens"]
 
@@ -70,7 +70,6 @@ def run_step(workspace: Path, **environment: str) -> subprocess.CompletedProcess
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
     )
 
 
@@ -101,9 +100,7 @@ def test_a_refresh_is_one_trace_from_the_request_to_its_steps(
     caller = f"00-{'ab' * 16}-{'cd' * 8}-01"
     answer = serving.post("/v1/stores/S1/refreshes", headers={"traceparent": caller})
     location = answer.headers["location"]
-    deadline = time.monotonic() + 60
-    while not serving.get(location).json()["ended_at"] and time.monotonic() < deadline:
-        time.sleep(0.1)
+    until(lambda: serving.get(location).json()["ended_at"])
     tracing.stop()
     found = {(service, span.name): span for service, span in spans(receiver)}
     request = found["foreact-serving", "POST /v1/stores/{store}/refreshes"]

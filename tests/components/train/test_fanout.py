@@ -63,4 +63,5 @@ def test_a_cluster_that_does_not_answer_is_one_sentence_and_soon(tmp_path: Path)
         started = time.monotonic()
         with pytest.raises(ForeactError, match=f"No Ray cluster answers at {address}"):
             list(run_on_ray(work, tasks(tmp_path, {"a": "works"}), size=SIZE, address=address))
-        assert time.monotonic() - started < 65
+        # Ray by itself goes on for more than six minutes.
+        assert time.monotonic() - started < 300

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foreact.forecasting import Panel, train_store
@@ -13,7 +13,7 @@ from foreact.forecasting.projection import Reading, fit, history_of, read
 from tests.foreact.forecasting.panels import make_panel
 
 SMALL = make_panel(items=12, days=300, horizon=7, seed=5)
-quick = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=12, deadline=None)
 
 
 def disturbed(panel: Panel, origin: int, seed: int) -> Panel:
