@@ -140,6 +140,28 @@ def test_stores_are_filtered_and_the_choice_is_in_the_address(shared_place: Plac
     page.wait_for_selector("h1:has-text('CA_2')")
 
 
+def test_the_last_choice_is_shown_whatever_is_answered_first(shared_place: Place, visit: Open) -> None:
+    page = visit().page
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route("**/?q=ca_1", hold)
+    log_in(page, shared_place)
+    with page.expect_request("**/?q=ca_1"):
+        page.fill("[name=q]", "ca_1")
+    page.fill("[name=q]", "ca_2")
+    page.wait_for_selector("h1:has-text('CA_2')")
+    with page.expect_response("**/?q=ca_1") as answer:
+        held[0].continue_()
+    answer.value.finished()
+    # By the time that another answer has come, the page has done with the one before.
+    page.evaluate("fetch('/healthz')")
+    assert page.inner_text("h1").strip().startswith("CA_2")
+    assert page.url.endswith("/?q=ca_2")
+
+
 def test_what_drives_demand_is_told(shared_place: Place, visit: Open) -> None:
     page = visit().page
     log_in(page, shared_place)
