@@ -24,8 +24,9 @@ from tests.parts import require, unavailable
 from tests.waiting import until
 
 ACCOUNT = "devstoreaccount1"
-# Below those that the kernel gives to whoever asks for any: nobody takes one before, or between, its server's starts.
-PORTS = range(10_000, 32_000)
+# Above those of Ray's workers and below those that the kernel gives to whoever asks for any: nobody takes one before,
+# or between, its server's starts.
+PORTS = range(20_000, 32_000)
 
 
 def free_port() -> int:

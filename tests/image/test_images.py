@@ -188,7 +188,7 @@ def test_mlflow_serves_as_it_is_deployed(docker_engine: Engine, images: Images) 
     ask = (
         "import httpx, sys, time\n"
         "server = httpx.Client(base_url='http://127.0.0.1:5000', headers={'host': '10.0.0.1:5000'}, timeout=60)\n"
-        "for _ in range(120):\n"
+        "for _ in range(600):\n"
         "    try:\n"
         "        server.get('/health').raise_for_status(); break\n"
         "    except httpx.HTTPError:\n"
