@@ -22,11 +22,16 @@ from tests.waiting import until
 
 __all__ = ["start", "store", "tokens"]
 
+# The receiver is a thread of a process that has other things to do.
+PATIENT = {"OTEL_EXPORTER_OTLP_TIMEOUT": "120"}
+
 
 @pytest.fixture
 def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
     with receive() as receiver:
         monkeypatch.setenv(tracing.ENDPOINT, receiver.url)
+        for name, value in PATIENT.items():
+            monkeypatch.setenv(name, value)
         yield receiver
         tracing.stop()
 
@@ -66,7 +71,7 @@ print(json.dumps(sorted(name for name in sys.modules if name.startswith("opentel
 def run_step(workspace: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", STEP],
-        env={"PATH": "/usr/bin:/bin", "FOREACT_WORKSPACE": str(workspace), **environment},
+        env={"PATH": "/usr/bin:/bin", "FOREACT_WORKSPACE": str(workspace), **PATIENT, **environment},
         capture_output=True,
         text=True,
         check=True,
