@@ -137,6 +137,7 @@ def forms(secret: str) -> set[str]:
 @pytest.mark.postgres
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.timeout(2400)
 def test_whole_runs_and_the_service_tell_no_credential(azurite: Azurite, mlflow_server: str, tmp_path: Path) -> None:
     with Place(write_chain(tmp_path, stores=2, items=3), azurite, mlflow_server) as place:
         search(place)
