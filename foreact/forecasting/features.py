@@ -24,8 +24,12 @@ PRIOR_DAYS = 14.0
 # Without a floor, an item that hardly ever sells has no level to be relative to.
 FLOOR = 0.3
 NEXT_EVENT_DAYS = 30
+# Prices that cover this much are a list of what is on sale.
+MOST_LISTED = 0.5
 # How clumped sales are (a negative binomial's size), and how likely an item is taken off at any time.
 CLUMPS, DELISTED = 1.5, 0.02
+# What a silent item keeps of its level: the way back from next to nothing is further than the boosting can tell.
+FAINT = 0.1
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class ItemHistory:
     units: Doubles
     evidence: Floats
     selling: Floats
+    # items x (days + 1): days on offer before the first sale.
+    waiting: Floats
     # items x (days + 1), the same over every seventh day.
     weekly_units: Doubles
     weekly_evidence: Floats
@@ -60,9 +66,17 @@ def read_history(
     filled = np.nan_to_num(demand.units)
     sold = filled > 0
     first = np.where(sold.any(1), sold.argmax(1), panel.days)
-    evidence = np.isfinite(demand.units) & (np.arange(panel.days) >= first[:, None])
-    evidence[:, demand.closed] = False
+    known = np.isfinite(demand.units)
+    known[:, demand.closed] = False
+    begun = np.arange(panel.days) >= first[:, None]
+    evidence = known & begun
     filled[~evidence] = 0.0
+    prices = {name: _price(panel, name) for name in columns.prices if name in panel.known}
+    waiting = known & ~begun
+    for log_price, _, _ in prices.values():
+        listed = np.isfinite(log_price[:, : panel.days])
+        if listed.mean() >= MOST_LISTED:
+            waiting &= listed
     positive = filled[sold & evidence]
     last = np.maximum.accumulate(np.where(sold, np.arange(panel.days, dtype=np.int32), np.int32(-1)), axis=1)
     return ItemHistory(
@@ -74,11 +88,12 @@ def read_history(
         units=_cumulate(filled, np.float64),
         evidence=_cumulate(evidence, np.float32),
         selling=_cumulate(sold & evidence, np.float32),
+        waiting=_cumulate(waiting, np.float32),
         weekly_units=_cumulate_weekly(filled, np.float64),
         weekly_evidence=_cumulate_weekly(evidence, np.float32),
         last_sale=np.concatenate([np.full((len(filled), 1), -1, np.int32), last], axis=1),
         filled=filled,
-        prices={name: _price(panel, name) for name in columns.prices if name in panel.known},
+        prices=prices,
         events=_events(design),
         season=season,
     )
@@ -90,20 +105,22 @@ def levels(history: ItemHistory, origin: int) -> Doubles:
     year_sold, year_seen = _window(history, origin, LAST_YEAR)
     usual = _borrowed(history, year_sold, year_seen)
     yearly = (year_sold + 7.0 * usual) / (year_seen + 7.0)
-    yearly = np.where(year_seen >= LEVEL_DAYS, year_sold / np.maximum(year_seen, 1), yearly) * _alive(history, origin)
+    yearly = np.where(year_seen >= LEVEL_DAYS, year_sold / np.maximum(year_seen, 1), yearly)
+    yearly *= np.maximum(_alive(history, origin, usual), FAINT)
     return np.asarray((sold + PRIOR_DAYS * yearly + history.floor) / (seen + PRIOR_DAYS + 1))
 
 
-def _alive(history: ItemHistory, origin: int) -> Doubles:
-    """Give the chance that an item still sells, by how unlikely its silence would be if it did."""
+def _alive(history: ItemHistory, origin: int, usual: Doubles) -> Doubles:
+    """Give the chance that an item sells, by how unlikely its silence would be if it did; `usual` if it never has."""
     sold, seen = _window(history, origin, LAST_YEAR)
     since = history.last_sale[:, origin] + 1
     rows = np.arange(len(since))
     silent = (history.evidence[rows, origin] - history.evidence[rows, since]).astype(np.float64)
     # Its usual rate without the silence; clumsy sales make long silences likelier than Poisson's.
     missed = sold / np.maximum(seen - silent, 1.0) * silent
+    missed = np.where(since > 0, missed, usual * history.waiting[:, origin])
     chance = 1.0 / (1.0 + missed / CLUMPS) ** CLUMPS
-    return np.where(since > 0, chance / (chance + DELISTED), 1.0)
+    return np.asarray(chance / (chance + DELISTED))
 
 
 def _borrowed(history: ItemHistory, sold: Doubles, seen: Doubles) -> Doubles:

@@ -8,7 +8,7 @@ import numpy as np
 from foreact.forecasting.boosting import fit_boosting
 from foreact.forecasting.columns import Codes
 from foreact.forecasting.demand import Doubles
-from foreact.forecasting.features import ItemHistory, day_features, expected, levels, origin_features
+from foreact.forecasting.features import MOST_LISTED, ItemHistory, day_features, expected, levels, origin_features
 from foreact.forecasting.panel import Floats
 from foreact.forecasting.threads import single_thread
 
@@ -118,7 +118,7 @@ def on_sale(history: ItemHistory) -> Doubles:
     result = np.ones((len(panel.items), panel.horizon))
     for log_price, _, _ in history.prices.values():
         there = np.isfinite(log_price[:, panel.days :])
-        if there.mean() >= 0.5:
+        if there.mean() >= MOST_LISTED:
             result *= there
     if panel.open is not None:
         result *= panel.open[:, panel.days :]

@@ -70,6 +70,7 @@ def templates() -> Environment:
     environment.filters |= {
         "json": _json,
         "units": words.units,
+        "count": words.count,
         "less": words.less,
         "percent": words.percent,
         "change": words.change,

@@ -241,7 +241,7 @@ def driver_series(arrays: StoreArrays) -> dict[str, Any]:
         "dates": list(arrays.days),
         "total": listed(arrays.total_mean),
         "level": None if level is None else listed(level),
-        "drivers": [{"name": name, "units": listed(others[name])} for name in order],
+        "drivers": [{"name": _spoken(name), "units": listed(others[name])} for name in order],
     }
 
 
@@ -251,9 +251,14 @@ def explain_peak(arrays: StoreArrays) -> tuple[str, float, list[tuple[str, float
         return None
     days = min(7, len(arrays.days))
     place = int(arrays.total_mean[:days].argmax())
-    moved = [(name, float(values[place])) for name, values in arrays.drivers.items() if name != "level"]
+    moved = [(_spoken(name), float(values[place])) for name, values in arrays.drivers.items() if name != "level"]
     moved = [(name, units) for name, units in sorted(moved, key=lambda pair: -abs(pair[1])) if abs(units) >= 0.5]
     return arrays.days[place], float(arrays.total_mean[place]), moved[:3]
+
+
+def _spoken(driver: str) -> str:
+    """Give a driver that is named after a column of the data as people write it."""
+    return driver.replace("_", " ")
 
 
 def split_item(arrays: StoreArrays, row: int) -> list[dict[str, Any]]:

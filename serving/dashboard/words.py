@@ -24,6 +24,11 @@ def units(value: float | None) -> str:
     return (MINUS if value < 0 and text.strip("0.") else "") + text
 
 
+def count(value: int) -> str:
+    """Write how many things there are."""
+    return f"{value:,}"
+
+
 def less(value: float, other: float) -> str:
     """Write how much one quantity is beyond another, so that it adds up with the two as they are written."""
     written = [units(each).replace(",", "").replace(MINUS, "-") for each in (value, other)]

@@ -44,6 +44,18 @@ def test_a_kept_address_shows_what_is_left_of_it(store: FolderStore, start: Star
     assert serving.get("/?store=Closed").status_code == 404
 
 
+def test_who_has_no_stores_is_told_whom_to_ask_and_offered_no_filters(store: FolderStore, start: Start) -> None:
+    shop.publish(store, ["S2", "S3"])
+    page = start().get("/", "viewer").text
+    assert "You have no stores yet." in page
+    assert "data-filters" not in page
+    assert "No store fits" not in page
+
+
+def test_things_are_counted_whole(serving: Serving) -> None:
+    assert ">6 items<" in serving.get("/stores/S1").text
+
+
 def test_the_weeks_sum_is_that_of_the_days_shown(store: FolderStore, start: Start) -> None:
     """A store refreshed on newer data begins a day later than the others."""
     for ago, stores in ((1, ["S1"]), (0, ["S2"])):

@@ -106,7 +106,7 @@ function drawSeries(plot, data) {
   follow(plot, view, days.length, (place) => {
     const ahead = place - from;
     if (ahead < 0) return [dayText(days[place]), `sold ${units(past[place])} units`];
-    const told = [dayText(days[place]), `expected ${units(data.mean[ahead])} units`, `80 %: ${units(data.low[ahead])} to ${units(data.high[ahead])}`];
+    const told = [dayText(days[place]), `expected ${units(data.mean[ahead])} units`, `80 % sure: ${units(data.low[ahead])} to ${units(data.high[ahead])}`];
     if (data.last_year[ahead] !== null) told.push(`last year ${units(data.last_year[ahead])}`);
     return told;
   }, from);
@@ -160,13 +160,15 @@ function follow(plot, view, count, tell, start) {
     if (aloud) document.getElementById("said").textContent = lines.join(", ");
   };
   const hide = () => { cross.setAttribute("visibility", "hidden"); tip.hidden = true; };
-  plot.onpointermove = (event) => {
+  plot.onpointerdown = plot.onpointermove = (event) => {
     const x = event.clientX - plot.getBoundingClientRect().left;
     let best = 0;
     for (let i = 1; i < count; i++) if (Math.abs(view.x(i) - x) < Math.abs(view.x(best) - x)) best = i;
     show(best, false);
   };
-  plot.onpointerleave = hide;
+  // A finger that lifts leaves too, and what it asked for is read then.
+  plot.onpointerleave = (event) => { if (event.pointerType === "mouse") hide(); };
+  plot.onpointercancel = hide;
   plot.onblur = hide;
   plot.onkeydown = (event) => {
     const step = { ArrowLeft: -1, ArrowRight: 1, Home: -count, End: count }[event.key];

@@ -1,15 +1,19 @@
 // Numbers and days as people read them; the same words as the server's.
 const MINUS = "\u2212";
-const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+// Halves are rounded as the server rounds them, so that a number is the same on every page.
+const rounded = (digits) => new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits, roundingMode: "halfEven" });
+const whole = rounded(0), tenths = rounded(1);
 const DAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 export function units(value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "\u2013";
   const size = Math.abs(value);
-  const text = size >= 9.95 || value === 0 ? whole.format(size) : size.toFixed(1);
+  const text = size >= 9.95 || value === 0 ? whole.format(size) : tenths.format(size);
   return (value < 0 && /[1-9]/.test(text) ? MINUS : "") + text;
 }
+
+export const count = (things) => whole.format(things);
 
 export function change(value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "\u2013";

@@ -1,24 +1,30 @@
 // A store's items: thousands of rows, of which only those in view exist.
-import { change, dayText, units } from "./format.js";
+import { change, count, dayText, units } from "./format.js";
 
-const HEIGHT = 37, MARGIN = 12, PRINTED = 60;
-const CELLS = {
-  expected: units, recent: units, change, last_year: units, peak_day: dayText, peak: units, peak_high: units,
-};
-const NUMBERS = new Set(["expected", "recent", "change", "last_year", "peak", "peak_high"]);
+const MARGIN = 12, PRINTED = 60;
+// Each cell's name and writing; where rows fold, what stands before and after it says what it is.
+const CELLS = [
+  { name: "expected", text: units, after: "units" },
+  { name: "recent", text: units, before: "usual" },
+  { name: "change", text: change },
+  { name: "last_year", text: units, before: "last year" },
+  { name: "peak_day", text: dayText, before: "busiest" },
+  { name: "peak", text: units },
+  { name: "peak_high", text: units, before: "at most" },
+];
 
 export async function showItems(section) {
   const place = section.querySelector("[data-rows]"), body = place.querySelector("tbody");
-  const find = section.querySelector("[data-find]"), count = section.querySelector("[data-count]");
+  const find = section.querySelector("[data-find]"), told = section.querySelector("[data-count]");
   const base = `/stores/${section.dataset.base}`;
-  const said = count.textContent;
+  const said = told.textContent;
   let table;
   try {
     const answer = await fetch(`${base}/items.json`, { headers: { accept: "application/json" } });
     if (!answer.ok) throw new Error(answer.status);
     table = await answer.json();
   } catch {
-    count.textContent = "The items could not be loaded. Load the page again in a moment.";
+    told.textContent = "The items could not be loaded. Load the page again in a moment.";
     return;
   }
   const address = new URL(location.href);
@@ -28,7 +34,7 @@ export async function showItems(section) {
     text: address.searchParams.get("find") ?? "",
   };
   find.value = state.text;
-  let rows = [], first = -1, last = -1;
+  let rows = [], first = -1, last = -1, height = 0;
 
   function choose() {
     const wanted = state.text.toLowerCase(), column = table[state.sort], sign = state.order === "asc" ? 1 : -1;
@@ -36,7 +42,7 @@ export async function showItems(section) {
     const known = rows.filter((row) => column[row] !== null);
     known.sort((a, b) => (column[a] < column[b] ? -sign : column[a] > column[b] ? sign : a - b));
     rows = [...known, ...rows.filter((row) => column[row] === null)];
-    count.textContent = state.text ? `${units(rows.length)} of ${units(table.item.length)} items fit \u201c${state.text}\u201d.` : said;
+    told.textContent = state.text ? `${count(rows.length)} of ${count(table.item.length)} items fit \u201c${state.text}\u201d.` : said;
     place.querySelector("table").setAttribute("aria-rowcount", rows.length + 1);
     for (const button of section.querySelectorAll("[data-sort]")) {
       const here = button.dataset.sort === state.sort;
@@ -51,12 +57,14 @@ export async function showItems(section) {
   }
 
   function paint(all = false) {
-    const from = all ? 0 : Math.max(0, Math.floor(place.scrollTop / HEIGHT) - MARGIN);
-    const to = all ? Math.min(rows.length, PRINTED) : Math.min(rows.length, from + Math.ceil(place.clientHeight / HEIGHT) + 2 * MARGIN);
-    if (from === first && to === last) return;
-    [first, last] = [from, to];
+    // The style knows how high a row is: narrow places fold it.
+    const each = parseFloat(getComputedStyle(place).getPropertyValue("--row"));
+    const from = all ? 0 : Math.max(0, Math.floor(place.scrollTop / each) - MARGIN);
+    const to = all ? Math.min(rows.length, PRINTED) : Math.min(rows.length, from + Math.ceil(place.clientHeight / each) + 2 * MARGIN);
+    if (from === first && to === last && each === height) return;
+    [first, last, height] = [from, to, each];
     const focused = body.contains(document.activeElement) ? document.activeElement.dataset.row : undefined;
-    body.replaceChildren(space(from * HEIGHT), ...rows.slice(from, to).map((row, i) => makeRow(row, from + i + 2)), space(all ? 0 : (rows.length - to) * HEIGHT));
+    body.replaceChildren(space(from * each), ...rows.slice(from, to).map((row, i) => makeRow(row, from + i + 2)), space(all ? 0 : (rows.length - to) * each));
     if (focused !== undefined) body.querySelector(`[data-row="${focused}"]`)?.focus({ preventScroll: true });
   }
 
@@ -65,29 +73,39 @@ export async function showItems(section) {
     row.className = "space";
     row.setAttribute("aria-hidden", "true");
     const cell = row.insertCell();
-    cell.colSpan = 9;
     cell.style.height = `${height}px`;
     return row;
   }
 
   function makeRow(row, index) {
     const line = document.createElement("tr");
+    line.role = "row";
     line.setAttribute("aria-rowindex", index);
     const head = document.createElement("th");
     head.scope = "row";
+    head.role = "rowheader";
     const link = document.createElement("a");
     link.href = `${base}/items/${table.names[row]}`;
     link.textContent = link.title = table.item[row];
     link.dataset.row = row;
     head.append(link);
     line.append(head);
-    for (const [name, text] of Object.entries(CELLS)) {
-      const cell = line.insertCell();
+    for (const { name, text, before, after } of CELLS) {
+      const cell = addCell(line, name);
       cell.textContent = text(table[name][row]);
-      if (NUMBERS.has(name)) cell.className = "n";
+      if (text !== dayText) cell.classList.add("n");
+      if (before) cell.dataset.before = before;
+      if (after) cell.dataset.after = after;
     }
-    line.insertCell().append(spark(table.shape[row]));
+    addCell(line, "shape").append(spark(table.shape[row]));
     return line;
+  }
+
+  function addCell(line, name) {
+    const cell = line.insertCell();
+    cell.role = "cell";
+    cell.className = name;
+    return cell;
   }
 
   function spark(values) {
@@ -123,9 +141,10 @@ export async function showItems(section) {
   });
   find.addEventListener("input", () => { state.text = find.value.trim(); place.scrollTop = 0; remember(); choose(); });
   place.addEventListener("scroll", () => requestAnimationFrame(() => paint()), { passive: true });
+  new ResizeObserver(() => { if (!matchMedia("print").matches) paint(); }).observe(place);
   window.addEventListener("beforeprint", () => {
     paint(true);
-    if (rows.length > PRINTED) count.textContent = `The first ${PRINTED} of ${units(rows.length)} items in this order; all are in the Excel file.`;
+    if (rows.length > PRINTED) told.textContent = `The first ${PRINTED} of ${count(rows.length)} items in this order; all are in the Excel file.`;
   });
   window.addEventListener("afterprint", choose);
   choose();

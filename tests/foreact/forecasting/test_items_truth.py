@@ -58,6 +58,26 @@ def test_an_item_without_any_past_borrows_from_its_department(told: tuple[Panel,
     assert (forecast.p90[3] > 0).any()
 
 
+def test_an_item_long_on_offer_that_never_sold_gets_next_to_nothing(told: tuple[Panel, Truth, Forecast]) -> None:
+    panel, truth, _ = told
+    units, price = panel.units.copy(), panel.known["price"].copy()
+    units[3, : panel.days] = 0
+    price[3] = 2.0
+    forecast = train_store(replace(panel, units=units, known=panel.known | {"price": price})).forecast
+    peers = (panel.attributes["department"] == panel.attributes["department"][3]) & (np.arange(len(units)) != 3)
+    assert forecast.mean[3].mean() < 0.2 * np.median(truth[peers].mean(1))
+
+
+def test_an_item_listed_at_zero_before_its_first_price_is_new(told: tuple[Panel, Truth, Forecast]) -> None:
+    panel, truth, _ = told
+    units, price = panel.units.copy(), panel.known["price"].copy()
+    units[3, : panel.days] = 0
+    price[3, : panel.days], price[3, panel.days :] = np.nan, 2.0
+    forecast = train_store(replace(panel, units=units, known=panel.known | {"price": price})).forecast
+    peers = (panel.attributes["department"] == panel.attributes["department"][3]) & (np.arange(len(units)) != 3)
+    assert forecast.mean[3].mean() > 0.2 * np.median(truth[peers].mean(1))
+
+
 def test_a_discontinued_item_decays_to_zero(told: tuple[Panel, Truth, Forecast]) -> None:
     panel, truth, _ = told
     seller = int(np.argmax(truth.sum(1)))

@@ -243,6 +243,53 @@ def test_nothing_stands_in_anybodys_way(
     assert {name: faults for name, faults in found.items() if faults} == {}
 
 
+def test_on_a_phone_only_down_is_scrolled_and_tables_stay_tables(shared_place: Place, visit: Open) -> None:
+    """Rows fold into lines; what assistive technology reads of a table is what it reads on a desk."""
+    page = visit(390, 844).page
+    log_in(page, shared_place)
+    for address in ("/", "/stores/CA_2", "/stores/CA_2/items/item-0007", "/docs"):
+        page.goto(f"{shared_place.url}{address}")
+        page.wait_for_load_state("networkidle")
+        page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+        assert page.evaluate(TOO_WIDE) == [], address
+        if address == "/stores/CA_2":
+            assert page.evaluate(CUT_OFF) == []
+            heights = [page.evaluate(ROW_HEIGHTS)]
+            page.set_viewport_size({"width": 1280, "height": 844})
+            heights.append(page.evaluate(ROW_HEIGHTS))
+            assert all(real == said for real, said in heights), "items would jump while they are scrolled"
+            assert heights[0] != heights[1]
+            page.set_viewport_size({"width": 390, "height": 844})
+            # Of its items, a page has those in view.
+            page.evaluate("document.querySelector('[data-items] tbody').remove()")
+        folded = read_tables(page)
+        page.set_viewport_size({"width": 1280, "height": 844})
+        assert read_tables(page) == folded, address
+        page.set_viewport_size({"width": 390, "height": 844})
+
+
+TOO_WIDE = """() => [document.scrollingElement, ...document.querySelectorAll("table, .scroll")]
+    .filter(each => each.scrollWidth > each.clientWidth)
+    .map(each => `${each.className || each.tagName}: ${each.scrollWidth} > ${each.clientWidth}`)"""
+CUT_OFF = """() => [...document.querySelectorAll(".virtual tbody tr[role] > *")]
+    .filter(each => each.scrollWidth > each.clientWidth).map(each => each.textContent)"""
+ROW_HEIGHTS = """() => [
+    document.querySelector(".virtual tbody tr[role]").getBoundingClientRect().height,
+    parseFloat(getComputedStyle(document.querySelector("[data-rows]")).getPropertyValue("--row")),
+]"""
+
+
+def read_tables(page: Any) -> list[tuple[str, str]]:
+    """Give what a screen reader is told of the page's tables."""
+    tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    parts = ("table", "row", "columnheader", "rowheader", "cell")
+    return [
+        (node["role"]["value"], node["name"]["value"])
+        for node in tree
+        if not node["ignored"] and node["role"]["value"] in parts and "name" in node
+    ]
+
+
 def judge(page: Any, axe: str) -> list[str]:
     page.evaluate(axe)
     rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
