@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -69,8 +70,12 @@ def create_app(
     local: LocalLogin | None = None,
     http: "httpx.Client | None" = None,
     clock: Callable[[], datetime] = utc_now,
+    ticks: Callable[[], float] = time.monotonic,
 ) -> FastAPI:
-    """Make the application over a blob store; without a runner there are no refreshes, without a local login none."""
+    """Make the application over a blob store; without a runner there are no refreshes, without a local login none.
+
+    Limits count by `ticks`, which never go back as a clock may.
+    """
     library = Library(store, clock)
     board = Board(library, settings.promise, settings.region_attribute, clock)
     metrics = Metrics(board, RunMetrics(store, clock))
@@ -98,8 +103,8 @@ def create_app(
         ),
         local=local,
         sign_on=_sign_on(settings, signer, http),
-        login_limit=RateLimit(settings.login_attempts),
-        refresh_limit=RateLimit(settings.refresh_attempts),
+        login_limit=RateLimit(settings.login_attempts, ticks),
+        refresh_limit=RateLimit(settings.refresh_attempts, ticks),
         clock=clock,
     )
 

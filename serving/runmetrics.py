@@ -1,6 +1,7 @@
 """What Prometheus is told of pipeline runs: read from the record that the steps write, at no cost to a scrape."""
 
 import logging
+import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
@@ -45,6 +46,8 @@ class RunMetrics(Collector):
     def __init__(self, store: BlobStore, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._clock = clock
+        # What one look has read, an older one must not put back.
+        self._looking = threading.Lock()
         self._etag = ""
         self._ledger = Ledger()
         self._watch = watch(store)
@@ -53,11 +56,12 @@ class RunMetrics(Collector):
 
     def look(self) -> None:
         """Read what changed; a store that is away leaves what was known."""
-        try:
-            self._read()
-            self._series, self._drift = self._watch()
-        except ForeactError as problem:
-            log.warning("the record of runs cannot be read: %s", problem)
+        with self._looking:
+            try:
+                self._read()
+                self._series, self._drift = self._watch()
+            except ForeactError as problem:
+                log.warning("the record of runs cannot be read: %s", problem)
 
     def _read(self) -> None:
         try:

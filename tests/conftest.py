@@ -7,11 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Fixtures are found by their names here.
 from tests.services import azurite, mlflow_server, postgres
 
 __all__ = ["azurite", "mlflow_server", "postgres"]
+
+# Of an example that takes long it is the machine that is slow; the rest is Hypothesis' own, which differs in CI.
+settings.register_profile("unhurried", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 def pytest_configure() -> None:

@@ -1,6 +1,7 @@
 """The real services that tests talk to: started on free loopback ports, once a test run, ended with it."""
 
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -8,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
+import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -20,16 +21,28 @@ from uuid import uuid4
 import pytest
 
 from tests.parts import require, unavailable
+from tests.waiting import until
 
 ACCOUNT = "devstoreaccount1"
-START_SECONDS = 90
+# Above those of Ray's workers and below those that the kernel gives to whoever asks for any: nobody takes one before,
+# or between, its server's starts.
+PORTS = range(20_000, 32_000)
 
 
 def free_port() -> int:
     """Give a port that nothing listens on."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = random.choice(PORTS)
+        with suppress(OSError), closing(socket.socket()) as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def listens(port: int) -> bool:
+    """Tell whether somebody does."""
+    with suppress(OSError), closing(socket.create_connection(("127.0.0.1", port), 5)):
+        return True
+    return False
 
 
 @dataclass
@@ -44,6 +57,8 @@ class Process:
     options: list[str] = field(default_factory=list)
     # SIGINT is PostgreSQL's fast shutdown.
     ends_by: signal.Signals = signal.SIGTERM
+    # What answers once it works, where listening says too little.
+    health: str = ""
     running: subprocess.Popen[bytes] | None = None
 
     @property
@@ -51,7 +66,7 @@ class Process:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start it and wait until its port answers."""
+        """Start it and wait until it answers."""
         # Tests that are killed take their services along.
         [setpriv] = require("setpriv", install="apt-get install util-linux")
         with self.log.open("ab") as log:
@@ -62,13 +77,16 @@ class Process:
                 env={**os.environ, **self.environment},
                 start_new_session=True,
             )
-        for _ in range(START_SECONDS * 20):
-            if self.running.poll() is not None:
-                break
-            with suppress(OSError), closing(socket.create_connection(("127.0.0.1", self.port), 0.2)):
-                return
-            time.sleep(0.05)
-        raise RuntimeError(f"{self.command[0]} did not start: {self.log.read_text()[-2000:]}")
+        until(self._answers)
+
+    def _answers(self) -> bool:
+        if self.running is None or self.running.poll() is not None:
+            raise RuntimeError(f"{' '.join(self.command)} did not start: {self.log.read_text()[-2000:]}")
+        if not self.health:
+            return listens(self.port)
+        with suppress(OSError), urllib.request.urlopen(f"{self.url}{self.health}", timeout=60) as answer:
+            return bool(answer.status == 200)
+        return False
 
     def stop(self) -> None:
         """End it and what it has started."""
@@ -77,10 +95,10 @@ class Process:
         with suppress(ProcessLookupError):
             os.killpg(self.running.pid, self.ends_by)
         try:
-            self.running.wait(20)
+            self.running.wait(60)
         except subprocess.TimeoutExpired:
             os.killpg(self.running.pid, signal.SIGKILL)
-            self.running.wait(20)
+            self.running.wait()
         self.running = None
 
 
@@ -180,7 +198,7 @@ def serve_mlflow(postgres: str, azurite: Azurite, folder: Path) -> Iterator[Proc
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
-    process = Process(command, port, folder / "mlflow-server.log", environment)
+    process = Process(command, port, folder / "mlflow-server.log", environment, health="/health")
     process.start()
     try:
         yield process

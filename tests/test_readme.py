@@ -4,19 +4,16 @@ import csv
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from foreact.demo import write_demo
-from tests.services import free_port
+from tests.services import Process, free_port
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = [
@@ -58,7 +55,7 @@ def environment() -> dict[str, str]:
 
 def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["bash", "-c", command], cwd=folder, env=environment(), capture_output=True, text=True, timeout=280, check=False
+        ["bash", "-c", command], cwd=folder, env=environment(), capture_output=True, text=True, check=False
     )
 
 
@@ -79,29 +76,25 @@ def test_a_command_does_what_it_says(command: str, folder: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@contextmanager
+def serve(command: str, port: int, folder: Path, health: str) -> Iterator[None]:
+    """Run a server in the folder, as it is typed there, and wait until it works."""
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    shell = ["bash", "-c", f"cd {folder} && exec {command}"]
+    process = Process(shell, port, folder / "server.txt", environment() | quiet, health=health)
+    process.start()
+    try:
+        yield
+    finally:
+        process.stop()
+
+
 @pytest.fixture
 def serving(folder: Path) -> Iterator[int]:
     port = free_port()
     command = next(c for c in COMMANDS if c.startswith("foreact serve")).replace("8080", str(port))
-    process = subprocess.Popen(command.split(), cwd=folder, env=environment(), stdout=subprocess.DEVNULL)
-    try:
-        wait(f"http://127.0.0.1:{port}/healthz")
+    with serve(command, port, folder, "/healthz"):
         yield port
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(30)
-
-
-def wait(url: str, seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
 
 
 @pytest.mark.slow
@@ -115,16 +108,5 @@ def test_the_service_serves_and_smoke_finds_nothing(serving: int, folder: Path) 
 def test_mlflow_shows_the_models(folder: Path) -> None:
     (command,) = [c for c in COMMANDS if c.startswith("mlflow ui")]
     port = free_port()
-    process = subprocess.Popen(
-        [*command.split(), "--port", str(port)],
-        cwd=folder,
-        env={**environment(), "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        wait(f"http://127.0.0.1:{port}/health")
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
+    with serve(f"{command} --port {port}", port, folder, "/health"):
+        pass

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,8 @@ from azure.storage.blob import BlobServiceClient
 from foreact.registry import Registry
 from foreact.settings import PipelineSettings
 from tests.foreact.cli.conftest import Chain, command, write_chain
-from tests.services import Azurite, free_port
+from tests.services import Azurite, free_port, listens
+from tests.waiting import until
 
 KEY = b64encode(b"planted-account-key-" * 3).decode()
 PLANTED = {
@@ -86,7 +86,7 @@ class Place:
         return process
 
     def end(self, process: subprocess.Popen[str]) -> tuple[int, str]:
-        out, err = process.communicate(timeout=400)
+        out, err = process.communicate()
         self.said += [out, err]
         lines = err.strip().splitlines()
         return process.returncode, lines[-1] if lines else ""
@@ -98,14 +98,9 @@ class Place:
     def serving(self, **environment: str) -> Iterator[httpx.Client]:
         port = free_port()
         process = self.start("serve", "--port", str(port), **environment)
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", event_hooks={"response": [self.keep]}) as client:
-            for _ in range(300):
-                try:
-                    client.get("/healthz")
-                    break
-                except httpx.TransportError:
-                    assert process.poll() is None, process.communicate()
-                    time.sleep(0.1)
+        until(lambda: listens(port) or process.poll() is not None)
+        address, hooks = f"http://127.0.0.1:{port}", {"response": [self.keep]}
+        with httpx.Client(base_url=address, event_hooks=hooks, timeout=120) as client:
             yield client
         process.terminate()
         self.end(process)
@@ -142,7 +137,7 @@ def forms(secret: str) -> set[str]:
 @pytest.mark.postgres
 @pytest.mark.ray
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 def test_whole_runs_and_the_service_tell_no_credential(azurite: Azurite, mlflow_server: str, tmp_path: Path) -> None:
     with Place(write_chain(tmp_path, stores=2, items=3), azurite, mlflow_server) as place:
         search(place)

@@ -21,6 +21,8 @@ from foreact.settings import PipelineSettings
 
 # A store that is restarted is back by then.
 REACH_SECONDS = 30.0
+# A run that is told to stop tidies up and tells its end; on a machine that is busy both take their time.
+STOP_SECONDS = 30.0
 
 run_app = typer.Typer(
     no_args_is_help=True, help="Run a pipeline on this machine, all steps, and publish what it makes."
@@ -135,7 +137,7 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
         if process.poll() is None:
             os.killpg(process.pid, number)
             try:
-                process.wait(timeout=10)
+                process.wait(timeout=STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 continue
 

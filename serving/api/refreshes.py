@@ -87,7 +87,9 @@ def list_refreshes(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> RefreshList:
     """Give the refreshes of your stores, those under way first."""
-    found = [*reversed(service.refreshes.book.active()), *service.refreshes.ended()]
+    both = [*reversed(service.refreshes.book.active()), *service.refreshes.ended()]
+    # One that ends between these two looks, or just is being put aside, is in both.
+    found = {one.id: one for one in both}.values()
     chosen = [one for one in found if may_see(service, principal, one) and (not store or one.store in store)][:limit]
     return RefreshList(refreshes=[describe(service, service.refreshes.find(one.id) or one) for one in chosen])
 

@@ -19,7 +19,7 @@ def main() -> None:
     given = parser.parse_args()
     held = True
     for name in given.names or DRILLS:
-        outcome = run(name, given.minutes)
+        outcome = run(name, minutes=given.minutes)
         sys.stdout.write(f"{outcome}\n")
         if given.out:
             with given.out.open("a", encoding="utf-8") as page:
@@ -28,11 +28,13 @@ def main() -> None:
     sys.exit(0 if held else 1)
 
 
-def run(name: str, minutes: float | None = None) -> Outcome:
+def run(name: str, **options: float | None) -> Outcome:
+    """Run a drill with those of the options that are given and that it knows."""
     drill = importlib.import_module(f"tests.drills.{DRILLS[name]}").drill
-    timed = {"minutes": minutes} if minutes and "minutes" in inspect.signature(drill).parameters else {}
+    known = inspect.signature(drill).parameters
+    given = {option: value for option, value in options.items() if value and option in known}
     with tempfile.TemporaryDirectory(prefix=f"drill-{name}-") as folder:
-        outcome: Outcome = drill(Path(folder), **timed)
+        outcome: Outcome = drill(Path(folder), **given)
     return outcome
 
 

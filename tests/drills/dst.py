@@ -40,13 +40,13 @@ def drill(folder: Path) -> Outcome:
         headers = {"authorization": f"Bearer {token}"}
         with (
             listening(create_app(settings, store, clock=clock)) as url,
-            httpx.Client(base_url=url, headers=headers, timeout=30) as client,
+            httpx.Client(base_url=url, headers=headers, timeout=120) as client,
         ):
             before, deadline = _ask(client)
             clock.now = moment + timedelta(seconds=1)
             after, _ = _ask(client)
             shop.publish(store, ["S1"], run="late", as_of=day - timedelta(days=1), generated_at=clock.now)
-            healed = "fresh" if wait(lambda: _ask(client)[0] == "fresh", 30) else "still stale"
+            healed = "fresh" if wait(lambda: _ask(client)[0] == "fresh") else "still stale"
         told = datetime.fromisoformat(deadline)
         if told != moment or (before, after, healed) != ("fresh", "stale", "fresh"):
             wrong.append(f"{day}: {before}, {after}, {healed}, deadline {deadline}")

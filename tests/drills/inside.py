@@ -9,6 +9,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from tests.services import free_port
+from tests.waiting import SECONDS
 
 
 @contextmanager
@@ -19,15 +20,15 @@ def listening(app: FastAPI) -> Iterator[str]:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    wait(lambda: server.started, 60)
+    wait(lambda: server.started)
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
-        thread.join(30)
+        thread.join()
 
 
-def wait(condition: Callable[[], object], seconds: float) -> bool:
+def wait(condition: Callable[[], object], seconds: float = SECONDS) -> bool:
     """Wait until something is so, and tell whether it came to be."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -33,18 +33,18 @@ def drill(folder: Path) -> Outcome:
             httpx.Client(base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=120) as client,
         ):
             location = client.post("/v1/stores/S1/refreshes").headers["location"]
-            started = wait(lambda: fake.kept("runs"), 30)
+            started = wait(lambda: fake.kept("runs"))
             fake.dead = True
             refused = client.post("/v1/stores/S2/refreshes")
             meanwhile: dict[str, Any] = client.get(location).json()
             served = client.get("/v1/totals?store=S1").status_code
             fake.revive()
             again = client.post("/v1/stores/S2/refreshes")
-            both = wait(lambda: len(fake.kept("runs")) == 2, 60)
+            both = wait(lambda: len(fake.kept("runs")) == 2)
             shop.publish(store, ["S1", "S2"], run="after", generated_at=datetime.now(UTC), seed=2)
             for run in fake.kept("runs"):
                 run.state = "SUCCEEDED"
-            ended = [wait(lambda at=at: client.get(at).json()["ended_at"], 60) for at in _places(location, again)]
+            ended = [wait(lambda at=at: client.get(at).json()["ended_at"]) for at in _places(location, again)]
             states = [client.get(at).json()["state"] for at in _places(location, again)]
         runner.close()
     rows = [

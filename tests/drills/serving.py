@@ -16,6 +16,7 @@ from foreact.settings import PlaceSettings
 from serving.auth import keys
 from serving.auth.principal import Grant
 from tests.services import Process, free_port
+from tests.waiting import SECONDS
 
 
 @dataclass
@@ -31,7 +32,7 @@ class Place:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.process.port}"
 
-    def client(self, timeout: float = 30) -> httpx.Client:
+    def client(self, timeout: float = 120) -> httpx.Client:
         return httpx.Client(base_url=self.url, headers={"authorization": f"Bearer {self.token}"}, timeout=timeout)
 
     def memory(self) -> float:
@@ -43,7 +44,7 @@ class Place:
                 return int(line.split()[1]) / 1024
         return 0.0
 
-    def settle(self, seconds: float = 60) -> None:
+    def settle(self, seconds: float = SECONDS) -> None:
         """Wait until the service has forecasts to serve."""
         deadline = time.monotonic() + seconds
         with self.client() as client:

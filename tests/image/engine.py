@@ -6,9 +6,10 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 # Kept between runs, so that only what changed is built again; one engine at a time owns it.
@@ -25,7 +26,9 @@ class Engine:
         self.socket = f"unix://{folder}/docker.sock"
         self.environment = {**os.environ, "DOCKER_HOST": self.socket, "DOCKER_BUILDKIT": "0"}
 
-    def docker(self, *arguments: str, timeout: float = 60, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def docker(
+        self, *arguments: str, timeout: float | None = None, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
         """Run one docker command."""
         done = subprocess.run(
             ["docker", *arguments],
@@ -45,14 +48,13 @@ class Engine:
         self.docker(
             *("build", "--network", "host", "--target", target, "--tag", tag, "--build-arg", f"BASE={base}"),
             *(*options, str(context)),
-            timeout=900,
         )
         return tag
 
     def is_up(self) -> bool:
         """Tell whether it answers."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return self.docker("version", check=False, timeout=5).returncode == 0
+            return self.docker("version", check=False, timeout=30).returncode == 0
         return False
 
 
@@ -78,16 +80,14 @@ def run_engine() -> Iterator[Engine]:
                 start_new_session=True,
             )
         try:
-            deadline = time.monotonic() + 60
-            while not engine.is_up():
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise AssertionError(f"dockerd did not start: {(CACHE / 'dockerd.log').read_text()[-3000:]}")
-                time.sleep(0.2)
+            until(lambda: engine.is_up() or process.poll() is not None)
+            if process.poll() is not None:
+                raise AssertionError(f"dockerd did not start: {(CACHE / 'dockerd.log').read_text()[-3000:]}")
             yield engine
             engine.docker("image", "prune", "--force", "--filter", "until=168h", check=False)
         finally:
             process.terminate()
-            process.wait(60)
+            process.wait()
             # dockerd leaves its network's namespace mounted.
             subprocess.run(["umount", f"{folder}/exec/netns/default"], check=False, capture_output=True)
 
@@ -114,7 +114,6 @@ def _bootstrap(engine: Engine, folder: Path, codename: str, name: str) -> None:
         ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", codename, str(root), mirror],
         check=True,
         capture_output=True,
-        timeout=600,
     )
     for part in DOCS:
         shutil.rmtree(root / part, ignore_errors=True)
@@ -129,5 +128,4 @@ def _bootstrap(engine: Engine, folder: Path, codename: str, name: str) -> None:
             env=engine.environment,
             check=True,
             capture_output=True,
-            timeout=300,
         )

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,9 @@ from tests.image.conftest import Images
 from tests.image.engine import ROOT, Engine
 from tests.kustomize.manifests import ROOT as MANIFESTS
 from tests.kustomize.manifests import load, pods
+from tests.waiting import until
 
-pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 LOCKED = ("run", "--rm", "--read-only", "--tmpfs", "/tmp", "--network", "none", "--cap-drop", "ALL")
 TOOLS = ("pip", "pip3", "uv", "gcc", "cc", "make", "git", "curl", "wget")
@@ -49,7 +49,7 @@ def test_runs_as_nobody_on_a_read_only_root(docker_engine: Engine, image: str) -
 
 def test_its_bill_of_materials_lists_what_it_has(docker_engine: Engine, images: Images, tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "docker" / "sbom.py"), str(tmp_path), f"serving={images.serving}"]
-    subprocess.run(command, env=docker_engine.environment, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, env=docker_engine.environment, check=True, capture_output=True)
     bill = json.loads((tmp_path / "sbom-serving.json").read_text())
     listed = {
         (part["name"], part["version"]) for part in bill["components"] if part["purl"].startswith("pkg:deb/debian/")
@@ -98,7 +98,7 @@ def test_pipeline_runs_a_component(docker_engine: Engine, images: Images) -> Non
 
 def test_pipeline_has_every_step(docker_engine: Engine, images: Images) -> None:
     script = "import ray, mlflow, sklearn, skops, duckdb, great_expectations, psycopg2; import components, pipelines"
-    docker_engine.docker(*LOCKED, images.pipeline, "python", "-c", script, timeout=120)
+    docker_engine.docker(*LOCKED, images.pipeline, "python", "-c", script)
     assert "ray, version" in docker_engine.docker(*LOCKED, images.pipeline, "ray", "--version").stdout
 
 
@@ -116,20 +116,20 @@ def test_serving_answers_and_is_healthy(docker_engine: Engine, images: Images) -
         "FOREACT_RUNNER": "none",
     }
     given = [part for name, value in settings.items() for part in ("--env", f"{name}={value}")]
-    options = ("--read-only", "--tmpfs", "/tmp", "--network", "none", "--cap-drop", "ALL", "--health-interval", "1s")
+    options = ("--read-only", "--tmpfs", "/tmp", "--network", "none", "--cap-drop", "ALL")
+    # A machine may be slow to start it, and to ask.
+    patient = ("--health-interval", "1s", "--health-start-period", "240s", "--health-timeout", "60s")
     container = docker_engine.docker(
-        "run", "--detach", *options, "--security-opt", "no-new-privileges", *given, images.serving
+        "run", "--detach", *options, *patient, "--security-opt", "no-new-privileges", *given, images.serving
     ).stdout.strip()
     try:
-        deadline = time.monotonic() + 60
-        while (health := _health(docker_engine, container)) == "starting" and time.monotonic() < deadline:
-            time.sleep(0.5)
+        health = until(lambda: (state := _health(docker_engine, container)) != "starting" and state)
         logs = docker_engine.docker("logs", container)
         assert health == "healthy", logs.stdout + logs.stderr
         for path, status in (("/healthz", 200), ("/startupz", 200), ("/readyz", 200), ("/metrics", 200)):
             told = docker_engine.docker("exec", container, "python", "-c", ASK, path).stdout
             assert told.strip() == str(status), path
-        docker_engine.docker("stop", "--time", "20", container)
+        docker_engine.docker("stop", "--time", "120", container)
         state = json.loads(docker_engine.docker("inspect", container).stdout)[0]["State"]
         assert state["ExitCode"] == 0
     finally:
@@ -147,7 +147,6 @@ def test_the_evaluation_job_runs_the_project(docker_engine: Engine, images: Imag
         images.pipeline,
         *command,
         check=False,
-        timeout=120,
     )
     assert told.returncode == 1
     assert "Running command 'foreact evaluate --history /nowhere.csv" in told.stderr
@@ -156,7 +155,10 @@ def test_the_evaluation_job_runs_the_project(docker_engine: Engine, images: Imag
 
 
 HOST = "{'host': '10.0.0.1'}"
-ASK = f"import sys, httpx; print(httpx.get('http://127.0.0.1:8000' + sys.argv[1], headers={HOST}).status_code)"
+ASK = (
+    "import sys, httpx\n"
+    f"print(httpx.get('http://127.0.0.1:8000' + sys.argv[1], headers={HOST}, timeout=60).status_code)"
+)
 
 
 def _health(engine: Engine, container: str) -> str:
@@ -185,8 +187,8 @@ def test_mlflow_serves_as_it_is_deployed(docker_engine: Engine, images: Images) 
     # A kubelet asks for the pod's address and knows no password; a client asks for the service's name.
     ask = (
         "import httpx, sys, time\n"
-        "server = httpx.Client(base_url='http://127.0.0.1:5000', headers={'host': '10.0.0.1:5000'})\n"
-        "for _ in range(120):\n"
+        "server = httpx.Client(base_url='http://127.0.0.1:5000', headers={'host': '10.0.0.1:5000'}, timeout=60)\n"
+        "for _ in range(600):\n"
         "    try:\n"
         "        server.get('/health').raise_for_status(); break\n"
         "    except httpx.HTTPError:\n"
@@ -198,7 +200,7 @@ def test_mlflow_serves_as_it_is_deployed(docker_engine: Engine, images: Images) 
         "print(*(server.send(search, auth=auth).status_code for auth in (None, admin)))\n"
     )
     try:
-        told = docker_engine.docker("exec", container, "python", "-c", ask, *probes, check=False, timeout=200)
+        told = docker_engine.docker("exec", container, "python", "-c", ask, *probes, check=False)
         logs = docker_engine.docker("logs", container)
         assert told.stdout.split() == ["200"] * len(probes) + ["401", "200"], (
             told.stderr + logs.stdout[-2000:] + logs.stderr[-3000:]

@@ -13,7 +13,7 @@ from tests.image.engine import ROOT, Engine, make_base
 from tests.parts import require
 from tests.services import Process, free_port
 
-pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 
@@ -38,15 +38,15 @@ def registry(tmp_path: Path) -> Iterator[str]:
 
 def test_what_is_pushed_names_what_it_submits_by_digest(docker_engine: Engine, images: Images, registry: str) -> None:
     make = ["make", "image", "push", f"REGISTRY={registry}", "TAG=test", f"BASE={make_base(docker_engine)}"]
-    done = subprocess.run(
-        make, cwd=ROOT, env=docker_engine.environment, capture_output=True, text=True, timeout=800, check=False
-    )
+    done = subprocess.run(make, cwd=ROOT, env=docker_engine.environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    pushed = httpx.get(f"http://{registry}/v2/foreact-pipeline/manifests/test", headers={"accept": MANIFEST})
+    pushed = httpx.get(
+        f"http://{registry}/v2/foreact-pipeline/manifests/test", headers={"accept": MANIFEST}, timeout=60
+    )
     digest = pushed.headers["docker-content-digest"]
     reference = f"{registry}/foreact-serving:test"
     docker_engine.docker("image", "rm", "--force", reference)
-    docker_engine.docker("pull", "--quiet", reference, timeout=120)
+    docker_engine.docker("pull", "--quiet", reference)
     script = "cat /opt/foreact/compiled/*.yaml"
     compiled = docker_engine.docker("run", "--rm", "--network", "none", reference, "sh", "-c", script).stdout
     named = {line.split("image: ")[1] for line in compiled.splitlines() if " image: " in line}
@@ -60,4 +60,4 @@ def test_nothing_uncommitted_is_pushed(registry: str) -> None:
     )
     assert done.returncode != 0
     assert "commit first" in done.stdout
-    assert httpx.get(f"http://{registry}/v2/_catalog").json() == {"repositories": []}
+    assert httpx.get(f"http://{registry}/v2/_catalog", timeout=60).json() == {"repositories": []}

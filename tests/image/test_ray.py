@@ -1,14 +1,13 @@
 """Ray's head and worker as the manifest starts them: unprivileged, read-only, and open where they are probed."""
 
-import time
-
 import pytest
 
 from tests.image.conftest import Images
 from tests.image.engine import Engine
 from tests.kustomize.manifests import ROOT, Object, load
+from tests.waiting import until
 
-pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.ray]
 
 TOKEN = ("--env", "RAY_AUTH_MODE=token", "--env", f"RAY_AUTH_TOKEN={'x' * 40}")
 CONNECT = """
@@ -32,22 +31,18 @@ def ports(group: Object) -> list[str]:
 
 
 def wait(engine: Engine, container: str, *wanted: str) -> None:
-    told, deadline = "", time.monotonic() + 120
-    while time.monotonic() < deadline:
+    def opened() -> bool:
         told = engine.docker("exec", container, "python", "-c", CONNECT, *wanted, check=False).stdout
-        if told.count("True") == len(wanted):
-            return
-        time.sleep(1)
-    logs = engine.docker("logs", container, check=False)
-    raise AssertionError(f"{told}{logs.stdout[-2000:]}{logs.stderr[-2000:]}")
+        state = engine.docker("inspect", "--format", "{{.State.Running}}", container).stdout.strip()
+        assert state == "true", engine.docker("logs", container, check=False).stderr[-3000:]
+        return told.count("True") == len(wanted)
+
+    until(opened)
 
 
-def await_nodes(engine: Engine, container: str, wanted: int) -> int:
-    """Count the nodes once all are told of: the head's report follows its nodes by seconds."""
-    known, deadline = 0, time.monotonic() + 60
-    while known != wanted and time.monotonic() < deadline:
-        known = engine.docker("exec", container, "ray", "status", timeout=90).stdout.count("node_")
-    return known
+def count_nodes(engine: Engine, container: str) -> int:
+    """Count the nodes that the head tells of: its report follows them by seconds."""
+    return engine.docker("exec", container, "ray", "status", check=False).stdout.count("node_")
 
 
 def test_head_and_worker_open_what_is_probed(docker_engine: Engine, images: Images) -> None:
@@ -66,8 +61,8 @@ def test_head_and_worker_open_what_is_probed(docker_engine: Engine, images: Imag
         wait(docker_engine, container, *ports(worker))
         # A stranger without the token learns nothing.
         script = "unset RAY_AUTH_TOKEN; HOME=/dev/null ray status"
-        stranger = docker_engine.docker("exec", container, "sh", "-c", script, check=False, timeout=90)
+        stranger = docker_engine.docker("exec", container, "sh", "-c", script, check=False)
         assert stranger.returncode != 0
-        assert await_nodes(docker_engine, container, 2) == 2
+        until(lambda: count_nodes(docker_engine, container) == 2)
     finally:
         docker_engine.docker("rm", "--force", container, check=False)

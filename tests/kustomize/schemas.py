@@ -32,9 +32,7 @@ def fetch(group: str) -> Path:
     """Give the folder of a group's definitions in the module cache."""
     (go,) = require("go", install="Go 1.24 or newer")
     module, folder = MODULES[group]
-    done = subprocess.run(
-        [go, "mod", "download", "-json", module], capture_output=True, text=True, check=False, timeout=300
-    )
+    done = subprocess.run([go, "mod", "download", "-json", module], capture_output=True, text=True, check=False)
     answer = json.loads(done.stdout)
     assert "Dir" in answer, f"{module}: {answer.get('Error')}"
     return Path(answer["Dir"]) / folder

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.waiting import SECONDS
+
 
 @dataclass
 class Receiver:
@@ -16,7 +18,7 @@ class Receiver:
     received: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)
 
-    def wait(self, enough: Callable[[], bool], seconds: float = 20) -> bool:
+    def wait(self, enough: Callable[[], bool], seconds: float = SECONDS) -> bool:
         with self.changed:
             return self.changed.wait_for(enough, seconds)
 

@@ -20,7 +20,7 @@ def test_a_steps_lines_carry_run_store_and_request(tmp_path: Path) -> None:
     place = {"FOREACT_WORKSPACE": str(tmp_path), "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
     whose = {"FOREACT_RUN_ID": "r1", "FOREACT_STORE": "Bonn", "FOREACT_REQUEST_ID": "abc", "FOREACT_PIPELINE": "p"}
     done = subprocess.run(
-        [sys.executable, "-c", CODE], env={**place, **whose}, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", CODE], env={**place, **whose}, capture_output=True, text=True, check=True
     )
     [line] = done.stderr.splitlines()
     told = json.loads(line)
@@ -31,9 +31,7 @@ def test_a_steps_lines_carry_run_store_and_request(tmp_path: Path) -> None:
 def test_a_step_that_is_given_the_runs_store_says_so(tmp_path: Path) -> None:
     place = {"FOREACT_WORKSPACE": str(tmp_path), "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
     code = CODE.replace("begin()", "begin('Bonn')")
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=place, capture_output=True, text=True, check=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", code], env=place, capture_output=True, text=True, check=True)
     assert json.loads(done.stderr)["store"] == "Bonn"
 
 
@@ -42,9 +40,7 @@ def test_a_step_on_kubeflow_takes_the_request_from_the_runs_record(tmp_path: Pat
     runs.asked_for("r1", "retrain-store", "Bonn", "abc", f"00-{'ab' * 16}-{'cd' * 8}-01")
     place = {"FOREACT_WORKSPACE": str(tmp_path), "KUBERNETES_SERVICE_HOST": "10.0.0.1", "FOREACT_RUN_ID": "r1"}
     code = f"{CODE}; import os; print(os.environ['TRACEPARENT'])"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=place, capture_output=True, text=True, check=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", code], env=place, capture_output=True, text=True, check=True)
     assert json.loads(done.stderr)["request_id"] == "abc"
     assert done.stdout.strip() == f"00-{'ab' * 16}-{'cd' * 8}-01"
 

@@ -79,7 +79,8 @@ def start(store: FolderStore, tokens: dict[str, str], tmp_path: Path) -> Iterato
     def start(runner: Any = None, local: Any = None, http: Any = None, **settings: Any) -> Serving:
         chosen = ServingSettings(workspace=tmp_path, _env_file=None, **settings)
         clock = Clock(shop.NOW)
-        app = create_app(chosen, store, runner=runner, local=local, http=http, clock=clock)
+        # Time stands still, for limits too, until a test sets it.
+        app = create_app(chosen, store, runner=runner, local=local, http=http, clock=clock, ticks=lambda: 0.0)
         client = TestClient(app, base_url=URL, follow_redirects=False)
         clients.append(client.__enter__())
         return Serving(app, client, store, chosen, clock, tokens)

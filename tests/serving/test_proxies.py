@@ -1,9 +1,6 @@
 """Whose address counts: the one that a known proxy tells of, and nobody else's word."""
 
-import os
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,30 +8,25 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
-from tests.services import free_port
+from tests.services import Process, free_port
 
 
 @contextmanager
 def serving(workspace: Path, proxies: str) -> Iterator[httpx.Client]:
     port = free_port()
-    process = subprocess.Popen(
+    process = Process(
         [sys.executable, "-m", "foreact", "serve", "--port", str(port), "--workspace", str(workspace)],
-        env={**os.environ, "FOREACT_PROXIES": proxies, "FOREACT_LOGIN_ATTEMPTS": "2", "FOREACT_RUNNER": "none"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        port,
+        workspace / "serve.txt",
+        # A minute goes by before one who has failed may try again.
+        {"FOREACT_PROXIES": proxies, "FOREACT_LOGIN_ATTEMPTS": "1", "FOREACT_RUNNER": "none"},
     )
+    process.start()
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-            for _ in range(300):
-                try:
-                    client.get("/healthz")
-                    break
-                except httpx.TransportError:
-                    time.sleep(0.1)
+        with httpx.Client(base_url=process.url, timeout=60) as client:
             yield client
     finally:
-        process.terminate()
-        process.wait(30)
+        process.stop()
 
 
 def fail_to_log_in(client: httpx.Client, address: str) -> int:
@@ -45,5 +37,5 @@ def fail_to_log_in(client: httpx.Client, address: str) -> int:
 @pytest.mark.parametrize(("proxies", "next_door"), [("127.0.0.0/8", 401), ("10.244.0.0/16", 429)])
 def test_only_a_known_proxy_says_who_asks(tmp_path: Path, proxies: str, next_door: int) -> None:
     with serving(tmp_path, proxies) as client:
-        assert [fail_to_log_in(client, "198.51.100.1") for _ in range(3)] == [401, 401, 429]
+        assert [fail_to_log_in(client, "198.51.100.1") for _ in range(2)] == [401, 429]
         assert fail_to_log_in(client, "198.51.100.2") == next_door

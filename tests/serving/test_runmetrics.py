@@ -2,21 +2,25 @@
 
 import json
 import re
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from foreact.blobs import Blob
 from foreact.blobs.folder import FolderStore
 from foreact.events import Events
 from foreact.telemetry.ledger import LONGEST, Runs, make_sink
 from foreact.telemetry.scorecards import Scorecards, keep
 from serving.metrics import METRICS
+from serving.runmetrics import RunMetrics
 from tests.observability.receiver import receive
 from tests.serving import shop
 from tests.serving.conftest import Serving
-from tests.serving.refreshes.test_refreshes import until
+from tests.waiting import until
 
 README = Path(__file__).parents[2] / "observability" / "README.md"
 ROW = re.compile(r"^\| `(foreact_\w+)` \| (.*?) \| (.*?) \|$", re.MULTILINE)
@@ -111,6 +115,40 @@ def test_the_number_of_series_does_not_grow_with_items_runs_or_callers(
     for number in range(20):
         serving.client.get(f"/nothing/{number}", headers={"authorization": f"Bearer {number}"})
     assert len(scrape(serving)) - few < 60
+
+
+class Slow(FolderStore):
+    """A store whose first answer is long on its way."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.asked, self.arrives = threading.Event(), threading.Event()
+
+    def read(self, name: str) -> Blob:
+        first = not self.asked.is_set()
+        blob = super().read(name)
+        if first:
+            self.asked.set()
+            self.arrives.wait()
+        return blob
+
+
+def test_a_look_that_takes_long_puts_nothing_old_back(store: FolderStore) -> None:
+    run(store, "r1", "retrain-all")
+    slow = Slow(store.root)
+    metrics = RunMetrics(slow, lambda: shop.NOW)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(metrics.look)
+        slow.asked.wait()
+        run(store, "r2", "retrain-all", failing=True)
+        second = pool.submit(metrics.look)
+        # Let it overtake the first, if it can.
+        wait([second], 0.3)
+        slow.arrives.set()
+        first.result()
+        second.result()
+    failed = next(family for family in metrics.collect() if family.name == "foreact_run_last_failed")
+    assert [sample.value for sample in failed.samples if sample.labels == {"pipeline": "retrain-all"}] == [1.0]
 
 
 def test_a_store_that_is_away_leaves_what_was_known(serving: Serving) -> None:

@@ -62,9 +62,7 @@ def get(configuration: dict[str, list[Any]], kind: str, name: str = "this") -> B
 def read_documentation(kind: str) -> str:
     """Give the provider's page about a resource, its arguments only."""
     (go,) = require("go", install="Go 1.24 or newer")
-    done = subprocess.run(
-        [go, "mod", "download", "-json", PROVIDER], capture_output=True, text=True, check=False, timeout=300
-    )
+    done = subprocess.run([go, "mod", "download", "-json", PROVIDER], capture_output=True, text=True, check=False)
     answer = json.loads(done.stdout)
     assert "Dir" in answer, answer.get("Error")
     page = Path(answer["Dir"]) / "website/docs/r" / f"{kind.removeprefix('azurerm_')}.html.markdown"

@@ -23,9 +23,7 @@ def actionlint() -> Path:
     folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "foreact-tools"
     folder.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "GOBIN": str(folder)}
-    done = subprocess.run(
-        [go, "install", ACTIONLINT], env=environment, capture_output=True, text=True, check=False, timeout=280
-    )
+    done = subprocess.run([go, "install", ACTIONLINT], env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         unavailable(f"needs actionlint, which the Go module proxy did not give: {done.stderr[-300:]}")
     return folder / "actionlint"

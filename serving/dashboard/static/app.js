@@ -39,8 +39,12 @@ function wireFilters(form) {
   });
 }
 
+let turns = 0;
+
 // Takes the main part of a page in place of the one shown; what was focused and scrolled stays so.
 async function show(address, { remember = false, unlessSame = false } = {}) {
+  // Answers may come in another order than they were asked for; the last choice counts.
+  const turn = remember ? ++turns : turns;
   const away = document.getElementById("away");
   let text;
   try {
@@ -49,10 +53,12 @@ async function show(address, { remember = false, unlessSame = false } = {}) {
     if (!answer.ok) throw new Error(answer.status);
     text = await answer.text();
   } catch (problem) {
+    if (turn !== turns) return;
     // The browser's own page for this would take away what can still be read.
     if (problem instanceof TypeError) away.hidden = false; else location.assign(address);
     return;
   }
+  if (turn !== turns) return;
   away.hidden = true;
   const page = new DOMParser().parseFromString(text, "text/html"), state = page.body.dataset.state;
   if (unlessSame && state === document.body.dataset.state) return;
@@ -79,7 +85,7 @@ const look = () => { if (document.body.dataset.state && !document.hidden) show(h
 setInterval(look, LOOK);
 document.addEventListener("visibilitychange", look);
 document.addEventListener("foreact:published", () => show(here()));
-window.addEventListener("popstate", () => { if (!location.hash) show(here()); });
+window.addEventListener("popstate", () => { if (!location.hash) { turns += 1; show(here()); } });
 document.addEventListener("click", (event) => {
   for (const picker of document.querySelectorAll(".picker[open]")) if (!picker.contains(event.target)) picker.removeAttribute("open");
 });

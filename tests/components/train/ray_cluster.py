@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from components.train.worker import StoreFiles, StoreJob, train_one
+from tests.services import listens
+from tests.waiting import until
 
 GCS, CLIENT = "127.0.0.1:6379", "ray://127.0.0.1:10001"
 TOKEN = "a" * 64
@@ -86,13 +88,18 @@ def node(role: str, folder: Path, hidden: Path) -> Iterator[subprocess.Popen[byt
 
 
 def train_and_tell(job: StoreJob) -> tuple[str, bool, StoreFiles]:
-    """Train, and tell on which node, and whether the data's folder can be seen from there."""
+    """Train, and tell on which node, and whether the data's folder can be seen from there.
+
+    Neither node does its second store before each has done one.
+    """
     import ray
 
-    # Long enough for the second worker to have begun before the first has done it all.
-    time.sleep(0.5)
-    place = ray.get_runtime_context().get_node_id()
-    return place, Path(os.environ["HIDDEN"], "sales.csv").exists(), train_one(job)
+    place, done = ray.get_runtime_context().get_node_id(), Path(os.environ["DONE"])
+    while (done / place).exists() and len(list(done.iterdir())) < 2:
+        time.sleep(0.05)
+    files = train_one(job)
+    (done / place).touch()
+    return place, Path(os.environ["HIDDEN"], "sales.csv").exists(), files
 
 
 def comparable(files: StoreFiles) -> tuple[Any, ...]:
@@ -117,6 +124,10 @@ def train_with_a_death(data: Path, victim: subprocess.Popen[bytes]) -> dict[str,
     # Larger than either node: it is given the most that one has.
     tasks = [Task(s, job, 10**12 if number == 0 else 10**8) for number, (s, job) in enumerate(jobs.items())]
     began, places, failures, same, seen = time.monotonic(), [], {}, 0, 0
+
+    def living() -> int:
+        return sum(node["Alive"] and node["Resources"].get("CPU", 0) > 0 for node in ray.nodes())
+
     alive: list[int] = []
     killed_after = 0
     for number, outcome in enumerate(run_on_ray(train_and_tell, tasks, size=size, address=CLIENT), 1):
@@ -130,7 +141,11 @@ def train_with_a_death(data: Path, victim: subprocess.Popen[bytes]) -> dict[str,
         if len(set(places)) == 2 and not killed_after:
             victim.kill()
             killed_after = number
-        alive.append(sum(node["Alive"] and node["Resources"].get("CPU", 0) > 0 for node in ray.nodes()))
+        alive.append(living())
+        if len(alive) == len(jobs):
+            # The driver goes away with the last one.
+            until(lambda: living() < 2)
+            alive.append(living())
     return {
         "stores": len(jobs),
         "same": same,
@@ -166,7 +181,7 @@ class Mute(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         self.request.recv(1)
-        time.sleep(120)
+        time.sleep(1_000)
 
 
 def scenario(folder: Path) -> dict[str, Any]:
@@ -175,13 +190,15 @@ def scenario(folder: Path) -> dict[str, Any]:
 
     raise_loopback()
     began, times = time.monotonic(), {}
-    data = folder / "data"
+    data, done = folder / "data", folder / "done"
     data.mkdir()
+    done.mkdir()
     os.environ |= {
-        "HIDDEN": str(data), "RAY_AUTH_TOKEN": TOKEN, "RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0",
-        # A node that is gone is noticed in seconds.
+        "HIDDEN": str(data), "DONE": str(done),
+        "RAY_AUTH_TOKEN": TOKEN, "RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0",
+        # A node that is gone is noticed in seconds; one that is held up for long is not taken for gone.
         "RAY_health_check_initial_delay_ms": "1000", "RAY_health_check_period_ms": "500",
-        "RAY_health_check_timeout_ms": "1000", "RAY_health_check_failure_threshold": "3",
+        "RAY_health_check_timeout_ms": "60000", "RAY_health_check_failure_threshold": "3",
     }  # fmt: skip
     with ExitStack() as stack:
         head = stack.enter_context(node("head", folder / "h", data))
@@ -229,13 +246,8 @@ def ready(process: subprocess.Popen[bytes]) -> None:
 
 def listening(address: str) -> None:
     """Wait until the head takes clients, which it does a while after it is ready."""
-    host, port = address.removeprefix("ray://").split(":")
-    for _ in range(600):
-        with socket.socket() as probe:
-            if probe.connect_ex((host, int(port))) == 0:
-                return
-        time.sleep(0.1)
-    raise RuntimeError(f"nobody listens at {address}")
+    port = address.rpartition(":")[2]
+    until(lambda: listens(int(port)))
 
 
 if __name__ == "__main__":

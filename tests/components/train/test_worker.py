@@ -54,7 +54,6 @@ def test_what_a_worker_logs_names_run_and_store(tmp_path: Path) -> None:
         env={"PATH": os.environ["PATH"], "KUBERNETES_SERVICE_HOST": "10.0.0.1"},
         capture_output=True,
         check=True,
-        timeout=120,
     )
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert lines

@@ -39,7 +39,6 @@ def run_foreact(*arguments: str, **environment: str) -> subprocess.CompletedProc
         capture_output=True,
         text=True,
         env={**os.environ, **environment},
-        timeout=280,
         check=False,
     )
 

@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,8 @@ from foreact.blobs import connect
 from foreact.publications import Reader
 from foreact.settings import PlaceSettings
 from tests.foreact.cli.conftest import command
-from tests.services import free_port
+from tests.services import free_port, listens
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
 
@@ -39,21 +39,20 @@ class Demo:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     folder = tmp_path_factory.mktemp("demo")
     workspace, output = folder / "workspace", folder / "output"
+    port = free_port()
     with output.open("w") as file:
         process = subprocess.Popen(
-            command("demo", "--workspace", str(workspace), "--port", str(free_port())),
+            command("demo", "--workspace", str(workspace), "--port", str(port)),
             stdout=file,
             stderr=subprocess.STDOUT,
             env={**os.environ, "COLUMNS": "200"},
             text=True,
         )
-    deadline = time.monotonic() + 280
-    while "token=" not in output.read_text() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.2)
-    time.sleep(0.2)
+    # What it prints, it prints before it listens.
+    until(lambda: listens(port) or process.poll() is not None, seconds=1_000)
     yield Demo(process, output.read_text(), workspace)
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 0
+    assert process.wait() == 0
     assert "Traceback" not in output.read_text()
 
 
@@ -70,7 +69,7 @@ def test_its_numbers_name_the_code_they_came_from(demo: Demo) -> None:
 
 def test_the_printed_link_opens_the_dashboard(demo: Demo) -> None:
     base = demo.link.split("/login")[0]
-    with httpx.Client(base_url=base, follow_redirects=True) as client:
+    with httpx.Client(base_url=base, follow_redirects=True, timeout=60) as client:
         assert client.get("/v1/stores").status_code == 401
         assert client.get(demo.link).status_code == 200
         page = client.get("/").text

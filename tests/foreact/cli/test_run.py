@@ -4,7 +4,6 @@ import csv
 import os
 import signal
 import subprocess
-import time
 from datetime import date
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from foreact.settings import PlaceSettings
 from foreact.telemetry.ledger import Runs as Ledger
 from pipelines.runs import Runs
 from tests.foreact.cli.conftest import Chain, Foreact, command
+from tests.waiting import until
 
 
 def reader(workspace: Path) -> Reader:
@@ -113,14 +113,12 @@ class TestRetraining:
         assert manifest(three_stores.workspace) == before
 
 
-def wait_for(condition: str, run_folder: Path, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        logs = list(run_folder.glob("*/events.jsonl"))
-        if logs and condition in max(logs).read_text():
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"{condition} was never told")
+def reach_validate(runs: Path, known: set[Path]) -> Path:
+    """Give the folder of the run that is not known, once it validates."""
+    (folder,) = until(lambda: set(runs.iterdir()) - known)
+    events = folder / "events.jsonl"
+    until(lambda: events.exists() and '"step": "validate", "state": "started"' in events.read_text())
+    return folder
 
 
 def processes_of(folder: Path) -> list[int]:
@@ -150,21 +148,14 @@ def test_a_stopped_run_leaves_the_last_publication_and_no_process(
         env={**os.environ, "TMPDIR": str(tmp_path)},
         start_new_session=True,
     )
-    deadline = time.monotonic() + 60
-    while not (new := set(runs.iterdir()) - known) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    (folder,) = new
-    wait_for('"step": "validate", "state": "started"', runs)
+    folder = reach_validate(runs, known)
     os.kill(process.pid, number)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate()
     assert process.returncode == (130 if number == signal.SIGINT else -number)
     if number == signal.SIGINT:
         assert "Stopped; what was published stays as it was." in told
         assert "Traceback" not in told
-    deadline = time.monotonic() + 20
-    while processes_of(folder) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert processes_of(folder) == []
+    until(lambda: processes_of(folder) == [])
     assert list(tmp_path.iterdir()) == []
     assert manifest(one_store.workspace) == before
     record = Ledger(connect(PlaceSettings(workspace=one_store.workspace))).read().find(folder.name)
@@ -181,17 +172,13 @@ def test_a_run_that_is_killed_behind_the_command_is_told_and_leaves_no_process(
     arguments = ("run", "retrain-all", *one_store.inputs, "--workspace", str(one_store.workspace))
     place = {**os.environ, "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True, env=place)
-    deadline = time.monotonic() + 60
-    while not (new := set(runs.iterdir()) - known) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    (folder,) = new
-    wait_for('"step": "validate", "state": "started"', runs)
+    folder = reach_validate(runs, known)
     [behind] = [pid for pid in processes_of(folder) if b"pipelines.local" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     os.kill(behind, signal.SIGKILL)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate()
     assert process.returncode == 1
     assert "The run ended unexpectedly in step validate" in told
-    assert processes_of(folder) == []
+    until(lambda: processes_of(folder) == [])
     record = Ledger(connect(PlaceSettings(workspace=one_store.workspace))).read().find(folder.name)
     assert record is not None
     assert (record.state, record.sentence) == ("failed", "the run ended unexpectedly")
@@ -210,7 +197,7 @@ def test_two_runs_at_once_both_succeed_and_leave_no_temporary_file(one_store: Ch
         for _ in range(2)
     ]
     for process in both:
-        _, told = process.communicate(timeout=250)
+        _, told = process.communicate()
         assert process.returncode == 0, told
     assert manifest(one_store.workspace).version == before.version + 2
     assert list(tmp_path.iterdir()) == []

@@ -38,7 +38,7 @@ def serving(statuses: dict[str, int]) -> Iterator[str]:
 @pytest.mark.parametrize(("statuses", "key"), [(CLOSED, ""), (OPEN, "key"), (WITH_KEY, "key")])
 def test_a_sound_service_surprises_nobody(statuses: dict[str, int], key: str) -> None:
     with serving(statuses) as url:
-        smoke(url, key=key, timeout=10)
+        smoke(url, key=key, timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -50,4 +50,4 @@ def test_whatever_else_is_a_surprise(path: str, status: int, key: str) -> None:
         serving({**(OPEN if key else CLOSED), path: status}) as url,
         pytest.raises(ForeactError, match="1 of 4 routes"),
     ):
-        smoke(url, key=key, timeout=10)
+        smoke(url, key=key, timeout=60)

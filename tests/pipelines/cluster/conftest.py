@@ -68,7 +68,7 @@ def host(fake: Fake, start: Callable[[Fake], str]) -> str:
 
 @pytest.fixture
 def settings(host: str) -> KubeflowSettings:
-    return KubeflowSettings(host=host, timezone="Europe/Berlin", answer_seconds=5)
+    return KubeflowSettings(host=host, timezone="Europe/Berlin")
 
 
 @pytest.fixture

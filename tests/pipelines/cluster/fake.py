@@ -55,6 +55,8 @@ class Fake:
     dies_after_doing: bool = False
     mutations: int = 0
     dead: bool = False
+    # How many requests to a dead server get no answer before it is back by itself; 0: it stays away.
+    missing: int = 0
     failures: list[int] = field(default_factory=list)
     _serial: int = 0
     _client: Any = field(default_factory=api.ApiClient)
@@ -74,6 +76,9 @@ class Fake:
     def answer(self, method: str, target: str, headers: Any, body: bytes) -> Any:
         """Carry a request out and give what it answers."""
         if self.dead:
+            if self.missing == 1:
+                self.revive()
+            self.missing = max(0, self.missing - 1)
             raise Death
         url = urlsplit(target)
         query = {name: values[-1] for name, values in parse_qs(url.query, keep_blank_values=True).items()}

@@ -1,7 +1,5 @@
 """One run on Kubeflow Pipelines, against a fake of its API."""
 
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -74,18 +72,9 @@ def test_the_same_command_again_completes_what_died(
 
 
 def test_an_answer_that_was_lost_is_looked_for(fake: Fake, kubeflow: Kubeflow, package: Package) -> None:
-    fake.dies_at, fake.dies_after_doing = 4, True
-
-    def come_back() -> None:
-        while not fake.dead:
-            time.sleep(0.01)
-        time.sleep(0.1)
-        fake.revive()
-
-    thread = threading.Thread(target=come_back)
-    thread.start()
+    fake.dies_at, fake.dies_after_doing, fake.missing = 4, True, 1
     sent = send(kubeflow, package)
-    thread.join()
+    assert fake.missing == 0
     assert sent.adopted
     assert len(fake.kept("runs")) == 1
 
@@ -135,7 +124,7 @@ def test_progress_is_shown_in_the_pipelines_order(fake: Fake, kubeflow: Kubeflow
         ],
     )
     seen: list[list[Task]] = []
-    outcome = watch(kubeflow, sent.id, package.titles, seen.append, timeout=10, pause=0.01)
+    outcome = watch(kubeflow, sent.id, package.titles, seen.append, timeout=1_000, pause=0.01)
     assert outcome.succeeded
     assert [t.title for t in seen[0]] == ["Ingest", "Train", "Report how it ended"]
     assert [[t.state for t in tasks] for tasks in seen] == [
@@ -165,7 +154,7 @@ def test_why_a_run_ended(
                 display_name="train", state="FAILED", error=api.GoogleRpcStatus(message=error) if error else None
             )
         ]
-    outcome = watch(kubeflow, sent.id, package.titles, lambda _: None, timeout=10, pause=0.01)
+    outcome = watch(kubeflow, sent.id, package.titles, lambda _: None, timeout=1_000, pause=0.01)
     assert (outcome.state, outcome.sentence) == (state, sentence)
 
 
@@ -179,18 +168,17 @@ def test_time_is_up(kubeflow: Kubeflow, package: Package) -> None:
 def test_a_restart_of_the_server_does_not_end_the_watch(fake: Fake, kubeflow: Kubeflow, package: Package) -> None:
     sent = send(kubeflow, package)
     fake._find("runs", sent.id).state = "SUCCEEDED"
-    fake.dead = True
-    timer = threading.Timer(1.0, fake.revive)
-    timer.start()
-    assert watch(kubeflow, sent.id, package.titles, lambda _: None, timeout=30, pause=0.05).succeeded
-    timer.join()
+    # A look asks four times before it is given up.
+    fake.dead, fake.missing = True, 5
+    assert watch(kubeflow, sent.id, package.titles, lambda _: None, timeout=1_000, pause=0.05).succeeded
+    assert fake.missing == 0
 
 
 def test_a_server_that_stays_away_does(fake: Fake, kubeflow: Kubeflow, package: Package) -> None:
     sent = send(kubeflow, package)
     fake.dead = True
     with pytest.raises(Unreachable, match="the connection was cut"):
-        watch(kubeflow, sent.id, package.titles, lambda _: None, timeout=30, pause=0.05, patience=0.2)
+        watch(kubeflow, sent.id, package.titles, lambda _: None, timeout=1_000, pause=0.05, patience=0.2)
 
 
 def test_hiccups_are_tried_again(fake: Fake, kubeflow: Kubeflow, package: Package) -> None:

@@ -57,7 +57,7 @@ def come_back(house: Serving, target: str = "/stores/S1") -> Any:
     """Go to the provider and back, as a browser does."""
     begun = house.client.get(f"/login/sso?target={target}")
     assert begun.status_code == 303, begun.text
-    returned = httpx.get(begun.headers["location"]).headers["location"]
+    returned = httpx.get(begun.headers["location"], timeout=60).headers["location"]
     return house.client.get(returned.removeprefix("http://127.0.0.1:8000"))
 
 
@@ -125,7 +125,7 @@ def test_a_new_key_of_the_provider_is_found(house: Serving, provider: Provider) 
 
 def test_an_answer_to_another_browser_is_refused(house: Serving) -> None:
     begun = house.client.get("/login/sso")
-    returned = httpx.get(begun.headers["location"]).headers["location"]
+    returned = httpx.get(begun.headers["location"], timeout=60).headers["location"]
     house.client.cookies.clear()
     answer = house.client.get(returned.removeprefix("http://127.0.0.1:8000"))
     assert answer.status_code == 401
@@ -136,7 +136,9 @@ def test_an_answer_to_another_browser_is_refused(house: Serving) -> None:
 
 def test_an_answer_works_once(house: Serving) -> None:
     begun = house.client.get("/login/sso")
-    returned = httpx.get(begun.headers["location"]).headers["location"].removeprefix("http://127.0.0.1:8000")
+    returned = (
+        httpx.get(begun.headers["location"], timeout=60).headers["location"].removeprefix("http://127.0.0.1:8000")
+    )
     flow = house.client.cookies.get("foreact_login")
     assert house.client.get(returned).status_code == 303
     house.client.cookies.clear()

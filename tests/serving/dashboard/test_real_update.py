@@ -13,8 +13,9 @@ import pytest
 
 from foreact.demo import Demo, write_demo
 from tests.foreact.cli.conftest import command, run_foreact
-from tests.services import free_port
+from tests.services import free_port, listens
 from tests.serving.dashboard.conftest import Visit
+from tests.waiting import until
 
 pytestmark = [pytest.mark.chromium, pytest.mark.slow]
 
@@ -37,8 +38,9 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     place = ("--workspace", str(workspace))
     done = run_foreact("run", "retrain-all", "--history", str(demo.history), *known, *place)
     assert done.returncode == 0, done.stderr
+    port = free_port()
     process = subprocess.Popen(
-        command("serve", "--port", str(free_port()), *place),
+        command("serve", "--port", str(port), *place),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -47,10 +49,12 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     try:
         assert process.stdout is not None
         link = next(found for line in process.stdout if (found := re.search(r"http\S+token=\S+", line)))
+        # It is told before anybody listens.
+        until(lambda: listens(port) or process.poll() is not None)
         yield Shop(demo, demo.chain.stores[0], link.group())
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait()
         process.stdout.close()
 
 
@@ -58,16 +62,11 @@ def test_a_click_brings_new_numbers_and_bad_data_leaves_the_old(
     shop: Shop, visit: Callable[..., Visit], shots: Path
 ) -> None:
     page = visit().page
-    for _ in range(100):
-        try:
-            page.goto(shop.link)
-            break
-        except Exception:
-            page.wait_for_timeout(100)
+    page.goto(shop.link)
     page.goto(f"{shop.link.split('/login')[0]}/stores/{shop.store}")
     assert "Publication 1" in page.inner_text(".foot")
     page.click("text=Update forecast")
-    page.wait_for_selector(f".run h2:has-text('{shop.store} is updated')", timeout=120_000)
+    page.wait_for_selector(f".run h2:has-text('{shop.store} is updated')")
     page.wait_for_selector(".foot span:has-text('Publication 2')")
     page.screenshot(path=shots / "really-updated.png")
 
@@ -78,7 +77,7 @@ def test_a_click_brings_new_numbers_and_bad_data_leaves_the_old(
         writer.writeheader()
         writer.writerows({**row, "units": -1} for row in rows)
     page.click("text=Update forecast")
-    page.wait_for_selector(".run.failed", timeout=120_000)
+    page.wait_for_selector(".run.failed")
     said = page.inner_text(".run .message")
     assert "few rows are rejected" in said
     assert "The last good forecast stays." in said

@@ -35,8 +35,11 @@ def test_at_nine_a_planner_sees_demand_by_item(shared_place: Place, visit: Open,
 
 
 @pytest.mark.parametrize("by", ["events", "polling"])
-def test_an_update_is_followed_live_and_shows_by_itself(shared_place: Place, visit: Open, shots: Path, by: str) -> None:
-    shared_place.how.write_text("slow")
+def test_an_update_is_followed_live_and_shows_by_itself(
+    shared_place: Place, visit: Open, shots: Path, tmp_path: Path, by: str
+) -> None:
+    gate = tmp_path / "gate"
+    shared_place.how.write_text(f"until:{gate}")
     page = visit().page
     if by == "polling":
         page.add_init_script("delete window.EventSource")
@@ -49,20 +52,25 @@ def test_an_update_is_followed_live_and_shows_by_itself(shared_place: Place, vis
     # Whoever comes back to the page meanwhile finds the update again.
     page.goto(f"{shared_place.url}/")
     page.wait_for_selector(".run li.running")
-    page.wait_for_selector(".run h2:has-text('TX_1 is updated')", timeout=20_000)
+    gate.touch()
+    page.wait_for_selector(".run h2:has-text('TX_1 is updated')")
     page.wait_for_selector(f".foot span:has-text('Publication {before + 1}')")
     assert page.locator(".run li.succeeded").count() == 6
+    shared_place.how.write_text("well")
 
 
-def test_two_updates_at_once_are_told_apart(shared_place: Place, visit: Open) -> None:
-    shared_place.how.write_text("slow")
+def test_two_updates_at_once_are_told_apart(shared_place: Place, visit: Open, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    shared_place.how.write_text(f"until:{gate}")
     page = visit().page
     log_in(page, shared_place)
     for store in ("CA_1", "CA_2"):
         page.click(f"[data-refresh][data-store={store}]")
+        page.wait_for_selector(f".run[aria-label='Update of {store}']")
+    gate.touch()
     for store in ("CA_1", "CA_2"):
         panel = page.locator(f".run[aria-label='Update of {store}']")
-        panel.locator(f"h2:has-text('{store} is updated')").wait_for(timeout=30_000)
+        panel.locator(f"h2:has-text('{store} is updated')").wait_for()
         assert panel.locator("li.succeeded").count() == 6
         panel.locator("text=Close").click()
     assert page.locator(".run").count() == 0
@@ -104,7 +112,7 @@ def test_a_failed_update_tells_the_step_and_the_reason(shared_place: Place, visi
     log_in(page, shared_place)
     page.goto(f"{shared_place.url}/stores/CA_1")
     page.click("text=Update forecast")
-    page.wait_for_selector(".run.failed", timeout=20_000)
+    page.wait_for_selector(".run.failed")
     said = page.inner_text(".run .message")
     assert said.startswith("This failed in step “Check them”: the column 'units' has 312 negative rows")
     assert "The last good forecast stays." in said
@@ -130,6 +138,28 @@ def test_stores_are_filtered_and_the_choice_is_in_the_address(shared_place: Plac
     page.wait_for_selector("text=No store fits")
     page.go_back()
     page.wait_for_selector("h1:has-text('CA_2')")
+
+
+def test_the_last_choice_is_shown_whatever_is_answered_first(shared_place: Place, visit: Open) -> None:
+    page = visit().page
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route("**/?q=ca_1", hold)
+    log_in(page, shared_place)
+    with page.expect_request("**/?q=ca_1"):
+        page.fill("[name=q]", "ca_1")
+    page.fill("[name=q]", "ca_2")
+    page.wait_for_selector("h1:has-text('CA_2')")
+    with page.expect_response("**/?q=ca_1") as answer:
+        held[0].continue_()
+    answer.value.finished()
+    # By the time that another answer has come, the page has done with the one before.
+    page.evaluate("fetch('/healthz')")
+    assert page.inner_text("h1").strip().startswith("CA_2")
+    assert page.url.endswith("/?q=ca_2")
 
 
 def test_what_drives_demand_is_told(shared_place: Place, visit: Open) -> None:

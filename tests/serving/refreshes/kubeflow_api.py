@@ -42,14 +42,12 @@ class KubeflowApi:
         return run
 
     def move(self, run_id: str, state: str, **tasks: tuple[str, str | None]) -> None:
-        """Set a run's state and its tasks': name -> state and error."""
-        run = self.runs[run_id]
-        run["state"] = state
+        """Set a run's state and its tasks', at once: name -> state and error."""
         details = [_task("root", "RUNNING", None, 0)]
         for place, (name, (task_state, error)) in enumerate(tasks.items(), 1):
             details.append(_task(f"{name}-driver", "SUCCEEDED", None, place))
             details.append(_task(name, task_state, error, place))
-        run["run_details"] = {"task_details": details}
+        self.runs[run_id] = {**self.runs[run_id], "state": state, "run_details": {"task_details": details}}
 
 
 def _task(name: str, state: str, error: str | None, place: int) -> dict[str, Any]:

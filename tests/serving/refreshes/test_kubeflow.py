@@ -15,7 +15,7 @@ from serving.settings import ServingSettings
 from tests.serving import shop
 from tests.serving.conftest import Serving
 from tests.serving.refreshes.kubeflow_api import KubeflowApi
-from tests.serving.refreshes.test_refreshes import until
+from tests.waiting import until
 
 PACKAGE = Path(__file__).parents[3] / "compiled" / "retrain-store.yaml"
 
