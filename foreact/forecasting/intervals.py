@@ -103,11 +103,14 @@ def _learn_totals(totals: list[Misses]) -> Doubles:
     """
     windows = [_ratios([(m.total_mean, m.total_actual)])[1:] for m in totals]
     table = _band(windows)
-    if len(windows) > 1:
+    sizes = [len(window[0]) for window in windows]
+    if sum(sizes) - max(sizes, default=0) >= FEWEST:
         reaches = [_reach(window, _band(windows[:i] + windows[i + 1 :])) for i, window in enumerate(windows)]
-        reach = np.concatenate(reaches)
-        if len(reach) >= FEWEST:
-            table **= np.clip(np.quantile(reach, QUANTILES[2] - QUANTILES[0]), 1.0, WIDEST)
+        table **= np.clip(np.quantile(np.concatenate(reaches), QUANTILES[2] - QUANTILES[0]), 1.0, WIDEST)
+    else:
+        # What nothing can be held against tells how far errors go, not which way.
+        far = np.abs(table - 1.0).max(1)
+        table = np.stack([np.maximum(1.0 - far, 0.0), 1.0 + far], axis=1)
     return table
 
 

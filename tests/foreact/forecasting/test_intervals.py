@@ -32,6 +32,19 @@ def test_four_in_five_new_days_are_inside_however_much_a_window_misses_as_a_whol
     assert 0.775 < np.mean(inside) < 0.84
 
 
+@pytest.mark.parametrize(("windows", "days"), [(1, 28), (1, 90), (3, 7), (4, 7)])
+def test_few_windows_make_no_narrow_band(windows: int, days: int) -> None:
+    random = np.random.default_rng(7)
+    inside = []
+    for _ in range(400):
+        shared, own = random.normal(size=(windows + 1, 1)), random.normal(size=(windows + 1, days))
+        actual = 100 * np.exp(0.1 * (np.sqrt(0.3) * shared + np.sqrt(0.7) * own))
+        low, high = band([missed(window) for window in actual[:-1]], np.full(days, 100.0))
+        inside.append(((actual[-1] >= low) & (actual[-1] <= high)).mean())
+    # The quantiles of one window alone give 0.59 to 0.70.
+    assert 0.72 < np.mean(inside) < 0.9
+
+
 figures = st.one_of(st.just(0.0), st.just(np.nan), st.floats(1e-3, 1e6))
 
 
