@@ -290,32 +290,46 @@ def closed_ahead(panel: Panel, demand: Demand, columns: Columns) -> Bools:
     days = panel.days
     if panel.open is not None:
         return np.asarray(~panel.open[:, days:].any(0))
-    closed = np.zeros(panel.horizon, bool)
-    week, past = weekdays(panel.dates), demand.closed
+    told = np.asarray(np.isfinite(panel.units[:, :days]).any(0))
+    week, heard = weekdays(panel.dates), _weeks_heard(panel.dates[:days], told)
+    # A day of which no row tells, in a week of which others do.
+    past = demand.closed | (heard & ~told)
     if not past.any():
-        return closed
+        return np.zeros(panel.horizon, bool)
+    shut = np.zeros(len(week), bool)
     for day in range(7):
-        recent = past[week[:days] == day][-26:]
+        recent = past[heard & (week[:days] == day)][-26:]
         if len(recent) >= 3 and recent.mean() >= 0.9:
-            closed |= week[days:] == day
+            shut |= week == day
+    closed = shut[days:]
+    # On other weekdays it may be the event or the date.
+    telling = heard & ~shut[:days]
     for name, values in columns.events.items():
         shown = by_day(panel, name) if name in panel.known else None
         if shown is None:
             continue
         words = texts(panel, name, shown)
         for value in values:
-            before = past[words[:days] == value]
+            before = past[telling & (words[:days] == value)]
             if len(before) and before.mean() >= 0.8:
                 closed |= words[days:] == value
-    return closed | _closed_dates(panel.dates, days, past)
+    return closed | _closed_dates(panel.dates, telling, past)
 
 
-def _closed_dates(dates: Days, days: int, past: Bools) -> Bools:
+def _weeks_heard(dates: Days, told: Bools) -> Bools:
+    """Say which days are in a week, Monday to Sunday, of which any day is told."""
+    weeks = (dates.astype("datetime64[D]").astype(np.int64) + 3) // 7
+    _, place = np.unique(weeks, return_inverse=True)
+    return np.asarray(np.bincount(place, told)[place] > 0)
+
+
+def _closed_dates(dates: Days, telling: Bools, past: Bools) -> Bools:
     """Say which days ahead have a date that was closed in every year, twice at least."""
+    days = len(past)
     month_day = np.array([str(date)[5:10] for date in dates.astype("datetime64[D]")])
     closed = np.zeros(len(dates) - days, bool)
-    for value in np.unique(month_day[:days][past]):
-        before = past[month_day[:days] == value]
+    for value in np.unique(month_day[:days][past & telling]):
+        before = past[telling & (month_day[:days] == value)]
         if len(before) >= 2 and before.all():
             closed |= month_day[days:] == value
     return closed

@@ -35,6 +35,11 @@ class Partition:
         item, day = arrays.positions(table[ITEM], names), arrays.days(table[DATE], _EPOCH)
         return cls(store, names, item, day, arrays.floats(table[UNITS]))
 
+    def days(self) -> NDArray[np.int64]:
+        """Give the days that have any row, in order."""
+        first = self.day.min(initial=0)
+        return np.asarray(np.flatnonzero(np.bincount(self.day - first)) + first)
+
     def rows(self, place: int) -> dict[str, NDArray[Any]]:
         """Give all rows, narrow: stores, items and dates as numbers."""
         return {

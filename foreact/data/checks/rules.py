@@ -15,6 +15,8 @@ from foreact.vocabulary import DATE, ITEM, STORE, UNITS
 FRESH_DAYS = 3
 # A history must hold the days of one forecast, to check it on, and two weeks before them, to learn a week from.
 LEAST_BEFORE = 14
+# Rows further apart than a week are no history by day; a store that has rows on fewer days than this is told of.
+MOST_APART, LEAST_TOLD = 7, 0.5
 # A day is implausible if it sold this many times the mean of the series' other selling days, and not just a few units.
 SPIKE_TIMES, SPIKE_UNITS, SPIKE_DAYS = 30.0, 100.0, 10
 
@@ -28,6 +30,7 @@ UNIQUE, NOT_NEGATIVE, SPIKES = (
     "no day sells implausibly much",
 )
 FEW_REJECTED, FRESH, LONG_ENOUGH = "few rows are rejected", "the history is fresh", "the history is long enough"
+DAILY, TOLD = "the history is by day", "stores have rows on most days"
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,14 @@ STORES = (
         {"column": "lag", "max_value": LAG_DAYS},
         f"its last row is more than {LAG_DAYS} days before as_of",
     ),
+    Rule(
+        TOLD,
+        "warning",
+        "ExpectColumnValuesToBeBetween",
+        {"column": "told", "min_value": LEAST_TOLD},
+        "days without any are unknown, and weekdays that never have one are forecast as closed; --missing zero "
+        "takes them for days without sales",
+    ),
 )
 KNOWN = (
     Rule(
@@ -137,6 +148,7 @@ TOTAL = (
         "there are rows that can be used", "critical", "ExpectColumnMinToBeBetween", {"column": "rows", "min_value": 1}
     ),
     Rule(LONG_ENOUGH, "critical", "ExpectColumnMinToBeBetween", {"column": "days"}),
+    Rule(DAILY, "critical", "ExpectColumnMaxToBeBetween", {"column": "apart", "max_value": MOST_APART}),
     Rule(FEW_REJECTED, "critical", "ExpectColumnMaxToBeBetween", {"column": "share"}),
     Rule(FRESH, "warning", "ExpectColumnMaxToBeBetween", {"column": "age", "max_value": FRESH_DAYS}),
 )

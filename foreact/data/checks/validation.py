@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
+from numpy.typing import NDArray
 
 from foreact.data.checks.coverage import check_coverage
 from foreact.data.checks.findings import SHOWN, Finding, Findings, Sample
 from foreact.data.checks.partition import Partition
 from foreact.data.checks.rules import (
+    DAILY,
     FEW_REJECTED,
     FRESH,
     KNOWN,
@@ -27,6 +29,7 @@ from foreact.data.checks.rules import (
     SERIES,
     SPIKES,
     STORES,
+    TOLD,
     TOTAL,
     UNIQUE,
     Checkpoint,
@@ -78,6 +81,8 @@ class _Check:
         self.as_of = int(np.datetime64(dataset.info.as_of, "D").astype(np.int64))
         self.rejected: list[dict[str, str]] = []
         self.mended: dict[str, int] = {}
+        # By store, the days that have any row.
+        self.days: dict[str, NDArray[np.int64]] = {}
 
     def run(self) -> Findings:
         """Check everything."""
@@ -119,6 +124,7 @@ class _Check:
         rows = 0
         for store in self.dataset.stores:
             batch.append(Partition.read(store, self.dataset.store_path(store), self.dataset.items_path(store)))
+            self.days[store] = batch[-1].days()
             rows += len(batch[-1].item)
             if rows >= BATCH:
                 yield batch
@@ -149,13 +155,14 @@ class _Check:
 
     def _check_stores(self) -> list[Finding]:
         info = self.dataset.info
-        rows = {STORE: [], ITEM: [], DATE: [], "found": [], "lag": []}  # type: dict[str, list[Any]]
+        rows = {STORE: [], ITEM: [], DATE: [], "found": [], "lag": [], "told": []}  # type: dict[str, list[Any]]
         for name, store in info.stores.items():
-            for column, value in zip(
-                rows, (name, "", str(store.last), "", (info.as_of - store.last).days), strict=True
-            ):
+            told, days = len(self.days.get(name, ())), (store.last - store.first).days + 1
+            share = 1.0 if info.missing == "zero" else told / days
+            line = (name, "", str(store.last), f"{told:,} of {days:,} days", (info.as_of - store.last).days, share)
+            for column, value in zip(rows, line, strict=True):
                 rows[column].append(value)
-        return Checkpoint(self.context, "stores", STORES).run(_frame([rows]), _sample) if info.stores else []
+        return Checkpoint(self.context, "stores", STORES).run(_frame([rows]), _sample_store) if info.stores else []
 
     def _check_known(self) -> list[Finding]:
         rows = list(check_coverage(self.dataset)) if self.dataset.stores else []
@@ -185,9 +192,19 @@ class _Check:
         share, age = quarantined / max(1, info.rows_read), (self.limits.today - info.as_of).days
         first = min((store.first for store in info.stores.values()), default=info.as_of)
         days, least = (info.as_of - first).days + 1, info.horizon + LEAST_BEFORE
+        every = np.unique(np.concatenate([np.zeros(0, np.int64), *self.days.values()]))
+        apart = float(np.median(np.diff(every))) if len(every) > 1 and info.missing != "zero" else 0.0
         worst = max((one for one in aside if one.broken), key=lambda finding: finding.broken, default=None)
         frame = _frame(
-            [{"rows": [info.rows], "share": [share], "age": [age], "days": [days if info.stores else least]}]
+            [
+                {
+                    "rows": [info.rows],
+                    "share": [share],
+                    "age": [age],
+                    "days": [days if info.stores else least],
+                    "apart": [apart],
+                }
+            ]
         )
         bounds: dict[str, dict[str, Any]] = {FEW_REJECTED: {"max_value": limit}, LONG_ENOUGH: {"min_value": least}}
         checkpoint = Checkpoint(self.context, "total", TOTAL, bounds)
@@ -202,6 +219,10 @@ class _Check:
             LONG_ENOUGH: {
                 "detail": f"it covers {count(days, 'day')}, {first} to {info.as_of}; to forecast "
                 f"{count(info.horizon, 'day')}, and to check that on days already known, it must cover {least}"
+            },
+            DAILY: {
+                "detail": f"its rows are {apart:.0f} days apart, and forecasts are by day; if nothing was sold "
+                "on the days between, say so with --missing zero"
             },
             FRESH: {"detail": f"its last day, {info.as_of}, is {age:,} days ago"},
         }
@@ -250,6 +271,11 @@ def _frame(parts: list[dict[str, Any]]) -> Any:
 
 def _sample(rule: str, row: dict[str, Any]) -> Sample:
     return Sample(store=str(row[STORE]), item=str(row[ITEM]), date=str(row[DATE]), found=str(row["found"]))
+
+
+def _sample_store(rule: str, row: dict[str, Any]) -> Sample:
+    shown = _sample(rule, row)
+    return shown.model_copy(update={"date": ""} if rule == TOLD else {"found": ""})
 
 
 def _sample_series(rule: str, row: dict[str, Any]) -> Sample:

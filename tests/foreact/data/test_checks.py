@@ -157,6 +157,22 @@ def test_old_data_and_stores_that_lag_are_warnings(check: Check, rows: Rows) -> 
     assert find(outcome, "no store lags behind").samples[0].store == "B"
 
 
+def test_a_history_by_month_is_refused_and_one_by_week_is_told_of(check: Check) -> None:
+    by_month = [[day, store, "x", 150] for day in days(400)[::30] for store in ("A", "B")]
+    outcome = check(by_month)
+    assert "its rows are 30 days apart, and forecasts are by day" in outcome.problem
+    assert check(by_month, missing="zero").problem == ""
+    outcome = check([[day, store, "x", 35] for day in days(400)[::-7] for store in ("A", "B")])
+    assert outcome.problem == ""
+    told = find(outcome, "stores have rows on most days")
+    assert (told.broken, told.samples[0].found) == (2, "58 of 400 days")
+
+
+def test_a_shop_that_shuts_twice_a_week_has_rows_on_most_days(check: Check, rows: Rows) -> None:
+    outcome = check([row for row in rows if row[0].weekday() < 5])
+    assert broken(outcome) == set()
+
+
 def test_what_vanished_since_the_last_publication_is_named(check: Check, rows: Rows) -> None:
     previous = {"A": ["x", "y", "z"], "B": ["x"], "C": ["x", "y"]}
     outcome = check(rows, limits={"find_previous": lambda: previous})

@@ -120,15 +120,36 @@ def test_a_closed_day_forecasts_zero(told: tuple[Panel, Truth, Forecast]) -> Non
     assert forecast.total_mean[5] > 0
 
 
-def test_a_weekday_and_a_holiday_that_were_always_closed_stay_closed_without_a_flag() -> None:
+@pytest.mark.parametrize("told", [0.0, np.nan])
+def test_a_weekday_and_a_holiday_that_were_always_closed_stay_closed_without_a_flag(told: float) -> None:
     from tests.foreact.forecasting.panels import make_panel
 
     panel = make_panel(items=8, days=393, horizon=14)
     sunday = np.arange(len(panel.dates)) % 7 == 6
     feast = panel.known["event"] == 1
-    units = np.where((sunday | feast)[None, :] & ~np.isnan(panel.units), 0, panel.units).astype(np.float32)
+    units = np.where((sunday | feast)[None, :] & ~np.isnan(panel.units), told, panel.units).astype(np.float32)
     forecast = train_store(replace(panel, units=units)).forecast
     shut = (sunday | feast)[panel.days :]
     assert shut.sum() == 3
     assert (forecast.total_mean[shut] == 0).all()
     assert (forecast.total_mean[~shut] > 0).all()
+
+
+def test_weeks_of_which_nothing_is_told_close_no_weekday() -> None:
+    from tests.foreact.forecasting.panels import make_panel
+
+    panel = make_panel(items=8, days=393, horizon=14)
+    units = panel.units.copy()
+    units[:, 393 - 190 : 393 - 10] = np.nan
+    assert (train_store(replace(panel, units=units)).forecast.total_mean > 0).all()
+
+
+def test_what_is_told_once_a_week_is_forecast_once_a_week() -> None:
+    from tests.foreact.forecasting.panels import make_panel
+
+    panel = make_panel(items=8, days=393, horizon=14)
+    monday = np.arange(len(panel.dates)) % 7 == 0
+    units = np.where(monday, 7 * panel.units, np.nan).astype(np.float32)
+    forecast = train_store(replace(panel, units=units)).forecast
+    assert ((forecast.total_mean > 0) == monday[panel.days :]).all()
+    assert forecast.total_mean.sum() == pytest.approx(2 * np.nanmedian(units.sum(0)), rel=0.3)
