@@ -180,7 +180,7 @@ def _serve_postgres(initdb: str, server: str, folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def serve_mlflow(postgres: str, azurite: Azurite, folder: Path) -> Iterator[Process]:
+def serve_mlflow(postgres: str, azurite: Azurite, folder: Path, workers: int = 1) -> Iterator[Process]:
     """Run an MLflow server on PostgreSQL that keeps artifacts in the emulator for its clients."""
     from azure.storage.blob import ContainerClient
 
@@ -189,7 +189,18 @@ def serve_mlflow(postgres: str, azurite: Azurite, folder: Path) -> Iterator[Proc
         client.create_container()
     port = free_port()
     command = [
-        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+        *(
+            sys.executable,
+            "-m",
+            "mlflow",
+            "server",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--workers",
+            str(workers),
+        ),
         *("--backend-store-uri", postgres),
         *("--artifacts-destination", f"wasbs://{container}@{ACCOUNT}.blob.core.windows.net/artifacts"),
     ]

@@ -74,7 +74,8 @@ def main() -> None:
         tempfile.TemporaryDirectory() as scratch,
         serve_azurite(Path(scratch)) as azurite,
         serve_postgres() as postgres,
-        serve_mlflow(postgres, azurite, Path(scratch)) as mlflow,
+        # As many workers as `kustomize/platform/mlflow` gives it.
+        serve_mlflow(postgres, azurite, Path(scratch), workers=2) as mlflow,
     ):
         cases = [
             ("folder", lambda folder: PipelineSettings(workspace=folder)),
