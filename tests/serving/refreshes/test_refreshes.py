@@ -147,14 +147,15 @@ def test_a_planner_finds_their_refreshes_behind_many_of_others(begin: Start, sto
         assert [refresh["store"] for refresh in found] == ["S1"]
 
 
-def test_a_refresh_that_is_just_being_put_aside_is_listed_once(begin: Start, store: FolderStore) -> None:
+def test_a_refresh_that_is_just_being_put_aside_is_listed_once(
+    begin: Start, store: FolderStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     serving = begin()
     refresh = Refresh(id=new_id(shop.NOW), store="S1", state="running", requested_at=shop.NOW, requested_by="key:other")
     ended = refresh.model_copy(update={"state": "failed", "ended_at": shop.NOW})
     Book(store).finish(ended)
     # Whoever put it aside has not taken it from the active ones yet.
-    serving.app.state.service.refreshes.book = replica = Book(store)
-    replica.active = lambda: [refresh]  # type: ignore[method-assign]
+    monkeypatch.setattr(serving.app.state.service.refreshes.book, "active", lambda: [refresh])
     assert [one["id"] for one in serving.get("/v1/refreshes").json()["refreshes"]] == [refresh.id]
 
 
