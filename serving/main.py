@@ -9,8 +9,10 @@ from collections.abc import Callable
 import uvicorn
 
 from foreact.blobs.connecting import connect
+from foreact.blobs.protocol import BlobStore
 from foreact.errors import ForeactError
 from foreact.telemetry import tracing
+from foreact.telemetry.ledger import Runs
 from foreact.telemetry.lines import send_lines
 from serving.address import take
 from serving.app import create_app
@@ -43,7 +45,8 @@ def serve(
     send_lines(as_json=not sys.stderr.isatty())
     tracing.start("foreact-serving")
     local = LocalLogin() if local_login else None
-    app = create_app(settings, connect(settings, patience=PATIENCE_SECONDS), runner=make_runner(settings), local=local)
+    store = connect(settings, patience=PATIENCE_SECONDS)
+    app = create_app(settings, store, runner=make_runner(settings, store), local=local)
     if say is not None:
         for line in welcome(host, port, local):
             say(line)
@@ -76,7 +79,7 @@ def welcome(host: str, port: int, local: LocalLogin | None) -> list[str]:
     return lines
 
 
-def make_runner(settings: ServingSettings) -> Runner | None:
+def make_runner(settings: ServingSettings, store: BlobStore) -> Runner | None:
     """Make what runs refreshes here."""
     if settings.runner == "embedded":
         return EmbeddedRunner(settings.workspace, settings.refresh_parallel)
@@ -85,5 +88,5 @@ def make_runner(settings: ServingSettings) -> Runner | None:
             raise ForeactError("FOREACT_RUNNER is kubeflow: set FOREACT_KFP_HOST to the address of its API.")
         from serving.refreshes.kubeflow import KubeflowRunner
 
-        return KubeflowRunner.of(settings)
+        return KubeflowRunner.of(settings, Runs(store))
     return None

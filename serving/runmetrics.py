@@ -13,12 +13,12 @@ from foreact.blobs import BlobNotFound, BlobStore
 from foreact.errors import ForeactError
 from foreact.telemetry.ledger import RUNS, Ledger, RunRecord, parse
 from foreact.telemetry.scorecards import Drift, Point, days_out, watch
+from foreact.vocabulary import STEPS
 
 log = logging.getLogger("foreact.telemetry")
 
 # Labels have no other values than these, whatever a record holds.
 PIPELINES = ("retrain-all", "retrain-store")
-STEPS = ("locate", "ingest", "validate", "train", "register", "publish")
 FIGURES = ("wape", "bias", "scaled_error", "coverage", "above_p90", "total_coverage")
 LIVE = ("wape", "bias", "coverage")
 

@@ -7,8 +7,12 @@ from foreact.blobs import BlobStore
 from foreact.errors import ForeactError
 from foreact.settings import PipelineSettings
 from foreact.telemetry.ends import tell_end, tell_stuck
+from foreact.telemetry.ledger import Runs
+from foreact.vocabulary import STEPS
 
 log = logging.getLogger(__name__)
+
+UNDER_WAY = frozenset({"", "RUNNING", "PENDING", "RUNTIME_STATE_UNSPECIFIED"})
 
 
 def report(
@@ -31,7 +35,7 @@ def report(
         log.warning("whether another run is stuck is not known: %s", problem)
     told = tell_end(
         run,
-        state.upper() == "SUCCEEDED",
+        _ended_well(state, run, blobs),
         pipeline=pipeline,
         store=store,
         step=failed_task or "",
@@ -47,3 +51,18 @@ def report(
     lines = [f"**{pipeline}** {'of store `' + store + '` ' if store else ''}ended: **{state}**", ""]
     lines += [f"- {name}: {value}" for name, value in outcome.items() if value and name in {"run", "step", "sentence"}]
     return "\n".join(lines) + "\n"
+
+
+def _ended_well(state: str, run: str, blobs: BlobStore) -> bool:
+    """Tell whether the run did what it was for.
+
+    While its exit handler runs, Kubeflow may still call the group of steps running; then the last step's word counts.
+    """
+    if state.upper() not in UNDER_WAY:
+        return state.upper() == "SUCCEEDED"
+    try:
+        record = Runs(blobs).read().find(run)
+    except ForeactError:
+        return False
+    last = record.steps.get(STEPS[-1]) if record else None
+    return last is not None and last.state == "succeeded"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from foreact.blobs.protocol import BlobStore
 from foreact.errors import ForeactError
 from foreact.settings import PlaceSettings
-from foreact.telemetry.ledger import RunRecord, Runs, State
+from foreact.telemetry.ledger import Runs, State
 from foreact.telemetry.notices import Notice, clean, tell
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,8 @@ def tell_end(
     try:
         runs = Runs(blobs)
         known = runs.read().find(run)
-        sentence = "" if succeeded else clean(_told(known) or message or "the run ended unexpectedly")
+        # What a step says of itself says more than what the platform says of the step.
+        sentence = "" if succeeded else clean((known and known.complaint) or message or "the run ended unexpectedly")
         state: State = "succeeded" if succeeded else "failed"
         record = runs.end(run, state, pipeline=pipeline, store=store, sentence=sentence)
         before = runs.read().before(record)
@@ -72,11 +73,6 @@ def tell_stuck(settings: PlaceSettings, blobs: BlobStore, *, now: datetime | Non
             # Before it counts as ended: whoever dies in between leaves it to the next who looks.
             _tell(notice, settings, blobs, pause)
         runs.end(record.id, "failed", pipeline="", sentence=NEVER_TOLD, at=record.heard_at)
-
-
-def _told(record: RunRecord | None) -> str:
-    """Give what a step said of itself, which says more than what the platform says of the step."""
-    return next((step.sentence for step in record.steps.values() if step.sentence), "") if record else ""
 
 
 def _tell(notice: Notice, settings: PlaceSettings, blobs: BlobStore, pause: float) -> None:

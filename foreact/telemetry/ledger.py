@@ -64,6 +64,11 @@ class RunRecord(_Record):
         return next((name for name, step in self.steps.items() if step.state == "failed"), "")
 
     @property
+    def complaint(self) -> str:
+        """Give what a step said that failed; empty if none told why."""
+        return next((step.sentence for step in self.steps.values() if step.sentence), "")
+
+    @property
     def heard_at(self) -> datetime:
         """Give the last moment of which it told anything."""
         steps = (step.started_at + timedelta(seconds=step.seconds or 0) for step in self.steps.values())
@@ -163,7 +168,7 @@ class Runs:
             named = {"pipeline": pipeline or found.pipeline, "store": store or found.store}
             if found.ended_at is not None:
                 return found.model_copy(update=named)
-            told = sentence or next((step.sentence for step in found.steps.values() if step.sentence), "")
+            told = sentence or found.complaint
             if state == "succeeded":
                 told = ""
             ended = {"state": state, "ended_at": now, "sentence": told[:500]}

@@ -119,8 +119,12 @@ def watch(
         else:
             heard = time.monotonic()
             state = run.state or PENDING
-            show(tasks_of(run, titles))
+            tasks = tasks_of(run, titles)
+            show(tasks)
             if state in ENDED:
+                # Where the exit handler ended well, Kubeflow may call a run succeeded of which a step failed.
+                if state == SUCCEEDED and any(task.state == FAILED for task in tasks):
+                    state = FAILED
                 return Outcome(state, "" if state == SUCCEEDED else why(run, titles))
         if time.monotonic() - began > timeout:
             return Outcome(state, f"The run has not ended after {timeout / 60:.0f} minutes; it goes on.")
@@ -129,25 +133,32 @@ def watch(
 
 def tasks_of(run: Any, titles: dict[str, str]) -> list[Task]:
     """Give the steps' states in the pipeline's order; drivers and groups of the engine are left out."""
-    states: dict[str, str] = {}
-    for task in (run.run_details.task_details or []) if run.run_details else []:
-        name = next((n for n, title in titles.items() if task.display_name in {n, title}), None)
-        # A step that was tried again has several; the last one counts.
-        if name and task.state:
-            states[name] = task.state
-    return [Task(title, states.get(name, PENDING)) for name, title in titles.items()]
+    latest = _latest(run, titles)
+    return [Task(title, latest[name].state if name in latest else PENDING) for name, title in titles.items()]
 
 
 def why(run: Any, titles: dict[str, str]) -> str:
     """Say in a sentence what a run failed of."""
-    details = (run.run_details.task_details or []) if run.run_details else []
-    names = {*titles, *titles.values()}
-    failed = [t for t in details if t.state == FAILED and t.display_name in names]
-    for task in failed:
-        if task.error and task.error.message:
-            return f"{titles.get(task.display_name, task.display_name)}: {task.error.message.strip().splitlines()[0]}"
+    latest = _latest(run, titles)
+    failed = [name for name in titles if name in latest and latest[name].state == FAILED]
+    for name in failed:
+        if latest[name].error and latest[name].error.message:
+            return f"{titles[name]}: {latest[name].error.message.strip().splitlines()[0]}"
     if failed:
-        return f"{titles.get(failed[0].display_name, failed[0].display_name)} failed."
+        return f"{titles[failed[0]]} failed."
+    drivers = _latest(run, {f"{name}-driver": f"{title}-driver" for name, title in titles.items()})
+    for name, title in titles.items():
+        if f"{name}-driver" in drivers and drivers[f"{name}-driver"].state == FAILED:
+            return f"{title} could not be started."
     if run.error and run.error.message:
         return str(run.error.message).strip().splitlines()[0]
     return f"The run ended as {str(run.state).lower()}."
+
+
+def _latest(run: Any, titles: dict[str, str]) -> dict[str, Any]:
+    """Give the last try of each task by its name; Kubeflow lists them in no order, by name or title."""
+    names = {shown: name for name, title in titles.items() for shown in (name, title)}
+    details = (run.run_details.task_details or []) if run.run_details else []
+    tried = [task for task in details if task.state and task.display_name in names]
+    tried.sort(key=lambda task: task.start_time.timestamp() if task.start_time else 0.0)
+    return {names[task.display_name]: task for task in tried}

@@ -8,7 +8,9 @@ from typing import Any
 import kfp_server_api as api
 import pytest
 
+from foreact.blobs.folder import FolderStore
 from foreact.errors import ForeactError
+from foreact.telemetry.ledger import Runs
 from pipelines.compiling import FOLDER
 from serving.refreshes.kubeflow import KubeflowRunner
 from serving.refreshes.records import Refresh
@@ -24,7 +26,12 @@ def fake() -> Fake:
 
 
 @pytest.fixture
-def runner(fake: Fake, tmp_path: Path) -> Iterator[KubeflowRunner]:
+def runs(tmp_path: Path) -> Runs:
+    return Runs(FolderStore(tmp_path / "blobs"))
+
+
+@pytest.fixture
+def runner(fake: Fake, runs: Runs, tmp_path: Path) -> Iterator[KubeflowRunner]:
     token = tmp_path / "token"
     token.write_text("secret\n")
     with serving(fake) as host:
@@ -34,7 +41,8 @@ def runner(fake: Fake, tmp_path: Path) -> Iterator[KubeflowRunner]:
                 kfp_token_file=str(token),
                 refresh_package=str(FOLDER / "retrain-store.yaml"),
                 refresh_arguments='{"history": "https://a.blob.core.windows.net/sales/"}',
-            )
+            ),
+            runs,
         )
         yield runner
         runner.close()
@@ -77,8 +85,23 @@ def test_a_server_that_dies_midway_leaves_one_run(
     assert [len(fake.kept(kind)) for kind in ("experiments", "runs")] == [1, 1]
 
 
-def task(name: str, state: str, **others: Any) -> Any:
-    return api.V2beta1PipelineTaskDetail(display_name=name, state=state, create_time=AT, start_time=AT, **others)
+# A task that has not ended.
+NEVER = datetime(1, 1, 1, tzinfo=UTC)
+
+
+def task(name: str, state: str | None, second: int = 0, took: int | None = None, **others: Any) -> Any:
+    """Make a task as Kubeflow tells of it: all of a run have the same time of creation."""
+    began = AT.replace(second=second)
+    ended = NEVER if took is None else AT.replace(second=second + took)
+    return api.V2beta1PipelineTaskDetail(
+        display_name=name, state=state, create_time=AT, start_time=began, end_time=ended, **others
+    )
+
+
+def engine(state: str) -> list[Any]:
+    """Make what the engine lists beside the steps, the workflow's own node by its own name."""
+    names = ("retrain-store-4p9f6", "root", "root-driver", "exit-handler-1", "exit-handler-1-driver", "executor")
+    return [task(name, state) for name in names]
 
 
 def test_how_far_it_is(fake: Fake, runner: KubeflowRunner, refresh: Refresh) -> None:
@@ -87,13 +110,17 @@ def test_how_far_it_is(fake: Fake, runner: KubeflowRunner, refresh: Refresh) -> 
     assert runner.observe(started).state == "running"
     run.state = "RUNNING"
     run.run_details.task_details = [
-        task("root", "RUNNING"),
-        task("ingest-driver", "SUCCEEDED"),
-        task("ingest", "SUCCEEDED", end_time=AT.replace(second=30)),
-        task("train", "RUNNING", end_time=datetime(1970, 1, 1, tzinfo=UTC)),
+        task("train", "RUNNING", 40),
+        *engine("RUNNING"),
+        task("publish", None),
+        task("ingest", "SUCCEEDED", 9, 30),
+        task("ingest", "FAILED", 5, 2),
+        task("train-driver", "SUCCEEDED", 39, 1),
+        task("Locate the source", "SUCCEEDED", 1, 3),
     ]
     progress = runner.observe(started)
     assert [(s.name, s.state, s.seconds) for s in progress.steps] == [
+        ("locate", "succeeded", 3.0),
         ("ingest", "succeeded", 30.0),
         ("train", "running", None),
     ]
@@ -101,15 +128,43 @@ def test_how_far_it_is(fake: Fake, runner: KubeflowRunner, refresh: Refresh) -> 
     assert runner.observe(started).state == "succeeded"
 
 
-def test_why_it_failed(fake: Fake, runner: KubeflowRunner, refresh: Refresh) -> None:
+# What Kubeflow calls a run of which a step failed and the exit handler did well depends on its version.
+@pytest.mark.parametrize("state", ["FAILED", "SUCCEEDED"])
+def test_why_it_failed(fake: Fake, runner: KubeflowRunner, refresh: Refresh, runs: Runs, state: str) -> None:
+    started = runner.start(refresh)
+    run = fake.kept("runs")[0]
+    run.state = state
+    run.run_details.task_details = [
+        *engine("FAILED"),
+        task("train", None),
+        task("report", "SUCCEEDED", 20, 5),
+        task("validate", "FAILED", 5, 9, error=api.GoogleRpcStatus(message="Task ended with code 1.\nmore")),
+        task("ingest", "SUCCEEDED", 1, 3),
+    ]
+    progress = runner.observe(started)
+    assert (progress.state, progress.failed_step, progress.sentence) == (
+        "failed",
+        "validate",
+        "Task ended with code 1.",
+    )
+    runs.step_began(str(started.run), "validate", "retrain-store", refresh.store)
+    runs.step_ended(str(started.run), "validate", "failed", 9.0, "3 rules are broken.")
+    assert runner.observe(started).sentence == "3 rules are broken."
+
+
+def test_a_step_that_could_not_be_started(fake: Fake, runner: KubeflowRunner, refresh: Refresh) -> None:
     started = runner.start(refresh)
     run = fake.kept("runs")[0]
     run.state = "FAILED"
     run.run_details.task_details = [
-        task("validate", "FAILED", error=api.GoogleRpcStatus(message="3 rules are broken.\nmore"))
+        *engine("FAILED"),
+        task("ingest-driver", "FAILED", 5, 1),
+        task("ingest", None),
+        task("locate", "SUCCEEDED", 1, 3),
     ]
     progress = runner.observe(started)
-    assert (progress.state, progress.failed_step, progress.sentence) == ("failed", "validate", "3 rules are broken.")
+    assert (progress.failed_step, [step.name for step in progress.steps]) == ("ingest", ["locate"])
+    assert progress.sentence == "Kubeflow Pipelines could not start this step"
 
 
 def test_a_run_can_be_ended(fake: Fake, runner: KubeflowRunner, refresh: Refresh) -> None:

@@ -118,3 +118,18 @@ def test_teams_takes_an_adaptive_card(tmp_path: Path, receiver: Receiver) -> Non
 )
 def test_a_sentence_holds_neither_traceback_nor_secret(text: str, cleaned: str) -> None:
     assert clean(text) == cleaned
+
+
+@pytest.mark.parametrize(("last", "events"), [("succeeded", []), ("running", ["failed"])])
+def test_a_group_that_still_counts_as_running_is_judged_by_its_last_step(
+    tmp_path: Path, receiver: Receiver, last: str, events: list[str]
+) -> None:
+    runs = Runs(FolderStore(tmp_path / "blobs"))
+    runs.step_began("r1", "publish", "retrain-store", "Bonn")
+    if last == "succeeded":
+        runs.step_ended("r1", "publish", "succeeded", 1.0)
+    end(tmp_path, receiver.url, "r1", "RUNNING")
+    assert [json.loads(data)["event"] for _, _, data in receiver.received] == events
+    record = runs.read().find("r1")
+    assert record is not None
+    assert record.state == ("failed" if events else "succeeded")

@@ -1,5 +1,6 @@
 """One run on Kubeflow Pipelines, against a fake of its API."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,41 @@ def test_why_a_run_ended(
         ]
     outcome = watch(kubeflow, sent.id, package.titles, lambda _: None, timeout=1_000, pause=0.01)
     assert (outcome.state, outcome.sentence) == (state, sentence)
+
+
+def test_what_failed_first_is_named_whatever_order_tasks_come_in(
+    fake: Fake, kubeflow: Kubeflow, package: Package
+) -> None:
+    """As Kubeflow tells it: an exit handler that did well leaves the run succeeded, what was skipped has no state."""
+    sent = send(kubeflow, package)
+    run = fake._find("runs", sent.id)
+    run.state = "SUCCEEDED"
+    at = datetime(2026, 11, 21, tzinfo=UTC)
+    told = [
+        ("report", "FAILED", 9),
+        ("train", None, 5),
+        ("ingest", "FAILED", 4),
+        ("ingest", "SUCCEEDED", 1),
+        ("exit-handler-1", "FAILED", 0),
+    ]
+    run.run_details.task_details = [
+        api.V2beta1PipelineTaskDetail(display_name=name, state=state, start_time=at.replace(second=second))
+        for name, state, second in told
+    ]
+    outcome = watch(kubeflow, sent.id, package.titles, lambda _: None, timeout=1_000, pause=0.01)
+    assert (outcome.state, outcome.sentence) == ("FAILED", "Ingest failed.")
+
+
+def test_a_step_that_could_not_be_started_is_named(fake: Fake, kubeflow: Kubeflow, package: Package) -> None:
+    sent = send(kubeflow, package)
+    run = fake._find("runs", sent.id)
+    run.state = "FAILED"
+    run.run_details.task_details = [
+        api.V2beta1PipelineTaskDetail(display_name=name, state=state)
+        for name, state in (("root-driver", "SUCCEEDED"), ("train-driver", "FAILED"), ("ingest", "SUCCEEDED"))
+    ]
+    outcome = watch(kubeflow, sent.id, package.titles, lambda _: None, timeout=1_000, pause=0.01)
+    assert (outcome.state, outcome.sentence) == ("FAILED", "Train could not be started.")
 
 
 def test_time_is_up(kubeflow: Kubeflow, package: Package) -> None:

@@ -28,7 +28,7 @@ def api() -> Iterator[KubeflowApi]:
 
 
 @pytest.fixture
-def runner(api: KubeflowApi, tmp_path: Path) -> KubeflowRunner:
+def runner(api: KubeflowApi, store: FolderStore, tmp_path: Path) -> KubeflowRunner:
     settings = ServingSettings(
         workspace=tmp_path,
         kfp_host=api.url,
@@ -36,7 +36,7 @@ def runner(api: KubeflowApi, tmp_path: Path) -> KubeflowRunner:
         refresh_arguments=json.dumps({"history": "https://account.blob.core.windows.net/sales", "horizon": 14}),
         _env_file=None,
     )
-    runner = KubeflowRunner.of(settings)
+    runner = KubeflowRunner.of(settings, Runs(store))
     runner.interval = 0.1
     return runner
 
@@ -112,7 +112,7 @@ def test_without_the_api_a_request_is_refused_in_words(store: FolderStore, start
     settings = ServingSettings(
         workspace=tmp_path, kfp_host="http://127.0.0.1:9", refresh_package=str(PACKAGE), _env_file=None
     )
-    house = start(runner=KubeflowRunner.of(settings))
+    house = start(runner=KubeflowRunner.of(settings, Runs(store)))
     answer = house.post("/v1/stores/S1/refreshes")
     assert answer.status_code == 503
     assert "Kubeflow Pipelines does not answer" in answer.json()["error"]["message"]
