@@ -158,15 +158,13 @@ class Kubeflow:
         return self._call(self._runs.run_service_create_run, body)
 
     def find_run(self, name: str, experiment: str) -> Any | None:
-        """Give the newest run of that name in an experiment, if there is one."""
-        found = self._list(
-            self._runs.run_service_list_runs,
-            "runs",
-            equals(name),
-            experiment_id=experiment,
-            sort_by="created_at desc",
-        )
-        return next(found, None)
+        """Give the first run of that name in an experiment, if there is one."""
+        found = self._list(self._runs.run_service_list_runs, "runs", equals(name), experiment_id=experiment)
+        return min(found, key=lambda run: (run.created_at, run.run_id), default=None)
+
+    def terminate_run(self, run_id: str) -> None:
+        """End a run."""
+        self._call(self._runs.run_service_terminate_run, run_id)
 
     def get_run(self, run_id: str) -> Any:
         """Look how a run fares."""

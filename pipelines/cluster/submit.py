@@ -11,11 +11,13 @@ from foreact.errors import ForeactError
 from foreact.naming import encode
 from pipelines.cluster.kubeflow import Kubeflow, Unreachable
 from pipelines.cluster.package import Package
-from pipelines.cluster.states import ENDED, FAILED, PENDING, SUCCEEDED
+from pipelines.cluster.states import CANCELED, CANCELING, ENDED, FAILED, PENDING, SUCCEEDED
 
 # A server that restarts is waited for this long before the watch is given up.
 PATIENCE = 300.0
 PAUSE = 5.0
+# Kubeflow knows when a run was made to the second.
+SETTLING = 1.5
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,14 @@ def run_name(pipeline: str, store: str = "") -> str:
 
 
 def submit(
-    kubeflow: Kubeflow, package: Package, parameters: dict[str, Any], *, name: str, experiment: str, account: str
+    kubeflow: Kubeflow,
+    package: Package,
+    parameters: dict[str, Any],
+    *,
+    name: str,
+    experiment: str,
+    account: str,
+    settling: float = SETTLING,
 ) -> Submitted:
     """Start a run, unless the experiment has one of that name already."""
     package.check(parameters)
@@ -73,6 +82,13 @@ def submit(
         except Unreachable as problem:
             # The answer was lost; the run may be there.
             run, adopted = _look_again(kubeflow, name, experiment_id, problem), True
+        else:
+            time.sleep(settling)
+            first = kubeflow.find_run(name, experiment_id) or run
+            if first.run_id != run.run_id:
+                # Somebody else was faster with the same name, and Kubeflow takes as many of one name as come.
+                kubeflow.terminate_run(run.run_id)
+                run, adopted = first, True
     return Submitted(
         id=run.run_id,
         name=name,
@@ -118,7 +134,7 @@ def watch(
                 raise
         else:
             heard = time.monotonic()
-            state = run.state or PENDING
+            state = _state(run)
             tasks = tasks_of(run, titles)
             show(tasks)
             if state in ENDED:
@@ -131,6 +147,13 @@ def watch(
         time.sleep(min(pause, max(0.0, timeout - (time.monotonic() - began) + 0.01)))
 
 
+def _state(run: Any) -> str:
+    # A run that somebody ended counts as failed in the end, for Kubeflow.
+    if run.state == FAILED and any(past.state == CANCELING for past in run.state_history or []):
+        return CANCELED
+    return run.state or PENDING
+
+
 def tasks_of(run: Any, titles: dict[str, str]) -> list[Task]:
     """Give the steps' states in the pipeline's order; drivers and groups of the engine are left out."""
     latest = _latest(run, titles)
@@ -139,6 +162,8 @@ def tasks_of(run: Any, titles: dict[str, str]) -> list[Task]:
 
 def why(run: Any, titles: dict[str, str]) -> str:
     """Say in a sentence what a run failed of."""
+    if _state(run) == CANCELED:
+        return "The run was cancelled."
     latest = _latest(run, titles)
     failed = [name for name in titles if name in latest and latest[name].state == FAILED]
     for name in failed:

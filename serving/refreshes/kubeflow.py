@@ -97,6 +97,9 @@ class KubeflowRunner:
         # Where the exit handler ended well, Kubeflow may call a run succeeded of which a step failed.
         if state == "succeeded" and not failed:
             return Progress("succeeded", steps)
+        # A run that somebody ended counts as failed in the end, for Kubeflow.
+        if any(past.get("state") == "CANCELING" for past in run.get("state_history") or []):
+            return Progress("failed", steps, failed or "run", "the run was cancelled in Kubeflow Pipelines")
         told = self._told(refresh)
         why = (told and told.complaint) or sentence or _sentence(run)
         return Progress(

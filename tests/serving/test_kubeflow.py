@@ -170,7 +170,8 @@ def test_a_step_that_could_not_be_started(fake: Fake, runner: KubeflowRunner, re
 def test_a_run_can_be_ended(fake: Fake, runner: KubeflowRunner, refresh: Refresh) -> None:
     started = runner.start(refresh)
     runner.stop(started)
-    assert fake.kept("runs")[0].state == "CANCELED"
+    progress = runner.observe(started)
+    assert (progress.state, progress.sentence) == ("failed", "the run was cancelled in Kubeflow Pipelines")
 
 
 def test_says_why_refreshes_cannot_run(fake: Fake, runner: KubeflowRunner) -> None:

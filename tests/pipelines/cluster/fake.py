@@ -131,7 +131,9 @@ class Fake:
             thing.updated_at = self.clock()
             return {}
         if verb == "terminate":
-            thing.state = "CANCELED"
+            # As the backend tells of it: cancelling, and when all its pods have gone, failed.
+            thing.state = "FAILED"
+            thing.state_history = [api.V2beta1RuntimeStatus(state=state) for state in ("CANCELING", "FAILED")]
             return {}
         return thing
 

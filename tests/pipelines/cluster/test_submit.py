@@ -18,7 +18,7 @@ GIVEN = {"history": "https://a.blob.core.windows.net/sales/", "horizon": 14}
 
 
 def send(kubeflow: Kubeflow, package: Package, name: str = "one") -> Any:
-    return submit(kubeflow, package, GIVEN, name=name, experiment="foreact", account="foreact-pipelines")
+    return submit(kubeflow, package, GIVEN, name=name, experiment="foreact", account="foreact-pipelines", settling=0)
 
 
 def test_a_run_has_what_it_was_given(fake: Fake, kubeflow: Kubeflow, package: Package) -> None:
@@ -96,6 +96,24 @@ def test_two_at_once_make_one_of_each(fake: Fake, kubeflow: Kubeflow, package: P
     assert [len(fake.kept(k)) for k in ("experiments", "pipelines", "versions", "runs")] == [1, 1, 1, 2]
 
 
+def test_of_two_at_once_under_one_name_the_first_goes_on(fake: Fake, kubeflow: Kubeflow, package: Package) -> None:
+    """Both looked before either had made its run."""
+    look, seen = kubeflow.find_run, []
+
+    def look_too_early(name: str, experiment: str) -> Any:
+        seen.append(name)
+        return look(name, experiment) if len(seen) > 1 else None
+
+    first = send(kubeflow, package)
+    kubeflow.find_run = look_too_early  # type: ignore[method-assign]
+    second = send(kubeflow, package)
+    assert (second.id, second.adopted) == (first.id, True)
+    assert [run.state for run in fake.kept("runs")] == [fake.first_state, "FAILED"]
+    (other,) = [run for run in fake.kept("runs") if run.run_id != first.id]
+    ended = watch(kubeflow, other.run_id, package.titles, lambda _: None, timeout=1_000, pause=0.01)
+    assert (ended.state, ended.sentence) == ("CANCELED", "The run was cancelled.")
+
+
 def play(fake: Fake, run_id: str, states: list[tuple[str, dict[str, str]]]) -> None:
     """Let a run go through its states, one a look."""
     run = fake._find("runs", run_id)
@@ -140,7 +158,8 @@ def test_progress_is_shown_in_the_pipelines_order(fake: Fake, kubeflow: Kubeflow
     [
         ("FAILED", "3 rules are broken.\nTraceback", "Train: 3 rules are broken."),
         ("FAILED", "", "Train failed."),
-        ("CANCELED", None, "The run ended as canceled."),
+        ("CANCELED", None, "The run was cancelled."),
+        ("SKIPPED", None, "The run ended as skipped."),
     ],
 )
 def test_why_a_run_ended(
