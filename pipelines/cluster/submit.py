@@ -165,19 +165,23 @@ def why(run: Any, titles: dict[str, str]) -> str:
     if _state(run) == CANCELED:
         return "The run was cancelled."
     latest = _latest(run, titles)
-    failed = [name for name in titles if name in latest and latest[name].state == FAILED]
-    for name in failed:
-        if latest[name].error and latest[name].error.message:
-            return f"{titles[name]}: {latest[name].error.message.strip().splitlines()[0]}"
-    if failed:
-        return f"{titles[failed[0]]} failed."
+    if failed := [name for name in titles if name in latest and latest[name].state == FAILED]:
+        told = next((name for name in failed if latest[name].error and latest[name].error.message), None)
+        return f"{titles[told]}: {_first_line(latest[told])}" if told else f"{titles[failed[0]]} failed."
     drivers = _latest(run, {f"{name}-driver": f"{title}-driver" for name, title in titles.items()})
-    for name, title in titles.items():
-        if f"{name}-driver" in drivers and drivers[f"{name}-driver"].state == FAILED:
-            return f"{title} could not be started."
+    if held_up := [
+        name for name in titles if f"{name}-driver" in drivers and drivers[f"{name}-driver"].state == FAILED
+    ]:
+        return f"{titles[held_up[0]]} could not be started."
     if run.error and run.error.message:
-        return str(run.error.message).strip().splitlines()[0]
+        return _first_line(run)
+    if run.state == FAILED and not latest:
+        return "No step could be started: is the service account there, and may it run pods?"
     return f"The run ended as {str(run.state).lower()}."
+
+
+def _first_line(thing: Any) -> str:
+    return str(thing.error.message).strip().splitlines()[0]
 
 
 def _latest(run: Any, titles: dict[str, str]) -> dict[str, Any]:
