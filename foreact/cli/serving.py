@@ -165,6 +165,9 @@ def _fits(path: str, status: int, key: str) -> bool:
     if path == "/metrics":
         # Where they have a token, it is the scraper's alone.
         return status in {200, 401}
+    if path == "/v1/audit" and key:
+        # An administrator's key opens it, and others' are told so.
+        return status in {200, 403}
     return status == (401 if path.startswith("/v1") and not key else 200)
 
 

@@ -11,9 +11,9 @@ import pytest
 from foreact.cli.serving import smoke
 from foreact.errors import ForeactError
 
-CLOSED = {"/healthz": 200, "/metrics": 401, "/v1/stores": 401, "/v1/publications": 401}
-OPEN = {"/healthz": 200, "/metrics": 200, "/v1/stores": 200, "/v1/publications": 200}
-WITH_KEY = {**OPEN, "/metrics": 401}
+CLOSED = {"/healthz": 200, "/metrics": 401, "/v1/stores": 401, "/v1/publications": 401, "/v1/audit": 401}
+OPEN = {"/healthz": 200, "/metrics": 200, "/v1/stores": 200, "/v1/publications": 200, "/v1/audit": 200}
+WITH_KEY = {**OPEN, "/metrics": 401, "/v1/audit": 403}
 
 
 @contextlib.contextmanager
@@ -43,11 +43,17 @@ def test_a_sound_service_surprises_nobody(statuses: dict[str, int], key: str) ->
 
 @pytest.mark.parametrize(
     ("path", "status", "key"),
-    [("/v1/stores", 200, ""), ("/v1/stores", 401, "key"), ("/metrics", 500, ""), ("/healthz", 401, "")],
+    [
+        ("/v1/stores", 200, ""),
+        ("/v1/stores", 401, "key"),
+        ("/metrics", 500, ""),
+        ("/healthz", 401, ""),
+        ("/v1/audit", 403, ""),
+    ],
 )
 def test_whatever_else_is_a_surprise(path: str, status: int, key: str) -> None:
     with (
         serving({**(OPEN if key else CLOSED), path: status}) as url,
-        pytest.raises(ForeactError, match="1 of 4 routes"),
+        pytest.raises(ForeactError, match="1 of 5 routes"),
     ):
         smoke(url, key=key, timeout=60)
