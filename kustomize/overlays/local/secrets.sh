@@ -8,6 +8,8 @@ make_secret() {
     namespace=$1 name=$2
     shift 2
     kubectl get namespace "$namespace" >/dev/null 2>&1 || kubectl create namespace "$namespace"
+    # Kubeflow's namespace outlives ours, and then holds a secret that no longer fits.
+    kubectl --namespace "$namespace" delete secret "$name" --ignore-not-found
     kubectl --namespace "$namespace" create secret generic "$name" "$@"
 }
 
