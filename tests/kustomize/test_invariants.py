@@ -84,6 +84,17 @@ def test_kubeflow_and_ray_reach_the_api_of_a_laptops_cluster() -> None:
         assert {6443, 8443, 16443} <= ports
 
 
+def test_what_signs_for_itself_names_itself() -> None:
+    ingress = get(load(ROOT / "overlays/local"), "Ingress", "foreact-serving")
+    assert ingress["metadata"]["annotations"]["cert-manager.io/common-name"] == ingress["spec"]["rules"][0]["host"]
+
+
+@pytest.mark.parametrize("overlay", ["dev", "prod"])
+def test_the_gateway_does_not_cut_what_planners_follow(overlay: str) -> None:
+    [rule] = get(load(ROOT / "overlays" / overlay), "HTTPRoute", "foreact-serving")["spec"]["rules"]
+    assert rule["timeouts"] == {"request": "0s"}
+
+
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_a_deploy_reaches_the_ray_cluster(overlay: str) -> None:
     cluster = get(load(ROOT / "overlays" / overlay), "RayCluster", "foreact")["spec"]
