@@ -44,6 +44,10 @@ def limits(items: list[Object]) -> Iterator[str]:
 
 def restricted(items: list[Object]) -> Iterator[str]:
     """Nobody runs as root, gains rights, writes to the root or reaches into the node."""
+    for item in items:
+        labels = item["metadata"].get("labels", {})
+        if item["kind"] == "Namespace" and labels.get("pod-security.kubernetes.io/enforce") != "restricted":
+            yield f"{name(item)}: takes pods that are not restricted"
     for made in pods(items):
         pod = made.spec.get("securityContext", {})
         if not pod.get("runAsNonRoot") or pod.get("seccompProfile", {}).get("type") != "RuntimeDefault":

@@ -148,6 +148,7 @@ BREAKS: list[tuple[invariants.Rule, str, Callable[[list[Object]], object]]] = [
         "not confined",
         put(f"{POD}.containers.0.securityContext.readOnlyRootFilesystem", False),
     ),
+    (invariants.restricted, "not restricted", put("metadata.labels", {}, "Namespace", "foreact-gateway")),
     (invariants.restricted, "reaches into the node", put(f"{POD}.volumes.0", {"name": "x", "hostPath": {"path": "/"}})),
     (
         invariants.identities,
