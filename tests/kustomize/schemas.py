@@ -15,6 +15,7 @@ from tests.parts import require
 # The versions that kustomize/README.md installs.
 MODULES = {
     "gateway.networking.k8s.io": ("sigs.k8s.io/gateway-api@v1.6.1", "config/crd/standard"),
+    "gateway.envoyproxy.io": ("github.com/envoyproxy/gateway@v1.9.1", "charts/gateway-helm/charts/crds/crds/generated"),
     "cert-manager.io": ("github.com/cert-manager/cert-manager@v1.21.2", "deploy/crds"),
     "ray.io": ("github.com/ray-project/kuberay/ray-operator@v1.6.2", "config/crd/bases"),
     "monitoring.coreos.com": (

@@ -95,6 +95,16 @@ def test_the_gateway_does_not_cut_what_planners_follow(overlay: str) -> None:
     assert rule["timeouts"] == {"request": "0s"}
 
 
+@pytest.mark.parametrize("overlay", ["dev", "prod"])
+def test_the_gateway_asks_again_only_what_reached_nobody(overlay: str) -> None:
+    items = load(ROOT / "overlays" / overlay)
+    policy, gateway = (get(items, kind, "foreact")["spec"] for kind in ("BackendTrafficPolicy", "Gateway"))
+    assert policy["retry"]["retryOn"]["triggers"] == ["connect-failure"]
+    assert [target["name"] for target in policy["targetRefs"]] == [get(items, "Gateway", "foreact")["metadata"]["name"]]
+    proxies = get(items, "EnvoyProxy", gateway["infrastructure"]["parametersRef"]["name"])["spec"]
+    assert proxies["provider"]["kubernetes"]["envoyDeployment"]["replicas"] >= 2
+
+
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_a_deploy_reaches_the_ray_cluster(overlay: str) -> None:
     cluster = get(load(ROOT / "overlays" / overlay), "RayCluster", "foreact")["spec"]
