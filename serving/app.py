@@ -31,7 +31,7 @@ from serving.auth.sessions import Sessions, Signer, keep_secret
 from serving.board import Board
 from serving.cache import Library
 from serving.dashboard import login, reference, routes
-from serving.dashboard.pages import problem_page
+from serving.dashboard.pages import failure_page, problem_page
 from serving.express import Express
 from serving.front import Front
 from serving.metrics import Metrics
@@ -157,6 +157,7 @@ def create_app(
         hosts=settings.hosts,
         max_body_bytes=settings.max_body_bytes,
         https=settings.public_url.startswith("https://"),
+        failure_page=failure_page,
     )
     return app
 

@@ -5,15 +5,17 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from foreact.telemetry import tracing
-from serving.errors import error_response
+from serving.errors import error_response, wants_page
 from serving.metrics import Metrics
 
 log = logging.getLogger("foreact.http")
@@ -58,9 +60,17 @@ class Front:
     """
 
     def __init__(
-        self, app: ASGIApp, *, metrics: Metrics, hosts: frozenset[str], max_body_bytes: int, https: bool
+        self,
+        app: ASGIApp,
+        *,
+        metrics: Metrics,
+        hosts: frozenset[str],
+        max_body_bytes: int,
+        https: bool,
+        failure_page: Callable[[str], Response],
     ) -> None:
         self.app = app
+        self._failure_page = failure_page
         self._metrics = metrics
         self._hosts = hosts
         self._limit = max_body_bytes
@@ -128,11 +138,20 @@ class Front:
             log.exception("request failed", extra={"request_id": scope["request_id"]})
             if begun:
                 raise
-            message = "something went wrong here; the logs tell more under the request id"
             with contextlib.suppress(Enough):
-                await error_response(scope["request_id"], 500, "internal", message)(scope, receive, answer)
+                await self._tell_failure(scope)(scope, receive, answer)
         finally:
             self._note(scope, status, time.perf_counter() - started)
+
+    def _tell_failure(self, scope: Scope) -> ASGIApp:
+        """Say that something broke, without a word of what: a page for people, even if pages are what broke."""
+        if wants_page(Request(scope)):
+            try:
+                return self._failure_page(scope["request_id"])
+            except Exception:
+                log.exception("the page that tells of it failed, too", extra={"request_id": scope["request_id"]})
+        message = "something went wrong here; the logs tell more under the request id"
+        return error_response(scope["request_id"], 500, "internal", message)
 
     def _refuse(self, scope: Scope, headers: MutableMapping[bytes, bytes]) -> ASGIApp | None:
         if not self._is_ours(headers.get(b"host", b"")) and scope["path"] not in PROBES:

@@ -112,3 +112,10 @@ async def problem_page(request: Request, status: int, code: str, message: str) -
     principal = await identify(request)
     context = {"title": title, "advice": advice, "message": message, "code": code}
     return await run_in_threadpool(render, request, "problem.html", context, principal, status)
+
+
+def failure_page(request_id: str) -> Response:
+    """Tell a person that something broke; this asks nothing of the service's parts, as any of them may have broken."""
+    context = {"request_id": request_id, "principal": None, "view": None, "steps": words.STEPS}
+    body = templates().get_template("failure.html").render(context)
+    return Response(body, 500, {"cache-control": "no-store"}, "text/html; charset=utf-8")

@@ -1,8 +1,12 @@
 """What every request passes: hosts, sizes, headers, ids; and nothing that a caller sends escapes its place."""
 
+import logging
+
 import pytest
+from fastapi.testclient import TestClient
 
 from foreact.blobs.folder import FolderStore
+from serving.front import Front
 from serving.metrics import METRICS
 from tests.serving import shop
 from tests.serving.conftest import Serving
@@ -69,6 +73,67 @@ def test_a_person_with_a_bad_address_sees_a_page(serving: Serving) -> None:
         assert page.status_code == 422
         assert page.headers["content-type"].startswith("text/html")
         assert "<h1>This address does not work</h1>" in page.text
+
+
+HTML = {"accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
+
+
+@pytest.fixture
+def broken(serving: Serving) -> Serving:
+    """A service that cannot tell the time, which no part of it expects."""
+    serving.clock.now = None  # type: ignore[assignment]
+    return serving
+
+
+def test_who_meets_a_failure_is_told_its_code_and_nothing_of_its_cause(
+    broken: Serving, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        page = broken.get("/stores/S1", headers=HTML)
+    assert page.status_code == 500
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert page.headers["cache-control"] == "no-store"
+    assert "<h1>Something went wrong here</h1>" in page.text
+    assert f'<code class="id">{page.headers["x-request-id"]}</code>' in page.text
+    assert '<a href="/">To the overview</a>' in page.text
+    [failed] = [record for record in caplog.records if record.name == "foreact.http" and record.exc_info]
+    assert failed.request_id == page.headers["x-request-id"]
+    cause = failed.exc_info[1]
+    assert str(cause) not in page.text
+    assert not any(word in page.text for word in ("Traceback", "NoneType", type(cause).__name__, ".py"))
+    assert any(record.message == "request" and record.status == 500 for record in caplog.records)
+
+
+@pytest.mark.parametrize(("path", "accept"), [("/v1/stores", "text/html"), ("/", "application/json"), ("/", "*/*")])
+def test_programs_are_told_of_a_failure_in_the_one_shape(broken: Serving, path: str, accept: str) -> None:
+    answer = broken.get(path, headers={"accept": accept})
+    assert answer.status_code == 500
+    error = answer.json()["error"]
+    assert (error["code"], error["request_id"]) == ("internal", answer.headers["x-request-id"])
+    assert "NoneType" not in answer.text
+
+
+def test_of_a_failure_head_has_the_head(broken: Serving) -> None:
+    page = broken.get("/", headers={**HTML, "x-request-id": "told-by-the-caller"})
+    head = broken.client.head("/", headers={**HTML, **broken.bearer("admin"), "x-request-id": "told-by-the-caller"})
+    assert (head.status_code, head.content, head.headers) == (500, b"", page.headers)
+
+
+def test_a_failure_is_told_even_if_pages_are_what_failed(serving: Serving) -> None:
+    async def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    def fail_at_once(_: str) -> None:
+        raise ZeroDivisionError
+
+    metrics = serving.app.state.service.metrics
+    front = Front(
+        fail, metrics=metrics, hosts=frozenset({"a"}), max_body_bytes=1, https=False, failure_page=fail_at_once
+    )
+    answer = TestClient(front, base_url="http://a").get("/", headers=HTML)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
 def test_a_request_id_is_taken_over_if_it_is_one(serving: Serving) -> None:

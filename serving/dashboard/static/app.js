@@ -50,12 +50,12 @@ async function show(address, { remember = false, unlessSame = false } = {}) {
   try {
     const answer = await fetch(address, { headers: { accept: "text/html" } });
     if (answer.redirected && new URL(answer.url).pathname === "/login") { location.assign(answer.url); return; }
-    if (!answer.ok) throw new Error(answer.status);
+    if (!answer.ok) throw Object.assign(new Error(answer.statusText), { status: answer.status });
     text = await answer.text();
   } catch (problem) {
     if (turn !== turns) return;
-    // The browser's own page for this would take away what can still be read.
-    if (problem instanceof TypeError) away.hidden = false; else location.assign(address);
+    // Neither the browser's own page for this nor, unasked for, one of ours takes away what can still be read.
+    if (problem instanceof TypeError || (unlessSame && problem.status >= 500)) away.hidden = false; else location.assign(address);
     return;
   }
   if (turn !== turns) return;

@@ -26,13 +26,18 @@ async function ask(button) {
   const panel = open(button.dataset.store);
   try {
     const answer = await fetch(`/v1/stores/${button.dataset.refresh}/refreshes`, { method: "POST", headers: { "x-csrf-token": csrf } });
-    const body = await answer.json();
-    if (!answer.ok) throw new Error(body.error?.message ?? "the service did not take the request");
+    // What stands before the service may answer in its place, and in no JSON.
+    const body = await answer.json().catch(() => ({}));
+    if (!answer.ok) throw new Error(body.error ? reason(body.error, answer.status) : "the service did not take the request");
     follow(body.id, panel, body);
   } catch (problem) {
     const text = problem instanceof TypeError ? "The service does not answer. Try again in a moment." : `This could not be asked for: ${problem.message}.`;
     finish(panel, text, true);
   }
+}
+
+function reason({ message, request_id }, status) {
+  return status >= 500 ? `${message} (request ${request_id})` : message;
 }
 
 function follow(id, panel, known) {

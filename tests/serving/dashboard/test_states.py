@@ -1,11 +1,13 @@
 """Every state that a planner can meet besides the good one."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from serving.dashboard.pages import failure_page
 from tests.serving import shop
 from tests.serving.dashboard.conftest import Place, Visit, log_in, run_service
 
@@ -69,6 +71,37 @@ def test_a_filter_out_of_reach_leaves_the_page_readable(shared_place: Place, vis
     page.context.set_offline(False)
     page.check("[name=region][value=California]")
     page.wait_for_selector("#away", state="hidden")
+
+
+def test_a_failure_is_told_and_takes_no_page_away_unasked(shared_place: Place, visit: Open) -> None:
+    opened = visit()
+    opened.meant.append("500")
+    page = opened.page
+    log_in(page, shared_place)
+    failure = failure_page("the-code")
+    pages = re.compile(r"/(\?.*)?$")
+    page.route(pages, lambda route: route.fulfill(status=500, content_type="text/html", body=failure.body))
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    page.wait_for_selector("#away:visible")
+    assert page.is_visible("table.heat")
+    page.click("[name=region][value=Texas]")
+    page.wait_for_selector("h1:has-text('Something went wrong here')")
+    assert page.inner_text("code") == "the-code"
+    page.unroute(pages)
+    page.click("[data-reload]")
+    page.wait_for_selector("h1:has-text('TX_1: the week ahead')")
+
+
+def test_an_update_that_a_gateway_answers_is_told(shared_place: Place, visit: Open) -> None:
+    opened = visit()
+    opened.meant.append("502")
+    page = opened.page
+    log_in(page, shared_place)
+    page.route("**/refreshes", lambda route: route.fulfill(status=502, content_type="text/html", body="<h1>Bad"))
+    page.click("[data-refresh][data-store=TX_1]")
+    page.wait_for_selector(".run.failed")
+    told = "This could not be asked for: the service did not take the request."
+    assert page.inner_text(".run .message") == told
 
 
 def test_wrong_passwords_and_used_links_are_told(shared_place: Place, visit: Open) -> None:

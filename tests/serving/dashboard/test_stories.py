@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from serving.dashboard.pages import failure_page
 from tests.serving import shop
 from tests.serving.dashboard.conftest import Place, Visit, log_in
 
@@ -233,7 +234,10 @@ def test_nothing_stands_in_anybodys_way(
         "item": "/stores/CA_2/items/item-0007",
         "empty": "/?q=nowhere",
         "docs": "/docs",
+        "failure": "/failure",
     }
+    failure = failure_page("a1b2c3d4e5f60000002a").body
+    page.route("**/failure", lambda route: route.fulfill(content_type="text/html", body=failure))
     for name, address in addresses.items():
         page.goto(f"{shared_place.url}{address}")
         page.wait_for_load_state("networkidle")
