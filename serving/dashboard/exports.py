@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from serving.board import View
 from serving.cache import StoreArrays
-from serving.dashboard import views
+from serving.dashboard import stores, views
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 # What spreadsheets take for the beginning of a formula.
@@ -28,15 +28,15 @@ class Sheet:
     rows: Sequence[Sequence[Any]]
 
 
-def overview_sheets(view: View, stores: Sequence[StoreArrays]) -> list[Sheet]:
+def overview_sheets(view: View, chosen: Sequence[StoreArrays], order: str) -> list[Sheet]:
     """Give the overview's tables; the first is what CSV gets."""
-    if not stores:
+    if not chosen:
         return [Sheet("Stores", ("store",), [])]
-    together = views.in_step(stores)
+    together = views.in_step(chosen)
     series = views.total_series(together)
-    days = views.summarize(together).days
+    days = views.summarize(together, series).days
     zone = ZoneInfo(view.timezone)
-    heat_days = series.dates[: views.HEAT_DAYS]
+    heat_days = series.dates[: stores.HEAT_DAYS]
     return [
         Sheet(
             "Stores",
@@ -60,16 +60,16 @@ def overview_sheets(view: View, stores: Sequence[StoreArrays]) -> list[Sheet]:
                     row["last_year"],
                     row["as_of"],
                     row["generated_at"].astimezone(zone),
-                    row["fresh"].state + (", held" if row["held"] else ""),
+                    row["state"] + (", held" if row["held"] else ""),
                 )
-                for row in views.store_rows(view, stores)
+                for row in stores.store_rows(view, chosen, order)
             ],
         ),
         _total_sheet(series),
         Sheet(
             "Stores by day",
             ("store", *(f"{day}: change" for day in heat_days)),
-            [(row.store, *row.against) for row in views.heat_rows(together, heat_days)],
+            [(row.store, *row.against) for row in stores.heat_rows(together, heat_days)],
         ),
         Sheet(
             "Alerts",
@@ -116,7 +116,7 @@ def store_sheets(arrays: StoreArrays, rows: Sequence[int]) -> list[Sheet]:
     """Give a store's tables, its items first."""
     table = views.item_rows(arrays)
     series = views.total_series([arrays])
-    days = views.summarize([arrays]).days
+    days = views.summarize([arrays], series).days
     return [
         Sheet(
             "Items",

@@ -1,6 +1,7 @@
 """The pages: overview, store, item; their exports; and the static files."""
 
 import mimetypes
+from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -15,7 +16,7 @@ from serving.auth.guard import Parts, Viewer
 from serving.auth.principal import Principal
 from serving.board import View
 from serving.cache import StoreArrays
-from serving.dashboard import exports, past, views
+from serving.dashboard import exports, past, stores, views
 from serving.dashboard.pages import STATIC, render, static_version
 from serving.errors import not_found
 from serving.service import Service
@@ -23,7 +24,10 @@ from serving.service import Service
 router = APIRouter(include_in_schema=False)
 Texts = Annotated[list[Annotated[str, Query(max_length=500)]] | None, Query(max_length=500)]
 Text = Annotated[str, Query(max_length=100)]
+Order = Annotated[str, Query(pattern=stores.ORDER)]
 Segment = Annotated[str, Path(max_length=500)]
+# Of more stores, the page carries the names, and its script makes the choices when they are looked at.
+MOST_CHOICES = 100
 ALERTS_SHOWN = 6
 
 
@@ -41,41 +45,54 @@ def _selected(
 
 @router.get("/")
 def overview(
-    request: Request, service: Parts, principal: Viewer, store: Texts = None, region: Texts = None, q: Text = ""
+    request: Request,
+    service: Parts,
+    principal: Viewer,
+    store: Texts = None,
+    region: Texts = None,
+    q: Text = "",
+    sort: Order = "store",
+    page: Annotated[int, Query(ge=1, le=100_000)] = 1,
 ) -> Response:
     """Show the morning: what is unusual, how much in all, where and when."""
     view = service.view
     visible, lost = list(view.visible(principal.sees).values()), view.lost(principal.sees)
     chosen = _selected(view, principal, store, region, q)
+    listed = stores.turn_to(stores.store_rows(view, chosen, sort), page)
     context: dict[str, Any] = {
         "regions": sorted({found for arrays in visible if (found := view.region(arrays.store))}),
         "visible": [arrays.store for arrays in visible],
-        "picked": {"store": store or [], "region": region or [], "q": q},
+        "picked": {"store": store or [], "region": region or [], "q": q, "sort": sort},
+        "most_choices": MOST_CHOICES,
         "gone": len({*(store or ())} - {*(arrays.store for arrays in visible)} - {*lost}),
-        "stores": chosen,
+        "chosen": [arrays.store for arrays in chosen],
         "query": request.url.query,
         "active": _active(service, principal),
         "stale": [arrays.store for arrays in visible if not view.freshness[arrays.store].is_fresh],
         "lost": lost,
         "may_refresh": {
             name: service.refreshes.runner is not None and principal.may_change(name, view.region(name))
-            for name in (*(arrays.store for arrays in chosen), *lost)
+            for name in (*(row["store"] for row in listed.rows), *lost)
         },
     }
     if chosen:
         together = views.in_step(chosen)
         series = views.total_series(together)
-        alerts = views.merged_alerts(together)
+        days = series.dates[: stores.HEAT_DAYS]
         context |= {
             "together": together,
-            "left_behind": [arrays.store for arrays in chosen if arrays not in together],
+            "left_behind": sorted({arrays.store for arrays in chosen} - {arrays.store for arrays in together}),
+            "as_of": min(arrays.entry.as_of for arrays in chosen),
+            "generated_at": min(arrays.entry.generated_at for arrays in chosen),
+            "next_deadline": view.freshness[chosen[0].store].next_deadline,
             "series": series,
-            "summary": views.summarize(together),
-            "alerts": alerts[: ALERTS_SHOWN * 3],
-            "alert_count": len(alerts),
-            "heat": views.heat_rows(together, series.dates[: views.HEAT_DAYS]),
-            "heat_days": series.dates[: views.HEAT_DAYS],
-            "rows": views.store_rows(view, chosen),
+            "summary": views.summarize(together, series),
+            "alerts": list(islice(views.merged_alerts(together), ALERTS_SHOWN * 3)),
+            "alert_count": views.count_alerts(together),
+            "heat": stores.heat_rows(together, days),
+            "heat_days": days,
+            "listed": listed,
+            "headings": stores.headings(sort),
         }
     return render(request, "overview.html", context, principal)
 
@@ -85,17 +102,18 @@ def store_page(request: Request, service: Parts, principal: Viewer, store: Segme
     """Show a store: its total, what drives it, and its items."""
     view = service.view
     arrays = select_store(view, principal, store)
+    series = views.total_series([arrays])
     context = {
         "arrays": arrays,
         "entry": arrays.entry,
         "region": view.region(arrays.store),
         "fresh": view.freshness[arrays.store],
         "held": view.held(arrays.store),
-        "series": views.total_series([arrays]),
-        "summary": views.summarize([arrays]),
+        "series": series,
+        "summary": views.summarize([arrays], series),
         "drivers": views.driver_series(arrays),
         "peak": views.explain_peak(arrays),
-        "alerts": views.merged_alerts([arrays])[:ALERTS_SHOWN],
+        "alerts": list(islice(views.merged_alerts([arrays]), ALERTS_SHOWN)),
         "active": _active(service, principal),
         "last_failed": _last_failed(service, arrays),
         "may_refresh": service.refreshes.runner is not None
@@ -153,11 +171,12 @@ def export_overview(
     store: Texts = None,
     region: Texts = None,
     q: Text = "",
+    sort: Order = "store",
 ) -> Response:
-    """Export the overview as it is on screen."""
+    """Export the overview as it is on screen, with all pages of its list."""
     view = service.view
     chosen = _selected(view, principal, store, region, q)
-    return exports.answer_export(kind, "foreact-overview", exports.overview_sheets(view, chosen))
+    return exports.answer_export(kind, "foreact-overview", exports.overview_sheets(view, chosen, sort))
 
 
 @router.get("/stores/{store}/export.{kind}")

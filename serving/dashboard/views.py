@@ -1,14 +1,14 @@
 """What pages and their exports show, worked out once from the arrays, so that both are the same."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import merge
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.alerts.ranking import WINDOW, YEAR, Z90, Alert, known, levels, ranked, sold_on
-from serving.board import View
+from serving.alerts.ranking import WINDOW, YEAR, Z90, Alert, alerts_of, known, levels, sold_on
 from serving.cache import StoreArrays
 from serving.cache.tables import Days, Floats
 
@@ -16,8 +16,6 @@ Doubles = NDArray[np.float64]
 DAY = np.timedelta64(1, "D")
 # How far back charts and comparisons go.
 PAST_DAYS = np.timedelta64(56, "D")
-MOST_HEAT_ROWS = 60
-HEAT_DAYS = 14
 
 
 @dataclass(frozen=True)
@@ -54,14 +52,9 @@ def total_series(stores: Sequence[StoreArrays]) -> Series:
     first = max(arrays.dates[0] for arrays in stores)
     last = min(arrays.dates[-1] for arrays in stores)
     days: Days = np.arange(first, last + DAY)
-    parts = [slice(*arrays.span(str(first), str(last))) for arrays in stores]
-    pairs = list(zip(stores, parts, strict=True))
-    mean = _add(arrays.total_mean[part] for arrays, part in pairs)
-    low = _add(arrays.total_p10[part] for arrays, part in pairs)
-    high = _add(arrays.total_p90[part] for arrays, part in pairs)
+    mean, low, high = (_add(expected_together(stores, days, name)) for name in ("total_mean", "total_p10", "total_p90"))
     past_days = np.arange(first - PAST_DAYS, first)
-    past = _add(sold_on(arrays, arrays.past_total[None], past_days)[0] for arrays in stores)
-    last_year = _add(sold_on(arrays, arrays.past_total[None], days - YEAR)[0] for arrays in stores)
+    past, last_year = _add(sold_together(stores, past_days)), _add(sold_together(stores, days - YEAR))
     return Series(
         [str(day) for day in days],
         listed(mean),
@@ -72,6 +65,25 @@ def total_series(stores: Sequence[StoreArrays]) -> Series:
         listed(last_year),
         len(stores),
     )
+
+
+def expected_together(stores: Sequence[StoreArrays], days: Days, name: str = "total_mean") -> Floats:
+    """Give a total of stores x days that all of them cover; a store's days leave none out."""
+    starts = ((days[0] - np.array([arrays.dates[0] for arrays in stores])) // DAY).tolist()
+    pairs = zip(stores, starts, strict=True)
+    return np.array([getattr(arrays, name)[start : start + len(days)] for arrays, start in pairs])
+
+
+def sold_together(stores: Sequence[StoreArrays], days: Days) -> Floats:
+    """Give what was sold in all, stores x days; stores whose sales are known of the same days are looked up at once."""
+    found = np.empty((len(stores), len(days)), np.float32)
+    alike: dict[bytes, list[int]] = {}
+    for place, arrays in enumerate(stores):
+        alike.setdefault(arrays.past_dates.tobytes(), []).append(place)
+    for places in alike.values():
+        past = np.array([stores[place].past_total for place in places])
+        found[places] = sold_on(stores[places[0]], past, days)
+    return found
 
 
 def item_series(arrays: StoreArrays, row: int) -> Series:
@@ -90,8 +102,8 @@ def item_series(arrays: StoreArrays, row: int) -> Series:
     )
 
 
-def _add(parts: Iterable[Floats]) -> Doubles:
-    return np.asarray(np.sum([part.astype(np.float64) for part in parts], axis=0))
+def _add(parts: Floats) -> Doubles:
+    return np.asarray(parts.sum(0, dtype=np.float64))
 
 
 def listed(values: NDArray[Any]) -> list[float | None]:
@@ -125,10 +137,9 @@ class Summary:
         return self.expected / self.last_year - 1 if self.last_year else None
 
 
-def summarize(stores: Sequence[StoreArrays]) -> Summary:
-    """Add up the coming week; deviations of stores are taken to move together, which is the cautious side."""
+def summarize(stores: Sequence[StoreArrays], series: Series) -> Summary:
+    """Add up the coming week of a series; deviations of its stores are taken to move together: the cautious side."""
     found = [levels(arrays, total=True) for arrays in stores]
-    series = total_series(stores)
     days = min(WINDOW, len(series.dates))
     expected = sum(value or 0.0 for value in series.mean[:days])
     deviation = float(sum(level.deviation[0] for level in found))
@@ -147,53 +158,30 @@ def summarize(stores: Sequence[StoreArrays]) -> Summary:
     )
 
 
-@dataclass(frozen=True)
-class HeatRow:
-    """A store's days against its usual weekdays."""
-
-    store: str
-    expected: list[float]
-    # Share above or below the mean of the same weekday in the last eight weeks; None: not known.
-    against: list[float | None]
-
-
-def heat_rows(stores: Sequence[StoreArrays], days: Sequence[str]) -> list[HeatRow]:
-    """Compare each store's days with its own weekdays lately; of many stores those furthest from usual are kept."""
-    rows = []
-    for arrays in stores:
-        part = slice(*arrays.span(days[0], days[-1]))
-        usual = _usual_weekdays(arrays, arrays.dates[part])
-        expected = arrays.total_mean[part].astype(np.float64)
-        with np.errstate(all="ignore"):
-            against = np.where(usual > 0, expected / usual - 1, np.nan)
-        rows.append(HeatRow(arrays.store, [float(value) for value in expected], listed_exact(against)))
-    if len(rows) > MOST_HEAT_ROWS:
-        rows.sort(key=lambda row: -max((abs(value) for value in row.against if value is not None), default=0))
-        rows = sorted(rows[:MOST_HEAT_ROWS], key=lambda row: row.store)
-    return rows
-
-
 def listed_exact(values: NDArray[Any]) -> list[float | None]:
     """Give numbers with None for unknown ones."""
     return [float(value) if np.isfinite(value) else None for value in values]
 
 
-def _usual_weekdays(arrays: StoreArrays, days: NDArray[np.datetime64]) -> Doubles:
-    weeks = np.array([np.timedelta64(7 * week, "D") for week in range(1, 9)])
-    # The same weekdays of the last eight weeks before the first day ahead.
-    ahead = (days - arrays.dates[0]).astype(int) // 7 * np.timedelta64(7, "D")
-    past = np.stack([sold_on(arrays, arrays.past_total[None], days - ahead - back)[0] for back in weeks])
-    found = np.isfinite(past)
-    total = np.where(found, past, 0).sum(0, dtype=np.float64)
-    return np.where(found.any(0), total / np.maximum(found.sum(0), 1), np.nan)
-
-
-def merged_alerts(stores: Iterable[StoreArrays]) -> list[list[Alert]]:
+def merged_alerts(stores: Iterable[StoreArrays]) -> Iterator[list[Alert]]:
     """Put the alerts of each series together; those with most at stake first, among and within series."""
-    found: dict[tuple[str, str | None], list[Alert]] = {}
-    for alert in ranked(stores):
-        found.setdefault((alert.store, alert.item), []).append(alert)
-    return list(found.values())
+    return merge(*map(_merged_alerts, stores), key=lambda found: -found[0].at_stake)
+
+
+def count_alerts(stores: Iterable[StoreArrays]) -> int:
+    """Tell of how many series there are alerts."""
+    return sum(len(_merged_alerts(arrays)) for arrays in stores)
+
+
+def _merged_alerts(arrays: StoreArrays) -> list[list[Alert]]:
+    found = arrays.derived.get("merged_alerts")
+    if found is None:
+        by_series: dict[str | None, list[Alert]] = {}
+        for alert in alerts_of(arrays):
+            by_series.setdefault(alert.item, []).append(alert)
+        found = arrays.derived["merged_alerts"] = list(by_series.values())
+    result: list[list[Alert]] = found
+    return result
 
 
 ITEM_COLUMNS = ("item", "expected", "recent", "change", "last_year", "peak_day", "peak", "peak_high")
@@ -281,28 +269,3 @@ def split_item(arrays: StoreArrays, row: int) -> list[dict[str, Any]]:
         {"name": "weekday", "units": listed(rhythm[ahead])},
         {"name": "season, events, price and trend", "units": listed(rest)},
     ]
-
-
-def store_rows(view: View, stores: Sequence[StoreArrays]) -> list[dict[str, Any]]:
-    """Give the table of stores."""
-    rows = []
-    for arrays in stores:
-        level = levels(arrays, total=True)
-        expected, recent, last_year = float(level.expected[0]), known(level.recent[0]), known(level.last_year[0])
-        rows.append(
-            {
-                "store": arrays.store,
-                "region": view.region(arrays.store) or "",
-                "items": len(arrays.items),
-                "expected": expected,
-                "recent": recent,
-                "change": expected / recent - 1 if recent else None,
-                "last_year": last_year,
-                "as_of": arrays.entry.as_of,
-                "generated_at": arrays.entry.generated_at,
-                "fresh": view.freshness[arrays.store],
-                "fallback": arrays.entry.fallback,
-                "held": view.held(arrays.store),
-            }
-        )
-    return rows

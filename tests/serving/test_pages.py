@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+import re
 import zipfile
 from collections.abc import Callable
 from datetime import timedelta
@@ -97,6 +99,64 @@ def test_an_export_holds_what_the_charts_show(serving: Serving) -> None:
         with zipfile.ZipFile(io.BytesIO(serving.get(f"/{page}/export.xlsx").content)) as book:
             names = book.read("xl/workbook.xml").decode()
         assert all(f'name="{name}"' in names for name in sheets)
+
+
+def listed(page: str) -> list[str]:
+    """Give the stores in the order of the overview's list."""
+    return re.findall(r'<th scope="row" role="rowheader"><a href="[^"]*">([^<]*)', page.partition("list stores")[2])
+
+
+def exported(serving: Serving, query: str = "") -> list[str]:
+    """Give the stores in the order of the overview's export."""
+    text = serving.get(f"/export.csv{query}").content.decode("utf-8-sig")
+    return [row[0] for row in csv.reader(io.StringIO(text))][1:]
+
+
+def test_of_many_stores_a_page_lists_some_and_names_all(store: FolderStore, start: Start) -> None:
+    chain = [f"S{number:03d}" for number in range(120)]
+    shop.publish(store, chain, items=1, horizon=7)
+    serving = start()
+    page = serving.get("/").text
+    assert listed(page) == chain[:100]
+    assert "Stores 1 to 100 of 120" in page
+    assert json.loads(page.partition('class="names">')[2].partition("<")[0]) == chain
+    assert "checkbox" not in page.partition("</form>")[0].partition("data-filters")[2]
+    kept = serving.get("/?store=S007&store=S100").text
+    assert re.findall(r'name="store" value="(\w+)" checked', kept) == ["S007", "S100"]
+    assert listed(serving.get("/?page=2").text) == listed(serving.get("/?page=9").text) == chain[100:]
+    assert exported(serving) == chain
+    ranked = exported(serving, "?sort=-expected")
+    assert ranked != chain
+    assert sorted(ranked) == chain
+    pages = [listed(serving.get(f"/?sort=-expected&page={number}").text) for number in (1, 2)]
+    assert [*pages[0], *pages[1]] == ranked
+
+
+def test_few_stores_are_all_there_and_all_to_be_chosen(serving: Serving) -> None:
+    page = serving.get("/").text
+    assert listed(page) == ["S1", "S2", "S3"]
+    assert page.count('name="store"') == 3
+    assert "Pages of stores" not in page
+    assert 'class="names"' not in page
+
+
+def test_the_list_is_ordered_by_any_column_and_what_is_unknown_comes_last(store: FolderStore, start: Start) -> None:
+    tables = {name: shop.make_tables(name) for name in ("S1", "S2", "S3")}
+    del tables["S2"]["history"]
+    shop.publish(store, tables, tables=tables)
+    serving = start()
+    for column in ("change", "last_year"):
+        up, down = (listed(serving.get(f"/?sort={sign}{column}").text) for sign in ("", "-"))
+        assert up[:2] == down[1::-1]
+        assert up[2] == down[2] == "S2"
+    page = serving.get("/?sort=-region").text
+    assert listed(page) == ["S3", "S1", "S2"]
+    assert 'aria-sort="descending"><button type="submit" form="filters"' in page
+    # Whoever filters keeps the order; whoever asks for the same column again turns it round.
+    assert '<input type="hidden" name="sort" value="-region">' in page
+    assert 'name="sort" value="region" id="by-region"' in page
+    assert serving.get("/?sort=password").status_code == 422
+    assert serving.get("/?page=0").status_code == 422
 
 
 def test_without_a_good_publication_no_page_speaks_of_one(store: FolderStore, start: Start) -> None:

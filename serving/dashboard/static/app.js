@@ -1,6 +1,7 @@
 // Brings a page to life; without it, everything but charts, items and updates still works.
 import { drawCharts } from "./charts.js";
 import { showItems } from "./items.js";
+import { wirePicker } from "./picker.js";
 import { wireRefreshes } from "./refresh.js";
 
 const WAIT = 4000;
@@ -20,20 +21,26 @@ function wire(root) {
     });
   }
   for (const form of root.querySelectorAll("[data-filters]")) wireFilters(form);
+  for (const picker of root.querySelectorAll(".picker")) wirePicker(picker);
   if (root.querySelector("[data-wait]")) setTimeout(() => location.reload(), WAIT);
 }
 
 function wireFilters(form) {
   let timer;
-  const go = () => {
+  const go = async (button) => {
     const query = new URLSearchParams();
     for (const [name, value] of new FormData(form)) if (value) query.append(name, value);
-    show(`${location.pathname}${query.size ? `?${query}` : ""}`, { remember: true });
+    if (button?.name) query.set(button.name, button.value);
+    await show(`${location.pathname}${query.size ? `?${query}` : ""}`, { remember: true });
+    if (button?.name !== "page") return;
+    const start = document.querySelector("[data-page-start]");
+    start?.focus({ preventScroll: true });
+    start?.closest("section").scrollIntoView();
   };
-  form.addEventListener("submit", (event) => { event.preventDefault(); go(); });
+  form.addEventListener("submit", (event) => { event.preventDefault(); go(event.submitter); });
   form.addEventListener("change", (event) => { if (event.target.type === "checkbox") go(); });
   form.addEventListener("input", (event) => {
-    if (event.target.type !== "search") return;
+    if (event.target.name !== "q") return;
     clearTimeout(timer);
     timer = setTimeout(go, 250);
   });
@@ -64,19 +71,32 @@ async function show(address, { remember = false, unlessSame = false } = {}) {
   if (unlessSame && state === document.body.dataset.state) return;
   document.body.dataset.state = state;
   const main = document.getElementById("main"), fresh = page.getElementById("main");
-  const focus = document.activeElement, open = document.querySelector(".picker")?.open;
-  const mark = focus && main.contains(focus) ? { name: focus.name, value: focus.value, type: focus.type, at: focus.selectionStart } : null;
+  const focus = document.activeElement;
+  const mark = focus && main.contains(focus) ? { id: focus.id, name: focus.name, value: focus.value, type: focus.type, at: focus.selectionStart } : null;
+  const kept = remember || unlessSame ? keepPicker(main, fresh) : undefined;
   main.replaceChildren(...fresh.childNodes);
+  kept?.();
   document.querySelector(".foot").replaceChildren(...page.querySelector(".foot").childNodes);
   document.title = page.title;
   if (remember) history.pushState(null, "", address);
-  if (open) main.querySelector(".picker")?.setAttribute("open", "");
-  if (mark?.name) {
+  if (focus?.isConnected) focus.focus({ preventScroll: true });
+  else if (mark?.id) document.getElementById(mark.id)?.focus({ preventScroll: true });
+  else if (mark?.name) {
     const again = [...main.querySelectorAll(`[name="${mark.name}"]`)].find((node) => mark.type === "search" || node.value === mark.value);
     again?.focus({ preventScroll: true });
     if (mark.type === "search" && again) { again.value = mark.value; again.setSelectionRange(mark.at, mark.at); }
   }
   wire(main);
+}
+
+// A list of stores that somebody is choosing from moves on to the new page as it is: open, searched, scrolled.
+function keepPicker(main, fresh) {
+  const picker = main.querySelector(".picker[open]"), other = fresh.querySelector(".picker");
+  if (!picker || !other) return undefined;
+  const at = picker.querySelector(".choices").scrollTop;
+  picker.querySelector("summary").textContent = other.querySelector("summary").textContent;
+  other.replaceWith(picker);
+  return () => { picker.querySelector(".choices").scrollTop = at; };
 }
 
 const here = () => location.pathname + location.search;

@@ -12,7 +12,7 @@ import pytest
 
 from serving.dashboard.pages import failure_page
 from tests.serving import shop
-from tests.serving.dashboard.conftest import Place, Visit, log_in
+from tests.serving.dashboard.conftest import Place, Visit, log_in, run_service
 
 pytestmark = pytest.mark.chromium
 Open = Callable[..., Visit]
@@ -139,6 +139,48 @@ def test_stores_are_filtered_and_the_choice_is_in_the_address(shared_place: Plac
     page.wait_for_selector("text=No store fits")
     page.go_back()
     page.wait_for_selector("h1:has-text('CA_2')")
+
+
+def test_among_many_stores_a_planner_finds_theirs(tmp_path: Path, visit: Open, axe: str) -> None:
+    """By name, by ticking, by order, page by page; what is being chosen from stays as it is."""
+    for place in run_service(tmp_path, published=False):
+        now = datetime.now(UTC)
+        chain = [f"S{number:03d}" for number in range(120)]
+        shop.publish(place.store, chain, items=1, horizon=7, as_of=now.date() - timedelta(days=1), generated_at=now)
+        opened = visit(bypass_csp=True)
+        opened.meant.append("503")
+        page = opened.page
+        log_in(page, place)
+        page.focus(".picker summary")
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        page.keyboard.type("s10")
+        assert page.locator(".choices label:visible").count() == 10
+        for number, store in enumerate(("S100", "S101"), 1):
+            page.keyboard.press("Tab")
+            page.keyboard.press("Space")
+            page.wait_for_selector(f"summary:has-text('Stores: {number} chosen')")
+            assert page.evaluate("document.activeElement.value") == store
+            assert page.locator(".choices label:visible").count() == 10
+        assert page.url.endswith("/?store=S100&store=S101")
+        assert judge(page, axe) == []
+        page.keyboard.press("Escape")
+        assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
+        page.click(".clear")
+        page.wait_for_selector("h1:has-text('All stores')")
+        page.click("#by-expected")
+        page.wait_for_selector("[aria-sort=descending] #by-expected")
+        assert page.evaluate("document.activeElement.id") == "by-expected"
+        page.click("[name=page]")
+        page.wait_for_selector("text=Stores 101 to 120 of 120")
+        assert page.url.endswith("/?sort=-expected&page=2")
+        page.wait_for_function("document.activeElement.hasAttribute('data-page-start')")
+        with page.expect_download() as download:
+            page.click(".tools >> text=CSV")
+        rows = list(csv.reader(io.StringIO(Path(download.value.path()).read_text("utf-8-sig"))))[1:]
+        assert [row[0] for row in rows][100:] == page.locator("table.stores tbody a").all_inner_texts()
+        page.go_back()
+        page.wait_for_selector("text=Stores 1 to 100 of 120")
 
 
 def test_the_last_choice_is_shown_whatever_is_answered_first(shared_place: Place, visit: Open) -> None:
