@@ -2,6 +2,7 @@
 import { dayText, shortDay, units, weekday } from "./format.js";
 
 const SVG = "http://www.w3.org/2000/svg";
+const refits = new WeakMap();
 const LEFT = 46, RIGHT = 12, TOP = 18, BOTTOM = 24;
 
 export function drawCharts(root) {
@@ -10,13 +11,25 @@ export function drawCharts(root) {
     const plot = figure.querySelector(".plot");
     const draw = figure.dataset.chart === "series" ? drawSeries : drawDrivers;
     let width = 0, height = 0;
-    new ResizeObserver(() => {
+    const fit = () => {
       if ((plot.clientWidth === width && plot.clientHeight === height) || !plot.clientWidth) return;
       [width, height] = [plot.clientWidth, plot.clientHeight];
       draw(plot, data);
-    }).observe(plot);
+    };
+    refits.set(plot, fit);
+    new ResizeObserver(fit).observe(plot);
   }
 }
+
+// Nobody observes how large things are on paper.
+function fitAll(printed) {
+  for (const plot of document.querySelectorAll(".plot")) {
+    plot.classList.toggle("printed", printed);
+    refits.get(plot)?.();
+  }
+}
+window.addEventListener("beforeprint", () => fitAll(true));
+window.addEventListener("afterprint", () => fitAll(false));
 
 function make(parent, name, attributes = {}, text) {
   const node = document.createElementNS(SVG, name);

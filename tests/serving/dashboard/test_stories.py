@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -252,12 +253,29 @@ def test_three_thousand_items_scroll_smoothly(shared_place: Place, visit: Open) 
 
 
 def test_a_page_can_be_printed(shared_place: Place, visit: Open, shots: Path) -> None:
-    page = visit().page
+    """On light paper, whatever the screen is like; charts are drawn for it, and the morning fits on two pages."""
+    page = visit(scheme="dark").page
     log_in(page, shared_place)
-    page.emulate_media(media="print")
+    page.wait_for_selector("#main .plot svg .mean")
+    drawn = "document.querySelector('.plot svg').getAttribute('viewBox')"
+    on_screen = page.evaluate(drawn)
+    page.emulate_media(media="print", color_scheme="dark")
     assert not page.is_visible(".filters")
     assert page.is_visible(".alerts")
-    assert len(page.pdf(path=shots / "morning.pdf")) > 10_000
+    light = "color => getComputedStyle(document.documentElement).getPropertyValue(color)"
+    assert [page.evaluate(light, color) for color in ("--card", "--accent", "--warn-wash")] == [
+        "#fff",
+        "#0b6a6a",
+        "#fbefd9",
+    ]
+    printed = page.pdf(path=shots / "morning.pdf", format="A4")
+    assert len(printed) > 10_000
+    assert 1 <= len(re.findall(rb"/Type /Page\b", printed)) <= 2
+    page.emulate_media(media="screen")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(drawn) == "0 0 680 190"
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(drawn) == on_screen
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
