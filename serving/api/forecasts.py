@@ -1,7 +1,6 @@
 """Forecasts by store, item and day: paged rows, CSV, and many questions in one call."""
 
 from collections.abc import Iterator
-from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -22,6 +21,7 @@ from serving.api.selection import (
     absent,
     check_range,
     read_cursor,
+    read_day,
     select_series,
     select_stores,
     write_cursor,
@@ -100,7 +100,7 @@ def _resolve(view: View, principal: Principal, query: Triple) -> Series | Proble
     if row is None:
         return Problem(code="item_not_found", message=f"store {query.store!r} has no item {query.item!r}")
     try:
-        start, end = (date.fromisoformat(day) if day else None for day in (query.start, query.end))
+        start, end = (None if day is None else read_day(day) for day in (query.start, query.end))
         days = check_range(start, end)
     except (ValueError, ApiError) as problem:
         return Problem(code="invalid_parameter", message=str(problem))

@@ -30,11 +30,11 @@ ItemsAsked = Annotated[
 ]
 
 
-def read_day(text: object) -> object:
-    """Let nothing but a day as it is written pass: numbers would be taken for seconds since 1970."""
-    if isinstance(text, str) and not DAY.fullmatch(text):
+def read_day(text: str) -> date:
+    """Read a day as it is written; other writings, numbers among them, have other meanings elsewhere."""
+    if not DAY.fullmatch(text):
         raise ValueError("write a day as 2026-12-24")
-    return text
+    return date.fromisoformat(text)
 
 
 Day = Annotated[date, BeforeValidator(read_day)]

@@ -146,6 +146,7 @@ def test_a_bulk_query_answers_each_question(serving: Serving) -> None:
         {"store": "S2", "item": "item-0001", "start": "2026-03-05", "end": "2026-03-03"},
         {"store": "S2", "item": "item-0001", "start": "2030-01-01"},
         {"store": "S2", "item": "item-0001", "end": "2026-02-30"},
+        *({"store": "S2", "item": "item-0001", "start": day} for day in ("20260303", "2026-W10-2", "")),
     ]
     answer = serving.post("/v1/forecasts/query", json={"queries": queries})
     body = answer.json()
@@ -156,8 +157,9 @@ def test_a_bulk_query_answers_each_question(serving: Serving) -> None:
         "item_not_found",
         "invalid_parameter",
         None,
-        "invalid_parameter",
+        *["invalid_parameter"] * 4,
     ]
+    assert results[6]["error"]["message"] == "write a day as 2026-12-24"
     assert len(results[0]["rows"]) == 1
     assert results[4]["rows"] == []
     assert set(body["stores"]) == {"S1", "S2"}
