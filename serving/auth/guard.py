@@ -49,26 +49,30 @@ def check_same_site(request: Request) -> None:
         raise ApiError(403, "cross_site", "this request came from another site's page")
 
 
-def check_csrf(request: Request, principal: Principal, given: str | None = None) -> None:
+def check_csrf(request: Request, principal: Principal, given: str = "") -> None:
     """See that a change asked for with a session's cookie comes from one of our own pages."""
     if principal.csrf is None or request.method in SAFE:
         return
     check_same_site(request)
-    token = given if given is not None else request.headers.get(CSRF_HEADER, "")
+    token = given or request.headers.get(CSRF_HEADER, "")
     if not hmac.compare_digest(token.encode(), principal.csrf.encode()):
         raise ApiError(403, "csrf", "the page that sent this is out of date; load it again")
+
+
+async def known(request: Request) -> Principal:
+    """Give the caller, or refuse whom nobody knows."""
+    principal = await identify(request)
+    if principal is None:
+        headers = {"www-authenticate": 'Bearer realm="foreact"'}
+        raise ApiError(401, "not_authenticated", "log in, or send a valid API key as a bearer token", headers=headers)
+    return principal
 
 
 def need(role: Role) -> Callable[[Request], Coroutine[Any, Any, Principal]]:
     """Make the dependency that lets callers of a role, or a higher one, pass."""
 
     async def guard(request: Request) -> Principal:
-        principal = await identify(request)
-        if principal is None:
-            headers = {"www-authenticate": 'Bearer realm="foreact"'}
-            raise ApiError(
-                401, "not_authenticated", "log in, or send a valid API key as a bearer token", headers=headers
-            )
+        principal = await known(request)
         check_csrf(request, principal)
         if principal.role < role:
             raise ApiError(403, "forbidden", f"this needs the role {role.name}; you have {principal.role.name}")

@@ -3,10 +3,10 @@
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from serving.auth.guard import Parts, Viewer, check_same_site
+from serving.auth.guard import Parts, check_csrf, check_same_site, known
 from serving.auth.principal import Principal
 from serving.auth.sessions import FLOW, FLOW_SECONDS
 from serving.dashboard.pages import render
@@ -85,8 +85,14 @@ def complete_sign_on(request: Request, service: Parts) -> Response:
 
 
 @router.post("/logout")
-def log_out(request: Request, service: Parts, principal: Viewer) -> Response:
-    """End the session."""
+def log_out(
+    request: Request,
+    service: Parts,
+    principal: Annotated[Principal, Depends(known)],
+    csrf: Annotated[str, Form(max_length=200)] = "",
+) -> Response:
+    """End the session; the form brings the page's token itself, so that this needs no script."""
+    check_csrf(request, principal, csrf)
     service.audit.note_soon("logout", principal.id, "", request.scope["request_id"])
     response = RedirectResponse("/login", 303)
     service.sessions.end(response)

@@ -33,6 +33,7 @@ PROBLEMS = {
     "item_not_found": ("No such item here", "Look for it among the items on the page of its store."),
     "forbidden": ("You may not do this", "Ask your administrator for the role that this needs."),
     "invalid_parameter": (
+    "csrf": ("This page was out of date", "Nothing is changed. Begin at the overview, and do it again there."),
         "This address does not work",
         "A part of it is not what the page takes. Begin at the overview.",
     ),

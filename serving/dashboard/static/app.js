@@ -116,12 +116,4 @@ document.addEventListener("keydown", (event) => {
     picker.querySelector("summary").focus();
   }
 });
-for (const form of document.querySelectorAll("[data-csrf]")) {
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const csrf = document.querySelector("meta[name=csrf]")?.content ?? "";
-    await fetch(form.action, { method: "POST", headers: { "x-csrf-token": csrf }, redirect: "manual" });
-    location.assign("/login");
-  });
-}
 wire(document);

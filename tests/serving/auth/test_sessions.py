@@ -92,6 +92,20 @@ def test_a_session_ends(house: Serving) -> None:
     assert house.client.get("/v1/stores").status_code == 401
 
 
+def test_logging_out_needs_the_pages_token_and_no_script(house: Serving) -> None:
+    csrf = log_in(house)
+    page = house.client.get("/", headers=PAGE).text
+    assert f'<form method="post" action="/logout"><input type="hidden" name="csrf" value="{csrf}">' in page
+    # A page from before another login tells that nothing happened, and it has not.
+    for sent in ({"csrf": "guess"}, {}):
+        refused = house.client.post("/logout", data=sent, headers=PAGE)
+        assert refused.status_code == 403
+        assert "<h1>This page was out of date</h1>" in refused.text
+        assert house.client.get("/v1/stores").status_code == 200
+    assert house.client.post("/logout", data={"csrf": csrf}).headers["location"] == "/login"
+    assert house.client.get("/v1/stores").status_code == 401
+
+
 def test_the_printed_link_works_once(house: Serving) -> None:
     token = house.app.state.service.local.token
     assert house.client.get(f"/login/once?token={token}").status_code == 303
