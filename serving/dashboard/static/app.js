@@ -16,7 +16,9 @@ function wire(root) {
   for (const button of root.querySelectorAll("[data-reload]")) button.addEventListener("click", () => location.reload());
   for (const button of root.querySelectorAll("[data-more]")) {
     button.addEventListener("click", () => {
-      button.parentElement.querySelector(".alerts").classList.add("all");
+      const list = button.parentElement.querySelector(".alerts");
+      list.classList.add("all");
+      list.querySelector(".later a").focus();
       button.remove();
     });
   }

@@ -14,18 +14,25 @@ export function wireRefreshes(root) {
   for (const button of root.querySelectorAll("[data-refresh]")) {
     button.addEventListener("click", () => ask(button));
     if (!button.dataset.following) continue;
-    button.disabled = true;
+    hold(button, true);
     const running = [...panels.values()].filter((panel) => panel.timer !== null);
     if (!running.some((panel) => panel.store === button.dataset.store) && running.length < MOST) follow(button.dataset.following, open(button.dataset.store));
   }
 }
 
+// A button that were disabled would lose the focus of whoever pressed it.
+function hold(button, busy) {
+  button.setAttribute("aria-disabled", busy);
+}
+
 async function ask(button) {
-  button.disabled = true;
+  if (button.ariaDisabled === "true") return;
+  hold(button, true);
   const csrf = document.querySelector("meta[name=csrf]")?.content ?? "";
   const panel = open(button.dataset.store);
   try {
     const answer = await fetch(`/v1/stores/${button.dataset.refresh}/refreshes`, { method: "POST", headers: { "x-csrf-token": csrf } });
+    if (answer.status === 401) { location.assign(`/login?target=${encodeURIComponent(location.pathname + location.search)}`); return; }
     // What stands before the service may answer in its place, and in no JSON.
     const body = await answer.json().catch(() => ({}));
     if (!answer.ok) throw new Error(body.error ? reason(body.error, answer.status) : "the service did not take the request");
@@ -137,12 +144,16 @@ function finish(panel, message, failed = false) {
   panel.node.querySelector("h2").textContent = failed ? `${panel.store} was not updated` : `${panel.store} is updated`;
   tell(panel, message);
   const button = Object.assign(document.createElement("button"), { type: "button", textContent: "Close" });
-  button.addEventListener("click", () => close(panel));
+  button.addEventListener("click", () => {
+    close(panel);
+    const asked = [...document.querySelectorAll("[data-refresh]")].find((each) => each.dataset.store === panel.store);
+    (asked ?? document.getElementById("main")).focus({ preventScroll: true });
+  });
   panel.node.querySelector("footer").replaceChildren(button);
   // What a page shows may have been put in place anew since the update was asked for.
   for (const asked of document.querySelectorAll("[data-refresh]")) {
     if (asked.dataset.store !== panel.store) continue;
-    asked.disabled = false;
+    hold(asked, false);
     if (failed) asked.textContent = "Try again";
   }
   if (!failed) document.dispatchEvent(new CustomEvent("foreact:published"));

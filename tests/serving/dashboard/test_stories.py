@@ -152,6 +152,9 @@ def test_among_many_stores_a_planner_finds_theirs(tmp_path: Path, visit: Open, a
         opened.meant.append("503")
         page = opened.page
         log_in(page, place)
+        page.focus("[data-more]")
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.closest('li').matches('.alerts li:nth-child(7)')")
         page.focus(".picker summary")
         page.keyboard.press("Enter")
         page.keyboard.press("Tab")
@@ -376,6 +379,32 @@ def test_the_page_stays_still_and_comes_at_once(shared_place: Place, visit: Open
     )
     assert shift < 0.02
     assert page.evaluate("performance.getEntriesByType('navigation')[0].transferSize") < 200_000
+
+
+def test_the_keyboard_keeps_its_place(shared_place: Place, visit: Open) -> None:
+    """What is pressed may go or be busy, and no key is lost; whose session ended meanwhile logs in again."""
+    shared_place.how.write_text("well")
+    opened = visit()
+    opened.meant.append("401")
+    page = opened.page
+    log_in(page, shared_place)
+    page.focus("#update-TX_1")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".run")
+    assert page.evaluate("document.activeElement.id") == "update-TX_1"
+    published = page.inner_text(".foot span >> nth=0")
+    page.wait_for_selector(".run h2:has-text('TX_1 is updated')")
+    page.wait_for_function("before => document.querySelector('.foot span').textContent !== before", arg=published)
+    assert page.evaluate("document.activeElement.id") == "update-TX_1"
+    page.focus(".run footer button")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "update-TX_1"
+    other = page.context.new_page()
+    other.goto(f"{shared_place.url}/stores/CA_1")
+    other.click("text=Log out")
+    other.wait_for_url("**/login")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{shared_place.url}/login?target=%2F")
 
 
 def test_the_keyboard_is_enough(shared_place: Place, visit: Open) -> None:
