@@ -112,12 +112,16 @@ def install(app: FastAPI, page: Page) -> None:
             message = "send JSON, with the header content-type: application/json"
             return error_response(_id(request), 415, CODES[415], message)
         details = [
-            {"where": ".".join(str(part) for part in problem["loc"]), "problem": problem["msg"]}
+            {
+                "where": ".".join(str(part) for part in problem["loc"]),
+                "problem": problem["msg"].removeprefix("Value error, "),
+            }
             for problem in error.errors()[:20]
         ]
         message = "; ".join(f"{detail['where']}: {detail['problem']}" for detail in details[:3])
         if wants_page(request):
-            return await page(request, 422, CODES[422], message)
+            named = ", ".join(dict.fromkeys(str(problem["loc"][1]) for problem in error.errors() if problem["loc"][1:]))
+            return await page(request, 422, CODES[422], f"what does not fit is: {named}" if named else message)
         return error_response(_id(request), 422, CODES[422], message, details=details)
 
     async def http(request: Request, error: HTTPException) -> Response:

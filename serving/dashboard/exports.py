@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
+from foreact.errors import count
 from serving.board import View
 from serving.cache import StoreArrays
 from serving.dashboard import stores, views
@@ -142,7 +143,8 @@ def store_sheets(arrays: StoreArrays, rows: Sequence[int]) -> list[Sheet]:
 
 
 def _week_columns(days: int) -> tuple[str, ...]:
-    return (f"next {days} days (units)", f"usual {days} days (units)", "change", "same days last year (units)")
+    told = count(days, "day")
+    return (f"next {told} (units)", f"usual {told} (units)", "change", "same days last year (units)")
 
 
 def _total_sheet(series: views.Series) -> Sheet:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
+from foreact.errors import count
 from foreact.naming import encode as name_of
 from serving.auth.guard import identify, service_of
 from serving.auth.principal import Principal
@@ -32,8 +33,8 @@ PROBLEMS = {
     ),
     "item_not_found": ("No such item here", "Look for it among the items on the page of its store."),
     "forbidden": ("You may not do this", "Ask your administrator for the role that this needs."),
-    "invalid_parameter": (
     "csrf": ("This page was out of date", "Nothing is changed. Begin at the overview, and do it again there."),
+    "invalid_parameter": (
         "This address does not work",
         "A part of it is not what the page takes. Begin at the overview.",
     ),
@@ -72,6 +73,7 @@ def templates() -> Environment:
         "json": _json,
         "units": words.units,
         "count": words.count,
+        "things": count,
         "less": words.less,
         "percent": words.percent,
         "change": words.change,

@@ -35,11 +35,12 @@ def _selected(
     view: View, principal: Principal, store: list[str] | None, region: list[str] | None, q: str
 ) -> list[StoreArrays]:
     """Give the stores that the page's filters leave; of a kept address, those that are still there."""
-    there = [name for name in store or () if name in view.visible(principal.sees)]
+    asked, regions = ([name for name in names or () if name] for names in (store, region))
+    there = [name for name in asked if name in view.visible(principal.sees)]
     return [
         arrays
-        for arrays in select_stores(view, principal, there or store)
-        if (not region or view.region(arrays.store) in region) and q.casefold() in arrays.store.casefold()
+        for arrays in select_stores(view, principal, there or asked)
+        if (not regions or view.region(arrays.store) in regions) and q.casefold() in arrays.store.casefold()
     ]
 
 

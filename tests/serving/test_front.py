@@ -73,6 +73,12 @@ def test_a_person_with_a_bad_address_sees_a_page(serving: Serving) -> None:
         assert page.status_code == 422
         assert page.headers["content-type"].startswith("text/html")
         assert "<h1>This address does not work</h1>" in page.text
+    assert (
+        "What does not fit is: q, page."
+        in serving.get(f"/?q={'x' * 101}&page=no", headers={"accept": "text/html"}).text
+    )
+    message = serving.get("/v1/forecasts?start=tomorrow").json()["error"]["message"]
+    assert message == "query.start: write a day as 2026-12-24"
 
 
 HTML = {"accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}

@@ -46,6 +46,24 @@ def test_a_kept_address_shows_what_is_left_of_it(store: FolderStore, start: Star
     assert serving.get("/?store=Closed").status_code == 404
 
 
+def test_a_filter_left_empty_filters_nothing(serving: Serving) -> None:
+    assert listed(serving.get("/?store=&region=&q=").text) == ["S1", "S2", "S3"]
+    assert listed(serving.get("/?store=&store=S2").text) == exported(serving, "?store=&store=S2") == ["S2"]
+
+
+def test_one_of_a_thing_is_told_as_one(store: FolderStore, start: Start) -> None:
+    shop.publish(store, ["S1"], items=1, horizon=1)
+    serving = start()
+    for path, told in {
+        "/": ("1 day from Mon 2 Mar", "expected in 1 day, most", "Next 1 day<"),
+        "/stores/S1": (">1 item<", "1 item, next 1 day.", "expected in 1 day, most"),
+        "/stores/S1/items/item-0000": ("1 day from Mon 2 Mar", "in the next 1 day, most"),
+    }.items():
+        page = serving.get(path).text
+        assert [words for words in told if words not in page] == []
+        assert not re.search(r"\b1 (days|items|alerts|stores)\b", page)
+
+
 def test_who_has_no_stores_is_told_whom_to_ask_and_offered_no_filters(store: FolderStore, start: Start) -> None:
     shop.publish(store, ["S2", "S3"])
     page = start().get("/", "viewer").text
