@@ -101,10 +101,23 @@ def wants_page(request: Request) -> bool:
 def install(app: FastAPI, page: Page) -> None:
     """Make every exception an answer in that shape, and for people a page that tells the same."""
 
+    async def tell(
+        request: Request,
+        status: int,
+        code: str,
+        message: str,
+        headers: Mapping[str, str] | None = None,
+        details: list[dict[str, Any]] | None = None,
+    ) -> Response:
+        if not wants_page(request):
+            return error_response(_id(request), status, code, message, headers=headers, details=details)
+        response = await page(request, status, code, message)
+        if response.status_code == status:
+            response.headers.update(headers or {})
+        return response
+
     async def api_error(request: Request, error: ApiError) -> Response:
-        if wants_page(request):
-            return await page(request, error.status, error.code, error.message)
-        return error_response(_id(request), error.status, error.code, error.message, headers=error.headers)
+        return await tell(request, error.status, error.code, error.message, error.headers)
 
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -120,23 +133,19 @@ def install(app: FastAPI, page: Page) -> None:
         ]
         message = "; ".join(f"{detail['where']}: {detail['problem']}" for detail in details[:3])
         if wants_page(request):
-            named = ", ".join(dict.fromkeys(str(problem["loc"][1]) for problem in error.errors() if problem["loc"][1:]))
-            return await page(request, 422, CODES[422], f"what does not fit is: {named}" if named else message)
-        return error_response(_id(request), 422, CODES[422], message, details=details)
+            named = dict.fromkeys(str(problem["loc"][1]) for problem in error.errors() if problem["loc"][1:])
+            message = f"what does not fit is: {', '.join(named)}" if named else message
+        return await tell(request, 422, CODES[422], message, details=details)
 
     async def http(request: Request, error: HTTPException) -> Response:
         status, code = error.status_code, CODES.get(error.status_code, "error")
         bare = error.detail == HTTPStatus(status).phrase
         message = SENTENCES.get(status, error.detail) if bare else str(error.detail)
-        if wants_page(request):
-            return await page(request, status, code, message)
-        return error_response(_id(request), status, code, message, headers=error.headers)
+        return await tell(request, status, code, message, error.headers)
 
     async def store_away(request: Request, error: Exception) -> Response:
         message = "the store of publications does not answer; forecasts already loaded are still served"
-        if wants_page(request):
-            return await page(request, 503, "store_unavailable", message)
-        return error_response(_id(request), 503, "store_unavailable", message, headers={"retry-after": "10"})
+        return await tell(request, 503, "store_unavailable", message, {"retry-after": "10"})
 
     app.exception_handler(ApiError)(api_error)
     app.exception_handler(RequestValidationError)(invalid)

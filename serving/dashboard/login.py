@@ -9,13 +9,13 @@ from starlette.responses import RedirectResponse, Response
 from serving.auth.guard import Parts, check_csrf, check_same_site, known
 from serving.auth.principal import Principal
 from serving.auth.sessions import FLOW, FLOW_SECONDS
-from serving.dashboard.pages import render
+from serving.dashboard.pages import LONGEST_TARGET, render
 from serving.errors import ApiError, SignInFailed
 from serving.service import Service
 
 router = APIRouter(include_in_schema=False)
 CALLBACK = "/login/callback"
-Target = Annotated[str, Query(max_length=2_000)]
+Target = Annotated[str, Query(max_length=LONGEST_TARGET)]
 
 
 @router.get("/login")
@@ -30,7 +30,7 @@ def log_in(
     service: Parts,
     account: Annotated[str, Form(max_length=100)] = "",
     password: Annotated[str, Form(max_length=200)] = "",
-    target: Annotated[str, Form(max_length=2_000)] = "/",
+    target: Annotated[str, Form(max_length=LONGEST_TARGET)] = "/",
 ) -> Response:
     """Log in with the local login."""
     check_same_site(request)

@@ -20,6 +20,8 @@ from serving.auth.guard import identify, service_of
 from serving.auth.principal import Principal
 from serving.dashboard import words
 
+# The longest address of ours that a login leads back to.
+LONGEST_TARGET = 2_000
 STATIC = Path(__file__).parent / "static"
 
 # What each state means to a planner: a title, and what they can do about it.
@@ -110,6 +112,8 @@ async def problem_page(request: Request, status: int, code: str, message: str) -
     """Tell a person what is wrong; who is not logged in goes to the login and comes back."""
     if status == 401:
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        if len(target) > LONGEST_TARGET:
+            target = request.url.path
         return RedirectResponse(f"/login?target={quote(target)}", 303)
     title, advice = PROBLEMS.get(code, ("This did not work", "Try again, or begin at the overview."))
     principal = await identify(request)

@@ -142,6 +142,13 @@ def test_a_failure_is_told_even_if_pages_are_what_failed(serving: Serving) -> No
     assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
+def test_a_page_of_a_problem_has_its_headers_too(serving: Serving) -> None:
+    for accept in ("text/html", "application/json"):
+        answer = serving.client.put("/login", headers={"accept": accept})
+        assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (405, accept)
+        assert {"GET", "POST"} & set(answer.headers["allow"].split(", "))
+
+
 def test_a_request_id_is_taken_over_if_it_is_one(serving: Serving) -> None:
     assert (
         serving.client.get("/healthz", headers={"x-request-id": "abc-123456"}).headers["x-request-id"] == "abc-123456"

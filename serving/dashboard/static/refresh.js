@@ -32,7 +32,8 @@ async function ask(button) {
   const panel = open(button.dataset.store);
   try {
     const answer = await fetch(`/v1/stores/${button.dataset.refresh}/refreshes`, { method: "POST", headers: { "x-csrf-token": csrf } });
-    if (answer.status === 401) { location.assign(`/login?target=${encodeURIComponent(location.pathname + location.search)}`); return; }
+    // The page itself knows the way to the login and back.
+    if (answer.status === 401) { location.reload(); return; }
     // What stands before the service may answer in its place, and in no JSON.
     const body = await answer.json().catch(() => ({}));
     if (!answer.ok) throw new Error(body.error ? reason(body.error, answer.status) : "the service did not take the request");

@@ -44,6 +44,13 @@ def test_a_page_sends_strangers_to_the_login_and_back(house: Serving) -> None:
     assert (answer.status_code, answer.headers["location"]) == (303, "/login?target=/stores/S1%3Fx%3D1")
 
 
+def test_a_login_leads_back_however_much_was_chosen(house: Serving) -> None:
+    chosen = "&".join(f"store=S{number:03d}" for number in range(300))
+    answer = house.client.get(f"/?{chosen}", headers=PAGE)
+    assert answer.headers["location"] == "/login?target=/"
+    assert house.client.get(answer.headers["location"]).status_code == 200
+
+
 def test_the_cookie_is_for_this_browser_and_site_only(house: Serving) -> None:
     answer = house.client.post("/login", data={"account": "demo", "password": "right"})
     cookie = answer.headers["set-cookie"].lower()

@@ -146,12 +146,25 @@ def test_among_many_stores_a_planner_finds_theirs(tmp_path: Path, visit: Open, a
     """By name, by ticking, by order, page by page; what is being chosen from stays as it is."""
     for place in run_service(tmp_path, published=False):
         now = datetime.now(UTC)
-        chain = [f"S{number:03d}" for number in range(120)]
-        shop.publish(place.store, chain, items=1, horizon=7, as_of=now.date() - timedelta(days=1), generated_at=now)
+        longest = "A" + "x" * 60
+        chain = [longest, *(f"S{number:03d}" for number in range(119))]
+        shop.publish(
+            place.store,
+            chain,
+            items=1,
+            horizon=7,
+            as_of=now.date() - timedelta(days=1),
+            generated_at=now,
+            regions={longest: "y" * 60},
+        )
         opened = visit(bypass_csp=True)
         opened.meant.append("503")
         page = opened.page
         log_in(page, place)
+        for width in (390, 1280):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_selector(f"table.stores a:has-text('{longest}')")
+            assert page.evaluate(TOO_WIDE) == []
         page.focus("[data-more]")
         page.keyboard.press("Enter")
         assert page.evaluate("document.activeElement.closest('li').matches('.alerts li:nth-child(7)')")
@@ -404,7 +417,7 @@ def test_the_keyboard_keeps_its_place(shared_place: Place, visit: Open) -> None:
     other.click("text=Log out")
     other.wait_for_url("**/login")
     page.keyboard.press("Enter")
-    page.wait_for_url(f"{shared_place.url}/login?target=%2F")
+    page.wait_for_url(f"{shared_place.url}/login?target=/")
 
 
 def test_the_keyboard_is_enough(shared_place: Place, visit: Open) -> None:
