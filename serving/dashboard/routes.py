@@ -5,6 +5,7 @@ from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
+from pydantic import AfterValidator
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -22,7 +23,14 @@ from serving.errors import not_found
 from serving.service import Service
 
 router = APIRouter(include_in_schema=False)
-Texts = Annotated[list[Annotated[str, Query(max_length=500)]] | None, Query(max_length=500)]
+
+
+def _named(texts: list[str] | None) -> list[str] | None:
+    """Leave out what is empty: a filter that a form sends without a value filters nothing."""
+    return [text for text in texts if text] if texts else None
+
+
+Texts = Annotated[list[Annotated[str, Query(max_length=500)]] | None, Query(max_length=500), AfterValidator(_named)]
 Text = Annotated[str, Query(max_length=100)]
 Order = Annotated[str, Query(pattern=stores.ORDER)]
 Segment = Annotated[str, Path(max_length=500)]
@@ -35,12 +43,11 @@ def _selected(
     view: View, principal: Principal, store: list[str] | None, region: list[str] | None, q: str
 ) -> list[StoreArrays]:
     """Give the stores that the page's filters leave; of a kept address, those that are still there."""
-    asked, regions = ([name for name in names or () if name] for names in (store, region))
-    there = [name for name in asked if name in view.visible(principal.sees)]
+    there = [name for name in store or () if name in view.visible(principal.sees)]
     return [
         arrays
-        for arrays in select_stores(view, principal, there or asked)
-        if (not regions or view.region(arrays.store) in regions) and q.casefold() in arrays.store.casefold()
+        for arrays in select_stores(view, principal, there or store)
+        if (not region or view.region(arrays.store) in region) and q.casefold() in arrays.store.casefold()
     ]
 
 

@@ -75,12 +75,15 @@ async function show(address, { remember = false, unlessSame = false } = {}) {
   const main = document.getElementById("main"), fresh = page.getElementById("main");
   const focus = document.activeElement;
   const mark = focus && main.contains(focus) ? { id: focus.id, name: focus.name, value: focus.value, type: focus.type, at: focus.selectionStart } : null;
+  const headline = main.querySelector("h1")?.textContent;
   const kept = remember || unlessSame ? keepPicker(main, fresh) : undefined;
   main.replaceChildren(...fresh.childNodes);
   kept?.();
   document.querySelector(".foot").replaceChildren(...page.querySelector(".foot").childNodes);
   document.title = page.title;
   if (remember) history.pushState(null, "", address);
+  const told = main.querySelector("h1")?.textContent;
+  if (remember && told !== headline) document.getElementById("said").textContent = told;
   if (focus?.isConnected) focus.focus({ preventScroll: true });
   else if (mark?.id) document.getElementById(mark.id)?.focus({ preventScroll: true });
   else if (mark?.name) {

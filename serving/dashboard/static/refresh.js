@@ -155,7 +155,7 @@ function finish(panel, message, failed = false) {
   for (const asked of document.querySelectorAll("[data-refresh]")) {
     if (asked.dataset.store !== panel.store) continue;
     hold(asked, false);
-    if (failed) asked.textContent = "Try again";
+    if (failed) [asked.textContent, asked.ariaLabel] = ["Try again", `Try again: ${panel.store}`];
   }
   if (!failed) document.dispatchEvent(new CustomEvent("foreact:published"));
 }

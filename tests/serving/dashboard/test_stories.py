@@ -130,6 +130,7 @@ def test_stores_are_filtered_and_the_choice_is_in_the_address(shared_place: Plac
     page.check("[name=region][value=California]")
     page.wait_for_url("**/?region=California")
     page.wait_for_selector("h1:has-text('2 of 3 stores')")
+    assert page.text_content("#said") == "2 of 3 stores: the week ahead"
     assert page.locator("table.list tbody tr").count() == 2
     page.fill("[name=q]", "ca_2")
     page.wait_for_url("**/?q=ca_2&region=California")
