@@ -1,4 +1,4 @@
-// Brings a page to life; without it, everything but charts, items and updates still works.
+// Brings a page to life; without it, everything but charts, items, updates and the choice among many stores still works.
 import { drawCharts } from "./charts.js";
 import { showItems } from "./items.js";
 import { wirePicker } from "./picker.js";
@@ -48,7 +48,8 @@ function wireFilters(form) {
   });
 }
 
-let turns = 0;
+const here = () => location.pathname + location.search;
+let turns = 0, shown = here();
 
 // Takes the main part of a page in place of the one shown; what was focused and scrolled stays so.
 async function show(address, { remember = false, unlessSame = false } = {}) {
@@ -81,6 +82,7 @@ async function show(address, { remember = false, unlessSame = false } = {}) {
   kept?.();
   document.querySelector(".foot").replaceChildren(...page.querySelector(".foot").childNodes);
   document.title = page.title;
+  shown = address;
   if (remember) history.pushState(null, "", address);
   const told = main.querySelector("h1")?.textContent;
   if (remember && told !== headline) document.getElementById("said").textContent = told;
@@ -104,13 +106,13 @@ function keepPicker(main, fresh) {
   return () => { picker.querySelector(".choices").scrollTop = at; };
 }
 
-const here = () => location.pathname + location.search;
 // A page left open must not call itself fresh for ever.
 const look = () => { if (document.body.dataset.state && !document.hidden) show(here(), { unlessSame: true }); };
 setInterval(look, LOOK);
 document.addEventListener("visibilitychange", look);
 document.addEventListener("foreact:published", () => show(here()));
-window.addEventListener("popstate", () => { if (!location.hash) { turns += 1; show(here()); } });
+// Another place on the same page is no other page.
+window.addEventListener("popstate", () => { if (here() !== shown) { turns += 1; show(here()); } });
 document.addEventListener("click", (event) => {
   for (const picker of document.querySelectorAll(".picker[open]")) if (!picker.contains(event.target)) picker.removeAttribute("open");
 });

@@ -199,6 +199,11 @@ def test_among_many_stores_a_planner_finds_theirs(tmp_path: Path, visit: Open, a
         assert [row[0] for row in rows][100:] == page.locator("table.stores tbody a").all_inner_texts()
         page.go_back()
         page.wait_for_selector("text=Stores 1 to 100 of 120")
+        page.goto(f"{place.url}/?sort=-state#stores-title")
+        page.click("[name=page]")
+        page.wait_for_selector("text=Stores 101 to 120 of 120")
+        page.go_back()
+        page.wait_for_selector("text=Stores 1 to 100 of 120")
 
 
 def test_the_last_choice_is_shown_whatever_is_answered_first(shared_place: Place, visit: Open) -> None:
