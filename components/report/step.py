@@ -12,7 +12,9 @@ from foreact.vocabulary import STEPS
 
 log = logging.getLogger(__name__)
 
-UNDER_WAY = frozenset({"", "RUNNING", "PENDING", "RUNTIME_STATE_UNSPECIFIED"})
+# What Kubeflow calls a group of steps, now and when it kept them in ML Metadata.
+WELL = frozenset({"SUCCEEDED", "COMPLETE", "CACHED"})
+BADLY = frozenset({"FAILED", "ERROR", "CANCELED"})
 
 
 def report(
@@ -33,17 +35,19 @@ def report(
         tell_stuck(settings, blobs, pause=pause)
     except ForeactError as problem:
         log.warning("whether another run is stuck is not known: %s", problem)
-    told = tell_end(
-        run,
-        _ended_well(state, run, blobs),
-        pipeline=pipeline,
-        store=store,
-        step=failed_task or "",
-        message=message or "",
-        settings=settings,
-        blobs=blobs,
-        pause=pause,
-    )
+    well, told = _ended_well(state, run, blobs), None
+    if well is not None:
+        told = tell_end(
+            run,
+            well,
+            pipeline=pipeline,
+            store=store,
+            step=failed_task or "",
+            message=message or "",
+            settings=settings,
+            blobs=blobs,
+            pause=pause,
+        )
     failed = told if told is not None and told.event == "failed" else None
     step, sentence = (failed.step, failed.sentence) if failed else ("", "")
     outcome = {"pipeline": pipeline, "store": store, "state": state, "run": run, "step": step, "sentence": sentence}
@@ -53,16 +57,17 @@ def report(
     return "\n".join(lines) + "\n"
 
 
-def _ended_well(state: str, run: str, blobs: BlobStore) -> bool:
-    """Tell whether the run did what it was for.
+def _ended_well(state: str, run: str, blobs: BlobStore) -> bool | None:
+    """Tell whether the run did what it was for; nothing if that cannot be known.
 
     While its exit handler runs, Kubeflow may still call the group of steps running; then the last step's word counts.
     """
-    if state.upper() not in UNDER_WAY:
-        return state.upper() == "SUCCEEDED"
+    if state.upper() in WELL | BADLY:
+        return state.upper() in WELL
     try:
         record = Runs(blobs).read().find(run)
-    except ForeactError:
-        return False
+    except ForeactError as problem:
+        log.warning("how the run ended is not known, Kubeflow calls it %s: %s", state or "nothing", problem)
+        return None
     last = record.steps.get(STEPS[-1]) if record else None
     return last is not None and last.state == "succeeded"

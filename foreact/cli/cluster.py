@@ -142,7 +142,7 @@ def submit_store(
 def _submit(pipeline: str, parameters: dict[str, Any], settings: "KubeflowSettings", following: Following) -> None:
     from foreact.cli.steps import Steps
     from pipelines.cluster.package import FOLDER, Package
-    from pipelines.cluster.submit import run_name, submit, watch
+    from pipelines.cluster.submit import SETTLING, run_name, submit, watch
 
     _refuse_local(parameters)
     package = Package.load(following.package or FOLDER / f"{pipeline}.yaml")
@@ -155,6 +155,8 @@ def _submit(pipeline: str, parameters: dict[str, Any], settings: "KubeflowSettin
         name=following.name or run_name(pipeline, parameters.get("store", "")),
         experiment=settings.experiment,
         account=settings.service_account,
+        # Names that are drawn meet no other.
+        settling=SETTLING if following.name else 0.0,
     )
     typer.echo(f"{'Uploaded' if run.uploaded else 'Reused'} {package.name} {run.version}", err=True)
     typer.echo(f"{'Found' if run.adopted else 'Started'} {run.name}: {run.url}", err=True)
@@ -165,7 +167,7 @@ def _submit(pipeline: str, parameters: dict[str, Any], settings: "KubeflowSettin
         outcome = watch(
             kubeflow,
             run.id,
-            package.titles,
+            package,
             lambda tasks: view.show([(task.title, task.state) for task in tasks]),
             timeout=following.timeout * 60,
         )

@@ -81,6 +81,17 @@ class Package:
                     found[name] = tasks[name].get("taskInfo", {}).get("name", name)
         return found
 
+    @cached_property
+    def groups(self) -> dict[str, str]:
+        """What people call each group of tasks, by the group's name."""
+        dags = [c["dag"] for c in self.spec.get("components", {}).values() if "dag" in c] + [self.spec["root"]["dag"]]
+        return {
+            name: task.get("taskInfo", {}).get("name", name)
+            for dag in dags
+            for name, task in dag["tasks"].items()
+            if not self._is_step(task)
+        }
+
     def _is_step(self, task: dict[str, Any]) -> bool:
         return "dag" not in self.spec["components"].get(task["componentRef"]["name"], {})
 

@@ -11,7 +11,8 @@ from foreact.errors import ForeactError
 from foreact.naming import encode
 from pipelines.cluster.kubeflow import Kubeflow, Unreachable
 from pipelines.cluster.package import Package
-from pipelines.cluster.states import CANCELED, CANCELING, ENDED, FAILED, PENDING, SUCCEEDED
+from pipelines.cluster.states import ENDED, PENDING
+from pipelines.cluster.verdict import Outcome, Task, judge, tasks_of
 
 # A server that restarts is waited for this long before the watch is given up.
 PATIENCE = 300.0
@@ -33,27 +34,6 @@ class Submitted:
     adopted: bool = False
 
 
-@dataclass(frozen=True)
-class Task:
-    """One step of a run, as it is now."""
-
-    title: str
-    state: str
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended, or that it has not; a sentence for what went wrong."""
-
-    state: str
-    sentence: str = ""
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether everything went well."""
-        return self.state == SUCCEEDED
-
-
 def run_name(pipeline: str, store: str = "") -> str:
     """Name a run so that people see what it is and programs find it."""
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
@@ -68,9 +48,12 @@ def submit(
     name: str,
     experiment: str,
     account: str,
-    settling: float = SETTLING,
+    settling: float = 0.0,
 ) -> Submitted:
-    """Start a run, unless the experiment has one of that name already."""
+    """Start a run, unless the experiment has one of that name already.
+
+    Somebody else may take the same name at once: what is made within the time of settling gives way to the first.
+    """
     package.check(parameters)
     experiment_id = kubeflow.ensure_experiment(experiment)
     version, uploaded = kubeflow.ensure_version(package)
@@ -83,12 +66,9 @@ def submit(
             # The answer was lost; the run may be there.
             run, adopted = _look_again(kubeflow, name, experiment_id, problem), True
         else:
-            time.sleep(settling)
-            first = kubeflow.find_run(name, experiment_id) or run
-            if first.run_id != run.run_id:
-                # Somebody else was faster with the same name, and Kubeflow takes as many of one name as come.
-                kubeflow.terminate_run(run.run_id)
-                run, adopted = first, True
+            if settling:
+                time.sleep(settling)
+                run, adopted = _give_way(kubeflow, run, name, experiment_id)
     return Submitted(
         id=run.run_id,
         name=name,
@@ -97,6 +77,25 @@ def submit(
         uploaded=uploaded,
         adopted=adopted,
     )
+
+
+def _give_way(kubeflow: Kubeflow, run: Any, name: str, experiment: str) -> tuple[Any, bool]:
+    """End our run if another of its name was made before it; Kubeflow takes as many of one name as come."""
+    try:
+        first = kubeflow.find_run(name, experiment) or run
+    except ForeactError:
+        # Ours is there, which is what was asked for.
+        return run, False
+    if first.run_id == run.run_id:
+        return run, False
+    try:
+        kubeflow.terminate_run(run.run_id)
+    except ForeactError as problem:
+        raise ForeactError(
+            f"Two runs of the name {name} were started at once: {first.run_id} goes on, and {run.run_id} does too, for "
+            f"it could not be ended: {problem}"
+        ) from None
+    return first, True
 
 
 def _look_again(kubeflow: Kubeflow, name: str, experiment: str, problem: Unreachable) -> Any:
@@ -115,7 +114,7 @@ def _look_again(kubeflow: Kubeflow, name: str, experiment: str, problem: Unreach
 def watch(
     kubeflow: Kubeflow,
     run_id: str,
-    titles: dict[str, str],
+    package: Package,
     show: Callable[[list[Task]], None],
     *,
     timeout: float,
@@ -124,7 +123,7 @@ def watch(
 ) -> Outcome:
     """Follow a run to its end, or until time is up."""
     began = heard = time.monotonic()
-    state = PENDING
+    outcome = Outcome(PENDING)
     while True:
         try:
             run = kubeflow.get_run(run_id)
@@ -134,60 +133,10 @@ def watch(
                 raise
         else:
             heard = time.monotonic()
-            state = _state(run)
-            tasks = tasks_of(run, titles)
-            show(tasks)
-            if state in ENDED:
-                # Where the exit handler ended well, Kubeflow may call a run succeeded of which a step failed.
-                if state == SUCCEEDED and any(task.state == FAILED for task in tasks):
-                    state = FAILED
-                return Outcome(state, "" if state == SUCCEEDED else why(run, titles))
+            show(tasks_of(run, package))
+            outcome = judge(run, package)
+            if outcome.state in ENDED:
+                return outcome
         if time.monotonic() - began > timeout:
-            return Outcome(state, f"The run has not ended after {timeout / 60:.0f} minutes; it goes on.")
+            return Outcome(outcome.state, f"The run has not ended after {timeout / 60:.0f} minutes; it goes on.")
         time.sleep(min(pause, max(0.0, timeout - (time.monotonic() - began) + 0.01)))
-
-
-def _state(run: Any) -> str:
-    # A run that somebody ended counts as failed in the end, for Kubeflow.
-    if run.state == FAILED and any(past.state == CANCELING for past in run.state_history or []):
-        return CANCELED
-    return run.state or PENDING
-
-
-def tasks_of(run: Any, titles: dict[str, str]) -> list[Task]:
-    """Give the steps' states in the pipeline's order; drivers and groups of the engine are left out."""
-    latest = _latest(run, titles)
-    return [Task(title, latest[name].state if name in latest else PENDING) for name, title in titles.items()]
-
-
-def why(run: Any, titles: dict[str, str]) -> str:
-    """Say in a sentence what a run failed of."""
-    if _state(run) == CANCELED:
-        return "The run was cancelled."
-    latest = _latest(run, titles)
-    if failed := [name for name in titles if name in latest and latest[name].state == FAILED]:
-        told = next((name for name in failed if latest[name].error and latest[name].error.message), None)
-        return f"{titles[told]}: {_first_line(latest[told])}" if told else f"{titles[failed[0]]} failed."
-    drivers = _latest(run, {f"{name}-driver": f"{title}-driver" for name, title in titles.items()})
-    if held_up := [
-        name for name in titles if f"{name}-driver" in drivers and drivers[f"{name}-driver"].state == FAILED
-    ]:
-        return f"{titles[held_up[0]]} could not be started."
-    if run.error and run.error.message:
-        return _first_line(run)
-    if run.state == FAILED and not latest:
-        return "No step could be started: is the service account there, and may it run pods?"
-    return f"The run ended as {str(run.state).lower()}."
-
-
-def _first_line(thing: Any) -> str:
-    return str(thing.error.message).strip().splitlines()[0]
-
-
-def _latest(run: Any, titles: dict[str, str]) -> dict[str, Any]:
-    """Give the last try of each task by its name; Kubeflow lists them in no order, by name or title."""
-    names = {shown: name for name, title in titles.items() for shown in (name, title)}
-    details = (run.run_details.task_details or []) if run.run_details else []
-    tried = [task for task in details if task.state and task.display_name in names]
-    tried.sort(key=lambda task: task.start_time.timestamp() if task.start_time else 0.0)
-    return {names[task.display_name]: task for task in tried}

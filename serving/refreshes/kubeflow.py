@@ -1,7 +1,7 @@
 """Refreshes on Kubeflow Pipelines: a run of the compiled pipeline, found again by its name in any replica."""
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class KubeflowRunner:
     ) -> None:
         self._api = api
         self._package = package
-        self._names = _names(package)
+        self._names, self._groups = _names(package)
         self._experiment = experiment
         self._service_account = service_account
         self._arguments = arguments
@@ -90,24 +90,24 @@ class KubeflowRunner:
     def observe(self, refresh: Refresh) -> Progress:
         """Ask how far the run is."""
         run = self._api.get_run(str(refresh.run))
-        steps, failed, sentence = self._steps(run)
+        tasks = (run.get("run_details") or {}).get("task_details") or []
+        steps = self._steps(tasks)
         state = ENDED.get(str(run.get("state")), "running")
         if state == "running":
             return Progress("running", steps)
+        # A run that somebody ended counts as failed in the end, for Kubeflow.
+        if any(past.get("state") == "CANCELING" for past in (run.get("state_history") or [])[-2:]):
+            return Progress("failed", steps, "run", "the run was cancelled in Kubeflow Pipelines")
         # Where the exit handler ended well, Kubeflow may call a run succeeded of which a step failed.
+        failed, sentence = self._broken(tasks)
         if state == "succeeded" and not failed:
             return Progress("succeeded", steps)
-        # A run that somebody ended counts as failed in the end, for Kubeflow.
-        if any(past.get("state") == "CANCELING" for past in run.get("state_history") or []):
-            return Progress("failed", steps, failed or "run", "the run was cancelled in Kubeflow Pipelines")
         told = self._told(refresh)
-        why = (told and told.complaint) or sentence or _sentence(run)
-        return Progress(
-            "failed",
-            steps,
-            failed or (told and told.failed_step) or "run",
-            why or f"the run ended {str(run.get('state')).lower()}",
-        )
+        failed = failed or (told.failed_step if told else "") or "run"
+        # What the step says of itself says more than what Kubeflow saw of it.
+        own = told.steps[failed].sentence if told and failed in told.steps else ""
+        why = own or sentence or (told.complaint if told else "") or _sentence(run)
+        return Progress("failed", steps, failed, why or f"the run ended {str(run.get('state')).lower()}")
 
     def forget(self, refresh: Refresh) -> None:
         """Keep nothing: Kubeflow does."""
@@ -120,47 +120,79 @@ class KubeflowRunner:
             # It may just have ended by itself; the record says that it took too long in any case.
             return
 
-    def _steps(self, run: dict[str, Any]) -> tuple[tuple[Step, ...], str | None, str | None]:
+    def _steps(self, tasks: list[dict[str, Any]]) -> tuple[Step, ...]:
         """Make steps of a run's tasks, in their order; the engine's own groups and drivers are none."""
-        details = (run.get("run_details") or {}).get("task_details") or []
-        # What was skipped for another's failure has no state; of several tries the last one counts.
-        tasks = sorted((task for task in details if task.get("state")), key=lambda task: str(task.get("start_time")))
-        latest = {self._names[task["display_name"]]: task for task in tasks if task.get("display_name") in self._names}
-        steps = []
-        for name in sorted(latest, key=STEPS.index):
-            state = ENDED.get(str(latest[name].get("state")), "running")
-            steps.append(Step.model_validate({"name": name, "state": state, "seconds": _seconds(latest[name])}))
-        failed = next((step.name for step in steps if step.state == "failed"), None)
-        if failed:
-            return tuple(steps), failed, _sentence(latest[failed])
-        started_by = {f"{shown}-driver": name for shown, name in self._names.items()}
-        for task in tasks:
-            if task["state"] == "FAILED" and task.get("display_name") in started_by:
-                return tuple(steps), started_by[task["display_name"]], "Kubeflow Pipelines could not start this step"
-        return tuple(steps), None, None
+        latest = _latest(tasks, self._names)
+        return tuple(
+            Step.model_validate(
+                {
+                    "name": name,
+                    "state": ENDED.get(str(latest[name]["state"]), "running"),
+                    "seconds": _seconds(latest[name]),
+                }
+            )
+            for name in STEPS
+            if name in latest
+        )
+
+    def _broken(self, tasks: list[dict[str, Any]]) -> tuple[str, str]:
+        """Name the step that failed or was never started, and why; nothing if all went well."""
+        latest = _latest(tasks, self._names)
+        drivers = _latest(tasks, {f"{shown}-driver": name for shown, name in self._names.items()})
+        for name in STEPS:
+            if name in latest and ENDED.get(str(latest[name]["state"])) == "failed":
+                return name, _sentence(latest[name]) or ""
+        for name in STEPS:
+            if name in drivers and drivers[name]["state"] == "FAILED":
+                return name, "Kubeflow Pipelines could not start this step"
+        groups = _latest(tasks, self._groups)
+        if any(group["state"] == "FAILED" for group in groups.values()):
+            return "run", "Kubeflow Pipelines could not start its steps"
+        return "", ""
 
     def _told(self, refresh: Refresh) -> RunRecord | None:
-        """Give what the run's steps told of themselves, which says more than what Kubeflow saw of them."""
+        """Give what the run's steps told of themselves."""
         try:
             return self._runs.read().find(str(refresh.run))
         except ForeactError:
             return None
 
 
-def _names(package: Path) -> dict[str, str]:
-    """Give the steps of a compiled pipeline by what Kubeflow may call them: their names and their titles."""
-    spec = next(iter(yaml.safe_load_all(package.read_bytes())))
-    groups = [spec["root"], *spec["components"].values()]
-    tasks = {name: task for group in groups for name, task in group.get("dag", {}).get("tasks", {}).items()}
-    return {shown: name for name in STEPS if name in tasks for shown in (name, tasks[name]["taskInfo"]["name"])}
+def _names(package: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Give a compiled pipeline's steps, and its groups with their drivers, by what Kubeflow may call them."""
+    try:
+        spec = next(iter(yaml.safe_load_all(package.read_bytes())))
+        groups = [spec["root"], *spec["components"].values()]
+        tasks = {name: task for group in groups for name, task in group.get("dag", {}).get("tasks", {}).items()}
+        within = {name for name, task in tasks.items() if "dag" in spec["components"][task["componentRef"]["name"]]}
+        titles = {name: task.get("taskInfo", {}).get("name", name) for name, task in tasks.items()}
+    except (yaml.YAMLError, UnicodeDecodeError, StopIteration, LookupError, TypeError, AttributeError):
+        raise ForeactError(
+            f"FOREACT_REFRESH_PACKAGE {str(package)!r} is no compiled pipeline: `foreact compile` makes it."
+        ) from None
+    steps = {shown: name for name in STEPS if name in tasks for shown in (name, titles[name])}
+    engine = {shown: name for name in within for shown in (name, titles[name])} | {"root": "root"}
+    return steps, engine | {f"{shown}-driver": f"{name}-driver" for shown, name in engine.items()}
+
+
+def _latest(tasks: list[dict[str, Any]], names: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """Give the last try of each task by its name; Kubeflow lists them in no order."""
+    # What was left out since something else failed has no state.
+    tried = [task for task in tasks if task.get("state") and task.get("display_name") in names]
+    # What has not begun yet has no start, or one long ago.
+    tried.sort(key=lambda task: _moment(task.get("start_time")) or datetime.max.replace(tzinfo=UTC))
+    return {names[task["display_name"]]: task for task in tried}
+
+
+def _moment(text: str | None) -> datetime | None:
+    at = datetime.fromisoformat(text) if text else None
+    return at if at and at.year > 1970 else None
 
 
 def _seconds(task: dict[str, Any]) -> float | None:
-    if not task.get("start_time") or not task.get("end_time"):
-        return None
     # A task that has not ended does so in the year 1, for Kubeflow.
-    took = (datetime.fromisoformat(task["end_time"]) - datetime.fromisoformat(task["start_time"])).total_seconds()
-    return took if took >= 0 else None
+    began, ended = _moment(task.get("start_time")), _moment(task.get("end_time"))
+    return (ended - began).total_seconds() if began and ended and ended >= began else None
 
 
 def _sentence(thing: dict[str, Any]) -> str | None:

@@ -152,10 +152,11 @@ def test_why_it_failed(fake: Fake, runner: KubeflowRunner, refresh: Refresh, run
     assert runner.observe(started).sentence == "3 rules are broken."
 
 
-def test_a_step_that_could_not_be_started(fake: Fake, runner: KubeflowRunner, refresh: Refresh) -> None:
+@pytest.mark.parametrize("state", ["FAILED", "SUCCEEDED"])
+def test_a_step_that_could_not_be_started(fake: Fake, runner: KubeflowRunner, refresh: Refresh, state: str) -> None:
     started = runner.start(refresh)
     run = fake.kept("runs")[0]
-    run.state = "FAILED"
+    run.state = state
     run.run_details.task_details = [
         *engine("FAILED"),
         task("ingest-driver", "FAILED", 5, 1),
@@ -165,6 +166,36 @@ def test_a_step_that_could_not_be_started(fake: Fake, runner: KubeflowRunner, re
     progress = runner.observe(started)
     assert (progress.failed_step, [step.name for step in progress.steps]) == ("ingest", ["locate"])
     assert progress.sentence == "Kubeflow Pipelines could not start this step"
+    run.run_details.task_details = [task("exit-handler-1-driver", "FAILED", 1, 1), task("report", "SUCCEEDED", 3, 5)]
+    progress = runner.observe(started)
+    assert (progress.state, progress.failed_step, progress.steps) == ("failed", "run", ())
+    assert progress.sentence == "Kubeflow Pipelines could not start its steps"
+
+
+def test_a_try_that_went_well_makes_up_for_one_that_did_not(
+    fake: Fake, runner: KubeflowRunner, refresh: Refresh
+) -> None:
+    started = runner.start(refresh)
+    run = fake.kept("runs")[0]
+    run.state = "RUNNING"
+    run.run_details.task_details = [
+        task("ingest-driver", "SUCCEEDED", 20, 1),
+        task("ingest-driver", "FAILED", 5, 1),
+        api.V2beta1PipelineTaskDetail(display_name="ingest", state="PENDING", start_time=NEVER),
+        task("ingest", "FAILED", 6, 1),
+    ]
+    assert [(step.state, step.seconds) for step in runner.observe(started).steps] == [("running", None)]
+    run.state = "SUCCEEDED"
+    run.run_details.task_details[2:] = [task("ingest", "FAILED", 6, 1), task("ingest", "SUCCEEDED", 22, 1)]
+    assert runner.observe(started).state == "succeeded"
+
+
+@pytest.mark.parametrize("text", ["", "a: b", "][", "root: {}\ncomponents: []"])
+def test_a_package_that_is_none_is_refused_in_a_sentence(tmp_path: Path, runs: Runs, text: str) -> None:
+    package = tmp_path / "broken.yaml"
+    package.write_text(text)
+    with pytest.raises(ForeactError, match="is no compiled pipeline"):
+        KubeflowRunner.of(ServingSettings(kfp_host="http://127.0.0.1:9", refresh_package=str(package)), runs)
 
 
 def test_a_run_can_be_ended(fake: Fake, runner: KubeflowRunner, refresh: Refresh) -> None:

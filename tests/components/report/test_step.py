@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from components.report.step import report
 from foreact.blobs.folder import FolderStore
+from foreact.errors import ForeactError
 from foreact.settings import PipelineSettings
 from foreact.telemetry.ledger import Runs
 from foreact.telemetry.notices import clean
@@ -120,16 +121,38 @@ def test_a_sentence_holds_neither_traceback_nor_secret(text: str, cleaned: str) 
     assert clean(text) == cleaned
 
 
-@pytest.mark.parametrize(("last", "events"), [("succeeded", []), ("running", ["failed"])])
+@pytest.mark.parametrize(
+    ("state", "last", "events"),
+    [
+        ("RUNNING", "succeeded", []),
+        ("", "succeeded", []),
+        ("RUNNING", "running", ["failed"]),
+        ("COMPLETE", "running", []),
+        ("FAILED", "succeeded", ["failed"]),
+    ],
+)
 def test_a_group_that_still_counts_as_running_is_judged_by_its_last_step(
-    tmp_path: Path, receiver: Receiver, last: str, events: list[str]
+    tmp_path: Path, receiver: Receiver, state: str, last: str, events: list[str]
 ) -> None:
     runs = Runs(FolderStore(tmp_path / "blobs"))
     runs.step_began("r1", "publish", "retrain-store", "Bonn")
     if last == "succeeded":
         runs.step_ended("r1", "publish", "succeeded", 1.0)
-    end(tmp_path, receiver.url, "r1", "RUNNING")
+    end(tmp_path, receiver.url, "r1", state)
     assert [json.loads(data)["event"] for _, _, data in receiver.received] == events
     record = runs.read().find("r1")
     assert record is not None
     assert record.state == ("failed" if events else "succeeded")
+
+
+def test_what_nobody_knows_is_not_told(
+    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(*_: Any) -> None:
+        raise ForeactError("the store is away")
+
+    monkeypatch.setattr(Runs, "read", away)
+    with caplog.at_level(logging.WARNING):
+        end(tmp_path, receiver.url, "r1", "RUNNING")
+    assert receiver.received == []
+    assert "how the run ended is not known" in caplog.text

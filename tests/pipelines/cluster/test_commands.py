@@ -55,7 +55,7 @@ def test_submit_and_leave(fake: Fake, store_package: str) -> None:
 
 @pytest.mark.parametrize(
     ("state", "code", "said"),
-    [("SUCCEEDED", 0, "succeeded."), ("FAILED", 1, "No step could be started"), ("CANCELED", 3, "cancelled.")],
+    [("SUCCEEDED", 0, "succeeded."), ("FAILED", 1, "ended as failed"), ("CANCELED", 3, "cancelled.")],
 )
 def test_the_exit_code_is_the_runs(
     fake: Fake, packages: Path, state: str, code: int, said: str

@@ -11,14 +11,17 @@ from foreact.errors import ForeactError
 from pipelines.cluster.kubeflow import Kubeflow, Refused, Unreachable
 from pipelines.cluster.package import Package
 from pipelines.cluster.settings import KubeflowSettings
-from pipelines.cluster.submit import Task, run_name, submit, watch
+from pipelines.cluster.submit import run_name, submit, watch
+from pipelines.cluster.verdict import Task
 from tests.pipelines.cluster.fake import Fake
 
 GIVEN = {"history": "https://a.blob.core.windows.net/sales/", "horizon": 14}
 
 
 def send(kubeflow: Kubeflow, package: Package, name: str = "one") -> Any:
-    return submit(kubeflow, package, GIVEN, name=name, experiment="foreact", account="foreact-pipelines", settling=0)
+    return submit(
+        kubeflow, package, GIVEN, name=name, experiment="foreact", account="foreact-pipelines", settling=0.001
+    )
 
 
 def test_a_run_has_what_it_was_given(fake: Fake, kubeflow: Kubeflow, package: Package) -> None:
@@ -110,7 +113,7 @@ def test_of_two_at_once_under_one_name_the_first_goes_on(fake: Fake, kubeflow: K
     assert (second.id, second.adopted) == (first.id, True)
     assert [run.state for run in fake.kept("runs")] == [fake.first_state, "FAILED"]
     (other,) = [run for run in fake.kept("runs") if run.run_id != first.id]
-    ended = watch(kubeflow, other.run_id, package.titles, lambda _: None, timeout=1_000, pause=0.01)
+    ended = watch(kubeflow, other.run_id, package, lambda _: None, timeout=1_000, pause=0.01)
     assert (ended.state, ended.sentence) == ("CANCELED", "The run was cancelled.")
 
 
@@ -143,7 +146,7 @@ def test_progress_is_shown_in_the_pipelines_order(fake: Fake, kubeflow: Kubeflow
         ],
     )
     seen: list[list[Task]] = []
-    outcome = watch(kubeflow, sent.id, package.titles, seen.append, timeout=1_000, pause=0.01)
+    outcome = watch(kubeflow, sent.id, package, seen.append, timeout=1_000, pause=0.01)
     assert outcome.succeeded
     assert [t.title for t in seen[0]] == ["Ingest", "Train", "Report how it ended"]
     assert [[t.state for t in tasks] for tasks in seen] == [
@@ -174,7 +177,7 @@ def test_why_a_run_ended(
                 display_name="train", state="FAILED", error=api.GoogleRpcStatus(message=error) if error else None
             )
         ]
-    outcome = watch(kubeflow, sent.id, package.titles, lambda _: None, timeout=1_000, pause=0.01)
+    outcome = watch(kubeflow, sent.id, package, lambda _: None, timeout=1_000, pause=0.01)
     assert (outcome.state, outcome.sentence) == (state, sentence)
 
 
@@ -197,33 +200,96 @@ def test_what_failed_first_is_named_whatever_order_tasks_come_in(
         api.V2beta1PipelineTaskDetail(display_name=name, state=state, start_time=at.replace(second=second))
         for name, state, second in told
     ]
-    outcome = watch(kubeflow, sent.id, package.titles, lambda _: None, timeout=1_000, pause=0.01)
+    outcome = watch(kubeflow, sent.id, package, lambda _: None, timeout=1_000, pause=0.01)
     assert (outcome.state, outcome.sentence) == ("FAILED", "Ingest failed.")
 
 
+@pytest.mark.parametrize("state", ["FAILED", "SUCCEEDED"])
 @pytest.mark.parametrize(
     ("told", "sentence"),
     [
         ({"root-driver": "SUCCEEDED", "train-driver": "FAILED", "ingest": "SUCCEEDED"}, "Train could not be started."),
-        ({"root-driver": "FAILED", "root": None}, "No step could be started: is the service account there"),
+        ({"exit-handler-1-driver": "FAILED", "exit-handler-1": None}, "No step could be started."),
+        ({"root-driver": "FAILED", "root": None}, "No step could be started."),
     ],
 )
 def test_what_could_not_be_started_is_named(
-    fake: Fake, kubeflow: Kubeflow, package: Package, told: dict[str, str | None], sentence: str
+    fake: Fake, kubeflow: Kubeflow, package: Package, told: dict[str, str | None], sentence: str, state: str
 ) -> None:
     sent = send(kubeflow, package)
     run = fake._find("runs", sent.id)
-    run.state = "FAILED"
+    run.state = state
     run.run_details.task_details = [
-        api.V2beta1PipelineTaskDetail(display_name=name, state=state) for name, state in told.items()
+        api.V2beta1PipelineTaskDetail(display_name=name, state=state)
+        for name, state in {**told, "report": "SUCCEEDED"}.items()
     ]
-    outcome = watch(kubeflow, sent.id, package.titles, lambda _: None, timeout=1_000, pause=0.01)
-    assert (outcome.state, outcome.sentence.startswith(sentence)) == ("FAILED", True)
+    outcome = watch(kubeflow, sent.id, package, lambda _: None, timeout=1_000, pause=0.01)
+    assert (outcome.state, outcome.sentence) == ("FAILED", sentence)
+
+
+def test_a_try_that_has_not_begun_is_the_last_one(fake: Fake, kubeflow: Kubeflow, package: Package) -> None:
+    sent = send(kubeflow, package)
+    tries = [
+        ("ingest", "RUNNING", datetime(1, 1, 1, tzinfo=UTC)),
+        ("ingest", "FAILED", datetime(2026, 11, 21, tzinfo=UTC)),
+        ("train", "PENDING", None),
+        ("train", "FAILED", datetime(2026, 11, 21, tzinfo=UTC)),
+    ]
+    fake._find("runs", sent.id).run_details.task_details = [
+        api.V2beta1PipelineTaskDetail(display_name=name, state=state, start_time=start) for name, state, start in tries
+    ]
+    seen: list[list[Task]] = []
+    watch(kubeflow, sent.id, package, seen.append, timeout=0.0, pause=0.01)
+    assert [task.state for task in seen[0]] == ["RUNNING", "PENDING", "PENDING"]
+
+
+def test_a_cancelled_run_that_was_started_again_is_judged_by_its_last_end(
+    fake: Fake, kubeflow: Kubeflow, package: Package
+) -> None:
+    sent = send(kubeflow, package)
+    run = fake._find("runs", sent.id)
+    history = ["RUNNING", "CANCELING", "FAILED", "RUNNING", "FAILED"]
+    run.state, run.state_history = "FAILED", [api.V2beta1RuntimeStatus(state=state) for state in history]
+    assert watch(kubeflow, sent.id, package, lambda _: None, timeout=1_000, pause=0.01).state == "FAILED"
+
+
+def test_a_run_is_told_of_though_nobody_could_look_for_others(
+    fake: Fake, kubeflow: Kubeflow, package: Package, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, seen = kubeflow.find_run, []
+
+    def look_once(name: str, experiment: str) -> Any:
+        seen.append(name)
+        if len(seen) > 1:
+            raise Unreachable("gone")
+        return look(name, experiment)
+
+    monkeypatch.setattr(kubeflow, "find_run", look_once)
+    assert send(kubeflow, package).id == fake.kept("runs")[0].run_id
+
+
+def test_two_runs_of_a_name_of_which_neither_can_be_ended_are_both_named(
+    fake: Fake, kubeflow: Kubeflow, package: Package, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = send(kubeflow, package)
+    look, seen = kubeflow.find_run, []
+
+    def look_too_early(name: str, experiment: str) -> Any:
+        seen.append(name)
+        return look(name, experiment) if len(seen) > 1 else None
+
+    def refuse(run_id: str) -> None:
+        raise Refused("it may not", 403)
+
+    monkeypatch.setattr(kubeflow, "find_run", look_too_early)
+    monkeypatch.setattr(kubeflow, "terminate_run", refuse)
+    with pytest.raises(ForeactError, match=rf"{first.id} goes on, and run-\d+ does too, .*: it may not"):
+        send(kubeflow, package)
 
 
 def test_time_is_up(kubeflow: Kubeflow, package: Package) -> None:
     sent = send(kubeflow, package)
-    outcome = watch(kubeflow, sent.id, package.titles, lambda _: None, timeout=0.05, pause=0.02)
+    outcome = watch(kubeflow, sent.id, package, lambda _: None, timeout=0.05, pause=0.02)
     assert (outcome.state, outcome.succeeded) == ("PENDING", False)
     assert "it goes on" in outcome.sentence
 
@@ -233,7 +299,7 @@ def test_a_restart_of_the_server_does_not_end_the_watch(fake: Fake, kubeflow: Ku
     fake._find("runs", sent.id).state = "SUCCEEDED"
     # A look asks four times before it is given up.
     fake.dead, fake.missing = True, 5
-    assert watch(kubeflow, sent.id, package.titles, lambda _: None, timeout=1_000, pause=0.05).succeeded
+    assert watch(kubeflow, sent.id, package, lambda _: None, timeout=1_000, pause=0.05).succeeded
     assert fake.missing == 0
 
 
@@ -241,7 +307,7 @@ def test_a_server_that_stays_away_does(fake: Fake, kubeflow: Kubeflow, package: 
     sent = send(kubeflow, package)
     fake.dead = True
     with pytest.raises(Unreachable, match="the connection was cut"):
-        watch(kubeflow, sent.id, package.titles, lambda _: None, timeout=1_000, pause=0.05, patience=0.2)
+        watch(kubeflow, sent.id, package, lambda _: None, timeout=1_000, pause=0.05, patience=0.2)
 
 
 def test_hiccups_are_tried_again(fake: Fake, kubeflow: Kubeflow, package: Package) -> None:
