@@ -73,8 +73,7 @@ class Package:
     def titles(self) -> dict[str, str]:
         """What people call each task, in the order they run in, by the task's name."""
         found: dict[str, str] = {}
-        dags = [c["dag"] for c in self.spec.get("components", {}).values() if "dag" in c] + [self.spec["root"]["dag"]]
-        for tasks in (dag["tasks"] for dag in dags):
+        for tasks in self._dags:
             after = {name: tasks[name].get("dependentTasks", []) for name in tasks}
             for name in TopologicalSorter(after).static_order():
                 if self._is_step(tasks[name]):
@@ -84,13 +83,17 @@ class Package:
     @cached_property
     def groups(self) -> dict[str, str]:
         """What people call each group of tasks, by the group's name."""
-        dags = [c["dag"] for c in self.spec.get("components", {}).values() if "dag" in c] + [self.spec["root"]["dag"]]
         return {
             name: task.get("taskInfo", {}).get("name", name)
-            for dag in dags
-            for name, task in dag["tasks"].items()
+            for tasks in self._dags
+            for name, task in tasks.items()
             if not self._is_step(task)
         }
+
+    @property
+    def _dags(self) -> list[dict[str, Any]]:
+        dags = [c["dag"] for c in self.spec.get("components", {}).values() if "dag" in c] + [self.spec["root"]["dag"]]
+        return [dag["tasks"] for dag in dags]
 
     def _is_step(self, task: dict[str, Any]) -> bool:
         return "dag" not in self.spec["components"].get(task["componentRef"]["name"], {})

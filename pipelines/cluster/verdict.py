@@ -63,7 +63,10 @@ def _broken(run: Any, package: Package) -> str:
         if f"{name}-driver" in drivers and drivers[f"{name}-driver"].state == FAILED:
             return f"{title} could not be started."
     groups = _latest(run, package.groups | _drivers(package.groups) | _drivers({"root": "root"}))
-    return "No step could be started." if any(group.state == FAILED for group in groups.values()) else ""
+    if not any(group.state == FAILED for group in groups.values()):
+        return ""
+    began = any(name in package.groups for name in groups)
+    return "Its steps failed as a whole." if began else "Its steps could not be started."
 
 
 def _drivers(titles: dict[str, str]) -> dict[str, str]:

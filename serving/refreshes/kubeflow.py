@@ -146,9 +146,10 @@ class KubeflowRunner:
             if name in drivers and drivers[name]["state"] == "FAILED":
                 return name, "Kubeflow Pipelines could not start this step"
         groups = _latest(tasks, self._groups)
-        if any(group["state"] == "FAILED" for group in groups.values()):
-            return "run", "Kubeflow Pipelines could not start its steps"
-        return "", ""
+        if not any(group["state"] == "FAILED" for group in groups.values()):
+            return "", ""
+        began = any(not name.endswith("-driver") for name in groups)
+        return "run", "its steps failed as a whole" if began else "Kubeflow Pipelines could not start its steps"
 
     def _told(self, refresh: Refresh) -> RunRecord | None:
         """Give what the run's steps told of themselves."""

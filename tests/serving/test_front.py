@@ -85,9 +85,9 @@ HTML = {"accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
 
 
 @pytest.fixture
-def broken(serving: Serving) -> Serving:
+def broken(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> Serving:
     """A service that cannot tell the time, which no part of it expects."""
-    serving.clock.now = None  # type: ignore[assignment]
+    monkeypatch.setattr(serving.clock, "now", None)
     return serving
 
 

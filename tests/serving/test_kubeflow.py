@@ -170,6 +170,8 @@ def test_a_step_that_could_not_be_started(fake: Fake, runner: KubeflowRunner, re
     progress = runner.observe(started)
     assert (progress.state, progress.failed_step, progress.steps) == ("failed", "run", ())
     assert progress.sentence == "Kubeflow Pipelines could not start its steps"
+    run.run_details.task_details = [task("Retrain", "FAILED", 1, 1), task("report", "SUCCEEDED", 3, 5)]
+    assert runner.observe(started).sentence == "its steps failed as a whole"
 
 
 def test_a_try_that_went_well_makes_up_for_one_that_did_not(
