@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 # What Kubeflow calls a group of steps, now and when it kept them in ML Metadata.
 WELL = frozenset({"SUCCEEDED", "COMPLETE", "CACHED"})
 BADLY = frozenset({"FAILED", "ERROR", "CANCELED"})
+STOPPED = "the run was stopped before its last step was done, as when somebody cancels it"
 
 
 def report(
@@ -43,7 +44,7 @@ def report(
             pipeline=pipeline,
             store=store,
             step=failed_task or "",
-            message=message or "",
+            message=message or ("" if state.upper() in BADLY else STOPPED),
             settings=settings,
             blobs=blobs,
             pause=pause,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from components.report.step import report
+from components.report.step import STOPPED, report
 from foreact.blobs.folder import FolderStore
 from foreact.errors import ForeactError
 from foreact.settings import PipelineSettings
@@ -122,27 +122,28 @@ def test_a_sentence_holds_neither_traceback_nor_secret(text: str, cleaned: str) 
 
 
 @pytest.mark.parametrize(
-    ("state", "last", "events"),
+    ("state", "last", "sentence"),
     [
-        ("RUNNING", "succeeded", []),
-        ("", "succeeded", []),
-        ("RUNNING", "running", ["failed"]),
-        ("COMPLETE", "running", []),
-        ("FAILED", "succeeded", ["failed"]),
+        ("RUNNING", "succeeded", ""),
+        ("", "succeeded", ""),
+        ("RUNNING", "running", STOPPED),
+        ("COMPLETE", "running", ""),
+        ("FAILED", "succeeded", "the run ended unexpectedly"),
     ],
 )
 def test_a_group_that_still_counts_as_running_is_judged_by_its_last_step(
-    tmp_path: Path, receiver: Receiver, state: str, last: str, events: list[str]
+    tmp_path: Path, receiver: Receiver, state: str, last: str, sentence: str
 ) -> None:
     runs = Runs(FolderStore(tmp_path / "blobs"))
     runs.step_began("r1", "publish", "retrain-store", "Bonn")
     if last == "succeeded":
         runs.step_ended("r1", "publish", "succeeded", 1.0)
     end(tmp_path, receiver.url, "r1", state)
-    assert [json.loads(data)["event"] for _, _, data in receiver.received] == events
+    told = [json.loads(data) for _, _, data in receiver.received]
+    assert [(one["event"], one["sentence"]) for one in told] == ([("failed", sentence)] if sentence else [])
     record = runs.read().find("r1")
     assert record is not None
-    assert record.state == ("failed" if events else "succeeded")
+    assert (record.state, record.sentence) == ("failed" if sentence else "succeeded", sentence)
 
 
 def test_what_nobody_knows_is_not_told(
