@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foreact.cli.parameters import Judging, Learning, Store, Tables, read_parameters, spread
+from foreact.cli.stopping import stoppable
 from foreact.errors import ForeactError, count
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def _submit(pipeline: str, parameters: dict[str, Any], settings: "KubeflowSettin
     typer.echo(run.id)
     if not following.wait:
         return
-    with Steps() as view:
+    with stoppable("Stopped following; the run goes on."), Steps() as view:
         outcome = watch(
             kubeflow,
             run.id,

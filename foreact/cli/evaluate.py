@@ -7,6 +7,7 @@ import typer
 
 from foreact.cli.options import Workspace
 from foreact.cli.parameters import Learning, Tables, read_parameters, spread
+from foreact.cli.stopping import stoppable
 from foreact.errors import count
 
 
@@ -30,7 +31,7 @@ def evaluate(
     given = read_parameters(history, tables, learning)
     parameters = {"columns": "", "as_of": "", "horizon": 28, "missing": "auto", "seed": 0, "store": store, **given}
     settings = PipelineSettings(workspace=workspace)
-    with scratch() as folder:
+    with stoppable("Stopped; the backtest has not come to its end."), scratch() as folder:
         events = Events(folder / "events.jsonl")
         evaluation = backtest(**parameters, scratch=folder, settings=settings, events=events)
         if report is not None:

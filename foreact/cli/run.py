@@ -15,6 +15,7 @@ from foreact.blobs import BlobNotFound, connect
 from foreact.cli.options import Workspace
 from foreact.cli.parameters import Judging, Learning, Store, Tables, read_parameters, spread
 from foreact.cli.progress import follow
+from foreact.cli.stopping import stoppable
 from foreact.errors import ForeactError
 from foreact.publications.contract import CURRENT
 from foreact.settings import PipelineSettings
@@ -92,15 +93,12 @@ def start(pipeline: str, parameters: dict[str, Any], workspace: Path, run_id: st
     except OSError as error:
         raise ForeactError(f"The workspace {str(workspace)!r} cannot be written: {error.strerror}.") from None
     process = _launch(run.folder, run.log, workspace)
-    try:
-        succeeded = follow(run, process)
-    except KeyboardInterrupt:
-        _stop(process)
-        typer.echo("Stopped; what was published stays as it was.", err=True)
-        raise typer.Exit(130) from None
-    finally:
-        _stop(process)
-        runs.tidy()
+    with stoppable("Stopped; what was published stays as it was."):
+        try:
+            succeeded = follow(run, process)
+        finally:
+            _stop(process)
+            runs.tidy()
     if process.returncode < 0:
         # Killed by itself, it has left its task at work and its end untold.
         with suppress(ProcessLookupError):

@@ -1,6 +1,8 @@
 """The commands that talk to Kubeflow Pipelines, as they are typed."""
 
 import json
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +11,19 @@ from typer.testing import CliRunner, Result
 
 from foreact.cli.app import app
 from foreact.errors import ForeactError
+from pipelines.cluster import scheduling, submit
 from tests.pipelines.cluster.fake import Fake
 
 SALES = "https://a.blob.core.windows.net/sales/"
+# Half a day from any firing: near one, a switch waits.
+NOON = datetime(2026, 11, 21, 11, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
-def place(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+def place(monkeypatch: pytest.MonkeyPatch, host: str, fake: Fake) -> None:
+    """Give an installation on which it is always noon."""
+    fake.clock = lambda: NOON
+    monkeypatch.setattr(scheduling, "Scheduler", partial(scheduling.Scheduler, now=fake.clock))
     monkeypatch.setenv("FOREACT_KFP_HOST", host)
     monkeypatch.setenv("FOREACT_KFP_TIMEZONE", "Europe/Berlin")
 
@@ -72,6 +80,18 @@ def test_not_ended_in_time(packages: Path) -> None:
     )  # fmt: skip
     assert result.exit_code == 4
     assert "it goes on" in result.stderr
+
+
+def test_whoever_stops_following_is_told_that_the_run_goes_on(
+    fake: Fake, packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(submit, "watch", interrupted)
+    result = foreact("submit", "retrain-all", "--history", SALES, "--package", str(packages / "retrain-all.yaml"))
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (130, "Stopped following; the run goes on.")
+    assert [run.state for run in fake.kept("runs")] == ["PENDING"]
 
 
 def test_a_path_on_this_machine_is_refused(store_package: str) -> None:

@@ -1,0 +1,16 @@
+"""Ctrl-C, answered by a sentence."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+
+@contextmanager
+def stoppable(sentence: str) -> Iterator[None]:
+    """Let Ctrl-C end a command with a sentence on what became of its work."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(sentence, err=True)
+        raise typer.Exit(130) from None
