@@ -60,7 +60,7 @@ def validate(
         "rules": float(len(findings.findings)),
         "rules_broken": float(len(findings.broken)),
         "warnings": float(len(findings.warnings)),
-        "rejected_rows": float(findings.quarantined),
-        "rejected_share": findings.quarantined / max(1, findings.rows),
+        "rejected_rows": float(findings.rejected),
+        "rejected_share": findings.rejected / max(1, findings.rows),
     }
     return Validated(findings, render(findings, source.info), metrics)

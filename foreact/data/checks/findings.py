@@ -56,7 +56,7 @@ class Findings(BaseModel):
 
     findings: list[Finding]
     rows: int
-    quarantined: int
+    rejected: int
     notes: list[str] = Field(default_factory=list)
 
     @property

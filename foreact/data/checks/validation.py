@@ -92,11 +92,11 @@ class _Check:
         findings = self._check_partitions()
         findings += self._check_stores() + self._check_known() + self._check_previous()
         ingested = pa.parquet.read_table(self.dataset.path / REJECTED)
-        quarantined = ingested.num_rows + len(self.rejected)
+        rejected = ingested.num_rows + len(self.rejected)
         unread = _tell_rejected(ingested, info)
         aside = [*unread, *(finding for finding in findings if finding.rule in (UNIQUE, NOT_NEGATIVE))]
-        findings = [*self._check_total(quarantined, aside), *unread, *findings]
-        result = Findings(findings=findings, rows=info.rows_read, quarantined=quarantined, notes=info.notes)
+        findings = [*self._check_total(rejected, aside), *unread, *findings]
+        result = Findings(findings=findings, rows=info.rows_read, rejected=rejected, notes=info.notes)
         self._write(info, ingested, result)
         return result
 
@@ -187,9 +187,9 @@ class _Check:
                     rows[column].append(value)
         return Checkpoint(self.context, "previous", PREVIOUS).run(_frame([rows]), _sample) if rows[STORE] else []
 
-    def _check_total(self, quarantined: int, aside: list[Finding]) -> list[Finding]:
+    def _check_total(self, rejected: int, aside: list[Finding]) -> list[Finding]:
         info, limit = self.dataset.info, self.limits.max_rejected_share
-        share, age = quarantined / max(1, info.rows_read), (self.limits.today - info.as_of).days
+        share, age = rejected / max(1, info.rows_read), (self.limits.today - info.as_of).days
         first = min((store.first for store in info.stores.values()), default=info.as_of)
         days, least = (info.as_of - first).days + 1, info.horizon + LEAST_BEFORE
         every = np.unique(np.concatenate([np.zeros(0, np.int64), *self.days.values()]))
@@ -211,7 +211,7 @@ class _Check:
         told: dict[str, dict[str, Any]] = {
             FEW_REJECTED: {
                 "checked": info.rows_read,
-                "broken": quarantined,
+                "broken": rejected,
                 "detail": f"{share:.2%} are, where at most {limit:.2%} may be"
                 + (f', most of all for "{worst.rule}" ({worst.broken:,})' if worst else ""),
                 "samples": worst.samples if worst else [],

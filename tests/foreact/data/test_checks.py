@@ -194,10 +194,6 @@ def test_series_that_are_hard_to_forecast_are_named(check: Check, rows: Rows) ->
     assert [str(one) for one in find(outcome, "every item has more than one row").samples] == ["store 'B', item 'new'"]
 
 
-def table(path: Path, rows: Rows, header: str) -> Path:
-    return write_rows(path, rows, header)
-
-
 def prices(without: Callable[[Any, str, str], bool]) -> Rows:
     every = [(day, store, item) for day in [*DAYS, *AHEAD[:7]] for store in "AB" for item in "xy"]
     return [[*key, 1.5] for key in every if not without(*key)]
@@ -244,7 +240,7 @@ def test_known_tables_must_cover_the_horizon(
     if named is None:
         rows = [[*row, 1.5] for row in rows]
     header = "date,store,item,units" + (",price" if named is None else "")
-    known = table(tmp_path / "prices.csv", prices(without), "date,store,item,price")
+    known = write_rows(tmp_path / "prices.csv", prices(without), "date,store,item,price")
     outcome = check(rows, known, header=header)
     if refused:
         assert "known tables cover the horizon" in outcome.problem
@@ -264,7 +260,7 @@ def test_a_store_that_was_silent_already_may_stay_so(
 ) -> None:
     rows = [row for row in rows if row[1] == "A" or row[0] < DAYS[30]]
     plan = [[day, "A", 1] for day in AHEAD[:7]] + [[day, "B", 1] for day in rows_ahead]
-    known = table(tmp_path / "plan.csv", plan, "date,store,promotion")
+    known = write_rows(tmp_path / "plan.csv", plan, "date,store,promotion")
     outcome = check([[*row, 0] for row in rows], known, header="date,store,item,units,promotion")
     assert ("known tables cover the horizon" in outcome.problem) == refused
     silent = find(outcome, "stores stay in known tables")
@@ -275,13 +271,13 @@ def test_a_store_that_was_silent_already_may_stay_so(
 
 
 def test_a_calendar_that_ends_too_early(check: Check, rows: Rows, tmp_path: Path) -> None:
-    calendar = table(tmp_path / "calendar.csv", [[day, "none"] for day in [*DAYS, *AHEAD[:6]]], "date,event")
+    calendar = write_rows(tmp_path / "calendar.csv", [[day, "none"] for day in [*DAYS, *AHEAD[:6]]], "date,event")
     outcome = check(rows, calendar)
     assert "(1 of 7), such as 2025-04-07, found 'no row in calendar.csv'" in outcome.problem
 
 
 def test_a_list_of_holidays_needs_no_row_a_day(check: Check, rows: Rows, tmp_path: Path) -> None:
-    calendar = table(tmp_path / "calendar.csv", [[DAYS[5], "fair"], [AHEAD[2], "fair"]], "date,event")
+    calendar = write_rows(tmp_path / "calendar.csv", [[DAYS[5], "fair"], [AHEAD[2], "fair"]], "date,event")
     assert check(rows, calendar).problem == ""
 
 
@@ -310,7 +306,7 @@ def test_the_report_shows_hostile_ids_as_text_and_needs_nothing_else(check: Chec
     rows[0][1:] = [f'"{hostile}"', "x", "</table><b>five</b>"]
     outcome = check(rows, limits={"max_rejected_share": 0.001})
     page = Page(outcome.page)
-    ours = "html head meta title style body h1 h2 p table tr th td br small span details summary ul li"
+    ours = "html head meta title style body h1 h2 p table thead tbody tr th td br small span details summary ul li"
     assert page.tags <= set(ours.split())
     assert page.links == []
     assert "//" not in outcome.page.replace("</", "")
