@@ -144,13 +144,13 @@ def create_app(
         openapi_url="/openapi.json",
     )
     app.state.service = service
-    app.state.kept = Kept(KEPT_BYTES)
+    app.state.kept = kept = Kept(KEPT_BYTES)
     errors.install(app, problem_page)
     for part in (stores, forecasts, totals, alerts, refreshes, publications, audit):
         app.include_router(part.router, dependencies=[Depends(check_parameters)])
     for part in (probes, login, routes, reference):
         app.include_router(part.router)
-    app.add_middleware(Express, service=service)
+    app.add_middleware(Express, service=service, kept=kept)
     app.add_middleware(
         Front,
         metrics=service.metrics,

@@ -4,7 +4,6 @@ What the routes answered is kept while it is true, and one item's forecast in on
 are encoded already. Both are byte for byte what the routes answer; whatever is unusual about a request is left to them.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
@@ -14,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serving.api.answers import (
     JSON,
     WORTH_COMPRESSING,
+    Kept,
     compress,
     envelope,
     make_tag,
@@ -29,7 +29,8 @@ from serving.service import Service
 
 # Headers that may ask for something other than the plain case.
 UNUSUAL = frozenset({b"if-none-match", b"range", b"expect"})
-KEPT_BYTES = 32 << 20
+# Questions whose answers are known by their tags.
+MOST_KNOWN = 20_000
 Headers = list[tuple[bytes, bytes]]
 Answer = tuple[Headers, bytes]
 Key = tuple[Any, ...]
@@ -38,13 +39,13 @@ Key = tuple[Any, ...]
 class Express:
     """Answers what it can of the GET requests below /v1, and passes on everything else."""
 
-    def __init__(self, app: ASGIApp, service: Service) -> None:
+    def __init__(self, app: ASGIApp, service: Service, kept: Kept) -> None:
         self.app = app
         self._service = service
+        self._kept = kept
         self._view: View | None = None
         self._heads: dict[str, Headers] = {}
-        self._kept: OrderedDict[Key, tuple[Answer, Any]] = OrderedDict()
-        self._size = 0
+        self._known: dict[Key, tuple[str, Headers, Any]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -57,16 +58,16 @@ class Express:
             await self.app(scope, receive, send)
             return
         if view is not self._view:
-            self._view, self._heads, self._size = view, {}, 0
-            self._kept.clear()
+            self._view, self._heads, self._known = view, {}, {}
         gzip = takes_gzip(headers.get(b"accept-encoding", b"").decode("latin-1"))
         question = (scope["path"], scope["query_string"], headers.get(b"accept", b""))
         key = (*question, gzip, principal.role, principal.sees)
-        found = self._kept.get(key)
-        if found is not None:
-            answer, scope["route"] = found
-            await _send(answer, send)
-            return
+        if key in self._known:
+            tag, known, scope["route"] = self._known[key]
+            body = self._kept.get(tag)
+            if body is not None:
+                await _send((known, body), send)
+                return
         made = self._one_item(scope, view, principal, key) if question[0] == PATH else None
         if made is not None:
             scope["route"] = ROUTE
@@ -82,33 +83,22 @@ class Express:
         return self._service.keys.find(given[7:].decode("latin-1").strip())
 
     def _watched(self, scope: Scope, send: Send, view: View, key: Key) -> Send:
-        """Keep an answer on its way, if it is one of those that are true until the view changes."""
-        started: list[Message] = []
+        """Remember by its tag an answer on its way, if it is one of those that are true until the view changes."""
 
         async def watched(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                started.append(message)
-                # Whoever wraps the answer further adds headers of this one request to another list.
-                await send({**message})
-                return
-            if started and not message.get("more_body") and view is self._view:
-                begun = started.pop()
-                headers = list(begun.get("headers", ()))
-                if begun["status"] == 200 and any(name == b"etag" for name, _ in headers):
-                    self._keep(key, (headers, message.get("body", b"")), scope.get("route"))
-            started.clear()
+            if message["type"] == "http.response.start" and message["status"] == 200 and view is self._view:
+                headers = list(message.get("headers", ()))
+                tag = next((value for name, value in headers if name == b"etag"), None)
+                if tag is not None:
+                    self._remember(key, tag.decode().strip('"'), headers, scope.get("route"))
             await send(message)
 
         return watched
 
-    def _keep(self, key: Key, answer: Answer, route: Any) -> None:
-        size = len(answer[1])
-        if size > KEPT_BYTES // 8 or key in self._kept:
-            return
-        self._kept[key] = (answer, route)
-        self._size += size
-        while self._size > KEPT_BYTES:
-            self._size -= len(self._kept.popitem(last=False)[1][0][1])
+    def _remember(self, key: Key, tag: str, headers: Headers, route: Any) -> None:
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        self._known[key] = tag, headers, route
 
     def _one_item(self, scope: Scope, view: View, principal: Principal, key: Key) -> Answer | None:
         """Answer `store=S&item=I`."""
@@ -127,13 +117,15 @@ class Express:
         body = envelope(view, [arrays.store], rows=b"[" + arrays.fragment(row) + b"]", next=b"null")
         tag = make_tag(view, PATH, asked_of([arrays.store], [arrays.items[row]]))
         headers = [*self._head(view, arrays)]
-        if key[3] and len(body) >= WORTH_COMPRESSING:
+        packed = key[3] and len(body) >= WORTH_COMPRESSING
+        if packed:
             body, tag = compress(body), packed_tag(tag)
             headers.append((b"content-encoding", b"gzip"))
         headers += [(b"etag", b'"%b"' % tag.encode()), (b"content-length", b"%d" % len(body))]
-        if key[3]:
+        if packed:
             # Compressing is what takes time here; rows are kept by themselves.
-            self._keep(key, (headers, body), ROUTE)
+            self._kept.put(tag, body)
+            self._remember(key, tag, headers, ROUTE)
         return headers, body
 
     def _head(self, view: View, arrays: StoreArrays) -> Headers:

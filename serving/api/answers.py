@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import re
+import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
@@ -32,22 +33,24 @@ class Kept:
         self._size = size
         self._held = 0
         self._answers: OrderedDict[str, bytes] = OrderedDict()
+        self._lock = threading.Lock()
 
     def get(self, tag: str) -> bytes | None:
         """Give an answer kept under a tag."""
-        found = self._answers.get(tag)
-        if found is not None:
-            self._answers.move_to_end(tag)
-        return found
+        with self._lock:
+            if tag in self._answers:
+                self._answers.move_to_end(tag)
+            return self._answers.get(tag)
 
     def put(self, tag: str, body: bytes) -> None:
         """Keep an answer, and forget those not asked for longest."""
-        if len(body) > self._size // 4 or tag in self._answers:
-            return
-        self._answers[tag] = body
-        self._held += len(body)
-        while self._held > self._size:
-            self._held -= len(self._answers.popitem(last=False)[1])
+        with self._lock:
+            if len(body) > self._size // 4 or tag in self._answers:
+                return
+            self._answers[tag] = body
+            self._held += len(body)
+            while self._held > self._size:
+                self._held -= len(self._answers.popitem(last=False)[1])
 
 
 def answer(
@@ -60,18 +63,15 @@ def answer(
     if held is not None:
         return Response(status_code=304, headers={**headers, "etag": f'"{held}"'})
     kept: Kept = request.app.state.kept
-    if wants_gzip(request):
-        packed = kept.get(packed_tag(tag))
-        if packed is None:
-            plain = body()
-            if len(plain) < WORTH_COMPRESSING:
-                return Response(plain, 200, {**headers, "etag": f'"{tag}"'}, JSON)
-            packed = compress(plain)
-            kept.put(packed_tag(tag), packed)
-        return Response(packed, 200, {**headers, "etag": f'"{packed_tag(tag)}"', "content-encoding": "gzip"}, JSON)
-    plain = kept.get(tag) or body()
-    kept.put(tag, plain)
-    return Response(plain, 200, {**headers, "etag": f'"{tag}"'}, JSON)
+    packed = kept.get(packed_tag(tag)) if wants_gzip(request) else None
+    if packed is None:
+        plain = kept.get(tag) or body()
+        if not wants_gzip(request) or len(plain) < WORTH_COMPRESSING:
+            kept.put(tag, plain)
+            return Response(plain, 200, {**headers, "etag": f'"{tag}"'}, JSON)
+        packed = compress(plain)
+        kept.put(packed_tag(tag), packed)
+    return Response(packed, 200, {**headers, "etag": f'"{packed_tag(tag)}"', "content-encoding": "gzip"}, JSON)
 
 
 def stream(

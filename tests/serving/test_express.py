@@ -39,6 +39,19 @@ def test_both_ways_answer_alike(serving: Serving, monkeypatch: pytest.MonkeyPatc
         assert ask(serving, path, role, **asked) == first
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_what_was_asked_before_does_not_go_the_long_way(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    # Whoever looks for keys goes the long way.
+    serving.get("/v1/stores")
+    monkeypatch.setattr(serving.app.state.service.keys, "_until", float("inf"))
+    paths = ["/v1/totals", "/v1/totals?store=S1", "/v1/forecasts?store=S1&item=item-0001"]
+    before = [ask(serving, path, "admin", **{"accept-encoding": encoding}) for path in paths]
+    monkeypatch.setattr(Express, "_watched", None)
+    assert [ask(serving, path, "admin", **{"accept-encoding": encoding}) for path in paths] == before
+
+
 def test_what_is_kept_ends_with_the_publication(serving: Serving) -> None:
     paths = ["/v1/totals?store=S1", "/v1/forecasts?store=S1&item=item-0001"]
     before = [serving.get(path).json() for path in paths for _ in range(2)]
