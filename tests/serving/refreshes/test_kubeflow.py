@@ -1,127 +1,280 @@
-"""Refreshes on Kubeflow Pipelines, over HTTP, from the request to the new numbers."""
+"""Refreshes on Kubeflow Pipelines, against a fake of its API that holds the real client's models."""
 
-import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import kfp_server_api as api
 import pytest
 
 from foreact.blobs.folder import FolderStore
+from foreact.errors import ForeactError
 from foreact.telemetry.ledger import Runs
+from pipelines.compiling import FOLDER
 from serving.refreshes.kubeflow import KubeflowRunner
-from serving.refreshes.records import Book, Refresh, new_id
+from serving.refreshes.records import Book, Refresh
 from serving.settings import ServingSettings
+from tests.pipelines.cluster.fake import Fake, serving
 from tests.serving import shop
 from tests.serving.conftest import Serving
-from tests.serving.refreshes.kubeflow_api import KubeflowApi
 from tests.waiting import until
 
-PACKAGE = Path(__file__).parents[3] / "compiled" / "retrain-store.yaml"
+AT = datetime(2026, 11, 21, 9, tzinfo=UTC)
 
 
 @pytest.fixture
-def api() -> Iterator[KubeflowApi]:
-    api = KubeflowApi()
-    yield api
-    api.stop()
+def fake() -> Fake:
+    return Fake(token="secret")
 
 
 @pytest.fixture
-def runner(api: KubeflowApi, store: FolderStore, tmp_path: Path) -> KubeflowRunner:
-    settings = ServingSettings(
-        workspace=tmp_path,
-        kfp_host=api.url,
-        refresh_package=str(PACKAGE),
-        refresh_arguments=json.dumps({"history": "https://account.blob.core.windows.net/sales", "horizon": 14}),
-        _env_file=None,
-    )
-    runner = KubeflowRunner.of(settings, Runs(store))
-    runner.interval = 0.1
-    return runner
+def runs(store: FolderStore) -> Runs:
+    return Runs(store)
 
 
 @pytest.fixture
-def house(store: FolderStore, start: Callable[..., Serving], runner: KubeflowRunner) -> Serving:
+def runner(fake: Fake, runs: Runs, tmp_path: Path) -> Iterator[KubeflowRunner]:
+    token = tmp_path / "token"
+    token.write_text("secret\n")
+    with serving(fake) as host:
+        runner = KubeflowRunner.of(
+            ServingSettings(
+                kfp_host=host,
+                kfp_token_file=str(token),
+                refresh_package=str(FOLDER / "retrain-store.yaml"),
+                refresh_arguments='{"history": "https://a.blob.core.windows.net/sales/"}',
+            ),
+            runs,
+        )
+        yield runner
+        runner.close()
+
+
+@pytest.fixture
+def refresh() -> Refresh:
+    return Refresh(id="0a1b", store="S 1", state="queued", requested_at=AT, requested_by="anna")
+
+
+@pytest.fixture
+def house(store: FolderStore, runner: KubeflowRunner, start: Callable[..., Serving]) -> Serving:
+    """A service that refreshes so, and looks often."""
     shop.publish(store)
+    runner.interval = 0.1
     return start(runner=runner)
 
 
-def test_a_run_is_made_with_the_stores_parameters_and_followed(house: Serving, api: KubeflowApi) -> None:
-    asked = house.post("/v1/stores/S1/refreshes")
-    location = asked.headers["location"]
-    run_id = until(lambda: next(iter(api.runs), None))
-    run = api.runs[run_id]
-    # The run's steps find there whose request they serve.
-    record = until(lambda: Runs(house.store).read().find(run_id))
-    assert (record.pipeline, record.store) == ("retrain-store", "S1")
-    assert record.request_id == asked.headers["x-request-id"]
-    assert run["display_name"] == f"foreact-refresh-{location.rpartition('/')[2]}"
-    assert run["runtime_config"]["parameters"] == {
-        "history": "https://account.blob.core.windows.net/sales",
-        "horizon": 14,
-        "store": "S1",
+def test_a_refresh_is_a_run_of_the_compiled_pipeline(fake: Fake, runner: KubeflowRunner, refresh: Refresh) -> None:
+    started = runner.start(refresh)
+    (run,) = fake.kept("runs")
+    assert (started.run, run.display_name) == (run.run_id, f"foreact-refresh-{refresh.id}")
+    assert run.service_account == "foreact-pipelines"
+    assert run.runtime_config.parameters == {
+        "history": "https://a.blob.core.windows.net/sales/",
+        "store": refresh.store,
     }
-    api.move(run_id, "RUNNING", ingest=("SUCCEEDED", None), train=("RUNNING", None))
-    steps = until(lambda: house.get(location).json()["steps"])
-    assert [(step["name"], step["state"], step["seconds"]) for step in steps] == [
-        ("ingest", "succeeded", 5.0),
+    assert run.pipeline_spec["pipeline_spec"]["pipelineInfo"]["name"] == "retrain-store"
+    assert run.pipeline_spec["platform_spec"]["platforms"]["kubernetes"]["deploymentSpec"]
+
+
+def test_another_replica_finds_the_run(fake: Fake, runner: KubeflowRunner, refresh: Refresh) -> None:
+    first, second = runner.start(refresh), runner.start(refresh)
+    assert first.run == second.run
+    assert len(fake.kept("runs")) == 1
+
+
+@pytest.mark.parametrize("call", [1, 2])
+@pytest.mark.parametrize("done", [False, True])
+def test_a_server_that_dies_midway_leaves_one_run(
+    fake: Fake, runner: KubeflowRunner, refresh: Refresh, call: int, done: bool
+) -> None:
+    fake.dies_at, fake.dies_after_doing = call, done
+    with pytest.raises(ForeactError, match="Kubeflow Pipelines does not answer"):
+        runner.start(refresh)
+    fake.revive()
+    runner.start(refresh)
+    assert [len(fake.kept(kind)) for kind in ("experiments", "runs")] == [1, 1]
+
+
+# A task that has not ended.
+NEVER = datetime(1, 1, 1, tzinfo=UTC)
+
+
+def task(name: str, state: str | None, second: int = 0, took: int | None = None, **others: Any) -> Any:
+    """Make a task as Kubeflow tells of it: all of a run have the same time of creation."""
+    began = AT.replace(second=second)
+    ended = NEVER if took is None else AT.replace(second=second + took)
+    return api.V2beta1PipelineTaskDetail(
+        display_name=name, state=state, create_time=AT, start_time=began, end_time=ended, **others
+    )
+
+
+def engine(state: str) -> list[Any]:
+    """Make what the engine lists beside the steps, the workflow's own node by its own name."""
+    names = ("retrain-store-4p9f6", "root", "root-driver", "exit-handler-1", "exit-handler-1-driver", "executor")
+    return [task(name, state) for name in names]
+
+
+def test_how_far_it_is(fake: Fake, runner: KubeflowRunner, refresh: Refresh) -> None:
+    started = runner.start(refresh)
+    run = fake.kept("runs")[0]
+    assert runner.observe(started).state == "running"
+    run.state = "RUNNING"
+    run.run_details.task_details = [
+        task("train", "RUNNING", 40),
+        *engine("RUNNING"),
+        task("publish", None),
+        task("ingest", "SUCCEEDED", 9, 30),
+        task("ingest", "FAILED", 5, 2),
+        task("train-driver", "SUCCEEDED", 39, 1),
+        task("Locate the source", "SUCCEEDED", 1, 3),
+    ]
+    progress = runner.observe(started)
+    assert [(s.name, s.state, s.seconds) for s in progress.steps] == [
+        ("locate", "succeeded", 3.0),
+        ("ingest", "succeeded", 30.0),
         ("train", "running", None),
     ]
-    shop.publish(house.store, ["S1"], run=run_id, seed=5)
-    api.move(run_id, "SUCCEEDED", ingest=("SUCCEEDED", None), train=("SUCCEEDED", None))
-    done = until(lambda: house.get(location).json() if house.get(location).json()["ended_at"] else None)
+    run.state = "SUCCEEDED"
+    assert runner.observe(started).state == "succeeded"
+
+
+# What Kubeflow calls a run of which a step failed and the exit handler did well depends on its version.
+@pytest.mark.parametrize("state", ["FAILED", "SUCCEEDED"])
+def test_why_it_failed(fake: Fake, runner: KubeflowRunner, refresh: Refresh, runs: Runs, state: str) -> None:
+    started = runner.start(refresh)
+    run = fake.kept("runs")[0]
+    run.state = state
+    run.run_details.task_details = [
+        *engine("FAILED"),
+        task("train", None),
+        task("report", "SUCCEEDED", 20, 5),
+        task("validate", "FAILED", 5, 9, error=api.GoogleRpcStatus(message="Task ended with code 1.\nmore")),
+        task("ingest", "SUCCEEDED", 1, 3),
+    ]
+    progress = runner.observe(started)
+    assert (progress.state, progress.failed_step, progress.sentence) == (
+        "failed",
+        "validate",
+        "Task ended with code 1.",
+    )
+    runs.step_began(str(started.run), "validate", "retrain-store", refresh.store)
+    runs.step_ended(str(started.run), "validate", "failed", 9.0, "3 rules are broken.")
+    assert runner.observe(started).sentence == "3 rules are broken."
+
+
+@pytest.mark.parametrize("state", ["FAILED", "SUCCEEDED"])
+def test_a_step_that_could_not_be_started(fake: Fake, runner: KubeflowRunner, refresh: Refresh, state: str) -> None:
+    started = runner.start(refresh)
+    run = fake.kept("runs")[0]
+    run.state = state
+    run.run_details.task_details = [
+        *engine("FAILED"),
+        task("ingest-driver", "FAILED", 5, 1),
+        task("ingest", None),
+        task("locate", "SUCCEEDED", 1, 3),
+    ]
+    progress = runner.observe(started)
+    assert (progress.failed_step, [step.name for step in progress.steps]) == ("ingest", ["locate"])
+    assert progress.sentence == "Kubeflow Pipelines could not start this step"
+    run.run_details.task_details = [task("exit-handler-1-driver", "FAILED", 1, 1), task("report", "SUCCEEDED", 3, 5)]
+    progress = runner.observe(started)
+    assert (progress.state, progress.failed_step, progress.steps) == ("failed", "run", ())
+    assert progress.sentence == "Kubeflow Pipelines could not start its steps"
+    run.run_details.task_details = [task("Retrain", "FAILED", 1, 1), task("report", "SUCCEEDED", 3, 5)]
+    assert runner.observe(started).sentence == "its steps failed as a whole"
+
+
+def test_a_try_that_went_well_makes_up_for_one_that_did_not(
+    fake: Fake, runner: KubeflowRunner, refresh: Refresh
+) -> None:
+    started = runner.start(refresh)
+    run = fake.kept("runs")[0]
+    run.state = "RUNNING"
+    run.run_details.task_details = [
+        task("ingest-driver", "SUCCEEDED", 20, 1),
+        task("ingest-driver", "FAILED", 5, 1),
+        api.V2beta1PipelineTaskDetail(display_name="ingest", state="PENDING", start_time=NEVER),
+        task("ingest", "FAILED", 6, 1),
+    ]
+    assert [(step.state, step.seconds) for step in runner.observe(started).steps] == [("running", None)]
+    run.state = "SUCCEEDED"
+    run.run_details.task_details[2:] = [task("ingest", "FAILED", 6, 1), task("ingest", "SUCCEEDED", 22, 1)]
+    assert runner.observe(started).state == "succeeded"
+
+
+@pytest.mark.parametrize("text", ["", "a: b", "][", "root: {}\ncomponents: []"])
+def test_a_package_that_is_none_is_refused_in_a_sentence(tmp_path: Path, runs: Runs, text: str) -> None:
+    package = tmp_path / "broken.yaml"
+    package.write_text(text)
+    with pytest.raises(ForeactError, match="is no compiled pipeline"):
+        KubeflowRunner.of(ServingSettings(kfp_host="http://127.0.0.1:9", refresh_package=str(package)), runs)
+
+
+def test_a_run_can_be_ended(fake: Fake, runner: KubeflowRunner, refresh: Refresh) -> None:
+    started = runner.start(refresh)
+    runner.stop(started)
+    progress = runner.observe(started)
+    assert (progress.state, progress.sentence) == ("failed", "the run was cancelled in Kubeflow Pipelines")
+    run = fake.kept("runs")[0]
+    run.state, run.state_history = "CANCELED", []
+    assert runner.observe(started).sentence == "the run ended canceled"
+
+
+def test_says_why_refreshes_cannot_run(fake: Fake, runner: KubeflowRunner) -> None:
+    assert runner.check() is None
+    fake.forbidden = True
+    assert "Kubeflow Pipelines did not list experiments: User 'robot' is not authorized" in (runner.check() or "")
+    fake.page = "<html>Log in</html>"
+    assert "it answered 200 and no JSON" in (runner.check() or "")
+    fake.dead, fake.page = True, ""
+    assert "Kubeflow Pipelines does not answer" in (runner.check() or "")
+
+
+def made(fake: Fake) -> Any:
+    """Give the run, once there is one."""
+    return until(lambda: next(iter(fake.kept("runs")), None))
+
+
+def test_a_request_is_followed_to_the_new_numbers(fake: Fake, house: Serving, runs: Runs) -> None:
+    asked = house.post("/v1/stores/S1/refreshes")
+    location, run = asked.headers["location"], made(fake)
+    assert run.display_name == f"foreact-refresh-{location.rpartition('/')[2]}"
+    # The run's steps find there whose request they serve.
+    record = until(lambda: runs.read().find(run.run_id))
+    assert (record.pipeline, record.store) == ("retrain-store", "S1")
+    assert record.request_id == asked.headers["x-request-id"]
+    run.run_details.task_details = [task("ingest", "SUCCEEDED", 0, 5), task("train", "RUNNING", 5)]
+    steps = until(lambda: house.get(location).json()["steps"])
+    assert [(step["name"], step["state"]) for step in steps] == [("ingest", "succeeded"), ("train", "running")]
+    shop.publish(house.store, ["S1"], run=run.run_id, seed=5)
+    run.run_details.task_details, run.state = [], "SUCCEEDED"
+    done = until(lambda: (found := house.get(location).json())["ended_at"] and found)
     assert (done["state"], done["version"]) == ("succeeded", 2)
-    assert house.get("/v1/totals?store=S1").json()["stores"]["S1"]["run"] == run_id
+    assert house.get("/v1/totals?store=S1").json()["stores"]["S1"]["run"] == run.run_id
 
 
-def test_a_failed_run_names_its_step(house: Serving, api: KubeflowApi) -> None:
-    location = house.post("/v1/stores/S1/refreshes").headers["location"]
-    run_id = until(lambda: next(iter(api.runs), None))
-    api.move(run_id, "FAILED", ingest=("SUCCEEDED", None), validate=("FAILED", "3 rules are broken\nTraceback ..."))
-    done = until(lambda: house.get(location).json() if house.get(location).json()["ended_at"] else None)
+def test_a_failure_names_its_step_and_is_kept(fake: Fake, house: Serving, runs: Runs) -> None:
+    location, run = house.post("/v1/stores/S1/refreshes").headers["location"], made(fake)
+    error = api.GoogleRpcStatus(message="3 rules are broken\nTraceback ...")
+    run.run_details.task_details, run.state = [task("validate", "FAILED", 5, 9, error=error)], "FAILED"
+    done = until(lambda: (found := house.get(location).json())["ended_at"] and found)
     assert (done["state"], done["failed_step"], done["sentence"]) == ("failed", "validate", "3 rules are broken")
     # Had it been killed with all its tasks, nobody else would have said so.
-    record = until(lambda: (found := Runs(house.store).read().find(run_id)) and found.ended_at and found)
+    record = until(lambda: (found := runs.read().find(run.run_id)) and found.ended_at and found)
     assert (record.state, record.sentence) == ("failed", "3 rules are broken")
 
 
-def test_a_run_is_found_again_and_never_made_twice(runner: KubeflowRunner, api: KubeflowApi) -> None:
-    refresh = Refresh(id=new_id(shop.NOW), store="S1", state="running", requested_at=shop.NOW, requested_by="test")
-    first = runner.start(refresh)
-    again = runner.start(refresh)
-    assert first.run == again.run
-    assert len(api.runs) == 1
-
-
-def test_an_api_that_goes_away_and_comes_back_loses_nothing(house: Serving, api: KubeflowApi) -> None:
-    location = house.post("/v1/stores/S1/refreshes").headers["location"]
-    run_id = until(lambda: next(iter(api.runs), None))
+def test_an_api_that_goes_away_and_comes_back_loses_nothing(fake: Fake, house: Serving) -> None:
+    location, run = house.post("/v1/stores/S1/refreshes").headers["location"], made(fake)
     until(lambda: Book(house.store).active()[0].run)
-    api.away = True
+    fake.dead = True
     told = until(lambda: (found := house.get(location).json())["sentence"] and found)
     assert told["state"] == "running"
-    assert "Kubeflow Pipelines did not tell of a run" in told["sentence"]
-    api.away = False
-    api.move(run_id, "SUCCEEDED", publish=("SUCCEEDED", None))
+    assert "Kubeflow Pipelines does not answer" in told["sentence"]
+    refused = house.post("/v1/stores/S2/refreshes")
+    assert refused.status_code == 503
+    assert "Kubeflow Pipelines does not answer" in refused.json()["error"]["message"]
+    fake.revive()
+    run.state = "SUCCEEDED"
     assert until(lambda: house.get(location).json()["state"] == "succeeded")
-
-
-def test_without_the_api_a_request_is_refused_in_words(store: FolderStore, start: Any, tmp_path: Path) -> None:
-    shop.publish(store)
-    settings = ServingSettings(
-        workspace=tmp_path, kfp_host="http://127.0.0.1:9", refresh_package=str(PACKAGE), _env_file=None
-    )
-    house = start(runner=KubeflowRunner.of(settings, Runs(store)))
-    answer = house.post("/v1/stores/S1/refreshes")
-    assert answer.status_code == 503
-    assert "Kubeflow Pipelines does not answer" in answer.json()["error"]["message"]
-
-
-def test_what_takes_too_long_is_ended(runner: KubeflowRunner, api: KubeflowApi) -> None:
-    refresh = Refresh(id=new_id(shop.NOW), store="S1", state="running", requested_at=shop.NOW, requested_by="test")
-    started = runner.start(refresh)
-    runner.stop(started)
-    assert api.runs[started.run]["state"] == "CANCELED"
-    progress = runner.observe(started)
-    assert (progress.state, progress.sentence) == ("failed", "the run ended canceled")
