@@ -28,6 +28,10 @@ FLAGS = [
 ]
 REGIONS = {"CA_1": "California", "CA_2": "California", "TX_1": "Texas"}
 PASSWORD = "one-two-three"
+# Names what would be scrolled sideways.
+TOO_WIDE = """() => [document.scrollingElement, ...document.querySelectorAll("table, .scroll")]
+    .filter(each => each.scrollWidth > each.clientWidth)
+    .map(each => `${each.className || each.tagName}: ${each.scrollWidth} > ${each.clientWidth}`)"""
 
 
 @pytest.fixture(scope="session")
@@ -112,8 +116,11 @@ class Visit:
         return [text for text in self.complaints if not any(words in text for words in self.meant)]
 
 
+Open = Callable[..., Visit]
+
+
 @pytest.fixture
-def visit(browser: Any) -> Iterator[Callable[..., Visit]]:
+def visit(browser: Any) -> Iterator[Open]:
     """Open pages that end with the test; what the console complains of fails it."""
     contexts = []
     visits: list[Visit] = []
@@ -151,3 +158,11 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = Path(os.environ.get("FOREACT_SHOTS") or tmp_path_factory.mktemp("shots"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def judge(page: Any, axe: str) -> list[str]:
+    """Name what axe finds against WCAG AA."""
+    page.evaluate(axe)
+    rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    result = page.evaluate("rules => axe.run(document, {runOnly: {type: 'tag', values: rules}})", rules)
+    return [f"{fault['id']}: {fault['nodes'][0]['html'][:150]}" for fault in result["violations"]]

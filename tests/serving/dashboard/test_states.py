@@ -1,7 +1,6 @@
 """Every state that a planner can meet besides the good one."""
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,10 +8,9 @@ import pytest
 
 from serving.dashboard.pages import failure_page
 from tests.serving import shop
-from tests.serving.dashboard.conftest import Place, Visit, log_in, run_service
+from tests.serving.dashboard.conftest import Open, Place, log_in, run_service
 
 pytestmark = pytest.mark.chromium
-Open = Callable[..., Visit]
 
 
 def test_before_the_first_publication_the_page_waits_for_it(tmp_path: Path, visit: Open, shots: Path) -> None:
@@ -22,9 +20,7 @@ def test_before_the_first_publication_the_page_waits_for_it(tmp_path: Path, visi
         # A page that is not answered with what was asked for is a complaint of the browser's.
         opened.meant.append("503")
         page = opened.page
-        page.goto(place.url)
-        page.fill("[name=password]", "one-two-three")
-        page.click("button:has-text('Log in')")
+        log_in(page, place)
         page.wait_for_selector("h1:has-text('No forecasts yet')")
         page.screenshot(path=shots / "nothing-yet.png")
         now = datetime.now(UTC)
