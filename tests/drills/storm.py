@@ -1,6 +1,5 @@
 """A refresh storm: at nine o'clock 200 planners ask for new forecasts of 20 stores, and follow them to their end."""
 
-import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -14,12 +13,11 @@ from foreact.blobs.folder import FolderStore
 from serving.app import create_app
 from serving.auth import keys
 from serving.auth.principal import Grant
-from serving.refreshes.embedded import EmbeddedRunner
-from serving.refreshes.records import Refresh
 from serving.settings import ServingSettings
 from tests.drills.inside import listening
 from tests.drills.outcome import Outcome
 from tests.serving import shop
+from tests.serving.refreshes.runs import runner
 
 PLANNERS = 200
 STORES = [f"S{number:02d}" for number in range(20)]
@@ -47,13 +45,8 @@ def drill(folder: Path) -> Outcome:
         keys.create(store, f"planner {number}", Grant(role="planner"), created_by="drill")[0]
         for number in range(PLANNERS)
     ]
-
-    def command(refresh: Refresh) -> list[str]:
-        places = [str(workspace / "runs"), str(store.root), refresh.id, refresh.store, "slow"]
-        return [sys.executable, "-m", "tests.serving.refreshes.runs", *places]
-
     settings = ServingSettings(workspace=workspace, _env_file=None)  # type: ignore[call-arg]
-    app = create_app(settings, store, runner=EmbeddedRunner(workspace, 2, command))
+    app = create_app(settings, store, runner=runner(store, workspace, "slow", 2))
     storm = Storm()
     with listening(app) as url:
         threads = [

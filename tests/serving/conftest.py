@@ -16,6 +16,7 @@ from serving.auth import keys
 from serving.auth.principal import Grant
 from serving.settings import ServingSettings
 from tests.serving import shop
+from tests.waiting import until
 
 URL = "http://127.0.0.1:8000"
 
@@ -96,3 +97,13 @@ def serving(store: FolderStore, start: Callable[..., Serving]) -> Serving:
     """A service with three stores published."""
     shop.publish(store)
     return start()
+
+
+def ended(serving: Serving, location: str) -> dict[str, Any]:
+    """Give a refresh once it has come to its end."""
+
+    def look() -> Any:
+        found = serving.get(location).json()
+        return found if found["ended_at"] else None
+
+    return until(look)

@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from foreact.blobs.folder import FolderStore
 from serving.auth.local import LocalLogin
 from tests.serving import shop
-from tests.serving.conftest import Serving
-from tests.serving.refreshes.test_refreshes import ended, runner
+from tests.serving.conftest import Serving, ended
+from tests.serving.refreshes.runs import runner
 
 # The viewer sees S1; the planner the north, S1 and S2; the administrator all. Statuses are for nobody and for these.
 Row = tuple[int, int, int, int]

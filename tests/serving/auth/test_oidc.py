@@ -16,7 +16,7 @@ from serving.auth.oidc import read_grants
 from tests.serving import shop
 from tests.serving.auth.provider import CLIENT, SECRET, Provider
 from tests.serving.conftest import Serving
-from tests.serving.refreshes.test_refreshes import runner
+from tests.serving.refreshes.runs import runner
 
 GRANTS = {
     "Planner.North": {"role": "planner", "regions": ["North"]},

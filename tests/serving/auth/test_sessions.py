@@ -19,7 +19,7 @@ from serving.dashboard.login import safe_target
 from serving.settings import ServingSettings
 from tests.serving import shop
 from tests.serving.conftest import Serving
-from tests.serving.refreshes.test_refreshes import runner
+from tests.serving.refreshes.runs import runner
 
 PAGE = {"accept": "text/html"}
 

@@ -9,22 +9,17 @@ from foreact.blobs.folder import FolderStore
 from serving.app import create_app
 from serving.auth.local import LocalLogin
 from serving.refreshes.embedded import EmbeddedRunner
-from serving.refreshes.records import Refresh
 from serving.settings import ServingSettings
+from tests.serving.refreshes.runs import command
 
 
 def main() -> None:
     workspace, port, password = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-
-    def command(refresh: Refresh) -> list[str]:
-        how = (workspace / "how").read_text()
-        places = [str(workspace / "runs"), str(workspace / "blobs"), refresh.id, refresh.store, how]
-        return [sys.executable, "-m", "tests.serving.refreshes.runs", *places]
-
+    store, how = FolderStore(workspace / "blobs"), workspace / "how"
     app = create_app(
         ServingSettings(workspace=workspace, poll_seconds=0.3, _env_file=None),
-        FolderStore(workspace / "blobs"),
-        runner=EmbeddedRunner(workspace, command=command),
+        store,
+        runner=EmbeddedRunner(workspace, 1, lambda refresh: command(store, workspace, refresh, how.read_text())),
         local=LocalLogin(password),
     )
     uvicorn.run(app, host="127.0.0.1", port=port, access_log=False, log_level="warning", timeout_graceful_shutdown=1)

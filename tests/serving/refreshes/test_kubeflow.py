@@ -17,7 +17,7 @@ from serving.refreshes.records import Book, Refresh
 from serving.settings import ServingSettings
 from tests.pipelines.cluster.fake import Fake, serving
 from tests.serving import shop
-from tests.serving.conftest import Serving
+from tests.serving.conftest import Serving, ended
 from tests.waiting import until
 
 AT = datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -249,7 +249,7 @@ def test_a_request_is_followed_to_the_new_numbers(fake: Fake, house: Serving, ru
     assert [(step["name"], step["state"]) for step in steps] == [("ingest", "succeeded"), ("train", "running")]
     shop.publish(house.store, ["S1"], run=run.run_id, seed=5)
     run.run_details.task_details, run.state = [], "SUCCEEDED"
-    done = until(lambda: (found := house.get(location).json())["ended_at"] and found)
+    done = ended(house, location)
     assert (done["state"], done["version"]) == ("succeeded", 2)
     assert house.get("/v1/totals?store=S1").json()["stores"]["S1"]["run"] == run.run_id
 
@@ -258,7 +258,7 @@ def test_a_failure_names_its_step_and_is_kept(fake: Fake, house: Serving, runs: 
     location, run = house.post("/v1/stores/S1/refreshes").headers["location"], made(fake)
     error = api.GoogleRpcStatus(message="3 rules are broken\nTraceback ...")
     run.run_details.task_details, run.state = [task("validate", "FAILED", 5, 9, error=error)], "FAILED"
-    done = until(lambda: (found := house.get(location).json())["ended_at"] and found)
+    done = ended(house, location)
     assert (done["state"], done["failed_step"], done["sentence"]) == ("failed", "validate", "3 rules are broken")
     # Had it been killed with all its tasks, nobody else would have said so.
     record = until(lambda: (found := runs.read().find(run.run_id)) and found.ended_at and found)

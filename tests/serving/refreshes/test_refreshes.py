@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,22 +12,14 @@ from typing import Any
 import pytest
 
 from foreact.blobs.folder import FolderStore
-from serving.refreshes.embedded import EmbeddedRunner
 from serving.refreshes.records import Book, Refresh, new_id
 from serving.refreshes.service import in_turn
 from tests.serving import shop
-from tests.serving.conftest import Serving
+from tests.serving.conftest import Serving, ended
+from tests.serving.refreshes.runs import runner
 from tests.waiting import until
 
 Start = Callable[..., Serving]
-
-
-def runner(store: FolderStore, workspace: Path, how: str = "well", parallel: int = 1) -> EmbeddedRunner:
-    def command(refresh: Refresh) -> list[str]:
-        places = [str(workspace / "runs"), str(store.root), refresh.id, refresh.store, how]
-        return [sys.executable, "-m", "tests.serving.refreshes.runs", *places]
-
-    return EmbeddedRunner(workspace, parallel, command)
 
 
 @pytest.fixture
@@ -39,14 +30,6 @@ def begin(store: FolderStore, tmp_path: Path, start: Start) -> Start:
         return start(runner=runner(store, tmp_path, how, parallel), **settings)
 
     return begin
-
-
-def ended(serving: Serving, location: str) -> dict[str, Any]:
-    def look() -> Any:
-        found = serving.get(location).json()
-        return found if found["ended_at"] else None
-
-    return until(look)
 
 
 def test_a_refresh_is_accepted_run_and_seen_without_a_restart(begin: Start) -> None:
