@@ -6,7 +6,7 @@ from pathlib import Path
 from pipelines.cluster.package import FOLDER
 from pipelines.graph import DESCRIPTIONS, build
 
-__all__ = ["FOLDER", "compile_all", "find_drift"]
+__all__ = ["FOLDER", "compile_all", "find_stale"]
 
 
 def compile_all(folder: Path) -> list[Path]:
@@ -22,7 +22,7 @@ def compile_all(folder: Path) -> list[Path]:
     return written
 
 
-def find_drift(folder: Path) -> list[str]:
+def find_stale(folder: Path) -> list[str]:
     """Name the files in the folder that are not what the definitions say."""
     with tempfile.TemporaryDirectory() as scratch:
         fresh = compile_all(Path(scratch))

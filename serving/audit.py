@@ -44,11 +44,11 @@ class Audit:
         self._clock = clock
         self._waiting: deque[Event] = deque(maxlen=MOST_WAITING)
 
-    def note(self, action: Action, account: str, subject: str = "", request_id: str = "") -> None:
+    def note(self, action: Action, account: str, subject: str) -> None:
         """Append one event."""
-        self._append(self._event(action, account, subject, request_id))
+        self._append(self._event(action, account, subject))
 
-    def note_soon(self, action: Action, account: str, subject: str = "", request_id: str = "") -> None:
+    def note_soon(self, action: Action, account: str, subject: str, request_id: str) -> None:
         """Append one event; while the store is away it waits here and stands in the log, and nobody is kept out."""
         event = self._event(action, account, subject, request_id)
         try:
@@ -67,7 +67,7 @@ class Audit:
                 self._waiting.appendleft(event)
                 return
 
-    def _event(self, action: Action, account: str, subject: str, request_id: str) -> Event:
+    def _event(self, action: Action, account: str, subject: str, request_id: str = "") -> Event:
         at = self._clock().astimezone(UTC)
         return Event(at=at, action=action, account=account, subject=subject, request_id=request_id)
 

@@ -48,13 +48,13 @@ def compile_pipelines(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if the files are out of date")] = False,
 ) -> None:
     """Write retrain-all.yaml and retrain-store.yaml, as Kubeflow Pipelines takes them."""
-    from pipelines.compiling import FOLDER, compile_all, find_drift
+    from pipelines.compiling import FOLDER, compile_all, find_stale
 
     folder = out or FOLDER
     if check:
-        drift = find_drift(folder)
-        if drift:
-            raise ForeactError(f"Out of date in {folder}: {', '.join(drift)}. Run `foreact compile`.")
+        stale = find_stale(folder)
+        if stale:
+            raise ForeactError(f"Out of date in {folder}: {', '.join(stale)}. Run `foreact compile`.")
         return
     for path in compile_all(folder):
         typer.echo(path)

@@ -42,7 +42,6 @@ class DatasetInfo(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    schema_version: int = 1
     as_of: date
     horizon: int
     missing: Missing = "auto"

@@ -45,13 +45,11 @@ class Publisher:
         keep_versions: int = 30,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         pause: Callable[[float], None] = time.sleep,
-        patience: float = PATIENCE_SECONDS,
     ) -> None:
         self.store = store
         self.keep_versions = keep_versions
         self.now = now
         self.pause = pause
-        self.patience = patience
 
     def publish(self, entries: Mapping[str, StoreEntry], *, by: str, reason: str = "") -> Outcome:
         """Put the entries in place of what is published for their stores; all of them become visible at once.
@@ -109,7 +107,7 @@ class Publisher:
 
     def _swap(self, next_version: Callable[[Manifest | None], Manifest | None]) -> Manifest:
         """Swap in what follows from the current manifest, however often that changes meanwhile."""
-        deadline = time.monotonic() + self.patience
+        deadline = time.monotonic() + PATIENCE_SECONDS
         tries = 0
         while True:
             blob, current = read_current(self.store)

@@ -9,7 +9,6 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from typing import Literal
 from urllib.parse import quote
 
@@ -97,9 +96,7 @@ def tell(
     url: str,
     form: Form,
     store: BlobStore,
-    *,
     pause: float = 2.0,
-    sleep: Callable[[float], None] = time.sleep,
 ) -> bool:
     """Tell a notice unless it was told; claimed first, so that two who know the same tell it once between them.
 
@@ -111,13 +108,13 @@ def tell(
     except BlobConflict:
         log.info("this was told already: %s", notice.title)
         return False
-    if _post(url, body(notice, form), f"{notice.run}-{notice.event}", pause, sleep):
+    if _post(url, body(notice, form), f"{notice.run}-{notice.event}", pause):
         return True
     store.delete(name)
     return False
 
 
-def _post(url: str, data: bytes, key: str, pause: float, sleep: Callable[[float], None]) -> bool:
+def _post(url: str, data: bytes, key: str, pause: float) -> bool:
     # The key lets a receiver that took a notice and failed to say so know it again.
     headers = {"Content-Type": "application/json", "Idempotency-Key": quote(key)}
     try:
@@ -144,5 +141,5 @@ def _post(url: str, data: bytes, key: str, pause: float, sleep: Callable[[float]
             why = type(error).__name__
         log.warning("the webhook did not take the notice (try %d of %d): %s", attempt + 1, TRIES, why)
         if attempt + 1 < TRIES:
-            sleep(pause * 2**attempt)
+            time.sleep(pause * 2**attempt)
     return False

@@ -72,9 +72,9 @@ def keep(store: BlobStore, scorecards: Scorecards) -> None:
         log.debug("%s is there already", name)
 
 
-def read_series(store: BlobStore, latest: int = LOOKED_AT) -> dict[str, list[Point]]:
+def read_series(store: BlobStore) -> dict[str, list[Point]]:
     """Give each store's series, the oldest day first; of several runs on one day's data the last counts."""
-    names = [info.name for info in store.list(FOLDER)][-latest:]
+    names = [info.name for info in store.list(FOLDER)][-LOOKED_AT:]
     records = []
     for name in names:
         try:
@@ -111,13 +111,13 @@ def days_out(series: Sequence[Point], figure: str) -> int:
     return count
 
 
-def find_drift(series: Mapping[str, Sequence[Point]], sustained: int = SUSTAINED) -> list[Drift]:
+def find_drift(series: Mapping[str, Sequence[Point]]) -> list[Drift]:
     """Find what has been out of bounds long enough to be no accident; these stores are marked for retraining."""
     found = []
     for store, points in sorted(series.items()):
         for figure in ("bias", "coverage", "wape"):
             days = days_out(points, figure)
-            if days >= sustained:
+            if days >= SUSTAINED:
                 found.append(Drift(store, figure, days, points[-1].figures.get(figure, float("nan"))))
     return found
 

@@ -145,7 +145,7 @@ def _sum(units: Floats, days: int) -> Doubles:
     return np.where(count * 2 >= units.shape[1], total / np.maximum(count, 1) * days, np.nan)
 
 
-def ranked(stores: Iterable[StoreArrays], kind: Kind | None = None) -> list[Alert]:
+def ranked(stores: Iterable[StoreArrays], kind: Kind | None) -> list[Alert]:
     """Give the alerts of stores, those with most at stake first."""
     found = [alert for arrays in stores for alert in alerts_of(arrays) if kind is None or alert.kind == kind]
     return sorted(found, key=lambda alert: -alert.at_stake)

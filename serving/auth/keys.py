@@ -99,9 +99,8 @@ def list_keys(store: BlobStore) -> list[Key]:
 class KeyRing:
     """Knows the keys, looking again every few seconds."""
 
-    def __init__(self, store: BlobStore, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, store: BlobStore) -> None:
         self._store = store
-        self._clock = clock
         self._lock = threading.Lock()
         self._until = -1.0
         self._keys: dict[str, Key] = {}
@@ -110,7 +109,7 @@ class KeyRing:
     @property
     def is_due(self) -> bool:
         """Tell whether the next look-up would read the store."""
-        return self._clock() >= self._until
+        return time.monotonic() >= self._until
 
     def load(self) -> None:
         """Look at the store again; while it is away, or somebody else is looking, what was known counts on."""
@@ -130,7 +129,7 @@ class KeyRing:
                     key.sha256: Principal(f"key:{key.id}", key.name, key.grant.to_role(), key.grant.to_scope())
                     for key in keys
                 }
-            self._until = self._clock() + REMEMBERED_SECONDS
+            self._until = time.monotonic() + REMEMBERED_SECONDS
         finally:
             self._lock.release()
 

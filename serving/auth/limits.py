@@ -1,6 +1,5 @@
 """Rate limits: so many tries a minute for each caller, counted in this process."""
 
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -10,7 +9,7 @@ REMEMBERED = 10_000
 class RateLimit:
     """A bucket of tries for each caller, refilled evenly over a minute."""
 
-    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, per_minute: int, clock: Callable[[], float]) -> None:
         self._size = per_minute
         self._clock = clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()

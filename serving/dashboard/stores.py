@@ -82,7 +82,7 @@ def turn_to(rows: list[dict[str, Any]], number: int) -> Page:
     return Page(shown, number, last, first + 1, first + len(shown), len(rows))
 
 
-def store_rows(view: View, stores: Sequence[StoreArrays], order: str = "store") -> list[dict[str, Any]]:
+def store_rows(view: View, stores: Sequence[StoreArrays], order: str) -> list[dict[str, Any]]:
     """Give the list in an order; unknown numbers come last, equals by name."""
     rows = [_store_row(view, arrays) for arrays in sorted(stores, key=lambda arrays: arrays.store)]
     name = order.removeprefix("-")

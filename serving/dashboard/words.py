@@ -1,7 +1,7 @@
 """Numbers, days and moments as people read them; every number with its unit nearby."""
 
 import math
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 
 MINUS = "\N{MINUS SIGN}"
 NARROW = "\N{NARROW NO-BREAK SPACE}"
@@ -36,11 +36,11 @@ def less(value: float, other: float) -> str:
     return units(rest) if "." in "".join(written) else f"{rest:,.0f}".replace("-", MINUS)
 
 
-def percent(value: float | None, digits: int = 0) -> str:
+def percent(value: float | None) -> str:
     """Write a share."""
     if value is None or not math.isfinite(value):
         return "\N{EN DASH}"
-    return f"{value * 100:.{digits}f}{NARROW}%".replace("-", MINUS)
+    return f"{value * 100:.0f}{NARROW}%".replace("-", MINUS)
 
 
 def change(value: float | None) -> str:
@@ -67,15 +67,15 @@ def day(value: date | str, *, year: bool = False) -> str:
     return f"{value:%a} {value.day} {value:%b}" + (f" {value:%Y}" if year else "")
 
 
-def moment(value: datetime, zone: tzinfo = UTC) -> str:
+def moment(value: datetime, zone: tzinfo) -> str:
     """Write a moment on the retailer's clock."""
     local = value.astimezone(zone)
     return f"{day(local.date(), year=True)}, {local:%H:%M}"
 
 
-def ago(value: timedelta | float) -> str:
+def ago(value: timedelta) -> str:
     """Write how long something is ago, roughly."""
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    seconds = value.total_seconds()
     for size, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         count = int(seconds // size)
         if count:

@@ -31,7 +31,7 @@ class _TokenFile(httpx.Auth):
 class KubeflowApi:
     """Kubeflow Pipelines' API v2beta1, seen from one namespace."""
 
-    def __init__(self, host: str, namespace: str = "", token_file: Path | None = None) -> None:
+    def __init__(self, host: str, namespace: str, token_file: Path | None) -> None:
         self._namespace = namespace
         self._http = httpx.Client(
             base_url=host.rstrip("/") + "/apis/v2beta1/",

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.compiling import FOLDER, compile_all, find_drift
+from pipelines.compiling import FOLDER, compile_all, find_stale
 from pipelines.graph import DESCRIPTIONS
 
 STEPS = {
@@ -32,13 +32,13 @@ def inner(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_what_is_committed_is_what_the_definitions_say() -> None:
-    assert find_drift(FOLDER) == []
+    assert find_stale(FOLDER) == []
 
 
 def test_a_changed_file_is_found(tmp_path: Path) -> None:
     compile_all(tmp_path)
     (tmp_path / "retrain-all.yaml").write_text("something else")
-    assert find_drift(tmp_path) == ["retrain-all.yaml"]
+    assert find_stale(tmp_path) == ["retrain-all.yaml"]
 
 
 def test_steps_follow_each_other(compiled: Any) -> None:
