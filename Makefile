@@ -19,7 +19,7 @@ $(VENV)/.ready: locks/dev.txt pyproject.toml
 
 setup: $(VENV)/.ready  ## Make .venv with everything in it, the foreact command included
 
-run: setup  ## Demo data through all five steps to published forecasts
+run: setup  ## Demo data through every step to published forecasts
 	$(BIN)/foreact demo
 
 test: setup  ## Run every test; OPTIONS="..." go to pytest
