@@ -17,8 +17,10 @@ PASSED_OVER = "not a secret"
 LEFT_OUT = re.compile(r"^(locks/.*\.txt|.*go\.sum|.*\.lock\.hcl|.*\.(png|jpg|svg|ico|parquet|woff2?))$")
 FORMS = {
     "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
-    "an Azure account key": re.compile(r"AccountKey=[A-Za-z0-9+/]{60,}={0,2}"),
-    "a shared access signature": re.compile(r"[?&]sig=[A-Za-z0-9%+/]{30,}"),
+    "an Azure account key": re.compile(r"AccountKey=[A-Za-z0-9+/]{40,}"),
+    "the emulator's account key": re.compile("Eby8vdM0" + "2xNO"),
+    "a client secret": re.compile(r"(?i:client_secret)\s*[=:]\s*['\"][A-Za-z0-9~._-]{30,}['\"]"),
+    "a shared access signature": re.compile(r"[?&]sig=[A-Za-z0-9%+/]{20,}"),
     "a token": re.compile(r"\b(ghp_|gho_|github_pat_|glpat-|xox[bap]-|sk_live_|AKIA)[A-Za-z0-9_-]{16,}"),
     "a JSON web token": re.compile(r"\beyJ[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}"),
     "an API key of ours": re.compile(r"\bfa_[A-Za-z0-9_-]{40,}"),

@@ -20,6 +20,7 @@ def test_nothing_that_git_keeps_holds_a_secret() -> None:
     "line",
     [
         "AccountKey=" + "Ab1/" * 22,
+        "client_secret: '" + "abc~d.efg_" * 3 + "'",
         "password = '" + "q7Zr9Lx2Vb5Nt8Kd3Wm1" + "'",
         "https://user:" + "hunter2pass@host/path",
         "-----BEGIN RSA " + "PRIVATE KEY-----",
