@@ -6,6 +6,7 @@ import io
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet
@@ -20,7 +21,7 @@ DELIMITERS = (",", ";", "\t", "|")
 class Header:
     """A file's format and columns; files with the same header are read together."""
 
-    format: str  # csv or parquet
+    format: Literal["csv", "parquet"]
     columns: tuple[str, ...]
     delimiter: str = ","
     gzipped: bool = False

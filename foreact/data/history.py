@@ -19,7 +19,7 @@ from foreact.data.cells import (
     quote,
 )
 from foreact.data.columns import find_roles, missing_column
-from foreact.data.dates import EPOCH, read_dates
+from foreact.data.dates import EPOCH, day_number, read_dates
 from foreact.data.engine import Engine
 from foreact.data.tables import Table
 from foreact.errors import ForeactError
@@ -66,7 +66,7 @@ def open_history(engine: Engine, table: Table, columns: Mapping[str, str], today
         for name, kind in table.kinds.items()
         if name not in roles.values() and name not in ROLES and not is_nested(kind)
     }
-    latest = (today - EPOCH).days
+    latest = day_number(today)
     blank = {
         role: f"trim({texts[role]}) IN ({', '.join(map(literal, NOTHING))})"
         for role in (UNITS, OPEN, STOCKOUT)
@@ -125,7 +125,7 @@ def _roles_of(table: Table, columns: Mapping[str, str]) -> dict[str, str]:
 
 def last_day(engine: Engine, history: History, today: date) -> int | None:
     """Give the last day of the whole history, whichever store is taken in."""
-    latest = (today - EPOCH).days
+    latest = day_number(today)
     day = f"SELECT {history.day} AS day FROM {quote(history.table.view)}"
     found = engine.one(f"SELECT max(day) FROM ({day}) WHERE day BETWEEN 0 AND {latest}")[0]
     return None if found is None else int(found)
@@ -153,7 +153,7 @@ def read_day(engine: Engine, table: Table, name: str, dates: str) -> str:
             f"Column {name!r} of {table.label} holds more than {MOST_DATES:,} different texts: these are no dates."
         )
     found = read_dates(dict(rows), name)
-    days = [(day - EPOCH).days for day in found.values()]
+    days = [day_number(day) for day in found.values()]
     # Names that no file's column has: within the look-up such a column would otherwise be taken for ours.
     known = {"foreact text": pa.array(list(found), pa.string()), "foreact day": pa.array(days, pa.int32())}
     engine.put(dates, pa.table(known))

@@ -23,7 +23,7 @@ WANTED = 4
 def past_forecasts(library: Library, arrays: StoreArrays) -> list[tuple[str, Wide]]:
     """Give the store's latest earlier forecasts that were made of older data, the latest first.
 
-    None while the blob store is away; the next look tries again.
+    There are none while the blob store is away; the next look tries again.
     """
     found: list[tuple[str, Wide]] | None = arrays.derived.get("past_forecasts")
     if found is None:

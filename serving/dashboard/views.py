@@ -239,7 +239,7 @@ def explain_peak(arrays: StoreArrays) -> tuple[str, float, list[tuple[str, float
     """Name the week's busiest day and what moves it most against a normal day."""
     if not arrays.drivers:
         return None
-    days = min(7, len(arrays.days))
+    days = min(WINDOW, len(arrays.days))
     place = int(arrays.total_mean[:days].argmax())
     moved = [(_spoken(name), float(values[place])) for name, values in arrays.drivers.items() if name != "level"]
     moved = [(name, units) for name, units in sorted(moved, key=lambda pair: -abs(pair[1])) if abs(units) >= 0.5]

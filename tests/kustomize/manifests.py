@@ -15,7 +15,6 @@ from tests.parts import require
 ROOT = Path(__file__).parents[2] / "kustomize"
 INSTALL = "kubectl 1.27 or newer, or kustomize 5 (go install sigs.k8s.io/kustomize/kustomize/v5@v5.8.1)"
 OVERLAYS = ("local", "dev", "prod")
-# Labels that KubeRay adds to the pods it makes.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Object = dict[str, Any]
 
