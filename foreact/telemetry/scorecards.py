@@ -5,20 +5,21 @@ telemetry/scorecards/<as-of>/<run>.json   a training's live scorecard of each of
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from foreact.blobs.protocol import BlobConflict, BlobStore
-from foreact.errors import ForeactError
+from foreact.blobs.protocol import BlobConflict, BlobNotFound, BlobStore
 from foreact.naming import encode
 
 log = logging.getLogger(__name__)
 
 FOLDER = "telemetry/scorecards/"
-# So many records are looked at; older ones stay for whoever wants to look further back.
+# So many days of data are looked at; older ones stay for whoever wants to look further back.
 LOOKED_AT = 60
+READERS = 8
 # Drift is a figure out of bounds on so many days of data in a row.
 SUSTAINED = 3
 BIAS = 0.15
@@ -74,15 +75,32 @@ def keep(store: BlobStore, scorecards: Scorecards) -> None:
 
 def read_series(store: BlobStore) -> dict[str, list[Point]]:
     """Give each store's series, the oldest day first; of several runs on one day's data the last counts."""
-    names = [info.name for info in store.list(FOLDER)][-LOOKED_AT:]
-    records = []
-    for name in names:
+    return _arrange(_read(store, _names(store)))
+
+
+def _names(store: BlobStore) -> list[str]:
+    names = [info.name for info in store.list(FOLDER)]
+    days = sorted({name.split("/")[-2] for name in names})[-LOOKED_AT:]
+    return [name for name in names if name.split("/")[-2] in days]
+
+
+def _read(store: BlobStore, names: Sequence[str]) -> dict[str, Scorecards | None]:
+    """Read records by name; there is nothing to learn from one that is damaged."""
+
+    def read(name: str) -> Scorecards | None:
         try:
-            records.append(Scorecards.model_validate_json(store.read(name).data))
-        except (ValueError, ForeactError) as problem:
+            return Scorecards.model_validate_json(store.read(name).data)
+        except (ValueError, BlobNotFound) as problem:
             log.warning("passed over %s: %s", name, type(problem).__name__)
+            return None
+
+    with ThreadPoolExecutor(READERS) as pool:
+        return dict(zip(names, pool.map(read, names), strict=True))
+
+
+def _arrange(records: Mapping[str, Scorecards | None]) -> dict[str, list[Point]]:
     found: dict[str, dict[date, Figures]] = {}
-    for record in sorted(records, key=lambda record: (record.as_of, record.written_at)):
+    for record in sorted(filter(None, records.values()), key=lambda record: (record.as_of, record.written_at)):
         for name, figures in record.stores.items():
             found.setdefault(name, {})[record.as_of] = figures
     return {name: [Point(day, days[day]) for day in sorted(days)] for name, days in found.items()}
@@ -123,15 +141,18 @@ def find_drift(series: Mapping[str, Sequence[Point]]) -> list[Drift]:
 
 
 def watch(store: BlobStore) -> Callable[[], tuple[dict[str, list[Point]], list[Drift]]]:
-    """Read the series again only when a record was added."""
-    held: tuple[list[str], dict[str, list[Point]], list[Drift]] | None = None
+    """Give the series and what has drifted, look by look; a record is read once, for it never changes."""
+    records: dict[str, Scorecards | None] = {}
+    found: tuple[dict[str, list[Point]], list[Drift]] = {}, []
 
     def look() -> tuple[dict[str, list[Point]], list[Drift]]:
-        nonlocal held
-        names = [info.name for info in store.list(FOLDER)]
-        if held is None or held[0] != names:
-            series = read_series(store)
-            held = (names, series, find_drift(series))
-        return held[1], held[2]
+        nonlocal records, found
+        names = _names(store)
+        if names != list(records):
+            added = _read(store, [name for name in names if name not in records])
+            records = {name: added[name] if name in added else records[name] for name in names}
+            series = _arrange(records)
+            found = series, find_drift(series)
+        return found
 
     return look
