@@ -192,10 +192,15 @@ class Runs:
         raise BlobUnavailable(f"{RUNS} changed {TRIES} times while it was being replaced")
 
     def _with(self, ledger: Ledger, changed: RunRecord) -> Ledger:
-        others = [run for run in ledger.runs if run.id != changed.id]
-        # One that has not told its end outlasts those that have: it may be stuck, and somebody is to be told.
-        kept = sorted([*others, changed], key=lambda run: (run.state == "running", run.started_at))[-KEPT:]
-        runs = sorted(kept, key=lambda run: run.started_at)
+        every = sorted(
+            [*(run for run in ledger.runs if run.id != changed.id), changed],
+            # One that has not told its end outlasts those that have: it may be stuck, and somebody is to be told.
+            key=lambda run: (run.state == "running", run.started_at),
+        )
+        # Many refreshes hide no nightly run: the last of each pipeline that ended stays too.
+        last = {run.pipeline: run for run in every if run.state != "running"}
+        kept = {run.id: run for run in [*last.values(), *every[-KEPT:]]}
+        runs = sorted(kept.values(), key=lambda run: run.started_at)
         success = dict(ledger.last_success)
         if changed.state == "succeeded" and changed.ended_at is not None and changed.pipeline:
             success[changed.pipeline] = max(changed.ended_at, success.get(changed.pipeline, changed.ended_at))

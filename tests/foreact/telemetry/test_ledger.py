@@ -78,6 +78,15 @@ def test_the_record_is_bounded_and_a_run_that_fell_silent_outlasts_the_others(tm
     assert len(store.read(RUNS).data) < 100_000
 
 
+def test_many_refreshes_hide_no_nightly_run_that_failed(runs: Runs) -> None:
+    runs.end("night", "failed", pipeline="retrain-all", sentence="the source is away")
+    for number in range(KEPT + 5):
+        runs.end(f"r{number:03d}", "succeeded", pipeline="retrain-store", store="S1")
+    ledger = runs.read()
+    assert ledger.ended("retrain-all")[0].sentence == "the source is away"
+    assert len(ledger.runs) == KEPT + 1
+
+
 def test_a_damaged_record_and_a_store_that_is_away_stop_no_step(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     store.write(RUNS, b"{ broken")
