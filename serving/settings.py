@@ -37,7 +37,7 @@ class ServingSettings(PlaceSettings):
 
     region_attribute: str = Field("region", description="The stores' attribute that scopes and filters call region")
     poll_seconds: float = Field(2, gt=0, description="How often to look for a new publication")
-    business_days: str = Field("0123456", description="Days on which forecasts are due, Monday is 0")
+    business_days: str = Field("0123456", description="Days on which forecasts are due, as digits; Monday is 0")
     closed_days: str = Field("", description="Dates on which nothing is due and nothing is sold, 2026-12-25,...")
     data_slack_days: int = Field(0, ge=0, description="Business days that sales may be late by")
 

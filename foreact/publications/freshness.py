@@ -39,10 +39,11 @@ class Promise:
             due = time.fromisoformat(deadline)
         except ValueError:
             raise ForeactError(f"FOREACT_PUBLISH_DEADLINE {deadline!r} is no time of day: give it as HH:MM.") from None
-        days = frozenset(int(day) for day in weekdays if day in "0123456")
-        if not days:
-            raise ForeactError(f"FOREACT_BUSINESS_DAYS {weekdays!r} names no weekday: give digits, Monday is 0.")
-        return cls(zone, due, days, frozenset(closed), slack)
+        if not weekdays or set(weekdays) - set("0123456"):
+            raise ForeactError(
+                f"FOREACT_BUSINESS_DAYS {weekdays!r} are no weekdays: give digits like 01234, Monday is 0."
+            )
+        return cls(zone, due, frozenset(map(int, weekdays)), frozenset(closed), slack)
 
     def is_business_day(self, day: date) -> bool:
         """Tell whether the retailer works that day."""

@@ -1,6 +1,6 @@
 """The promise: by the deadline, today's forecasts on yesterday's sales."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -65,13 +65,45 @@ def test_a_closed_day_asks_for_nothing() -> None:
 
 
 @pytest.mark.parametrize(
+    ("as_of", "generated_at", "reason"),
+    [
+        ("2026-03-02", "2026-03-02T22:30+01:00", ""),
+        ("2026-02-28", "2026-03-03T00:00+01:00", ""),
+        (
+            "2026-02-28",
+            "2026-03-02T23:59+01:00",
+            "published 2026-03-02 23:59, before the day of the deadline 2026-03-03",
+        ),
+        ("2026-02-27", "2026-03-03T04:00+01:00", "sales end on 2026-02-27, expected were those up to 2026-02-28"),
+    ],
+)
+def test_sales_may_be_late_by_so_many_days_if_the_forecast_is_of_today(
+    as_of: str, generated_at: str, reason: str
+) -> None:
+    late = Promise.of("Europe/Berlin", "08:30", slack=2)
+    judged = judge(entry(as_of, generated_at), late, at("2026-03-03T09:00+01:00"))
+    assert " ".join(judged.reasons).startswith(reason)
+    assert judged.is_fresh == (not reason)
+
+
+def test_the_next_deadline_is_of_the_next_business_day() -> None:
+    weekdays = Promise.of("Europe/Berlin", "08:30", "01234", [date(2026, 3, 9)])
+    for now, deadline in (
+        ("2026-03-05T08:29+01:00", "2026-03-05T08:30+01:00"),
+        ("2026-03-05T08:30+01:00", "2026-03-06T08:30+01:00"),
+        ("2026-03-06T09:00+01:00", "2026-03-10T08:30+01:00"),
+    ):
+        assert weekdays.next_deadline(at(now)) == at(deadline)
+
+
+@pytest.mark.parametrize(
     ("day", "offset"), [("2026-03-28", "+01:00"), ("2026-03-29", "+02:00"), ("2026-10-25", "+01:00")]
 )
 def test_the_deadline_keeps_the_wall_clock_when_the_clocks_change(day: str, offset: str) -> None:
     noon = at(f"{day}T12:00{offset}")
     deadline = BERLIN.last_deadline(noon)
     assert deadline.isoformat() == f"{day}T08:30:00{offset}"
-    assert BERLIN.next_deadline(noon).timestamp() > noon.timestamp()
+    assert BERLIN.next_deadline(noon) == deadline + timedelta(days=1)
 
 
 def test_a_deadline_in_the_skipped_hour_still_comes() -> None:
@@ -86,3 +118,6 @@ def test_bad_settings_are_told() -> None:
         Promise.of("Mars/Olympus", "08:30")
     with pytest.raises(ForeactError, match="no time of day"):
         Promise.of("UTC", "half past")
+    for weekdays in ("", "1-5", "weekdays"):
+        with pytest.raises(ForeactError, match="are no weekdays"):
+            Promise.of("UTC", "08:30", weekdays)
