@@ -40,7 +40,7 @@ def percent(value: float | None) -> str:
     """Write a share."""
     if value is None or not math.isfinite(value):
         return "\N{EN DASH}"
-    return f"{value * 100:.0f}{NARROW}%".replace("-", MINUS)
+    return f"{value * 100:.0f}{NARROW}%"
 
 
 def change(value: float | None) -> str:
