@@ -29,6 +29,7 @@ Z80, Z90 = 2.5631, 1.2816
 KEPT = 200
 
 Doubles = NDArray[np.float64]
+_erf = np.vectorize(math.erf, otypes=[np.float64])
 Kind = Literal["peak", "shortage"]
 
 
@@ -211,8 +212,5 @@ def known(value: float) -> float | None:
 
 
 def _probability(z: Doubles) -> Doubles:
-    """Give the normal distribution's share below, to four digits."""
-    t = 1 / (1 + 0.2316419 * np.abs(z))
-    poly = t * (0.319381530 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))))
-    upper = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi) * poly
-    return np.where(z >= 0, 1 - upper, upper)
+    """Give the normal distribution's share below."""
+    return np.asarray((1 + _erf(z / math.sqrt(2))) / 2)

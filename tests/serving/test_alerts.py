@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from statistics import NormalDist
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -53,6 +54,9 @@ def test_a_shortage_is_told_with_what_would_do(store: FolderStore, start: Callab
         each for each in serving.get("/v1/alerts?kind=shortage").json()["alerts"] if each["item"] == "item-0000"
     ]
     assert alert["at_stake"] == alert["expected"] - alert["normal_delivery"]
+    # What would do with 90 % says how wide the week is, and so how likely it is to need more than a normal delivery.
+    week = NormalDist(0, (alert["expected_high"] - alert["expected"]) / NormalDist().inv_cdf(0.9))
+    assert alert["probability"] == pytest.approx(week.cdf(alert["at_stake"]), abs=0.01)
     page = re.sub(r"\s+", " ", serving.get("/stores/S1/items/item-0000").text)
     assert "Peak</span>" not in page
     assert f"A normal delivery holds {alert['normal_delivery']:.0f}: " in page
