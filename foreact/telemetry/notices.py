@@ -91,13 +91,7 @@ def body(notice: Notice, form: Form) -> bytes:
     return json.dumps({"type": "message", "attachments": [attachment]}).encode()
 
 
-def tell(
-    notice: Notice,
-    url: str,
-    form: Form,
-    store: BlobStore,
-    pause: float = 2.0,
-) -> bool:
+def tell(notice: Notice, url: str, form: Form, store: BlobStore, pause: float) -> None:
     """Tell a notice unless it was told; claimed first, so that two who know the same tell it once between them.
 
     The claim is given back when nobody took the notice, for whoever tries the step again.
@@ -107,11 +101,9 @@ def tell(
         store.write(name, notice.model_dump_json().encode(), if_absent=True)
     except BlobConflict:
         log.info("this was told already: %s", notice.title)
-        return False
-    if _post(url, body(notice, form), f"{notice.run}-{notice.event}", pause):
-        return True
-    store.delete(name)
-    return False
+        return
+    if not _post(url, body(notice, form), f"{notice.run}-{notice.event}", pause):
+        store.delete(name)
 
 
 def _post(url: str, data: bytes, key: str, pause: float) -> bool:

@@ -76,6 +76,13 @@ def test_a_receiver_that_stumbles_is_told_again_with_the_same_key(tmp_path: Path
     assert {headers["Idempotency-Key"] for _, headers, _ in receiver.received} == {"r1-failed"}
 
 
+def test_a_receiver_that_refuses_is_asked_once_a_try(tmp_path: Path, receiver: Receiver) -> None:
+    receiver.statuses = [403, 404]
+    for asked in (1, 2):
+        end(tmp_path, receiver.url, "r1", "FAILED", "it broke")
+        assert len(receiver.received) == asked
+
+
 def test_what_nobody_took_is_told_when_the_step_is_tried_again(
     tmp_path: Path, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -103,6 +110,7 @@ def test_teams_takes_an_adaptive_card(tmp_path: Path, receiver: Receiver) -> Non
     card = attachment["content"]
     assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
     assert card["body"][0]["text"] == "retrain-store of store Bonn failed"
+    assert card["body"][0]["color"] == "attention"
     assert {"title": "Why", "value": "it broke"} in card["body"][1]["facts"]
     assert card["actions"][0]["url"].endswith("/r1")
 
