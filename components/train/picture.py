@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from foreact.forecasting import StoreResult
+    from foreact.forecasting import Forecast, StoreResult
     from foreact.forecasting.backtest import Window
     from foreact.forecasting.intervals import Intervals
 
@@ -48,7 +48,7 @@ def draw(result: "StoreResult") -> Picture | None:
     for window in reversed(windows):
         # As the figures have it: nothing grades its own work.
         intervals = intervals_from([other for other in result.backtest.windows if other is not window])
-        curves = _Curves(window, intervals)
+        curves = _Curves(result.forecast, window, intervals)
         for name, values in curves.by_lead().items():
             leads[name] = leads.get(name, 0.0) + values
     # The newest comes last.
@@ -64,10 +64,10 @@ def draw(result: "StoreResult") -> Picture | None:
 class _Curves:
     """One window, with intervals."""
 
-    def __init__(self, window: "Window", intervals: "Intervals") -> None:
+    def __init__(self, forecast: "Forecast", window: "Window", intervals: "Intervals") -> None:
         from foreact.forecasting.intervals import apply_cells, apply_totals
 
-        self.panel, self.misses = window.reading.panel, window.misses
+        self.store, self.items, self.dates, self.misses = forecast.store, forecast.items, window.dates, window.misses
         self.low, _, self.high = apply_cells(intervals, self.misses.mean)
         self.total_low, self.total_high = apply_totals(intervals, self.misses.total_mean)
         self.known = np.isfinite(self.misses.actual)
@@ -77,11 +77,11 @@ class _Curves:
     def total(self) -> Curve:
         """Give the store's own."""
         misses = self.misses
-        return self._curve(self.panel.store, misses.total_actual, misses.total_mean, self.total_low, self.total_high)
+        return self._curve(self.store, misses.total_actual, misses.total_mean, self.total_low, self.total_high)
 
     def of_item(self, place: int) -> Curve:
         """Give one item's."""
-        misses, name = self.misses, f"{self.panel.items[place]} in {self.panel.store}"
+        misses, name = self.misses, f"{self.items[place]} in {self.store}"
         return self._curve(name, misses.actual[place], misses.mean[place], self.low[place], self.high[place])
 
     def worst(self) -> int:
@@ -107,4 +107,4 @@ class _Curves:
         return {name: np.asarray(values, np.float64) for name, values in sums.items()}
 
     def _curve(self, name: str, *lines: NDArray[np.floating]) -> Curve:
-        return Curve(name, self.panel.dates[self.panel.days :], *(np.asarray(line, np.float64) for line in lines))
+        return Curve(name, self.dates, *(np.asarray(line, np.float64) for line in lines))

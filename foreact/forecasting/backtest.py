@@ -1,24 +1,18 @@
 """Rolling origins before the day of forecasting: each is seen by parts of a model that know nothing later."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from foreact.forecasting.accuracy import (
-    interval_figures,
-    mean_figures,
-    point_figures,
-    read_scale,
-    scaled_error,
-)
+from foreact.forecasting.accuracy import interval_figures, mean_figures, point_figures, scaled_error
 from foreact.forecasting.baselines import BASELINES, baseline
-from foreact.forecasting.demand import Doubles
-from foreact.forecasting.design import SEASON_DAYS
+from foreact.forecasting.demand import Bools, Doubles
+from foreact.forecasting.design import SEASON_DAYS, Days
 from foreact.forecasting.intervals import Intervals, Misses, apply_cells, apply_totals, learn_intervals
 from foreact.forecasting.items import ItemsFit
 from foreact.forecasting.panel import Panel
-from foreact.forecasting.projection import Reading, fit, project, project_totals
+from foreact.forecasting.projection import Reading, project, project_totals
 from foreact.forecasting.totals import TotalsFit
 
 ORIGINS = 8
@@ -28,13 +22,26 @@ FEWEST_DAYS = 28
 
 
 @dataclass(frozen=True)
-class Window:
-    """One origin: what was forecast and what came; items only at the newest origins."""
+class Origin:
+    """A day to forecast from once more: what was known by then, and what came."""
 
-    origin: int
-    reading: Reading
+    panel: Panel
+    # items x horizon
+    actual: Doubles
+    # Whether the items are forecast too, and whether that is the first time.
+    has_items: bool
+    first_items: bool
+
+
+@dataclass(frozen=True)
+class Window:
+    """What was forecast from one origin, and what came."""
+
+    dates: Days
     misses: Misses
     has_items: bool
+    # What the items' means are worth, beside the baselines'.
+    figures: dict[str, float]
     # The log by which the items' own sum was over, if they had one.
     items_over: float | None
 
@@ -62,30 +69,41 @@ def backtest_origins(days: int, horizon: int) -> list[int]:
     ]
 
 
-# Gives what the model would have been at the origin, or None if it cannot be judged there.
-FitAt = Callable[[Reading], TotalsFit | None]
-
-
-def run_backtest(panel: Panel, read_at: Callable[[Panel], Reading], fit_at: FitAt, items: ItemsFit | None) -> Backtest:
-    """Forecast from every origin and compare; nothing after an origin is in the panel that it is forecast from."""
+def go_back(panel: Panel) -> Iterator[Origin]:
+    """Give the origins of a panel, oldest first; nothing after an origin is in the panel that it is forecast from."""
     truth = read_truth(panel)
-    windows: list[Window] = []
-    for rank, origin in reversed(list(enumerate(backtest_origins(panel.days, panel.horizon)))):
-        reading = read_at(panel.at(origin))
-        totals = fit_at(reading)
-        if totals is None:
-            continue
-        actual = truth[:, origin : origin + panel.horizon].astype(np.float64)
+    days = backtest_origins(panel.days, panel.horizon)
+    with_items = days[:ITEM_ORIGINS]
+    for day in reversed(days):
+        actual = truth[:, day : day + panel.horizon].astype(np.float64)
+        yield Origin(panel.at(day), actual, has_items=day in with_items, first_items=day == with_items[-1])
+
+
+class Trial:
+    """One model's way through the origins, oldest first."""
+
+    def __init__(self) -> None:
+        self._windows: list[Window] = []
+
+    def forecast(self, origin: Origin, reading: Reading, totals: TotalsFit, items: ItemsFit | None) -> None:
+        """Forecast from an origin by what knows nothing later, and compare."""
+        actual = origin.actual
+        dates = origin.panel.dates[origin.panel.days :]
         whole = np.where(np.isfinite(actual).any(0), np.nansum(actual, axis=0), np.nan)
-        if rank < ITEM_ORIGINS:
-            ahead = project(reading, totals, items, learn_items_bias(windows))
+        if origin.has_items:
+            ahead = project(reading, totals, items, learn_items_bias(self._windows))
             misses = Misses(ahead.items, actual, ahead.items.sum(0), whole)
-            windows.insert(0, Window(origin, reading, misses, True, _over(ahead.own, whole)))
+            figures = _point_figures(ahead.items, origin, reading)
+            window = Window(dates, misses, True, figures, _over(ahead.own, whole))
         else:
-            none = np.zeros((0, panel.horizon))
+            none = np.zeros((0, len(dates)))
             misses = Misses(none, none, project_totals(reading, totals).mean.sum(0), whole)
-            windows.insert(0, Window(origin, reading, misses, False, None))
-    return Backtest(windows, _figures(windows))
+            window = Window(dates, misses, False, {}, None)
+        self._windows.insert(0, window)
+
+    def judge(self) -> Backtest:
+        """Score the windows."""
+        return Backtest(self._windows, _figures(self._windows))
 
 
 def read_truth(panel: Panel) -> Doubles:
@@ -124,50 +142,29 @@ def _figures(windows: list[Window]) -> dict[str, float]:
 
 def _window_figures(window: Window, intervals: Intervals) -> dict[str, float]:
     """Score one window; its intervals come from the others, so that nothing grades its own work."""
-    reading, misses = window.reading, window.misses
-    scale = read_scale(reading.demand.units, reading.demand.totals, reading.codes)
+    misses = window.misses
     p10, _, p90 = apply_cells(intervals, misses.mean)
     low, high = apply_totals(intervals, misses.total_mean)
-    figures = {
-        "scaled_error": scaled_error(misses.mean, misses.actual, scale),
-        **point_figures(misses.mean, misses.actual),
-        **interval_figures(misses.actual, misses.mean, p10, p90),
-    }
+    figures = {**window.figures, **interval_figures(misses.actual, misses.mean, p10, p90)}
     kept = np.isfinite(misses.total_actual)
     if kept.any():
         inside = (misses.total_actual >= low) & (misses.total_actual <= high)
         figures["total_coverage"] = float(inside[kept].mean())
-    closed = _closed(reading, misses)
-    for name in BASELINES:
-        mean = baseline(name, reading.demand.units, misses.mean.shape[1], closed)
-        figures[f"{name}_scaled_error"] = scaled_error(mean, misses.actual, scale)
-        figures |= {f"{name}_{key}": value for key, value in point_figures(mean, misses.actual).items()}
     return figures
 
 
-def _closed(reading: Reading, misses: Misses) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    panel = reading.panel
+def _point_figures(mean: Doubles, origin: Origin, reading: Reading) -> dict[str, float]:
+    """Score an origin's means beside what anybody could do."""
+    units, closed = reading.demand.units, _closed(reading.panel)
+    means = {f"{name}_": baseline(name, units, reading.panel.horizon, closed) for name in BASELINES}
+    figures = {}
+    for prefix, each in {"": mean, **means}.items():
+        figures[f"{prefix}scaled_error"] = scaled_error(each, origin.actual, reading.scale)
+        figures |= {f"{prefix}{key}": value for key, value in point_figures(each, origin.actual).items()}
+    return figures
+
+
+def _closed(panel: Panel) -> Bools:
     if panel.open is None:
         return np.zeros(panel.horizon, bool)
     return np.asarray(~panel.open[:, panel.days :].any(0))
-
-
-def fresh_fits(kept: list[TotalsFit]) -> FitAt:
-    """Fit at every origin anew, keeping each fit."""
-
-    def fit_at(reading: Reading) -> TotalsFit:
-        kept.append(fit(reading))
-        return kept[-1]
-
-    return fit_at
-
-
-def proven_fits(fits: list[TotalsFit]) -> FitAt:
-    """Take the newest of a model's fits that has not seen the window; without one the model cannot be judged there."""
-
-    def fit_at(reading: Reading) -> TotalsFit | None:
-        origin = reading.panel.dates[0] + np.timedelta64(reading.panel.days, "D")
-        past = [one for one in fits if one.origin <= origin]
-        return max(past, key=lambda one: one.origin) if past else None
-
-    return fit_at

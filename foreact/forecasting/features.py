@@ -33,12 +33,10 @@ FAINT = 0.1
 
 
 @dataclass(frozen=True)
-class ItemHistory:
+class Past:
     """One panel's history, cumulated so that any window before any origin is a difference of two columns."""
 
     panel: Panel
-    columns: Columns
-    codes: Codes
     first_sale: NDArray[np.int64]
     floor: float
     # items x (days + 1): sums of units, of evidence, of selling days over the days before.
@@ -53,15 +51,21 @@ class ItemHistory:
     last_sale: NDArray[np.int32]
     filled: Floats
     prices: dict[str, tuple[Floats, Doubles, Floats]]
+
+
+@dataclass(frozen=True)
+class ItemHistory(Past):
+    """The past as one model sees it."""
+
+    columns: Columns
+    codes: Codes
     # by day: which event, days to the next, days since the last, which comes next; nothing without events.
     events: Floats
     # groups x all days: the season that the model of totals expects.
     season: Doubles
 
 
-def read_history(
-    panel: Panel, columns: Columns, codes: Codes, *, demand: Demand, season: Doubles, design: Design
-) -> ItemHistory:
+def read_past(panel: Panel, columns: Columns, demand: Demand) -> Past:
     """Cumulate a panel's history; nothing is evidence before an item's first sale."""
     filled = np.nan_to_num(demand.units)
     sold = filled > 0
@@ -79,10 +83,8 @@ def read_history(
             waiting &= listed
     positive = filled[sold & evidence]
     last = np.maximum.accumulate(np.where(sold, np.arange(panel.days, dtype=np.int32), np.int32(-1)), axis=1)
-    return ItemHistory(
+    return Past(
         panel=panel,
-        columns=columns,
-        codes=codes,
         first_sale=first,
         floor=FLOOR * min(1.0, float(np.median(positive[:200_000]))) if len(positive) else FLOOR,
         units=_cumulate(filled, np.float64),
@@ -94,9 +96,12 @@ def read_history(
         last_sale=np.concatenate([np.full((len(filled), 1), -1, np.int32), last], axis=1),
         filled=filled,
         prices=prices,
-        events=_events(design),
-        season=season,
     )
+
+
+def seen_by(past: Past, columns: Columns, codes: Codes, *, design: Design, season: Doubles) -> ItemHistory:
+    """Look at the past as one model does."""
+    return ItemHistory(**vars(past), columns=columns, codes=codes, events=_events(design), season=season)
 
 
 def levels(history: ItemHistory, origin: int) -> Doubles:

@@ -15,7 +15,7 @@ from foreact.forecasting.forecast import Forecast
 from foreact.forecasting.intervals import Intervals, apply_cells, apply_totals
 from foreact.forecasting.items import ItemsFit
 from foreact.forecasting.panel import Panel
-from foreact.forecasting.projection import project, read
+from foreact.forecasting.projection import Reading, project, read
 from foreact.forecasting.threads import single_thread
 from foreact.forecasting.totals import TotalsFit
 
@@ -53,12 +53,14 @@ class StoreModel:
     def predict(self, panel: Panel) -> Forecast:
         """Forecast the days that the panel has ahead; level and recent sales are read off its history."""
         with single_thread():
-            reading = read(panel, self.columns, self.totals.groups)
-            ahead = project(reading, self.totals, self.items, self.items_bias)
-            drivers = explain(reading, self.totals, ahead)
+            return self.forecast(read(panel, self.columns, self.totals.groups))
+
+    def forecast(self, reading: Reading) -> Forecast:
+        """Forecast from a panel that has been read the model's way."""
+        ahead = project(reading, self.totals, self.items, self.items_bias)
         if not np.isfinite(ahead.items).all():
             raise ForeactError(f"The model of store {self.store!r} gives no finite forecast.")
-        return assemble(panel, ahead.items, self.intervals, drivers)
+        return assemble(reading.panel, ahead.items, self.intervals, explain(reading, self.totals, ahead))
 
     def save(self, folder: Path) -> None:
         """Write the model into a folder: JSON, arrays without pickles, and the boosting in skops' format."""

@@ -1,12 +1,14 @@
 """One look at a panel: it is read once, and totals and items are carried over its horizon and made to agree."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
+from foreact.forecasting.accuracy import Scale, read_scale
 from foreact.forecasting.columns import Codes, Columns, group_codes
 from foreact.forecasting.demand import Demand, Doubles, read_demand
 from foreact.forecasting.design import SEASON_DAYS, Design, calendar_design
-from foreact.forecasting.features import ItemHistory, read_history
-from foreact.forecasting.items import ItemsFit, forecast_items
+from foreact.forecasting.features import ItemHistory, Past, read_past, seen_by
+from foreact.forecasting.items import ItemsFit, fit_items, forecast_items
 from foreact.forecasting.offers import Offers, read_offers
 from foreact.forecasting.panel import Panel
 from foreact.forecasting.reconcile import blend, reconcile, sum_by_group
@@ -24,6 +26,16 @@ class Reading:
     demand: Demand
     design: Design
     offers: Offers
+
+    @cached_property
+    def past(self) -> Past:
+        """The items' history, cumulated for all models that look at it."""
+        return read_past(self.panel, self.columns, self.demand)
+
+    @cached_property
+    def scale(self) -> Scale:
+        """What errors from here on are measured against."""
+        return read_scale(self.demand.units, self.demand.totals, self.codes)
 
 
 @dataclass(frozen=True)
@@ -51,22 +63,27 @@ def read(panel: Panel, columns: Columns, groups: list[str] | None = None) -> Rea
     )
 
 
+def read_as(reading: Reading, columns: Columns, groups: list[str]) -> Reading:
+    """Read the same panel the way of another model: as a rule it is the same way."""
+    names, _ = group_codes(reading.panel, columns.group, groups)
+    alike = columns == reading.columns and names == reading.groups
+    return reading if alike else read(reading.panel, columns, groups)
+
+
 def fit(reading: Reading) -> TotalsFit:
     """Fit the totals of what was read."""
     return fit_totals(reading.panel, reading.demand, reading.design, reading.offers, reading.groups)
 
 
+def learn_items(reading: Reading, totals: TotalsFit, seed: int) -> ItemsFit | None:
+    """Fit the items against what the totals expect; a lone item is its total."""
+    return fit_items(history_of(reading, totals), seed) if len(reading.codes) > 1 else None
+
+
 def history_of(reading: Reading, totals: TotalsFit) -> ItemHistory:
-    """Cumulate the items' history against the season that the totals expect."""
+    """Give the items' history against the season that the totals expect."""
     season = season_logs(align_groups(totals, reading.groups), reading.design)
-    return read_history(
-        reading.panel,
-        reading.columns,
-        reading.codes,
-        demand=reading.demand,
-        season=season,
-        design=reading.design,
-    )
+    return seen_by(reading.past, reading.columns, reading.codes, design=reading.design, season=season)
 
 
 def project_totals(reading: Reading, totals: TotalsFit) -> TotalsForecast:

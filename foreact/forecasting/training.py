@@ -6,25 +6,16 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from foreact.forecasting.backtest import (
-    ITEM_ORIGINS,
-    Backtest,
-    backtest_origins,
-    fresh_fits,
-    intervals_from,
-    learn_items_bias,
-    proven_fits,
-    run_backtest,
-)
+from foreact.forecasting.backtest import Backtest, Origin, Trial, go_back, intervals_from, learn_items_bias
 from foreact.forecasting.baselines import NAIVE, baseline
 from foreact.forecasting.columns import Columns, infer_columns
 from foreact.forecasting.forecast import Forecast
 from foreact.forecasting.gate import Decision, decide
 from foreact.forecasting.intervals import Intervals
-from foreact.forecasting.items import ItemsFit, fit_items
+from foreact.forecasting.items import ItemsFit
 from foreact.forecasting.model import Proof, StoreModel, assemble
 from foreact.forecasting.panel import Panel
-from foreact.forecasting.projection import fit, history_of, read
+from foreact.forecasting.projection import Reading, fit, learn_items, read, read_as
 from foreact.forecasting.scorecard import Published, Score, score_published
 from foreact.forecasting.threads import single_thread
 from foreact.forecasting.totals import TotalsFit, closed_ahead
@@ -56,12 +47,24 @@ def train_store(
 ) -> StoreResult:
     """Train a challenger, judge it against the champion and seasonal naive, and forecast with whoever won."""
     with single_thread():
-        model, tested = train_model(panel, seed)
-        with _blaming_the_champion():
-            champion_figures = None if champion is None else _judge(panel, champion)
-        decision = decide(panel.store, tested.figures, champion_figures, margin, champion is not None)
+        columns = infer_columns(panel)
+        proof, tested, judged = _backtest(panel, columns, champion, seed)
+        reading = read(panel, columns)
+        totals = fit(reading)
+        model = StoreModel(
+            store=panel.store,
+            as_of=panel.dates[panel.days - 1],
+            horizon=panel.horizon,
+            columns=columns,
+            totals=totals,
+            items=learn_items(reading, totals, seed),
+            intervals=intervals_from(tested.windows),
+            items_bias=learn_items_bias(tested.windows),
+            proof=proof,
+        )
+        decision = decide(panel.store, tested.figures, judged.figures, margin, champion is not None)
         if decision.promoted:
-            forecast = model.predict(panel)
+            forecast = model.forecast(reading)
         elif champion is not None:
             with _blaming_the_champion():
                 forecast = champion.predict(panel)
@@ -71,46 +74,36 @@ def train_store(
     return StoreResult(model, forecast, decision, tested, scorecard)
 
 
-def train_model(panel: Panel, seed: int) -> tuple[StoreModel, Backtest]:
-    """Fit the parts that go live, and before them those that prove the recipe on windows they have not seen."""
-    columns = infer_columns(panel)
+def _backtest(
+    panel: Panel, columns: Columns, champion: StoreModel | None, seed: int
+) -> tuple[Proof, Backtest, Backtest]:
+    """Prove the recipe on windows that its parts have not seen, and the champion beside it."""
+    ours, theirs = Trial(), Trial()
     fits: list[TotalsFit] = []
-    proof_items = _proof_items(panel, columns, seed)
-    tested = run_backtest(panel, lambda past: read(past, columns), fresh_fits(fits), proof_items)
-    reading = read(panel, columns)
-    totals = fit(reading)
-    model = StoreModel(
-        store=panel.store,
-        as_of=panel.dates[panel.days - 1],
-        horizon=panel.horizon,
-        columns=columns,
-        totals=totals,
-        items=fit_items(history_of(reading, totals), seed) if len(panel.items) > 1 else None,
-        intervals=intervals_from(tested.windows),
-        items_bias=learn_items_bias(tested.windows),
-        proof=Proof(fits, proof_items),
-    )
-    return model, tested
+    items: ItemsFit | None = None
+    for origin in go_back(panel):
+        reading = read(origin.panel, columns)
+        totals = fit(reading)
+        fits.append(totals)
+        if origin.first_items:
+            items = learn_items(reading, totals, seed)
+        ours.forecast(origin, reading, totals, items)
+        if champion is not None:
+            with _blaming_the_champion():
+                _try_champion(champion, origin, reading, theirs)
+    with _blaming_the_champion():
+        judged = theirs.judge()
+    return Proof(fits, items), ours.judge(), judged
 
 
-def _proof_items(panel: Panel, columns: Columns, seed: int) -> ItemsFit | None:
-    """Fit the boosting on what was known at the oldest origin at which items are backtested."""
-    origins = backtest_origins(panel.days, panel.horizon)[:ITEM_ORIGINS]
-    if not origins or len(panel.items) == 1:
-        return None
-    reading = read(panel.at(origins[-1]), columns)
-    return fit_items(history_of(reading, fit(reading)), seed)
-
-
-def _judge(panel: Panel, champion: StoreModel) -> dict[str, float]:
-    """Backtest the champion's proof on the windows that the challenger is judged on."""
-    tested = run_backtest(
-        panel,
-        lambda past: read(past, champion.columns, champion.totals.groups),
-        proven_fits(champion.proof.totals),
-        champion.proof.items,
-    )
-    return tested.figures
+def _try_champion(champion: StoreModel, origin: Origin, reading: Reading, trial: Trial) -> None:
+    """Forecast by the newest of the champion's fits that has not seen the window; without one it cannot be judged."""
+    days = origin.panel.dates[0] + np.timedelta64(origin.panel.days, "D")
+    past = [totals for totals in champion.proof.totals if totals.origin <= days]
+    if past:
+        totals = max(past, key=lambda one: one.origin)
+        reading = read_as(reading, champion.columns, champion.totals.groups)
+        trial.forecast(origin, reading, totals, champion.proof.items)
 
 
 @contextmanager
