@@ -84,20 +84,11 @@ def forecast_items(fit: ItemsFit | None, history: ItemHistory) -> Doubles:
 
 def _forecast_items(fit: ItemsFit | None, history: ItemHistory) -> Doubles:
     panel = history.panel
-    origin, horizon, items = panel.days, panel.horizon, len(panel.items)
-    mean = np.zeros((items, horizon))
-    level = levels(history, origin)
-    fixed_names, fixed = origin_features(history, origin, level)
-    rows = np.arange(items)
-    for step in range(horizon):
-        days = np.full(items, origin + step)
-        base = expected(history, origin, level, rows, days)
-        if fit is not None:
-            names, moving = day_features(history, origin, level, rows, days)
-            features = _arrange(fixed_names + names, np.hstack([fixed, moving]), fit.names)
-            base = base * fit.booster.predict(features)
-        mean[:, step] = base
-    return mean * fading(history)[:, None] * on_sale(history)
+    rows, ahead = (place.ravel() for place in np.indices((len(panel.items), panel.horizon)))
+    names, features, mean = describe(history, panel.days, rows, panel.days + ahead)
+    if fit is not None:
+        mean = mean * fit.booster.predict(_arrange(names, features, fit.names))
+    return mean.reshape(-1, panel.horizon) * fading(history)[:, None] * on_sale(history)
 
 
 def _arrange(names: list[str], features: Floats, wanted: list[str]) -> Floats:
