@@ -15,6 +15,7 @@ ENV UV_NO_CACHE=1 UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1
 # The code alone, as a layer of its own: a change of it re-ships a few hundred kilobytes, not the dependencies.
 FROM build AS code
 COPY pyproject.toml README.md LICENSE ./
+COPY commands commands
 COPY foreact foreact
 COPY components components
 COPY pipelines pipelines

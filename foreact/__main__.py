@@ -1,5 +1,6 @@
-"""`python -m foreact` is the `foreact` command."""
+"""`python -m foreact` is the `foreact` command that is installed."""
 
-from foreact.cli import main
+from importlib.metadata import entry_points
 
-main()
+(command,) = entry_points(group="console_scripts", name="foreact")
+command.load()()

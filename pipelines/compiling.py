@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from pipelines.cluster.package import FOLDER
+from foreact.kubeflow.package import FOLDER
 from pipelines.graph import DESCRIPTIONS, build
 
 __all__ = ["FOLDER", "compile_all", "find_stale"]

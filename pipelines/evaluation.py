@@ -9,11 +9,11 @@ from pathlib import Path
 from components.ingest.step import ingest
 from components.train.step import train
 from foreact.blobs import open_url
-from foreact.events import Events
-from foreact.forecasting.baselines import BASELINES
+from foreact.forecasting.judging.baselines import BASELINES
+from foreact.runs.events import Events
+from foreact.runs.process import machine
+from foreact.runs.trained import Trained, TrainedFolder
 from foreact.settings import PipelineSettings
-from foreact.tasks import machine
-from foreact.trained import Trained, TrainedFolder
 
 log = logging.getLogger(__name__)
 

@@ -19,12 +19,12 @@ from pathlib import Path
 
 from foreact.blobs import connect
 from foreact.errors import ForeactError
-from foreact.events import VARIABLE, Events
+from foreact.runs.ends import tell_end
+from foreact.runs.events import VARIABLE, Events
+from foreact.runs.process import PATIENCE_SECONDS, machine
+from foreact.runs.workspace import Run
 from foreact.settings import PipelineSettings
-from foreact.tasks import PATIENCE_SECONDS, machine
 from foreact.telemetry import tracing
-from foreact.telemetry.ends import tell_end
-from pipelines.runs import Run
 
 # Tasks then import the executor alone: a tenth of a second instead of two.
 RUNTIME_ONLY = "_KFP_RUNTIME"

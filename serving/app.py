@@ -16,8 +16,8 @@ from starlette.concurrency import run_in_threadpool
 from foreact import __version__
 from foreact.blobs import BlobStore
 from foreact.errors import ForeactError
-from foreact.telemetry.ends import tell_end, tell_stuck
-from foreact.telemetry.ledger import Runs
+from foreact.runs.ends import tell_end, tell_stuck
+from foreact.runs.ledger import Runs
 from serving import errors
 from serving.alerts.ranking import alerts_of
 from serving.api import alerts, audit, forecasts, probes, publications, refreshes, stores, totals
@@ -28,17 +28,17 @@ from serving.auth.keys import KeyRing
 from serving.auth.limits import RateLimit
 from serving.auth.local import LocalLogin
 from serving.auth.sessions import Sessions, Signer, keep_secret
-from serving.board import Board
-from serving.cache import Library
 from serving.dashboard import login, reference, routes
 from serving.dashboard.pages import failure_page, problem_page
-from serving.express import Express
-from serving.front import Front
-from serving.metrics import Metrics
+from serving.metrics.runs import RunMetrics
+from serving.metrics.service import Metrics
+from serving.middleware.express import Express
+from serving.middleware.requests import Front
+from serving.publication import Library
+from serving.publication.view import Board
 from serving.refreshes.records import Book
 from serving.refreshes.runner import Runner
 from serving.refreshes.service import Refreshes
-from serving.runmetrics import RunMetrics
 from serving.service import Service, utc_now
 from serving.settings import ServingSettings
 

@@ -11,8 +11,8 @@ import uvicorn
 from foreact.blobs.connecting import connect
 from foreact.blobs.protocol import BlobStore
 from foreact.errors import ForeactError
+from foreact.runs.ledger import Runs
 from foreact.telemetry import tracing
-from foreact.telemetry.ledger import Runs
 from foreact.telemetry.lines import send_lines
 from serving.address import take
 from serving.app import create_app

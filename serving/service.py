@@ -11,10 +11,10 @@ from serving.auth.keys import KeyRing
 from serving.auth.limits import RateLimit
 from serving.auth.local import LocalLogin
 from serving.auth.sessions import Sessions
-from serving.board import Board, View
-from serving.cache import Library
 from serving.errors import ApiError
-from serving.metrics import Metrics
+from serving.metrics.service import Metrics
+from serving.publication import Library
+from serving.publication.view import Board, View
 from serving.refreshes.service import Refreshes
 from serving.settings import ServingSettings
 

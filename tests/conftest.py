@@ -19,6 +19,9 @@ settings.register_profile("unhurried", settings(), deadline=None, suppress_healt
 settings.load_profile("unhurried")
 
 
+pytest_plugins = ["tests.kubeflow.fixtures"]
+
+
 def pytest_configure() -> None:
     # A shell's background jobs ignore Ctrl-C, and would hand that down to commands whose Ctrl-C is tested.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

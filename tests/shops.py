@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from components.ingest.step import ingest
-from foreact.data.dataset import Dataset
-from foreact.events import Events
+from foreact.data.dataset.folder import Dataset
+from foreact.runs.events import Events
 
 TODAY = date(2025, 4, 1)
 

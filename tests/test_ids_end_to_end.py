@@ -13,11 +13,11 @@ from components.train.live import live_finder
 from components.train.step import train
 from components.validate.step import validate
 from foreact.blobs import connect
-from foreact.events import Events
 from foreact.naming import encode
 from foreact.publications import Reader
+from foreact.runs.events import Events
+from foreact.runs.process import Size
 from foreact.settings import PipelineSettings
-from foreact.tasks import Size
 from serving.app import create_app
 from serving.auth import keys
 from serving.auth.principal import Grant

@@ -15,7 +15,7 @@ from azure.storage.blob import BlobServiceClient
 
 from foreact.registry import Registry
 from foreact.settings import PipelineSettings
-from tests.foreact.cli.conftest import Chain, command, write_chain
+from tests.commands.conftest import Chain, command, write_chain
 from tests.services import Azurite, free_port, listens
 from tests.waiting import until
 

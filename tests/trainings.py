@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from foreact.trained import Trained, TrainedFolder, TrainedStore
+from foreact.runs.trained import Trained, TrainedFolder, TrainedStore
 
 AS_OF = date(2024, 3, 31)
 GENERATED = datetime(2024, 4, 1, 5, 0, tzinfo=UTC)

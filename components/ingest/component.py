@@ -47,7 +47,7 @@ def ingest(
     from components.ingest.step import ingest as step
     from foreact.blobs import open_url
     from foreact.errors import ForeactError
-    from foreact.tasks import Size, begin
+    from foreact.runs.process import Size, begin
 
     settings, events = begin(store)
     if settings.pipeline == "retrain-store" and not store:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import cast, get_args
 
 from components.ingest.summary import summarize
-from foreact.data.columns import parse_columns
-from foreact.data.dataset import DatasetInfo, Missing
+from foreact.data.dataset.folder import DatasetInfo, Missing
 from foreact.data.intake import Request, take_in
-from foreact.data.problems import told
-from foreact.data.sources import OpenUrl
+from foreact.data.reading.columns import parse_columns
+from foreact.data.reading.problems import told
+from foreact.data.reading.sources import OpenUrl
 from foreact.errors import ForeactError
-from foreact.events import Events
+from foreact.runs.events import Events
 
 
 @dataclass(frozen=True)

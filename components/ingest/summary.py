@@ -1,7 +1,7 @@
 """What was taken in, as text for the run page."""
 
-from foreact.data.dataset import DatasetInfo
-from foreact.pagetext import escape
+from foreact.data.dataset.folder import DatasetInfo
+from foreact.reports.markdown import escape
 
 SHOWN = 50
 ROLES = {

@@ -21,7 +21,7 @@ def locate(history: str, known: list = [], store: str = "") -> str:  # type: ign
 
     from components.locate.step import locate as step
     from foreact.blobs import open_url
-    from foreact.tasks import begin
+    from foreact.runs.process import begin
 
     settings, events = begin(store)
     return step(

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from foreact.data.sources import OpenUrl, fingerprint
-from foreact.events import Events
+from foreact.data.reading.sources import OpenUrl, fingerprint
+from foreact.runs.events import Events
 
 
 def locate(*, history: str, known: Iterable[str], open_url: OpenUrl | None = None, events: Events) -> str:

@@ -27,7 +27,7 @@ def publish(
     from pathlib import Path
 
     from components.publish.step import publish as step
-    from foreact.tasks import begin
+    from foreact.runs.process import begin
 
     settings, events = begin(store)
     result = step(

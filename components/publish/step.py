@@ -8,7 +8,6 @@ from typing import get_args
 from components.publish.summary import headline, summarize
 from foreact.blobs import BlobStore, connect
 from foreact.errors import ForeactError, examples
-from foreact.events import Events
 from foreact.publications import (
     Kind,
     Outcome,
@@ -21,9 +20,10 @@ from foreact.publications import (
 )
 from foreact.publications.contract import object_name
 from foreact.registry.records import RegisteredStore, Versions
+from foreact.runs.events import Events
+from foreact.runs.trained import Trained, TrainedFolder, TrainedStore
 from foreact.settings import PipelineSettings
 from foreact.telemetry.scorecards import Scorecards, keep
-from foreact.trained import Trained, TrainedFolder, TrainedStore
 
 log = logging.getLogger(__name__)
 REQUIRED: tuple[Kind, ...] = ("forecasts", "totals")

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from foreact.pagetext import escape
 from foreact.publications import Outcome, StoreEntry
+from foreact.reports.markdown import escape
 
 SHOWN = 200
 

@@ -30,7 +30,7 @@ def register(
     from pathlib import Path
 
     from components.register.step import register as step
-    from foreact.tasks import begin
+    from foreact.runs.process import begin
 
     settings, events = begin(store)
     result = step(

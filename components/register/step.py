@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.register.summary import figures, summarize
-from foreact.events import Events
 from foreact.registry import Candidate, RegisteredStore, Registry, Versions, model_name
 from foreact.registry.records import dump
+from foreact.runs.events import Events
+from foreact.runs.trained import Trained, TrainedFolder, TrainedStore
 from foreact.settings import PipelineSettings
-from foreact.trained import Trained, TrainedFolder, TrainedStore
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """What the gate decided, as text for the run page."""
 
-from foreact.pagetext import escape
 from foreact.registry import Versions
-from foreact.trained import Trained, TrainedStore
+from foreact.reports.markdown import escape
+from foreact.runs.trained import Trained, TrainedStore
 
 SHOWN = 200
 

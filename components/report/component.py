@@ -23,7 +23,7 @@ def report(
 
     from components.report.step import report as step
     from foreact.blobs import connect
-    from foreact.tasks import begin
+    from foreact.runs.process import begin
 
     settings, _ = begin(store)
     text = step(

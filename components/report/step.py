@@ -5,9 +5,9 @@ import logging
 
 from foreact.blobs import BlobStore
 from foreact.errors import ForeactError
+from foreact.runs.ends import tell_end, tell_stuck
+from foreact.runs.ledger import Runs
 from foreact.settings import PipelineSettings
-from foreact.telemetry.ends import tell_end, tell_stuck
-from foreact.telemetry.ledger import Runs
 from foreact.vocabulary import STEPS
 
 log = logging.getLogger(__name__)

@@ -36,10 +36,10 @@ def train(
     """
     from pathlib import Path
 
-    from components.train.drift import read_kept
     from components.train.live import live_finder
+    from components.train.report.drift import read_kept
     from components.train.step import train as step
-    from foreact.tasks import Size, begin
+    from foreact.runs.process import Size, begin
 
     settings, events = begin(store)
     figures = step(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from foreact.errors import ForeactError
-from foreact.tasks import Size
+from foreact.runs.process import Size
 from foreact.telemetry.tracing import about
 
 log = logging.getLogger(__name__)

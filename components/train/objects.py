@@ -14,7 +14,7 @@ from foreact.vocabulary import DATE, ITEM, MEAN, P10, P50, P90, STORE, UNITS
 if TYPE_CHECKING:
     from foreact.forecasting import Score, StoreResult
     from foreact.forecasting.forecast import Forecast
-    from foreact.forecasting.panel import Panel
+    from foreact.forecasting.inputs.panel import Panel
 
 RECENT_DAYS = 56
 YEAR_DAYS = 364

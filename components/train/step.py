@@ -5,18 +5,18 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from components.train.drift import Series
 from components.train.fanout import Outcome, Task, run_here, run_on_ray
 from components.train.live import Live
-from components.train.picture import Picture
-from components.train.report import write_report
+from components.train.report.drift import Series
+from components.train.report.page import write_report
+from components.train.report.pictures import Picture
 from components.train.worker import StoreFiles, StoreJob, train_one
-from foreact.data.dataset import Dataset
+from foreact.data.dataset.folder import Dataset
 from foreact.errors import ForeactError, examples
-from foreact.events import Events
-from foreact.tasks import Size
+from foreact.runs.events import Events
+from foreact.runs.process import Size
+from foreact.runs.trained import Trained, TrainedFolder, TrainedStore
 from foreact.telemetry.tracing import whose
-from foreact.trained import Trained, TrainedFolder, TrainedStore
 
 # Wide arrays, features and a booster, against the rows of a partition; measured, with a margin.
 BYTES_A_ROW = 400

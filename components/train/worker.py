@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from components.train.picture import Picture, draw
+from components.train.report.pictures import Picture, draw
 from foreact.errors import ForeactError
 from foreact.publications.contract import Kind
-from foreact.tasks import log_lines
+from foreact.runs.process import log_lines
+from foreact.runs.trained import TrainedStore
 from foreact.telemetry.tracing import about
-from foreact.trained import TrainedStore
 from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90
 
 if TYPE_CHECKING:
-    from foreact.data.parcel import Parcel
+    from foreact.data.dataset.parcel import Parcel
     from foreact.forecasting import Decision, Published, Score, StoreModel
 
 log = logging.getLogger(__name__)
@@ -144,7 +144,7 @@ def _files(model: "StoreModel | None") -> dict[str, bytes]:
 
 
 def _previous(job: StoreJob) -> "list[Published]":
-    from foreact.data import arrays
+    from foreact.data.dataset import arrays
     from foreact.forecasting import Published
 
     published = []
@@ -166,7 +166,7 @@ def _previous(job: StoreJob) -> "list[Published]":
 
 def _accuracy(decision: "Decision", champion: "StoreModel | None") -> dict[str, float]:
     """Give the backtest figures of whatever made the published numbers."""
-    from foreact.forecasting.baselines import NAIVE
+    from foreact.forecasting.judging.baselines import NAIVE
 
     naive = decision.baselines.get(NAIVE, {})
     others = naive if champion is None else decision.champion_accuracy

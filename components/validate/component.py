@@ -33,7 +33,7 @@ def validate(
 
     from components.validate.previous import previous_items
     from components.validate.step import validate as step
-    from foreact.tasks import begin
+    from foreact.runs.process import begin
 
     settings, events = begin(store)
     result = step(

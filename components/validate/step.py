@@ -9,8 +9,8 @@ from pathlib import Path
 from foreact.data.checks.findings import Findings
 from foreact.data.checks.page import render
 from foreact.data.checks.validation import Limits, check
-from foreact.data.dataset import REJECTED, Dataset
-from foreact.events import Events
+from foreact.data.dataset.folder import REJECTED, Dataset
+from foreact.runs.events import Events
 
 
 @dataclass(frozen=True)

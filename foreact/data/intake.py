@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from foreact.data.cells import as_text, literal, quote
-from foreact.data.columns import missing_column
-from foreact.data.dataset import INFO, REJECTED, DatasetInfo, Missing, unknown_store
-from foreact.data.dates import day_date, day_number
-from foreact.data.engine import Engine
-from foreact.data.history import History, last_day, open_history
-from foreact.data.known import open_known
-from foreact.data.plan import list_series, plan_columns
-from foreact.data.problems import told
-from foreact.data.sources import OpenUrl, fetch, find_sources
-from foreact.data.tables import Table, open_table
-from foreact.data.writing import Writer
+from foreact.data.dataset.folder import INFO, REJECTED, DatasetInfo, Missing, unknown_store
+from foreact.data.dataset.plan import list_series, plan_columns
+from foreact.data.dataset.writing import Writer
+from foreact.data.reading.cells import as_text, literal, quote
+from foreact.data.reading.columns import missing_column
+from foreact.data.reading.dates import day_date, day_number
+from foreact.data.reading.engine import Engine
+from foreact.data.reading.history import History, last_day, open_history
+from foreact.data.reading.known import open_known
+from foreact.data.reading.problems import told
+from foreact.data.reading.sources import OpenUrl, fetch, find_sources
+from foreact.data.reading.tables import Table, open_table
 from foreact.errors import ForeactError
 from foreact.vocabulary import OPEN, STOCKOUT, STORE
 

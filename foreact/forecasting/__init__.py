@@ -5,20 +5,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from foreact.forecasting.forecast import Forecast
-    from foreact.forecasting.gate import Decision
+    from foreact.forecasting.inputs.panel import Panel
+    from foreact.forecasting.judging.gate import Decision
+    from foreact.forecasting.judging.scorecard import Published, Score
     from foreact.forecasting.model import StoreModel
-    from foreact.forecasting.panel import Panel
-    from foreact.forecasting.scorecard import Published, Score
     from foreact.forecasting.training import ChampionError, StoreResult, fall_back, train_store
 
 # Looked up when first asked for, so that reading a panel does not import the models.
 _HOMES = {
     "ChampionError": "training",
-    "Decision": "gate",
+    "Decision": "judging.gate",
     "Forecast": "forecast",
-    "Panel": "panel",
-    "Published": "scorecard",
-    "Score": "scorecard",
+    "Panel": "inputs.panel",
+    "Published": "judging.scorecard",
+    "Score": "judging.scorecard",
     "StoreModel": "model",
     "StoreResult": "training",
     "fall_back": "training",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from foreact.forecasting.panel import Floats
+from foreact.forecasting.inputs.panel import Floats
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foreact.errors import ForeactError
-from foreact.forecasting.columns import Columns
-from foreact.forecasting.drivers import explain
+from foreact.forecasting.combining.drivers import explain
+from foreact.forecasting.combining.projection import Reading, project, read
 from foreact.forecasting.forecast import Forecast
-from foreact.forecasting.intervals import Intervals, apply_cells, apply_totals
-from foreact.forecasting.items import ItemsFit
-from foreact.forecasting.panel import Panel
-from foreact.forecasting.projection import Reading, project, read
-from foreact.forecasting.threads import single_thread
-from foreact.forecasting.totals import TotalsFit
+from foreact.forecasting.inputs.columns import Columns
+from foreact.forecasting.inputs.panel import Panel
+from foreact.forecasting.inputs.threads import single_thread
+from foreact.forecasting.items.model import ItemsFit
+from foreact.forecasting.judging.intervals import Intervals, apply_cells, apply_totals
+from foreact.forecasting.totals.model import TotalsFit
 
 FORMAT = 2
 FIT_ARRAYS = ("coefficients", "ramps", "intercepts", "offsets", "responses")

@@ -6,19 +6,19 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from foreact.forecasting.backtest import Backtest, Origin, Trial, go_back, intervals_from, learn_items_bias
-from foreact.forecasting.baselines import NAIVE, baseline
-from foreact.forecasting.columns import Columns, infer_columns
+from foreact.forecasting.combining.projection import Reading, fit, learn_items, read, read_as
 from foreact.forecasting.forecast import Forecast
-from foreact.forecasting.gate import Decision, decide
-from foreact.forecasting.intervals import Intervals
-from foreact.forecasting.items import ItemsFit
+from foreact.forecasting.inputs.columns import Columns, infer_columns
+from foreact.forecasting.inputs.panel import Panel
+from foreact.forecasting.inputs.threads import single_thread
+from foreact.forecasting.items.model import ItemsFit
+from foreact.forecasting.judging.backtest import Backtest, Origin, Trial, go_back, intervals_from, learn_items_bias
+from foreact.forecasting.judging.baselines import NAIVE, baseline
+from foreact.forecasting.judging.gate import Decision, decide
+from foreact.forecasting.judging.intervals import Intervals
+from foreact.forecasting.judging.scorecard import Published, Score, score_published
 from foreact.forecasting.model import Proof, StoreModel, assemble
-from foreact.forecasting.panel import Panel
-from foreact.forecasting.projection import Reading, fit, learn_items, read, read_as
-from foreact.forecasting.scorecard import Published, Score, score_published
-from foreact.forecasting.threads import single_thread
-from foreact.forecasting.totals import TotalsFit, closed_ahead
+from foreact.forecasting.totals.model import TotalsFit, closed_ahead
 
 
 @dataclass(frozen=True)

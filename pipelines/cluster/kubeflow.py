@@ -17,8 +17,8 @@ import kfp_server_api as api
 import urllib3
 
 from foreact.errors import ForeactError
-from pipelines.cluster.package import Package
-from pipelines.cluster.settings import KubeflowSettings
+from foreact.kubeflow.package import Package
+from foreact.kubeflow.settings import KubeflowSettings
 
 PAGE = 100
 

@@ -11,8 +11,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from foreact.errors import ForeactError
+from foreact.kubeflow.package import Package
 from pipelines.cluster.cron import Cron
-from pipelines.cluster.package import Package
 
 FILE = Path(__file__).resolve().parent.parent / "schedules.yaml"
 AHEAD = timedelta(days=400)

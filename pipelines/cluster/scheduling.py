@@ -11,13 +11,13 @@ from zoneinfo import ZoneInfo
 import kfp_server_api as api
 
 from foreact.errors import ForeactError, examples
+from foreact.kubeflow.package import Package
+from foreact.kubeflow.settings import KubeflowSettings
+from foreact.kubeflow.states import ENDED
 from pipelines.cluster.cron import Cron
 from pipelines.cluster.kubeflow import Kubeflow, reference
-from pipelines.cluster.package import Package
 from pipelines.cluster.reconcile import Found, Step, Wanted, foresee, mark, next_step, read_mark, retire, settle
 from pipelines.cluster.schedules import Schedule, Schedules, check, fingerprint
-from pipelines.cluster.settings import KubeflowSettings
-from pipelines.cluster.states import ENDED
 
 Tell = Callable[[str], None]
 

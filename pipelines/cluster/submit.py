@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from foreact.errors import ForeactError
+from foreact.kubeflow.package import Package
+from foreact.kubeflow.states import ENDED, PENDING
+from foreact.kubeflow.verdict import Outcome, Task, judge, tasks_of
 from foreact.naming import encode
 from pipelines.cluster.kubeflow import Kubeflow, Unreachable
-from pipelines.cluster.package import Package
-from pipelines.cluster.states import ENDED, PENDING
-from pipelines.cluster.verdict import Outcome, Task, judge, tasks_of
 
 # A server that restarts is waited for this long before the watch is given up.
 PATIENCE = 300.0

@@ -11,7 +11,7 @@ from serving.alerts.ranking import ranked
 from serving.api.answers import answer, encode, envelope
 from serving.api.schemas import Answer
 from serving.api.selection import StoresAsked, select_stores
-from serving.auth.guard import Parts, Viewer
+from serving.dependencies import Parts, Viewer
 from serving.errors import responses
 
 router = APIRouter(prefix="/v1", tags=["alerts"])

@@ -15,8 +15,8 @@ import orjson
 from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 
-from serving.board import View
-from serving.cache import StoreArrays
+from serving.publication import StoreArrays
+from serving.publication.view import View
 
 JSON, CSV = "application/json", "text/csv; charset=utf-8"
 # Below this, compressing costs more than it saves.

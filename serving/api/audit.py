@@ -8,7 +8,7 @@ from starlette.responses import StreamingResponse
 
 from serving.api.selection import Day
 from serving.audit import RETENTION_DAYS
-from serving.auth.guard import Admin, Parts
+from serving.dependencies import Admin, Parts
 from serving.errors import ApiError, responses
 
 router = APIRouter(prefix="/v1", tags=["operations"])

@@ -27,10 +27,10 @@ from serving.api.selection import (
     write_cursor,
 )
 from serving.api.tabular import Format, csv_chunks, wants_csv
-from serving.auth.guard import Parts, Viewer
 from serving.auth.principal import Principal
-from serving.board import View
+from serving.dependencies import Parts, Viewer
 from serving.errors import ApiError, Problem, responses
+from serving.publication.view import View
 
 router = APIRouter(prefix="/v1", tags=["forecasts"])
 PATH = "/v1/forecasts"

@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from foreact import __version__
-from serving.auth.guard import Parts
+from serving.dependencies import Parts
 from serving.errors import ApiError, responses
 
 router = APIRouter(tags=["operations"])

@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from foreact.errors import ForeactError
 from foreact.publications.contract import Manifest
 from foreact.publications.publisher import Publisher
-from serving.auth.guard import Admin, Parts, Viewer
 from serving.auth.principal import Principal, Role
-from serving.board import View
+from serving.dependencies import Admin, Parts, Viewer
 from serving.errors import ApiError, responses
+from serving.publication.view import View
 from serving.service import Service
 
 router = APIRouter(prefix="/v1", tags=["publications"])

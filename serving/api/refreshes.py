@@ -14,8 +14,8 @@ from starlette.responses import Response, StreamingResponse
 
 from foreact.naming import encode as name_of
 from serving.api.stores import Segment
-from serving.auth.guard import Parts, Planner, Viewer
 from serving.auth.principal import Principal
+from serving.dependencies import Parts, Planner, Viewer
 from serving.errors import ApiError, not_found, responses
 from serving.refreshes.records import Refresh, Step
 from serving.service import Service

@@ -12,9 +12,9 @@ from fastapi import Query
 from pydantic import BeforeValidator
 
 from serving.auth.principal import Principal
-from serving.board import View
-from serving.cache import StoreArrays
 from serving.errors import ApiError, not_found
+from serving.publication import StoreArrays
+from serving.publication.view import View
 
 MOST_ROWS = 100_000
 ROWS = 10_000

@@ -9,10 +9,10 @@ from foreact.naming import encode as name_of
 from serving.api.answers import answer, encode
 from serving.api.schemas import Items, OneStore, Stores
 from serving.api.selection import LONGEST_ID, Cursor, read_cursor, select_store, write_cursor
-from serving.auth.guard import Parts, Viewer
-from serving.board import View
-from serving.cache import StoreArrays
+from serving.dependencies import Parts, Viewer
 from serving.errors import responses
+from serving.publication import StoreArrays
+from serving.publication.view import View
 
 router = APIRouter(prefix="/v1", tags=["stores"])
 Segment = Annotated[str, Path(max_length=LONGEST_ID, description="The store's `name`, or its id where that fits a URL")]

@@ -12,9 +12,9 @@ from serving.api.answers import answer, encode, envelope, stream
 from serving.api.schemas import Drivers, History, Scorecard, Totals
 from serving.api.selection import LONGEST_ID, End, Start, StoresAsked, check_range, select_stores
 from serving.api.tabular import Format, csv_chunks, wants_csv
-from serving.auth.guard import Parts, Viewer
-from serving.cache import StoreArrays
+from serving.dependencies import Parts, Viewer
 from serving.errors import not_found, responses
+from serving.publication import StoreArrays
 
 router = APIRouter(prefix="/v1")
 AsFormat = Annotated[Format | None, Query(description="json or csv; none: as the Accept header says")]

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 from starlette.responses import Response
 
 from foreact.errors import count
-from serving.board import View
-from serving.cache import StoreArrays
 from serving.dashboard import stores, views
+from serving.publication import StoreArrays
+from serving.publication.view import View
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 # What spreadsheets take for the beginning of a formula.

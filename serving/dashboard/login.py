@@ -6,10 +6,10 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from serving.auth.guard import Parts, check_csrf, check_same_site, known
 from serving.auth.principal import Principal
 from serving.auth.sessions import FLOW, FLOW_SECONDS
 from serving.dashboard.pages import LONGEST_TARGET, render
+from serving.dependencies import Parts, check_csrf, check_same_site, known
 from serving.errors import ApiError, SignInFailed
 from serving.service import Service
 

@@ -16,9 +16,9 @@ from starlette.responses import RedirectResponse, Response
 
 from foreact.errors import count
 from foreact.naming import encode as name_of
-from serving.auth.guard import identify, service_of
 from serving.auth.principal import Principal
 from serving.dashboard import words
+from serving.dependencies import identify, service_of
 
 # The longest address of ours that a login leads back to.
 LONGEST_TARGET = 2_000

@@ -12,9 +12,9 @@ from foreact.blobs import BlobUnavailable
 from foreact.errors import ForeactError
 from foreact.publications.reader import Reader
 from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90, STORE
-from serving.alerts.ranking import sold_on
-from serving.cache import Library, StoreArrays
-from serving.cache.tables import Wide, read_table, widen
+from serving.analysis.comparison import sold_on
+from serving.publication import Library, StoreArrays
+from serving.publication.tables import Wide, read_table, widen
 
 LOOK_BACK = 12
 WANTED = 4

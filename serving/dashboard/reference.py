@@ -5,8 +5,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from serving.auth.guard import identify
 from serving.dashboard.pages import render
+from serving.dependencies import identify
 
 router = APIRouter(include_in_schema=False)
 

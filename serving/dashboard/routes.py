@@ -10,16 +10,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from foreact.naming import encode as name_of
-from serving.alerts.ranking import levels
+from serving.analysis.comparison import levels
 from serving.api.answers import answer, encode
 from serving.api.selection import select_store, select_stores
-from serving.auth.guard import Parts, Viewer
 from serving.auth.principal import Principal
-from serving.board import View
-from serving.cache import StoreArrays
 from serving.dashboard import exports, past, stores, views
 from serving.dashboard.pages import STATIC, render, static_version
+from serving.dependencies import Parts, Viewer
 from serving.errors import not_found
+from serving.publication import StoreArrays
+from serving.publication.view import View
 from serving.service import Service
 
 router = APIRouter(include_in_schema=False)

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from serving.alerts.ranking import known, levels
-from serving.board import View
-from serving.cache import StoreArrays
-from serving.cache.tables import Days
+from serving.analysis.comparison import known, levels
 from serving.dashboard.views import Doubles, expected_together, listed_exact, sold_together
+from serving.publication import StoreArrays
+from serving.publication.tables import Days
+from serving.publication.view import View
 
 MOST_HEAT_ROWS = 60
 HEAT_DAYS = 14

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.alerts.ranking import WINDOW, YEAR, Z90, Alert, alerts_of, known, levels, sold_on
-from serving.cache import StoreArrays
-from serving.cache.tables import Days, Floats
+from serving.alerts.ranking import Alert, alerts_of
+from serving.analysis.comparison import WINDOW, YEAR, Z90, known, levels, sold_on
+from serving.publication import StoreArrays
+from serving.publication.tables import Days, Floats
 
 Doubles = NDArray[np.float64]
 DAY = np.timedelta64(1, "D")

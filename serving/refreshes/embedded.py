@@ -100,7 +100,7 @@ class EmbeddedRunner:
             path.unlink(missing_ok=True)
 
     def _retrain_store(self, refresh: Refresh) -> list[str]:
-        run = [sys.executable, "-m", "foreact", "run", "retrain-store", "--store", refresh.store]
+        run = [sys.executable, "-m", "commands", "run", "retrain-store", "--store", refresh.store]
         return [*run, "--run-id", refresh.id, "--workspace", str(self._workspace)]
 
     def _file(self, refresh: Refresh, kind: str) -> Path:

@@ -9,7 +9,7 @@ import yaml
 
 from foreact.blobs.connecting import refuse_credentials_among
 from foreact.errors import ForeactError
-from foreact.telemetry.ledger import RunRecord, Runs
+from foreact.runs.ledger import RunRecord, Runs
 from foreact.vocabulary import STEPS
 from serving.refreshes.kubeflow_api import KubeflowApi
 from serving.refreshes.records import Refresh, Step

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 
 from foreact.blobs import BlobUnavailable
 from foreact.errors import ForeactError
+from foreact.runs.ledger import Runs
 from foreact.telemetry import tracing
-from foreact.telemetry.ledger import Runs
-from serving.cache import Library
 from serving.errors import ApiError
-from serving.metrics import Metrics
+from serving.metrics.service import Metrics
+from serving.publication import Library
 from serving.refreshes.records import Book, Refresh, new_id
 from serving.refreshes.runner import Progress, Runner
 

@@ -23,8 +23,8 @@ from typing import Any
 
 from components.train.fanout import AHEAD, Task, run_on_ray
 from components.train.step import BASE_BYTES, BYTES_A_ROW
-from foreact.data.dataset import Dataset
-from foreact.tasks import Size
+from foreact.data.dataset.folder import Dataset
+from foreact.runs.process import Size
 
 NODE_SECONDS = 180.0
 CORES, MEMORY = 4, 8 * 1024**3

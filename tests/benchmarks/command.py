@@ -68,7 +68,7 @@ def main() -> None:
             workspace, given = folder, [*given, "--workspace", folder]
         runs = Path(workspace, "runs")
         begun = time.perf_counter()
-        process = subprocess.Popen([sys.executable, "-m", "foreact", "run", *given], stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen([sys.executable, "-m", "commands", "run", *given], stderr=subprocess.PIPE, text=True)
         memory = Memory(process, runs)
         _, told = process.communicate()
         whole = time.perf_counter() - begun

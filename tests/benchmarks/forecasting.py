@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from foreact.demo import make_chain, simulate
 from foreact.forecasting import Panel, train_store
-from foreact.forecasting.baselines import BASELINES, baseline
-from foreact.forecasting.threads import single_thread
+from foreact.forecasting.inputs.threads import single_thread
+from foreact.forecasting.judging.baselines import BASELINES, baseline
 from tests.foreact.forecasting.demo import demo_panel
 
 LAST = date(2025, 9, 14)

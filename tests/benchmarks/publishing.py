@@ -15,7 +15,7 @@ from typing import Any
 
 from components.publish.step import publish
 from components.register.step import register
-from foreact.events import Events
+from foreact.runs.events import Events
 from foreact.settings import PipelineSettings
 from tests.services import serve_azurite, serve_mlflow, serve_postgres
 from tests.trainings import write_training

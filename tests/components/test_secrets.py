@@ -9,10 +9,10 @@ from components.publish.step import publish
 from components.register.step import register
 from foreact.blobs import connect
 from foreact.errors import ForeactError
-from foreact.events import Events
 from foreact.publications import Publisher, Reader
 from foreact.publications.lineage import show
 from foreact.registry import Registry, model_name
+from foreact.runs.events import Events
 from foreact.settings import PipelineSettings
 from tests.services import free_port
 from tests.trainings import write_training

@@ -34,7 +34,7 @@ def test_a_contract_imports_kfp_and_the_image_s_name_alone(folder: Path) -> None
 @each_component
 def test_steps_know_neither_kfp_nor_the_environment_nor_each_other(folder: Path) -> None:
     others = {f"components.{other.name}" for other in FOLDERS if other != folder}
-    for path in folder.glob("*.py"):
+    for path in folder.rglob("*.py"):
         if path.name == "component.py":
             continue
         modules = imports(parse(path))
@@ -48,4 +48,5 @@ def test_its_page_names_its_files(folder: Path) -> None:
     page = (folder / "README.md").read_text()
     assert page.startswith(f"# {folder.name}\n")
     named = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}
-    assert named == {path.name for path in folder.glob("*.py")} - {"__init__.py"}
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*.py") if path.name != "__init__.py"}
+    assert named == files

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from foreact.blobs.folder import FolderStore
-from foreact.telemetry.ledger import Runs
+from foreact.runs.ledger import Runs
 from pipelines.compiling import FOLDER
 from serving.app import create_app
 from serving.auth import keys
@@ -16,7 +16,7 @@ from serving.refreshes.kubeflow import KubeflowRunner
 from serving.settings import ServingSettings
 from tests.drills.inside import listening, wait
 from tests.drills.outcome import Outcome
-from tests.pipelines.cluster.fake import Fake, serving
+from tests.kubeflow.fake import Fake, serving
 from tests.serving import shop
 
 

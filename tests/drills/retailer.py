@@ -50,7 +50,7 @@ class Retailer:
         self, *arguments: str, pipeline: str = "retrain-all", history: Path | None = None
     ) -> subprocess.Popen[str]:
         known = [part for path in self.known for part in ("--known", str(path))]
-        command = [sys.executable, "-m", "foreact", "run", pipeline, "--history", str(history or self.history), *known]
+        command = [sys.executable, "-m", "commands", "run", pipeline, "--history", str(history or self.history), *known]
         return subprocess.Popen(
             [*command, "--workspace", str(self.workspace), *arguments],
             stdout=subprocess.DEVNULL,

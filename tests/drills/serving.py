@@ -67,7 +67,7 @@ def serve(workspace: Path, **settings: str) -> Iterator[Place]:
     store = connect(PlaceSettings(**{name: value for name, value in known.items() if name in fields}))  # type: ignore[arg-type]
     token, _ = keys.create(store, "drill", Grant(role="admin"), created_by="drill")
     port = free_port()
-    command = [sys.executable, "-m", "foreact", "serve", "--port", str(port), "--workspace", str(workspace)]
+    command = [sys.executable, "-m", "commands", "serve", "--port", str(port), "--workspace", str(workspace)]
     place = Place(workspace, store, Process(command, port, workspace / "serve.txt", environment), token)
     place.process.start()
     try:
@@ -106,7 +106,7 @@ class Seen:
 def run_foreact(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command line as people do."""
     return subprocess.run(
-        [sys.executable, "-m", "foreact", *arguments],
+        [sys.executable, "-m", "commands", *arguments],
         capture_output=True,
         text=True,
         env={**os.environ, **environment},

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from foreact.telemetry.ledger import Runs
+from foreact.runs.ledger import Runs
 from tests.drills.outcome import Outcome
 from tests.drills.retailer import make
 

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from sqlalchemy.engine import make_url
 
-from pipelines.cluster.package import FOLDER as COMPILED
-from pipelines.cluster.package import Package
+from foreact.kubeflow.package import FOLDER as COMPILED
+from foreact.kubeflow.package import Package
 from tests.kustomize import invariants
 from tests.kustomize.manifests import OVERLAYS, ROOT, Object, build, load, namespace
 

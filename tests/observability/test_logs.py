@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from foreact.blobs.folder import FolderStore
+from foreact.runs.ledger import Runs
 from foreact.telemetry import tracing
-from foreact.telemetry.ledger import Runs
 from foreact.telemetry.lines import JsonLines, Text
 
-CODE = "import logging; from foreact.tasks import begin; begin(); logging.getLogger('foreact').info('a\\nline')"
+CODE = "import logging; from foreact.runs.process import begin; begin(); logging.getLogger('foreact').info('a\\nline')"
 
 
 def test_a_steps_lines_carry_run_store_and_request(tmp_path: Path) -> None:

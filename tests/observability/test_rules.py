@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from serving.metrics import METRICS
+from serving.metrics.service import METRICS
 from tests.parts import require
 
 FOLDER = Path(__file__).parents[2] / "observability"

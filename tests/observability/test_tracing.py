@@ -60,7 +60,7 @@ def log_lines(receiver: Receiver) -> list[Any]:
 
 STEP = """
 import json, logging, sys
-from foreact.tasks import begin
+from foreact.runs.process import begin
 _, events = begin()
 with events.step("train"):
     logging.getLogger("foreact").warning("a line of the step")

@@ -15,7 +15,7 @@ from tests.services import Process, free_port
 def serving(workspace: Path, proxies: str) -> Iterator[httpx.Client]:
     port = free_port()
     process = Process(
-        [sys.executable, "-m", "foreact", "serve", "--port", str(port), "--workspace", str(workspace)],
+        [sys.executable, "-m", "commands", "serve", "--port", str(port), "--workspace", str(workspace)],
         port,
         workspace / "serve.txt",
         # A minute goes by before one who has failed may try again.

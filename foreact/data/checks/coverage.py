@@ -17,9 +17,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from foreact.data import arrays
-from foreact.data.dataset import Dataset
-from foreact.data.parcel import TableInfo
+from foreact.data.dataset import arrays
+from foreact.data.dataset.folder import Dataset
+from foreact.data.dataset.parcel import TableInfo
 from foreact.vocabulary import DATE, ITEM, STORE
 
 FEWEST = RECENT = 7

@@ -3,7 +3,7 @@
 from html import escape
 
 from foreact.data.checks.findings import Finding, Findings
-from foreact.data.dataset import DatasetInfo
+from foreact.data.dataset.folder import DatasetInfo
 from foreact.errors import count
 from foreact.reports.page import Kind, Markup, Page, table
 

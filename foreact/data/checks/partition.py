@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from foreact.data import arrays
 from foreact.data.checks.rules import NOT_NEGATIVE, SPIKE_DAYS, SPIKE_UNITS, UNIQUE
-from foreact.data.partitions import open_writer
+from foreact.data.dataset import arrays
+from foreact.data.dataset.partitions import open_writer
 from foreact.vocabulary import DATE, ITEM, STORE, UNITS
 
 _EPOCH = np.datetime64("1970-01-01", "D")

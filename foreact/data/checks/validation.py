@@ -35,9 +35,9 @@ from foreact.data.checks.rules import (
     Checkpoint,
     open_context,
 )
-from foreact.data.dataset import INFO, REJECTED, Dataset, DatasetInfo
-from foreact.data.problems import told
-from foreact.data.sealing import seal
+from foreact.data.dataset.folder import INFO, REJECTED, Dataset, DatasetInfo
+from foreact.data.dataset.sealing import seal
+from foreact.data.reading.problems import told
 from foreact.errors import count
 from foreact.vocabulary import DATE, ITEM, STORE, UNITS
 

@@ -11,8 +11,8 @@ from components.publish.summary import headline
 from components.register.step import register
 from foreact.blobs import connect
 from foreact.errors import ForeactError
-from foreact.events import Events
 from foreact.publications import Reader
+from foreact.runs.events import Events
 from foreact.settings import PipelineSettings
 from tests.trainings import AS_OF, write_training
 

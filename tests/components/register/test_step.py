@@ -9,9 +9,9 @@ import pytest
 from components.publish.step import publish
 from components.register.step import register
 from foreact.blobs import connect
-from foreact.events import Events
 from foreact.publications import Reader
 from foreact.registry import Registry, RegistryUnavailable
+from foreact.runs.events import Events
 from foreact.settings import PipelineSettings
 from tests.services import serve_mlflow
 from tests.trainings import write_training

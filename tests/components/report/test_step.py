@@ -12,8 +12,8 @@ from pydantic import SecretStr
 from components.report.step import STOPPED, report
 from foreact.blobs.folder import FolderStore
 from foreact.errors import ForeactError
+from foreact.runs.ledger import Runs
 from foreact.settings import PipelineSettings
-from foreact.telemetry.ledger import Runs
 from foreact.telemetry.notices import clean
 from tests.observability.receiver import Receiver, receive
 

@@ -112,8 +112,8 @@ def train_with_a_death(data: Path, victim: subprocess.Popen[bytes]) -> dict[str,
     import ray
 
     from components.train.fanout import Task, run_here, run_on_ray
-    from foreact.data.dataset import Dataset
-    from foreact.tasks import Size
+    from foreact.data.dataset.folder import Dataset
+    from foreact.runs.process import Size
     from tests.components.train.small import make_jobs
 
     jobs = make_jobs(Dataset(data / "dataset"))
@@ -163,7 +163,7 @@ def refuse(address: str, **environment: str) -> dict[str, Any]:
     code = (
         "from components.train.fanout import Task, run_on_ray\n"
         "from foreact.errors import ForeactError\n"
-        "from foreact.tasks import Size\n"
+        "from foreact.runs.process import Size\n"
         "try:\n"
         f"    list(run_on_ray(len, [Task('a', 'a', 1)], size=Size(1, 1024**3), address={address!r}))\n"
         "except ForeactError as problem:\n"

@@ -7,8 +7,8 @@ import numpy as np
 
 from components.ingest.step import ingest
 from components.train.worker import StoreJob
-from foreact.data.dataset import Dataset
-from foreact.events import Events
+from foreact.data.dataset.folder import Dataset
+from foreact.runs.events import Events
 
 DAYS, ITEMS = 240, 4
 

@@ -15,14 +15,14 @@ from components.train.live import live_finder
 from components.train.step import train
 from components.train.worker import StoreJob, train_one
 from foreact.blobs import connect
-from foreact.data.dataset import Dataset
-from foreact.events import Events
+from foreact.data.dataset.folder import Dataset
 from foreact.publications import Reader
 from foreact.registry import Candidate, Registry
 from foreact.registry.records import artifact_name
+from foreact.runs.events import Events
+from foreact.runs.process import Size
+from foreact.runs.trained import TrainedFolder
 from foreact.settings import PipelineSettings
-from foreact.tasks import Size
-from foreact.trained import TrainedFolder
 from tests.components.train.small import make_dataset, make_jobs
 
 STORE = "S0"

@@ -10,7 +10,7 @@ import pytest
 
 from components.train.fanout import Task, run_here, run_on_ray
 from foreact.errors import ForeactError
-from foreact.tasks import Size
+from foreact.runs.process import Size
 
 SIZE = Size(cpus=2, memory=2 * 1024**3)
 

@@ -6,11 +6,11 @@ import pytest
 
 from components.train.live import Live
 from components.train.step import train
-from foreact.data.dataset import Dataset
+from foreact.data.dataset.folder import Dataset
 from foreact.errors import ForeactError
-from foreact.events import Events
-from foreact.tasks import Size
-from foreact.trained import TrainedFolder
+from foreact.runs.events import Events
+from foreact.runs.process import Size
+from foreact.runs.trained import TrainedFolder
 from tests.components.train.small import make_dataset
 
 

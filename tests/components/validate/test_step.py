@@ -4,9 +4,9 @@ from datetime import date
 from pathlib import Path
 
 from components.validate.step import validate
-from foreact.data.dataset import Dataset
+from foreact.data.dataset.folder import Dataset
 from foreact.demo import write_demo
-from foreact.events import Events
+from foreact.runs.events import Events
 from tests.shops import TODAY, take_in
 
 

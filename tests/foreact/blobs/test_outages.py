@@ -16,9 +16,9 @@ from components.publish.step import publish
 from foreact.blobs import BlobUnavailable, FolderStore, azure, connect, open_url
 from foreact.blobs.azure import CLIENT_OPTIONS, PATIENCE_SECONDS, AzureStore
 from foreact.errors import ForeactError
-from foreact.events import Events
 from foreact.publications import Publisher, Reader, put_objects
 from foreact.registry import RegisteredStore, Versions
+from foreact.runs.events import Events
 from foreact.settings import PipelineSettings, PlaceSettings
 from tests.foreact.publications.stores import put
 from tests.services import Process, serve_azurite

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foreact.demo import Chain, Sales
-from foreact.forecasting.panel import Panel
+from foreact.forecasting.inputs.panel import Panel
 
 
 def demo_panel(chain: Chain, sales: Sales, *, tell_stockouts: bool = True) -> tuple[Panel, NDArray[np.float64]]:

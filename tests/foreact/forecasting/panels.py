@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from foreact.forecasting.panel import Panel
+from foreact.forecasting.inputs.panel import Panel
 
 
 def make_panel(

@@ -7,10 +7,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from foreact.forecasting import Panel, train_store
-from foreact.forecasting.design import NEIGHBOURS
-from foreact.forecasting.features import levels
-from foreact.forecasting.items import describe
-from foreact.forecasting.projection import Reading, fit, history_of, read
+from foreact.forecasting.combining.projection import Reading, fit, history_of, read
+from foreact.forecasting.items.features import levels
+from foreact.forecasting.items.model import describe
+from foreact.forecasting.totals.design import NEIGHBOURS
 from tests.foreact.forecasting.panels import make_panel
 
 SMALL = make_panel(items=12, days=300, horizon=7, seed=5)
@@ -32,7 +32,7 @@ def disturbed(panel: Panel, origin: int, seed: int) -> Panel:
 
 
 def seen_from(panel: Panel, origin: int) -> Reading:
-    from foreact.forecasting.columns import infer_columns
+    from foreact.forecasting.inputs.columns import infer_columns
 
     past = panel.at(origin)
     return read(past, infer_columns(past))

@@ -8,7 +8,7 @@ import pytest
 
 from foreact.errors import ForeactError
 from foreact.forecasting import Forecast, Panel, StoreModel, StoreResult, train_store
-from foreact.forecasting.backtest import backtest_origins
+from foreact.forecasting.judging.backtest import backtest_origins
 from tests.foreact.forecasting.panels import make_panel
 
 

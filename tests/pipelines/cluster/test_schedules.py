@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from foreact.errors import ForeactError
-from pipelines.cluster.package import Package
+from foreact.kubeflow.package import Package
 from pipelines.cluster.schedules import FILE, Schedule, check, load
 
 NOW = datetime(2026, 11, 21, 4, tzinfo=UTC)

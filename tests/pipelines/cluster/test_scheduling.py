@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from foreact.errors import ForeactError
+from foreact.kubeflow.settings import KubeflowSettings
 from pipelines.cluster.cron import Cron
 from pipelines.cluster.kubeflow import Kubeflow
 from pipelines.cluster.schedules import Schedules
 from pipelines.cluster.scheduling import Scheduler, load_packages
-from pipelines.cluster.settings import KubeflowSettings
-from tests.pipelines.cluster.fake import Controller, Fake
+from tests.kubeflow.fake import Controller, Fake
 
 BERLIN = ZoneInfo("Europe/Berlin")
 GIVEN = {"history": "https://a.blob.core.windows.net/sales/"}

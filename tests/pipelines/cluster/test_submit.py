@@ -7,12 +7,12 @@ import kfp_server_api as api
 import pytest
 
 from foreact.errors import ForeactError
+from foreact.kubeflow.package import Package
+from foreact.kubeflow.settings import KubeflowSettings
+from foreact.kubeflow.verdict import Task
 from pipelines.cluster.kubeflow import Kubeflow, Refused, Unreachable
-from pipelines.cluster.package import Package
-from pipelines.cluster.settings import KubeflowSettings
 from pipelines.cluster.submit import run_name, submit, watch
-from pipelines.cluster.verdict import Task
-from tests.pipelines.cluster.fake import Fake
+from tests.kubeflow.fake import Fake
 
 GIVEN = {"history": "https://a.blob.core.windows.net/sales/", "horizon": 14}
 

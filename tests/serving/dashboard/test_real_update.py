@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from foreact.demo import Demo, write_demo
-from tests.foreact.cli.conftest import command, run_foreact
+from tests.commands.conftest import command, run_foreact
 from tests.services import free_port, listens
 from tests.serving.dashboard.conftest import Visit
 from tests.waiting import until

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from foreact.blobs.folder import FolderStore
-from foreact.events import Events
 from foreact.publications import Reader
+from foreact.runs.events import Events
 from serving.refreshes.embedded import EmbeddedRunner
 from serving.refreshes.records import Refresh
 from tests.serving import shop

@@ -10,12 +10,12 @@ import pytest
 
 from foreact.blobs.folder import FolderStore
 from foreact.errors import ForeactError
-from foreact.telemetry.ledger import Runs
+from foreact.runs.ledger import Runs
 from pipelines.compiling import FOLDER
 from serving.refreshes.kubeflow import KubeflowRunner
 from serving.refreshes.records import Book, Refresh
 from serving.settings import ServingSettings
-from tests.pipelines.cluster.fake import Fake, serving
+from tests.kubeflow.fake import Fake, serving
 from tests.serving import shop
 from tests.serving.conftest import Serving, ended
 from tests.waiting import until

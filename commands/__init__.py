@@ -1,0 +1,5 @@
+"""The `foreact` command."""
+
+from commands.app import main
+
+__all__ = ["main"]

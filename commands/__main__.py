@@ -1,0 +1,5 @@
+"""`python -m commands` is the `foreact` command."""
+
+from commands import main
+
+main()

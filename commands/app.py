@@ -1,0 +1,78 @@
+"""The command line: each command parses, calls the part that does the work, and tells the outcome."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from commands.cluster import schedule_app, submit_app
+from commands.demo import demo
+from commands.evaluate import evaluate
+from commands.publications import export, publications_app
+from commands.run import run_app
+from commands.serving import keys_app, serve, smoke, status
+from foreact import __version__
+from foreact.errors import ForeactError
+
+app = typer.Typer(name="foreact", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.command()(demo)
+app.add_typer(run_app, name="run")
+app.command()(evaluate)
+app.command()(serve)
+app.command()(status)
+app.command()(export)
+app.add_typer(publications_app, name="publications")
+app.add_typer(submit_app, name="submit")
+app.add_typer(schedule_app, name="schedule")
+app.add_typer(keys_app, name="keys")
+app.command()(smoke)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"foreact {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def foreact(
+    version: Annotated[bool, typer.Option("--version", help="Show the version", callback=_show_version)] = False,
+) -> None:
+    """Demand forecasts per store and item, from sales data to what planners see."""
+
+
+@app.command("compile")
+def compile_pipelines(
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write (default: compiled/)")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if the files are out of date")] = False,
+) -> None:
+    """Write retrain-all.yaml and retrain-store.yaml, as Kubeflow Pipelines takes them."""
+    from pipelines.compiling import FOLDER, compile_all, find_stale
+
+    folder = out or FOLDER
+    if check:
+        stale = find_stale(folder)
+        if stale:
+            raise ForeactError(f"Out of date in {folder}: {', '.join(stale)}. Run `foreact compile`.")
+        return
+    for path in compile_all(folder):
+        typer.echo(path)
+
+
+def main() -> None:
+    """Run the command line; a problem that the user can mend is one sentence and exit code 1."""
+    try:
+        app()
+    except ForeactError as problem:
+        _end(str(problem))
+    except OSError as error:
+        # What no command foresaw of a disk that is full, or a place that is read-only or not there.
+        if error.filename is None:
+            raise
+        _end(f"{str(error.filename)!r} cannot be read or written: {error.strerror}.")
+
+
+def _end(sentence: str) -> NoReturn:
+    typer.echo(f"foreact: {sentence}", err=True)
+    sys.exit(1)

@@ -1,0 +1,53 @@
+"""`foreact evaluate`: how well the forecaster would have done."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commands.options import Workspace
+from commands.parameters import Learning, Tables, read_parameters, spread
+from commands.stopping import stoppable
+from foreact.errors import count
+
+
+@spread
+def evaluate(
+    *,
+    history: Annotated[str, typer.Option(metavar="URI", help="Sales, as for `foreact run`")],
+    tables: Tables,
+    learning: Learning,
+    store: Annotated[str, typer.Option(metavar="ID", help="This store alone")] = "",
+    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write the page with the plots")] = None,
+    workspace: Workspace,
+) -> None:
+    """Backtest a history beside the seasonal baselines; log to MLflow, print the table, publish nothing."""
+    from foreact.runs.events import Events
+    from foreact.settings import PipelineSettings
+    from pipelines.evaluation import evaluate as backtest
+    from pipelines.evaluation import log_to_mlflow
+    from pipelines.local import scratch
+
+    given = read_parameters(history, tables, learning)
+    parameters = {"columns": "", "as_of": "", "horizon": 28, "missing": "auto", "seed": 0, "store": store, **given}
+    settings = PipelineSettings(workspace=workspace)
+    with stoppable("Stopped; the backtest has not come to its end."), scratch() as folder:
+        events = Events(folder / "events.jsonl")
+        evaluation = backtest(**parameters, scratch=folder, settings=settings, events=events)
+        if report is not None:
+            report.write_bytes(evaluation.report.read_bytes())
+        run = log_to_mlflow(evaluation, {name: str(value) for name, value in parameters.items()}, settings)
+    _print(evaluation.table())
+    typer.echo(
+        f"{count(len(evaluation.trained.stores), 'store')}, data as of {evaluation.trained.as_of}; MLflow run {run}"
+    )
+
+
+def _print(rows: list[dict[str, float | str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("forecaster", *(name for name in rows[0] if name != "forecaster"))
+    for row in rows:
+        table.add_row(*(f"{cell:.4f}" if isinstance(cell, float) else cell for cell in row.values()))
+    Console().print(table)

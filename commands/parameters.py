@@ -1,0 +1,156 @@
+"""The pipelines' parameters as options of a command: each is written down once."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from datetime import date
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import typer
+
+from foreact.blobs.connecting import refuse_credentials
+from foreact.errors import ForeactError
+
+R = TypeVar("R")
+
+
+def _store_id(text: str) -> str:
+    # To the steps no store means all of them.
+    if not text:
+        raise ForeactError("--store is empty: name the store to retrain.")
+    return text
+
+
+Store = Annotated[str, typer.Option(metavar="ID", help="The store to retrain", parser=_store_id)]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What is read beside the history, and how all of it is to be understood."""
+
+    known: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URI",
+            help="What is known ahead (calendar, prices, promotions), keyed by any of date, store, item. "
+            "May be repeated.",
+        ),
+    ] = None
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=COLUMN,...",
+            help="The file's names for date, store, item, units, open and stockout, as in date=Day,units=Qty.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What is learnt from, and how far ahead."""
+
+    as_of: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Last day to learn from (default: the history's last)")
+    ] = None
+    horizon: Annotated[int | None, typer.Option(metavar="N", help="How many days ahead (default: 28)")] = None
+    missing: Annotated[
+        str | None,
+        typer.Option(
+            metavar="zero|unknown|auto", help="What a missing row inside a series' life means (default: auto)"
+        ),
+    ] = None
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of everything drawn at random (default: 0)")] = (
+        None
+    )
+
+
+@dataclass(frozen=True)
+class Judging:
+    """What is good enough to go on, and to go live."""
+
+    margin: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="How much worse than the live model a new one may be (default: 0.02)"),
+    ] = None
+    max_rejected_share: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE", help="Share of faulty rows that are set aside before the run fails (default: 0.01)"
+        ),
+    ] = None
+
+
+def spread(command: Callable[..., R]) -> Callable[..., R]:
+    """Let a command take dataclasses of options: on the command line, each field is an option of its own."""
+    signature = inspect.signature(command)
+    groups: dict[str, type[Any]] = {
+        name: taken.annotation
+        for name, taken in signature.parameters.items()
+        if isinstance(taken.annotation, type) and is_dataclass(taken.annotation)
+    }
+    options: list[inspect.Parameter] = []
+    for name, taken in signature.parameters.items():
+        if name not in groups:
+            options.append(taken.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        hints = get_type_hints(groups[name], include_extras=True)
+        options += [
+            inspect.Parameter(
+                field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+            )
+            for field in fields(groups[name])
+        ]
+
+    @wraps(command)
+    def run(**given: Any) -> R:
+        for name, group in groups.items():
+            given[name] = group(**{field.name: given.pop(field.name) for field in fields(group)})
+        return command(**given)
+
+    run.__signature__ = signature.replace(parameters=options)  # type: ignore[attr-defined]
+    return run
+
+
+def read_parameters(history: str | None, tables: Tables, *others: Learning | Judging) -> dict[str, Any]:
+    """Read what was given on the command line as a pipeline's parameters."""
+    known = [_absolute(uri) for uri in tables.known or [] if uri]
+    given: dict[str, Any] = {
+        "history": _absolute(history) if history is not None else None,
+        # A history given anew comes with its own tables, or none.
+        "known": known if known or history is not None else None,
+        "columns": _mapping(tables.columns) if tables.columns else None,
+    }
+    for group in others:
+        given |= asdict(group)
+    if given.get("as_of") is not None:
+        given["as_of"] = _day(given["as_of"])
+    for name in ("margin", "max_rejected_share"):
+        if given.get(name) is not None and not 0 <= given[name] <= 1:
+            raise ForeactError(f"--{name.replace('_', '-')} is {given[name]}; it is a share, from 0 to 1.")
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _day(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise ForeactError(f"--as-of {text!r} is not a date: write it as 2026-01-31.") from None
+
+
+def _absolute(uri: str) -> str:
+    if not uri:
+        raise ForeactError("--history is empty: name a file, a folder, a glob or a Blob prefix.")
+    if "://" not in uri:
+        return str(Path(uri).expanduser().absolute())
+    refuse_credentials(uri)
+    return uri
+
+
+def _mapping(columns: list[str]) -> str:
+    from foreact.data.reading.columns import parse_columns
+
+    text = ",".join(columns)
+    parse_columns(text)
+    return text

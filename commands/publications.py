@@ -1,0 +1,129 @@
+"""`foreact publications` and `foreact export`: what is published, was published, and is put back."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from commands.options import Workspace, caller, note, open_store
+from foreact.data.reading.columns import end, suggest
+from foreact.errors import ForeactError, count, examples
+from foreact.publications.contract import Kind
+from foreact.vocabulary import DATE, ITEM, MEAN, P10, P50, P90, STORE
+
+if TYPE_CHECKING:
+    from foreact.publications import Reader
+
+publications_app = typer.Typer(no_args_is_help=True, help="List, show and restore what was published.")
+
+Version = Annotated[int, typer.Argument(metavar="VERSION", help="Its number, as `list` shows it")]
+COLUMNS: dict[Kind, list[str]] = {
+    "forecasts": [STORE, ITEM, DATE, MEAN, P10, P50, P90],
+    "totals": [STORE, DATE, MEAN, P10, P90],
+}
+
+
+def open_reader(workspace: Path) -> "Reader":
+    """Open the publications of a workspace, or of the place that the settings name."""
+    from foreact.publications import Reader
+
+    return Reader(open_store(workspace))
+
+
+@publications_app.command("list")
+def list_publications(
+    workspace: Workspace,
+    model: Annotated[
+        str, typer.Option(metavar="NAME:VERSION", help="All that ever carried this model version's forecasts")
+    ] = "",
+) -> None:
+    """List every retained version, newest first."""
+    from foreact.publications.lineage import carriers, headline
+
+    reader = open_reader(workspace)
+    name, _, number = model.rpartition(":")
+    if model and not (name and number):
+        raise ForeactError(f"--model takes a registered model and its version, as in foreact-1:3, not {model!r}.")
+    versions = list(carriers(reader, name, number) if model else reader.history(retained=True))
+    for manifest in versions:
+        typer.echo(headline(manifest))
+    if not versions:
+        typer.echo("No version carries it." if model else "Nothing is published yet.", err=True)
+
+
+@publications_app.command("show")
+def show_publication(version: Version, workspace: Workspace) -> None:
+    """Show one version: each store's model, run, data and accuracy, and what changed since the version before."""
+    from foreact.publications.lineage import show
+
+    typer.echo(show(open_reader(workspace), version))
+
+
+@publications_app.command("restore")
+def restore_publication(
+    version: Version,
+    workspace: Workspace,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for those who read the list later")] = "",
+) -> None:
+    """Bring a retained version back, as a new version that says who and why."""
+    from foreact.publications import Publisher
+
+    manifest = Publisher(open_store(workspace)).restore(version, by=caller(), reason=reason)
+    note(workspace, "restore", f"version {version}")
+    typer.echo(f"Version {manifest.version} is current: it brought back version {version}.")
+
+
+def export(
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write: .csv or .parquet")],
+    workspace: Workspace,
+    store: Annotated[list[str] | None, typer.Option(metavar="ID", help="Only this store. May be repeated.")] = None,
+    totals: Annotated[bool, typer.Option("--totals", help="The stores' daily totals instead of their items")] = False,
+) -> None:
+    """Write the published forecasts to a file: store, item, date, mean, p10, p50, p90."""
+    if out.suffix not in {".csv", ".parquet"}:
+        raise ForeactError(f"--out takes a .csv or a .parquet file, not {str(out)!r}.")
+    reader = open_reader(workspace)
+    manifest = reader.current().manifest
+    unknown = sorted(set(store or []) - set(manifest.stores))
+    if unknown:
+        hint = suggest(unknown[0], manifest.stores)
+        raise ForeactError(end(f"No forecasts are published for {examples(unknown)}{hint}"))
+    kind: Kind = "totals" if totals else "forecasts"
+    names = sorted(set(store)) if store else list(manifest.stores)
+    draft = out.with_name(f".{out.name}.part")
+    rows = 0
+    try:
+        with draft.open("wb") as file:
+            writer = None
+            for name in names:
+                table = _plain(reader.table(manifest.stores[name].objects[kind]).select(COLUMNS[kind]))
+                writer = writer or _writer(file, table.schema, out.suffix)
+                writer.write_table(table)
+                rows += table.num_rows
+            if writer is not None:
+                writer.close()
+        draft.replace(out)
+    except OSError as error:
+        with suppress(OSError):
+            draft.unlink()
+        raise ForeactError(f"{str(out)!r} cannot be written: {error.strerror or error}.") from None
+    typer.echo(f"{count(rows, 'row')} of {count(len(names), 'store')}, version {manifest.version}, in {out}")
+
+
+def _plain(table: Any) -> Any:
+    """Text columns as plain text, so that every store's rows have one schema."""
+    import pyarrow as pa
+
+    kinds = [pa.field(f.name, pa.string() if pa.types.is_dictionary(f.type) else f.type) for f in table.schema]
+    return table.cast(pa.schema(kinds))
+
+
+def _writer(file: Any, schema: Any, suffix: str) -> Any:
+    if suffix == ".csv":
+        from pyarrow import csv
+
+        return csv.CSVWriter(file, schema, write_options=csv.WriteOptions(quoting_style="needed"))
+    import pyarrow.parquet as pq
+
+    return pq.ParquetWriter(file, schema, compression="zstd")

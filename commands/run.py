@@ -1,0 +1,157 @@
+"""`foreact run`: a pipeline on this machine, followed to its end."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from commands.options import Workspace
+from commands.parameters import Judging, Learning, Store, Tables, read_parameters, spread
+from commands.progress import follow
+from commands.stopping import stoppable
+from foreact.blobs import BlobNotFound, connect
+from foreact.errors import ForeactError
+from foreact.publications.contract import CURRENT
+from foreact.settings import PipelineSettings
+
+# A store that is restarted is back by then.
+REACH_SECONDS = 30.0
+# A run that is told to stop tidies up and tells its end; on a machine that is busy both take their time.
+STOP_SECONDS = 30.0
+
+run_app = typer.Typer(
+    no_args_is_help=True, help="Run a pipeline on this machine, all steps, and publish what it makes."
+)
+
+History = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URI",
+        help="Sales: a CSV or Parquet file, a folder, a glob or a Blob prefix; one row a date, store and item. "
+        "Left out: the data of the workspace's last retrain-all.",
+        show_default=False,
+    ),
+]
+
+
+def _run_id(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f-]{8,64}", text):
+        raise ForeactError(f"--run-id {text!r} is not of digits, a to f and hyphens.")
+    return text
+
+
+@run_app.command("retrain-all")
+@spread
+def retrain_all(
+    *, history: History = None, tables: Tables, learning: Learning, judging: Judging, workspace: Workspace
+) -> None:
+    """Retrain every store and publish the forecasts of the models that pass the gate."""
+    start("retrain-all", read_parameters(history, tables, learning, judging), workspace)
+
+
+@run_app.command("retrain-store")
+@spread
+def retrain_store(
+    *,
+    store: Store,
+    history: History = None,
+    tables: Tables,
+    learning: Learning,
+    judging: Judging,
+    run_id: Annotated[
+        str | None, typer.Option(hidden=True, parser=_run_id, help="The run's name, for whoever follows its events")
+    ] = None,
+    workspace: Workspace,
+) -> None:
+    """Retrain one store; every other store's forecasts stay as they are, byte for byte."""
+    given = read_parameters(history, tables, learning, judging)
+    start("retrain-store", {"store": store, **given}, workspace, run_id)
+
+
+def start(pipeline: str, parameters: dict[str, Any], workspace: Path, run_id: str | None = None) -> None:
+    """Run a pipeline in a process of its own, show how it fares, and raise what stopped it."""
+    from foreact.runs.workspace import Request, Run, Runs
+    from pipelines.local import tell_killed
+
+    # A setting that is wrong is told at once, not by the first step.
+    settings = PipelineSettings(workspace=workspace.absolute())
+    try:
+        runs = Runs(workspace.resolve())
+        if "history" not in parameters:
+            last = runs.last()
+            if last is None:
+                raise ForeactError("No --history is given, and this workspace has no retrain-all to take it from.")
+            parameters = {**last.parameters, **parameters}
+        _reach_publications(settings)
+        run: Run = runs.create(Request(pipeline=pipeline, parameters=parameters), run_id)
+    except OSError as error:
+        raise ForeactError(f"The workspace {str(workspace)!r} cannot be written: {error.strerror}.") from None
+    process = _launch(run.folder, run.log, workspace)
+    with stoppable("Stopped; what was published stays as it was."):
+        try:
+            succeeded = follow(run, process)
+        finally:
+            _stop(process)
+            runs.tidy()
+    if process.returncode < 0:
+        # Killed by itself, it has left its task at work and its end untold.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        tell_killed(run, settings, "the run ended unexpectedly")
+    if not succeeded:
+        raise ForeactError(_why(run))
+    if pipeline == "retrain-all":
+        runs.remember(run.request)
+
+
+def _reach_publications(settings: PipelineSettings) -> None:
+    """Refuse to begin what could not be published: each step would wait out its own patience before it said so."""
+    with suppress(BlobNotFound):
+        connect(settings, patience=REACH_SECONDS).read(CURRENT)
+
+
+def _launch(folder: Path, log: Path, workspace: Path) -> "subprocess.Popen[bytes]":
+    environment = {**os.environ, "FOREACT_WORKSPACE": str(workspace.resolve()), "PYTHONUNBUFFERED": "1"}
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "pipelines.local", str(folder)],
+            # The run ends when this pipe closes, so it never outlives the command that began it.
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+        )
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is None:
+            os.killpg(process.pid, number)
+            try:
+                process.wait(timeout=STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                continue
+
+
+def _why(run: Any) -> str:
+    events, _ = run.read_events()
+    # Data that was refused fails the step that reads it; what the checks said is what the user can mend.
+    refused = [e for e in events if e.get("event") == "refused"]
+    failed = [
+        *refused,
+        *[e for e in events if e.get("event") == "step" and e.get("state") == "failed" and e["step"] != "run"],
+    ]
+    if failed:
+        report = run.reports / f"{failed[0]['step']}.html"
+        return f"{failed[0]['sentence']} (step {failed[0]['step']}; see {report if report.exists() else run.log})"
+    begun = [
+        e["step"] for e in events if e.get("event") == "step" and e.get("state") == "started" and e["step"] != "run"
+    ]
+    return f"The run ended unexpectedly in step {begun[-1] if begun else 'start'}: see {run.log}."

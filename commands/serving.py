@@ -1,0 +1,189 @@
+"""`foreact serve`, `keys`, `status` and `smoke`: the service, who may use it, and whether it can be trusted."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from commands.options import Workspace, caller, note, open_store
+from commands.publications import open_reader
+from foreact.errors import ForeactError
+from foreact.publications.freshness import Freshness, judge
+
+if TYPE_CHECKING:
+    import httpx
+
+    from serving.settings import ServingSettings
+
+Port = Annotated[int, typer.Option(min=1, max=65_535, metavar="N", help="Port to listen at")]
+keys_app = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys; only their hashes are kept.")
+
+
+def _settings(workspace: Path) -> "ServingSettings":
+    from serving.settings import ServingSettings
+
+    return ServingSettings(workspace=workspace)
+
+
+def serve(
+    workspace: Workspace,
+    host: Annotated[str, typer.Option(help="Address to listen at; beyond this machine, safe settings are required")] = (
+        "127.0.0.1"
+    ),
+    port: Port = 8000,
+) -> None:
+    """Serve the published forecasts: the dashboard, and the API with its documentation at /docs."""
+    from serving.main import serve as listen
+
+    listen(_settings(workspace), host, port, say=typer.echo)
+
+
+def serve_locally(workspace: Path, port: int) -> None:
+    """Serve to this machine alone, with a login made for the occasion."""
+    from serving.main import serve as listen
+
+    listen(_settings(workspace), port=port, local_login=True, say=typer.echo)
+
+
+@keys_app.command("create")
+def create_key(
+    workspace: Workspace,
+    name: Annotated[str, typer.Option(metavar="TEXT", help="Whom or what it is for")],
+    role: Annotated[str, typer.Option(metavar="viewer|planner|admin", help="What it may do")] = "viewer",
+    store: Annotated[list[str] | None, typer.Option(metavar="ID", help="Only this store. May be repeated.")] = None,
+    region: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this region. May be repeated.")] = None,
+    days: Annotated[int | None, typer.Option(metavar="N", min=1, help="After how many days it ends")] = None,
+) -> None:
+    """Make a key and show it, this once."""
+    from serving.auth import keys
+    from serving.auth.principal import Grant
+
+    expires = datetime.now(UTC) + timedelta(days=days) if days else None
+    grant = Grant(role=role, stores=store or None, regions=region or None)
+    text, key = keys.create(open_store(workspace), name, grant, created_by=caller(), expires_at=expires)
+    note(workspace, "key_created", key.id)
+    typer.echo(text)
+    typer.echo(
+        f"Key {key.id} for {name}: keep it now, it is not shown again. Send it as `Authorization: Bearer`.", err=True
+    )
+
+
+@keys_app.command("list")
+def list_keys(workspace: Workspace) -> None:
+    """List all keys, without what opens anything."""
+    from serving.auth import keys
+
+    kept = keys.list_keys(open_store(workspace))
+    for key in kept:
+        where = ", ".join([*(key.grant.stores or []), *(key.grant.regions or [])]) or "all stores"
+        typer.echo(f"{key.id}  {key.state:<8} {key.grant.role:<8} {key.created_at:%Y-%m-%d}  {key.name} ({where})")
+    if not kept:
+        typer.echo("There are no keys yet.", err=True)
+
+
+@keys_app.command("revoke")
+def revoke_key(
+    key: Annotated[str, typer.Argument(metavar="ID", help="Its id, as `list` shows it")], workspace: Workspace
+) -> None:
+    """End a key; it opens nothing within seconds."""
+    from serving.auth import keys
+
+    ended = keys.revoke(open_store(workspace), key)
+    note(workspace, "key_revoked", ended.id)
+    typer.echo(f"Key {ended.id} ({ended.name}) is revoked.")
+
+
+def status(
+    workspace: Workspace,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs")] = False,
+) -> None:
+    """Say whether every store's forecasts are fresh; exit code 1 if one is not, or nothing is published.
+
+    What has been wrong in the same way for days is named too: those stores are marked for retraining.
+    """
+    from foreact.telemetry.scorecards import find_drift, read_series
+
+    manifest = open_reader(workspace).current().manifest
+    promise, now = _settings(workspace).promise, datetime.now(UTC)
+    judged = {store: judge(entry, promise, now) for store, entry in sorted(manifest.stores.items())}
+    stale = [store for store, fresh in judged.items() if not fresh.is_fresh]
+    drifts = [drift for drift in find_drift(read_series(open_store(workspace))) if drift.store in judged]
+    if as_json:
+        marks = {store: {d.figure: d.days for d in drifts if d.store == store} for store in judged}
+        stores = {store: {**_described(fresh), "drift_days": marks[store]} for store, fresh in judged.items()}
+        typer.echo(json.dumps({"fresh": not stale, "version": manifest.version, "stores": stores}, indent=1))
+    else:
+        for store, fresh in judged.items():
+            typer.echo(f"{fresh.state:<8} {fresh.as_of}  {store}  {'; '.join(fresh.reasons)}".rstrip())
+        for drift in drifts:
+            typer.echo(f"marked for retraining: {drift}")
+        typer.echo(f"{len(judged) - len(stale):,} of {len(judged):,} stores are fresh, version {manifest.version}.")
+    if stale:
+        raise typer.Exit(1)
+
+
+def _described(fresh: Freshness) -> dict[str, object]:
+    return {
+        "state": fresh.state,
+        "reasons": list(fresh.reasons),
+        "as_of": str(fresh.as_of),
+        "published_at": fresh.published_at.isoformat() if fresh.published_at else None,
+        "next_deadline": fresh.next_deadline.isoformat(),
+    }
+
+
+def smoke(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Where the service is")],
+    key: Annotated[
+        str, typer.Option(envvar="FOREACT_API_KEY", metavar="KEY", help="An API key; better in FOREACT_API_KEY")
+    ] = "",
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long an answer may take")] = 10.0,
+) -> None:
+    """Call every route that changes nothing, print status and time of each; exit code 1 on any surprise."""
+    import httpx
+
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    surprises = 0
+    with httpx.Client(base_url=url, headers=headers, timeout=timeout) as client:
+        try:
+            routes = _routes(client)
+            for path in routes:
+                answer = client.get(path)
+                expected = _fits(path, answer.status_code, key)
+                surprises += not expected
+                elapsed = answer.elapsed.total_seconds() * 1000
+                typer.echo(f"{'ok ' if expected else 'BAD'} {answer.status_code} {elapsed:7.1f} ms  {path}")
+        except (httpx.HTTPError, ValueError) as error:
+            raise ForeactError(f"{url} does not answer as the service would: {type(error).__name__}: {error}") from None
+    if surprises:
+        raise ForeactError(f"{surprises} of {len(routes)} routes surprised.")
+
+
+def _fits(path: str, status: int, key: str) -> bool:
+    if path == "/metrics":
+        # Where they have a token, it is the scraper's alone.
+        return status in {200, 401}
+    if path == "/v1/audit" and key:
+        # An administrator's key opens it, and others' are told so.
+        return status in {200, 403}
+    return status == (401 if path.startswith("/v1") and not key else 200)
+
+
+def _routes(client: "httpx.Client") -> list[str]:
+    """Give the paths that can be asked for, with a store, an item and a version that exist."""
+    paths = client.get("/openapi.json").raise_for_status().json()["paths"]
+    values: dict[str, str] = {}
+    stores = client.get("/v1/stores")
+    if stores.status_code == 200 and stores.json()["stores"]:
+        values["store"] = stores.json()["stores"][0]["store"]
+    publications = client.get("/v1/publications")
+    if publications.status_code == 200 and publications.json()["publications"]:
+        values["version"] = str(publications.json()["publications"][0]["version"])
+    found = []
+    for path, methods in paths.items():
+        names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+        if "get" in methods and all(name in values for name in names):
+            found.append(path.format(**values))
+    return found

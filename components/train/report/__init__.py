@@ -1,0 +1,1 @@
+"""The backtest page of a run: its pictures, its figures, and how past publications did."""

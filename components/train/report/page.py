@@ -1,0 +1,132 @@
+"""The backtest page, and the figures of a whole run."""
+
+from collections import defaultdict
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+
+from components.train.report.drift import Series, draw_drift, with_latest
+from components.train.report.pictures import Curve, Doubles, Picture
+from foreact.forecasting.judging.baselines import NAIVE
+from foreact.reports.charts import line_chart
+from foreact.reports.page import Page
+from foreact.runs.trained import Trained, TrainedStore
+
+SHOWN_STORES = 200
+FIGURES = ("wape", "bias", "scaled_error", "coverage", "above_p90", "total_coverage")
+# What of the days should lie inside an interval from p10 to p90.
+PROMISED = 0.8
+
+
+def write_report(
+    path: Path, trained: Trained, pictures: dict[str, Picture], kept: Series | None = None
+) -> dict[str, float]:
+    """Write the page; gives the run's figures."""
+    stores = list(trained.stores.values())
+    figures = _figures(stores)
+    page = Page(f"Backtest of {len(stores):,} stores, data as of {trained.as_of}, {trained.horizon} days ahead")
+    page.paragraph(
+        "Every figure comes from windows that the model had not seen: it was fitted on the days before each origin, "
+        "and is held against the days after it."
+    )
+    page.table(["figure", "value"], figures.items())
+    if pictures:
+        _draw_leads(page, pictures.values())
+        _draw_curves(page, trained, pictures)
+    draw_drift(page, with_latest(kept or {}, trained))
+    page.heading("Every store")
+    worst = sorted(stores, key=lambda s: -s.accuracy.get("wape", np.inf))
+    if len(worst) > SHOWN_STORES:
+        page.paragraph(f"The {SHOWN_STORES} with the largest error of {len(worst):,}.")
+    page.table(
+        ["store", "items", *(name.replace("_", " ") for name in FIGURES), "naive wape", "goes live", "why"],
+        (
+            [
+                s.store,
+                s.items,
+                *(s.accuracy.get(name, float("nan")) for name in FIGURES),
+                s.baselines.get(NAIVE, {}).get("wape", float("nan")),
+                "new model" if s.promoted else s.fallback or "live model",
+                s.reason,
+            ]
+            for s in worst[:SHOWN_STORES]
+        ),
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page.render(), encoding="utf-8")
+    return figures
+
+
+def _figures(stores: list[TrainedStore]) -> dict[str, float]:
+    """Average over stores; what could not be measured does not count."""
+    figures = {
+        "stores": float(len(stores)),
+        "promoted": float(sum(s.promoted for s in stores)),
+        "fallbacks": float(sum(s.fallback is not None for s in stores)),
+        "unusable_champions": float(sum(bool(s.champion_problem) for s in stores)),
+    }
+    for name in FIGURES:
+        known = [s.accuracy[name] for s in stores if np.isfinite(s.accuracy.get(name, np.nan))]
+        if known:
+            figures[name] = float(np.mean(known))
+    for name in ("wape", "bias", "coverage", "beats_naive"):
+        known = [s.scorecard[name] for s in stores if np.isfinite(s.scorecard.get(name, np.nan))]
+        if known:
+            figures[f"live_{name}"] = float(np.mean(known))
+    return figures
+
+
+def _draw_leads(page: Page, pictures: Collection[Picture]) -> None:
+    length = max(len(picture.leads["sold"]) for picture in pictures)
+    sums: dict[str, Doubles] = defaultdict(lambda: np.zeros(length))
+    for picture in pictures:
+        for name, values in picture.leads.items():
+            sums[name][: len(values)] += values
+    ahead = np.arange(1, length + 1)
+    sold = np.maximum(sums["sold"], 1e-9)
+    wape, bias = sums["absolute"] / sold, sums["signed"] / sold
+    page.heading("Error by days ahead")
+    page.chart(
+        line_chart(ahead, {"WAPE": wape}, ylabel="share of units", xlabel="days ahead"),
+        f"WAPE of items by days ahead: {wape[0]:.0%} on the first day, {wape[-1]:.0%} on the last; bias over all days "
+        f"{(sums['signed'].sum() / sold.sum()):+.1%}, between {bias.min():+.1%} and {bias.max():+.1%} by day.",
+    )
+    page.heading("Coverage by days ahead")
+    items = sums["inside"] / np.maximum(sums["cells"], 1)
+    totals = sums["totals_inside"] / np.maximum(sums["totals"], 1)
+    page.chart(
+        line_chart(
+            ahead, {"items": items, "stores": totals}, ylabel="share inside", xlabel="days ahead", level=PROMISED
+        ),
+        f"Share of days inside the 80 % interval by days ahead: between {items.min():.0%} and {items.max():.0%} for "
+        f"items, between {totals.min():.0%} and {totals.max():.0%} for stores' totals. Items that sell few units lie "
+        "inside more often, for half a unit cannot be sold.",
+    )
+
+
+def _draw_curves(page: Page, trained: Trained, pictures: dict[str, Picture]) -> None:
+    largest = max(pictures.values(), key=lambda picture: np.nansum(picture.total.actual))
+    worst = pictures[max(pictures, key=lambda store: trained.stores[store].accuracy.get("wape", 0.0))]
+    totals = [("The largest store", largest.total), ("The store with the largest error", worst.total)]
+    curves = [("The store", largest.total)] if len(pictures) == 1 else totals
+    by_item = [(one.largest, one.worst) for one in pictures.values() if one.largest and one.worst]
+    if by_item:
+        curves.append(("The largest series", max((one for one, _ in by_item), key=lambda one: np.nansum(one.actual))))
+        curves.append(("The series with the largest error", max((one for _, one in by_item), key=_error)))
+    drawn = set()
+    for title, curve in curves:
+        if curve.name in drawn:
+            continue
+        drawn.add(curve.name)
+        inside = ((curve.actual >= curve.low) & (curve.actual <= curve.high))[np.isfinite(curve.actual)]
+        page.heading(f"{title}: {curve.name}")
+        page.chart(
+            line_chart(curve.dates, {"actual": curve.actual, "forecast": curve.mean}, band=(curve.low, curve.high)),
+            f"Units a day of {curve.name}: {np.nansum(curve.actual):,.0f} sold, {curve.mean.sum():,.0f} forecast; "
+            f"{inside.mean() if len(inside) else float('nan'):.0%} of the days within the 80 % interval.",
+        )
+
+
+def _error(curve: Curve) -> float:
+    return float(np.nansum(np.abs(curve.mean - curve.actual)) / max(np.nansum(curve.actual), 1e-9))

@@ -1,0 +1,110 @@
+"""What the backtest page draws of one store, small enough to travel."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from foreact.forecasting import Forecast, StoreResult
+    from foreact.forecasting.judging.backtest import Window
+    from foreact.forecasting.judging.intervals import Intervals
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One series by day: what came, what was forecast, and its 80 % interval."""
+
+    name: str
+    dates: NDArray[np.datetime64]
+    actual: Doubles
+    mean: Doubles
+    low: Doubles
+    high: Doubles
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The newest window's curves, and sums over all windows by lead."""
+
+    total: Curve
+    # The item that sold most and the one with the largest error; a store that tells no items apart has neither.
+    largest: Curve | None
+    worst: Curve | None
+    leads: dict[str, Doubles]
+
+
+def draw(result: "StoreResult") -> Picture | None:
+    """Take what there is to draw, if the store could be backtested."""
+    from foreact.forecasting.judging.backtest import intervals_from
+
+    windows = [window for window in result.backtest.windows if window.has_items]
+    if not windows:
+        return None
+    leads: dict[str, Doubles] = {}
+    for window in reversed(windows):
+        # As the figures have it: nothing grades its own work.
+        intervals = intervals_from([other for other in result.backtest.windows if other is not window])
+        curves = _Curves(result.forecast, window, intervals)
+        for name, values in curves.by_lead().items():
+            leads[name] = leads.get(name, 0.0) + values
+    # The newest comes last.
+    several = len(curves.sold) > 1
+    return Picture(
+        total=curves.total(),
+        largest=curves.of_item(int(np.argmax(curves.sold))) if several else None,
+        worst=curves.of_item(curves.worst()) if several else None,
+        leads=leads,
+    )
+
+
+class _Curves:
+    """One window, with intervals."""
+
+    def __init__(self, forecast: "Forecast", window: "Window", intervals: "Intervals") -> None:
+        from foreact.forecasting.judging.intervals import apply_cells, apply_totals
+
+        self.store, self.items, self.dates, self.misses = forecast.store, forecast.items, window.dates, window.misses
+        self.low, _, self.high = apply_cells(intervals, self.misses.mean)
+        self.total_low, self.total_high = apply_totals(intervals, self.misses.total_mean)
+        self.known = np.isfinite(self.misses.actual)
+        self.error = np.where(self.known, self.misses.mean - self.misses.actual, 0.0)
+        self.sold = np.nansum(self.misses.actual, axis=1)
+
+    def total(self) -> Curve:
+        """Give the store's own."""
+        misses = self.misses
+        return self._curve(self.store, misses.total_actual, misses.total_mean, self.total_low, self.total_high)
+
+    def of_item(self, place: int) -> Curve:
+        """Give one item's."""
+        misses, name = self.misses, f"{self.items[place]} in {self.store}"
+        return self._curve(name, misses.actual[place], misses.mean[place], self.low[place], self.high[place])
+
+    def worst(self) -> int:
+        """Find the item with the largest error per unit among those that sold at least one a day, if any did."""
+        absolute = np.abs(self.error).sum(axis=1)
+        often = self.sold >= min(self.known.shape[1], self.sold.max())
+        return int(np.argmax(np.where(often, absolute / np.maximum(self.sold, 1e-9), -1.0)))
+
+    def by_lead(self) -> dict[str, Doubles]:
+        """Sum over items what the window says of each number of days ahead."""
+        misses = self.misses
+        inside = (misses.actual >= self.low) & (misses.actual <= self.high)
+        total_inside = (misses.total_actual >= self.total_low) & (misses.total_actual <= self.total_high)
+        sums = {
+            "absolute": np.abs(self.error).sum(axis=0),
+            "signed": self.error.sum(axis=0),
+            "sold": np.nansum(misses.actual, axis=0),
+            "cells": self.known.sum(axis=0),
+            "inside": inside.sum(axis=0),
+            "totals": np.isfinite(misses.total_actual),
+            "totals_inside": total_inside,
+        }
+        return {name: np.asarray(values, np.float64) for name, values in sums.items()}
+
+    def _curve(self, name: str, *lines: NDArray[np.floating]) -> Curve:
+        return Curve(name, self.dates, *(np.asarray(line, np.float64) for line in lines))

@@ -1,0 +1,141 @@
+"""A dataset: the folder that steps hand on, one partition a store, and the record of what is in it.
+
+dataset.json                 DatasetInfo
+stores/<store>.parquet       item, date, units, flags and the history's other columns, by item and date
+items/<store>.parquet        item, rows, first, last and what is the same for all of an item's rows
+known/<table>.parquet        a known table that is the same for all stores
+known/<table>/<store>.parquet
+rejected.parquet             rows left out or blanked, with the rule they broke and their own text
+"""
+
+from datetime import date
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from foreact.data.dataset.parcel import ColumnInfo, Parcel, ParcelInfo, TableInfo
+from foreact.data.reading.columns import end, suggest
+from foreact.errors import ForeactError, examples
+from foreact.naming import encode
+
+Missing = Literal["auto", "zero", "unknown"]
+INFO, REJECTED = "dataset.json", "rejected.parquet"
+
+
+class StoreInfo(BaseModel):
+    """One store's partition."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rows: int
+    items: int
+    first: date
+    last: date
+    # Over everything that a model of this store can see.
+    sha256: str = ""
+    attributes: dict[str, str] = Field(default_factory=dict)
+
+
+class DatasetInfo(BaseModel):
+    """What a dataset holds, and what became of the rows that it was made from."""
+
+    model_config = ConfigDict(frozen=True)
+
+    as_of: date
+    horizon: int
+    missing: Missing = "auto"
+    source: str = ""
+    source_version: str = ""
+    with_items: bool = True
+    open: bool = False
+    stockout: bool = False
+    columns: list[ColumnInfo] = Field(default_factory=list)
+    tables: list[TableInfo] = Field(default_factory=list)
+    stores: dict[str, StoreInfo] = Field(default_factory=dict)
+    rows_read: int = 0
+    rows_after_as_of: int = 0
+    # By rule, how many rows broke it: left out, or kept with the cell blanked.
+    rejected: dict[str, int] = Field(default_factory=dict)
+    # What a person should know of choices that were made: columns left out and why ...
+    notes: list[str] = Field(default_factory=list)
+    # Why nobody may train on it, in a sentence; empty for data that passed, or that nobody has looked at yet.
+    problem: str = ""
+
+    @property
+    def rows(self) -> int:
+        """How many rows are in the partitions."""
+        return sum(store.rows for store in self.stores.values())
+
+
+class Dataset:
+    """A dataset folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.info = DatasetInfo.model_validate_json((path / INFO).read_bytes())
+        except FileNotFoundError as error:
+            raise ForeactError(f"{path} is no dataset: it has no {INFO}.") from error
+        except ValueError as error:
+            raise ForeactError(f"{path / INFO} cannot be read as the record of a dataset.") from error
+
+    @property
+    def stores(self) -> list[str]:
+        """The ids of all stores, in order."""
+        return list(self.info.stores)
+
+    def require_sound(self) -> None:
+        """Refuse data that did not pass validation."""
+        if self.info.problem:
+            raise ForeactError(self.info.problem)
+
+    def store_path(self, store: str) -> Path:
+        """Say where a store's rows are."""
+        return self.path / "stores" / f"{encode(store)}.parquet"
+
+    def items_path(self, store: str) -> Path:
+        """Say where the attributes of a store's items are."""
+        return self.path / "items" / f"{encode(store)}.parquet"
+
+    def known_path(self, table: TableInfo, store: str) -> Path | None:
+        """Say where what a known table tells of a store is, if it tells anything."""
+        known = self.path / "known"
+        path = known / table.name / f"{encode(store)}.parquet" if table.by_store else known / f"{table.name}.parquet"
+        return path if path.exists() else None
+
+    def parcel(self, store: str) -> Parcel:
+        """Pack all that there is of one store."""
+        self.require_sound()
+        if store not in self.info.stores:
+            raise unknown_store(store, self.stores)
+        known = {table.name: path for table in self.info.tables if (path := self.known_path(table, store))}
+        return Parcel(
+            info=self.parcel_info(store),
+            history=self.store_path(store).read_bytes(),
+            items=self.items_path(store).read_bytes(),
+            known={name: path.read_bytes() for name, path in known.items()},
+        )
+
+    def parcel_info(self, store: str) -> ParcelInfo:
+        """Say of one store what a reader of its parcel has to know."""
+        info, of_store = self.info, self.info.stores[store]
+        return ParcelInfo(
+            store=store,
+            as_of=info.as_of,
+            horizon=info.horizon,
+            missing=info.missing,
+            open=info.open,
+            stockout=info.stockout,
+            columns=info.columns,
+            tables=info.tables,
+            first=of_store.first,
+            sha256=of_store.sha256,
+            attributes=of_store.attributes,
+        )
+
+
+def unknown_store(store: str, stores: list[str]) -> ForeactError:
+    """Tell that a store is not in the data, and which one may be meant."""
+    hint = suggest(store, stores) or f"; the {len(stores):,} stores are {examples(stores)}"
+    return ForeactError(end(f"The history has no store {store!r}{hint}"))

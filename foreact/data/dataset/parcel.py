@@ -1,0 +1,227 @@
+"""All that there is of one store, small enough to be sent to where its model is trained."""
+
+from datetime import date
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from foreact.data.dataset import arrays
+from foreact.forecasting.inputs.panel import Floats, Panel
+from foreact.vocabulary import DATE, ITEM, OPEN, STOCKOUT, STORE, UNITS
+
+Array = NDArray[Any]
+
+
+class ColumnInfo(BaseModel):
+    """One column beyond the roles: a number or a text, and when it is known."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    kind: Literal["number", "text"]
+    role: Literal["known", "past", "item", "store"]
+    # A text column's values, in order; its codes are their positions.
+    categories: list[str] = Field(default_factory=list)
+
+
+class TableInfo(BaseModel):
+    """One known table that goes by date."""
+
+    model_config = ConfigDict(frozen=True)
+
+    # Its name in the dataset, and what the user calls it.
+    name: str
+    label: str
+    keys: list[str]
+    columns: list[str]
+    first: date | None = None
+    last: date | None = None
+    rows: int = 0
+
+    @property
+    def by_store(self) -> bool:
+        """Whether it has a part for each store."""
+        return STORE in self.keys
+
+    @property
+    def by_item(self) -> bool:
+        """Whether it tells items apart."""
+        return ITEM in self.keys
+
+
+class ParcelInfo(BaseModel):
+    """What is to be known of a store's files to read them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    store: str
+    as_of: date
+    horizon: int
+    missing: Literal["auto", "zero", "unknown"]
+    open: bool
+    stockout: bool
+    columns: list[ColumnInfo]
+    tables: list[TableInfo]
+    first: date
+    sha256: str
+    attributes: dict[str, str]
+
+
+class Parcel(BaseModel):
+    """One store's files as bytes, with what is to be known to read them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    info: ParcelInfo
+    history: bytes
+    items: bytes
+    known: dict[str, bytes]
+
+    @property
+    def store(self) -> str:
+        """Whose data it is."""
+        return self.info.store
+
+    @property
+    def data_hash(self) -> str:
+        """The SHA-256 of everything that a model of this store can see."""
+        return self.info.sha256
+
+    def panel(self) -> Panel:
+        """Lay the rows out as the models see them."""
+        return _Layout(self).panel()
+
+
+class _Layout:
+    """A grid of items and days, and where on it each row goes."""
+
+    def __init__(self, parcel: Parcel) -> None:
+        self.parcel, self.info = parcel, parcel.info
+        self.attributes = arrays.read(parcel.items)
+        self.items = self.attributes[ITEM]
+        self.rows = arrays.read(parcel.history)
+        self.first = np.datetime64(self.info.first, "D")
+        self.days = int((np.datetime64(self.info.as_of, "D") - self.first).astype(int)) + 1
+        self.dates = self.first + np.arange(self.days + self.info.horizon)
+        self.row = arrays.positions(self.rows[ITEM], self.items)
+        self.column = arrays.days(self.rows[DATE], self.first)
+
+    def panel(self) -> Panel:
+        """Build the panel."""
+        known: dict[str, Floats] = {}
+        past: dict[str, Floats] = {}
+        opened = self._flag(OPEN) if self.info.open else None
+        tables = {
+            table.name: (table, arrays.read(data))
+            for table in self.info.tables
+            if (data := self.parcel.known.get(table.name))
+        }
+        for table, columns in tables.values():
+            if opened is not None and OPEN in table.columns:
+                opened = _overlay(self._place(table, columns, OPEN), opened)
+        for column in self.info.columns:
+            if column.role not in ("known", "past"):
+                continue
+            values = self._history(column) if column.name in self.rows.column_names else None
+            for table, columns in tables.values():
+                if column.role == "known" and column.name in table.columns:
+                    values = _overlay(self._place(table, columns, column.name, column.categories), values)
+            if values is not None:
+                if column.kind == "text":
+                    values = np.nan_to_num(values, nan=-1)
+                (known if column.role == "known" else past)[column.name] = values
+        return Panel(
+            store=self.info.store,
+            items=arrays.texts(self.items),
+            dates=self.dates,
+            days=self.days,
+            units=self._units(),
+            open=None if opened is None else np.broadcast_to(opened != 0, self._shape()).copy(),
+            stockout=self._flag(STOCKOUT) == 1 if self.info.stockout else None,
+            known=known,
+            categories={
+                column.name: column.categories
+                for column in self.info.columns
+                if column.kind == "text" and column.role in ("known", "past")
+            },
+            past=past,
+            attributes={
+                column.name: arrays.texts(self.attributes[column.name])
+                for column in self.info.columns
+                if column.role == "item"
+            },
+            store_attributes=dict(self.info.attributes),
+        )
+
+    def _shape(self) -> tuple[int, int]:
+        return len(self.items), len(self.dates)
+
+    def _units(self) -> Floats:
+        units = np.full(self._shape(), np.nan, np.float32)
+        policy = self.info.missing
+        if policy != "unknown":
+            # From an item's first row on; where "auto", only on days on which the store reported anything.
+            born = arrays.days(self.attributes["first"], self.first)
+            alive = np.arange(len(self.dates)) >= born[:, None]
+            alive[:, self.days :] = False
+            if policy == "auto":
+                reported = np.zeros(len(self.dates), dtype=bool)
+                reported[self.column] = True
+                alive &= reported
+            units[alive] = 0
+        units[self.row, self.column] = arrays.floats(self.rows[UNITS])
+        return units
+
+    def _flag(self, name: str) -> Floats:
+        """Lay out a flag; an item without a row that day shares what all others say."""
+        grid = np.full(self._shape(), np.nan, np.float32)
+        if name not in self.rows.column_names:
+            return grid
+        values = arrays.floats(self.rows[name])
+        grid[self.row, self.column] = values
+        if name == OPEN:
+            shut = np.full(len(self.dates), np.nan, np.float32)
+            with_value = ~np.isnan(values)
+            np.fmax.at(shut, self.column[with_value], values[with_value])
+            grid = np.where(np.isnan(grid), shut, grid)
+        return grid
+
+    def _history(self, column: ColumnInfo) -> Floats:
+        """Lay out a column of the history: by day, if no day tells items apart."""
+        cells = self.rows[column.name]
+        values = arrays.codes(cells, column.categories) if column.kind == "text" else arrays.floats(cells)
+        shown = ~np.isnan(values)
+        day = np.full(len(self.dates), np.nan, np.float32)
+        day[self.column[shown]] = values[shown]
+        if (day[self.column[shown]] == values[shown]).all():
+            return day
+        grid = np.full(self._shape(), np.nan, np.float32)
+        grid[self.row, self.column] = values
+        return grid
+
+    def _place(self, table: TableInfo, columns: pa.Table, name: str, categories: list[str] | None = None) -> Floats:
+        """Lay out a column of a known table, by day or by item and day."""
+        column = arrays.days(columns[DATE], self.first)
+        inside = (column >= 0) & (column < len(self.dates))
+        values = arrays.codes(columns[name], categories) if categories else arrays.floats(columns[name])
+        if not table.by_item:
+            day = np.full(len(self.dates), np.nan, np.float32)
+            day[column[inside]] = values[inside]
+            return day
+        row = arrays.positions(columns[ITEM], self.items)
+        inside &= row >= 0
+        grid = np.full(self._shape(), np.nan, np.float32)
+        grid[row[inside], column[inside]] = values[inside]
+        return grid
+
+
+def _overlay(known: Floats, history: Floats | None) -> Floats:
+    """Let the history say what it can and the known table the rest."""
+    if history is None:
+        return known
+    if known.ndim == 1 and history.ndim == 1:
+        return np.where(np.isnan(history), known, history)
+    return np.where(np.isnan(history), np.broadcast_to(known, np.broadcast_shapes(known.shape, history.shape)), history)

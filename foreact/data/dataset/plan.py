@@ -1,0 +1,212 @@
+"""What each column beyond the roles is: an attribute, a regressor known ahead, or known only after the day."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from foreact.data.dataset.parcel import ColumnInfo
+from foreact.data.reading.cells import as_number, as_text, is_number, quote
+from foreact.data.reading.engine import Engine
+from foreact.data.reading.history import History
+from foreact.data.reading.known import Known, is_numeric
+from foreact.errors import ForeactError, examples
+from foreact.vocabulary import STORE
+
+MOST_CATEGORIES = 1_000
+
+
+@dataclass
+class Plan:
+    """The columns of a dataset, and SQL for the cells of those that go by day."""
+
+    columns: list[ColumnInfo] = field(default_factory=list)
+    # By column of the history, and by table and column of the known tables.
+    history: dict[str, str] = field(default_factory=dict)
+    known: dict[str, dict[str, str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def list_series(engine: Engine, history: History, last: int | None) -> pa.Table:
+    """Make the table `series`: every store and item in order, with the range of each other column's values."""
+    ranges = "".join(
+        f", {function}({quote('x ' + name)}) AS {quote(f'{part} {name}')}"
+        for name in history.others
+        for part, function in (("low", "min"), ("high", "max"), ("count", "count"))
+    )
+    cut = f"WHERE day <= {last}" if last is not None else ""
+    engine.run(
+        f"""CREATE TABLE series AS SELECT row_number() OVER (ORDER BY store, item) - 1 AS series,
+            min(first) OVER (PARTITION BY store) AS store_first, * FROM (SELECT store, item, count(*) AS rows,
+            min(day) AS first, max(day) AS last {ranges} FROM history {cut} GROUP BY store, item)"""
+    )
+    engine.run(
+        """CREATE TABLE stores AS SELECT row_number() OVER (ORDER BY store) - 1 AS place, * FROM
+           (SELECT store, min(first) AS first, max(last) AS last, sum(rows)::BIGINT AS rows, count(*) AS items
+            FROM series GROUP BY store)"""
+    )
+    engine.run(
+        """CREATE TABLE items AS SELECT row_number() OVER (ORDER BY item) - 1 AS place, item
+           FROM (SELECT DISTINCT item FROM series)"""
+    )
+    return engine.table("SELECT store, item, rows, first, last FROM series ORDER BY series")
+
+
+def plan_columns(engine: Engine, history: History, tables: list[Known], last: int) -> Plan:
+    """Decide what each column is."""
+    plan = Plan(known={known.name: {} for known in tables})
+    dated = [known for known in tables if known.dated]
+    _refuse_twice(tables)
+    ahead = {name: known for known in dated for name in known.values}
+    static = {name: known for known in tables if not known.dated for name in known.values}
+    for name, kind in history.others.items():
+        if name in static:
+            plan.notes.append(
+                f"Column {name!r} of {history.table.label} is left out: {static[name].table.label} has it too."
+            )
+        elif name in ahead:
+            continue
+        elif (role := _constant(engine, name)) is not None:
+            _add_attribute(engine, plan, name, kind, role, history.table.decimal_comma)
+        else:
+            _add_past(engine, plan, history, name, kind)
+    for name, known in ahead.items():
+        _add_known(engine, plan, history, known, name, last)
+    for name, known in static.items():
+        role = "store" if known.keys == [STORE] else "item"
+        if is_numeric(engine, known.name, name, known.values[name], known.table.decimal_comma) is not None:
+            _add_static(engine, plan, known, name, role)
+    return plan
+
+
+def _refuse_twice(tables: list[Known]) -> None:
+    owner: dict[str, str] = {}
+    for known in tables:
+        for name in known.values:
+            if name in owner:
+                raise ForeactError(
+                    f"Column {name!r} is in {owner[name]} and in {known.table.label}; keep it in one of them."
+                )
+            owner[name] = known.table.label
+
+
+def _constant(engine: Engine, name: str) -> str | None:
+    """Tell whether a column of the history is the same for all rows of each store, or of each series."""
+    low, high, count = (quote(f"{part} {name}") for part in ("low", "high", "count"))
+    same = f"(({count} = rows AND {low} = {high}) OR {count} = 0)"
+    by_series, any_value = engine.one(f"SELECT bool_and({same}), max({count}) > 0 FROM series")
+    if not by_series:
+        return None
+    whole = f"((sum({count}) = sum(rows) AND min({low}) = max({high})) OR sum({count}) = 0)"
+    by_store = engine.one(f"SELECT bool_and(same) FROM (SELECT {whole} AS same FROM series GROUP BY store)")[0]
+    return None if not any_value else "store" if by_store else "item"
+
+
+def _add_attribute(engine: Engine, plan: Plan, name: str, kind: str, role: str, decimal_comma: bool) -> None:
+    cell = as_text(quote("low " + name), kind if is_number(kind) else "VARCHAR")
+    engine.run(f"ALTER TABLE series ADD COLUMN {quote('a ' + name)} VARCHAR")
+    engine.run(f"UPDATE series SET {quote('a ' + name)} = {cell}")
+    _add_info(engine, plan, name, role)
+
+
+def _add_static(engine: Engine, plan: Plan, known: Known, name: str, role: str) -> None:
+    cell = as_text(quote("x " + name), known.values[name])
+    keys = ", ".join(known.keys)
+    engine.run(f"ALTER TABLE series ADD COLUMN {quote('a ' + name)} VARCHAR")
+    engine.run(
+        f"""UPDATE series SET {quote("a " + name)} = value FROM
+            (SELECT {keys}, min({cell}) AS value FROM {known.name} GROUP BY {keys}) AS given
+            WHERE {" AND ".join(f"series.{key} = given.{key}" for key in known.keys)}"""
+    )
+    mixed = engine.run(
+        f"""SELECT {known.keys[-1]} FROM {known.name} GROUP BY {keys} HAVING min({cell}) <> max({cell})
+            ORDER BY 1 LIMIT 6"""
+    )
+    if mixed:
+        plan.notes.append(
+            f"{known.table.label} gives more than one {name!r} for {examples([str(row[0]) for row in mixed])}; "
+            "the first is used."
+        )
+    if not _add_info(engine, plan, name, role):
+        plan.notes.append(
+            f"Column {name!r} of {known.table.label} is left out: it says nothing of any {role} of the history."
+        )
+
+
+def _add_info(engine: Engine, plan: Plan, name: str, role: str) -> bool:
+    """Add an attribute, if any series has it."""
+    column = quote("a " + name)
+    values, numbers = engine.one(f"SELECT count({column}), count({as_number(column, 'VARCHAR')}) FROM series")
+    if values:
+        plan.columns.append(
+            ColumnInfo(
+                name=name, kind="number" if values == numbers else "text", role="store" if role == "store" else "item"
+            )
+        )
+    return bool(values)
+
+
+def _add_past(engine: Engine, plan: Plan, history: History, name: str, kind: str) -> None:
+    numeric = is_numeric(engine, "history", name, kind, history.table.decimal_comma)
+    if numeric is None:
+        plan.notes.append(f"Column {name!r} of {history.table.label} is left out: it is empty.")
+        return
+    categories = [] if numeric else _categories(engine, plan, name, history.table.label, [("history", kind)])
+    if categories is None:
+        return
+    plan.columns.append(ColumnInfo(name=name, kind="number" if numeric else "text", role="past", categories=categories))
+    plan.history[name] = _cell("x " + name, kind, numeric, history.table.decimal_comma)
+
+
+def _add_known(engine: Engine, plan: Plan, history: History, known: Known, name: str, last: int) -> None:
+    column, kind, label = quote("x " + name), known.values[name], known.table.label
+    sources = [(known.name, kind)]
+    numeric = is_numeric(engine, known.name, name, kind, known.table.decimal_comma)
+    if numeric is None:
+        plan.notes.append(f"Column {name!r} of {label} is left out: it is empty.")
+        return
+    if name in history.others:
+        sources.append(("history", history.others[name]))
+        numeric = (
+            numeric
+            and is_numeric(engine, "history", name, history.others[name], history.table.decimal_comma) is not False
+        )
+    elif not engine.one(f"SELECT count({column}) > 0 FROM {known.name} WHERE day <= {last}")[0]:
+        plan.notes.append(
+            f"Column {name!r} of {label} is left out: without a value in the past, nothing can be learnt from it."
+        )
+        return
+    categories = [] if numeric else _categories(engine, plan, name, label, sources)
+    if categories is None:
+        return
+    plan.columns.append(
+        ColumnInfo(name=name, kind="number" if numeric else "text", role="known", categories=categories)
+    )
+    plan.known[known.name][name] = _cell("x " + name, kind, numeric, known.table.decimal_comma)
+    if name in history.others:
+        plan.history[name] = _cell("x " + name, history.others[name], numeric, history.table.decimal_comma)
+
+
+def _categories(
+    engine: Engine, plan: Plan, name: str, label: str, sources: Iterable[tuple[str, str]]
+) -> list[str] | None:
+    """List a text column's values; nothing, with a note, if there are too many to be categories."""
+    union = " UNION ".join(
+        f"SELECT {as_text(quote('x ' + name), kind if is_number(kind) else 'VARCHAR')} AS value FROM {view}"
+        for view, kind in sources
+    )
+    rows = engine.run(f"SELECT DISTINCT value FROM ({union}) WHERE value IS NOT NULL LIMIT {MOST_CATEGORIES + 1}")
+    if len(rows) > MOST_CATEGORIES:
+        plan.notes.append(
+            f"Column {name!r} of {label} is left out: more than {MOST_CATEGORIES:,} different texts are no categories."
+        )
+        return None
+    return sorted(str(row[0]) for row in rows)
+
+
+def _cell(name: str, kind: str, numeric: bool | None, decimal_comma: bool) -> str:
+    """Give SQL for a cell as it is kept: a float, or a text."""
+    kind = kind if is_number(kind) else "VARCHAR"
+    if numeric:
+        return f"CAST({as_number(quote(name), kind, decimal_comma)} AS FLOAT)"
+    return as_text(quote(name), kind)

@@ -1,0 +1,160 @@
+"""The history as typed rows: what each cell stands for, which series there are, which rows cannot be used."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import pyarrow as pa
+
+from foreact.data.reading.cells import (
+    FLOATS,
+    NOTHING,
+    as_flag,
+    as_number,
+    as_text,
+    as_value,
+    is_nested,
+    is_number,
+    literal,
+    quote,
+)
+from foreact.data.reading.columns import find_roles, missing_column
+from foreact.data.reading.dates import EPOCH, day_number, read_dates
+from foreact.data.reading.engine import Engine
+from foreact.data.reading.tables import Table
+from foreact.errors import ForeactError
+from foreact.vocabulary import DATE, ITEM, OPEN, ROLES, STOCKOUT, STORE, UNITS, WHOLE_STORE
+
+MOST_DATES = 100_000
+
+
+@dataclass(frozen=True)
+class History:
+    """The view `history` of usable rows: store, item, day, units, flags and the other columns as they are."""
+
+    table: Table
+    roles: dict[str, str]
+    # The other columns, by name.
+    others: dict[str, str]
+    # SQL for the day number of a row of the table.
+    day: str
+
+    @property
+    def with_items(self) -> bool:
+        """Whether it tells items apart."""
+        return ITEM in self.roles
+
+
+def open_history(engine: Engine, table: Table, columns: Mapping[str, str], today: date, store: str | None) -> History:
+    """Define the views over a history: `history` of what can be used, `faults` of what cannot.
+
+    A row whose store, item or date cannot be read is left out; a row whose units or flags cannot be read stays, with
+    nothing in that cell: no more is known of that day than that something was written.
+    """
+    roles = _roles_of(table, columns)
+    texts = {role: as_text(quote(name), table.kinds[name]) for role, name in roles.items()}
+    day = read_day(engine, table, roles[DATE], "history_dates")
+    cells = {
+        STORE: texts[STORE],
+        ITEM: texts.get(ITEM, literal(WHOLE_STORE)),
+        "day": day,
+        UNITS: as_number(quote(roles[UNITS]), table.kinds[roles[UNITS]], table.decimal_comma),
+        **{flag: as_flag(quote(roles[flag]), table.kinds[roles[flag]]) for flag in (OPEN, STOCKOUT) if flag in roles},
+    }
+    others = {
+        name: kind
+        for name, kind in table.kinds.items()
+        if name not in roles.values() and name not in ROLES and not is_nested(kind)
+    }
+    latest = day_number(today)
+    blank = {
+        role: f"trim({texts[role]}) IN ({', '.join(map(literal, NOTHING))})"
+        for role in (UNITS, OPEN, STOCKOUT)
+        if role in roles
+    }
+    lost = [
+        *((f"no {key}", f"{key} IS NULL OR {key} = ''") for key in (STORE, ITEM)),
+        *((f"{key} with a zero byte", f"contains({key}, chr(0))") for key in (STORE, ITEM)),
+        ("no date that can be read", "day IS NULL"),
+        ("date before 1990", "day < 0"),
+        ("date in the future", f"day > {latest}"),
+    ]
+    blanked = [("units that are no number", UNITS)] + [
+        (f"{flag} that is neither 0 nor 1", flag) for flag in (OPEN, STOCKOUT) if flag in roles
+    ]
+    originals = ", ".join(f"{texts[role]} AS original_{role}" for role in roles)
+    where = f"WHERE {texts[STORE]} = {literal(store)}" if store is not None else ""
+    engine.run(
+        f"""CREATE VIEW typed AS SELECT {", ".join(f"{cell} AS {name}" for name, cell in cells.items())},
+            {"".join(f"{as_cell(name, kind)} AS {quote('x ' + name)}, " for name, kind in others.items())}
+            {"".join(f"{test} AS blank_{role}, " for role, test in blank.items())} {originals}
+            FROM {quote(table.view)} {where}"""
+    )
+    unusable = " OR ".join(f"({test})" for _, test in lost)
+    engine.run(f"CREATE VIEW history AS SELECT * FROM typed WHERE NOT coalesce({unusable}, FALSE)")
+    faults = [
+        *lost,
+        *((rule, f"{role} IS NULL AND original_{role} IS NOT NULL AND NOT blank_{role}") for rule, role in blanked),
+    ]
+    cases = " ".join(f"WHEN {test} THEN {literal(rule)}" for rule, test in faults)
+    shown = ", ".join(
+        f"original_{role} AS {role}" if role in roles else f"NULL::VARCHAR AS {role}"
+        for role in (STORE, ITEM, DATE, UNITS)
+    )
+    engine.run(
+        f"""CREATE VIEW faults AS SELECT CASE {cases} END AS rule, {shown}, NULL::VARCHAR AS detail
+            FROM typed WHERE {" OR ".join(f"({test})" for _, test in faults)}"""
+    )
+    return History(table, roles, others, day)
+
+
+def _roles_of(table: Table, columns: Mapping[str, str]) -> dict[str, str]:
+    """Give the columns that play a part, or tell which one is absent."""
+    roles = find_roles(table.kinds, columns)
+    for role in (DATE, STORE, UNITS):
+        if role not in roles:
+            raise missing_column(role, table.kinds, columns, table.label)
+    for role in columns:
+        # Whether a store is open may be told by a known table alone.
+        if role == OPEN and role not in roles:
+            continue
+        if roles.get(role) != columns[role]:
+            raise missing_column(role, table.kinds, columns, table.label)
+    return roles
+
+
+def last_day(engine: Engine, history: History, today: date) -> int | None:
+    """Give the last day of the whole history, whichever store is taken in."""
+    latest = day_number(today)
+    day = f"SELECT {history.day} AS day FROM {quote(history.table.view)}"
+    found = engine.one(f"SELECT max(day) FROM ({day}) WHERE day BETWEEN 0 AND {latest}")[0]
+    return None if found is None else int(found)
+
+
+def as_cell(name: str, kind: str) -> str:
+    """Give SQL for a cell of a column beyond the roles: numbers as they are, all else as text."""
+    return quote(name) if is_number(kind) and kind not in FLOATS else as_value(quote(name), kind)
+
+
+def read_day(engine: Engine, table: Table, name: str, dates: str) -> str:
+    """Give SQL for the day number of a date column, after deciding how its texts are to be read."""
+    column, kind = quote(name), table.kinds[name]
+    if kind == "DATE" or kind.startswith("TIMESTAMP"):
+        # A moment is of the day that it has in UTC.
+        zoned = f"CAST({column} AS TIMESTAMPTZ)" if "TZ" in kind or "ZONE" in kind else column
+        moment = column if kind == "DATE" else f"CAST({zoned} AS TIMESTAMP)"
+        return f"CASE WHEN isfinite({moment}) THEN CAST({moment} AS DATE) - DATE '{EPOCH}' END"
+    text = as_text(column, kind)
+    rows = engine.run(
+        f"SELECT {text}, count(*) FROM {quote(table.view)} WHERE {column} IS NOT NULL GROUP BY 1 LIMIT {MOST_DATES + 1}"
+    )
+    if len(rows) > MOST_DATES:
+        raise ForeactError(
+            f"Column {name!r} of {table.label} holds more than {MOST_DATES:,} different texts: these are no dates."
+        )
+    found = read_dates(dict(rows), name)
+    days = [day_number(day) for day in found.values()]
+    # Names that no file's column has: within the look-up such a column would otherwise be taken for ours.
+    known = {"foreact text": pa.array(list(found), pa.string()), "foreact day": pa.array(days, pa.int32())}
+    engine.put(dates, pa.table(known))
+    return f'(SELECT any_value("foreact day") FROM {dates} WHERE "foreact text" = {text})'

@@ -1,0 +1,106 @@
+"""Known tables: what is known ahead, joined to the history by the keys that each table has."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from foreact.data.reading.cells import as_flag, as_number, as_text, is_nested, is_number, literal, quote
+from foreact.data.reading.columns import find_roles
+from foreact.data.reading.engine import Engine
+from foreact.data.reading.history import as_cell, read_day
+from foreact.data.reading.ordering import sort_key
+from foreact.data.reading.tables import Table
+from foreact.errors import ForeactError
+from foreact.vocabulary import DATE, ITEM, OPEN, ROLES, STORE
+
+KEYS = (DATE, STORE, ITEM)
+NUMBERS_SHARE, FEW_NUMBERS = 0.99, 50
+
+
+@dataclass(frozen=True)
+class Known:
+    """A known table as the view of its own name: day, store and item as far as it has them, and its values."""
+
+    name: str
+    table: Table
+    keys: list[str]
+    # Its values by name, with the SQL type of each in the view.
+    values: dict[str, str]
+    flags: tuple[str, ...] = ()
+
+    @property
+    def dated(self) -> bool:
+        """Whether it tells one day from another."""
+        return DATE in self.keys
+
+
+def open_known(
+    engine: Engine, table: Table, name: str, columns: Mapping[str, str], with_items: bool, store: str | None
+) -> Known:
+    """Define the view over a known table."""
+    roles = find_roles(table.kinds, columns)
+    keys = [key for key in KEYS if key in roles]
+    if not keys:
+        raise ForeactError(
+            f"{table.label} has no column of the names {', '.join(columns.get(key, key) for key in KEYS)} to join by."
+        )
+    if ITEM in keys and not with_items:
+        raise ForeactError(
+            f"{table.label} goes by item, but the history has no items; leave it out, or map the history's item column."
+        )
+    taken = {roles[role] for role in roles}
+    values = {
+        value: kind if is_number(kind) else "VARCHAR"
+        for value, kind in table.kinds.items()
+        if value not in taken and value not in ROLES and not is_nested(kind)
+    }
+    flags = (OPEN,) if OPEN in roles and DATE in keys else ()
+    cells = [f"{as_cell(value, table.kinds[value])} AS {quote('x ' + value)}" for value in values]
+    cells += [f"{as_flag(quote(roles[flag]), table.kinds[roles[flag]])} AS {flag}" for flag in flags]
+    for key in (STORE, ITEM):
+        if key in keys:
+            cells.append(f"{as_text(quote(roles[key]), table.kinds[roles[key]])} AS {key}")
+    if DATE in keys:
+        cells.append(f"{read_day(engine, table, roles[DATE], name + '_dates')} AS day")
+    only = (
+        f"WHERE {as_text(quote(roles[STORE]), table.kinds[roles[STORE]])} = {literal(store)}"
+        if store and STORE in keys
+        else ""
+    )
+    engine.run(f"CREATE VIEW {name} AS SELECT {', '.join(cells)} FROM {quote(table.view)} {only}")
+    return Known(name, table, keys, values, flags)
+
+
+def join_known(known: Known, first: int, last: int) -> tuple[str, str]:
+    """Give the FROM clause that joins a dated table to the series, and the SQL of its sort key."""
+    days = f"k.day BETWEEN {first} AND {last}"
+    by = [key for key in (STORE, ITEM) if key in known.keys]
+    if by == [STORE, ITEM]:
+        return (
+            f"{known.name} k JOIN series s USING (store, item) WHERE {days} AND k.day >= s.store_first",
+            sort_key("s.series", "k.day"),
+        )
+    if by == [STORE]:
+        return (
+            f"{known.name} k JOIN stores s USING (store) WHERE {days} AND k.day >= s.first",
+            sort_key("s.place", "k.day"),
+        )
+    if by == [ITEM]:
+        return f"{known.name} k JOIN items s USING (item) WHERE {days}", sort_key("s.place", "k.day")
+    return f"{known.name} k WHERE {days}", "k.day::BIGINT"
+
+
+def is_numeric(engine: Engine, view: str, name: str, kind: str, decimal_comma: bool) -> bool | None:
+    """Tell whether a column's values are numbers; nothing if it has no values.
+
+    A few texts among many different numbers are slips; among a few different numbers they are categories too.
+    """
+    column = quote("x " + name)
+    if is_number(kind):
+        return True if engine.one(f"SELECT count({column}) FROM {view}")[0] else None
+    number = as_number(column, "VARCHAR", decimal_comma)
+    values, numbers, different = engine.one(
+        f"SELECT count({column}), count({number}), approx_count_distinct({number}) FROM {view}"
+    )
+    if not values:
+        return None
+    return bool(values == numbers or (numbers >= NUMBERS_SHARE * values and different > FEW_NUMBERS))

@@ -1,0 +1,11 @@
+"""The order that a dataset's rows have, as one number a row."""
+
+# The row's series (or item) in the upper bits, its day in the lower ones.
+DAY_BITS = 16
+# No file's column has this name.
+KEY = "foreact sort key"
+
+
+def sort_key(place: str, day: str) -> str:
+    """Return SQL for a row's place in the order of a dataset."""
+    return f"{place}::BIGINT * {1 << DAY_BITS} + {day}"

@@ -1,0 +1,1 @@
+"""Totals and items carried over the horizon and made to agree."""

@@ -1,0 +1,42 @@
+"""What errors are measured against: the weight and the usual daily change of every series."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from foreact.forecasting.inputs.columns import Codes
+from foreact.forecasting.inputs.demand import Doubles
+from foreact.forecasting.inputs.panel import Floats
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What errors are measured against, read before the origin: weights and usual daily changes by level."""
+
+    codes: Codes
+    groups: int
+    weights: list[Doubles]
+    scales: list[Doubles]
+
+
+def read_scale(units: Floats, totals: Doubles, codes: Codes) -> Scale:
+    """Weigh by the last 28 days' units; scale by the mean squared change from day to day since the first sale."""
+    filled = np.nan_to_num(units)
+    recent = filled[:, -28:].sum(1, dtype=np.float64)
+    groups = np.bincount(codes, recent, len(totals))
+    whole = np.nansum(totals, axis=0)[None, :]
+    weights = [recent, groups, recent.sum(keepdims=True)]
+    scales = [_changes(filled), _changes(np.nan_to_num(totals)), _changes(whole)]
+    return Scale(codes, len(totals), [w / max(float(w.sum()), 1e-9) for w in weights], scales)
+
+
+def _changes(values: Floats | Doubles) -> Doubles:
+    if values.shape[1] < 2:
+        return np.ones(len(values))
+    sold = values > 0
+    first = np.where(sold.any(1), sold.argmax(1), values.shape[1])
+    change = np.diff(values, axis=1)
+    counted = np.arange(1, values.shape[1]) > first[:, None]
+    squares = np.einsum("ij,ij->i", np.where(counted, change, 0), change, dtype=np.float64)
+    mean = squares / np.maximum(counted.sum(1), 1)
+    return np.where(mean > 0, mean, 1.0)

@@ -1,0 +1,128 @@
+"""The model of a store's items: one Poisson boosting over all of them and all days ahead, on top of level x season."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from foreact.forecasting.inputs.columns import Codes
+from foreact.forecasting.inputs.demand import Doubles
+from foreact.forecasting.inputs.panel import Floats
+from foreact.forecasting.inputs.threads import single_thread
+from foreact.forecasting.items.boosting import fit_boosting
+from foreact.forecasting.items.features import MOST_LISTED, ItemHistory, day_features, expected, levels, origin_features
+
+ORIGINS = 52
+STRIDE = 7
+ROW_SHARE = 0.6
+FEWEST_ITEMS = 10
+FEWEST_ROWS = 2_000
+# An item that nothing is heard of fades by half every fortnight, after a week of grace.
+GRACE_DAYS, FADE_DAYS = 7, 14.0
+
+
+@dataclass(frozen=True)
+class ItemsFit:
+    """The fitted boosting and the features it was shown, in order."""
+
+    booster: Any
+    names: list[str]
+
+
+def fit_items(history: ItemHistory, seed: int) -> ItemsFit | None:
+    """Fit the boosting on weekly origins, one random horizon each; None where there is too little to learn from."""
+    rows = training_rows(history, seed)
+    if rows is None:
+        return None
+    names, features, target, weight = rows
+    return ItemsFit(fit_boosting(features, target, weight, seed), names)
+
+
+def training_rows(history: ItemHistory, seed: int) -> tuple[list[str], Floats, Floats, Floats] | None:
+    """Give names, features, targets and weights of the rows to learn from."""
+    panel = history.panel
+    if len(panel.items) < FEWEST_ITEMS:
+        return None
+    random = np.random.default_rng(seed)
+    blocks: list[tuple[Floats, Floats, Floats]] = []
+    names: list[str] = []
+    for step in range(ORIGINS):
+        origin = panel.days - panel.horizon - STRIDE * step
+        # The draws come first, so that a row's luck does not hang on what other rows there are.
+        ahead = random.integers(0, panel.horizon, len(panel.items))
+        lucky = random.random(len(panel.items)) < ROW_SHARE
+        if origin < 28:
+            break
+        enough = history.evidence[:, origin] >= 28
+        days = origin + ahead
+        seen = history.evidence[np.arange(len(days)), days + 1] > history.evidence[np.arange(len(days)), days]
+        rows = np.flatnonzero(enough & seen & lucky)
+        if not len(rows):
+            continue
+        names, features, base = describe(history, origin, rows, days[rows])
+        sold = history.filled[rows, days[rows]]
+        blocks.append((features, (sold / base).astype(np.float32), base.astype(np.float32)))
+    if sum(len(target) for _, target, _ in blocks) < FEWEST_ROWS or not any(target.any() for _, target, _ in blocks):
+        return None
+    features, target, weight = (np.concatenate(part) for part in zip(*blocks, strict=True))
+    return names, features, target, weight
+
+
+def describe(history: ItemHistory, origin: int, rows: Codes, days: Codes) -> tuple[list[str], Floats, Doubles]:
+    """Give the features of the rows and what level x season expects of them."""
+    level = levels(history, origin)
+    of_origin, fixed = origin_features(history, origin, level)
+    of_day, moving = day_features(history, origin, level, rows, days)
+    return of_origin + of_day, np.hstack([fixed[rows], moving]), expected(history, origin, level, rows, days)
+
+
+def forecast_items(fit: ItemsFit | None, history: ItemHistory) -> Doubles:
+    """Give items x horizon: level x season, corrected by the boosting, nothing where an item is not on sale."""
+    with single_thread():
+        return _forecast_items(fit, history)
+
+
+def _forecast_items(fit: ItemsFit | None, history: ItemHistory) -> Doubles:
+    panel = history.panel
+    rows, ahead = (place.ravel() for place in np.indices((len(panel.items), panel.horizon)))
+    names, features, mean = describe(history, panel.days, rows, panel.days + ahead)
+    if fit is not None:
+        mean = mean * fit.booster.predict(_arrange(names, features, fit.names))
+    return mean.reshape(-1, panel.horizon) * fading(history)[:, None] * on_sale(history)
+
+
+def _arrange(names: list[str], features: Floats, wanted: list[str]) -> Floats:
+    """Put features into the order that the boosting knows; what is not there is unknown."""
+    if names == wanted:
+        return features
+    position = {name: i for i, name in enumerate(names)}
+    result = np.full((len(features), len(wanted)), np.nan, np.float32)
+    for i, name in enumerate(wanted):
+        if name in position:
+            result[:, i] = features[:, position[name]]
+    return result
+
+
+def on_sale(history: ItemHistory) -> Doubles:
+    """Give items x horizon: 0 where a price list that covers most items has none for this one, or it is closed."""
+    panel = history.panel
+    result = np.ones((len(panel.items), panel.horizon))
+    for log_price, _, _ in history.prices.values():
+        there = np.isfinite(log_price[:, panel.days :])
+        if there.mean() >= MOST_LISTED:
+            result *= there
+    if panel.open is not None:
+        result *= panel.open[:, panel.days :]
+    return result
+
+
+def fading(history: ItemHistory) -> Doubles:
+    """Give each item's share that is left after days without any evidence: an item delisted without a word fades."""
+    panel = history.panel
+    known = np.isfinite(panel.units[:, : panel.days])
+    from_end = np.flip(known, axis=1).argmax(1)
+    last = np.where(known.any(1), panel.days - 1 - from_end, panel.days - 1)
+    # Days on which nothing at all is known say nothing about one item.
+    heard = np.flip(np.cumsum(np.flip(known.any(0))))
+    silent = np.array([heard[day + 1] if day + 1 < panel.days else 0 for day in last], float)
+    return np.asarray(0.5 ** (np.maximum(silent - GRACE_DAYS, 0) / FADE_DAYS))

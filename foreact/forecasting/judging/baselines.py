@@ -1,0 +1,39 @@
+"""What anybody could do without a model: last week again, and the mean of eight weeks by weekday."""
+
+import numpy as np
+
+from foreact.forecasting.inputs.demand import Bools, Doubles
+from foreact.forecasting.inputs.panel import Floats
+
+NAIVE, WEEKDAY_MEAN = "seasonal_naive", "weekday_mean"
+BASELINES = (NAIVE, WEEKDAY_MEAN)
+WEEKS = 8
+
+
+def baseline(name: str, units: Floats, horizon: int, closed: Bools) -> Doubles:
+    """Give items x horizon by the baseline called `name`; days that say nothing are looked past."""
+    weeks = 1 if name == NAIVE else WEEKS
+    week = _weekday_means(units, weeks)
+    return np.asarray(week[:, np.arange(horizon) % 7] * ~closed)
+
+
+def _weekday_means(units: Floats, weeks: int) -> Doubles:
+    """Give items x 7: the mean by weekday, starting with the origin's; longer back where the recent past is empty."""
+    items, days = units.shape
+    result = np.full((items, 7), np.nan)
+    for reach in (weeks, 8, 60):
+        span = min(reach, -(-days // 7)) * 7
+        if span == 0:
+            break
+        recent = np.full((items, span), np.nan)
+        have = min(span, days)
+        recent[:, span - have :] = units[:, days - have :]
+        cube = recent.reshape(items, -1, 7)
+        seen = np.isfinite(cube).sum(1)
+        mean = np.divide(np.nansum(cube, axis=1), seen, out=np.full(seen.shape, np.nan), where=seen > 0)
+        result = np.where(np.isnan(result), mean, result)
+        if not np.isnan(result).any():
+            break
+    seen = np.isfinite(result).sum(1, keepdims=True)
+    overall = np.nansum(result, axis=1, keepdims=True) / np.maximum(seen, 1)
+    return np.where(np.isnan(result), overall, result)

@@ -1,0 +1,1 @@
+"""The model of a store's totals: a ridge regression of log daily totals by group."""

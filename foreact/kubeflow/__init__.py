@@ -1,0 +1,1 @@
+"""Kubeflow Pipelines, as everything here that runs on it sees it."""

@@ -1,0 +1,86 @@
+"""The end of a run, told once to whoever should know: in the runs' record, and by webhook where it is news."""
+
+import logging
+from datetime import UTC, datetime
+
+from foreact.blobs.protocol import BlobStore
+from foreact.errors import ForeactError
+from foreact.runs.ledger import Runs, State
+from foreact.settings import PlaceSettings
+from foreact.telemetry.notices import Notice, clean, tell
+
+log = logging.getLogger(__name__)
+
+NEVER_TOLD = "the run never told how it ended; it may have been killed"
+
+
+def tell_end(
+    run: str,
+    succeeded: bool,
+    *,
+    pipeline: str,
+    store: str = "",
+    step: str = "",
+    message: str = "",
+    settings: PlaceSettings,
+    blobs: BlobStore,
+    pause: float = 2.0,
+) -> Notice | None:
+    """Record a run's end and tell the webhook of a failure or a recovery; gives what there was to tell.
+
+    Whoever sees a run end may call this, and call it again. Neither a blob store nor a webhook that does not answer
+    raises anything.
+    """
+    record = before = None
+    try:
+        runs = Runs(blobs)
+        known = runs.read().find(run)
+        # What a step says of itself says more than what the platform says of the step.
+        sentence = "" if succeeded else clean((known and known.complaint) or message or "the run ended unexpectedly")
+        state: State = "succeeded" if succeeded else "failed"
+        record = runs.end(run, state, pipeline=pipeline, store=store, sentence=sentence)
+        before = runs.read().before(record)
+    except ForeactError as problem:
+        log.warning("the run's end was not recorded: %s", problem)
+    if not succeeded:
+        step = (record.failed_step if record else "") or step
+        sentence = clean(record.sentence if record else message)
+        notice = Notice(event="failed", pipeline=pipeline, store=store, run=run, step=step, sentence=sentence)
+    elif before is not None and before.state == "failed":
+        notice = Notice(event="recovered", pipeline=pipeline, store=store, run=run)
+    else:
+        return None
+    _tell(notice, settings, blobs, pause)
+    return notice
+
+
+def tell_stuck(settings: PlaceSettings, blobs: BlobStore, *, now: datetime | None = None, pause: float = 2.0) -> None:
+    """Tell of the runs that can no longer end by themselves: they were killed with all that would have told."""
+    now = now or datetime.now(UTC)
+    runs = Runs(blobs, lambda: now)
+    ledger = runs.read()
+    for record in ledger.overdue(now):
+        if not ledger.works_since(record):
+            step = next((name for name, step in record.steps.items() if step.state == "running"), "")
+            notice = Notice(
+                event="failed",
+                pipeline=record.pipeline,
+                store=record.store,
+                run=record.id,
+                step=step,
+                sentence=NEVER_TOLD,
+            )
+            # Before it counts as ended: whoever dies in between leaves it to the next who looks.
+            _tell(notice, settings, blobs, pause)
+        runs.end(record.id, "failed", pipeline="", sentence=NEVER_TOLD, at=record.heard_at)
+
+
+def _tell(notice: Notice, settings: PlaceSettings, blobs: BlobStore, pause: float) -> None:
+    url = settings.webhook_url.get_secret_value()
+    if not url:
+        return
+    linked = notice.model_copy(update={"link": settings.run_url.replace("{run}", notice.run)})
+    try:
+        tell(linked, url, settings.webhook_form, blobs, pause=pause)
+    except ForeactError as problem:
+        log.warning("the webhook was not told: %s", problem)

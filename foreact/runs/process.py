@@ -1,0 +1,88 @@
+"""How a step's process begins: logging set, settings read."""
+
+import atexit
+import logging
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from foreact.errors import ForeactError
+from foreact.runs.events import Events, Sink
+from foreact.settings import PipelineSettings
+from foreact.telemetry import tracing
+from foreact.telemetry.lines import send_lines
+
+if TYPE_CHECKING:
+    from foreact.runs.ledger import RunRecord
+
+# The run's record must not hold up the run.
+PATIENCE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a task may use of its machine."""
+
+    cpus: int
+    # Bytes.
+    memory: int
+
+    @classmethod
+    def of(cls, cpu: str, memory: str) -> "Size":
+        """Read sizes as Kubernetes writes them: 2, 500m; 4Gi, 512M."""
+        cores = float(cpu[:-1]) / 1000 if cpu.endswith("m") else float(cpu)
+        number, unit = re.fullmatch(r"([\d.]+)([KMGT]?i?)", memory).groups()  # type: ignore[union-attr]
+        power = "KMGT".index(unit[0]) + 1 if unit else 0
+        return cls(max(1, int(cores)), int(float(number) * (1024 if unit.endswith("i") else 1000) ** power))
+
+
+def machine() -> Size:
+    """Give the size of this machine, less a quarter of its memory for everything else."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return Size(os.cpu_count() or 1, int(memory * 0.75))
+
+
+def begin(store: str = "") -> tuple[PipelineSettings, Events]:
+    """Set logging for a step's process; gives what the step needs to know of its place, and where to tell of itself.
+
+    A step that is given the run's one store says so: on a cluster nobody else does.
+    """
+    if store:
+        os.environ.setdefault("FOREACT_STORE", store)
+    log_lines()
+    settings = PipelineSettings()
+    sink = _sink(settings)
+    if tracing.is_on():
+        tracing.start("foreact-pipeline")
+        atexit.register(tracing.stop)
+    return settings, Events.from_environment(sink)
+
+
+def log_lines() -> None:
+    """Set how a step's process writes log lines."""
+    send_lines(as_json="KUBERNETES_SERVICE_HOST" in os.environ)
+
+
+def _sink(settings: PipelineSettings) -> Sink | None:
+    """Keep the run's record where the service reads it; a run without a name has none."""
+    if not settings.run_id:
+        return None
+    from foreact.blobs import connect
+    from foreact.runs.ledger import Runs, make_sink
+
+    try:
+        runs = Runs(connect(settings, patience=PATIENCE_SECONDS))
+        if tracing.REQUEST not in os.environ:
+            _remember_request(runs.read().find(settings.run_id))
+    except (ForeactError, OSError) as problem:
+        logging.getLogger(__name__).warning("the run's record will not be written: %s", problem)
+        return None
+    return make_sink(runs, settings.run_id, settings.pipeline, settings.store)
+
+
+def _remember_request(record: "RunRecord | None") -> None:
+    """Take from the run's record whose request it serves: Kubeflow hands a task no more than its parameters."""
+    if record is not None and record.request_id:
+        os.environ[tracing.REQUEST] = record.request_id
+        os.environ.setdefault(tracing.PARENT, record.traceparent)

@@ -1,0 +1,123 @@
+"""What Prometheus is told of pipeline runs: read from the record that the steps write, at no cost to a scrape."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from foreact.blobs import BlobNotFound, BlobStore
+from foreact.errors import ForeactError
+from foreact.runs.ledger import RUNS, Ledger, RunRecord, parse
+from foreact.telemetry.scorecards import Drift, Point, days_out, watch
+from foreact.vocabulary import STEPS
+
+log = logging.getLogger("foreact.telemetry")
+
+# Labels have no other values than these, whatever a record holds.
+PIPELINES = ("retrain-all", "retrain-store")
+FIGURES = ("wape", "bias", "scaled_error", "coverage", "above_p90", "total_coverage")
+LIVE = ("wape", "bias", "coverage")
+
+# name -> labels, meaning
+RUN_METRICS: dict[str, tuple[tuple[str, ...], str]] = {
+    "foreact_run_last_success_timestamp_seconds": (("pipeline",), "When a run of the pipeline last ended well"),
+    "foreact_run_last_failed": (("pipeline",), "1 if the run that ended last failed"),
+    "foreact_run_kept": (("pipeline", "state"), "Runs that the record holds, by how they stand"),
+    "foreact_run_running_seconds": (("pipeline",), "How long the oldest unfinished run has been under way; 0: none"),
+    "foreact_run_seconds": (("pipeline",), "How long the run took that ended last"),
+    "foreact_run_step_seconds": (("pipeline", "step"), "How long each step of it took"),
+    "foreact_run_step_failed": (("pipeline", "step"), "1 for the step at which it failed"),
+    "foreact_run_rows": (("pipeline", "kind"), "Rows that it took in, and those that it set aside"),
+    "foreact_run_stores": (("pipeline", "decision"), "Stores by what the gate decided"),
+    "foreact_run_accuracy": (("pipeline", "figure"), "Its backtest figures, averaged over stores"),
+    "foreact_store_live": (("store", "figure"), "How the store's latest publications did on the days that came since"),
+    "foreact_store_drift_days": (("store", "figure"), "Days of data in a row on which the figure was out of bounds"),
+    "foreact_store_marked": (("store",), "1 while sustained drift marks the store for retraining"),
+}
+
+
+class RunMetrics(Collector):
+    """Turns the record of runs into metrics; `look` reads it, a scrape only what was read last."""
+
+    def __init__(self, store: BlobStore, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._clock = clock
+        # What one look has read, an older one must not put back.
+        self._looking = threading.Lock()
+        self._etag = ""
+        self._ledger = Ledger()
+        self._watch = watch(store)
+        self._series: dict[str, list[Point]] = {}
+        self._drift: list[Drift] = []
+
+    def look(self) -> None:
+        """Read what changed; a store that is away leaves what was known."""
+        with self._looking:
+            try:
+                self._read()
+                self._series, self._drift = self._watch()
+            except ForeactError as problem:
+                log.warning("the record of runs cannot be read: %s", problem)
+
+    def _read(self) -> None:
+        try:
+            blob = self._store.read_if_changed(RUNS, self._etag) if self._etag else self._store.read(RUNS)
+        except BlobNotFound:
+            self._ledger, self._etag = Ledger(), ""
+            return
+        if blob is not None:
+            self._ledger, self._etag = parse(blob.data), blob.etag
+
+    def collect(self) -> Iterable[Metric]:
+        """Give every family, the empty ones too."""
+        found = {
+            name: GaugeMetricFamily(name, RUN_METRICS[name][1], labels=RUN_METRICS[name][0]) for name in RUN_METRICS
+        }
+
+        def add(name: str, value: float | None, *labels: str) -> None:
+            if value is not None:
+                found["foreact_" + name].add_metric(labels, value)
+
+        now = self._clock().timestamp()
+        for pipeline in PIPELINES:
+            mine = [run for run in self._ledger.runs if run.pipeline == pipeline]
+            for state in ("running", "succeeded", "failed"):
+                add("run_kept", sum(run.state == state for run in mine), pipeline, state)
+            begun = [run.started_at.timestamp() for run in mine if run.state == "running"]
+            add("run_running_seconds", max(0.0, now - min(begun)) if begun else 0.0, pipeline)
+            success = self._ledger.last_success.get(pipeline)
+            add("run_last_success_timestamp_seconds", success.timestamp() if success else None, pipeline)
+            ended = self._ledger.ended(pipeline)
+            add("run_last_failed", float(bool(ended) and ended[0].state == "failed"), pipeline)
+            if ended:
+                _describe(add, pipeline, ended[0])
+        for store, points in self._series.items():
+            for figure in LIVE:
+                add("store_live", points[-1].figures.get(figure), store, figure)
+                add("store_drift_days", days_out(points, figure), store, figure)
+            add("store_marked", float(any(drift.store == store for drift in self._drift)), store)
+        return found.values()
+
+
+def _describe(add: Callable[..., None], pipeline: str, run: RunRecord) -> None:
+    if run.ended_at is not None:
+        add("run_seconds", (run.ended_at - run.started_at).total_seconds(), pipeline)
+    for step in STEPS:
+        held = run.steps.get(step)
+        add("run_step_seconds", held.seconds if held else None, pipeline, step)
+        add("run_step_failed", float(held is not None and held.state == "failed"), pipeline, step)
+    add("run_rows", run.figure("ingest", "rows"), pipeline, "taken")
+    rejected = [run.figure(step, "rejected_rows") for step in ("ingest", "validate")]
+    known = [value for value in rejected if value is not None]
+    add("run_rows", sum(known) if known else None, pipeline, "rejected")
+    stores, promoted, fallbacks = (run.figure("train", name) for name in ("stores", "promoted", "fallbacks"))
+    add("run_stores", promoted, pipeline, "promoted")
+    add("run_stores", fallbacks, pipeline, "fallback")
+    if stores is not None:
+        add("run_stores", max(0.0, stores - (promoted or 0) - (fallbacks or 0)), pipeline, "kept")
+    for figure in FIGURES:
+        add("run_accuracy", run.figure("train", figure), pipeline, figure)

@@ -1,0 +1,119 @@
+"""What Prometheus is told; every name and label is listed in METRICS, and none grows with items or callers."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from serving.metrics.runs import RUN_METRICS, RunMetrics
+
+if TYPE_CHECKING:
+    from serving.publication.view import Board
+
+LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+REFRESH = (5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 900)
+
+# name -> labels, meaning
+METRICS: dict[str, tuple[tuple[str, ...], str]] = {
+    "foreact_http_requests_total": (("route", "method", "status"), "Requests by route, never by path"),
+    "foreact_http_request_seconds": (("route",), "Time from request to the answer's end"),
+    "foreact_publication_version": ((), "The version that is served"),
+    "foreact_publication_refused": ((), "1 while the newest publication is not served as a whole"),
+    "foreact_blob_store_up": ((), "1 while the blob store answers"),
+    "foreact_publication_age_seconds": (("store",), "Since the store's numbers were generated"),
+    "foreact_data_age_days": (("store",), "Days from the store's newest sales to today"),
+    "foreact_store_stale": (("store",), "1 while the store misses the promise"),
+    "foreact_store_damaged": (("store",), "1 while the store's newest numbers are damaged and not served"),
+    "foreact_store_accuracy": (("store", "figure"), "Backtest figures of the model behind the published numbers"),
+    "foreact_store_fallback": (
+        ("store",),
+        "1 while an older model or a baseline stands in, because training failed or did no better than seasonal naive",
+    ),
+    "foreact_refreshes_total": (("state",), "Refreshes that this process saw end"),
+    "foreact_refresh_seconds": ((), "From request to visible numbers"),
+    "foreact_refreshes_waiting": ((), "Refreshes that wait or run"),
+    "foreact_logins_total": (("method", "outcome"), "Logins tried"),
+    "foreact_event_streams": ((), "Pages that follow a refresh live"),
+    "foreact_next_deadline_timestamp_seconds": ((), "When forecasts are due next"),
+    **RUN_METRICS,
+}
+
+
+class Metrics:
+    """This process's counters, and what its board shows when it is asked."""
+
+    def __init__(self, board: "Board", runs: RunMetrics) -> None:
+        self.registry = CollectorRegistry()
+        self.runs = runs
+
+        def labels(name: str) -> tuple[str, ...]:
+            return METRICS[name][0]
+
+        def meaning(name: str) -> str:
+            return METRICS[name][1]
+
+        def counter(name: str) -> Counter:
+            return Counter(name, meaning(name), labels(name), registry=self.registry)
+
+        self.requests = counter("foreact_http_requests_total")
+        name = "foreact_http_request_seconds"
+        self.latency = Histogram(name, meaning(name), labels(name), registry=self.registry, buckets=LATENCY)
+        self.refreshes = counter("foreact_refreshes_total")
+        name = "foreact_refresh_seconds"
+        self.refresh_seconds = Histogram(name, meaning(name), registry=self.registry, buckets=REFRESH)
+        name = "foreact_refreshes_waiting"
+        self.waiting = Gauge(name, meaning(name), registry=self.registry)
+        self.logins = counter("foreact_logins_total")
+        name = "foreact_event_streams"
+        self.streams = Gauge(name, meaning(name), registry=self.registry)
+        self.registry.register(_BoardCollector(board))
+        self.registry.register(runs)
+
+    def render(self) -> bytes:
+        """Write everything down in Prometheus' text form."""
+        return generate_latest(self.registry)
+
+
+class _BoardCollector(Collector):
+    def __init__(self, board: "Board") -> None:
+        self._board = board
+
+    def collect(self) -> Iterable[Metric]:
+        library, view = self._board.library, self._board.view
+        yield _gauge("foreact_publication_refused", float(library.refused is not None))
+        yield _gauge("foreact_blob_store_up", float(library.unreachable is None))
+        yield _gauge("foreact_publication_version", float(view.snapshot.version if view else 0))
+        by_store = {
+            name: GaugeMetricFamily(name, METRICS[name][1], labels=METRICS[name][0])
+            for name in METRICS.keys() - RUN_METRICS.keys()
+            if METRICS[name][0][:1] == ("store",)
+        }
+        now: datetime = self._board.now()
+        yield _gauge("foreact_next_deadline_timestamp_seconds", self._board.promise.next_deadline(now).timestamp())
+        snapshot = library.current
+        if snapshot is not None:
+            for store in snapshot.manifest.stores:
+                by_store["foreact_store_damaged"].add_metric([store], float(store in snapshot.damaged))
+            for store in snapshot.lost:
+                by_store["foreact_store_stale"].add_metric([store], 1.0)
+        today = now.astimezone(self._board.promise.zone).date()
+        for store, arrays, fresh in view.judged() if view else ():
+            entry = arrays.entry
+            age = max(0.0, now.timestamp() - entry.generated_at.timestamp())
+            by_store["foreact_publication_age_seconds"].add_metric([store], age)
+            by_store["foreact_data_age_days"].add_metric([store], (today - entry.as_of).days)
+            by_store["foreact_store_stale"].add_metric([store], float(not fresh.is_fresh))
+            by_store["foreact_store_fallback"].add_metric([store], float(entry.fallback is not None))
+            for figure, value in sorted(entry.accuracy.items())[:20]:
+                by_store["foreact_store_accuracy"].add_metric([store, figure], value)
+        yield from by_store.values()
+
+
+def _gauge(name: str, value: float) -> Metric:
+    family = GaugeMetricFamily(name, METRICS[name][1])
+    family.add_metric([], value)
+    return family

@@ -1,0 +1,221 @@
+"""What every request passes first: a plain ASGI layer, since each frame here costs every answer its time."""
+
+import contextlib
+import logging
+import re
+import secrets
+import time
+from collections.abc import Callable, MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from foreact.telemetry import tracing
+from serving.errors import error_response, wants_page
+from serving.metrics.service import Metrics
+
+log = logging.getLogger("foreact.http")
+SLOW_SECONDS = 1.0
+MOST_HOSTS = 100
+# Whoever probes addresses the process, not the service.
+PROBES = frozenset({"/healthz", "/startupz", "/readyz", "/metrics"})
+# What these take works once: a mail scanner's look at the link must not use it up.
+ONCE = frozenset({"/login/once", "/login/callback"})
+REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}")
+HEADERS: list[tuple[bytes, bytes]] = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        b"font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+]
+HSTS = (b"strict-transport-security", b"max-age=31536000")
+
+
+class BodyTooLarge(HTTPException):
+    """More was sent than is read."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(413, f"requests may have at most {limit:,} bytes", {"connection": "close"})
+
+
+class Enough(Exception):
+    """The head of an answer is out, and was all that was asked for."""
+
+
+class Front:
+    """Names each request, refuses foreign hosts and large bodies, adds the security headers, counts and logs.
+
+    HEAD is answered as GET would be, without the body.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        metrics: Metrics,
+        hosts: frozenset[str],
+        max_body_bytes: int,
+        https: bool,
+        failure_page: Callable[[str], Response],
+    ) -> None:
+        self.app = app
+        self._failure_page = failure_page
+        self._metrics = metrics
+        self._hosts = hosts
+        self._limit = max_body_bytes
+        # Ids of this process: nobody can foresee the first half, and the second tells them apart.
+        self._prefix, self._count = secrets.token_hex(6).encode(), 0
+        self._known_hosts: dict[bytes, bool] = {}
+        self._headers = [*HEADERS, HSTS] if https else HEADERS
+        self._counters: dict[tuple[str, str, int], Any] = {}
+        self._timers: dict[str, Any] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        if scope["method"] == "HEAD" and scope["path"] not in ONCE:
+            scope = {**scope, "method": "GET", "head": True}
+        if not tracing.is_started() or scope["path"] in PROBES:
+            await self._serve(scope, receive, send)
+        else:
+            await self._trace(scope, receive, send)
+
+    async def _trace(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request as a span, which what it starts can be linked to."""
+        parent = dict(scope["headers"]).get(b"traceparent", b"").decode("latin-1")
+        with tracing.span("request", parent=parent, kind="server", http__request__method=_method(scope)) as span:
+            scope["traceparent"] = tracing.traceparent(span)
+            await self._serve(scope, receive, send)
+            route = getattr(scope.get("route"), "path", None) or "none"
+            span.update_name(f"{_method(scope)} {route}")
+            span.set_attribute("foreact.request_id", scope["request_id"])
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        headers = dict(scope["headers"])
+        request_id = headers.get(b"x-request-id")
+        if request_id is None or not REQUEST_ID.fullmatch(request_id):
+            self._count += 1
+            request_id = b"%b%08x" % (self._prefix, self._count)
+        scope["request_id"] = request_id.decode()
+        status = 500
+        begun = False
+
+        async def answer(message: Message) -> None:
+            nonlocal status, begun
+            if message["type"] == "http.response.start":
+                status, begun = message["status"], True
+                message["headers"] = [*message.get("headers", ()), *self._headers, (b"x-request-id", request_id)]
+                await send(message)
+                if "head" in scope:
+                    await send({"type": "http.response.body"})
+                    raise Enough
+                return
+            await send(message)
+
+        try:
+            refusal = self._refuse(scope, headers)
+            if refusal is not None:
+                await refusal(scope, receive, answer)
+            else:
+                await self.app(scope, self._counted(receive) if scope["method"] != "GET" else receive, answer)
+        except Exception:
+            if begun and "head" in scope:
+                return
+            log.exception("request failed", extra={"request_id": scope["request_id"]})
+            if begun:
+                raise
+            with contextlib.suppress(Enough):
+                await self._tell_failure(scope)(scope, receive, answer)
+        finally:
+            self._note(scope, status, time.perf_counter() - started)
+
+    def _tell_failure(self, scope: Scope) -> ASGIApp:
+        """Say that something broke, without a word of what: a page for people, even if pages are what broke."""
+        if wants_page(Request(scope)):
+            try:
+                return self._failure_page(scope["request_id"])
+            except Exception:
+                log.exception("the page that tells of it failed, too", extra={"request_id": scope["request_id"]})
+        message = "something went wrong here; the logs tell more under the request id"
+        return error_response(scope["request_id"], 500, "internal", message)
+
+    def _refuse(self, scope: Scope, headers: MutableMapping[bytes, bytes]) -> ASGIApp | None:
+        if not self._is_ours(headers.get(b"host", b"")) and scope["path"] not in PROBES:
+            message = "this service does not answer under that name"
+            return error_response(scope["request_id"], 400, "wrong_host", message)
+        length = headers.get(b"content-length")
+        if length is not None and (not length.isdigit() or int(length) > self._limit):
+            return self._too_large(scope)
+        return None
+
+    def _is_ours(self, host: bytes) -> bool:
+        known = self._known_hosts.get(host)
+        if known is None:
+            try:
+                known = urlsplit("//" + host.decode("latin-1")).hostname in self._hosts
+            except ValueError:
+                known = False
+            if len(self._known_hosts) < MOST_HOSTS:
+                self._known_hosts[host] = known
+        return known
+
+    def _too_large(self, scope: Scope) -> ASGIApp:
+        error = BodyTooLarge(self._limit)
+        return error_response(scope["request_id"], 413, "body_too_large", error.detail, headers=error.headers)
+
+    def _counted(self, receive: Receive) -> Receive:
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._limit:
+                raise BodyTooLarge(self._limit)
+            return message
+
+        return counted
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", None) or "none"
+        method = _method(scope)
+        if method not in {"GET", "HEAD", "POST", "DELETE", "PUT"}:
+            method = "other"
+        key = (route, method, status)
+        counter = self._counters.get(key)
+        if counter is None:
+            counter = self._counters[key] = self._metrics.requests.labels(route, method, str(status))
+            self._timers.setdefault(route, self._metrics.latency.labels(route))
+        counter.inc()
+        self._timers[route].observe(seconds)
+        if status >= 400 or seconds > SLOW_SECONDS or method not in {"GET", "HEAD"}:
+            log.info(
+                "request",
+                extra={
+                    "request_id": scope["request_id"],
+                    "method": method,
+                    "route": route,
+                    "status": status,
+                    "seconds": round(seconds, 4),
+                    "caller": scope.get("caller"),
+                },
+            )
+
+
+def _method(scope: Scope) -> str:
+    """Give the method that was asked with."""
+    return "HEAD" if "head" in scope else str(scope["method"])

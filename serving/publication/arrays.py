@@ -1,0 +1,185 @@
+"""All that is published for one store, in arrays that are never changed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from foreact.publications.contract import Kind, StoreEntry
+from foreact.vocabulary import DATE, ITEM, MEAN, P10, P50, P90, STORE, UNITS
+from serving.publication.tables import BadObject, Days, Floats, Wide, read_table, widen
+
+LONGEST_GAP = 1e-3
+
+
+@dataclass(frozen=True)
+class StoreArrays:
+    """A store's forecasts, totals, recent past and drivers."""
+
+    store: str
+    entry: StoreEntry
+    items: tuple[str, ...]
+    dates: Days
+    # items x dates
+    mean: Floats
+    p10: Floats
+    p50: Floats
+    p90: Floats
+    # dates
+    total_mean: Floats
+    total_p10: Floats
+    total_p90: Floats
+    # items x past dates, NaN where nothing is known; the same dates for the store's total.
+    past_dates: Days
+    past: Floats
+    past_total: Floats
+    drivers: dict[str, Floats] = field(default_factory=dict)
+    scorecard: tuple[dict[str, Any], ...] = ()
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """Find an item's row."""
+        return {item: row for row, item in enumerate(self.items)}
+
+    @cached_property
+    def days(self) -> tuple[str, ...]:
+        """Give the dates as text."""
+        return tuple(str(day) for day in self.dates)
+
+    @cached_property
+    def past_days(self) -> tuple[str, ...]:
+        """Give the past dates as text."""
+        return tuple(str(day) for day in self.past_dates)
+
+    @cached_property
+    def derived(self) -> dict[str, Any]:
+        """Keep what others work out of these arrays, for as long as they live."""
+        return {}
+
+    @cached_property
+    def fragments(self) -> list[bytes | None]:
+        """Keep each item's rows as JSON once somebody asked for them."""
+        return [None] * len(self.items)
+
+    def fragment(self, row: int) -> bytes:
+        """Give all of an item's days as JSON objects joined by commas."""
+        found = self.fragments[row]
+        if found is None:
+            found = self.fragments[row] = self.encode(row, 0, len(self.days))
+        return found
+
+    def encode(self, row: int, first: int, end: int) -> bytes:
+        """Give an item's days in a range as JSON objects joined by commas."""
+        return orjson.dumps(list(self.records(row, first, end)), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+
+    def records(self, row: int, first: int, end: int) -> list[dict[str, Any]]:
+        """Give an item's days in a range."""
+        item, store = self.items[row], self.store
+        numbers = (array[row, first:end] for array in (self.mean, self.p10, self.p50, self.p90))
+        return [
+            {STORE: store, ITEM: item, DATE: day, MEAN: mean, P10: p10, P50: p50, P90: p90}
+            for day, mean, p10, p50, p90 in zip(self.days[first:end], *numbers, strict=True)
+        ]
+
+    def span(self, start: str | None, end: str | None) -> tuple[int, int]:
+        """Find the columns from one day to another, both included."""
+        first = 0 if start is None else int(np.searchsorted(self.dates, np.datetime64(start)))
+        last = len(self.days) if end is None else int(np.searchsorted(self.dates, np.datetime64(end), side="right"))
+        return first, max(first, last)
+
+
+def assemble(store: str, entry: StoreEntry, objects: Mapping[Kind, bytes]) -> StoreArrays:
+    """Make a store's arrays of its objects, or say in a BadObject what is wrong with them."""
+    forecasts = _read(store, entry, objects, "forecasts", (STORE, ITEM, DATE, MEAN, P10, P50, P90), ITEM)
+    totals = _read(store, entry, objects, "totals", (STORE, DATE, MEAN, P10, P90), None)
+    _check(entry.objects["forecasts"].name, forecasts, (P10, P50, P90))
+    _check(entry.objects["totals"].name, totals, (P10, P90))
+    if not np.array_equal(forecasts.dates, totals.dates):
+        raise BadObject(f"{entry.objects['totals'].name} covers other days than the forecasts")
+    past = _read(store, entry, objects, "history", (STORE, ITEM, DATE, UNITS), ITEM) if "history" in objects else None
+    drivers = (
+        _read(store, entry, objects, "drivers", (STORE, DATE, "driver", UNITS), "driver")
+        if "drivers" in objects
+        else None
+    )
+    return StoreArrays(
+        store=store,
+        entry=entry,
+        items=forecasts.labels,
+        dates=forecasts.dates,
+        mean=forecasts.columns[MEAN],
+        p10=forecasts.columns[P10],
+        p50=forecasts.columns[P50],
+        p90=forecasts.columns[P90],
+        total_mean=totals.columns[MEAN][0],
+        total_p10=totals.columns[P10][0],
+        total_p90=totals.columns[P90][0],
+        drivers=_aligned_drivers(drivers, forecasts.dates),
+        scorecard=_scorecard(objects.get("scorecard"), entry),
+        **_past(past, forecasts.labels),
+    )
+
+
+def _read(
+    store: str, entry: StoreEntry, objects: Mapping[Kind, bytes], kind: Kind, columns: tuple[str, ...], by: str | None
+) -> Wide:
+    if kind not in objects:
+        raise BadObject(f"the publication of store {store!r} has no {kind}")
+    published = entry.objects[kind]
+    table = read_table(objects[kind], published.name, store, columns)
+    if table.num_rows != published.rows:
+        raise BadObject(f"{published.name} has {table.num_rows:,} rows, the manifest says {published.rows:,}")
+    values = tuple(column for column in columns if column not in {STORE, ITEM, DATE, "driver"})
+    return widen(table, published.name, values, by)
+
+
+def _check(name: str, wide: Wide, quantiles: tuple[str, ...]) -> None:
+    """See that every day has whole numbers in order, and no day is left out."""
+    if not wide.rows:
+        raise BadObject(f"{name} is empty")
+    if int((wide.dates[-1] - wide.dates[0]).astype(int)) + 1 != len(wide.dates):
+        raise BadObject(f"{name} leaves out days between {wide.dates[0]} and {wide.dates[-1]}")
+    for column, array in wide.columns.items():
+        if not np.isfinite(array).all():
+            raise BadObject(f"{name} lacks {column} for some rows")
+        if (array < 0).any():
+            raise BadObject(f"{name} has negative {column}")
+    for lower, upper in pairwise(quantiles):
+        if (wide.columns[lower] > wide.columns[upper] + LONGEST_GAP).any():
+            raise BadObject(f"{name} has {lower} above {upper}")
+
+
+def _past(past: Wide | None, items: tuple[str, ...]) -> dict[str, Any]:
+    if past is None or not past.rows:
+        empty = np.empty((len(items), 0), np.float32)
+        return {"past_dates": np.empty(0, "datetime64[D]"), "past": empty, "past_total": np.empty(0, np.float32)}
+    units = past.columns[UNITS]
+    total = np.where(np.isfinite(units).any(axis=0), np.nansum(units, axis=0), np.nan).astype(np.float32)
+    if past.labels != items:
+        place = {item: row for row, item in enumerate(past.labels)}
+        rows = np.array([place.get(item, -1) for item in items])
+        units = np.where((rows >= 0)[:, None], units[rows], np.float32(np.nan))
+    return {"past_dates": past.dates, "past": units, "past_total": total}
+
+
+def _aligned_drivers(drivers: Wide | None, dates: Days) -> dict[str, Floats]:
+    if drivers is None or not drivers.rows or not np.array_equal(drivers.dates, dates):
+        return {}
+    return {name: np.nan_to_num(drivers.columns[UNITS][row]) for row, name in enumerate(drivers.labels)}
+
+
+def _scorecard(data: bytes | None, entry: StoreEntry) -> tuple[dict[str, Any], ...]:
+    if data is None:
+        return ()
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(pa.BufferReader(data), use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise BadObject(f"{entry.objects['scorecard'].name} cannot be read: {str(error).splitlines()[0]}") from None
+    return tuple(table.slice(0, 5_000).to_pylist())

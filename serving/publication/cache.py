@@ -1,0 +1,164 @@
+"""Keeps the current publication at hand and swaps it when the manifest changes.
+
+A store whose newest objects are damaged keeps its last good numbers; the others do not wait for it.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+from foreact.blobs import BlobNotFound, BlobStore, BlobUnavailable
+from foreact.errors import ForeactError
+from foreact.publications.contract import CURRENT, Kind, Manifest, StoreEntry
+from foreact.publications.reader import Reader
+from foreact.publications.sealing import unseal
+from serving.publication.arrays import StoreArrays, assemble
+from serving.publication.snapshot import Snapshot
+
+log = logging.getLogger("foreact.serving")
+WANTED: tuple[Kind, ...] = ("forecasts", "totals", "history", "drivers", "scorecard")
+# How many versions back to look for a damaged store's last good numbers.
+LOOK_BACK = 5
+# Stores that are loaded at once: enough to hide a store's distance, few enough to stay small.
+LOADERS = 3
+# Damaged objects may be put right under the same manifest; they are tried again after this, then ever more rarely.
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(minutes=10)
+
+
+class Library:
+    """Holds the current snapshot; tells what of the newest publication is not served and whether the store answers."""
+
+    def __init__(self, store: BlobStore, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.reader = Reader(store)
+        self._store = store
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._seen: str | None = None
+        self._unread: str | None = None
+        self._pause = FIRST_PAUSE
+        self._again_at: datetime | None = None
+        self.current: Snapshot | None = None
+        # One sentence, or nothing.
+        self.unreachable: str | None = None
+        self.checked_at: datetime | None = None
+
+    @property
+    def refused(self) -> str | None:
+        """Tell in one sentence what of the newest publication is not served, or nothing.
+
+        Only the log names stores: whoever is told may not know of them.
+        """
+        return self._unread or (self.current.damage if self.current else None)
+
+    def why_not(self, store: str) -> str | None:
+        """Tell why what is newest of a store is not served, or nothing."""
+        if self._unread or self.current is None or store not in self.current.damaged:
+            return self._unread
+        return f"publication {self.current.version} is damaged in this store"
+
+    def refresh(self) -> bool:
+        """Look at the manifest, take over what changed, and tell whether it was anything; never raises."""
+        with self._lock:
+            try:
+                changed = self._refresh()
+            except BlobUnavailable as problem:
+                if self.unreachable is None:
+                    log.warning("publications cannot be reached: %s", problem)
+                self.unreachable = str(problem)
+                return False
+            self.unreachable = None
+            self.checked_at = self._clock()
+            return changed
+
+    def _refresh(self) -> bool:
+        try:
+            blob = self._store.read_if_changed(CURRENT, self._seen) if self._seen else self._store.read(CURRENT)
+        except BlobNotFound:
+            return False
+        if blob is None:
+            return self._try_again()
+        try:
+            manifest = unseal(blob.data, CURRENT)
+        except ForeactError as problem:
+            log.error("the newest publication cannot be read: %s", problem)
+            archived = None if self.current else self.reader.newest_archived()
+            if archived is not None:
+                self._take(archived, f"version-{archived.version}")
+            self._seen, self._unread = blob.etag, "the newest publication cannot be read"
+            return True
+        self._take(manifest, blob.etag)
+        self._seen, self._unread = blob.etag, None
+        return True
+
+    def _take(self, manifest: Manifest, etag: str) -> None:
+        """Serve a version: of stores that are damaged in it, their last good numbers."""
+        before = self.current.stores if self.current else {}
+        stores, damaged = self._load(manifest.stores, before)
+        last_good = {store: before[store] for store in damaged if store in before}
+        lost = [store for store in damaged if store not in before]
+        self.current = Snapshot(manifest, etag, stores | last_good | self._look_back(manifest, lost))
+        self._pause, self._again_at = FIRST_PAUSE, self._clock() + FIRST_PAUSE if damaged else None
+        log.info("publication %d is served, %d stores", manifest.version, len(self.current.stores))
+
+    def _try_again(self) -> bool:
+        """See, now and then, whether damaged objects were put right."""
+        current = self.current
+        if current is None or self._again_at is None or self._clock() < self._again_at:
+            return False
+        entries = {store: current.manifest.stores[store] for store in current.damaged}
+        mended, damaged = self._load(entries, {})
+        if mended:
+            self.current = Snapshot(current.manifest, current.etag, current.stores | mended)
+            log.info("publication %d is mended, stores: %d", current.version, len(mended))
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        self._again_at = self._clock() + self._pause if damaged else None
+        return bool(mended)
+
+    def _load(
+        self, entries: dict[str, StoreEntry], held: dict[str, StoreArrays]
+    ) -> tuple[dict[str, StoreArrays], list[str]]:
+        """Load stores, but for those that are held already; give the sound ones and the names of the damaged."""
+        stores = {
+            store: held[store] for store, entry in entries.items() if store in held and held[store].entry == entry
+        }
+        missing = [store for store in entries if store not in stores]
+        if missing:
+            with ThreadPoolExecutor(min(LOADERS, len(missing)), "publication") as pool:
+                loaded = pool.map(lambda store: self._load_store(store, entries[store]), missing)
+                stores |= {arrays.store: arrays for arrays in loaded if arrays is not None}
+        return stores, [store for store in missing if store not in stores]
+
+    def _load_store(self, store: str, entry: StoreEntry) -> StoreArrays | None:
+        try:
+            objects = {kind: self.reader.read(entry.objects[kind]) for kind in WANTED if kind in entry.objects}
+            return assemble(store, entry, objects)
+        except BlobUnavailable:
+            raise
+        except ForeactError as problem:
+            log.error("store %r is damaged and not served: %s", store, problem)
+            return None
+
+    def _look_back(self, manifest: Manifest, lost: Iterable[str]) -> dict[str, StoreArrays]:
+        """Find the last good numbers of stores in the versions before, for a process that never held any."""
+        found: dict[str, StoreArrays] = {}
+        wanted = {store: [manifest.stores[store]] for store in lost}
+        numbers = [number for number in self.reader.versions() if number < manifest.version] if wanted else []
+        for number in reversed(numbers[-LOOK_BACK:]):
+            try:
+                older = self.reader.version(number).stores
+            except BlobUnavailable:
+                raise
+            except ForeactError as problem:
+                log.error("version %d is passed over: %s", number, problem)
+                continue
+            for store, tried in wanted.items():
+                entry = older.get(store)
+                if store in found or entry is None or entry in tried:
+                    continue
+                tried.append(entry)
+                arrays = self._load_store(store, entry)
+                if arrays is not None:
+                    found[store] = arrays
+        return found

@@ -1,0 +1,165 @@
+"""What is published, for whom, and how fresh: the snapshot as answers need it."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+from foreact.publications.contract import StoreEntry
+from foreact.publications.freshness import Freshness, Promise, judge
+from serving.auth.principal import Scope
+from serving.publication import Library, Snapshot, StoreArrays
+
+
+@dataclass(frozen=True)
+class View:
+    """A snapshot with its judgement; made anew when either changes."""
+
+    snapshot: Snapshot
+    freshness: dict[str, Freshness]
+    timezone: str
+    region_attribute: str
+    refused: str | None
+    valid_until: float
+    _visible: dict[Scope, dict[str, StoreArrays]] = field(default_factory=dict)
+
+    @cached_property
+    def tag(self) -> str:
+        """Name the state that answers depend on."""
+        states = ",".join(f"{store}={fresh.state}{fresh.deadline}" for store, fresh in self.freshness.items())
+        text = f"{self.snapshot.mark}|{self.refused}|{states}"
+        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=9).hexdigest()
+
+    def region(self, store: str) -> str | None:
+        """Give the region that a store is published in, whether or not its numbers are those of that version."""
+        return self.snapshot.manifest.stores[store].attributes.get(self.region_attribute)
+
+    def covers(self, scope: Scope, store: str) -> bool:
+        """Tell whether a store is published, and in a scope."""
+        return store in self.snapshot.manifest.stores and scope.covers(store, self.region(store))
+
+    def lost(self, scope: Scope) -> list[str]:
+        """Name the stores of a scope that are damaged and cannot be shown."""
+        return sorted(store for store in self.snapshot.lost if self.covers(scope, store))
+
+    def visible(self, scope: Scope) -> dict[str, StoreArrays]:
+        """Give the stores that a scope covers."""
+        found = self._visible.get(scope)
+        if found is None:
+            found = {store: arrays for store, arrays in self.snapshot.stores.items() if self.covers(scope, store)}
+            self._visible[scope] = found
+        return found
+
+    def held(self, store: str) -> str | None:
+        """Tell why a store shows its last good numbers, if it does."""
+        if store not in self.snapshot.held:
+            return None
+        return f"publication {self.snapshot.version} is damaged in this store; these are its last good numbers"
+
+    def judged(self) -> Iterator[tuple[str, StoreArrays, Freshness]]:
+        """Give every store with its arrays and its judgement."""
+        for store, arrays in self.snapshot.stores.items():
+            yield store, arrays, self.freshness[store]
+
+    @cached_property
+    def publication(self) -> dict[str, Any]:
+        """Describe the version."""
+        manifest = self.snapshot.manifest
+        return {
+            "version": manifest.version,
+            "created_at": manifest.created_at.astimezone(UTC).isoformat(),
+            "action": manifest.action,
+            "timezone": self.timezone,
+            "refused": self.refused,
+        }
+
+    @cached_property
+    def publication_json(self) -> bytes:
+        """Encode the description of the version."""
+        return orjson.dumps(self.publication)
+
+    @cached_property
+    def _store_json(self) -> dict[str, bytes]:
+        return {}
+
+    def store_json(self, store: str) -> bytes:
+        """Encode what every answer says of a store that it has numbers of."""
+        found = self._store_json.get(store)
+        if found is None:
+            found = self._store_json[store] = orjson.dumps(self.describe(store))
+        return found
+
+    def describe(self, store: str) -> dict[str, Any]:
+        """Tell where a store's numbers come from, and whether they are fresh."""
+        entry = self.snapshot.stores[store].entry
+        return {
+            "model": {"name": entry.model.name, "version": entry.model.version},
+            "run": entry.run,
+            "as_of": entry.as_of.isoformat(),
+            "generated_at": entry.generated_at.astimezone(UTC).isoformat(),
+            "fallback": entry.fallback,
+            "held": self.held(store),
+            "freshness": describe_freshness(self.freshness[store]),
+        }
+
+
+def describe_freshness(fresh: Freshness) -> dict[str, Any]:
+    """Put a judgement into JSON's words; nothing in it changes until the judgement does."""
+    return {
+        "state": fresh.state,
+        "reasons": list(fresh.reasons),
+        "deadline": fresh.deadline.isoformat(),
+        "next_deadline": fresh.next_deadline.isoformat(),
+    }
+
+
+class Board:
+    """Gives the view that counts right now."""
+
+    def __init__(
+        self, library: Library, promise: Promise, region_attribute: str, clock: Callable[[], datetime]
+    ) -> None:
+        self.library = library
+        self.promise = promise
+        self._region_attribute = region_attribute
+        self._clock = clock
+        self._view: View | None = None
+
+    @property
+    def view(self) -> View | None:
+        """Give the current view, or nothing while there are no numbers to serve."""
+        snapshot, refused, now = self.library.current, self.library.refused, self._clock()
+        view = self._view
+        if snapshot is None or not snapshot.stores:
+            return None
+        if (
+            view is None
+            or view.snapshot is not snapshot
+            or view.refused != refused
+            or now.timestamp() >= view.valid_until
+        ):
+            view = self._view = self._judge(snapshot, refused, now)
+        return view
+
+    def now(self) -> datetime:
+        """Give the time."""
+        return self._clock()
+
+    def _judge(self, snapshot: Snapshot, refused: str | None, now: datetime) -> View:
+        entries: dict[str, StoreEntry] = {store: arrays.entry for store, arrays in snapshot.stores.items()}
+        midnight = datetime.combine(
+            now.astimezone(self.promise.zone).date() + timedelta(days=1), time(), self.promise.zone
+        )
+        until = min(midnight.timestamp(), self.promise.next_deadline(now).timestamp())
+        return View(
+            snapshot,
+            {store: judge(entry, self.promise, now) for store, entry in entries.items()},
+            self.promise.zone.key,
+            self._region_attribute,
+            refused,
+            until,
+        )

@@ -1,0 +1,130 @@
+"""The commands that talk to Kubeflow Pipelines, as they are typed."""
+
+import json
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from commands.app import app
+from foreact.errors import ForeactError
+from pipelines.cluster import scheduling, submit
+from tests.kubeflow.fake import Fake
+
+SALES = "https://a.blob.core.windows.net/sales/"
+# Half a day from any firing: near one, a switch waits.
+NOON = datetime(2026, 11, 21, 11, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def place(monkeypatch: pytest.MonkeyPatch, host: str, fake: Fake) -> None:
+    """Give an installation on which it is always noon."""
+    fake.clock = lambda: NOON
+    monkeypatch.setattr(scheduling, "Scheduler", partial(scheduling.Scheduler, now=fake.clock))
+    monkeypatch.setenv("FOREACT_KFP_HOST", host)
+    monkeypatch.setenv("FOREACT_KFP_TIMEZONE", "Europe/Berlin")
+
+
+def foreact(*arguments: str) -> Result:
+    result = CliRunner().invoke(app, arguments)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture
+def store_package(packages: Path) -> str:
+    return str(packages / "retrain-store.yaml")
+
+
+def test_submit_and_leave(fake: Fake, store_package: str) -> None:
+    result = foreact(
+        "submit", "retrain-store", "--store", "S1", "--history", SALES, "--known", SALES + "prices.csv", "--no-wait",
+        "--horizon", "14", "--parameter", 'train_memory="16Gi"', "--experiment", "mine", "--service-account", "robot",
+        "--name", "mine-1", "--package", store_package,
+    )  # fmt: skip
+    assert result.exit_code == 0
+    (run,) = fake.kept("runs")
+    assert result.stdout.strip() == run.run_id
+    assert "Started mine-1: http" in result.stderr
+    assert (run.display_name, run.service_account) == ("mine-1", "robot")
+    assert fake.kept("experiments")[0].display_name == "mine"
+    assert run.runtime_config.parameters == {
+        "store": "S1",
+        "history": SALES,
+        "known": [SALES + "prices.csv"],
+        "horizon": 14,
+        "train_memory": "16Gi",
+    }
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "said"),
+    [("SUCCEEDED", 0, "succeeded."), ("FAILED", 1, "ended as failed"), ("CANCELED", 3, "cancelled.")],
+)
+def test_the_exit_code_is_the_runs(
+    fake: Fake, packages: Path, state: str, code: int, said: str
+) -> None:  # fmt: skip
+    fake.first_state = state
+    result = foreact("submit", "retrain-all", "--history", SALES, "--package", str(packages / "retrain-all.yaml"))
+    assert (result.exit_code, said in result.stderr) == (code, True)
+
+
+def test_not_ended_in_time(packages: Path) -> None:
+    result = foreact(
+        "submit", "retrain-all", "--history", SALES, "--package", str(packages / "retrain-all.yaml"),
+        "--timeout", "0.001",
+    )  # fmt: skip
+    assert result.exit_code == 4
+    assert "it goes on" in result.stderr
+
+
+def test_whoever_stops_following_is_told_that_the_run_goes_on(
+    fake: Fake, packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(submit, "watch", interrupted)
+    result = foreact("submit", "retrain-all", "--history", SALES, "--package", str(packages / "retrain-all.yaml"))
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (130, "Stopped following; the run goes on.")
+    assert [run.state for run in fake.kept("runs")] == ["PENDING"]
+
+
+def test_a_path_on_this_machine_is_refused(store_package: str) -> None:
+    with pytest.raises(ForeactError, match="is a path on this machine; the cluster's pods read from Blob"):
+        foreact("submit", "retrain-store", "--store", "1", "--history", "sales.csv", "--package", store_package)
+
+
+def test_a_parameter_that_is_no_json() -> None:
+    with pytest.raises(ForeactError, match="--parameter takes NAME=JSON"):
+        foreact("submit", "retrain-store", "--store", "1", "--history", SALES, "--parameter", "a=b")
+
+
+def schedule(packages: Path, *arguments: str) -> Result:
+    return foreact("schedule", "apply", "--history", SALES, "--packages", str(packages), *arguments)
+
+
+def test_schedules_come_and_go(fake: Fake, packages: Path) -> None:
+    plan = schedule(packages, "--dry-run")
+    assert plan.stdout.splitlines() == ["nightly: create (new)", "nightly: enable the new one (ready)"]
+    assert fake.mutations == 0
+    assert "In force: 1 schedule." in schedule(packages).stderr
+    assert "Nothing to do" in schedule(packages, "--dry-run").stderr
+    listed = foreact("schedule", "list").stdout
+    assert listed.startswith("nightly              0 30 3 * * * Europe/Berlin, next 20")
+    row: dict[str, Any] = json.loads(foreact("schedule", "list", "--json").stdout)
+    assert (row["name"], row["enabled"], row["running"]) == ("nightly", True, False)
+    assert "disable" in foreact("schedule", "pause", "nightly").stdout
+    assert "paused" in foreact("schedule", "list").stdout
+    (ours,) = fake.kept("recurring_runs")
+    assert ours.runtime_config.parameters == {"history": SALES}
+
+
+def test_settings_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOREACT_KFP_CONNECT_SECONDS", "soon")
+    with pytest.raises(ForeactError, match="FOREACT_KFP_CONNECT_SECONDS: Input should be a valid number"):
+        foreact("schedule", "list")

@@ -1,0 +1,31 @@
+"""A backtest that somebody stops."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import command, write_chain
+from tests.waiting import until
+
+
+@pytest.mark.slow
+def test_a_stopped_evaluation_says_so_and_leaves_no_temporary_file(tmp_path: Path) -> None:
+    chain, scratch = write_chain(tmp_path, stores=1, items=2), tmp_path / "scratch"
+    scratch.mkdir()
+    process = subprocess.Popen(
+        command("evaluate", *chain.inputs, "--workspace", str(chain.workspace)),
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(scratch)},
+    )
+    until(lambda: process.poll() or any('"step": "train"' in path.read_text() for path in scratch.glob("*/*.jsonl")))
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate()
+    # Python itself ends by the signal where that came while it ran code made of text, as imports do.
+    assert process.returncode in {130, -signal.SIGINT}, told
+    assert told.splitlines()[-1] == "Stopped; the backtest has not come to its end."
+    assert "Traceback" not in told
+    assert list(scratch.iterdir()) == []

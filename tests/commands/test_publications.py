@@ -1,0 +1,29 @@
+"""Lists of publications on the command line."""
+
+from typer.testing import CliRunner
+
+from commands.publications import publications_app
+from foreact.blobs import connect
+from foreact.publications import Publisher
+from foreact.settings import PlaceSettings
+from tests.foreact.publications.stores import put
+
+
+def test_from_a_model_version_to_its_publications(tmp_path):
+    store = connect(PlaceSettings(workspace=tmp_path))
+    publisher = Publisher(store, keep_versions=2)
+    publisher.publish({"a:b": put(store, "a:b", "r1", 1), "2": put(store, "2", "r1", 1)}, by="run r1")
+    publisher.publish({"a:b": put(store, "a:b", "r2", 2, version="2")}, by="run r2")
+    publisher.publish({"2": put(store, "2", "r3", 3, version="2")}, by="run r3")
+
+    def listed(*more: str) -> list[str]:
+        done = CliRunner().invoke(publications_app, ["list", "--workspace", str(tmp_path), *more])
+        assert done.exit_code == 0, done.output
+        return [line.split(":")[0] for line in done.output.splitlines()]
+
+    assert listed() == ["Version 3", "Version 2"]
+    assert listed("--model", "foreact-a:b:1") == ["Version 1"]
+    assert listed("--model", "foreact-a:b:2") == ["Version 3", "Version 2"]
+    shown = CliRunner().invoke(publications_app, ["show", "2", "--workspace", str(tmp_path)]).output
+    assert "run r2, data as of 2024-03-31 (hash-a:b-2), code abc" in shown
+    assert "backtest wape 2.000" in shown

@@ -1,0 +1,203 @@
+"""The whole flow, from files to published forecasts, by the command line."""
+
+import csv
+import os
+import signal
+import subprocess
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from foreact.blobs import connect
+from foreact.publications import Reader
+from foreact.publications.contract import Manifest
+from foreact.runs.ledger import Runs as Ledger
+from foreact.runs.workspace import Runs
+from foreact.settings import PlaceSettings
+from tests.commands.conftest import Chain, Foreact, command
+from tests.waiting import until
+
+
+def reader(workspace: Path) -> Reader:
+    return Reader(connect(PlaceSettings(workspace=workspace)))
+
+
+def manifest(workspace: Path) -> Manifest:
+    return reader(workspace).current().manifest
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+class TestRetraining:
+    """One after the other: each begins where the one before has ended."""
+
+    def test_a_first_run_publishes_every_store(self, three_stores: Chain, foreact: Foreact, tmp_path: Path) -> None:
+        out = tmp_path / "forecasts.csv"
+        done = foreact("export", "--out", str(out), "--workspace", str(three_stores.workspace))
+        assert done.returncode == 0, done.stderr
+        rows = list(csv.DictReader(out.read_text().splitlines()))
+        assert list(rows[0]) == ["store", "item", "date", "mean", "p10", "p50", "p90"]
+        assert {row["store"] for row in rows} == set(three_stores.stores)
+        assert (min(row["date"] for row in rows), max(row["date"] for row in rows)) == ("2026-03-31", "2026-04-27")
+        assert all(0 <= float(row["p10"]) <= float(row["p50"]) <= float(row["p90"]) for row in rows)
+
+        totals = tmp_path / "totals.parquet"
+        done = foreact("export", "--totals", "--out", str(totals), "--workspace", str(three_stores.workspace))
+        assert done.returncode == 0, done.stderr
+
+    def test_the_run_page_has_every_report(self, three_stores: Chain) -> None:
+        run = next(iter(Runs(three_stores.workspace).all()))
+        artifacts = {path.parent.name + "/" + path.name for path in run.folder.rglob("*") if path.is_file()}
+        for page in ("ingest/summary", "validate/report", "train/report", "register/summary", "publish/summary"):
+            assert page in artifacts
+        assert {path.name for path in run.reports.iterdir()} == {
+            *("ingest.md", "validate.html", "train.html", "register.md", "publish.md", "report.md")
+        }
+        backtest = (run.reports / "train.html").read_text()
+        assert backtest.count("<svg") >= 4
+        assert "http" not in backtest.replace("http://www.w3.org", "")
+
+    def test_one_store_changes_alone(self, three_stores: Chain, foreact: Foreact) -> None:
+        before = manifest(three_stores.workspace)
+        store = three_stores.stores[1]
+        # Without --history: what the last retrain-all was given.
+        done = foreact("run", "retrain-store", "--store", store, "--workspace", str(three_stores.workspace))
+        assert done.returncode == 0, done.stderr
+        after = manifest(three_stores.workspace)
+        assert after.version == before.version + 1
+        assert {s: e for s, e in after.stores.items() if s != store} == {
+            s: e for s, e in before.stores.items() if s != store
+        }
+        assert after.stores[store].run != before.stores[store].run
+
+    def test_a_day_later_the_gate_decides_and_what_was_published_is_scored(
+        self, three_stores: Chain, foreact: Foreact
+    ) -> None:
+        before = manifest(three_stores.workspace)
+        done = foreact("run", "retrain-all", *three_stores.inputs, "--workspace", str(three_stores.workspace))
+        assert done.returncode == 0, done.stderr
+        after = manifest(three_stores.workspace)
+        assert after.version == before.version + 1
+        assert {entry.as_of for entry in after.stores.values()} == {date(2026, 3, 31)}
+        scores = reader(three_stores.workspace).table(after.stores[three_stores.stores[0]].objects["scorecard"])
+        assert set(scores["published_as_of"].to_pylist()) == {date(2026, 3, 30)}
+        assert set(scores["lead"].to_pylist()) == {0, 1}
+        runs = {entry.run for entry in after.stores.values()}
+        assert runs == {list(Runs(three_stores.workspace).all())[-1].id}
+        versions = {s: (before.stores[s].model.version, e.model.version) for s, e in after.stores.items()}
+        assert all(new is not None and int(new) > int(old or 0) for old, new in versions.values())
+
+    def test_an_old_version_comes_back_and_is_shown(self, three_stores: Chain, foreact: Foreact) -> None:
+        place = ("--workspace", str(three_stores.workspace))
+        latest = manifest(three_stores.workspace).version
+        done = foreact("publications", "restore", "1", "--reason", "a drill", *place)
+        assert done.returncode == 0, done.stderr
+        now = manifest(three_stores.workspace)
+        assert (now.version, now.restored, now.reason) == (latest + 1, 1, "a drill")
+        assert now.stores == reader(three_stores.workspace).version(1).stores
+        listed = foreact("publications", "list", *place).stdout
+        assert len(listed.splitlines()) == now.version
+        assert "a drill" in listed
+        shown = foreact("publications", "show", "2", *place)
+        assert three_stores.stores[1] in shown.stdout
+
+    def test_an_unknown_store_is_told_and_changes_nothing(self, three_stores: Chain, foreact: Foreact) -> None:
+        before = manifest(three_stores.workspace)
+        name = three_stores.stores[0][:-1]
+        done = foreact("run", "retrain-store", "--store", name, "--workspace", str(three_stores.workspace))
+        assert done.returncode == 1
+        assert repr(name) in done.stderr.splitlines()[-1]
+        assert three_stores.stores[0] in done.stderr.splitlines()[-1]
+        assert "Traceback" not in done.stderr
+        assert manifest(three_stores.workspace) == before
+
+
+def reach_validate(runs: Path, known: set[Path]) -> Path:
+    """Give the folder of the run that is not known, once it validates."""
+    (folder,) = until(lambda: set(runs.iterdir()) - known)
+    events = folder / "events.jsonl"
+    until(lambda: events.exists() and '"step": "validate", "state": "started"' in events.read_text())
+    return folder
+
+
+def processes_of(folder: Path) -> list[int]:
+    """Give the processes that were started for a run's folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if any(str(folder).encode() in (process / part).read_bytes() for part in ("cmdline", "environ")):
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_stopped_run_leaves_the_last_publication_and_no_process(
+    one_store: Chain, tmp_path: Path, number: signal.Signals
+) -> None:
+    before = manifest(one_store.workspace)
+    runs = one_store.workspace / "runs"
+    known = set(runs.iterdir())
+    process = subprocess.Popen(
+        command("run", "retrain-all", *one_store.inputs, "--workspace", str(one_store.workspace)),
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        start_new_session=True,
+    )
+    folder = reach_validate(runs, known)
+    os.kill(process.pid, number)
+    _, told = process.communicate()
+    assert process.returncode == (130 if number == signal.SIGINT else -number)
+    if number == signal.SIGINT:
+        assert "Stopped; what was published stays as it was." in told
+        assert "Traceback" not in told
+    until(lambda: processes_of(folder) == [])
+    assert list(tmp_path.iterdir()) == []
+    assert manifest(one_store.workspace) == before
+    record = Ledger(connect(PlaceSettings(workspace=one_store.workspace))).read().find(folder.name)
+    assert record is not None
+    assert (record.state, record.sentence) == ("failed", "the run was stopped")
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_behind_the_command_is_told_and_leaves_no_process(
+    one_store: Chain, tmp_path: Path
+) -> None:
+    runs = one_store.workspace / "runs"
+    known = set(runs.iterdir())
+    arguments = ("run", "retrain-all", *one_store.inputs, "--workspace", str(one_store.workspace))
+    place = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True, env=place)
+    folder = reach_validate(runs, known)
+    [behind] = [pid for pid in processes_of(folder) if b"pipelines.local" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    os.kill(behind, signal.SIGKILL)
+    _, told = process.communicate()
+    assert process.returncode == 1
+    assert "The run ended unexpectedly in step validate" in told
+    until(lambda: processes_of(folder) == [])
+    record = Ledger(connect(PlaceSettings(workspace=one_store.workspace))).read().find(folder.name)
+    assert record is not None
+    assert (record.state, record.sentence) == ("failed", "the run ended unexpectedly")
+
+
+@pytest.mark.slow
+def test_two_runs_at_once_both_succeed_and_leave_no_temporary_file(one_store: Chain, tmp_path: Path) -> None:
+    before = manifest(one_store.workspace)
+    both = [
+        subprocess.Popen(
+            command("run", "retrain-all", *one_store.inputs, "--workspace", str(one_store.workspace)),
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "TMPDIR": str(tmp_path)},
+        )
+        for _ in range(2)
+    ]
+    for process in both:
+        _, told = process.communicate()
+        assert process.returncode == 0, told
+    assert manifest(one_store.workspace).version == before.version + 2
+    assert list(tmp_path.iterdir()) == []

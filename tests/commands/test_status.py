@@ -1,0 +1,60 @@
+"""`foreact status`: for people, for programs, and by its exit code."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from foreact.blobs.folder import FolderStore
+from foreact.telemetry.scorecards import Scorecards, keep
+from tests.commands.conftest import Foreact
+from tests.serving import shop
+
+NOW = datetime.now(UTC)
+YESTERDAY = NOW.date() - timedelta(days=1)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """Give a place with one store published today and one whose last forecast is old."""
+    store = FolderStore(tmp_path / "blobs")
+    for name, ago in (("old", 9), ("new", 0)):
+        as_of = YESTERDAY - timedelta(days=ago)
+        generated = NOW - timedelta(days=ago)
+        shop.publish(store, [name], run=f"run-{name}", items=2, horizon=28, as_of=as_of, generated_at=generated, seed=1)
+    return tmp_path
+
+
+def test_one_stale_store_fails_it_and_is_named(workspace: Path, foreact: Foreact) -> None:
+    done = foreact("status", "--workspace", str(workspace))
+    assert done.returncode == 1
+    new, old, told = done.stdout.splitlines()
+    assert new.split()[:3] == ["fresh", str(YESTERDAY), "new"]
+    assert old.startswith("stale")
+    assert told == "1 of 2 stores are fresh, version 2."
+    about = json.loads(foreact("status", "--json", "--workspace", str(workspace)).stdout)
+    assert (about["fresh"], about["stores"]["new"]["state"], about["stores"]["old"]["state"]) == (
+        False,
+        "fresh",
+        "stale",
+    )
+
+
+def test_sustained_drift_marks_a_store(workspace: Path, foreact: Foreact) -> None:
+    for ago in range(4):
+        day = YESTERDAY - timedelta(days=ago)
+        cards = {"new": {"bias": 0.4, "wape": 0.3, "coverage": 0.8}, "old": {"bias": 0.0}}
+        keep(FolderStore(workspace / "blobs"), Scorecards(run=f"r{ago}", as_of=day, stores=cards))
+    told = foreact("status", "--workspace", str(workspace)).stdout
+    marked = [line for line in told.splitlines() if line.startswith("marked")]
+    assert marked == ["marked for retraining: bias of store 'new' is +0.40, out of bounds for 4 days of data"]
+    stores = json.loads(foreact("status", "--json", "--workspace", str(workspace)).stdout)["stores"]
+    assert (stores["new"]["drift_days"], stores["old"]["drift_days"]) == ({"bias": 4}, {})
+
+
+def test_nothing_published_fails_it_in_a_sentence(tmp_path: Path, foreact: Foreact) -> None:
+    done = foreact("status", "--workspace", str(tmp_path))
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "published" in done.stderr

@@ -1,0 +1,325 @@
+"""Every rule: kept by sound data, and broken data told with counts, rows and one sentence."""
+
+from collections.abc import Callable
+from datetime import date
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from components.validate.step import Validated, validate
+from foreact.data.checks.findings import Finding
+from foreact.data.dataset.folder import Dataset
+from foreact.errors import ForeactError
+from foreact.runs.events import Events
+from tests.shops import TODAY, days, take_in, write_rows
+
+DAYS = days(40)
+AHEAD = [day for day in days(67, DAYS[-1].replace(month=4, day=27)) if day > DAYS[-1]]
+Rows = list[list[Any]]
+
+
+@pytest.fixture
+def rows() -> Rows:
+    return [
+        [day, store, item, 5 + index % 7]
+        for index, day in enumerate(DAYS)
+        for store in ("A", "B")
+        for item in ("x", "y")
+    ]
+
+
+Check = Callable[..., Validated]
+
+
+@pytest.fixture
+def check(tmp_path: Path) -> Check:
+    def run(
+        rows: Rows,
+        *known: Path,
+        header: str = "date,store,item,units",
+        limits: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> Validated:
+        source = take_in(tmp_path, write_rows(tmp_path / "sales.csv", rows, header), *known, **options)
+        return validate(
+            dataset=source.path,
+            checked=tmp_path / "checked",
+            rejected=tmp_path / "rejected.parquet",
+            events=Events(tmp_path / "events"),
+            **{"today": TODAY, **(limits or {})},
+        )
+
+    return run
+
+
+def find(outcome: Validated, rule: str) -> Finding:
+    return next(finding for finding in outcome.findings.findings if finding.rule == rule)
+
+
+def broken(outcome: Validated) -> set[str]:
+    return {finding.rule for finding in outcome.findings.findings if not finding.kept}
+
+
+def test_sound_data_keeps_every_rule(check: Check, rows: Rows) -> None:
+    outcome = check(rows)
+    assert broken(outcome) == set()
+    assert outcome.problem == ""
+    assert len(outcome.findings.findings) >= 12
+
+
+def test_a_few_faulty_rows_are_put_aside(check: Check, rows: Rows, tmp_path: Path) -> None:
+    """A negative day, a row told twice, and two rows that disagree: none becomes a day without sales."""
+    rows[10][3] = -3
+    rows += [list(rows[20]), [*rows[30][:3], 99]]
+    outcome = check(rows, limits={"max_rejected_share": 0.05})
+    assert outcome.problem == ""
+    assert broken(outcome) == {"units are not negative", "one row a store, item and date"}
+    assert find(outcome, "units are not negative").broken == 1
+    assert find(outcome, "one row a store, item and date").broken == 3
+    listed = pa.parquet.read_table(tmp_path / "rejected.parquet").to_pylist()
+    assert {(row["rule"], row["store"], row["item"], row["date"], row["units"]) for row in listed} == {
+        ("units are not negative", "B", "x", str(DAYS[2]), "-3"),
+        ("one row a store, item and date", "A", "x", str(DAYS[5]), "10"),
+        ("one row a store, item and date", "B", "x", str(DAYS[7]), "5"),
+        ("one row a store, item and date", "B", "x", str(DAYS[7]), "99"),
+    }
+    checked = Dataset(tmp_path / "checked")
+    panels = {store: checked.parcel(store).panel() for store in checked.stores}
+    assert np.isnan(panels["B"].units[0, 2])
+    assert panels["A"].units[0, 5] == 10
+    assert np.isnan(panels["B"].units[0, 7])
+    assert np.isnan(panels["B"].units[:, :40]).sum() == 2
+    assert not np.isnan(panels["A"].units[:, :40]).any()
+    assert checked.info.rows == 160
+    assert checked.info.rejected == {"units are not negative": 1, "one row a store, item and date": 3}
+
+
+def test_mended_partitions_have_a_hash_of_their_own(check: Check, rows: Rows, tmp_path: Path) -> None:
+    rows[10][3] = -3
+    check(rows)
+    before, after = Dataset(tmp_path / "dataset").info.stores, Dataset(tmp_path / "checked").info.stores
+    assert before["A"] == after["A"]
+    assert before["B"].sha256 != after["B"].sha256
+    assert Dataset(tmp_path / "dataset").parcel("B").panel().units[0, 2] == -3, "the dataset itself stays as it was"
+
+
+def test_too_many_faulty_rows_refuse_the_data(check: Check, rows: Rows, tmp_path: Path) -> None:
+    for row in rows[:40]:
+        row[3] = "many"
+    outcome = check(rows)
+    assert (
+        '"few rows are rejected" (40 of 160): 25.00% are, where at most 1.00% may be, most of all for "units that '
+        """are no number" (40), such as store 'A', item 'x', 2025-02-20, found 'many'""" in outcome.problem
+    )
+    assert "units that are no number" in outcome.problem
+    assert "'many'" in outcome.problem
+    checked = Dataset(tmp_path / "checked")
+    with pytest.raises(ForeactError, match="The data is refused"):
+        checked.parcel("A")
+    with pytest.raises(ForeactError, match="The data is refused"):
+        checked.require_sound()
+    assert len(pa.parquet.read_table(tmp_path / "rejected.parquet")) == 40
+
+
+def test_a_table_without_one_usable_row(check: Check, rows: Rows) -> None:
+    for row in rows:
+        row[0] = "some day"
+    outcome = check(rows)
+    assert {"there are rows that can be used", "few rows are rejected", "no date that can be read"} <= broken(outcome)
+    assert "such as store 'A', item 'x', some day" in outcome.problem
+
+
+@pytest.mark.parametrize(
+    ("count", "horizon", "says"),
+    [
+        (1, 7, "it covers 1 day, 2025-03-31 to 2025-03-31; to forecast 7 days, .* must cover 21"),
+        (40, 60, "it covers 40 days, .*; to forecast 60 days, .* must cover 74"),
+    ],
+)
+def test_a_history_too_short_for_the_horizon(check: Check, rows: Rows, count: int, horizon: int, says: str) -> None:
+    import re
+
+    outcome = check([row for row in rows if row[0] in DAYS[-count:]], horizon=horizon)
+    assert re.search(says, outcome.problem), outcome.problem
+
+
+def test_old_data_and_stores_that_lag_are_warnings(check: Check, rows: Rows) -> None:
+    outcome = check(
+        [row for row in rows if row[1] == "A" or row[0] < DAYS[30]], limits={"today": TODAY.replace(year=2026)}
+    )
+    assert outcome.problem == ""
+    assert broken(outcome) == {"the history is fresh", "no store lags behind"}
+    assert find(outcome, "no store lags behind").samples[0].store == "B"
+
+
+def test_a_history_by_month_is_refused_and_one_by_week_is_told_of(check: Check) -> None:
+    by_month = [[day, store, "x", 150] for day in days(400)[::30] for store in ("A", "B")]
+    outcome = check(by_month)
+    assert "its rows are 30 days apart, and forecasts are by day" in outcome.problem
+    assert check(by_month, missing="zero").problem == ""
+    outcome = check([[day, store, "x", 35] for day in days(400)[::-7] for store in ("A", "B")])
+    assert outcome.problem == ""
+    told = find(outcome, "stores have rows on most days")
+    assert (told.broken, told.samples[0].found) == (2, "58 of 400 days")
+
+
+def test_a_shop_that_shuts_twice_a_week_has_rows_on_most_days(check: Check, rows: Rows) -> None:
+    outcome = check([row for row in rows if row[0].weekday() < 5])
+    assert broken(outcome) == set()
+
+
+def test_what_vanished_since_the_last_publication_is_named(check: Check, rows: Rows) -> None:
+    previous = {"A": ["x", "y", "z"], "B": ["x"], "C": ["x", "y"]}
+    outcome = check(rows, limits={"find_previous": lambda: previous})
+    assert outcome.problem == ""
+    assert [str(one) for one in find(outcome, "published stores are still there").samples] == ["store 'C'"]
+    assert [str(one) for one in find(outcome, "published items are still there").samples] == ["store 'A', item 'z'"]
+
+
+def test_series_that_are_hard_to_forecast_are_named(check: Check, rows: Rows) -> None:
+    rows[8 * 4][3] = 9000
+    rows += [[day, "A", "zero", 0] for day in DAYS] + [[DAYS[-1], "B", "new", 3]]
+    outcome = check(rows)
+    assert outcome.problem == ""
+    assert (
+        str(find(outcome, "no day sells implausibly much").samples[0])
+        == f"store 'A', item 'x', {DAYS[8]}, found '9000'"
+    )
+    assert [str(one) for one in find(outcome, "every item ever sold").samples] == ["store 'A', item 'zero'"]
+    assert [str(one) for one in find(outcome, "every item has more than one row").samples] == ["store 'B', item 'new'"]
+
+
+def prices(without: Callable[[Any, str, str], bool]) -> Rows:
+    every = [(day, store, item) for day in [*DAYS, *AHEAD[:7]] for store in "AB" for item in "xy"]
+    return [[*key, 1.5] for key in every if not without(*key)]
+
+
+@pytest.mark.parametrize(
+    ("without", "refused", "named"),
+    [
+        (
+            lambda day, store, item: day > AHEAD[2],
+            True,
+            "(8 of 14), such as store 'A', 2025-04-04, found 'no row in prices.csv'",
+        ),
+        (lambda day, store, item: day > DAYS[-1] and store == "B", True, "such as store 'B', 2025-04-01"),
+        (lambda day, store, item: store == "B", True, "such as store 'B', 2025-04-01"),
+        (
+            lambda day, store, item: day == AHEAD[3] and (store, item) == ("B", "y"),
+            True,
+            "such as store 'B', item 'y', 2025-04-04",
+        ),
+        (
+            lambda day, store, item: day > AHEAD[3] and (store, item) == ("B", "y"),
+            False,
+            "store 'B', item 'y', 2025-04-05",
+        ),
+        (lambda day, store, item: day > DAYS[30] and (store, item) == ("B", "y"), False, ""),
+        (lambda day, store, item: day.day % 3 > 0, False, ""),
+        (lambda day, store, item: day <= DAYS[-1] and day.year > 0, False, None),
+    ],
+    ids=[
+        "ends early",
+        "one store ends early",
+        "one store lacks",
+        "a gap",
+        "gone later",
+        "gone before",
+        "exceptions only",
+        "only ahead",
+    ],
+)
+def test_known_tables_must_cover_the_horizon(
+    check: Check, rows: Rows, tmp_path: Path, without: Callable[[Any, str, str], bool], refused: bool, named: str | None
+) -> None:
+    if named is None:
+        rows = [[*row, 1.5] for row in rows]
+    header = "date,store,item,units" + (",price" if named is None else "")
+    known = write_rows(tmp_path / "prices.csv", prices(without), "date,store,item,price")
+    outcome = check(rows, known, header=header)
+    if refused:
+        assert "known tables cover the horizon" in outcome.problem
+        assert (named or "") in outcome.problem
+    else:
+        assert outcome.problem == ""
+        gone = find(outcome, "items stay in known tables")
+        assert gone.kept == (not named)
+        assert not named or str(gone.samples[0]).startswith(named)
+
+
+@pytest.mark.parametrize(
+    ("rows_ahead", "refused"), [(AHEAD[:7], False), (AHEAD[4:7], False), ([], False), (AHEAD[:4], True)]
+)
+def test_a_store_that_was_silent_already_may_stay_so(
+    check: Check, rows: Rows, tmp_path: Path, rows_ahead: list[date], refused: bool
+) -> None:
+    rows = [row for row in rows if row[1] == "A" or row[0] < DAYS[30]]
+    plan = [[day, "A", 1] for day in AHEAD[:7]] + [[day, "B", 1] for day in rows_ahead]
+    known = write_rows(tmp_path / "plan.csv", plan, "date,store,promotion")
+    outcome = check([[*row, 0] for row in rows], known, header="date,store,item,units,promotion")
+    assert ("known tables cover the horizon" in outcome.problem) == refused
+    silent = find(outcome, "stores stay in known tables")
+    if len(rows_ahead) < 7 and not refused:
+        assert str(silent.samples[0]).startswith(f"store 'B', {AHEAD[0]}")
+    else:
+        assert silent.kept
+
+
+def test_a_calendar_that_ends_too_early(check: Check, rows: Rows, tmp_path: Path) -> None:
+    calendar = write_rows(tmp_path / "calendar.csv", [[day, "none"] for day in [*DAYS, *AHEAD[:6]]], "date,event")
+    outcome = check(rows, calendar)
+    assert "(1 of 7), such as 2025-04-07, found 'no row in calendar.csv'" in outcome.problem
+
+
+def test_a_list_of_holidays_needs_no_row_a_day(check: Check, rows: Rows, tmp_path: Path) -> None:
+    calendar = write_rows(tmp_path / "calendar.csv", [[DAYS[5], "fair"], [AHEAD[2], "fair"]], "date,event")
+    assert check(rows, calendar).problem == ""
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page: its elements and its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.links: list[str] = []
+        self.words = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.links += [
+            value or "" for name, value in attrs if name in ("href", "src", "style") or name.startswith("on")
+        ]
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+def test_the_report_shows_hostile_ids_as_text_and_needs_nothing_else(check: Check, rows: Rows) -> None:
+    hostile = "<script>alert('1')</script><img src=x onerror=alert(2)>"
+    rows[0][1:] = [f'"{hostile}"', "x", "</table><b>five</b>"]
+    outcome = check(rows, limits={"max_rejected_share": 0.001})
+    page = Page(outcome.page)
+    ours = "html head meta title style body h1 h2 p table thead tbody tr th td br small span details summary ul li"
+    assert page.tags <= set(ours.split())
+    assert page.links == []
+    assert "//" not in outcome.page.replace("</", "")
+    assert hostile in page.words
+    assert "</table><b>five</b>" in page.words
+    assert outcome.problem
+    assert outcome.problem in page.words
+
+
+def test_metrics_and_events(check: Check, rows: Rows, tmp_path: Path) -> None:
+    rows[0][3] = "n/v"
+    outcome = check(rows)
+    assert outcome.metrics["rejected_rows"] == 1
+    assert outcome.metrics["rejected_share"] == pytest.approx(1 / 160)
+    assert outcome.metrics["warnings"] == 1
+    assert '"step": "validate", "state": "succeeded"' in (tmp_path / "events").read_text()

@@ -1,0 +1,98 @@
+"""Ids may be any text: no id leaves its folder, meets another's file or is changed."""
+
+from pathlib import Path
+
+import pytest
+
+from foreact.data.dataset.folder import Dataset
+from tests.shops import days, take_in
+
+IDS = [
+    "two words",
+    " padded ",
+    'it\'s "quoted"',
+    "a/b\\c",
+    "../../etc/passwd",
+    "..",
+    ".",
+    "007",
+    "7",
+    "7.0",
+    "NA",
+    "null",
+    "~",
+    "é",
+    "e\u0301",
+    "🥛 milk",
+    "line\nbreak",
+    "comma, semicolon; tab\t",
+    "<script>alert(1)</script>",
+    "'; DROP TABLE series; --",
+    "%s {0} $HOME",
+    "-",
+    "İstanbul",
+    "CON",
+    "a" * 300,
+    "a" * 299 + "b",
+]
+
+
+def quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    folder = tmp_path_factory.mktemp("ids")
+    lines = ["date,store,item,units"]
+    lines += [f"{day},{quoted(store)},{quoted(store)},{index}" for day in days(30) for index, store in enumerate(IDS)]
+    lines += [f"{day},first,{quoted(item)},{index}" for day in days(30) for index, item in enumerate(IDS)]
+    (folder / "sales.csv").write_text("\n".join(lines) + "\n", encoding="utf-8", newline="")
+    known = ["date,store,item,price"]
+    known += [f"{day},{quoted(store)},{quoted(store)},{index}" for day in days(60) for index, store in enumerate(IDS)]
+    (folder / "prices.csv").write_text("\n".join(known) + "\n", encoding="utf-8", newline="")
+    return take_in(folder, folder / "sales.csv", folder / "prices.csv")
+
+
+def test_every_store_is_found_under_its_own_id(dataset: Dataset) -> None:
+    assert sorted(dataset.stores) == sorted([*IDS, "first"])
+    for index, store in enumerate(IDS):
+        panel = dataset.parcel(store).panel()
+        assert panel.store == store
+        assert panel.items.tolist() == [store]
+        assert (panel.units[0, :30] == index).all()
+        assert (panel.known["price"][0, :30] == index).all()
+
+
+def test_every_item_is_found_under_its_own_id(dataset: Dataset) -> None:
+    panel = dataset.parcel("first").panel()
+    assert panel.items.tolist() == sorted(IDS)
+    for row, item in enumerate(panel.items):
+        assert (panel.units[row, :30] == IDS.index(item)).all()
+
+
+def test_no_file_is_outside_of_the_dataset(dataset: Dataset) -> None:
+    folders = {str(path.parent.relative_to(dataset.path)) for path in dataset.path.rglob("*") if path.is_file()}
+    assert folders == {".", "stores", "items", "known/known_0"}
+    outside = {path.name for path in dataset.path.parent.iterdir()}
+    assert outside == {"dataset", "events", "sales.csv", "prices.csv"}
+
+
+def test_one_store_alone(dataset: Dataset, tmp_path: Path) -> None:
+    source = dataset.path.parent
+    for store in (IDS[2], IDS[4], IDS[15], IDS[19], IDS[24]):
+        alone = take_in(tmp_path / str(IDS.index(store)), source / "sales.csv", source / "prices.csv", store=store)
+        assert alone.stores == [store]
+        assert alone.info.stores[store].sha256 == dataset.info.stores[store].sha256
+
+
+def test_an_id_with_a_zero_byte_is_a_fault(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    history = days(40)
+    table = pa.table({"date": [*history, history[0]], "store": ["A"] * 40 + ["A\0"], "units": [1] * 41})
+    pa.parquet.write_table(table, tmp_path / "sales.parquet")
+    dataset = take_in(tmp_path, tmp_path / "sales.parquet")
+    assert dataset.stores == ["A"]
+    assert dataset.info.rejected == {"store with a zero byte": 1}

@@ -1,0 +1,91 @@
+"""The totals' band: honest about windows whose days miss together, whatever it is shown."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from foreact.forecasting.judging.intervals import Misses, apply_cells, apply_totals, learn_intervals
+
+DAYS, WINDOWS = 28, 8
+NO_ITEMS = np.zeros((0, DAYS))
+
+
+def missed(actual: np.ndarray, mean: np.ndarray | None = None) -> Misses:
+    return Misses(NO_ITEMS, NO_ITEMS, np.full(len(actual), 100.0) if mean is None else mean, actual)
+
+
+def band(windows: list[Misses], mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return apply_totals(learn_intervals([], windows), mean)
+
+
+@pytest.mark.parametrize("together", [0.0, 0.5, 0.9, 1.0])
+def test_four_in_five_new_days_are_inside_however_much_a_window_misses_as_a_whole(together: float) -> None:
+    random = np.random.default_rng(7)
+    inside = []
+    for _ in range(600):
+        shared, own = random.normal(size=(WINDOWS + 1, 1)), random.normal(size=(WINDOWS + 1, DAYS))
+        actual = 100 * np.exp(0.1 * (np.sqrt(together) * shared + np.sqrt(1 - together) * own))
+        low, high = band([missed(window) for window in actual[:-1]], np.full(DAYS, 100.0))
+        inside.append(((actual[-1] >= low) & (actual[-1] <= high)).mean())
+    # Pooled quantiles alone give 0.73 to 0.78.
+    assert 0.775 < np.mean(inside) < 0.84
+
+
+@pytest.mark.parametrize(("windows", "days"), [(1, 28), (1, 90), (3, 7), (4, 7)])
+def test_few_windows_make_no_narrow_band(windows: int, days: int) -> None:
+    random = np.random.default_rng(7)
+    inside = []
+    for _ in range(400):
+        shared, own = random.normal(size=(windows + 1, 1)), random.normal(size=(windows + 1, days))
+        actual = 100 * np.exp(0.1 * (np.sqrt(0.3) * shared + np.sqrt(0.7) * own))
+        low, high = band([missed(window) for window in actual[:-1]], np.full(days, 100.0))
+        inside.append(((actual[-1] >= low) & (actual[-1] <= high)).mean())
+    # The quantiles of one window alone give 0.59 to 0.70.
+    assert 0.72 < np.mean(inside) < 0.9
+
+
+figures = st.one_of(st.just(0.0), st.just(np.nan), st.floats(1e-3, 1e6))
+
+
+@settings(deadline=None)
+@given(
+    actual=st.lists(st.lists(figures, min_size=DAYS, max_size=DAYS), max_size=WINDOWS),
+    mean=st.lists(st.one_of(st.just(0.0), st.floats(1e-3, 1e6)), min_size=DAYS, max_size=DAYS),
+    unit=st.floats(0.1, 10),
+)
+def test_a_band_holds_its_mean_whatever_was_missed(actual: list[list[float]], mean: list[float], unit: float) -> None:
+    expected = np.array(mean)
+    windows = [missed(np.array(window), expected) for window in actual]
+    low, high = band(windows, expected)
+    assert np.isfinite(low).all()
+    assert np.isfinite(high).all()
+    assert (low >= 0).all()
+    assert (low <= expected.astype(np.float32)).all()
+    assert (high >= expected.astype(np.float32)).all()
+    in_other_units = [missed(window.total_actual * unit, expected * unit) for window in reversed(windows)]
+    same = band(in_other_units, expected * unit)
+    np.testing.assert_allclose(same, (low * unit, high * unit), rtol=1e-4)
+
+
+def test_a_window_out_of_line_widens_the_band_more_than_its_share_of_days() -> None:
+    usual = [missed(100 * np.exp(np.resize([-0.02, 0.0, 0.02], DAYS))) for _ in range(5)]
+    off = [missed(np.full(DAYS, 100 * np.exp(shift))) for shift in (0.2, -0.2, 0.2)]
+    low, high = band([*usual, *off], np.full(DAYS, 100.0))
+    assert high[0] > 120
+    assert low[0] < 85
+    assert band(usual, np.full(DAYS, 100.0))[1][0] < 103
+
+
+@pytest.mark.parametrize("items", [30, 50, 300])
+def test_large_items_have_bands_of_their_own_in_stores_of_any_size(items: int) -> None:
+    random = np.random.default_rng(3)
+    mean = np.repeat(random.lognormal(1.5, 1.2, items)[:, None], DAYS, axis=1)
+    total = missed(np.full(DAYS, 100.0))
+    windows = [Misses(mean, random.poisson(mean).astype(float), total.total_mean, total.total_actual) for _ in range(4)]
+    intervals = learn_intervals(windows, [total])
+    p10, _, p90 = apply_cells(intervals, mean)
+    actual = random.poisson(mean)
+    inside, large = (actual >= p10) & (actual <= p90), mean >= 10
+    assert 0.74 < inside[large].mean() < 0.89
+    assert (actual > p90).mean() < 0.13

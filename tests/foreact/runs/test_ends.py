@@ -1,0 +1,91 @@
+"""Runs that were killed with all that would have told, and who tells then."""
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from foreact.blobs.folder import FolderStore
+from foreact.runs.ends import NEVER_TOLD, tell_end, tell_stuck
+from foreact.runs.ledger import LONGEST, Runs
+from foreact.settings import PlaceSettings
+from tests.observability.receiver import Receiver, receive
+
+NIGHT = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
+MORNING = NIGHT + LONGEST + timedelta(minutes=1)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receive() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def settings(receiver: Receiver, tmp_path: Path) -> PlaceSettings:
+    url = "https://kfp.example/#/runs/details/{run}"
+    return PlaceSettings(workspace=tmp_path, webhook_url=SecretStr(receiver.url), run_url=url)
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> FolderStore:
+    """Give a store in whose record a run was killed amid its training."""
+    blobs = FolderStore(tmp_path / "blobs")
+    Runs(blobs, lambda: NIGHT).step_began("r1", "train", "retrain-all")
+    return blobs
+
+
+def told(receiver: Receiver) -> list[tuple[str, str]]:
+    return [(one["event"], one["run"]) for one in (json.loads(data) for _, _, data in receiver.received)]
+
+
+def test_a_killed_run_is_told_once_by_however_many_look(
+    settings: PlaceSettings, blobs: FolderStore, receiver: Receiver
+) -> None:
+    tell_stuck(settings, blobs, now=NIGHT + LONGEST)
+    assert told(receiver) == [], "it may still be at work"
+    replicas = [threading.Thread(target=tell_stuck, args=(settings, blobs), kwargs={"now": MORNING}) for _ in range(5)]
+    for replica in replicas:
+        replica.start()
+    for replica in replicas:
+        replica.join()
+    tell_stuck(settings, blobs, now=MORNING)
+    [notice] = [json.loads(data) for _, _, data in receiver.received]
+    assert notice == {
+        "event": "failed",
+        "pipeline": "retrain-all",
+        "run": "r1",
+        "step": "train",
+        "sentence": NEVER_TOLD,
+        "link": "https://kfp.example/#/runs/details/r1",
+        "title": "retrain-all of all stores failed",
+    }
+    [record] = Runs(blobs).read().runs
+    assert (record.state, record.ended_at, record.sentence) == ("failed", NIGHT, NEVER_TOLD)
+
+
+def test_the_recovery_from_it_is_told(settings: PlaceSettings, blobs: FolderStore, receiver: Receiver) -> None:
+    tell_stuck(settings, blobs, now=MORNING)
+    for _ in range(2):
+        tell_end("r2", True, pipeline="retrain-all", settings=settings, blobs=blobs)
+    assert told(receiver) == [("failed", "r1"), ("recovered", "r2")]
+
+
+def test_what_has_worked_since_is_no_news(settings: PlaceSettings, blobs: FolderStore, receiver: Receiver) -> None:
+    Runs(blobs, lambda: NIGHT + timedelta(hours=1)).end("r2", "succeeded", pipeline="retrain-all")
+    tell_stuck(settings, blobs, now=MORNING)
+    tell_end("r3", True, pipeline="retrain-all", settings=settings, blobs=blobs)
+    assert told(receiver) == []
+    assert [run.state for run in Runs(blobs).read().runs] == ["failed", "succeeded", "succeeded"]
+
+
+def test_a_receiver_that_is_away_holds_nothing_open(
+    settings: PlaceSettings, blobs: FolderStore, receiver: Receiver
+) -> None:
+    receiver.statuses = [500] * 4
+    tell_stuck(settings, blobs, now=MORNING, pause=0.01)
+    assert [run.state for run in Runs(blobs).read().runs] == ["failed"]
