@@ -38,7 +38,7 @@ check: setup  ## Format, lint, types and drift of what is generated
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --quiet
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/foreact compile --check
 	$(BIN)/python -m tests.security.scan
 	$(BIN)/python -m tests.security.dependencies

@@ -76,13 +76,13 @@ def retrain_store(
 
 def start(pipeline: str, parameters: dict[str, Any], workspace: Path, run_id: str | None = None) -> None:
     """Run a pipeline in a process of its own, show how it fares, and raise what stopped it."""
-    from foreact.runs.workspace import Request, Run, Runs
+    from foreact.runs.workspace import Request, Run, WorkspaceRuns
     from pipelines.local import tell_killed
 
     # A setting that is wrong is told at once, not by the first step.
     settings = PipelineSettings(workspace=workspace.absolute())
     try:
-        runs = Runs(workspace.resolve())
+        runs = WorkspaceRuns(workspace.resolve())
         if "history" not in parameters:
             last = runs.last()
             if last is None:

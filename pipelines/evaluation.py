@@ -11,7 +11,7 @@ from components.train.step import train
 from foreact.blobs import open_url
 from foreact.forecasting.judging.baselines import BASELINES
 from foreact.runs.events import Events
-from foreact.runs.process import machine
+from foreact.runs.process import machine_size
 from foreact.runs.trained import Trained, TrainedFolder
 from foreact.settings import PipelineSettings
 
@@ -81,7 +81,7 @@ def evaluate(
         max_fallback_share=0.0,
         events=events,
         ray_address=settings.ray_address,
-        size=machine(),
+        size=machine_size(),
     )
     return Evaluation(TrainedFolder(scratch / "trained").read(), figures, report)
 

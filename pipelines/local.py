@@ -21,7 +21,7 @@ from foreact.blobs import connect
 from foreact.errors import ForeactError
 from foreact.runs.ends import tell_end
 from foreact.runs.events import VARIABLE, Events
-from foreact.runs.process import PATIENCE_SECONDS, machine
+from foreact.runs.process import PATIENCE_SECONDS, machine_size
 from foreact.runs.workspace import Run
 from foreact.settings import PipelineSettings
 from foreact.telemetry import tracing
@@ -60,7 +60,7 @@ def execute(run: Run) -> None:
     # On one machine an error comes again at once, and a person is waiting to read it.
     pipeline = build(request.pipeline, retries=False)
     os.environ[RUNTIME_ONLY] = "true"
-    cpu, memory = str(machine().cpus), str(machine().memory)
+    cpu, memory = str(machine_size().cpus), str(machine_size().memory)
     whole = {"step_cpu": cpu, "step_memory": memory, "train_cpu": cpu, "train_memory": memory}
     try:
         pipeline(**{**whole, **request.parameters})

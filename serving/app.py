@@ -17,7 +17,7 @@ from foreact import __version__
 from foreact.blobs import BlobStore
 from foreact.errors import ForeactError
 from foreact.runs.ends import tell_end, tell_stuck
-from foreact.runs.ledger import Runs
+from foreact.runs.ledger import RunLedger
 from serving import errors
 from serving.alerts.ranking import alerts_of
 from serving.api import alerts, audit, forecasts, probes, publications, refreshes, stores, totals
@@ -33,10 +33,10 @@ from serving.dashboard.pages import failure_page, problem_page
 from serving.metrics.runs import RunMetrics
 from serving.metrics.service import Metrics
 from serving.middleware.express import Express
-from serving.middleware.requests import Front
-from serving.publication import Library
-from serving.publication.view import Board
-from serving.refreshes.records import Book
+from serving.middleware.requests import RequestMiddleware
+from serving.publication import PublicationCache
+from serving.publication.view import PublicationBoard
+from serving.refreshes.records import RefreshRecords
 from serving.refreshes.runner import Runner
 from serving.refreshes.service import Refreshes
 from serving.service import Service, utc_now
@@ -76,8 +76,8 @@ def create_app(
 
     Limits count by `ticks`, which never go back as a clock may.
     """
-    library = Library(store, clock)
-    board = Board(library, settings.promise, settings.region_attribute, clock)
+    library = PublicationCache(store, clock)
+    board = PublicationBoard(library, settings.promise, settings.region_attribute, clock)
     metrics = Metrics(board, RunMetrics(store, clock))
     secret = settings.session_secret.get_secret_value().encode() or keep_secret(settings.workspace)
     signer = Signer(secret, lambda: clock().timestamp())
@@ -91,11 +91,11 @@ def create_app(
         metrics=metrics,
         audit=Audit(store, clock),
         refreshes=Refreshes(
-            Book(store),
+            RefreshRecords(store),
             runner,
             library,
             metrics,
-            Runs(store, clock),
+            RunLedger(store, clock),
             partial(tell_end, pipeline="retrain-store", settings=settings, blobs=store),
             clock,
             queue=settings.refresh_queue,
@@ -152,7 +152,7 @@ def create_app(
         app.include_router(part.router)
     app.add_middleware(Express, service=service, kept=kept)
     app.add_middleware(
-        Front,
+        RequestMiddleware,
         metrics=service.metrics,
         hosts=settings.hosts,
         max_body_bytes=settings.max_body_bytes,
@@ -176,7 +176,7 @@ def _sign_on(settings: ServingSettings, signer: Signer, http: "httpx.Client | No
     return SingleSignOn(settings.oidc_issuer, settings.oidc_client_id, secret, grants, signer, client)
 
 
-def _warm(library: Library) -> None:
+def _warm(library: PublicationCache) -> None:
     """Work out what the first page of the morning needs before somebody waits for it."""
     for arrays in library.current.stores.values() if library.current else ():
         alerts_of(arrays)

@@ -11,7 +11,7 @@ import uvicorn
 from foreact.blobs.connecting import connect
 from foreact.blobs.protocol import BlobStore
 from foreact.errors import ForeactError
-from foreact.runs.ledger import Runs
+from foreact.runs.ledger import RunLedger
 from foreact.telemetry import tracing
 from foreact.telemetry.lines import send_lines
 from serving.address import take
@@ -88,5 +88,5 @@ def make_runner(settings: ServingSettings, store: BlobStore) -> Runner | None:
             raise ForeactError("FOREACT_RUNNER is kubeflow: set FOREACT_KFP_HOST to the address of its API.")
         from serving.refreshes.kubeflow import KubeflowRunner
 
-        return KubeflowRunner.of(settings, Runs(store))
+        return KubeflowRunner.of(settings, RunLedger(store))
     return None

@@ -13,8 +13,8 @@ from serving.auth.local import LocalLogin
 from serving.auth.sessions import Sessions
 from serving.errors import ApiError
 from serving.metrics.service import Metrics
-from serving.publication import Library
-from serving.publication.view import Board, View
+from serving.publication import PublicationCache
+from serving.publication.view import FreshnessView, PublicationBoard
 from serving.refreshes.service import Refreshes
 from serving.settings import ServingSettings
 
@@ -33,8 +33,8 @@ class Service:
 
     settings: ServingSettings
     store: BlobStore
-    library: Library
-    board: Board
+    library: PublicationCache
+    board: PublicationBoard
     keys: KeyRing
     sessions: Sessions
     metrics: Metrics
@@ -50,7 +50,7 @@ class Service:
     closing: bool = False
 
     @property
-    def view(self) -> View:
+    def view(self) -> FreshnessView:
         """Give the current view, or answer that there is none yet."""
         view = self.board.view
         if view is None:

@@ -16,7 +16,7 @@ from foreact.blobs import connect
 from foreact.naming import encode
 from foreact.publications import Reader
 from foreact.runs.events import Events
-from foreact.runs.process import Size
+from foreact.runs.process import TaskSize
 from foreact.settings import PipelineSettings
 from serving.app import create_app
 from serving.auth import keys
@@ -73,7 +73,7 @@ def test_every_store_s_answer_comes_from_its_own_data(workspace, tmp_path):
             seed=0,
             max_fallback_share=0.0,
             events=events,
-            size=Size.of("2", "4Gi"),
+            size=TaskSize.of("2", "4Gi"),
         )
         versions = folder / "versions.json"
         register(trained=folder / "trained", versions=versions, run=f"run-{turn}", settings=settings, events=events)

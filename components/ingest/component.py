@@ -47,12 +47,12 @@ def ingest(
     from components.ingest.step import ingest as step
     from foreact.blobs import open_url
     from foreact.errors import ForeactError
-    from foreact.runs.process import Size, begin
+    from foreact.runs.process import TaskSize, configure_task
 
-    settings, events = begin(store)
+    settings, events = configure_task(store)
     if settings.pipeline == "retrain-store" and not store:
         raise ForeactError("retrain-store is asked for without a store: name the one to retrain.")
-    size = Size.of(cpu, memory)
+    size = TaskSize.of(cpu, memory)
     result = step(
         history=history,
         known=known,

@@ -21,9 +21,9 @@ def locate(history: str, known: list = [], store: str = "") -> str:  # type: ign
 
     from components.locate.step import locate as step
     from foreact.blobs import open_url
-    from foreact.runs.process import begin
+    from foreact.runs.process import configure_task
 
-    settings, events = begin(store)
+    settings, events = configure_task(store)
     return step(
         history=history,
         known=known,

@@ -27,9 +27,9 @@ def publish(
     from pathlib import Path
 
     from components.publish.step import publish as step
-    from foreact.runs.process import begin
+    from foreact.runs.process import configure_task
 
-    settings, events = begin(store)
+    settings, events = configure_task(store)
     result = step(
         trained=Path(trained.path),
         versions=Path(versions.path),

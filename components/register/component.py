@@ -30,9 +30,9 @@ def register(
     from pathlib import Path
 
     from components.register.step import register as step
-    from foreact.runs.process import begin
+    from foreact.runs.process import configure_task
 
-    settings, events = begin(store)
+    settings, events = configure_task(store)
     result = step(
         trained=Path(trained.path),
         versions=Path(versions.path),

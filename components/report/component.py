@@ -23,9 +23,9 @@ def report(
 
     from components.report.step import report as step
     from foreact.blobs import connect
-    from foreact.runs.process import begin
+    from foreact.runs.process import configure_task
 
-    settings, _ = begin(store)
+    settings, _ = configure_task(store)
     text = step(
         pipeline=pipeline,
         store=store,

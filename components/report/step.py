@@ -6,7 +6,7 @@ import logging
 from foreact.blobs import BlobStore
 from foreact.errors import ForeactError
 from foreact.runs.ends import tell_end, tell_stuck
-from foreact.runs.ledger import Runs
+from foreact.runs.ledger import RunLedger
 from foreact.settings import PipelineSettings
 from foreact.vocabulary import STEPS
 
@@ -66,7 +66,7 @@ def _ended_well(state: str, run: str, blobs: BlobStore) -> bool | None:
     if state.upper() in WELL | BADLY:
         return state.upper() in WELL
     try:
-        record = Runs(blobs).read().find(run)
+        record = RunLedger(blobs).read().find(run)
     except ForeactError as problem:
         log.warning("how the run ended is not known, Kubeflow calls it %s: %s", state or "nothing", problem)
         return None

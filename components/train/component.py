@@ -39,9 +39,9 @@ def train(
     from components.train.live import live_finder
     from components.train.report.drift import read_kept
     from components.train.step import train as step
-    from foreact.runs.process import Size, begin
+    from foreact.runs.process import TaskSize, configure_task
 
-    settings, events = begin(store)
+    settings, events = configure_task(store)
     figures = step(
         dataset=Path(dataset.path),
         trained=Path(trained.path),
@@ -52,7 +52,7 @@ def train(
         max_fallback_share=max_fallback_share,
         events=events,
         ray_address=settings.ray_address,
-        size=Size.of(cpu, memory),
+        size=TaskSize.of(cpu, memory),
         kept=read_kept(settings),
     )
     events.figures("train", figures)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from foreact.errors import ForeactError
-from foreact.runs.process import Size
-from foreact.telemetry.tracing import about
+from foreact.runs.process import TaskSize
+from foreact.telemetry.tracing import log_context
 
 log = logging.getLogger(__name__)
 Job = TypeVar("Job")
@@ -56,13 +56,13 @@ def run_here(function: Callable[[Job], Result], tasks: Iterable[Task[Job]]) -> I
         except MemoryError:
             yield Outcome(task.store, failure="out of memory")
         except Exception as error:
-            with about(store=task.store):
+            with log_context(store=task.store):
                 log.exception("store %r failed", task.store)
             yield Outcome(task.store, failure=_sentence(error))
 
 
 def run_on_ray(
-    function: Callable[[Job], Result], tasks: Iterable[Task[Job]], *, size: Size, address: str = ""
+    function: Callable[[Job], Result], tasks: Iterable[Task[Job]], *, size: TaskSize, address: str = ""
 ) -> Iterator[Outcome[Result]]:
     """Do the work on a Ray cluster: the one at `ray://...`, or one of this task's own size."""
     with _Session(address, size) as capacity:
@@ -94,11 +94,11 @@ def _run(
             try:
                 yield Outcome(task.store, ray.get(reference))
             except RayTaskError as error:
-                with about(store=task.store):
+                with log_context(store=task.store):
                     log.error("store %r failed: %s", task.store, error)
                 yield Outcome(task.store, failure=_sentence(error.cause or error))
             except RayError as error:
-                with about(store=task.store):
+                with log_context(store=task.store):
                     log.error("store %r: its worker died %d times: %s", task.store, TRIES, error)
                 yield Outcome(task.store, failure=f"its worker died {TRIES} times")
 
@@ -139,7 +139,7 @@ class _ClusterCapacity(_Capacity):
 class _Session:
     """Ray for the length of a training."""
 
-    def __init__(self, address: str, size: Size) -> None:
+    def __init__(self, address: str, size: TaskSize) -> None:
         self.address = address
         self.size = size
 

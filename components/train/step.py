@@ -14,9 +14,9 @@ from components.train.worker import StoreFiles, StoreJob, train_one
 from foreact.data.dataset.folder import Dataset
 from foreact.errors import ForeactError, examples
 from foreact.runs.events import Events
-from foreact.runs.process import Size
+from foreact.runs.process import TaskSize
 from foreact.runs.trained import Trained, TrainedFolder, TrainedStore
-from foreact.telemetry.tracing import whose
+from foreact.telemetry.tracing import current_log_context
 
 # Wide arrays, features and a booster, against the rows of a partition; measured, with a margin.
 BYTES_A_ROW = 400
@@ -33,7 +33,7 @@ def train(
     seed: int,
     max_fallback_share: float,
     events: Events,
-    size: Size,
+    size: TaskSize,
     ray_address: str = "",
     kept: Series | None = None,
 ) -> dict[str, float]:
@@ -83,7 +83,7 @@ def train(
         return write_report(report, outcome, pictures, kept)
 
 
-def _spread(tasks: Iterable[Task[StoreJob]], count: int, address: str, size: Size) -> Iterator[Outcome[StoreFiles]]:
+def _spread(tasks: Iterable[Task[StoreJob]], count: int, address: str, size: TaskSize) -> Iterator[Outcome[StoreFiles]]:
     # One store is trained sooner than Ray starts.
     return run_here(train_one, tasks) if count == 1 else run_on_ray(train_one, tasks, size=size, address=address)
 
@@ -129,7 +129,7 @@ def _job(data: Dataset, store: str, live: Live, margin: float, seed: int) -> Sto
         champion=live.champion,
         champion_problem=live.problem,
         previous=live.previous,
-        whose=whose(),
+        whose=current_log_context(),
     )
 
 

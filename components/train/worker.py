@@ -16,7 +16,7 @@ from foreact.errors import ForeactError
 from foreact.publications.contract import Kind
 from foreact.runs.process import log_lines
 from foreact.runs.trained import TrainedStore
-from foreact.telemetry.tracing import about
+from foreact.telemetry.tracing import log_context
 from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def train_one(job: StoreJob) -> StoreFiles:
     """Train one store, or fall back where that has failed before; what is logged meanwhile names run and store."""
     if not logging.getLogger().handlers:
         log_lines()
-    with about(**{**job.whose, "store": job.parcel.store}):
+    with log_context(**{**job.whose, "store": job.parcel.store}):
         return _train(job)
 
 

@@ -33,9 +33,9 @@ def validate(
 
     from components.validate.previous import previous_items
     from components.validate.step import validate as step
-    from foreact.runs.process import begin
+    from foreact.runs.process import configure_task
 
-    settings, events = begin(store)
+    settings, events = configure_task(store)
     result = step(
         dataset=Path(dataset.path),
         checked=Path(checked.path),

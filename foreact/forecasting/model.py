@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from foreact.errors import ForeactError
 from foreact.forecasting.combining.drivers import explain
-from foreact.forecasting.combining.projection import Reading, project, read
+from foreact.forecasting.combining.projection import PanelReading, project_store, read_panel
 from foreact.forecasting.forecast import Forecast
 from foreact.forecasting.inputs.columns import Columns
 from foreact.forecasting.inputs.panel import Panel
@@ -53,11 +53,11 @@ class StoreModel:
     def predict(self, panel: Panel) -> Forecast:
         """Forecast the days that the panel has ahead; level and recent sales are read off its history."""
         with single_thread():
-            return self.forecast(read(panel, self.columns, self.totals.groups))
+            return self.forecast(read_panel(panel, self.columns, self.totals.groups))
 
-    def forecast(self, reading: Reading) -> Forecast:
+    def forecast(self, reading: PanelReading) -> Forecast:
         """Forecast from a panel that has been read the model's way."""
-        ahead = project(reading, self.totals, self.items, self.items_bias)
+        ahead = project_store(reading, self.totals, self.items, self.items_bias)
         if not np.isfinite(ahead.items).all():
             raise ForeactError(f"The model of store {self.store!r} gives no finite forecast.")
         return assemble(reading.panel, ahead.items, self.intervals, explain(reading, self.totals, ahead))

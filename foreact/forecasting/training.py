@@ -6,7 +6,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from foreact.forecasting.combining.projection import Reading, fit, learn_items, read, read_as
+from foreact.forecasting.combining.projection import (
+    PanelReading,
+    fit_store_items,
+    fit_store_totals,
+    read_panel,
+    read_panel_like,
+)
 from foreact.forecasting.forecast import Forecast
 from foreact.forecasting.inputs.columns import Columns, infer_columns
 from foreact.forecasting.inputs.panel import Panel
@@ -49,15 +55,15 @@ def train_store(
     with single_thread():
         columns = infer_columns(panel)
         proof, tested, judged = _backtest(panel, columns, champion, seed)
-        reading = read(panel, columns)
-        totals = fit(reading)
+        reading = read_panel(panel, columns)
+        totals = fit_store_totals(reading)
         model = StoreModel(
             store=panel.store,
             as_of=panel.dates[panel.days - 1],
             horizon=panel.horizon,
             columns=columns,
             totals=totals,
-            items=learn_items(reading, totals, seed),
+            items=fit_store_items(reading, totals, seed),
             intervals=intervals_from(tested.windows),
             items_bias=learn_items_bias(tested.windows),
             proof=proof,
@@ -82,11 +88,11 @@ def _backtest(
     fits: list[TotalsFit] = []
     items: ItemsFit | None = None
     for origin in go_back(panel):
-        reading = read(origin.panel, columns)
-        totals = fit(reading)
+        reading = read_panel(origin.panel, columns)
+        totals = fit_store_totals(reading)
         fits.append(totals)
         if origin.first_items:
-            items = learn_items(reading, totals, seed)
+            items = fit_store_items(reading, totals, seed)
         ours.forecast(origin, reading, totals, items)
         if champion is not None:
             with _blaming_the_champion():
@@ -96,13 +102,13 @@ def _backtest(
     return Proof(fits, items), ours.judge(), judged
 
 
-def _try_champion(champion: StoreModel, origin: Origin, reading: Reading, trial: Trial) -> None:
+def _try_champion(champion: StoreModel, origin: Origin, reading: PanelReading, trial: Trial) -> None:
     """Forecast by the newest of the champion's fits that has not seen the window; without one it cannot be judged."""
     days = origin.panel.dates[0] + np.timedelta64(origin.panel.days, "D")
     past = [totals for totals in champion.proof.totals if totals.origin <= days]
     if past:
         totals = max(past, key=lambda one: one.origin)
-        reading = read_as(reading, champion.columns, champion.totals.groups)
+        reading = read_panel_like(reading, champion.columns, champion.totals.groups)
         trial.forecast(origin, reading, totals, champion.proof.items)
 
 
@@ -130,7 +136,7 @@ def fall_back(panel: Panel, champion: StoreModel | None, reason: str) -> StoreRe
 
 def naive_forecast(panel: Panel, columns: Columns, intervals: Intervals) -> Forecast:
     """Forecast by seasonal naive, within the intervals at hand: the numbers of last resort."""
-    reading = read(panel, columns)
+    reading = read_panel(panel, columns)
     closed = closed_ahead(panel, reading.demand, columns)
     mean = baseline(NAIVE, reading.demand.units, panel.horizon, closed)
     forecast = assemble(panel, mean, intervals, {})

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from foreact.blobs.protocol import BlobStore
 from foreact.errors import ForeactError
-from foreact.runs.ledger import Runs, State
+from foreact.runs.ledger import RunLedger, State
 from foreact.settings import PlaceSettings
 from foreact.telemetry.notices import Notice, clean, tell
 
@@ -33,7 +33,7 @@ def tell_end(
     """
     record = before = None
     try:
-        runs = Runs(blobs)
+        runs = RunLedger(blobs)
         known = runs.read().find(run)
         # What a step says of itself says more than what the platform says of the step.
         sentence = "" if succeeded else clean((known and known.complaint) or message or "the run ended unexpectedly")
@@ -57,7 +57,7 @@ def tell_end(
 def tell_stuck(settings: PlaceSettings, blobs: BlobStore, *, now: datetime | None = None, pause: float = 2.0) -> None:
     """Tell of the runs that can no longer end by themselves: they were killed with all that would have told."""
     now = now or datetime.now(UTC)
-    runs = Runs(blobs, lambda: now)
+    runs = RunLedger(blobs, lambda: now)
     ledger = runs.read()
     for record in ledger.overdue(now):
         if not ledger.works_since(record):

@@ -79,7 +79,7 @@ class RunRecord(_Record):
         return self.steps[step].figures.get(name) if step in self.steps else None
 
 
-class Ledger(_Record):
+class RunHistory(_Record):
     """The latest runs, the oldest first, and when each pipeline last ended well."""
 
     runs: tuple[RunRecord, ...] = ()
@@ -109,14 +109,14 @@ class Ledger(_Record):
         return next(others, None)
 
 
-class Runs:
+class RunLedger:
     """Reads and changes the ledger."""
 
     def __init__(self, store: BlobStore, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._store = store
         self._clock = clock
 
-    def read(self) -> Ledger:
+    def read(self) -> RunHistory:
         """Give what is known; what cannot be understood counts as nothing."""
         return self._read()[0]
 
@@ -191,7 +191,7 @@ class Runs:
                 time.sleep(random.uniform(0, 0.01 * min(attempt + 1, 20)))  # noqa: S311
         raise BlobUnavailable(f"{RUNS} changed {TRIES} times while it was being replaced")
 
-    def _with(self, ledger: Ledger, changed: RunRecord) -> Ledger:
+    def _with(self, ledger: RunHistory, changed: RunRecord) -> RunHistory:
         every = sorted(
             [*(run for run in ledger.runs if run.id != changed.id), changed],
             # One that has not told its end outlasts those that have: it may be stuck, and somebody is to be told.
@@ -204,26 +204,26 @@ class Runs:
         success = dict(ledger.last_success)
         if changed.state == "succeeded" and changed.ended_at is not None and changed.pipeline:
             success[changed.pipeline] = max(changed.ended_at, success.get(changed.pipeline, changed.ended_at))
-        return Ledger(runs=tuple(runs), last_success=success)
+        return RunHistory(runs=tuple(runs), last_success=success)
 
-    def _read(self) -> tuple[Ledger, str | None]:
+    def _read(self) -> tuple[RunHistory, str | None]:
         try:
             blob = self._store.read(RUNS)
         except BlobNotFound:
-            return Ledger(), None
+            return RunHistory(), None
         return parse(blob.data), blob.etag
 
 
-def parse(data: bytes) -> Ledger:
+def parse(data: bytes) -> RunHistory:
     """Read a ledger's bytes; a damaged one is an empty one, so that telling never stops a run."""
     try:
-        return Ledger.model_validate_json(data)
+        return RunHistory.model_validate_json(data)
     except ValueError:
         log.warning("%s cannot be read; it is begun anew", RUNS)
-        return Ledger()
+        return RunHistory()
 
 
-def make_sink(runs: Runs, run: str, pipeline: str = "", store: str = "") -> Callable[[str, dict[str, Any]], None]:
+def make_sink(runs: RunLedger, run: str, pipeline: str = "", store: str = "") -> Callable[[str, dict[str, Any]], None]:
     """Turn a run's events into its record; whatever goes wrong is logged, and never stops a step."""
 
     def sink(event: str, fields: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class Size:
+class TaskSize:
     """What a task may use of its machine."""
 
     cpus: int
@@ -29,7 +29,7 @@ class Size:
     memory: int
 
     @classmethod
-    def of(cls, cpu: str, memory: str) -> "Size":
+    def of(cls, cpu: str, memory: str) -> "TaskSize":
         """Read sizes as Kubernetes writes them: 2, 500m; 4Gi, 512M."""
         cores = float(cpu[:-1]) / 1000 if cpu.endswith("m") else float(cpu)
         number, unit = re.fullmatch(r"([\d.]+)([KMGT]?i?)", memory).groups()  # type: ignore[union-attr]
@@ -37,13 +37,13 @@ class Size:
         return cls(max(1, int(cores)), int(float(number) * (1024 if unit.endswith("i") else 1000) ** power))
 
 
-def machine() -> Size:
+def machine_size() -> TaskSize:
     """Give the size of this machine, less a quarter of its memory for everything else."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return Size(os.cpu_count() or 1, int(memory * 0.75))
+    return TaskSize(os.cpu_count() or 1, int(memory * 0.75))
 
 
-def begin(store: str = "") -> tuple[PipelineSettings, Events]:
+def configure_task(store: str = "") -> tuple[PipelineSettings, Events]:
     """Set logging for a step's process; gives what the step needs to know of its place, and where to tell of itself.
 
     A step that is given the run's one store says so: on a cluster nobody else does.
@@ -69,10 +69,10 @@ def _sink(settings: PipelineSettings) -> Sink | None:
     if not settings.run_id:
         return None
     from foreact.blobs import connect
-    from foreact.runs.ledger import Runs, make_sink
+    from foreact.runs.ledger import RunLedger, make_sink
 
     try:
-        runs = Runs(connect(settings, patience=PATIENCE_SECONDS))
+        runs = RunLedger(connect(settings, patience=PATIENCE_SECONDS))
         if tracing.REQUEST not in os.environ:
             _remember_request(runs.read().find(settings.run_id))
     except (ForeactError, OSError) as problem:

@@ -72,7 +72,7 @@ class Run:
         return [json.loads(line) for line in whole.splitlines()], start + len(whole)
 
 
-class Runs:
+class WorkspaceRuns:
     """All runs of a workspace."""
 
     def __init__(self, workspace: Path) -> None:

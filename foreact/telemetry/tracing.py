@@ -106,7 +106,7 @@ class _Lines(logging.Handler):
         )
 
 
-def whose() -> dict[str, str]:
+def current_log_context() -> dict[str, str]:
     """Give the fields that a log line carries: those of the step's process, and of what it works on at the moment."""
     process = {field: os.environ[name] for field, name in FIELDS.items() if os.environ.get(name)}
     return {**process, **_about.get()}
@@ -115,11 +115,11 @@ def whose() -> dict[str, str]:
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
     """Give what a log line carries beside its text: whose it is, and what else its writer said."""
     said = {name: value for name, value in record.__dict__.items() if name not in _PLAIN and value is not None}
-    return {**whose(), **said}
+    return {**current_log_context(), **said}
 
 
 @contextmanager
-def about(**fields: str) -> Iterator[None]:
+def log_context(**fields: str) -> Iterator[None]:
     """Let the log lines of what is done within carry these fields too."""
     token = _about.set({**_about.get(), **fields})
     try:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.analysis.comparison import Z90, Doubles, Levels, known, levels
-from serving.publication import StoreArrays
+from serving.publication import StoreData
 
 KEPT = 200
 
@@ -55,13 +55,13 @@ class Alert:
         return asdict(self)
 
 
-def ranked(stores: Iterable[StoreArrays], kind: Kind | None) -> list[Alert]:
+def ranked(stores: Iterable[StoreData], kind: Kind | None) -> list[Alert]:
     """Give the alerts of stores, those with most at stake first."""
     found = [alert for arrays in stores for alert in alerts_of(arrays) if kind is None or alert.kind == kind]
     return sorted(found, key=lambda alert: -alert.at_stake)
 
 
-def alerts_of(arrays: StoreArrays) -> tuple[Alert, ...]:
+def alerts_of(arrays: StoreData) -> tuple[Alert, ...]:
     """Give a store's alerts, those with most at stake first."""
     found = arrays.derived.get("alerts")
     if found is None:
@@ -71,7 +71,7 @@ def alerts_of(arrays: StoreArrays) -> tuple[Alert, ...]:
     return result
 
 
-def _alerts(arrays: StoreArrays, *, total: bool) -> list[Alert]:
+def _alerts(arrays: StoreData, *, total: bool) -> list[Alert]:
     level = levels(arrays, total=total)
     usual = np.fmax(level.recent, level.last_year)
     extra = level.expected - usual
@@ -95,7 +95,7 @@ def _alerts(arrays: StoreArrays, *, total: bool) -> list[Alert]:
 
 
 def _alert(
-    arrays: StoreArrays, level: Levels, row: int, kind: Kind, stake: float, probability: float, *, total: bool
+    arrays: StoreData, level: Levels, row: int, kind: Kind, stake: float, probability: float, *, total: bool
 ) -> Alert:
     first: date = arrays.dates[0].astype(object)
     return Alert(

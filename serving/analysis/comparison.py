@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.publication import StoreArrays
+from serving.publication import StoreData
 from serving.publication.tables import Days, Floats
 
 WINDOW = 7
@@ -44,7 +44,7 @@ class Levels:
     peak: NDArray[np.int64]
 
 
-def levels(arrays: StoreArrays, *, total: bool) -> Levels:
+def levels(arrays: StoreData, *, total: bool) -> Levels:
     """Compare the first week ahead with before, for the store's items or for its total."""
     key = f"levels-{total}"
     found = arrays.derived.get(key)
@@ -54,7 +54,7 @@ def levels(arrays: StoreArrays, *, total: bool) -> Levels:
     return result
 
 
-def _levels(arrays: StoreArrays, *, total: bool) -> Levels:
+def _levels(arrays: StoreData, *, total: bool) -> Levels:
     days = min(WINDOW, len(arrays.dates))
     if total:
         mean, p10, p90 = arrays.total_mean[None], arrays.total_p10[None], arrays.total_p90[None]
@@ -95,7 +95,7 @@ def _quantile(values: Doubles, share: float) -> Doubles:
     return np.asarray(below + (above - below) * (place - low))
 
 
-def sold_on(arrays: StoreArrays, past: Floats, days: Days) -> Floats:
+def sold_on(arrays: StoreData, past: Floats, days: Days) -> Floats:
     """Give what was sold on some days, NaN where that is not known."""
     if not len(arrays.past_dates):
         return np.full((len(past), len(days)), np.nan, np.float32)

@@ -15,8 +15,8 @@ import orjson
 from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 
-from serving.publication import StoreArrays
-from serving.publication.view import View
+from serving.publication import StoreData
+from serving.publication.view import FreshnessView
 
 JSON, CSV = "application/json", "text/csv; charset=utf-8"
 # Below this, compressing costs more than it saves.
@@ -54,7 +54,7 @@ class Kept:
 
 
 def answer(
-    request: Request, view: View, asked: object, stores: Iterable[StoreArrays], body: Callable[[], bytes]
+    request: Request, view: FreshnessView, asked: object, stores: Iterable[StoreData], body: Callable[[], bytes]
 ) -> Response:
     """Answer in JSON what depends on nothing but the view and what was asked."""
     tag = tag_of(request, view, asked)
@@ -75,7 +75,12 @@ def answer(
 
 
 def stream(
-    request: Request, view: View, asked: object, stores: Iterable[StoreArrays], chunks: Iterable[bytes], filename: str
+    request: Request,
+    view: FreshnessView,
+    asked: object,
+    stores: Iterable[StoreData],
+    chunks: Iterable[bytes],
+    filename: str,
 ) -> Response:
     """Answer in CSV, sent as it is made."""
     tag = tag_of(request, view, asked) + "c"
@@ -89,17 +94,17 @@ def stream(
     return StreamingResponse(iter(chunks), 200, {**headers, "etag": f'"{tag}"'}, CSV)
 
 
-def shared_headers(view: View, stores: Iterable[StoreArrays]) -> dict[str, str]:
+def shared_headers(view: FreshnessView, stores: Iterable[StoreData]) -> dict[str, str]:
     """Give the headers of an answer in whatever form it leaves."""
     return {**describe_in_headers(view, stores), "cache-control": "private, no-cache", "vary": VARY}
 
 
-def tag_of(request: Request, view: View, asked: object) -> str:
+def tag_of(request: Request, view: FreshnessView, asked: object) -> str:
     """Name the answer to a request."""
     return make_tag(view, request.scope["path"], asked)
 
 
-def make_tag(view: View, path: str, asked: object) -> str:
+def make_tag(view: FreshnessView, path: str, asked: object) -> str:
     """Name an answer: the same tag is the same bytes."""
     text = f"{view.tag}|{path}|{asked!r}"
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
@@ -143,7 +148,7 @@ def preference(header: str, name: str) -> float:
     return 0.0
 
 
-def describe_in_headers(view: View, stores: Iterable[StoreArrays]) -> dict[str, str]:
+def describe_in_headers(view: FreshnessView, stores: Iterable[StoreData]) -> dict[str, str]:
     """Say in headers where the numbers come from: of several stores the oldest, stale if any is, how many are held."""
     shown = list(stores)
     headers = {"foreact-publication": str(view.snapshot.version), "foreact-timezone": view.timezone}
@@ -167,7 +172,7 @@ def _in_header(text: str) -> str:
     return quote(text, safe="/~ ")
 
 
-def envelope(view: View, stores: Iterable[str], **parts: bytes) -> bytes:
+def envelope(view: FreshnessView, stores: Iterable[str], **parts: bytes) -> bytes:
     """Put encoded parts into one object, after what every answer carries."""
     described = b",".join(orjson.dumps(store) + b":" + view.store_json(store) for store in stores)
     rest = b"".join(b',"' + name.encode() + b'":' + value for name, value in parts.items())

@@ -30,7 +30,7 @@ from serving.api.tabular import Format, csv_chunks, wants_csv
 from serving.auth.principal import Principal
 from serving.dependencies import Parts, Viewer
 from serving.errors import ApiError, Problem, responses
-from serving.publication.view import View
+from serving.publication.view import FreshnessView
 
 router = APIRouter(prefix="/v1", tags=["forecasts"])
 PATH = "/v1/forecasts"
@@ -90,7 +90,7 @@ async def query_forecasts(request: Request, service: Parts, principal: Viewer, b
     return answer(request, view, asked, stores, body)
 
 
-def _resolve(view: View, principal: Principal, query: Triple) -> Series | Problem:
+def _resolve(view: FreshnessView, principal: Principal, query: Triple) -> Series | Problem:
     """Find what a question is about, or say what is wrong with it."""
     arrays = view.visible(principal.sees).get(query.store)
     if arrays is None:

@@ -12,7 +12,7 @@ from foreact.publications.publisher import Publisher
 from serving.auth.principal import Principal, Role
 from serving.dependencies import Admin, Parts, Viewer
 from serving.errors import ApiError, responses
-from serving.publication.view import View
+from serving.publication.view import FreshnessView
 from serving.service import Service
 
 router = APIRouter(prefix="/v1", tags=["publications"])
@@ -89,7 +89,7 @@ def _find(service: Service, version: int) -> Manifest:
         raise ApiError(404, "publication_not_found", f"there is no publication {version}") from None
 
 
-def _describe(manifest: Manifest, view: View, principal: Principal) -> Listed:
+def _describe(manifest: Manifest, view: FreshnessView, principal: Principal) -> Listed:
     scope, attribute = principal.sees, view.region_attribute
     trusted = principal.role >= Role.admin
     return Listed(

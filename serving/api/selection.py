@@ -13,8 +13,8 @@ from pydantic import BeforeValidator
 
 from serving.auth.principal import Principal
 from serving.errors import ApiError, not_found
-from serving.publication import StoreArrays
-from serving.publication.view import View
+from serving.publication import StoreData
+from serving.publication.view import FreshnessView
 
 MOST_ROWS = 100_000
 ROWS = 10_000
@@ -44,7 +44,7 @@ Limit = Annotated[int, Query(ge=1, le=MOST_ROWS, description="Rows a page; a ser
 Cursor = Annotated[str | None, Query(max_length=2_000, description="`next` of the page before")]
 
 
-def select_stores(view: View, principal: Principal, asked: list[str] | None) -> list[StoreArrays]:
+def select_stores(view: FreshnessView, principal: Principal, asked: list[str] | None) -> list[StoreData]:
     """Give the stores asked for, or all that the caller sees."""
     visible = view.visible(principal.sees)
     if not asked:
@@ -55,7 +55,7 @@ def select_stores(view: View, principal: Principal, asked: list[str] | None) -> 
     return [visible[store] for store in dict.fromkeys(asked)]
 
 
-def select_store(view: View, principal: Principal, segment: str) -> StoreArrays:
+def select_store(view: FreshnessView, principal: Principal, segment: str) -> StoreData:
     """Give the store that a URL's segment means."""
     store = view.snapshot.name(segment)
     arrays = view.visible(principal.sees).get(store)
@@ -64,7 +64,7 @@ def select_store(view: View, principal: Principal, segment: str) -> StoreArrays:
     return arrays
 
 
-def absent(view: View, principal: Principal, store: str) -> ApiError:
+def absent(view: FreshnessView, principal: Principal, store: str) -> ApiError:
     """Say that a store is damaged, or that it is not there or not for this caller: these two are the same answer."""
     if store not in view.lost(principal.sees):
         return not_found(f"store {store!r}", "store_not_found")
@@ -83,14 +83,14 @@ def check_range(start: date | None, end: date | None) -> tuple[str | None, str |
 class Series:
     """One item's row and its first and last column."""
 
-    arrays: StoreArrays
+    arrays: StoreData
     row: int
     first: int
     end: int
 
 
 def select_series(
-    stores: Iterable[StoreArrays], items: list[str] | None, start: str | None, end: str | None
+    stores: Iterable[StoreData], items: list[str] | None, start: str | None, end: str | None
 ) -> list[Series]:
     """Give the series of the stores; an item that none of them has is an error."""
     stores = list(stores)
@@ -113,13 +113,13 @@ def select_series(
     return found
 
 
-def write_cursor(view: View, position: int) -> str:
+def write_cursor(view: FreshnessView, position: int) -> str:
     """Name the next page; it holds for this version only."""
     data = orjson.dumps([view.snapshot.mark, position])
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def read_cursor(view: View, cursor: str | None) -> int:
+def read_cursor(view: FreshnessView, cursor: str | None) -> int:
     """Find where a page begins."""
     if cursor is None:
         return 0

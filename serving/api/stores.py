@@ -11,8 +11,8 @@ from serving.api.schemas import Items, OneStore, Stores
 from serving.api.selection import LONGEST_ID, Cursor, read_cursor, select_store, write_cursor
 from serving.dependencies import Parts, Viewer
 from serving.errors import responses
-from serving.publication import StoreArrays
-from serving.publication.view import View
+from serving.publication import StoreData
+from serving.publication.view import FreshnessView
 
 router = APIRouter(prefix="/v1", tags=["stores"])
 Segment = Annotated[str, Path(max_length=LONGEST_ID, description="The store's `name`, or its id where that fits a URL")]
@@ -80,7 +80,7 @@ async def list_items(
     return answer(request, view, (arrays.store, q, limit, begin), [arrays], lambda: encode(part))
 
 
-def describe_store(view: View, arrays: StoreArrays) -> dict[str, Any]:
+def describe_store(view: FreshnessView, arrays: StoreData) -> dict[str, Any]:
     """Tell all that is known about a store's publication."""
     return {
         "store": arrays.store,

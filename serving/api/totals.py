@@ -14,7 +14,7 @@ from serving.api.selection import LONGEST_ID, End, Start, StoresAsked, check_ran
 from serving.api.tabular import Format, csv_chunks, wants_csv
 from serving.dependencies import Parts, Viewer
 from serving.errors import not_found, responses
-from serving.publication import StoreArrays
+from serving.publication import StoreData
 
 router = APIRouter(prefix="/v1")
 AsFormat = Annotated[Format | None, Query(description="json or csv; none: as the Accept header says")]
@@ -90,14 +90,14 @@ async def list_scorecard(request: Request, service: Parts, principal: Viewer, st
     return answer(request, view, tuple(names), stores, lambda: envelope(view, names, rows=encode(rows)))
 
 
-def total_records(arrays: StoreArrays, first: int, end: int) -> Iterable[dict[str, Any]]:
+def total_records(arrays: StoreData, first: int, end: int) -> Iterable[dict[str, Any]]:
     """Give a store's total by day."""
     numbers = (array[first:end] for array in (arrays.total_mean, arrays.total_p10, arrays.total_p90))
     for day, mean, p10, p90 in zip(arrays.days[first:end], *numbers, strict=True):
         yield {STORE: arrays.store, DATE: day, MEAN: mean, P10: p10, P90: p90}
 
 
-def history_records(arrays: StoreArrays, item: str | None) -> Iterable[dict[str, Any]]:
+def history_records(arrays: StoreData, item: str | None) -> Iterable[dict[str, Any]]:
     """Give what was sold of an item, or in the whole store, on the days that are known."""
     units = arrays.past_total if item is None else arrays.past[arrays.rows[item]]
     for day, sold in zip(arrays.past_days, units, strict=True):
@@ -105,7 +105,7 @@ def history_records(arrays: StoreArrays, item: str | None) -> Iterable[dict[str,
             yield {STORE: arrays.store, ITEM: item, DATE: day, UNITS: sold}
 
 
-def driver_records(arrays: StoreArrays) -> Iterable[dict[str, Any]]:
+def driver_records(arrays: StoreData) -> Iterable[dict[str, Any]]:
     """Give what each driver adds to each day's total."""
     for driver, values in arrays.drivers.items():
         for day, units in zip(arrays.days, values, strict=True):

@@ -12,8 +12,8 @@ from starlette.responses import Response
 
 from foreact.errors import count
 from serving.dashboard import stores, views
-from serving.publication import StoreArrays
-from serving.publication.view import View
+from serving.publication import StoreData
+from serving.publication.view import FreshnessView
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 # What spreadsheets take for the beginning of a formula.
@@ -29,7 +29,7 @@ class Sheet:
     rows: Sequence[Sequence[Any]]
 
 
-def overview_sheets(view: View, chosen: Sequence[StoreArrays], order: str) -> list[Sheet]:
+def overview_sheets(view: FreshnessView, chosen: Sequence[StoreData], order: str) -> list[Sheet]:
     """Give the overview's tables; the first is what CSV gets."""
     if not chosen:
         return [Sheet("Stores", ("store",), [])]
@@ -113,7 +113,7 @@ def overview_sheets(view: View, chosen: Sequence[StoreArrays], order: str) -> li
     ]
 
 
-def store_sheets(arrays: StoreArrays, rows: Sequence[int]) -> list[Sheet]:
+def store_sheets(arrays: StoreData, rows: Sequence[int]) -> list[Sheet]:
     """Give a store's tables, its items first."""
     table = views.item_rows(arrays)
     series = views.total_series([arrays])
@@ -178,7 +178,7 @@ def _driver_sheets(found: dict[str, Any]) -> list[Sheet]:
     ]
 
 
-def item_sheets(arrays: StoreArrays, row: int) -> list[Sheet]:
+def item_sheets(arrays: StoreData, row: int) -> list[Sheet]:
     """Give an item's days."""
     series = views.item_series(arrays, row)
     numbers = (array[row].tolist() for array in (arrays.mean, arrays.p10, arrays.p50, arrays.p90))

@@ -13,14 +13,14 @@ from foreact.errors import ForeactError
 from foreact.publications.reader import Reader
 from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90, STORE
 from serving.analysis.comparison import sold_on
-from serving.publication import Library, StoreArrays
+from serving.publication import PublicationCache, StoreData
 from serving.publication.tables import Wide, read_table, widen
 
 LOOK_BACK = 12
 WANTED = 4
 
 
-def past_forecasts(library: Library, arrays: StoreArrays) -> list[tuple[str, Wide]]:
+def past_forecasts(library: PublicationCache, arrays: StoreData) -> list[tuple[str, Wide]]:
     """Give the store's latest earlier forecasts that were made of older data, the latest first.
 
     There are none while the blob store is away; the next look tries again.
@@ -36,7 +36,7 @@ def past_forecasts(library: Library, arrays: StoreArrays) -> list[tuple[str, Wid
     return found
 
 
-def _load(reader: Reader, arrays: StoreArrays) -> list[tuple[str, Wide]]:
+def _load(reader: Reader, arrays: StoreData) -> list[tuple[str, Wide]]:
     seen = {arrays.entry.as_of}
     found: list[tuple[str, Wide]] = []
     for number in reversed(reader.versions()[-LOOK_BACK:]):
@@ -60,7 +60,7 @@ def _load(reader: Reader, arrays: StoreArrays) -> list[tuple[str, Wide]]:
     return found
 
 
-def score_item(library: Library, arrays: StoreArrays, row: int) -> dict[str, Any] | None:
+def score_item(library: PublicationCache, arrays: StoreData, row: int) -> dict[str, Any] | None:
     """Compare earlier forecasts of an item with what was sold; nothing if none has met its sales yet."""
     item = arrays.items[row]
     last = np.datetime64(arrays.entry.as_of)

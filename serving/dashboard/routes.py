@@ -18,8 +18,8 @@ from serving.dashboard import exports, past, stores, views
 from serving.dashboard.pages import STATIC, render, static_version
 from serving.dependencies import Parts, Viewer
 from serving.errors import not_found
-from serving.publication import StoreArrays
-from serving.publication.view import View
+from serving.publication import StoreData
+from serving.publication.view import FreshnessView
 from serving.service import Service
 
 router = APIRouter(include_in_schema=False)
@@ -40,8 +40,8 @@ ALERTS_SHOWN = 6
 
 
 def _selected(
-    view: View, principal: Principal, store: list[str] | None, region: list[str] | None, q: str
-) -> list[StoreArrays]:
+    view: FreshnessView, principal: Principal, store: list[str] | None, region: list[str] | None, q: str
+) -> list[StoreData]:
     """Give the stores that the page's filters leave; of a kept address, those that are still there."""
     there = [name for name in store or () if name in view.visible(principal.sees)]
     return [
@@ -229,7 +229,7 @@ def static_file(version: Annotated[str, Path(max_length=20)], name: Annotated[st
     return Response(path.read_bytes(), 200, {"cache-control": kept}, kind)
 
 
-def _find_item(arrays: StoreArrays, segment: str) -> int:
+def _find_item(arrays: StoreData, segment: str) -> int:
     """Find the item that a URL's segment means: its name, or the id itself."""
     names = arrays.derived.get("item_names")
     if names is None:
@@ -246,7 +246,7 @@ def _active(service: Service, principal: Principal) -> dict[str, str]:
     return {refresh.store: refresh.id for refresh in service.refreshes.active() if view.covers(scope, refresh.store)}
 
 
-def _last_failed(service: Service, arrays: StoreArrays) -> Any:
+def _last_failed(service: Service, arrays: StoreData) -> Any:
     """Give the store's last refresh if it failed after what is shown was made."""
     refresh = service.refreshes.last_failed(arrays.store)
     if refresh is None or refresh.ended_at is None or refresh.ended_at < arrays.entry.generated_at:
@@ -254,6 +254,6 @@ def _last_failed(service: Service, arrays: StoreArrays) -> Any:
     return refresh
 
 
-def _days_known(arrays: StoreArrays) -> int:
+def _days_known(arrays: StoreData) -> int:
     before = arrays.past_dates > arrays.dates[0] - 57
     return int((before & (arrays.past_total == arrays.past_total)).sum())

@@ -8,9 +8,9 @@ import numpy as np
 
 from serving.analysis.comparison import known, levels
 from serving.dashboard.views import Doubles, expected_together, listed_exact, sold_together
-from serving.publication import StoreArrays
+from serving.publication import StoreData
 from serving.publication.tables import Days
-from serving.publication.view import View
+from serving.publication.view import FreshnessView
 
 MOST_HEAT_ROWS = 60
 HEAT_DAYS = 14
@@ -31,7 +31,7 @@ class HeatRow:
     against: list[float | None]
 
 
-def heat_rows(stores: Sequence[StoreArrays], days: Sequence[str]) -> list[HeatRow]:
+def heat_rows(stores: Sequence[StoreData], days: Sequence[str]) -> list[HeatRow]:
     """Compare each store's days with its own weekdays lately; of many stores those furthest from usual are kept."""
     window = np.array(days, "datetime64[D]")
     expected = expected_together(stores, window).astype(np.float64)
@@ -45,7 +45,7 @@ def heat_rows(stores: Sequence[StoreArrays], days: Sequence[str]) -> list[HeatRo
     return [HeatRow(stores[row].store, expected[row].tolist(), listed_exact(against[row])) for row in shown]
 
 
-def _usual_weekdays(stores: Sequence[StoreArrays], days: Days) -> Doubles:
+def _usual_weekdays(stores: Sequence[StoreData], days: Days) -> Doubles:
     """Give the mean of the same weekdays in the last eight weeks before each store's first day ahead."""
     usual = np.empty((len(stores), len(days)))
     firsts = np.array([arrays.dates[0] for arrays in stores])
@@ -82,7 +82,7 @@ def turn_to(rows: list[dict[str, Any]], number: int) -> Page:
     return Page(shown, number, last, first + 1, first + len(shown), len(rows))
 
 
-def store_rows(view: View, stores: Sequence[StoreArrays], order: str) -> list[dict[str, Any]]:
+def store_rows(view: FreshnessView, stores: Sequence[StoreData], order: str) -> list[dict[str, Any]]:
     """Give the list in an order; unknown numbers come last, equals by name."""
     rows = [_store_row(view, arrays) for arrays in sorted(stores, key=lambda arrays: arrays.store)]
     name = order.removeprefix("-")
@@ -101,7 +101,7 @@ def headings(order: str) -> Mapping[str, tuple[str, str]]:
     return found
 
 
-def _store_row(view: View, arrays: StoreArrays) -> dict[str, Any]:
+def _store_row(view: FreshnessView, arrays: StoreData) -> dict[str, Any]:
     level = levels(arrays, total=True)
     expected, recent, last_year = float(level.expected[0]), known(level.recent[0]), known(level.last_year[0])
     fresh = view.freshness[arrays.store]

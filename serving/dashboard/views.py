@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from serving.alerts.ranking import Alert, alerts_of
 from serving.analysis.comparison import WINDOW, YEAR, Z90, known, levels, sold_on
-from serving.publication import StoreArrays
+from serving.publication import StoreData
 from serving.publication.tables import Days, Floats
 
 Doubles = NDArray[np.float64]
@@ -38,7 +38,7 @@ class Series:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
-def in_step(stores: Sequence[StoreArrays]) -> list[StoreArrays]:
+def in_step(stores: Sequence[StoreData]) -> list[StoreData]:
     """Give the stores that have numbers for the week that the newest forecast begins with.
 
     Those that a run has left behind for so long stand in no sum: what it adds up has to be of the same days.
@@ -48,7 +48,7 @@ def in_step(stores: Sequence[StoreArrays]) -> list[StoreArrays]:
     return [arrays for arrays in stores if arrays.dates[-1] >= until]
 
 
-def total_series(stores: Sequence[StoreArrays]) -> Series:
+def total_series(stores: Sequence[StoreData]) -> Series:
     """Add up the totals of stores in step by day; days that not every store covers are left out."""
     first = max(arrays.dates[0] for arrays in stores)
     last = min(arrays.dates[-1] for arrays in stores)
@@ -68,14 +68,14 @@ def total_series(stores: Sequence[StoreArrays]) -> Series:
     )
 
 
-def expected_together(stores: Sequence[StoreArrays], days: Days, name: str = "total_mean") -> Floats:
+def expected_together(stores: Sequence[StoreData], days: Days, name: str = "total_mean") -> Floats:
     """Give a total of stores x days that all of them cover; a store's days leave none out."""
     starts = ((days[0] - np.array([arrays.dates[0] for arrays in stores])) // DAY).tolist()
     pairs = zip(stores, starts, strict=True)
     return np.array([getattr(arrays, name)[start : start + len(days)] for arrays, start in pairs])
 
 
-def sold_together(stores: Sequence[StoreArrays], days: Days) -> Floats:
+def sold_together(stores: Sequence[StoreData], days: Days) -> Floats:
     """Give what was sold in all, stores x days; stores whose sales are known of the same days are looked up at once."""
     found = np.empty((len(stores), len(days)), np.float32)
     alike: dict[bytes, list[int]] = {}
@@ -87,7 +87,7 @@ def sold_together(stores: Sequence[StoreArrays], days: Days) -> Floats:
     return found
 
 
-def item_series(arrays: StoreArrays, row: int) -> Series:
+def item_series(arrays: StoreData, row: int) -> Series:
     """Give an item's chart."""
     past_days = np.arange(arrays.dates[0] - PAST_DAYS, arrays.dates[0])
     past = arrays.past[row][None]
@@ -138,7 +138,7 @@ class Summary:
         return self.expected / self.last_year - 1 if self.last_year else None
 
 
-def summarize(stores: Sequence[StoreArrays], series: Series) -> Summary:
+def summarize(stores: Sequence[StoreData], series: Series) -> Summary:
     """Add up the coming week of a series; deviations of its stores are taken to move together: the cautious side."""
     found = [levels(arrays, total=True) for arrays in stores]
     days = min(WINDOW, len(series.dates))
@@ -164,17 +164,17 @@ def listed_exact(values: NDArray[Any]) -> list[float | None]:
     return [float(value) if np.isfinite(value) else None for value in values]
 
 
-def merged_alerts(stores: Iterable[StoreArrays]) -> Iterator[list[Alert]]:
+def merged_alerts(stores: Iterable[StoreData]) -> Iterator[list[Alert]]:
     """Put the alerts of each series together; those with most at stake first, among and within series."""
     return merge(*map(_merged_alerts, stores), key=lambda found: -found[0].at_stake)
 
 
-def count_alerts(stores: Iterable[StoreArrays]) -> int:
+def count_alerts(stores: Iterable[StoreData]) -> int:
     """Tell of how many series there are alerts."""
     return sum(len(_merged_alerts(arrays)) for arrays in stores)
 
 
-def _merged_alerts(arrays: StoreArrays) -> list[list[Alert]]:
+def _merged_alerts(arrays: StoreData) -> list[list[Alert]]:
     found = arrays.derived.get("merged_alerts")
     if found is None:
         by_series: dict[str | None, list[Alert]] = {}
@@ -188,7 +188,7 @@ def _merged_alerts(arrays: StoreArrays) -> list[list[Alert]]:
 ITEM_COLUMNS = ("item", "expected", "recent", "change", "last_year", "peak_day", "peak", "peak_high")
 
 
-def item_rows(arrays: StoreArrays) -> dict[str, list[Any]]:
+def item_rows(arrays: StoreData) -> dict[str, list[Any]]:
     """Give the items' table by column: the coming week beside what was before."""
     found = arrays.derived.get("item_rows")
     if found is None:
@@ -210,7 +210,7 @@ def item_rows(arrays: StoreArrays) -> dict[str, list[Any]]:
     return result
 
 
-def select_items(arrays: StoreArrays, text: str, sort: str, *, descending: bool) -> list[int]:
+def select_items(arrays: StoreData, text: str, sort: str, *, descending: bool) -> list[int]:
     """Filter and sort as the page does; unknown numbers come last, equals by name."""
     table = item_rows(arrays)
     wanted = text.casefold()
@@ -223,7 +223,7 @@ def select_items(arrays: StoreArrays, text: str, sort: str, *, descending: bool)
     return known + [row for row in rows if column[row] is None]
 
 
-def driver_series(arrays: StoreArrays) -> dict[str, Any]:
+def driver_series(arrays: StoreData) -> dict[str, Any]:
     """Give the store's drivers for the chart: level apart, the others by how much they move."""
     others = {name: values for name, values in arrays.drivers.items() if name != "level"}
     order = sorted(others, key=lambda name: -float(np.abs(others[name]).sum()))
@@ -236,7 +236,7 @@ def driver_series(arrays: StoreArrays) -> dict[str, Any]:
     }
 
 
-def explain_peak(arrays: StoreArrays) -> tuple[str, float, list[tuple[str, float]]] | None:
+def explain_peak(arrays: StoreData) -> tuple[str, float, list[tuple[str, float]]] | None:
     """Name the week's busiest day and what moves it most against a normal day."""
     if not arrays.drivers:
         return None
@@ -252,7 +252,7 @@ def _spoken(driver: str) -> str:
     return driver.replace("_", " ")
 
 
-def split_item(arrays: StoreArrays, row: int) -> list[dict[str, Any]]:
+def split_item(arrays: StoreData, row: int) -> list[dict[str, Any]]:
     """Split an item's days into its level, its weekdays' rhythm, and what the model adds: these are sums, no causes."""
     past_days = np.arange(arrays.dates[0] - PAST_DAYS, arrays.dates[0])
     past = sold_on(arrays, arrays.past[row][None], past_days)[0].astype(np.float64)

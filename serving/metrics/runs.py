@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from foreact.blobs import BlobNotFound, BlobStore
 from foreact.errors import ForeactError
-from foreact.runs.ledger import RUNS, Ledger, RunRecord, parse
+from foreact.runs.ledger import RUNS, RunHistory, RunRecord, parse
 from foreact.telemetry.scorecards import Drift, Point, days_out, watch
 from foreact.vocabulary import STEPS
 
@@ -49,7 +49,7 @@ class RunMetrics(Collector):
         # What one look has read, an older one must not put back.
         self._looking = threading.Lock()
         self._etag = ""
-        self._ledger = Ledger()
+        self._ledger = RunHistory()
         self._watch = watch(store)
         self._series: dict[str, list[Point]] = {}
         self._drift: list[Drift] = []
@@ -67,7 +67,7 @@ class RunMetrics(Collector):
         try:
             blob = self._store.read_if_changed(RUNS, self._etag) if self._etag else self._store.read(RUNS)
         except BlobNotFound:
-            self._ledger, self._etag = Ledger(), ""
+            self._ledger, self._etag = RunHistory(), ""
             return
         if blob is not None:
             self._ledger, self._etag = parse(blob.data), blob.etag

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -10,9 +9,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from serving.metrics.runs import RUN_METRICS, RunMetrics
-
-if TYPE_CHECKING:
-    from serving.publication.view import Board
+from serving.publication.view import PublicationBoard
 
 LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 REFRESH = (5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 900)
@@ -46,7 +43,7 @@ METRICS: dict[str, tuple[tuple[str, ...], str]] = {
 class Metrics:
     """This process's counters, and what its board shows when it is asked."""
 
-    def __init__(self, board: "Board", runs: RunMetrics) -> None:
+    def __init__(self, board: PublicationBoard, runs: RunMetrics) -> None:
         self.registry = CollectorRegistry()
         self.runs = runs
 
@@ -79,7 +76,7 @@ class Metrics:
 
 
 class _BoardCollector(Collector):
-    def __init__(self, board: "Board") -> None:
+    def __init__(self, board: PublicationBoard) -> None:
         self._board = board
 
     def collect(self) -> Iterable[Metric]:

@@ -23,8 +23,8 @@ from serving.api.answers import (
 )
 from serving.api.forecasts import PATH, asked_of
 from serving.auth.principal import Principal
-from serving.publication import StoreArrays
-from serving.publication.view import View
+from serving.publication import StoreData
+from serving.publication.view import FreshnessView
 from serving.service import Service
 
 # Headers that may ask for something other than the plain case.
@@ -43,7 +43,7 @@ class Express:
         self.app = app
         self._service = service
         self._kept = kept
-        self._view: View | None = None
+        self._view: FreshnessView | None = None
         self._heads: dict[str, Headers] = {}
         self._known: dict[Key, tuple[str, Headers, Any]] = {}
 
@@ -82,7 +82,7 @@ class Express:
             return None
         return self._service.keys.find(given[7:].decode("latin-1").strip())
 
-    def _watched(self, scope: Scope, send: Send, view: View, key: Key) -> Send:
+    def _watched(self, scope: Scope, send: Send, view: FreshnessView, key: Key) -> Send:
         """Remember by its tag an answer on its way, if it is one of those that are true until the view changes."""
 
         async def watched(message: Message) -> None:
@@ -100,7 +100,7 @@ class Express:
             self._known.clear()
         self._known[key] = tag, headers, route
 
-    def _one_item(self, scope: Scope, view: View, principal: Principal, key: Key) -> Answer | None:
+    def _one_item(self, scope: Scope, view: FreshnessView, principal: Principal, key: Key) -> Answer | None:
         """Answer `store=S&item=I`."""
         if b"csv" in key[2]:
             return None
@@ -128,7 +128,7 @@ class Express:
             self._remember(key, tag, headers, ROUTE)
         return headers, body
 
-    def _head(self, view: View, arrays: StoreArrays) -> Headers:
+    def _head(self, view: FreshnessView, arrays: StoreData) -> Headers:
         """Give the headers that all answers of a store's items share."""
         head = self._heads.get(arrays.store)
         if head is None:

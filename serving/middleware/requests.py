@@ -53,7 +53,7 @@ class Enough(Exception):
     """The head of an answer is out, and was all that was asked for."""
 
 
-class Front:
+class RequestMiddleware:
     """Names each request, refuses foreign hosts and large bodies, adds the security headers, counts and logs.
 
     HEAD is answered as GET would be, without the body.

@@ -1,8 +1,8 @@
 """The publication in memory: compact arrays, swapped whole."""
 
-from serving.publication.arrays import StoreArrays
-from serving.publication.cache import Library
+from serving.publication.arrays import StoreData
+from serving.publication.cache import PublicationCache
 from serving.publication.snapshot import Snapshot
 from serving.publication.tables import BadObject
 
-__all__ = ["BadObject", "Library", "Snapshot", "StoreArrays"]
+__all__ = ["BadObject", "PublicationCache", "Snapshot", "StoreData"]

@@ -18,7 +18,7 @@ LONGEST_GAP = 1e-3
 
 
 @dataclass(frozen=True)
-class StoreArrays:
+class StoreData:
     """A store's forecasts, totals, recent past and drivers."""
 
     store: str
@@ -93,7 +93,7 @@ class StoreArrays:
         return first, max(first, last)
 
 
-def assemble(store: str, entry: StoreEntry, objects: Mapping[Kind, bytes]) -> StoreArrays:
+def assemble(store: str, entry: StoreEntry, objects: Mapping[Kind, bytes]) -> StoreData:
     """Make a store's arrays of its objects, or say in a BadObject what is wrong with them."""
     forecasts = _read(store, entry, objects, "forecasts", (STORE, ITEM, DATE, MEAN, P10, P50, P90), ITEM)
     totals = _read(store, entry, objects, "totals", (STORE, DATE, MEAN, P10, P90), None)
@@ -107,7 +107,7 @@ def assemble(store: str, entry: StoreEntry, objects: Mapping[Kind, bytes]) -> St
         if "drivers" in objects
         else None
     )
-    return StoreArrays(
+    return StoreData(
         store=store,
         entry=entry,
         items=forecasts.labels,

@@ -14,7 +14,7 @@ from foreact.errors import ForeactError
 from foreact.publications.contract import CURRENT, Kind, Manifest, StoreEntry
 from foreact.publications.reader import Reader
 from foreact.publications.sealing import unseal
-from serving.publication.arrays import StoreArrays, assemble
+from serving.publication.arrays import StoreData, assemble
 from serving.publication.snapshot import Snapshot
 
 log = logging.getLogger("foreact.serving")
@@ -27,7 +27,7 @@ LOADERS = 3
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(minutes=10)
 
 
-class Library:
+class PublicationCache:
     """Holds the current snapshot; tells what of the newest publication is not served and whether the store answers."""
 
     def __init__(self, store: BlobStore, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -117,8 +117,8 @@ class Library:
         return bool(mended)
 
     def _load(
-        self, entries: dict[str, StoreEntry], held: dict[str, StoreArrays]
-    ) -> tuple[dict[str, StoreArrays], list[str]]:
+        self, entries: dict[str, StoreEntry], held: dict[str, StoreData]
+    ) -> tuple[dict[str, StoreData], list[str]]:
         """Load stores, but for those that are held already; give the sound ones and the names of the damaged."""
         stores = {
             store: held[store] for store, entry in entries.items() if store in held and held[store].entry == entry
@@ -130,7 +130,7 @@ class Library:
                 stores |= {arrays.store: arrays for arrays in loaded if arrays is not None}
         return stores, [store for store in missing if store not in stores]
 
-    def _load_store(self, store: str, entry: StoreEntry) -> StoreArrays | None:
+    def _load_store(self, store: str, entry: StoreEntry) -> StoreData | None:
         try:
             objects = {kind: self.reader.read(entry.objects[kind]) for kind in WANTED if kind in entry.objects}
             return assemble(store, entry, objects)
@@ -140,9 +140,9 @@ class Library:
             log.error("store %r is damaged and not served: %s", store, problem)
             return None
 
-    def _look_back(self, manifest: Manifest, lost: Iterable[str]) -> dict[str, StoreArrays]:
+    def _look_back(self, manifest: Manifest, lost: Iterable[str]) -> dict[str, StoreData]:
         """Find the last good numbers of stores in the versions before, for a process that never held any."""
-        found: dict[str, StoreArrays] = {}
+        found: dict[str, StoreData] = {}
         wanted = {store: [manifest.stores[store]] for store in lost}
         numbers = [number for number in self.reader.versions() if number < manifest.version] if wanted else []
         for number in reversed(numbers[-LOOK_BACK:]):

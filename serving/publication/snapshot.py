@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 from foreact.naming import encode
 from foreact.publications.contract import Manifest
-from serving.publication.arrays import StoreArrays
+from serving.publication.arrays import StoreData
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Snapshot:
 
     manifest: Manifest
     etag: str
-    stores: dict[str, StoreArrays]
+    stores: dict[str, StoreData]
     names: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:

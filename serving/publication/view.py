@@ -12,11 +12,11 @@ import orjson
 from foreact.publications.contract import StoreEntry
 from foreact.publications.freshness import Freshness, Promise, judge
 from serving.auth.principal import Scope
-from serving.publication import Library, Snapshot, StoreArrays
+from serving.publication import PublicationCache, Snapshot, StoreData
 
 
 @dataclass(frozen=True)
-class View:
+class FreshnessView:
     """A snapshot with its judgement; made anew when either changes."""
 
     snapshot: Snapshot
@@ -25,7 +25,7 @@ class View:
     region_attribute: str
     refused: str | None
     valid_until: float
-    _visible: dict[Scope, dict[str, StoreArrays]] = field(default_factory=dict)
+    _visible: dict[Scope, dict[str, StoreData]] = field(default_factory=dict)
 
     @cached_property
     def tag(self) -> str:
@@ -46,7 +46,7 @@ class View:
         """Name the stores of a scope that are damaged and cannot be shown."""
         return sorted(store for store in self.snapshot.lost if self.covers(scope, store))
 
-    def visible(self, scope: Scope) -> dict[str, StoreArrays]:
+    def visible(self, scope: Scope) -> dict[str, StoreData]:
         """Give the stores that a scope covers."""
         found = self._visible.get(scope)
         if found is None:
@@ -60,7 +60,7 @@ class View:
             return None
         return f"publication {self.snapshot.version} is damaged in this store; these are its last good numbers"
 
-    def judged(self) -> Iterator[tuple[str, StoreArrays, Freshness]]:
+    def judged(self) -> Iterator[tuple[str, StoreData, Freshness]]:
         """Give every store with its arrays and its judgement."""
         for store, arrays in self.snapshot.stores.items():
             yield store, arrays, self.freshness[store]
@@ -117,20 +117,20 @@ def describe_freshness(fresh: Freshness) -> dict[str, Any]:
     }
 
 
-class Board:
+class PublicationBoard:
     """Gives the view that counts right now."""
 
     def __init__(
-        self, library: Library, promise: Promise, region_attribute: str, clock: Callable[[], datetime]
+        self, library: PublicationCache, promise: Promise, region_attribute: str, clock: Callable[[], datetime]
     ) -> None:
         self.library = library
         self.promise = promise
         self._region_attribute = region_attribute
         self._clock = clock
-        self._view: View | None = None
+        self._view: FreshnessView | None = None
 
     @property
-    def view(self) -> View | None:
+    def view(self) -> FreshnessView | None:
         """Give the current view, or nothing while there are no numbers to serve."""
         snapshot, refused, now = self.library.current, self.library.refused, self._clock()
         view = self._view
@@ -149,13 +149,13 @@ class Board:
         """Give the time."""
         return self._clock()
 
-    def _judge(self, snapshot: Snapshot, refused: str | None, now: datetime) -> View:
+    def _judge(self, snapshot: Snapshot, refused: str | None, now: datetime) -> FreshnessView:
         entries: dict[str, StoreEntry] = {store: arrays.entry for store, arrays in snapshot.stores.items()}
         midnight = datetime.combine(
             now.astimezone(self.promise.zone).date() + timedelta(days=1), time(), self.promise.zone
         )
         until = min(midnight.timestamp(), self.promise.next_deadline(now).timestamp())
-        return View(
+        return FreshnessView(
             snapshot,
             {store: judge(entry, self.promise, now) for store, entry in entries.items()},
             self.promise.zone.key,

@@ -9,7 +9,7 @@ import yaml
 
 from foreact.blobs.connecting import refuse_credentials_among
 from foreact.errors import ForeactError
-from foreact.runs.ledger import RunRecord, Runs
+from foreact.runs.ledger import RunLedger, RunRecord
 from foreact.vocabulary import STEPS
 from serving.refreshes.kubeflow_api import KubeflowApi
 from serving.refreshes.records import Refresh, Step
@@ -38,7 +38,7 @@ class KubeflowRunner:
         experiment: str,
         service_account: str,
         arguments: dict[str, Any],
-        runs: Runs,
+        runs: RunLedger,
     ) -> None:
         self._api = api
         self._package = package
@@ -49,7 +49,7 @@ class KubeflowRunner:
         self._runs = runs
 
     @classmethod
-    def of(cls, settings: ServingSettings, runs: Runs) -> "KubeflowRunner":
+    def of(cls, settings: ServingSettings, runs: RunLedger) -> "KubeflowRunner":
         """Make the runner of settings; nothing is asked of Kubeflow until it is needed."""
         try:
             arguments = json.loads(settings.refresh_arguments)

@@ -80,7 +80,7 @@ def new_id(now: datetime) -> str:
     return f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(6)}"
 
 
-class Book:
+class RefreshRecords:
     """Keeps refreshes in the blob store."""
 
     def __init__(self, store: BlobStore) -> None:

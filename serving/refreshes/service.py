@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 
 from foreact.blobs import BlobUnavailable
 from foreact.errors import ForeactError
-from foreact.runs.ledger import Runs
+from foreact.runs.ledger import RunLedger
 from foreact.telemetry import tracing
 from serving.errors import ApiError
 from serving.metrics.service import Metrics
-from serving.publication import Library
-from serving.refreshes.records import Book, Refresh, new_id
+from serving.publication import PublicationCache
+from serving.refreshes.records import Refresh, RefreshRecords, new_id
 from serving.refreshes.runner import Progress, Runner
 
 log = logging.getLogger("foreact.refreshes")
@@ -30,11 +30,11 @@ class Refreshes:
 
     def __init__(
         self,
-        book: Book,
+        book: RefreshRecords,
         runner: Runner | None,
-        library: Library,
+        library: PublicationCache,
         metrics: Metrics,
-        runs: Runs,
+        runs: RunLedger,
         tell_end: Callable[..., object],
         clock: Callable[[], datetime],
         *,

@@ -24,7 +24,7 @@ from typing import Any
 from components.train.fanout import AHEAD, Task, run_on_ray
 from components.train.step import BASE_BYTES, BYTES_A_ROW
 from foreact.data.dataset.folder import Dataset
-from foreact.runs.process import Size
+from foreact.runs.process import TaskSize
 
 NODE_SECONDS = 180.0
 CORES, MEMORY = 4, 8 * 1024**3
@@ -124,7 +124,7 @@ def inside(folder: Path, size: int) -> float:
         for number in range(2):
             ready(stack.enter_context(node("worker", folder / f"w{number}", hidden)))
         tasks = (Task(str(number), random.randbytes(size), 1) for number in range(ROUNDS + AHEAD))
-        outcomes = run_on_ray(measure_length, tasks, size=Size(1, 2**30), address=CLIENT)
+        outcomes = run_on_ray(measure_length, tasks, size=TaskSize(1, 2**30), address=CLIENT)
         for _ in range(AHEAD):
             next(outcomes)
         started = time.monotonic()

@@ -12,13 +12,13 @@ from rich.console import Console
 
 from commands.progress import follow
 from foreact.runs.events import Events
-from foreact.runs.workspace import Request, Run, Runs
+from foreact.runs.workspace import Request, Run, WorkspaceRuns
 from tests.commands.conftest import Chain, command
 
 
 def run_that_told_everything(workspace: Path) -> Run:
     """Give a run with an event of every kind."""
-    run = Runs(workspace).create(Request(pipeline="retrain-all"))
+    run = WorkspaceRuns(workspace).create(Request(pipeline="retrain-all"))
     events = Events(run.events)
     with events.step("run"):
         with events.step("ingest"):

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from foreact.blobs.folder import FolderStore
-from foreact.runs.ledger import Runs
+from foreact.runs.ledger import RunLedger
 from pipelines.compiling import FOLDER
 from serving.app import create_app
 from serving.auth import keys
@@ -28,7 +28,7 @@ def drill(folder: Path) -> Outcome:
     with serving(fake) as host:
         package = str(FOLDER / "retrain-store.yaml")
         settings = ServingSettings(workspace=folder, kfp_host=host, refresh_package=package, _env_file=None)  # type: ignore[call-arg]
-        runner = KubeflowRunner.of(settings, Runs(store))
+        runner = KubeflowRunner.of(settings, RunLedger(store))
         with (
             listening(create_app(settings, store, runner=runner)) as url,
             httpx.Client(base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=120) as client,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from foreact.runs.ledger import Runs
+from foreact.runs.ledger import RunLedger
 from tests.drills.outcome import Outcome
 from tests.drills.retailer import make
 
@@ -16,7 +16,7 @@ def drill(folder: Path) -> Outcome:
     codes = [process.returncode for process in processes]
     version, manifest = retailer.check(), retailer.manifest()
     runs = {entry.run for entry in manifest.stores.values()}
-    known = {run.id: run.state for run in Runs(retailer.blobs).read().runs}
+    known = {run.id: run.state for run in RunLedger(retailer.blobs).read().runs}
     rows = [
         ("exit codes", ", ".join(map(str, codes)) + "".join(f"; {line[0]}" for line in said if line and any(codes))),
         ("versions made", f"{version - before}"),

@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from foreact.blobs.folder import FolderStore
-from foreact.runs.ledger import Runs
+from foreact.runs.ledger import RunLedger
 from foreact.telemetry import tracing
 from foreact.telemetry.lines import JsonLines, Text
 
-CODE = "import logging; from foreact.runs.process import begin; begin(); logging.getLogger('foreact').info('a\\nline')"
+CODE = (
+    "import logging; from foreact.runs.process import configure_task; configure_task(); "
+    "logging.getLogger('foreact').info('a\\nline')"
+)
 
 
 def test_a_steps_lines_carry_run_store_and_request(tmp_path: Path) -> None:
@@ -30,13 +33,13 @@ def test_a_steps_lines_carry_run_store_and_request(tmp_path: Path) -> None:
 
 def test_a_step_that_is_given_the_runs_store_says_so(tmp_path: Path) -> None:
     place = {"FOREACT_WORKSPACE": str(tmp_path), "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
-    code = CODE.replace("begin()", "begin('Bonn')")
+    code = CODE.replace("configure_task()", "configure_task('Bonn')")
     done = subprocess.run([sys.executable, "-c", code], env=place, capture_output=True, text=True, check=True)
     assert json.loads(done.stderr)["store"] == "Bonn"
 
 
 def test_a_step_on_kubeflow_takes_the_request_from_the_runs_record(tmp_path: Path) -> None:
-    runs = Runs(FolderStore(tmp_path / "blobs"))
+    runs = RunLedger(FolderStore(tmp_path / "blobs"))
     runs.asked_for("r1", "retrain-store", "Bonn", "abc", f"00-{'ab' * 16}-{'cd' * 8}-01")
     place = {"FOREACT_WORKSPACE": str(tmp_path), "KUBERNETES_SERVICE_HOST": "10.0.0.1", "FOREACT_RUN_ID": "r1"}
     code = f"{CODE}; import os; print(os.environ['TRACEPARENT'])"
@@ -47,9 +50,9 @@ def test_a_step_on_kubeflow_takes_the_request_from_the_runs_record(tmp_path: Pat
 
 def test_lines_name_what_is_worked_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOREACT_RUN_ID", "r1")
-    with tracing.about(store="Bonn"):
-        assert tracing.whose() == {"run": "r1", "store": "Bonn"}
-    assert tracing.whose() == {"run": "r1"}
+    with tracing.log_context(store="Bonn"):
+        assert tracing.current_log_context() == {"run": "r1", "store": "Bonn"}
+    assert tracing.current_log_context() == {"run": "r1"}
 
 
 def test_log_lines_are_one_line_whatever_they_hold() -> None:

@@ -60,8 +60,8 @@ def log_lines(receiver: Receiver) -> list[Any]:
 
 STEP = """
 import json, logging, sys
-from foreact.runs.process import begin
-_, events = begin()
+from foreact.runs.process import configure_task
+_, events = configure_task()
 with events.step("train"):
     logging.getLogger("foreact").warning("a line of the step")
 print(json.dumps(sorted(name for name in sys.modules if name.startswith("opentelemetry"))))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from foreact.forecasting.combining.projection import Projection, Reading
+from foreact.forecasting.combining.projection import PanelReading, Projection
 from foreact.forecasting.inputs.demand import Doubles
 from foreact.forecasting.inputs.panel import Floats
 from foreact.forecasting.totals.model import TotalsFit, align_groups, driver_logs, offer_logs
@@ -10,7 +10,7 @@ from foreact.forecasting.totals.model import TotalsFit, align_groups, driver_log
 LEVEL, SEASON, CLOSED = "level", "season", "closed"
 
 
-def explain(reading: Reading, totals: TotalsFit, projection: Projection) -> dict[str, Floats]:
+def explain(reading: PanelReading, totals: TotalsFit, projection: Projection) -> dict[str, Floats]:
     """Split every group's day into level and drivers by logarithmic means, which add up without a rest."""
     panel = reading.panel
     days = panel.days

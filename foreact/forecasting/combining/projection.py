@@ -23,7 +23,7 @@ from foreact.forecasting.totals.offers import Offers, read_offers
 
 
 @dataclass(frozen=True)
-class Reading:
+class PanelReading:
     """A panel and what is made of it before any model looks."""
 
     panel: Panel
@@ -55,11 +55,11 @@ class Projection:
     own: Doubles | None = None
 
 
-def read(panel: Panel, columns: Columns, groups: list[str] | None = None) -> Reading:
+def read_panel(panel: Panel, columns: Columns, groups: list[str] | None = None) -> PanelReading:
     """Read a panel the way a model's columns say."""
     names, codes = group_codes(panel, columns.group, groups)
     demand = read_demand(panel, codes, len(names))
-    return Reading(
+    return PanelReading(
         panel=panel,
         columns=columns,
         groups=names,
@@ -70,42 +70,44 @@ def read(panel: Panel, columns: Columns, groups: list[str] | None = None) -> Rea
     )
 
 
-def read_as(reading: Reading, columns: Columns, groups: list[str]) -> Reading:
+def read_panel_like(reading: PanelReading, columns: Columns, groups: list[str]) -> PanelReading:
     """Read the same panel the way of another model: as a rule it is the same way."""
     names, _ = group_codes(reading.panel, columns.group, groups)
     alike = columns == reading.columns and names == reading.groups
-    return reading if alike else read(reading.panel, columns, groups)
+    return reading if alike else read_panel(reading.panel, columns, groups)
 
 
-def fit(reading: Reading) -> TotalsFit:
+def fit_store_totals(reading: PanelReading) -> TotalsFit:
     """Fit the totals of what was read."""
     return fit_totals(reading.panel, reading.demand, reading.design, reading.offers, reading.groups)
 
 
-def learn_items(reading: Reading, totals: TotalsFit, seed: int) -> ItemsFit | None:
+def fit_store_items(reading: PanelReading, totals: TotalsFit, seed: int) -> ItemsFit | None:
     """Fit the items against what the totals expect; a lone item is its total."""
-    return fit_items(history_of(reading, totals), seed) if len(reading.codes) > 1 else None
+    return fit_items(build_item_history(reading, totals), seed) if len(reading.codes) > 1 else None
 
 
-def history_of(reading: Reading, totals: TotalsFit) -> ItemHistory:
+def build_item_history(reading: PanelReading, totals: TotalsFit) -> ItemHistory:
     """Give the items' history against the season that the totals expect."""
     season = season_logs(align_groups(totals, reading.groups), reading.design)
     return seen_by(reading.past, reading.columns, reading.codes, design=reading.design, season=season)
 
 
-def project_totals(reading: Reading, totals: TotalsFit) -> TotalsForecast:
+def project_totals(reading: PanelReading, totals: TotalsFit) -> TotalsForecast:
     """Carry the totals over the horizon."""
     fitted = align_groups(totals, reading.groups)
     return forecast_totals(fitted, reading.panel, reading.demand, reading.design, reading.offers, reading.columns)
 
 
-def project(reading: Reading, totals: TotalsFit, items: ItemsFit | None, items_bias: float | None) -> Projection:
+def project_store(
+    reading: PanelReading, totals: TotalsFit, items: ItemsFit | None, items_bias: float | None
+) -> Projection:
     """Forecast totals and items, let the items have a say in the totals, and make them agree."""
     ahead = project_totals(reading, totals)
     if len(reading.codes) == 1:
         # The total is the item.
         return Projection(ahead.mean.copy(), ahead)
-    mean = forecast_items(items, history_of(reading, totals))
+    mean = forecast_items(items, build_item_history(reading, totals))
     if items is None:
         return Projection(reconcile(mean, ahead.mean, reading.codes, ahead.closed), ahead)
     groups = blend(ahead.mean, sum_by_group(mean, reading.codes, len(ahead.mean)), items_bias)

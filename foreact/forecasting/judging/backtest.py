@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from foreact.forecasting.combining.projection import Reading, project, project_totals
+from foreact.forecasting.combining.projection import PanelReading, project_store, project_totals
 from foreact.forecasting.inputs.demand import Bools, Doubles
 from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.items.model import ItemsFit
 from foreact.forecasting.judging.accuracy import interval_figures, mean_figures, point_figures, scaled_error
 from foreact.forecasting.judging.baselines import BASELINES, baseline
-from foreact.forecasting.judging.intervals import Intervals, Misses, apply_cells, apply_totals, learn_intervals
+from foreact.forecasting.judging.intervals import BacktestErrors, Intervals, apply_cells, apply_totals, learn_intervals
 from foreact.forecasting.totals.design import SEASON_DAYS, Days
 from foreact.forecasting.totals.model import TotalsFit
 
@@ -38,7 +38,7 @@ class Window:
     """What was forecast from one origin, and what came."""
 
     dates: Days
-    misses: Misses
+    misses: BacktestErrors
     has_items: bool
     # What the items' means are worth, beside the baselines'.
     figures: dict[str, float]
@@ -85,19 +85,19 @@ class Trial:
     def __init__(self) -> None:
         self._windows: list[Window] = []
 
-    def forecast(self, origin: Origin, reading: Reading, totals: TotalsFit, items: ItemsFit | None) -> None:
+    def forecast(self, origin: Origin, reading: PanelReading, totals: TotalsFit, items: ItemsFit | None) -> None:
         """Forecast from an origin by what knows nothing later, and compare."""
         actual = origin.actual
         dates = origin.panel.dates[origin.panel.days :]
         whole = np.where(np.isfinite(actual).any(0), np.nansum(actual, axis=0), np.nan)
         if origin.has_items:
-            ahead = project(reading, totals, items, learn_items_bias(self._windows))
-            misses = Misses(ahead.items, actual, ahead.items.sum(0), whole)
+            ahead = project_store(reading, totals, items, learn_items_bias(self._windows))
+            misses = BacktestErrors(ahead.items, actual, ahead.items.sum(0), whole)
             figures = _point_figures(ahead.items, origin, reading)
             window = Window(dates, misses, True, figures, _over(ahead.own, whole))
         else:
             none = np.zeros((0, len(dates)))
-            misses = Misses(none, none, project_totals(reading, totals).mean.sum(0), whole)
+            misses = BacktestErrors(none, none, project_totals(reading, totals).mean.sum(0), whole)
             window = Window(dates, misses, False, {}, None)
         self._windows.insert(0, window)
 
@@ -153,7 +153,7 @@ def _window_figures(window: Window, intervals: Intervals) -> dict[str, float]:
     return figures
 
 
-def _point_figures(mean: Doubles, origin: Origin, reading: Reading) -> dict[str, float]:
+def _point_figures(mean: Doubles, origin: Origin, reading: PanelReading) -> dict[str, float]:
     """Score an origin's means beside what anybody could do."""
     units, closed = reading.demand.units, _closed(reading.panel)
     means = {f"{name}_": baseline(name, units, reading.panel.horizon, closed) for name in BASELINES}

@@ -40,7 +40,7 @@ class Intervals:
 
 
 @dataclass(frozen=True)
-class Misses:
+class BacktestErrors:
     """Backtested cells (items x horizon) and totals (horizon) of one origin beside what came."""
 
     mean: Doubles
@@ -49,7 +49,7 @@ class Misses:
     total_actual: Doubles
 
 
-def learn_intervals(cells: list[Misses], totals: list[Misses]) -> Intervals:
+def learn_intervals(cells: list[BacktestErrors], totals: list[BacktestErrors]) -> Intervals:
     """Read the tables off the backtests."""
     mean, ratio, lead = _ratios([(m.mean, m.actual) for m in cells])
     band = _learn_totals(totals)
@@ -96,7 +96,7 @@ def _lead(horizon: int) -> NDArray[np.int64]:
     return (np.arange(horizon) * LEADS) // max(horizon, 1)
 
 
-def _learn_totals(totals: list[Misses]) -> Doubles:
+def _learn_totals(totals: list[BacktestErrors]) -> Doubles:
     """Read the band off all windows, then widen it by as much as each window needed beyond what the others told of it.
 
     Errors of one window go together, so that eight windows are nearer to eight errors than to all their days.

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from components.report.step import STOPPED, report
 from foreact.blobs.folder import FolderStore
 from foreact.errors import ForeactError
-from foreact.runs.ledger import Runs
+from foreact.runs.ledger import RunLedger
 from foreact.settings import PipelineSettings
 from foreact.telemetry.notices import clean
 from tests.observability.receiver import Receiver, receive
@@ -43,8 +43,8 @@ def end(tmp_path: Path, url: str, run: str, state: str, message: str | None = No
 
 def test_a_failure_and_the_recovery_are_told_once_each(tmp_path: Path, receiver: Receiver) -> None:
     blobs = FolderStore(tmp_path / "blobs")
-    Runs(blobs).step_began("r1", "validate", "retrain-store", "Bonn")
-    Runs(blobs).step_ended("r1", "validate", "failed", 1.0, "312 rows are negative")
+    RunLedger(blobs).step_began("r1", "validate", "retrain-store", "Bonn")
+    RunLedger(blobs).step_ended("r1", "validate", "failed", 1.0, "312 rows are negative")
     for _ in range(3):
         end(tmp_path, receiver.url, "r1", "FAILED", "the task failed")
     end(tmp_path, receiver.url, "r2", "SUCCEEDED")
@@ -142,7 +142,7 @@ def test_a_sentence_holds_neither_traceback_nor_secret(text: str, cleaned: str) 
 def test_a_group_that_still_counts_as_running_is_judged_by_its_last_step(
     tmp_path: Path, receiver: Receiver, state: str, last: str, sentence: str
 ) -> None:
-    runs = Runs(FolderStore(tmp_path / "blobs"))
+    runs = RunLedger(FolderStore(tmp_path / "blobs"))
     runs.step_began("r1", "publish", "retrain-store", "Bonn")
     if last == "succeeded":
         runs.step_ended("r1", "publish", "succeeded", 1.0)
@@ -160,7 +160,7 @@ def test_what_nobody_knows_is_not_told(
     def away(*_: Any) -> None:
         raise ForeactError("the store is away")
 
-    monkeypatch.setattr(Runs, "read", away)
+    monkeypatch.setattr(RunLedger, "read", away)
     with caplog.at_level(logging.WARNING):
         end(tmp_path, receiver.url, "r1", "RUNNING")
     assert receiver.received == []

@@ -113,14 +113,14 @@ def train_with_a_death(data: Path, victim: subprocess.Popen[bytes]) -> dict[str,
 
     from components.train.fanout import Task, run_here, run_on_ray
     from foreact.data.dataset.folder import Dataset
-    from foreact.runs.process import Size
+    from foreact.runs.process import TaskSize
     from tests.components.train.small import make_jobs
 
     jobs = make_jobs(Dataset(data / "dataset"))
     expected = {
         o.store: comparable(o.result) for o in run_here(train_one, [Task(s, j, 1) for s, j in jobs.items()]) if o.result
     }
-    size = Size(cpus=1, memory=1024**3)
+    size = TaskSize(cpus=1, memory=1024**3)
     # Larger than either node: it is given the most that one has.
     tasks = [Task(s, job, 10**12 if number == 0 else 10**8) for number, (s, job) in enumerate(jobs.items())]
     began, places, failures, same, seen = time.monotonic(), [], {}, 0, 0

@@ -20,7 +20,7 @@ from foreact.publications import Reader
 from foreact.registry import Candidate, Registry
 from foreact.registry.records import artifact_name
 from foreact.runs.events import Events
-from foreact.runs.process import Size
+from foreact.runs.process import TaskSize
 from foreact.runs.trained import TrainedFolder
 from foreact.settings import PipelineSettings
 from tests.components.train.small import make_dataset, make_jobs
@@ -46,7 +46,7 @@ def run_once(data: Dataset, workspace: Path, run: str) -> Registered:
         seed=0,
         max_fallback_share=0.0,
         events=events,
-        size=Size.of("1", "2Gi"),
+        size=TaskSize.of("1", "2Gi"),
     )
     events.figures("train", figures)
     registered = register(trained=trained, versions=versions, run=run, settings=settings, events=events)

@@ -10,9 +10,9 @@ import pytest
 
 from components.train.fanout import Task, run_here, run_on_ray
 from foreact.errors import ForeactError
-from foreact.runs.process import Size
+from foreact.runs.process import TaskSize
 
-SIZE = Size(cpus=2, memory=2 * 1024**3)
+SIZE = TaskSize(cpus=2, memory=2 * 1024**3)
 
 
 def work(job: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from components.train.step import train
 from foreact.data.dataset.folder import Dataset
 from foreact.errors import ForeactError
 from foreact.runs.events import Events
-from foreact.runs.process import Size
+from foreact.runs.process import TaskSize
 from foreact.runs.trained import TrainedFolder
 from tests.components.train.small import make_dataset
 
@@ -30,7 +30,7 @@ def run(data: Dataset, folder: Path, share: float) -> dict[str, float]:
         seed=0,
         max_fallback_share=share,
         events=Events(folder / "events"),
-        size=Size.of("1", "4Gi"),
+        size=TaskSize.of("1", "4Gi"),
     )
 
 

@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from foreact.forecasting import Panel, train_store
-from foreact.forecasting.combining.projection import Reading, fit, history_of, read
+from foreact.forecasting.combining.projection import PanelReading, build_item_history, fit_store_totals, read_panel
 from foreact.forecasting.items.features import levels
 from foreact.forecasting.items.model import describe
 from foreact.forecasting.totals.design import NEIGHBOURS
@@ -31,11 +31,11 @@ def disturbed(panel: Panel, origin: int, seed: int) -> Panel:
     return replace(panel, units=units, past=past, stockout=stockout)
 
 
-def seen_from(panel: Panel, origin: int) -> Reading:
+def seen_from(panel: Panel, origin: int) -> PanelReading:
     from foreact.forecasting.inputs.columns import infer_columns
 
     past = panel.at(origin)
-    return read(past, infer_columns(past))
+    return read_panel(past, infer_columns(past))
 
 
 @quick
@@ -46,7 +46,7 @@ def test_no_feature_sees_the_future(origin: int, seed: int) -> None:
     rows, days = np.arange(12), np.full(12, origin + 3)
     shown = []
     for reading in readings:
-        history = history_of(reading, fit(reading))
+        history = build_item_history(reading, fit_store_totals(reading))
         shown.append((levels(history, origin), *describe(history, origin, rows, days)[1:]))
     for one, other in zip(*shown, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -61,13 +61,13 @@ def test_a_row_learnt_from_looks_like_the_row_forecast_from(origin: int, lead: i
     """
     felt = slice(origin + SMALL.horizon, origin + lead + REACH + 1)
     assume(not SMALL.known["event"][felt].any())
-    whole = read(SMALL, seen_from(SMALL, SMALL.days).columns)
-    totals = fit(whole)
-    then = read(SMALL.at(origin), whole.columns)
+    whole = read_panel(SMALL, seen_from(SMALL, SMALL.days).columns)
+    totals = fit_store_totals(whole)
+    then = read_panel(SMALL.at(origin), whole.columns)
     rows, days = np.arange(12), np.full(12, origin + lead)
     sold_by_then = SMALL.units[:, :origin].sum(1) > 0
-    _, learnt, _ = describe(history_of(whole, totals), origin, rows, days)
-    _, forecast, _ = describe(history_of(then, totals), origin, rows, days)
+    _, learnt, _ = describe(build_item_history(whole, totals), origin, rows, days)
+    _, forecast, _ = describe(build_item_history(then, totals), origin, rows, days)
     np.testing.assert_allclose(learnt[sold_by_then], forecast[sold_by_then], rtol=1e-5, atol=1e-6)
 
 

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from foreact.blobs.folder import FolderStore
 from foreact.runs.ends import NEVER_TOLD, tell_end, tell_stuck
-from foreact.runs.ledger import LONGEST, Runs
+from foreact.runs.ledger import LONGEST, RunLedger
 from foreact.settings import PlaceSettings
 from tests.observability.receiver import Receiver, receive
 
@@ -35,7 +35,7 @@ def settings(receiver: Receiver, tmp_path: Path) -> PlaceSettings:
 def blobs(tmp_path: Path) -> FolderStore:
     """Give a store in whose record a run was killed amid its training."""
     blobs = FolderStore(tmp_path / "blobs")
-    Runs(blobs, lambda: NIGHT).step_began("r1", "train", "retrain-all")
+    RunLedger(blobs, lambda: NIGHT).step_began("r1", "train", "retrain-all")
     return blobs
 
 
@@ -64,7 +64,7 @@ def test_a_killed_run_is_told_once_by_however_many_look(
         "link": "https://kfp.example/#/runs/details/r1",
         "title": "retrain-all of all stores failed",
     }
-    [record] = Runs(blobs).read().runs
+    [record] = RunLedger(blobs).read().runs
     assert (record.state, record.ended_at, record.sentence) == ("failed", NIGHT, NEVER_TOLD)
 
 
@@ -76,11 +76,11 @@ def test_the_recovery_from_it_is_told(settings: PlaceSettings, blobs: FolderStor
 
 
 def test_what_has_worked_since_is_no_news(settings: PlaceSettings, blobs: FolderStore, receiver: Receiver) -> None:
-    Runs(blobs, lambda: NIGHT + timedelta(hours=1)).end("r2", "succeeded", pipeline="retrain-all")
+    RunLedger(blobs, lambda: NIGHT + timedelta(hours=1)).end("r2", "succeeded", pipeline="retrain-all")
     tell_stuck(settings, blobs, now=MORNING)
     tell_end("r3", True, pipeline="retrain-all", settings=settings, blobs=blobs)
     assert told(receiver) == []
-    assert [run.state for run in Runs(blobs).read().runs] == ["failed", "succeeded", "succeeded"]
+    assert [run.state for run in RunLedger(blobs).read().runs] == ["failed", "succeeded", "succeeded"]
 
 
 def test_a_receiver_that_is_away_holds_nothing_open(
@@ -88,4 +88,4 @@ def test_a_receiver_that_is_away_holds_nothing_open(
 ) -> None:
     receiver.statuses = [500] * 4
     tell_stuck(settings, blobs, now=MORNING, pause=0.01)
-    assert [run.state for run in Runs(blobs).read().runs] == ["failed"]
+    assert [run.state for run in RunLedger(blobs).read().runs] == ["failed"]

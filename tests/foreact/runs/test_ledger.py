@@ -9,7 +9,7 @@ import pytest
 from foreact.blobs.folder import FolderStore
 from foreact.blobs.protocol import BlobUnavailable
 from foreact.runs.events import Events
-from foreact.runs.ledger import KEPT, LONGEST, RUNS, Ledger, Runs, make_sink
+from foreact.runs.ledger import KEPT, LONGEST, RUNS, RunHistory, RunLedger, make_sink
 
 NOW = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
 
@@ -24,11 +24,11 @@ class Clock:
 
 
 @pytest.fixture
-def runs(tmp_path: Path) -> Runs:
-    return Runs(FolderStore(tmp_path), Clock())
+def runs(tmp_path: Path) -> RunLedger:
+    return RunLedger(FolderStore(tmp_path), Clock())
 
 
-def test_a_run_is_known_from_its_first_step_to_its_end(runs: Runs) -> None:
+def test_a_run_is_known_from_its_first_step_to_its_end(runs: RunLedger) -> None:
     events = Events(sink=make_sink(runs, "r1", "retrain-store", "S1"))
     with events.step("ingest"):
         assert runs.read().runs[0].steps["ingest"].state == "running"
@@ -42,7 +42,7 @@ def test_a_run_is_known_from_its_first_step_to_its_end(runs: Runs) -> None:
     assert runs.read().last_success == {}
 
 
-def test_the_first_to_tell_a_runs_end_is_believed(runs: Runs) -> None:
+def test_the_first_to_tell_a_runs_end_is_believed(runs: RunLedger) -> None:
     first = runs.end("r1", "succeeded", pipeline="retrain-all")
     second = runs.end("r1", "failed", pipeline="retrain-all", sentence="too late")
     assert second == first
@@ -53,20 +53,20 @@ def test_no_run_is_lost_when_many_tell_at_once(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
 
     def tell(number: int) -> None:
-        Runs(store).step_began(f"r{number}", "ingest", "retrain-store", f"S{number}")
-        Runs(store).end(f"r{number}", "succeeded", pipeline="retrain-store")
+        RunLedger(store).step_began(f"r{number}", "ingest", "retrain-store", f"S{number}")
+        RunLedger(store).end(f"r{number}", "succeeded", pipeline="retrain-store")
 
     threads = [threading.Thread(target=tell, args=(number,)) for number in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert {run.id: run.state for run in Runs(store).read().runs} == {f"r{n}": "succeeded" for n in range(12)}
+    assert {run.id: run.state for run in RunLedger(store).read().runs} == {f"r{n}": "succeeded" for n in range(12)}
 
 
 def test_the_record_is_bounded_and_a_run_that_fell_silent_outlasts_the_others(tmp_path: Path) -> None:
     store, clock = FolderStore(tmp_path), Clock()
-    runs = Runs(store, clock)
+    runs = RunLedger(store, clock)
     runs.step_began("silent", "train", "retrain-all")
     clock.now += LONGEST
     runs.step_began("later", "train", "retrain-all")
@@ -78,7 +78,7 @@ def test_the_record_is_bounded_and_a_run_that_fell_silent_outlasts_the_others(tm
     assert len(store.read(RUNS).data) < 100_000
 
 
-def test_many_refreshes_hide_no_nightly_run_that_failed(runs: Runs) -> None:
+def test_many_refreshes_hide_no_nightly_run_that_failed(runs: RunLedger) -> None:
     runs.end("night", "failed", pipeline="retrain-all", sentence="the source is away")
     for number in range(KEPT + 5):
         runs.end(f"r{number:03d}", "succeeded", pipeline="retrain-store", store="S1")
@@ -90,13 +90,13 @@ def test_many_refreshes_hide_no_nightly_run_that_failed(runs: Runs) -> None:
 def test_a_damaged_record_and_a_store_that_is_away_stop_no_step(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     store.write(RUNS, b"{ broken")
-    events = Events(sink=make_sink(Runs(store), "r1"))
+    events = Events(sink=make_sink(RunLedger(store), "r1"))
     with events.step("ingest"):
         pass
-    assert Runs(store).read().runs[0].id == "r1"
+    assert RunLedger(store).read().runs[0].id == "r1"
 
-    class Away(Runs):
-        def _read(self) -> tuple[Ledger, str | None]:
+    class Away(RunLedger):
+        def _read(self) -> tuple[RunHistory, str | None]:
             raise BlobUnavailable("the store does not answer")
 
     with Events(sink=make_sink(Away(store), "r2")).step("ingest"):

@@ -12,7 +12,7 @@ import pytest
 
 from foreact.blobs.folder import FolderStore
 from serving.refreshes.embedded import EmbeddedRunner
-from serving.refreshes.records import Book, Refresh, new_id
+from serving.refreshes.records import Refresh, RefreshRecords, new_id
 from tests.serving import shop
 from tests.serving.conftest import Serving
 
@@ -203,7 +203,7 @@ def test_a_failed_update_is_told_in_the_words_of_the_page(store: FolderStore, st
         failed_step="validate",
         sentence="312 rows are negative",
     )
-    Book(store).finish(failed)
+    RefreshRecords(store).finish(failed)
     serving = start(runner=EmbeddedRunner(store.root))
     assert (
         "The last update failed in step “Check them”.</strong> 312 rows are negative" in serving.get("/stores/S1").text

@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 
 from foreact.blobs.folder import FolderStore
 from serving.metrics.service import METRICS
-from serving.middleware.requests import Front
+from serving.middleware.requests import RequestMiddleware
 from tests.serving import shop
 from tests.serving.conftest import Serving
 
@@ -134,7 +134,7 @@ def test_a_failure_is_told_even_if_pages_are_what_failed(serving: Serving) -> No
         raise ZeroDivisionError
 
     metrics = serving.app.state.service.metrics
-    front = Front(
+    front = RequestMiddleware(
         fail, metrics=metrics, hosts=frozenset({"a"}), max_body_bytes=1, https=False, failure_page=fail_at_once
     )
     answer = TestClient(front, base_url="http://a").get("/", headers=HTML)

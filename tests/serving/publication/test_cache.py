@@ -13,7 +13,7 @@ import pytest
 from foreact.blobs import Blob, BlobUnavailable
 from foreact.blobs.folder import FolderStore
 from foreact.publications.contract import object_name
-from serving.publication import Library
+from serving.publication import PublicationCache
 from serving.refreshes.embedded import EmbeddedRunner
 from tests.serving import shop
 from tests.serving.conftest import Clock, Serving
@@ -32,7 +32,7 @@ def test_nothing_published_is_told(start: Callable[..., Serving]) -> None:
 
 def test_only_changed_stores_are_loaded(store: FolderStore) -> None:
     shop.publish(store)
-    library = Library(store)
+    library = PublicationCache(store)
     assert library.refresh()
     before = library.current
     assert not library.refresh()
@@ -111,7 +111,7 @@ def test_a_bad_publication_is_refused_and_the_last_good_one_serves(
     }
 
 
-def served(library: Library) -> dict[str, str]:
+def served(library: PublicationCache) -> dict[str, str]:
     """Give the run behind each store that is served."""
     assert library.current is not None
     return {store: arrays.entry.run for store, arrays in library.current.stores.items()}
@@ -119,14 +119,14 @@ def served(library: Library) -> dict[str, str]:
 
 def test_one_damaged_store_keeps_no_news_from_the_others(store: FolderStore) -> None:
     shop.publish(store)
-    running = Library(store)
+    running = PublicationCache(store)
     running.refresh()
     shop.publish(store, ["S1"], run="run-2", tables={"S1": spoil("gap")})
     running.refresh()
     shop.publish(store, ["S2"], run="run-3")
     running.refresh()
     # Whoever starts now finds the same.
-    started = Library(store)
+    started = PublicationCache(store)
     started.refresh()
     for library in (running, started):
         assert served(library) == {"S1": "run-1", "S2": "run-3", "S3": "run-1"}
@@ -202,7 +202,7 @@ def test_objects_put_right_in_their_place_are_found(store: FolderStore) -> None:
             reads.append(name)
             return super().read(name)
 
-    library = Library(Counting(store.root), clock)
+    library = PublicationCache(Counting(store.root), clock)
     library.refresh()
     assert served(library).keys() == {"S2", "S3"}
     # An hour of looks, one every two seconds: the damaged objects are read but a few times.
@@ -275,7 +275,7 @@ class Leaving(FolderStore):
 def test_what_is_loaded_outlives_the_store(store: FolderStore) -> None:
     shop.publish(store)
     leaving = Leaving(store.root)
-    library = Library(leaving)
+    library = PublicationCache(leaving)
     library.refresh()
     leaving.away = True
     assert not library.refresh()
@@ -289,7 +289,7 @@ def test_what_is_loaded_outlives_the_store(store: FolderStore) -> None:
 def test_a_change_is_seen_whole_by_whoever_is_reading(store: FolderStore) -> None:
     """An answer begun on one version ends on it."""
     shop.publish(store)
-    library = Library(store)
+    library = PublicationCache(store)
     library.refresh()
     held = library.current
     assert held is not None

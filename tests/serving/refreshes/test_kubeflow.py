@@ -10,10 +10,10 @@ import pytest
 
 from foreact.blobs.folder import FolderStore
 from foreact.errors import ForeactError
-from foreact.runs.ledger import Runs
+from foreact.runs.ledger import RunLedger
 from pipelines.compiling import FOLDER
 from serving.refreshes.kubeflow import KubeflowRunner
-from serving.refreshes.records import Book, Refresh
+from serving.refreshes.records import Refresh, RefreshRecords
 from serving.settings import ServingSettings
 from tests.kubeflow.fake import Fake, serving
 from tests.serving import shop
@@ -29,12 +29,12 @@ def fake() -> Fake:
 
 
 @pytest.fixture
-def runs(store: FolderStore) -> Runs:
-    return Runs(store)
+def runs(store: FolderStore) -> RunLedger:
+    return RunLedger(store)
 
 
 @pytest.fixture
-def runner(fake: Fake, runs: Runs, tmp_path: Path) -> Iterator[KubeflowRunner]:
+def runner(fake: Fake, runs: RunLedger, tmp_path: Path) -> Iterator[KubeflowRunner]:
     token = tmp_path / "token"
     token.write_text("secret\n")
     with serving(fake) as host:
@@ -141,7 +141,7 @@ def test_how_far_it_is(fake: Fake, runner: KubeflowRunner, refresh: Refresh) -> 
 
 # What Kubeflow calls a run of which a step failed and the exit handler did well depends on its version.
 @pytest.mark.parametrize("state", ["FAILED", "SUCCEEDED"])
-def test_why_it_failed(fake: Fake, runner: KubeflowRunner, refresh: Refresh, runs: Runs, state: str) -> None:
+def test_why_it_failed(fake: Fake, runner: KubeflowRunner, refresh: Refresh, runs: RunLedger, state: str) -> None:
     started = runner.start(refresh)
     run = fake.kept("runs")[0]
     run.state = state
@@ -204,7 +204,7 @@ def test_a_try_that_went_well_makes_up_for_one_that_did_not(
 
 
 @pytest.mark.parametrize("text", ["", "a: b", "][", "root: {}\ncomponents: []"])
-def test_a_package_that_is_none_is_refused_in_a_sentence(tmp_path: Path, runs: Runs, text: str) -> None:
+def test_a_package_that_is_none_is_refused_in_a_sentence(tmp_path: Path, runs: RunLedger, text: str) -> None:
     package = tmp_path / "broken.yaml"
     package.write_text(text)
     with pytest.raises(ForeactError, match="is no compiled pipeline"):
@@ -236,7 +236,7 @@ def made(fake: Fake) -> Any:
     return until(lambda: next(iter(fake.kept("runs")), None))
 
 
-def test_a_request_is_followed_to_the_new_numbers(fake: Fake, house: Serving, runs: Runs) -> None:
+def test_a_request_is_followed_to_the_new_numbers(fake: Fake, house: Serving, runs: RunLedger) -> None:
     asked = house.post("/v1/stores/S1/refreshes")
     location, run = asked.headers["location"], made(fake)
     assert run.display_name == f"foreact-refresh-{location.rpartition('/')[2]}"
@@ -254,7 +254,7 @@ def test_a_request_is_followed_to_the_new_numbers(fake: Fake, house: Serving, ru
     assert house.get("/v1/totals?store=S1").json()["stores"]["S1"]["run"] == run.run_id
 
 
-def test_a_failure_names_its_step_and_is_kept(fake: Fake, house: Serving, runs: Runs) -> None:
+def test_a_failure_names_its_step_and_is_kept(fake: Fake, house: Serving, runs: RunLedger) -> None:
     location, run = house.post("/v1/stores/S1/refreshes").headers["location"], made(fake)
     error = api.GoogleRpcStatus(message="3 rules are broken\nTraceback ...")
     run.run_details.task_details, run.state = [task("validate", "FAILED", 5, 9, error=error)], "FAILED"
@@ -267,7 +267,7 @@ def test_a_failure_names_its_step_and_is_kept(fake: Fake, house: Serving, runs: 
 
 def test_an_api_that_goes_away_and_comes_back_loses_nothing(fake: Fake, house: Serving) -> None:
     location, run = house.post("/v1/stores/S1/refreshes").headers["location"], made(fake)
-    until(lambda: Book(house.store).active()[0].run)
+    until(lambda: RefreshRecords(house.store).active()[0].run)
     fake.dead = True
     told = until(lambda: (found := house.get(location).json())["sentence"] and found)
     assert told["state"] == "running"

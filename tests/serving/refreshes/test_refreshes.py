@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from foreact.blobs.folder import FolderStore
-from serving.refreshes.records import Book, Refresh, new_id
+from serving.refreshes.records import Refresh, RefreshRecords, new_id
 from serving.refreshes.service import in_turn
 from tests.serving import shop
 from tests.serving.conftest import Serving, ended
@@ -124,7 +124,7 @@ def test_a_planner_finds_their_refreshes_behind_many_of_others(begin: Start, sto
         refresh = Refresh(
             id=new_id(requested), store=name, state="succeeded", requested_at=requested, requested_by="key:other"
         )
-        Book(store).finish(refresh)
+        RefreshRecords(store).finish(refresh)
     for query, role in (("?limit=1", "planner"), ("?limit=1&store=S1", "admin")):
         found = serving.get(f"/v1/refreshes{query}", role).json()["refreshes"]
         assert [refresh["store"] for refresh in found] == ["S1"]
@@ -136,7 +136,7 @@ def test_a_refresh_that_is_just_being_put_aside_is_listed_once(
     serving = begin()
     refresh = Refresh(id=new_id(shop.NOW), store="S1", state="running", requested_at=shop.NOW, requested_by="key:other")
     ended = refresh.model_copy(update={"state": "failed", "ended_at": shop.NOW})
-    Book(store).finish(ended)
+    RefreshRecords(store).finish(ended)
     # Whoever put it aside has not taken it from the active ones yet.
     monkeypatch.setattr(serving.app.state.service.refreshes.book, "active", lambda: [refresh])
     assert [one["id"] for one in serving.get("/v1/refreshes").json()["refreshes"]] == [refresh.id]
@@ -177,7 +177,7 @@ def test_a_killed_run_is_noticed_after_a_restart(
     serving = begin("hangs")
     location = serving.post("/v1/stores/S1/refreshes").headers["location"]
     until(lambda: any(s["name"] == "train" for s in serving.get(location).json()["steps"]))
-    process = until(lambda: Book(store).active()[0].process)
+    process = until(lambda: RefreshRecords(store).active()[0].process)
     serving.client.__exit__(None, None, None)
     os.killpg(process.pid, signal.SIGKILL)
     done = ended(start(runner=runner(store, tmp_path)), location)
@@ -197,7 +197,7 @@ def test_a_run_that_takes_too_long_is_ended(begin: Start) -> None:
 def test_what_waited_is_started_by_another_process(store: FolderStore, tmp_path: Path, start: Start) -> None:
     shop.publish(store)
     refresh = Refresh(id=new_id(shop.NOW), store="S1", state="queued", requested_at=shop.NOW, requested_by="key:gone")
-    Book(store).change(lambda held: [*held, refresh])
+    RefreshRecords(store).change(lambda held: [*held, refresh])
     serving = start(runner=runner(store, tmp_path))
     assert ended(serving, f"/v1/refreshes/{refresh.id}")["state"] == "succeeded"
 

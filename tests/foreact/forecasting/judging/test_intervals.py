@@ -5,17 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foreact.forecasting.judging.intervals import Misses, apply_cells, apply_totals, learn_intervals
+from foreact.forecasting.judging.intervals import BacktestErrors, apply_cells, apply_totals, learn_intervals
 
 DAYS, WINDOWS = 28, 8
 NO_ITEMS = np.zeros((0, DAYS))
 
 
-def missed(actual: np.ndarray, mean: np.ndarray | None = None) -> Misses:
-    return Misses(NO_ITEMS, NO_ITEMS, np.full(len(actual), 100.0) if mean is None else mean, actual)
+def missed(actual: np.ndarray, mean: np.ndarray | None = None) -> BacktestErrors:
+    return BacktestErrors(NO_ITEMS, NO_ITEMS, np.full(len(actual), 100.0) if mean is None else mean, actual)
 
 
-def band(windows: list[Misses], mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def band(windows: list[BacktestErrors], mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return apply_totals(learn_intervals([], windows), mean)
 
 
@@ -82,7 +82,9 @@ def test_large_items_have_bands_of_their_own_in_stores_of_any_size(items: int) -
     random = np.random.default_rng(3)
     mean = np.repeat(random.lognormal(1.5, 1.2, items)[:, None], DAYS, axis=1)
     total = missed(np.full(DAYS, 100.0))
-    windows = [Misses(mean, random.poisson(mean).astype(float), total.total_mean, total.total_actual) for _ in range(4)]
+    windows = [
+        BacktestErrors(mean, random.poisson(mean).astype(float), total.total_mean, total.total_actual) for _ in range(4)
+    ]
     intervals = learn_intervals(windows, [total])
     p10, _, p90 = apply_cells(intervals, mean)
     actual = random.poisson(mean)
