@@ -6,23 +6,20 @@ and its numbers have no gap.
 """
 
 import logging
-import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from foreact.blobs.protocol import Blob, BlobConflict, BlobNotFound, BlobStore, BlobUnavailable
+from foreact.blobs.swap import read_if_present, swap_object
 from foreact.errors import ForeactError, examples
 from foreact.publications.contract import CURRENT, Manifest, StoreEntry, manifest_name, run_prefix
-from foreact.publications.reader import Reader, read_current
+from foreact.publications.reader import Reader, read_manifest
 from foreact.publications.retention import named_objects
 from foreact.publications.sealing import seal, unseal
 
 log = logging.getLogger(__name__)
-
-# How long to go on swapping against other publishers; each of them needs a fraction of a second.
-PATIENCE_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -106,52 +103,42 @@ class Publisher:
         )
 
     def _swap(self, next_version: Callable[[Manifest | None], Manifest | None]) -> Manifest:
-        """Swap in what follows from the current manifest, however often that changes meanwhile."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        tries = 0
-        while True:
-            blob, current = read_current(self.store)
+        """Swap in what follows from the current manifest, and return what is current then."""
+        outcome: Manifest | None = None
+        swapped = False
+
+        def succeed(blob: Blob | None) -> bytes | None:
+            nonlocal outcome, swapped
+            current = read_manifest(self.store, blob)
             if current is not None:
                 self._archive(current)
             following = next_version(current)
-            if following is None:
-                if current is None:
-                    raise ForeactError(f"There is nothing to publish in {self.store}.")
-                return current
-            if self._try_swap(blob, following):
-                return following
-            tries += 1
-            if time.monotonic() > deadline:
-                raise BlobUnavailable(
-                    f"{CURRENT} in {self.store} changed {tries} times while it was being replaced: run again."
-                )
-            self.pause(random.uniform(0, min(2.0, 0.02 * 2 ** min(tries, 7))))  # noqa: S311
+            outcome, swapped = following or current, following is not None
+            return None if following is None else seal(following)
 
-    def _try_swap(self, blob: Blob | None, following: Manifest) -> bool:
-        data = seal(following)
+        swap_object(
+            self.store,
+            CURRENT,
+            succeed,
+            was_replaced=self._is_archived,
+            pause=self.pause,
+        )
+        if outcome is None:
+            raise ForeactError(f"There is nothing to publish in {self.store}.")
+        if swapped:
+            self._archive_new(outcome)
+        return outcome
+
+    def _archive_new(self, manifest: Manifest) -> None:
         try:
-            if blob is None:
-                self.store.write(CURRENT, data, if_absent=True)
-            else:
-                self.store.write(CURRENT, data, if_match=blob.etag)
-        except BlobConflict:
-            # Perhaps it was this very swap whose answer got lost on the way.
-            if not self._became(following):
-                return False
-        try:
-            self._archive(following, known_absent=True)
+            self._archive(manifest, known_absent=True)
         except BlobUnavailable as error:
-            log.warning("version %d is published; the next one will archive it: %s", following.version, error)
-        return True
+            log.warning("version %d is published; the next one will archive it: %s", manifest.version, error)
 
-    def _became(self, manifest: Manifest) -> bool:
-        for name in (CURRENT, manifest_name(manifest.version)):
-            try:
-                if unseal(self.store.read(name).data, name) == manifest:
-                    return True
-            except ForeactError as error:
-                log.debug("%s", error)
-        return False
+    def _is_archived(self, data: bytes) -> bool:
+        """Return whether a manifest was current: whoever swapped after it has archived it."""
+        archived = read_if_present(self.store, manifest_name(unseal(data, CURRENT).version))
+        return archived is not None and archived.data == data
 
     def _archive(self, manifest: Manifest, *, known_absent: bool = False) -> None:
         name = manifest_name(manifest.version)

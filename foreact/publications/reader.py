@@ -130,15 +130,13 @@ class Reader:
         return Publication(archived, "", f"{error} Version {archived.version} is kept.")
 
 
-def read_current(store: BlobStore) -> tuple[Blob | None, Manifest | None]:
-    """Give what is at the manifest's name and what it says; a writer, other than a reader, must know both."""
+def read_manifest(store: BlobStore, blob: Blob | None) -> Manifest | None:
+    """Return what the current manifest's bytes say, or the newest archived one where they are gone or broken."""
+    if blob is None:
+        return Reader(store).newest_archived()
     try:
-        blob = store.read(CURRENT)
-    except BlobNotFound:
-        return None, Reader(store).newest_archived()
-    try:
-        return blob, unseal(blob.data, CURRENT)
+        return unseal(blob.data, CURRENT)
     except BrokenPublication as error:
         archived = Reader(store).newest_archived()
         log.warning("%s Going on from version %s.", error, archived.version if archived else 0)
-        return blob, archived
+        return archived

@@ -5,22 +5,20 @@ telemetry/runs.json   the latest runs, changed by compare-and-swap
 
 import logging
 import math
-import random
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from foreact.blobs.protocol import BlobConflict, BlobNotFound, BlobStore, BlobUnavailable
+from foreact.blobs.protocol import Blob, BlobStore
+from foreact.blobs.swap import read_if_present, swap_object
 from foreact.errors import ForeactError
 
 log = logging.getLogger(__name__)
 
 RUNS = "telemetry/runs.json"
 KEPT = 60
-TRIES = 40
 FIGURES = 40
 # No pipeline may take longer; a run that has not told its end by then never will.
 LONGEST = timedelta(hours=5)
@@ -118,7 +116,8 @@ class RunLedger:
 
     def read(self) -> RunHistory:
         """Give what is known; what cannot be understood counts as nothing."""
-        return self._read()[0]
+        blob = read_if_present(self._store, RUNS)
+        return parse(blob.data) if blob else RunHistory()
 
     def asked_for(self, run: str, pipeline: str, store: str, request_id: str, traceparent: str) -> None:
         """Note whose request a run serves, as whoever starts it does."""
@@ -177,19 +176,18 @@ class RunLedger:
         return self._change(run, change)
 
     def _change(self, run: str, change: Callable[[RunRecord], RunRecord]) -> RunRecord:
-        for attempt in range(TRIES):
-            ledger, etag = self._read()
-            found = ledger.find(run) or RunRecord(id=run, started_at=self._clock())
-            changed = change(found)
-            if changed == ledger.find(run):
-                return changed
-            data = self._with(ledger, changed).model_dump_json().encode()
-            try:
-                self._store.write(RUNS, data, if_match=etag, if_absent=etag is None)
-                return changed
-            except BlobConflict:
-                time.sleep(random.uniform(0, 0.01 * min(attempt + 1, 20)))  # noqa: S311
-        raise BlobUnavailable(f"{RUNS} changed {TRIES} times while it was being replaced")
+        changed: RunRecord | None = None
+
+        def succeed(blob: Blob | None) -> bytes | None:
+            nonlocal changed
+            history = parse(blob.data) if blob else RunHistory()
+            before = history.find(run)
+            changed = change(before or RunRecord(id=run, started_at=self._clock()))
+            return None if changed == before else self._with(history, changed).model_dump_json().encode()
+
+        swap_object(self._store, RUNS, succeed)
+        assert changed is not None  # noqa: S101 - set whenever it was asked what succeeds
+        return changed
 
     def _with(self, ledger: RunHistory, changed: RunRecord) -> RunHistory:
         every = sorted(
@@ -205,13 +203,6 @@ class RunLedger:
         if changed.state == "succeeded" and changed.ended_at is not None and changed.pipeline:
             success[changed.pipeline] = max(changed.ended_at, success.get(changed.pipeline, changed.ended_at))
         return RunHistory(runs=tuple(runs), last_success=success)
-
-    def _read(self) -> tuple[RunHistory, str | None]:
-        try:
-            blob = self._store.read(RUNS)
-        except BlobNotFound:
-            return RunHistory(), None
-        return parse(blob.data), blob.etag
 
 
 def parse(data: bytes) -> RunHistory:

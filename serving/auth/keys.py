@@ -10,13 +10,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from foreact.blobs import BlobConflict, BlobNotFound, BlobStore, BlobUnavailable
+from foreact.blobs import Blob, BlobStore, BlobUnavailable
+from foreact.blobs.swap import read_if_present, swap_object
 from foreact.errors import ForeactError
 from serving.auth.principal import Grant, Principal, Role
 
 OBJECT = "serving/keys.json"
 PREFIX = "fa_"
-TRIES = 20
 # How long a revoked key may live on in a process that looked before.
 REMEMBERED_SECONDS = 3.0
 
@@ -66,7 +66,7 @@ def create(
         created_by=created_by,
         expires_at=expires_at,
     )
-    _change(store, lambda keys: [*keys, key])
+    _change_keys(store, lambda keys: [*keys, key])
     return text, key
 
 
@@ -87,13 +87,13 @@ def revoke(store: BlobStore, key_id: str) -> Key:
             raise ForeactError(f"No key has the id {key_id!r}: `foreact keys list` names them.")
         return changed
 
-    _change(store, end)
+    _change_keys(store, end)
     return ended[0]
 
 
 def list_keys(store: BlobStore) -> list[Key]:
     """Give all keys, the oldest first."""
-    return _read(store)[0].keys
+    return _parse_keys(read_if_present(store, OBJECT))
 
 
 class KeyRing:
@@ -119,7 +119,7 @@ class KeyRing:
             if not self.is_due:
                 return
             try:
-                keys = _read(self._store)[0].keys
+                keys = list_keys(self._store)
             except BlobUnavailable:
                 if self._until < 0:
                     raise
@@ -149,21 +149,9 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _read(store: BlobStore) -> tuple[_Keys, str | None]:
-    try:
-        blob = store.read(OBJECT)
-    except BlobNotFound:
-        return _Keys(), None
-    return _Keys.model_validate_json(blob.data), blob.etag
+def _parse_keys(blob: Blob | None) -> list[Key]:
+    return _Keys.model_validate_json(blob.data).keys if blob else []
 
 
-def _change(store: BlobStore, change: Callable[[list[Key]], list[Key]]) -> None:
-    for _ in range(TRIES):
-        held, etag = _read(store)
-        data = _Keys(keys=change(held.keys)).model_dump_json(indent=1).encode()
-        try:
-            store.write(OBJECT, data, if_match=etag, if_absent=etag is None)
-            return
-        except BlobConflict:
-            continue
-    raise ForeactError("The keys were changed by others at the same time: try again.")
+def _change_keys(store: BlobStore, change: Callable[[list[Key]], list[Key]]) -> None:
+    swap_object(store, OBJECT, lambda blob: _Keys(keys=change(_parse_keys(blob))).model_dump_json(indent=1).encode())

@@ -5,22 +5,20 @@ serving/refreshes/active.json      those that wait or run; changed by compare-an
 serving/refreshes/done/<id>.json   those that ended, never changed
 """
 
-import random
 import re
 import secrets
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from foreact.blobs import BlobConflict, BlobNotFound, BlobStore, BlobUnavailable
+from foreact.blobs import Blob, BlobConflict, BlobNotFound, BlobStore
+from foreact.blobs.swap import read_if_present, swap_object
 
 ACTIVE = "serving/refreshes/active.json"
 DONE = "serving/refreshes/done/"
 ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{12}")
-TRIES = 200
 KEPT = 500
 
 State = Literal["queued", "running", "succeeded", "failed"]
@@ -88,22 +86,20 @@ class RefreshRecords:
 
     def active(self) -> list[Refresh]:
         """Give those that wait or run, the oldest first."""
-        return self._read()[0]
+        return _parse_active(read_if_present(self._store, ACTIVE))
 
     def change(self, change: Callable[[list[Refresh]], list[Refresh]]) -> list[Refresh]:
         """Change those that wait or run; `change` may be called again when others were faster."""
-        for attempt in range(TRIES):
-            held, etag = self._read()
-            changed = change(held)
-            if changed == held:
-                return held
-            data = _Active(refreshes=changed).model_dump_json().encode()
-            try:
-                self._store.write(ACTIVE, data, if_match=etag, if_absent=etag is None)
-                return changed
-            except BlobConflict:
-                time.sleep(random.uniform(0, 0.005 * min(attempt + 1, 20)))  # noqa: S311
-        raise BlobUnavailable("too many refreshes are asked for at once; try again")
+        changed: list[Refresh] = []
+
+        def succeed(blob: Blob | None) -> bytes | None:
+            nonlocal changed
+            active = _parse_active(blob)
+            changed = change(active)
+            return None if changed == active else _Active(refreshes=changed).model_dump_json().encode()
+
+        swap_object(self._store, ACTIVE, succeed)
+        return changed
 
     def update(self, refresh_id: str, change: Callable[[Refresh], Refresh]) -> Refresh | None:
         """Change one that waits or runs; nothing if it is no longer there."""
@@ -153,9 +149,6 @@ class RefreshRecords:
         for info in list(self._store.list(DONE))[:-KEPT]:
             self._store.delete(info.name)
 
-    def _read(self) -> tuple[list[Refresh], str | None]:
-        try:
-            blob = self._store.read(ACTIVE)
-        except BlobNotFound:
-            return [], None
-        return _Active.model_validate_json(blob.data).refreshes, blob.etag
+
+def _parse_active(blob: Blob | None) -> list[Refresh]:
+    return _Active.model_validate_json(blob.data).refreshes if blob else []

@@ -1,6 +1,5 @@
 """The contract under random interleavings, and the proof that a broken implementation would be found."""
 
-import contextlib
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -8,11 +7,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from foreact.blobs import BlobConflict
-from foreact.publications import CURRENT, BrokenPublication, Manifest, Publisher, Reader
+from foreact.publications import CURRENT, BrokenPublication, Publisher, Reader
 from foreact.publications.contract import DATA
 from foreact.publications.retention import named_objects
-from foreact.publications.sealing import seal
 from tests.foreact.publications.contract_machine import PublicationMachine
 
 CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
@@ -34,20 +31,40 @@ def test_the_contract_holds_under_any_interleaving():
     run_state_machine_as_test(PublicationMachine, settings=THOROUGH)
 
 
+class _Wrapped:
+    """A store that differs in how it writes."""
+
+    def __init__(self, store: Any) -> None:
+        self.store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+
+class _Overwriting(_Wrapped):
+    def write(self, name: str, data: bytes, **conditions: Any) -> str:
+        return self.store.write(name, data, **({} if name == CURRENT else conditions))
+
+
+class _Tearing(_Wrapped):
+    def write(self, name: str, data: bytes, **conditions: Any) -> str:
+        if name == CURRENT:
+            self.store.write(name, data[: len(data) // 2], **conditions)
+            conditions = {}
+        return self.store.write(name, data, **conditions)
+
+
 class LostUpdate(Publisher):
     """Swaps over whatever is there."""
 
-    def _try_swap(self, blob: Any, following: Manifest) -> bool:
-        self.store.write(CURRENT, seal(following))
-        with contextlib.suppress(BlobConflict):
-            self._archive(following, known_absent=True)
-        return True
+    def __init__(self, store: Any, **options: Any) -> None:
+        super().__init__(_Overwriting(store), **options)
 
 
 class TakesConflictForSuccess(Publisher):
     """Says that it has published whatever came of it."""
 
-    def _became(self, manifest: Manifest) -> bool:
+    def _is_archived(self, data: bytes) -> bool:
         return True
 
 
@@ -63,12 +80,8 @@ class PieceByPiece(Publisher):
 class TornManifest(Publisher):
     """Writes the manifest in two pieces."""
 
-    def _try_swap(self, blob: Any, following: Manifest) -> bool:
-        whole = seal(following)
-        self.store.write(CURRENT, whole[: len(whole) // 2])
-        self.store.write(CURRENT, whole)
-        self._archive(following, known_absent=True)
-        return True
+    def __init__(self, store: Any, **options: Any) -> None:
+        super().__init__(_Tearing(store), **options)
 
 
 def delete_all_but_current(store: Any, **options: Any) -> list[str]:

@@ -1,0 +1,53 @@
+"""Changing an object by compare-and-swap, however often others change it meanwhile."""
+
+import random
+import time
+from collections.abc import Callable
+
+from foreact.blobs.protocol import Blob, BlobConflict, BlobNotFound, BlobStore, BlobUnavailable
+
+# How long to go on against others who change the same object; each of them needs a fraction of a second.
+PATIENCE_SECONDS = 300.0
+LONGEST_PAUSE_SECONDS = 2.0
+
+
+def swap_object(
+    store: BlobStore,
+    name: str,
+    succeed: Callable[[Blob | None], bytes | None],
+    *,
+    was_replaced: Callable[[bytes], bool] = lambda data: False,
+    pause: Callable[[float], None] = time.sleep,
+) -> None:
+    """Replace an object by what succeeds it, or leave it where nothing does; raise BlobUnavailable after five minutes.
+
+    `succeed` gets the object as it is, or None, and is called again whenever somebody else was faster. A write that met
+    a conflict may have got through after all, its answer lost on the way: then the object holds the very bytes, or
+    `was_replaced` knows that it did.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    tries = 0
+    while True:
+        blob = read_if_present(store, name)
+        data = succeed(blob)
+        if data is None:
+            return
+        try:
+            store.write(name, data, if_match=blob.etag if blob else None, if_absent=blob is None)
+            return
+        except BlobConflict:
+            written = read_if_present(store, name)
+            if (written is not None and written.data == data) or was_replaced(data):
+                return
+        tries += 1
+        if time.monotonic() > deadline:
+            raise BlobUnavailable(f"{name} in {store} changed {tries} times while it was being replaced: try again.")
+        pause(random.uniform(0, min(LONGEST_PAUSE_SECONDS, 0.02 * 2 ** min(tries, 7))))  # noqa: S311
+
+
+def read_if_present(store: BlobStore, name: str) -> Blob | None:
+    """Return an object, or None where nothing has the name."""
+    try:
+        return store.read(name)
+    except BlobNotFound:
+        return None
