@@ -1,6 +1,8 @@
 """`foreact submit` and `foreact schedule`: runs on Kubeflow Pipelines, once and every night."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,8 +15,8 @@ from commands.stopping import stoppable
 from foreact.errors import ForeactError, count
 
 if TYPE_CHECKING:
+    from foreact.kubeflow.api import Kubeflow
     from foreact.kubeflow.settings import KubeflowSettings
-    from pipelines.cluster.kubeflow import Kubeflow
     from pipelines.cluster.schedules import Schedules
     from pipelines.cluster.scheduling import Scheduler
 
@@ -148,30 +150,30 @@ def _submit(pipeline: str, parameters: dict[str, Any], settings: "KubeflowSettin
     _refuse_local(parameters)
     package = Package.load(following.package or FOLDER / f"{pipeline}.yaml")
     package.check(parameters)
-    kubeflow = _connect(settings)
-    run = submit(
-        kubeflow,
-        package,
-        parameters,
-        name=following.name or run_name(pipeline, parameters.get("store", "")),
-        experiment=settings.experiment,
-        account=settings.service_account,
-        # Names that are drawn meet no other.
-        settling=SETTLING if following.name else 0.0,
-    )
-    typer.echo(f"{'Uploaded' if run.uploaded else 'Reused'} {package.name} {run.version}", err=True)
-    typer.echo(f"{'Found' if run.adopted else 'Started'} {run.name}: {run.url}", err=True)
-    typer.echo(run.id)
-    if not following.wait:
-        return
-    with stoppable("Stopped following; the run goes on."), Steps() as view:
-        outcome = watch(
+    with _connect(settings) as kubeflow:
+        run = submit(
             kubeflow,
-            run.id,
             package,
-            lambda tasks: view.show([(task.title, task.state) for task in tasks]),
-            timeout=following.timeout * 60,
+            parameters,
+            name=following.name or run_name(pipeline, parameters.get("store", "")),
+            experiment=settings.experiment,
+            account=settings.service_account,
+            # Names that are drawn meet no other.
+            settling=SETTLING if following.name else 0.0,
         )
+        typer.echo(f"{'Uploaded' if run.uploaded else 'Reused'} {package.name} {run.version}", err=True)
+        typer.echo(f"{'Found' if run.adopted else 'Started'} {run.name}: {run.url}", err=True)
+        typer.echo(run.id)
+        if not following.wait:
+            return
+        with stoppable("Stopped following; the run goes on."), Steps() as view:
+            outcome = watch(
+                kubeflow,
+                run.id,
+                package,
+                lambda tasks: view.show([(task.title, task.state) for task in tasks]),
+                timeout=following.timeout * 60,
+            )
     if outcome.succeeded:
         typer.echo(f"{run.name} succeeded.", err=True)
         return
@@ -206,14 +208,14 @@ def apply_schedules(
     _refuse_local(given)
     schedules = _load(file, given | _others(parameter))
     compiled = load_packages(schedules, packages or FOLDER)
-    scheduler = _scheduler(_settings(cluster, service_account))
-    if dry_run:
-        steps = scheduler.plan(schedules, compiled)
-        for step in steps:
-            typer.echo(step)
-        typer.echo(f"{len(steps)} steps to take." if steps else "Nothing to do.", err=True)
-        return
-    left = scheduler.apply(schedules, compiled, typer.echo)
+    with _scheduler(_settings(cluster, service_account)) as scheduler:
+        if dry_run:
+            steps = scheduler.plan(schedules, compiled)
+            for step in steps:
+                typer.echo(step)
+            typer.echo(f"{len(steps)} steps to take." if steps else "Nothing to do.", err=True)
+            return
+        left = scheduler.apply(schedules, compiled, typer.echo)
     for name in left:
         typer.echo(f"{name}: one that was replaced still has a run; the next apply deletes it.", err=True)
     typer.echo(f"In force: {count(len(schedules.schedules), 'schedule')}.", err=True)
@@ -227,7 +229,9 @@ def list_schedules(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line")] = False,
 ) -> None:
     """Show the schedules that Kubeflow Pipelines has, and when each fires next."""
-    for run in _scheduler(_settings(cluster)).there():
+    with _scheduler(_settings(cluster)) as scheduler:
+        recurring_runs = scheduler.there()
+    for run in recurring_runs:
         following = run.cron.after(datetime.now(UTC)) if run.cron and run.enabled else None
         row = {
             "name": run.name,
@@ -253,36 +257,31 @@ def pause_schedules(
     cluster: Cluster,
 ) -> None:
     """Keep schedules from firing until the next `foreact schedule apply`; runs that have begun go on."""
-    _scheduler(_settings(cluster)).pause(names or [], typer.echo)
+    with _scheduler(_settings(cluster)) as scheduler:
+        scheduler.pause(names or [], typer.echo)
 
 
 def _settings(cluster: Cluster, account: str | None = None) -> "KubeflowSettings":
-    from pydantic import ValidationError
-
     from foreact.kubeflow.settings import KubeflowSettings
 
     given = asdict(cluster) | {"service_account": account}
-    try:
-        settings = KubeflowSettings()
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ForeactError(f"FOREACT_KFP_{str(first['loc'][0]).upper()}: {first['msg']}.") from None
-    return settings.model_copy(update={name: value for name, value in given.items() if value is not None})
+    return KubeflowSettings().model_copy(update={name: value for name, value in given.items() if value is not None})
 
 
 def _connect(settings: "KubeflowSettings") -> "Kubeflow":
     try:
-        from pipelines.cluster.kubeflow import Kubeflow
+        from foreact.kubeflow.api import Kubeflow
     except ImportError:
         raise ForeactError("This needs the Kubeflow Pipelines client: pip install 'foreact[kubeflow]'.") from None
     return Kubeflow(settings)
 
 
-def _scheduler(settings: "KubeflowSettings") -> "Scheduler":
-    kubeflow = _connect(settings)
-    from pipelines.cluster.scheduling import Scheduler
+@contextmanager
+def _scheduler(settings: "KubeflowSettings") -> Iterator["Scheduler"]:
+    with _connect(settings) as kubeflow:
+        from pipelines.cluster.scheduling import Scheduler
 
-    return Scheduler(kubeflow, settings)
+        yield Scheduler(kubeflow, settings)
 
 
 def _load(file: Path | None, given: dict[str, Any]) -> "Schedules":

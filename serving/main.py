@@ -84,9 +84,11 @@ def make_runner(settings: ServingSettings, store: BlobStore) -> Runner | None:
     if settings.runner == "embedded":
         return EmbeddedRunner(settings.workspace, settings.refresh_parallel)
     if settings.runner == "kubeflow":
-        if not settings.kfp_host:
-            raise ForeactError("FOREACT_RUNNER is kubeflow: set FOREACT_KFP_HOST to the address of its API.")
+        from foreact.kubeflow.settings import KubeflowSettings
         from serving.refreshes.kubeflow import KubeflowRunner
 
-        return KubeflowRunner.of(settings, RunLedger(store))
+        kubeflow = KubeflowSettings()
+        if not kubeflow.host:
+            raise ForeactError("FOREACT_RUNNER is kubeflow: set FOREACT_KFP_HOST to the address of its API.")
+        return KubeflowRunner.from_settings(settings, kubeflow, RunLedger(store))
     return None

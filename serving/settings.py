@@ -45,11 +45,6 @@ class ServingSettings(PlaceSettings):
     refresh_queue: int = Field(50, ge=1, description="Refreshes that may wait; more are told to come back")
     refresh_parallel: int = Field(1, ge=1, description="Embedded refreshes that run at once")
     refresh_minutes: float = Field(15, gt=0, description="After how long a refresh counts as failed")
-    kfp_host: str = Field("", description="Kubeflow Pipelines' API")
-    kfp_namespace: str = Field("", description="Its namespace for runs, where it has several users")
-    kfp_experiment: str = Field("foreact", description="Its experiment for refreshes")
-    kfp_service_account: str = Field("foreact-pipelines", description="Service account of a refresh's pods")
-    kfp_token_file: str = Field("", description="File with the service account's token for its API; empty: none")
     refresh_package: str = Field("compiled/retrain-store.yaml", description="The compiled pipeline of a refresh")
     refresh_arguments: str = Field("{}", description="JSON: the pipeline's parameters, but for the store")
 

@@ -42,17 +42,22 @@ class Package:
                 f"The compiled pipeline {path} cannot be read ({error.strerror}): run `foreact compile`, "
                 "or name another with --package."
             ) from None
-        except (yaml.YAMLError, UnicodeDecodeError, StopIteration):
+            package.titles, package.groups  # noqa: B018 - read now, so that a broken file is refused here
+        except (yaml.YAMLError, UnicodeDecodeError, LookupError, TypeError, AttributeError):
             spec = {}
-        if not isinstance(spec, dict) or "pipelineInfo" not in spec:
+        if "pipelineInfo" not in spec:
             raise ForeactError(f"{path} is no compiled pipeline: write one with `foreact compile`.")
         return package
 
     @cached_property
+    def documents(self) -> list[dict[str, Any]]:
+        """The file's documents: the pipeline's definition, and its platform settings where it has some."""
+        return list(yaml.safe_load_all(self.content))
+
+    @property
     def spec(self) -> dict[str, Any]:
-        """The pipeline's definition, the first of the file's documents."""
-        spec: dict[str, Any] = next(yaml.safe_load_all(self.content))
-        return spec
+        """The pipeline's definition."""
+        return self.documents[0]
 
     @cached_property
     def hash(self) -> str:

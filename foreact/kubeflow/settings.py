@@ -1,15 +1,18 @@
 """Where Kubeflow Pipelines is and how to call it: the FOREACT_KFP_* settings."""
 
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from foreact.errors import ForeactError
 
 
 class KubeflowSettings(BaseSettings):
     """A Kubeflow Pipelines installation as this machine reaches it."""
 
-    model_config = SettingsConfigDict(env_prefix="FOREACT_KFP_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="FOREACT_KFP_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     host: str = Field("", description="Address of the API, http://localhost:8888 behind `kubectl port-forward`")
     namespace: str = Field("", description="Namespace of the runs, where the installation has several users")
@@ -24,3 +27,10 @@ class KubeflowSettings(BaseSettings):
         description="Time zone that the installation reads cron expressions in, an IANA name: what its controller "
         "ml-pipeline-scheduledworkflow was given as CRON_SCHEDULE_TIMEZONE",
     )
+
+    def __init__(self, **given: Any) -> None:
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ForeactError(f"FOREACT_KFP_{str(first['loc'][0]).upper()}: {first['msg']}.") from None

@@ -1,92 +1,128 @@
-"""How a run ended, judged by its steps: what Kubeflow Pipelines calls the whole depends on its release."""
+"""How a run on Kubeflow Pipelines stands, judged by its steps: what the whole is called depends on its release."""
 
-import math
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from foreact.kubeflow.package import Package
 from foreact.kubeflow.states import CANCELED, CANCELING, ENDED, FAILED, PENDING, SUCCEEDED
 
+Run = dict[str, Any]
+TaskDetail = dict[str, Any]
+
 
 @dataclass(frozen=True)
 class Task:
-    """One step of a run, as it is now."""
+    """One step of a run, as it is now; one that Kubeflow does not list yet is pending."""
 
+    name: str
     title: str
-    state: str
+    state: str = PENDING
+    seconds: float | None = None
+    is_listed: bool = False
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended, or that it has not; a sentence for what went wrong."""
+    """How a run ended, or that it has not: the step that failed and why, as far as that is known."""
 
     state: str
-    sentence: str = ""
+    # By name and title; of a run that failed as a whole both are empty.
+    step: str = ""
+    title: str = ""
+    # What happened to it, in words that follow the step's name or "its steps".
+    event: str = ""
+    # What Kubeflow says of it.
+    message: str = ""
 
     @property
     def succeeded(self) -> bool:
         """Whether everything went well."""
         return self.state == SUCCEEDED
 
+    @property
+    def sentence(self) -> str:
+        """What went wrong, for whoever knows the pipeline."""
+        if self.title and self.message:
+            return f"{self.title}: {self.message}"
+        if self.event:
+            return f"{self.title or 'Its steps'} {self.event}."
+        return self.message
 
-def tasks_of(run: Any, package: Package) -> list[Task]:
-    """Give the steps' states in the pipeline's order; drivers and groups of the engine are left out."""
-    latest = _latest(run, package.titles)
-    return [Task(title, latest[name].state if name in latest else PENDING) for name, title in package.titles.items()]
+
+def list_tasks(run: Run, package: Package) -> list[Task]:
+    """Return the steps' states in the pipeline's order; drivers and groups of the engine are left out."""
+    latest = _find_latest(run, package.titles)
+    return [
+        Task(name, title, latest[name]["state"], _measure_seconds(latest[name]), is_listed=True)
+        if name in latest
+        else Task(name, title)
+        for name, title in package.titles.items()
+    ]
 
 
-def judge(run: Any, package: Package) -> Outcome:
-    """Tell how a run stands, and why it failed if it did."""
-    state = run.state or PENDING
+def judge_run(run: Run, package: Package) -> Outcome:
+    """Judge how a run stands, and why it failed if it did."""
+    state = run.get("state") or PENDING
     # A run that somebody ended counts as failed in the end.
-    ended_by_hand = any(past.state == CANCELING for past in (run.state_history or [])[-2:])
+    ended_by_hand = any(past.get("state") == CANCELING for past in (run.get("state_history") or [])[-2:])
     if state == CANCELED or (state == FAILED and ended_by_hand):
-        return Outcome(CANCELED, "The run was cancelled.")
+        return Outcome(CANCELED, message="The run was cancelled.")
     if state not in ENDED:
         return Outcome(state)
     # One of which a step failed counts as succeeded where the exit handler ended well.
-    broken = _broken(run, package)
+    failure = _find_failure(run, package)
+    if failure is not None:
+        return failure
     if state == SUCCEEDED:
-        return Outcome(FAILED, broken) if broken else Outcome(SUCCEEDED)
-    return Outcome(state, broken or _first_line(run) or f"The run ended as {state.lower()}.")
+        return Outcome(SUCCEEDED)
+    return Outcome(state, message=_read_first_line(run) or f"The run ended as {state.lower()}.")
 
 
-def _broken(run: Any, package: Package) -> str:
-    """Say which step failed, or was never started; nothing if all went well."""
+def _find_failure(run: Run, package: Package) -> Outcome | None:
+    """Return which step failed or was never started, or None if all went well."""
     titles = package.titles
-    latest = _latest(run, titles)
-    if failed := [name for name in titles if name in latest and latest[name].state == FAILED]:
-        told = next((name for name in failed if _first_line(latest[name])), None)
-        return f"{titles[told]}: {_first_line(latest[told])}" if told else f"{titles[failed[0]]} failed."
-    drivers = _latest(run, _drivers(titles))
+    latest = _find_latest(run, titles)
+    failed = [name for name in titles if name in latest and latest[name]["state"] == FAILED]
+    if failed:
+        name = next((name for name in failed if _read_first_line(latest[name])), failed[0])
+        return Outcome(FAILED, name, titles[name], "failed", _read_first_line(latest[name]))
+    drivers = _find_latest(run, _name_drivers(titles))
     for name, title in titles.items():
-        if f"{name}-driver" in drivers and drivers[f"{name}-driver"].state == FAILED:
-            return f"{title} could not be started."
-    groups = _latest(run, package.groups | _drivers(package.groups) | _drivers({"root": "root"}))
-    if not any(group.state == FAILED for group in groups.values()):
-        return ""
+        if f"{name}-driver" in drivers and drivers[f"{name}-driver"]["state"] == FAILED:
+            return Outcome(FAILED, name, title, "could not be started")
+    groups = _find_latest(run, package.groups | _name_drivers(package.groups) | _name_drivers({"root": "root"}))
+    if not any(group["state"] == FAILED for group in groups.values()):
+        return None
     began = any(name in package.groups for name in groups)
-    return "Its steps failed as a whole." if began else "Its steps could not be started."
+    return Outcome(FAILED, event="failed as a whole" if began else "could not be started")
 
 
-def _drivers(titles: dict[str, str]) -> dict[str, str]:
+def _name_drivers(titles: dict[str, str]) -> dict[str, str]:
     return {f"{name}-driver": f"{title}-driver" for name, title in titles.items()}
 
 
-def _latest(run: Any, titles: dict[str, str]) -> dict[str, Any]:
-    """Give the last try of each task by its name; Kubeflow lists them in no order, by name or title."""
+def _find_latest(run: Run, titles: dict[str, str]) -> dict[str, TaskDetail]:
+    """Return the last try of each task by its name; Kubeflow lists them in no order, by name or title."""
     names = {shown: name for name, title in titles.items() for shown in (name, title)}
-    details = (run.run_details.task_details or []) if run.run_details else []
+    details = (run.get("run_details") or {}).get("task_details") or []
     # What was left out since something else failed has no state.
-    tried = [task for task in details if task.state and task.display_name in names]
-    return {names[task.display_name]: task for task in sorted(tried, key=_began)}
+    tried = [task for task in details if task.get("state") and task.get("display_name") in names]
+    tried.sort(key=lambda task: _read_moment(task.get("start_time")) or datetime.max.replace(tzinfo=UTC))
+    return {names[task["display_name"]]: task for task in tried}
 
 
-def _began(task: Any) -> float:
-    # What has not begun yet has no start, or one long ago.
-    return task.start_time.timestamp() if task.start_time and task.start_time.year > 1970 else math.inf
+def _read_moment(text: str | None) -> datetime | None:
+    """Return a moment; what has not happened yet has none, or one long ago."""
+    moment = datetime.fromisoformat(text) if text else None
+    return moment if moment and moment.year > 1970 else None
 
 
-def _first_line(thing: Any) -> str:
-    message = str(thing.error.message or "").strip() if thing.error else ""
-    return message.splitlines()[0] if message else ""
+def _measure_seconds(task: TaskDetail) -> float | None:
+    began, ended = _read_moment(task.get("start_time")), _read_moment(task.get("end_time"))
+    return (ended - began).total_seconds() if began and ended and ended >= began else None
+
+
+def _read_first_line(thing: Run | TaskDetail) -> str:
+    message = str((thing.get("error") or {}).get("message") or "").strip()
+    return message.splitlines()[0][:300] if message else ""

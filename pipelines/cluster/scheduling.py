@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import kfp_server_api as api
-
 from foreact.errors import ForeactError, examples
+from foreact.kubeflow.api import Answer, Kubeflow, read_moment, refer_to_version
 from foreact.kubeflow.package import Package
 from foreact.kubeflow.settings import KubeflowSettings
 from foreact.kubeflow.states import ENDED
 from pipelines.cluster.cron import Cron
-from pipelines.cluster.kubeflow import Kubeflow, reference
 from pipelines.cluster.reconcile import Found, Step, Wanted, foresee, mark, next_step, read_mark, retire, settle
 from pipelines.cluster.schedules import Schedule, Schedules, check, fingerprint
 
@@ -46,7 +44,7 @@ class Scheduler:
         """Give the steps that `apply` would take now; changes nothing."""
         wanted = self._wanted(schedules, packages)
         experiment = self.kubeflow.find_experiment(self.settings.experiment)
-        found = self._observe(str(experiment.experiment_id)) if experiment else []
+        found = self._observe(str(experiment["experiment_id"])) if experiment else []
         now = self.now()
         steps: list[Step] = []
         for name in _names(wanted, found):
@@ -81,18 +79,18 @@ class Scheduler:
         for run in found:
             if run.enabled and (not names or run.name in names):
                 tell(f"{run.name}: disable {run.id} (paused)")
-                self.kubeflow.disable(run.id)
+                self.kubeflow.disable_recurring_run(run.id)
         # A half-finished replacement would otherwise pass for one that was meant to take over.
         for run in found:
             others = [o for o in found if o.name == run.name and o.enabled]
             if not run.enabled and others and not run.busy and (not names or run.name in names):
                 tell(f"{run.name}: delete {run.id} (never took over)")
-                self.kubeflow.delete(run.id)
+                self.kubeflow.delete_recurring_run(run.id)
 
     def there(self) -> list[Found]:
         """Give the recurring runs that are ours."""
         experiment = self.kubeflow.find_experiment(self.settings.experiment)
-        return self._observe(str(experiment.experiment_id)) if experiment else []
+        return self._observe(str(experiment["experiment_id"])) if experiment else []
 
     def _wanted(self, schedules: Schedules, packages: dict[str, Package]) -> dict[str, Wanted]:
         if schedules.timezone != self.settings.timezone:
@@ -116,28 +114,29 @@ class Scheduler:
         return wanted
 
     def _observe(self, experiment: str) -> list[Found]:
-        busy = {run.recurring_run_id for run in self.kubeflow.recent_runs(experiment) if run.state not in ENDED}
+        recent = self.kubeflow.list_recent_runs(experiment)
+        busy = {run.get("recurring_run_id") for run in recent if run.get("state") not in ENDED}
         found = []
-        for run in self.kubeflow.recurring_runs(experiment):
-            marked = read_mark(run.description)
+        for run in self.kubeflow.list_recurring_runs(experiment):
+            marked = read_mark(run.get("description"))
             if marked:
                 found.append(
                     Found(
-                        id=run.recurring_run_id,
+                        id=run["recurring_run_id"],
                         name=marked[0],
                         fingerprint=marked[1],
-                        created=run.created_at,
+                        created=read_moment(run["created_at"]),
                         enabled=_is_enabled(run),
                         cron=self._cron(run),
-                        busy=run.recurring_run_id in busy,
+                        busy=run["recurring_run_id"] in busy,
                     )
                 )
         return found
 
-    def _cron(self, run: Any) -> Cron | None:
-        trigger = run.trigger.cron_schedule if run.trigger else None
+    def _cron(self, run: Answer) -> Cron | None:
+        expression = ((run.get("trigger") or {}).get("cron_schedule") or {}).get("cron")
         try:
-            return Cron.parse(trigger.cron, ZoneInfo(self.settings.timezone)) if trigger else None
+            return Cron.parse(expression, ZoneInfo(self.settings.timezone)) if expression else None
         except ForeactError:
             return None
 
@@ -147,33 +146,35 @@ class Scheduler:
         elif step.verb == "create" and wanted is not None:
             self.kubeflow.create_recurring_run(self._body(wanted, schedule, package, experiment))
         elif step.verb == "enable":
-            self.kubeflow.enable(step.target)
+            self.kubeflow.enable_recurring_run(step.target)
         elif step.verb == "disable":
-            self.kubeflow.disable(step.target)
+            self.kubeflow.disable_recurring_run(step.target)
         elif step.verb == "delete":
-            self.kubeflow.delete(step.target)
+            self.kubeflow.delete_recurring_run(step.target)
 
-    def _body(self, wanted: Wanted, schedule: Schedule, package: Package, experiment: str) -> Any:
+    def _body(self, wanted: Wanted, schedule: Schedule, package: Package, experiment: str) -> Answer:
         if package.hash not in self._versions:
             self._versions[package.hash], _ = self.kubeflow.ensure_version(package)
-        return api.V2beta1RecurringRun(
-            display_name=f"foreact-{wanted.name}",
-            description=f"{schedule.description} {mark(wanted.name, wanted.fingerprint)}".strip(),
-            experiment_id=experiment,
-            namespace=self.kubeflow.namespace,
-            pipeline_version_reference=reference(self._versions[package.hash]),
-            runtime_config=api.V2beta1RuntimeConfig(parameters=schedule.parameters),
-            service_account=self.settings.service_account or None,
-            trigger=api.V2beta1Trigger(cron_schedule=api.V2beta1CronSchedule(cron=schedule.cron)),
-            mode=api.RecurringRunMode.DISABLE,
-            max_concurrency="1",
-            no_catchup=True,
-        )
+        body = {
+            "display_name": f"foreact-{wanted.name}",
+            "description": f"{schedule.description} {mark(wanted.name, wanted.fingerprint)}".strip(),
+            "experiment_id": experiment,
+            "namespace": self.kubeflow.namespace,
+            **refer_to_version(self._versions[package.hash]),
+            "runtime_config": {"parameters": schedule.parameters},
+            "service_account": self.settings.service_account,
+            "trigger": {"cron_schedule": {"cron": schedule.cron}},
+            "mode": "DISABLE",
+            "max_concurrency": "1",
+            "no_catchup": True,
+        }
+        return {name: value for name, value in body.items() if value != ""}
 
 
-def _is_enabled(run: Any) -> bool:
-    # The mode is what was asked; the status follows when the controller has seen it.
-    return bool(run.mode == "ENABLE" if run.mode in {"ENABLE", "DISABLE"} else run.status == "ENABLED")
+def _is_enabled(run: Answer) -> bool:
+    # The mode is what was asked for; the status follows when the controller has seen it.
+    mode = run.get("mode")
+    return bool(mode == "ENABLE" if mode in {"ENABLE", "DISABLE"} else run.get("status") == "ENABLED")
 
 
 def _chooser(wanted: Wanted | None) -> Callable[[list[Found], datetime], Step | None]:

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from foreact.errors import ForeactError
+from foreact.kubeflow.api import Answer, Kubeflow, Unreachable, refer_to_version
 from foreact.kubeflow.package import Package
 from foreact.kubeflow.states import ENDED, PENDING
-from foreact.kubeflow.verdict import Outcome, Task, judge, tasks_of
+from foreact.kubeflow.verdict import Outcome, Task, judge_run, list_tasks
 from foreact.naming import encode
-from pipelines.cluster.kubeflow import Kubeflow, Unreachable
 
 # A server that restarts is waited for this long before the watch is given up.
 PATIENCE = 300.0
@@ -61,7 +61,7 @@ def submit(
     adopted = run is not None
     if run is None:
         try:
-            run = kubeflow.create_run(name, experiment_id, version, parameters, account)
+            run = kubeflow.create_run(name, experiment_id, refer_to_version(version), parameters, account)
         except Unreachable as problem:
             # The answer was lost; the run may be there.
             run, adopted = _look_again(kubeflow, name, experiment_id, problem), True
@@ -70,35 +70,35 @@ def submit(
                 time.sleep(settling)
                 run, adopted = _give_way(kubeflow, run, name, experiment_id)
     return Submitted(
-        id=run.run_id,
+        id=run["run_id"],
         name=name,
-        url=f"{kubeflow.host}/#/runs/details/{run.run_id}",
-        version=str(version.display_name),
+        url=f"{kubeflow.host}/#/runs/details/{run['run_id']}",
+        version=str(version["display_name"]),
         uploaded=uploaded,
         adopted=adopted,
     )
 
 
-def _give_way(kubeflow: Kubeflow, run: Any, name: str, experiment: str) -> tuple[Any, bool]:
+def _give_way(kubeflow: Kubeflow, run: Answer, name: str, experiment: str) -> tuple[Answer, bool]:
     """End our run if another of its name was made before it; Kubeflow takes as many of one name as come."""
     try:
         first = kubeflow.find_run(name, experiment) or run
     except ForeactError:
         # Ours is there, which is what was asked for.
         return run, False
-    if first.run_id == run.run_id:
+    if first["run_id"] == run["run_id"]:
         return run, False
     try:
-        kubeflow.terminate_run(run.run_id)
+        kubeflow.terminate_run(run["run_id"])
     except ForeactError as problem:
         raise ForeactError(
-            f"Two runs of the name {name} were started at once: {first.run_id} goes on, and {run.run_id} does too, for "
-            f"it could not be ended: {problem}"
+            f"Two runs of the name {name} were started at once: {first['run_id']} goes on, and {run['run_id']} does "
+            f"too, for it could not be ended: {problem}"
         ) from None
     return first, True
 
 
-def _look_again(kubeflow: Kubeflow, name: str, experiment: str, problem: Unreachable) -> Any:
+def _look_again(kubeflow: Kubeflow, name: str, experiment: str, problem: Unreachable) -> Answer:
     try:
         run = kubeflow.find_run(name, experiment)
     except Unreachable:
@@ -133,10 +133,12 @@ def watch(
                 raise
         else:
             heard = time.monotonic()
-            show(tasks_of(run, package))
-            outcome = judge(run, package)
+            show(list_tasks(run, package))
+            outcome = judge_run(run, package)
             if outcome.state in ENDED:
                 return outcome
         if time.monotonic() - began > timeout:
-            return Outcome(outcome.state, f"The run has not ended after {timeout / 60:.0f} minutes; it goes on.")
+            return Outcome(
+                outcome.state, message=f"The run has not ended after {timeout / 60:.0f} minutes; it goes on."
+            )
         time.sleep(min(pause, max(0.0, timeout - (time.monotonic() - began) + 0.01)))

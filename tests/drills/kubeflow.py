@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from foreact.blobs.folder import FolderStore
+from foreact.kubeflow.settings import KubeflowSettings
 from foreact.runs.ledger import RunLedger
 from pipelines.compiling import FOLDER
 from serving.app import create_app
@@ -27,8 +28,8 @@ def drill(folder: Path) -> Outcome:
     token, _ = keys.create(store, "drill", Grant(role="admin"), created_by="drill")
     with serving(fake) as host:
         package = str(FOLDER / "retrain-store.yaml")
-        settings = ServingSettings(workspace=folder, kfp_host=host, refresh_package=package, _env_file=None)  # type: ignore[call-arg]
-        runner = KubeflowRunner.of(settings, RunLedger(store))
+        settings = ServingSettings(workspace=folder, refresh_package=package, _env_file=None)  # type: ignore[call-arg]
+        runner = KubeflowRunner.from_settings(settings, KubeflowSettings(host=host), RunLedger(store))
         with (
             listening(create_app(settings, store, runner=runner)) as url,
             httpx.Client(base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=120) as client,

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from foreact.kubeflow.api import Kubeflow
 from foreact.kubeflow.package import Package
 from foreact.kubeflow.settings import KubeflowSettings
-from pipelines.cluster.kubeflow import Kubeflow
 from tests.kubeflow.fake import Fake, serving
 
 SPEC: dict[str, Any] = {
@@ -72,8 +72,9 @@ def settings(host: str) -> KubeflowSettings:
 
 
 @pytest.fixture
-def kubeflow(settings: KubeflowSettings) -> Kubeflow:
-    return Kubeflow(settings)
+def kubeflow(settings: KubeflowSettings) -> Iterator[Kubeflow]:
+    with Kubeflow(settings) as kubeflow:
+        yield kubeflow
 
 
 @pytest.fixture

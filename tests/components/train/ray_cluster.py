@@ -163,9 +163,9 @@ def refuse(address: str, **environment: str) -> dict[str, Any]:
     code = (
         "from components.train.fanout import Task, run_on_ray\n"
         "from foreact.errors import ForeactError\n"
-        "from foreact.runs.process import Size\n"
+        "from foreact.runs.process import TaskSize\n"
         "try:\n"
-        f"    list(run_on_ray(len, [Task('a', 'a', 1)], size=Size(1, 1024**3), address={address!r}))\n"
+        f"    list(run_on_ray(len, [Task('a', 'a', 1)], size=TaskSize(1, 1024**3), address={address!r}))\n"
         "except ForeactError as problem:\n"
         "    print(problem)\n"
     )

@@ -1,12 +1,13 @@
 """How a run ended, by what a real Kubeflow tells of its tasks: in no order, and in other words than ours."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import kfp_server_api as api
 import pytest
 
 from foreact.kubeflow.package import Package
-from foreact.kubeflow.verdict import judge, tasks_of
+from foreact.kubeflow.verdict import judge_run, list_tasks
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -16,16 +17,19 @@ def task(name: str, state: str | None, start: datetime | None = None, error: str
     return api.V2beta1PipelineTaskDetail(display_name=name, state=state, start_time=start, error=problem)
 
 
-def make_run(state: str, *tasks: api.V2beta1PipelineTaskDetail, history: tuple[str, ...] = ()) -> api.V2beta1Run:
+def make_run(state: str, *tasks: api.V2beta1PipelineTaskDetail, history: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return a run as JSON, written by the real client's models."""
     past = [api.V2beta1RuntimeStatus(state=each) for each in history]
-    return api.V2beta1Run(state=state, run_details=api.V2beta1RunDetails(task_details=list(tasks)), state_history=past)
+    run = api.V2beta1Run(state=state, run_details=api.V2beta1RunDetails(task_details=list(tasks)), state_history=past)
+    answer: dict[str, Any] = api.ApiClient().sanitize_for_serialization(run)
+    return answer
 
 
 @pytest.mark.parametrize(
     ("error", "sentence"), [("3 rules are broken.\nTraceback", "Train: 3 rules are broken."), ("", "Train failed.")]
 )
 def test_the_step_that_failed_is_named(package: Package, error: str, sentence: str) -> None:
-    outcome = judge(make_run("FAILED", task("train", "FAILED", error=error)), package)
+    outcome = judge_run(make_run("FAILED", task("train", "FAILED", error=error)), package)
     assert (outcome.state, outcome.sentence) == ("FAILED", sentence)
 
 
@@ -43,7 +47,7 @@ def test_the_step_that_failed_is_named(package: Package, error: str, sentence: s
 def test_a_run_without_a_broken_step(
     package: Package, state: str, history: tuple[str, ...], ended: str, sentence: str
 ) -> None:
-    outcome = judge(make_run(state, history=history), package)
+    outcome = judge_run(make_run(state, history=history), package)
     assert (outcome.state, outcome.sentence) == (ended, sentence)
 
 
@@ -56,7 +60,7 @@ def test_what_failed_first_is_named_though_the_exit_handler_left_the_run_succeed
         task("ingest", "SUCCEEDED", AT.replace(second=1)),
         task("exit-handler-1", "FAILED", AT),
     )
-    outcome = judge(run, package)
+    outcome = judge_run(run, package)
     assert (outcome.state, outcome.sentence) == ("FAILED", "Ingest failed.")
 
 
@@ -73,7 +77,7 @@ def test_what_failed_first_is_named_though_the_exit_handler_left_the_run_succeed
 def test_what_could_not_be_started_is_named(
     package: Package, told: dict[str, str | None], sentence: str, state: str
 ) -> None:
-    outcome = judge(make_run(state, *(task(*each) for each in told.items()), task("report", "SUCCEEDED")), package)
+    outcome = judge_run(make_run(state, *(task(*each) for each in told.items()), task("report", "SUCCEEDED")), package)
     assert (outcome.state, outcome.sentence) == ("FAILED", sentence)
 
 
@@ -85,4 +89,4 @@ def test_a_try_that_has_not_begun_is_the_last_one(package: Package) -> None:
         task("train", "PENDING"),
         task("train", "FAILED", AT),
     )
-    assert [each.state for each in tasks_of(run, package)] == ["RUNNING", "PENDING", "PENDING"]
+    assert [each.state for each in list_tasks(run, package)] == ["RUNNING", "PENDING", "PENDING"]

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import kfp_server_api as api
 import pytest
 
 from foreact.errors import ForeactError
+from foreact.kubeflow.api import Kubeflow
 from foreact.kubeflow.settings import KubeflowSettings
 from pipelines.cluster.cron import Cron
-from pipelines.cluster.kubeflow import Kubeflow
 from pipelines.cluster.schedules import Schedules
 from pipelines.cluster.scheduling import Scheduler, load_packages
 from tests.kubeflow.fake import Controller, Fake
@@ -283,13 +284,13 @@ def test_what_is_somebody_elses_is_left_alone(world: World) -> None:
     )
     world.apply(file("0 0 4 * * *"))
     left = {r.recurring_run_id for r in world.fake.kept("recurring_runs")}
-    assert {theirs.recurring_run_id, elsewhere.recurring_run_id} < left
+    assert {theirs["recurring_run_id"], elsewhere["recurring_run_id"]} < left
     assert len(left) == 3
 
 
-def _copy(recurring: Any, **changes: Any) -> Any:
-    values = {name: getattr(recurring, name) for name in recurring.openapi_types if name != "recurring_run_id"}
-    return type(recurring)(**values | changes)
+def _copy(recurring: Any, **changes: Any) -> dict[str, Any]:
+    values = api.ApiClient().sanitize_for_serialization(recurring)
+    return {name: value for name, value in values.items() if name != "recurring_run_id"} | changes
 
 
 def test_all_pages_are_looked_at(world: World) -> None:

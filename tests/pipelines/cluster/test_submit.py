@@ -7,10 +7,10 @@ import kfp_server_api as api
 import pytest
 
 from foreact.errors import ForeactError
+from foreact.kubeflow.api import Kubeflow, Refused, Unreachable
 from foreact.kubeflow.package import Package
 from foreact.kubeflow.settings import KubeflowSettings
 from foreact.kubeflow.verdict import Task
-from pipelines.cluster.kubeflow import Kubeflow, Refused, Unreachable
 from pipelines.cluster.submit import run_name, submit, watch
 from tests.kubeflow.fake import Fake
 
@@ -220,14 +220,18 @@ def test_hiccups_are_tried_again(fake: Fake, kubeflow: Kubeflow, package: Packag
 
 
 def test_nobody_there(package: Package) -> None:
-    kubeflow = Kubeflow(KubeflowSettings(host="http://127.0.0.1:9"))
-    with pytest.raises(Unreachable, match=r"does not answer at http://127.0.0.1:9: connection refused\.$"):
+    with (
+        Kubeflow(KubeflowSettings(host="http://127.0.0.1:9")) as kubeflow,
+        pytest.raises(Unreachable, match=r"does not answer at http://127.0.0.1:9: connection refused\.$"),
+    ):
         send(kubeflow, package)
 
 
 def test_tls_where_there_is_none(host: str, package: Package) -> None:
-    kubeflow = Kubeflow(KubeflowSettings(host=host.replace("http:", "https:")))
-    with pytest.raises(Unreachable, match=r"does not answer at https://127\.0\.0\.1"):
+    with (
+        Kubeflow(KubeflowSettings(host=host.replace("http:", "https:"))) as kubeflow,
+        pytest.raises(Unreachable, match=r"does not answer at https://127\.0\.0\.1"),
+    ):
         send(kubeflow, package)
 
 
@@ -240,17 +244,17 @@ def test_another_server_altogether(fake: Fake, kubeflow: Kubeflow, package: Pack
 def test_tokens_are_read_anew(fake: Fake, host: str, package: Package, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("first\n")
-    kubeflow = Kubeflow(KubeflowSettings(host=host, token_file=file))
-    fake.token = "first"
-    send(kubeflow, package, "one")
-    fake.token = "second"
-    with pytest.raises(Refused, match="does not know this caller: check FOREACT_KFP_TOKEN_FILE"):
+    with Kubeflow(KubeflowSettings(host=host, token_file=file)) as kubeflow:
+        fake.token = "first"
+        send(kubeflow, package, "one")
+        fake.token = "second"
+        with pytest.raises(Refused, match="does not know this caller: check FOREACT_KFP_TOKEN_FILE"):
+            send(kubeflow, package, "two")
+        file.write_text("second\n")
         send(kubeflow, package, "two")
-    file.write_text("second\n")
-    send(kubeflow, package, "two")
-    file.unlink()
-    with pytest.raises(ForeactError, match="cannot be read"):
-        send(kubeflow, package, "three")
+        file.unlink()
+        with pytest.raises(ForeactError, match="cannot be read"):
+            send(kubeflow, package, "three")
 
 
 def test_a_caller_without_rights(fake: Fake, kubeflow: Kubeflow, package: Package) -> None:
@@ -304,6 +308,7 @@ def test_names_tell_the_store_and_differ() -> None:
 
 
 def test_a_host_without_a_scheme_is_https() -> None:
-    assert Kubeflow(KubeflowSettings(host="kfp.example.com/")).host == "https://kfp.example.com"
+    with Kubeflow(KubeflowSettings(host="kfp.example.com/")) as kubeflow:
+        assert kubeflow.host == "https://kfp.example.com"
     with pytest.raises(ForeactError, match="Say where Kubeflow Pipelines is"):
         Kubeflow(KubeflowSettings())

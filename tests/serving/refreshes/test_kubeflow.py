@@ -10,6 +10,7 @@ import pytest
 
 from foreact.blobs.folder import FolderStore
 from foreact.errors import ForeactError
+from foreact.kubeflow.settings import KubeflowSettings
 from foreact.runs.ledger import RunLedger
 from pipelines.compiling import FOLDER
 from serving.refreshes.kubeflow import KubeflowRunner
@@ -38,13 +39,12 @@ def runner(fake: Fake, runs: RunLedger, tmp_path: Path) -> Iterator[KubeflowRunn
     token = tmp_path / "token"
     token.write_text("secret\n")
     with serving(fake) as host:
-        runner = KubeflowRunner.of(
+        runner = KubeflowRunner.from_settings(
             ServingSettings(
-                kfp_host=host,
-                kfp_token_file=str(token),
                 refresh_package=str(FOLDER / "retrain-store.yaml"),
                 refresh_arguments='{"history": "https://a.blob.core.windows.net/sales/"}',
             ),
+            KubeflowSettings(host=host, token_file=token),
             runs,
         )
         yield runner
@@ -208,7 +208,9 @@ def test_a_package_that_is_none_is_refused_in_a_sentence(tmp_path: Path, runs: R
     package = tmp_path / "broken.yaml"
     package.write_text(text)
     with pytest.raises(ForeactError, match="is no compiled pipeline"):
-        KubeflowRunner.of(ServingSettings(kfp_host="http://127.0.0.1:9", refresh_package=str(package)), runs)
+        KubeflowRunner.from_settings(
+            ServingSettings(refresh_package=str(package)), KubeflowSettings(host="http://127.0.0.1:9"), runs
+        )
 
 
 def test_a_run_can_be_ended(fake: Fake, runner: KubeflowRunner, refresh: Refresh) -> None:
@@ -218,15 +220,15 @@ def test_a_run_can_be_ended(fake: Fake, runner: KubeflowRunner, refresh: Refresh
     assert (progress.state, progress.sentence) == ("failed", "the run was cancelled in Kubeflow Pipelines")
     run = fake.kept("runs")[0]
     run.state, run.state_history = "CANCELED", []
-    assert runner.observe(started).sentence == "the run ended canceled"
+    assert runner.observe(started).sentence == "the run was cancelled in Kubeflow Pipelines"
 
 
 def test_says_why_refreshes_cannot_run(fake: Fake, runner: KubeflowRunner) -> None:
     assert runner.check() is None
     fake.forbidden = True
-    assert "Kubeflow Pipelines did not list experiments: User 'robot' is not authorized" in (runner.check() or "")
+    assert "does not let this caller do that: User 'robot' is not authorized" in (runner.check() or "")
     fake.page = "<html>Log in</html>"
-    assert "it answered 200 and no JSON" in (runner.check() or "")
+    assert "answered with text/html instead of the Kubeflow Pipelines API's JSON" in (runner.check() or "")
     fake.dead, fake.page = True, ""
     assert "Kubeflow Pipelines does not answer" in (runner.check() or "")
 
