@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup run test sbom drills check audit format benchmark benchmark-serving compile lock clean
+.PHONY: help setup run test coverage sbom drills check audit format benchmark benchmark-serving compile lock clean
 
 help:  ## List what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ run: setup  ## Demo data through every step to published forecasts
 
 test: setup  ## Run every test; OPTIONS="..." go to pytest
 	$(BIN)/pytest $(OPTIONS)
+
+coverage: setup  ## Run every test and name the lines that none reaches
+	$(BIN)/pytest --cov --cov-report=term:skip-covered $(OPTIONS)
 
 sbom: setup  ## Write each image's bill of materials (CycloneDX) into build/; after make image, BUILT=1 adds its base's packages
 	DOCKER=$(DOCKER) $(BIN)/python docker/sbom.py $(if $(BUILT),pipeline=$(pipeline):$(TAG) serving=$(serving):$(TAG))

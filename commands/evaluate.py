@@ -22,6 +22,7 @@ def evaluate(
     workspace: Workspace,
 ) -> None:
     """Backtest a history beside the seasonal baselines; log to MLflow, print the table, publish nothing."""
+    from foreact.runs import defaults
     from foreact.runs.events import Events
     from foreact.settings import PipelineSettings
     from pipelines.evaluation import evaluate as backtest
@@ -29,7 +30,15 @@ def evaluate(
     from pipelines.local import scratch
 
     given = read_parameters(history, tables, learning)
-    parameters = {"columns": "", "as_of": "", "horizon": 28, "missing": "auto", "seed": 0, "store": store, **given}
+    parameters = {
+        "columns": "",
+        "as_of": "",
+        "horizon": defaults.HORIZON,
+        "missing": defaults.MISSING,
+        "seed": defaults.SEED,
+        "store": store,
+        **given,
+    }
     settings = PipelineSettings(workspace=workspace)
     with stoppable("Stopped; the backtest has not come to its end."), scratch() as folder:
         events = Events(folder / "events.jsonl")

@@ -12,6 +12,7 @@ import typer
 
 from foreact.blobs.connecting import refuse_credentials
 from foreact.errors import ForeactError
+from foreact.runs import defaults
 
 R = TypeVar("R")
 
@@ -54,16 +55,19 @@ class Learning:
     as_of: Annotated[
         str | None, typer.Option(metavar="DATE", help="Last day to learn from (default: the history's last)")
     ] = None
-    horizon: Annotated[int | None, typer.Option(metavar="N", help="How many days ahead (default: 28)")] = None
+    horizon: Annotated[
+        int | None, typer.Option(metavar="N", help=f"How many days ahead (default: {defaults.HORIZON})")
+    ] = None
     missing: Annotated[
         str | None,
         typer.Option(
-            metavar="zero|unknown|auto", help="What a missing row inside a series' life means (default: auto)"
+            metavar="zero|unknown|auto",
+            help=f"What a missing row inside a series' life means (default: {defaults.MISSING})",
         ),
     ] = None
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of everything drawn at random (default: 0)")] = (
-        None
-    )
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help=f"Seed of everything drawn at random (default: {defaults.SEED})")
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -72,12 +76,15 @@ class Judging:
 
     margin: Annotated[
         float | None,
-        typer.Option(metavar="SHARE", help="How much worse than the live model a new one may be (default: 0.02)"),
+        typer.Option(
+            metavar="SHARE", help=f"How much worse than the live model a new one may be (default: {defaults.MARGIN})"
+        ),
     ] = None
     max_rejected_share: Annotated[
         float | None,
         typer.Option(
-            metavar="SHARE", help="Share of faulty rows that are set aside before the run fails (default: 0.01)"
+            metavar="SHARE",
+            help=f"Share of faulty rows set aside before the run fails (default: {defaults.MAX_REJECTED_SHARE})",
         ),
     ] = None
 

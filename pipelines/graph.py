@@ -1,7 +1,5 @@
-"""The graph of both pipelines, written once: retrain-store is retrain-all with a store."""
+"""The graph of both pipelines: retrain-store is retrain-all with a store."""
 
-import inspect
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -14,6 +12,7 @@ from components.register.component import register
 from components.report.component import report
 from components.train.component import train
 from components.validate.component import validate
+from foreact.runs import defaults
 from pipelines.platform import settle
 
 WEEK = 7 * 24 * 3600
@@ -24,114 +23,177 @@ DESCRIPTIONS = {
     "retrain-store": "Retrain one store on fresh data and publish its forecasts; every other store stays as it is.",
 }
 
+# What Kubeflow's page says of each parameter.
+STORE = """
+    store: The store to retrain, as the history names it."""
+PARAMETERS = """
+    history: The sales history: a file, a folder, a glob or a Blob prefix; CSV or Parquet.
+    known: The tables of what is known ahead (calendar, prices, promotions), by any of date, store and item.
+    columns: Our names and the files' names, as in date=Day,store=Shop.
+    as_of: The last day that may be used, as in 2026-01-31; empty: the last day of the history.
+    horizon: How many days ahead are forecast.
+    missing: What a missing row within a series' life is: zero, unknown, or auto (zero if the store reported
+        anything that day, else unknown).
+    max_rejected_share: The share of rejected rows above which the data is refused.
+    margin: How much worse than the champion a challenger may score and still go live, as a share.
+    max_fallback_share: The run fails when more than this share of the stores could not be trained.
+    seed: Seed of everything drawn at random.
+    step_cpu: How many cores each step has, but for train.
+    step_memory: How much memory each step has, but for train.
+    train_cpu: How many cores train has; without a Ray cluster, that many stores are trained at once.
+    train_memory: How much memory train has.
+"""
+
 
 def build(name: str, *, retries: bool = True) -> Any:
-    """Build a pipeline by its name; without retries where an error would only come again."""
+    """Return a pipeline by its name; without retries where an error would only come again."""
 
-    def steps(
-        store: str,
+    def retrain_all(
         history: str,
         known: list[str] = [],  # noqa: B006 - a pipeline's default is a constant of its definition
         columns: str = "",
         as_of: str = "",
-        horizon: int = 28,
-        missing: str = "auto",
-        max_rejected_share: float = 0.01,
-        margin: float = 0.02,
-        max_fallback_share: float = 0.2,
-        seed: int = 0,
+        horizon: int = defaults.HORIZON,
+        missing: str = defaults.MISSING,
+        max_rejected_share: float = defaults.MAX_REJECTED_SHARE,
+        margin: float = defaults.MARGIN,
+        max_fallback_share: float = defaults.MAX_FALLBACK_SHARE,
+        seed: int = defaults.SEED,
         step_cpu: str = "2",
         step_memory: str = "4Gi",
         train_cpu: str = "2",
         train_memory: str = "8Gi",
     ) -> None:
-        """Ingest, validate, train, register and publish.
+        _run_steps(
+            name,
+            retries,
+            store="",
+            history=history,
+            known=known,
+            columns=columns,
+            as_of=as_of,
+            horizon=horizon,
+            missing=missing,
+            max_rejected_share=max_rejected_share,
+            margin=margin,
+            max_fallback_share=max_fallback_share,
+            seed=seed,
+            step_cpu=step_cpu,
+            step_memory=step_memory,
+            train_cpu=train_cpu,
+            train_memory=train_memory,
+        )
 
-        Args:
-            store: The store to retrain, as the history names it.
-            history: The sales history: a file, a folder, a glob or a Blob prefix; CSV or Parquet.
-            known: The tables of what is known ahead (calendar, prices, promotions), by any of date, store and item.
-            columns: Our names and the files' names, as in date=Day,store=Shop.
-            as_of: The last day that may be used, as in 2026-01-31; empty: the last day of the history.
-            horizon: How many days ahead are forecast.
-            missing: What a missing row within a series' life is: zero, unknown, or auto (zero if the store reported
-                anything that day, else unknown).
-            max_rejected_share: The share of rejected rows above which the data is refused.
-            margin: How much worse than the champion a challenger may score and still go live, as a share.
-            max_fallback_share: The run fails when more than this share of the stores could not be trained.
-            seed: Seed of everything drawn at random.
-            step_cpu: How many cores each step has, but for train.
-            step_memory: How much memory each step has, but for train.
-            train_cpu: How many cores train has; without a Ray cluster, that many stores are trained at once.
-            train_memory: How much memory train has.
-        """
-        place = partial(settle, pipeline=name, cpu=step_cpu, memory=step_memory)
-        ended = report(pipeline=name, store=store)
-        place(ended, "Report how the run ended", cache=False)
-        with dsl.ExitHandler(ended, name="Retrain"):
-            # Inside an exit handler a size reaches a task only if some task there takes it as an input of its own, as
-            # ingest and train do: KFP's compiler does not hand resource parameters down by themselves.
-            located = locate(history=history, known=known, store=store)
-            # Its answer keys what follows: a source that changed must never meet an old cache entry.
-            place(located, "Locate the source", cache=False, retries=3 * retries)
+    def retrain_store(
+        store: str,
+        history: str,
+        known: list[str] = [],  # noqa: B006 - a pipeline's default is a constant of its definition
+        columns: str = "",
+        as_of: str = "",
+        horizon: int = defaults.HORIZON,
+        missing: str = defaults.MISSING,
+        max_rejected_share: float = defaults.MAX_REJECTED_SHARE,
+        margin: float = defaults.MARGIN,
+        max_fallback_share: float = defaults.MAX_FALLBACK_SHARE,
+        seed: int = defaults.SEED,
+        step_cpu: str = "2",
+        step_memory: str = "4Gi",
+        train_cpu: str = "2",
+        train_memory: str = "8Gi",
+    ) -> None:
+        _run_steps(
+            name,
+            retries,
+            store=store,
+            history=history,
+            known=known,
+            columns=columns,
+            as_of=as_of,
+            horizon=horizon,
+            missing=missing,
+            max_rejected_share=max_rejected_share,
+            margin=margin,
+            max_fallback_share=max_fallback_share,
+            seed=seed,
+            step_cpu=step_cpu,
+            step_memory=step_memory,
+            train_cpu=train_cpu,
+            train_memory=train_memory,
+        )
 
-            ingested = ingest(
-                history=history,
-                known=known,
-                columns=columns,
-                source_version=located.output,
-                as_of=as_of,
-                horizon=horizon,
-                missing=missing,
-                store=store,
-                cpu=step_cpu,
-                memory=step_memory,
-            )
-            place(ingested, "Ingest", cache=True, retries=3 * retries)
-
-            validated = validate(
-                dataset=ingested.outputs["dataset"], max_rejected_share=max_rejected_share, store=store
-            )
-            # Not cached: what vanished is judged against the publication of the moment.
-            place(validated, "Validate", cache=False, retries=1 * retries)
-
-            trained = train(
-                dataset=validated.outputs["checked"],
-                margin=margin,
-                seed=seed,
-                max_fallback_share=max_fallback_share,
-                cpu=train_cpu,
-                memory=train_memory,
-                store=store,
-            )
-            # Not cached: the gate compares with the champion of the moment.
-            place(trained, "Train", cache=False, cpu=train_cpu, memory=train_memory, retries=1 * retries)
-
-            registered = register(trained=trained.outputs["trained"], run=dsl.PIPELINE_JOB_ID_PLACEHOLDER, store=store)
-            place(registered, "Register", cache=False, retries=3 * retries)
-
-            published = publish(
-                trained=trained.outputs["trained"], versions=registered.outputs["versions"], store=store
-            )
-            place(published, "Publish", cache=False, retries=3 * retries)
-
+    about = "Ingest, validate, train, register and publish.\n\nArgs:"
+    retrain_all.__doc__ = about + PARAMETERS
+    retrain_store.__doc__ = about + STORE + PARAMETERS
     return dsl.pipeline(
         name=name,
         description=DESCRIPTIONS[name],
         display_name=name,
         pipeline_config=dsl.PipelineConfig(ttl_seconds_after_finished=WEEK, active_deadline_seconds=DEADLINE),
-    )(steps if name == "retrain-store" else _for_all_stores(steps))
+    )(retrain_store if name == "retrain-store" else retrain_all)
 
 
-def _for_all_stores(steps: Callable[..., None]) -> Callable[..., None]:
-    """Leave the store out of the parameters: no store means all of them."""
+def _run_steps(
+    pipeline: str,
+    retries: bool,
+    *,
+    store: str,
+    history: str,
+    known: list[str],
+    columns: str,
+    as_of: str,
+    horizon: int,
+    missing: str,
+    max_rejected_share: float,
+    margin: float,
+    max_fallback_share: float,
+    seed: int,
+    step_cpu: str,
+    step_memory: str,
+    train_cpu: str,
+    train_memory: str,
+) -> None:
+    place = partial(settle, pipeline=pipeline, cpu=step_cpu, memory=step_memory)
+    ended = report(pipeline=pipeline, store=store)
+    place(ended, "Report how the run ended", cache=False)
+    with dsl.ExitHandler(ended, name="Retrain"):
+        # Inside an exit handler a size reaches a task only if some task there takes it as an input of its own, as
+        # ingest and train do: KFP's compiler does not hand resource parameters down by themselves.
+        located = locate(history=history, known=known, store=store)
+        # Its answer keys what follows: a source that changed must never meet an old cache entry.
+        place(located, "Locate the source", cache=False, retries=3 * retries)
 
-    def all_stores(*parameters: Any) -> None:
-        steps("", *parameters)
+        ingested = ingest(
+            history=history,
+            known=known,
+            columns=columns,
+            source_version=located.output,
+            as_of=as_of,
+            horizon=horizon,
+            missing=missing,
+            store=store,
+            cpu=step_cpu,
+            memory=step_memory,
+        )
+        place(ingested, "Ingest", cache=True, retries=3 * retries)
 
-    signature = inspect.signature(steps)
-    kept = [parameter for parameter in signature.parameters.values() if parameter.name != "store"]
-    all_stores.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
-    all_stores.__name__ = "retrain_all"
-    all_stores.__doc__ = steps.__doc__
-    return all_stores
+        validated = validate(dataset=ingested.outputs["dataset"], max_rejected_share=max_rejected_share, store=store)
+        # Not cached: what vanished is judged against the publication of the moment.
+        place(validated, "Validate", cache=False, retries=1 * retries)
+
+        trained = train(
+            dataset=validated.outputs["checked"],
+            margin=margin,
+            seed=seed,
+            max_fallback_share=max_fallback_share,
+            cpu=train_cpu,
+            memory=train_memory,
+            store=store,
+        )
+        # Not cached: the gate compares with the champion of the moment.
+        place(trained, "Train", cache=False, cpu=train_cpu, memory=train_memory, retries=1 * retries)
+
+        registered = register(trained=trained.outputs["trained"], run=dsl.PIPELINE_JOB_ID_PLACEHOLDER, store=store)
+        place(registered, "Register", cache=False, retries=3 * retries)
+
+        published = publish(trained=trained.outputs["trained"], versions=registered.outputs["versions"], store=store)
+        place(published, "Publish", cache=False, retries=3 * retries)

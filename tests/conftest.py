@@ -28,6 +28,17 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file in one worker, and all that need an image: what they share is set up once.
+
+    The images come first, since whoever builds them is busy longest.
+    """
+    images = Path(__file__).parent / "image"
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("image" if images in item.path.parents else str(item.path)))
+    items.sort(key=lambda item: images not in item.path.parents)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def ray_folder() -> Iterator[None]:
     """Let Ray leave its sessions where they end with the tests; its sockets' names may not be long."""

@@ -15,6 +15,7 @@ from components.validate.step import validate
 from foreact.blobs import connect
 from foreact.naming import encode
 from foreact.publications import Reader
+from foreact.runs import defaults
 from foreact.runs.events import Events
 from foreact.runs.process import TaskSize
 from foreact.settings import PipelineSettings
@@ -58,6 +59,7 @@ def test_every_store_s_answer_comes_from_its_own_data(workspace, tmp_path):
         store = "" if turn == 1 else "1"
         take_in(folder, folder / "sales.csv", missing="unknown", store=store)
         validate(
+            max_rejected_share=defaults.MAX_REJECTED_SHARE,
             dataset=folder / "dataset",
             checked=folder / "checked",
             rejected=folder / "rejected.parquet",

@@ -12,14 +12,14 @@ def ingest(
     dataset: dsl.Output[dsl.Dataset],
     summary: dsl.Output[dsl.Markdown],
     metrics: dsl.Output[dsl.Metrics],
-    known: list = [],  # type: ignore[type-arg]  # noqa: B006
-    columns: str = "",
-    as_of: str = "",
-    horizon: int = 28,
-    missing: str = "auto",
-    store: str = "",
-    cpu: str = "2",
-    memory: str = "4Gi",
+    known: list,  # type: ignore[type-arg]
+    columns: str,
+    as_of: str,
+    horizon: int,
+    missing: str,
+    store: str,
+    cpu: str,
+    memory: str,
 ) -> None:
     """Read the history and the known tables and write one partition a store; nothing is ever held whole.
 

@@ -11,7 +11,7 @@ def publish(
     versions: dsl.Input[dsl.Artifact],
     summary: dsl.Output[dsl.Markdown],
     metrics: dsl.Output[dsl.Metrics],
-    store: str = "",
+    store: str,
 ) -> None:
     """Publish the forecasts of all stores of a run in one instruction; readers see all of them or none.
 

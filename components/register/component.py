@@ -12,7 +12,7 @@ def register(
     summary: dsl.Output[dsl.Markdown],
     metrics: dsl.Output[dsl.Metrics],
     run: str,
-    store: str = "",
+    store: str,
 ) -> None:
     """Register one model version a store and let those that passed the gate go live as champion.
 

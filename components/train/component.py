@@ -11,12 +11,12 @@ def train(
     trained: dsl.Output[dsl.Artifact],
     report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
-    margin: float = 0.02,
-    seed: int = 0,
-    max_fallback_share: float = 0.2,
-    cpu: str = "2",
-    memory: str = "8Gi",
-    store: str = "",
+    margin: float,
+    seed: int,
+    max_fallback_share: float,
+    cpu: str,
+    memory: str,
+    store: str,
 ) -> None:
     """Train one model a store on a rolling-origin backtest, decide by the gate which goes live, and forecast.
 

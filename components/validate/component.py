@@ -12,8 +12,8 @@ def validate(
     rejected: dsl.Output[dsl.Artifact],
     report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
-    store: str = "",
-    max_rejected_share: float = 0.01,
+    store: str,
+    max_rejected_share: float,
 ) -> None:
     """Check the data against its rules; only what keeps them can be trained on.
 

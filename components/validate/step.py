@@ -32,7 +32,7 @@ def validate(
     dataset: Path,
     checked: Path,
     rejected: Path,
-    max_rejected_share: float = 0.01,
+    max_rejected_share: float,
     find_previous: Callable[[], Mapping[str, Iterable[str]] | None] = lambda: None,
     events: Events,
     today: date | None = None,

@@ -31,11 +31,11 @@ class Request:
     """What is to be taken in, and how."""
 
     history: str
+    horizon: int
+    missing: Missing
     known: tuple[str, ...] = ()
     columns: dict[str, str] = field(default_factory=dict)
     as_of: date | None = None
-    horizon: int = 28
-    missing: Missing = "auto"
     store: str | None = None
     source_version: str = ""
     today: date = field(default_factory=date.today)

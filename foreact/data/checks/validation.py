@@ -50,7 +50,7 @@ REJECTED_COLUMNS = ["rule", STORE, ITEM, DATE, UNITS, "detail"]
 class Limits:
     """What is tolerated, and what the data is compared with."""
 
-    max_rejected_share: float = 0.01
+    max_rejected_share: float
     today: date = field(default_factory=date.today)
     # By store the items of the last publication; None: there is none, or nobody asked.
     previous: Mapping[str, Iterable[str]] | None = None

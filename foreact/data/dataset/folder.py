@@ -44,7 +44,7 @@ class DatasetInfo(BaseModel):
 
     as_of: date
     horizon: int
-    missing: Missing = "auto"
+    missing: Missing
     source: str = ""
     source_version: str = ""
     with_items: bool = True

@@ -15,6 +15,7 @@ from components.validate.step import Validated, validate
 from foreact.data.checks.findings import Finding
 from foreact.data.dataset.folder import Dataset
 from foreact.errors import ForeactError
+from foreact.runs import defaults
 from foreact.runs.events import Events
 from tests.shops import TODAY, days, take_in, write_rows
 
@@ -51,7 +52,7 @@ def check(tmp_path: Path) -> Check:
             checked=tmp_path / "checked",
             rejected=tmp_path / "rejected.parquet",
             events=Events(tmp_path / "events"),
-            **{"today": TODAY, **(limits or {})},
+            **{"today": TODAY, "max_rejected_share": defaults.MAX_REJECTED_SHARE, **(limits or {})},
         )
 
     return run
