@@ -6,7 +6,6 @@ from foreact.reports.markdown import escape
 SHOWN = 50
 ROLES = {
     "known": "known ahead",
-    "past": "known only after the day",
     "item": "the same for all of an item's rows",
     "store": "the same for all of a store's rows",
 }

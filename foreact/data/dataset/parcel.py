@@ -22,7 +22,7 @@ class ColumnInfo(BaseModel):
 
     name: str
     kind: Literal["number", "text"]
-    role: Literal["known", "past", "item", "store"]
+    role: Literal["known", "item", "store"]
     # A text column's values, in order; its codes are their positions.
     categories: list[str] = Field(default_factory=list)
 
@@ -112,7 +112,6 @@ class _Layout:
     def panel(self) -> Panel:
         """Build the panel."""
         known: dict[str, Floats] = {}
-        past: dict[str, Floats] = {}
         opened = self._flag(OPEN) if self.info.open else None
         tables = {
             table.name: (table, arrays.read(data))
@@ -123,16 +122,16 @@ class _Layout:
             if opened is not None and OPEN in table.columns:
                 opened = _overlay(self._place(table, columns, OPEN), opened)
         for column in self.info.columns:
-            if column.role not in ("known", "past"):
+            if column.role != "known":
                 continue
             values = self._history(column) if column.name in self.rows.column_names else None
             for table, columns in tables.values():
-                if column.role == "known" and column.name in table.columns:
+                if column.name in table.columns:
                     values = _overlay(self._place(table, columns, column.name, column.categories), values)
             if values is not None:
                 if column.kind == "text":
                     values = np.nan_to_num(values, nan=-1)
-                (known if column.role == "known" else past)[column.name] = values
+                known[column.name] = values
         return Panel(
             store=self.info.store,
             items=arrays.texts(self.items),
@@ -145,9 +144,8 @@ class _Layout:
             categories={
                 column.name: column.categories
                 for column in self.info.columns
-                if column.kind == "text" and column.role in ("known", "past")
+                if column.kind == "text" and column.role == "known"
             },
-            past=past,
             attributes={
                 column.name: arrays.texts(self.attributes[column.name])
                 for column in self.info.columns

@@ -1,4 +1,4 @@
-"""What each column beyond the roles is: an attribute, a regressor known ahead, or known only after the day."""
+"""What each column beyond the roles is: an attribute, a regressor known ahead, or nothing that can be used."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -69,7 +69,9 @@ def plan_columns(engine: Engine, history: History, tables: list[Known], last: in
         elif (role := _constant(engine, name)) is not None:
             _add_attribute(engine, plan, name, kind, role, history.table.decimal_comma)
         else:
-            _add_past(engine, plan, history, name, kind)
+            empty = is_numeric(engine, "history", name, kind, history.table.decimal_comma) is None
+            reason = "it is empty" if empty else "no known table carries it on over the horizon"
+            plan.notes.append(f"Column {name!r} of {history.table.label} is left out: {reason}.")
     for name, known in ahead.items():
         _add_known(engine, plan, history, known, name, last)
     for name, known in static.items():
@@ -144,18 +146,6 @@ def _add_info(engine: Engine, plan: Plan, name: str, role: str) -> bool:
             )
         )
     return bool(values)
-
-
-def _add_past(engine: Engine, plan: Plan, history: History, name: str, kind: str) -> None:
-    numeric = is_numeric(engine, "history", name, kind, history.table.decimal_comma)
-    if numeric is None:
-        plan.notes.append(f"Column {name!r} of {history.table.label} is left out: it is empty.")
-        return
-    categories = [] if numeric else _categories(engine, plan, name, history.table.label, [("history", kind)])
-    if categories is None:
-        return
-    plan.columns.append(ColumnInfo(name=name, kind="number" if numeric else "text", role="past", categories=categories))
-    plan.history[name] = _cell("x " + name, kind, numeric, history.table.decimal_comma)
 
 
 def _add_known(engine: Engine, plan: Plan, history: History, known: Known, name: str, last: int) -> None:

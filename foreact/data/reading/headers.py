@@ -49,8 +49,8 @@ def read_header(path: Path, name: str) -> Header | None:
 def _read_names(path: Path, name: str) -> list[str]:
     try:
         return list(pa.parquet.read_schema(path).names)
-    except (pa.ArrowException, OSError) as error:
-        # Arrow tells damage as an OSError without a number.
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        # Arrow reports damage as an OSError without a number, or stumbles over a name.
         if getattr(error, "errno", None):
             raise
         raise ForeactError(f"{name} is a broken Parquet file; write it again.") from error

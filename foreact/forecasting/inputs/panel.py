@@ -13,7 +13,7 @@ class Panel:
     """A store's history and what is known of the days ahead.
 
     Columns are consecutive days without gaps: `days` of history, then the horizon. Arrays hold NaN where nothing is
-    known. Nothing in `units`, `stockout` or `past` may be read at or after the origin (column `days`).
+    known. Nothing in `units` or `stockout` may be read at or after the origin (column `days`).
     """
 
     store: str
@@ -29,8 +29,6 @@ class Panel:
     # Known over the horizon too; by day (dates,) or by item and day (items, dates); text as codes, -1 for none.
     known: dict[str, Floats] = field(default_factory=dict)
     categories: dict[str, list[str]] = field(default_factory=dict)
-    # Known only after the day, shaped as `known`; NaN beyond `days`.
-    past: dict[str, Floats] = field(default_factory=dict)
     # The same for all of an item's rows: department, category ...; one text an item.
     attributes: dict[str, NDArray[np.str_]] = field(default_factory=dict)
     # The same for all of the store's rows: region, size ...
@@ -44,19 +42,14 @@ class Panel:
     def at(self, origin: int, horizon: int | None = None) -> "Panel":
         """Give the panel as it stood after its first `origin` days: everything known only later is gone."""
         end = min(len(self.dates), origin + (self.horizon if horizon is None else horizon))
-
-        def hidden(array: Floats) -> Floats:
-            cut = array[..., :end].copy()
-            cut[..., origin:] = np.nan
-            return cut
-
+        units = self.units[:, :end].copy()
+        units[:, origin:] = np.nan
         return replace(
             self,
             dates=self.dates[:end],
             days=origin,
-            units=hidden(self.units),
+            units=units,
             open=None if self.open is None else self.open[:, :end],
             stockout=None if self.stockout is None else self.stockout[:, :end] & (np.arange(end) < origin),
             known={name: array[..., :end] for name, array in self.known.items()},
-            past={name: hidden(array) for name, array in self.past.items()},
         )

@@ -46,6 +46,5 @@ def make_panel(
         units=units,
         known=known,
         categories=categories,
-        past={"weather": np.where(np.arange(end) < days, random.random(end), np.nan).astype(np.float32)},
         attributes=attributes,
     )

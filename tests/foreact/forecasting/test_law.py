@@ -20,15 +20,13 @@ quick = settings(max_examples=12, deadline=None)
 
 
 def disturbed(panel: Panel, origin: int, seed: int) -> Panel:
-    """Give the panel with other units, stock-outs and past values from the origin on."""
+    """Give the panel with other units and stock-outs from the origin on."""
     random = np.random.default_rng(seed)
-    units, past = panel.units.copy(), {name: values.copy() for name, values in panel.past.items()}
+    units = panel.units.copy()
     units[:, origin:] = random.choice([0.0, 1.0, 1e6, np.nan], units[:, origin:].shape)
-    for values in past.values():
-        values[..., origin:] = random.random(values[..., origin:].shape) * 1e6
     stockout = np.zeros(units.shape, bool)
     stockout[:, origin:] = random.random(stockout[:, origin:].shape) < 0.5
-    return replace(panel, units=units, past=past, stockout=stockout)
+    return replace(panel, units=units, stockout=stockout)
 
 
 def seen_from(panel: Panel, origin: int) -> PanelReading:

@@ -79,18 +79,17 @@ def test_columns_of_the_history_are_what_their_values_say(tmp_path: Path) -> Non
         "dept": ("text", "item"),
         "region": ("text", "store"),
         "chain": ("text", "store"),
-        "visitors": ("number", "past"),
-        "weather": ("text", "past"),
     }
-    assert dataset.info.notes == ["Column 'empty' of s.csv is left out: it is empty."]
+    assert dataset.info.notes == [
+        "Column 'visitors' of s.csv is left out: no known table carries it on over the horizon.",
+        "Column 'weather' of s.csv is left out: no known table carries it on over the horizon.",
+        "Column 'empty' of s.csv is left out: it is empty.",
+    ]
     panel = dataset.parcel("B").panel()
     assert panel.store_attributes == {"region": "region B", "chain": "same"}
     assert panel.attributes["dept"].tolist() == ["dept x", "dept y"]
     assert panel.known == {}
-    assert panel.past["visitors"][:3].tolist() == [0, 1, 2]
-    assert np.isnan(panel.past["visitors"][40:]).all()
-    assert panel.categories["weather"] == ["rain", "sun"]
-    assert panel.past["weather"][:2].tolist() == [1, 0]
+    assert panel.categories == {}
 
 
 def test_a_column_that_a_known_table_carries_on_is_one_regressor(tmp_path: Path) -> None:
@@ -103,7 +102,6 @@ def test_a_column_that_a_known_table_carries_on_is_one_regressor(tmp_path: Path)
     assert panel.known["promo"].tolist() == [index % 2 for index in range(40)] + [1] * 7
     assert panel.categories == {"holiday": ["0", "a", "b"]}
     assert panel.known["holiday"].tolist() == [0 if index % 3 else 1 for index in range(40)] + [2] + [0] * 6
-    assert panel.past == {}
     assert dataset.info.notes == [
         "Column 'id' of k.csv is left out: without a value in the past, nothing can be learnt from it."
     ]
@@ -156,7 +154,9 @@ def test_texts_that_are_no_categories_are_left_out(tmp_path: Path) -> None:
     rows = [
         (day, "A", f"i{item}", 5, f"note {item * 40 + index}") for index, day in enumerate(DAYS) for item in range(30)
     ]
-    dataset = take_in(tmp_path, write_rows(tmp_path / "s.csv", rows, "date,store,item,units,note"))
+    history = write_rows(tmp_path / "s.csv", rows, "date,store,item,units,note")
+    ahead = [(day, "A", f"i{item}", "note 0") for day in AHEAD for item in range(30)]
+    dataset = take_in(tmp_path, history, write_rows(tmp_path / "k.csv", ahead, "date,store,item,note"))
     assert dataset.info.columns == []
     assert "more than 1,000 different texts" in dataset.info.notes[0]
 
@@ -165,7 +165,7 @@ def test_texts_that_are_no_categories_are_left_out(tmp_path: Path) -> None:
 def test_a_column_may_have_any_name(tmp_path: Path, name: str) -> None:
     rows = [(day, "A", item, 5, index) for index, day in enumerate(DAYS) for item in ITEMS]
     dataset = take_in(tmp_path, write_rows(tmp_path / "s.csv", rows, f"date,store,item,units,{name}"))
-    assert columns(dataset.info.columns) == {name: ("number", "past")}
+    assert columns(dataset.info.columns) == {}
     again = [(day, index % 3) for index, day in enumerate(AHEAD)] * 2
     history = write_rows(tmp_path / "h.csv", [row[:4] for row in rows])
     dataset = take_in(tmp_path, history, write_rows(tmp_path / "k.csv", again, f"date,{name}"))
