@@ -172,7 +172,7 @@ def _fits(path: str, status: int, key: str) -> bool:
 
 
 def _routes(client: "httpx.Client") -> list[str]:
-    """Give the paths that can be asked for, with a store, an item and a version that exist."""
+    """Return the paths that can be asked for, with a store, an item and a version that exist."""
     paths = client.get("/openapi.json").raise_for_status().json()["paths"]
     values: dict[str, str] = {}
     stores = client.get("/v1/stores")

@@ -6,7 +6,7 @@ class ForeactError(Exception):
 
 
 def count(number: int, noun: str) -> str:
-    """Tell how many there are of something: 1 store, 1,115 stores."""
+    """Return how many there are of something: 1 store, 1,115 stores."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 

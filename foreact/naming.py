@@ -23,7 +23,7 @@ def encode(store: str) -> str:
 
 
 def decode(name: str) -> str:
-    """Give back the id that `encode` named; a ValueError for a name it did not make or could not keep whole."""
+    """Return the id that `encode` named; a ValueError for a name it did not make or could not keep whole."""
     if "~~" in name:
         raise ValueError(f"the id behind {name!r} is too long to be read from its name")
     data = re.sub(rb"~([0-9A-F]{2})", lambda match: bytes([int(match[1], 16)]), name.encode("ascii"))

@@ -27,7 +27,7 @@ class Evaluation:
     report: Path
 
     def table(self) -> list[dict[str, float | str]]:
-        """Give a row a forecaster: ours and the baselines, averaged over stores."""
+        """Return a row a forecaster: ours and the baselines, averaged over stores."""
         rows: list[dict[str, float | str]] = []
         for name in ("foreact", *BASELINES):
             row: dict[str, float | str] = {"forecaster": name}

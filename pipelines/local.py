@@ -71,7 +71,7 @@ def execute(run: Run) -> None:
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
-    """Give the tasks a folder for temporary files that goes with the run: kfp and Ray leave theirs behind."""
+    """Return the tasks a folder for temporary files that goes with the run: kfp and Ray leave theirs behind."""
     for left in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
         # Of a run that was killed outright; one that just begins has nothing in it yet, one that works holds its lock.
         with contextlib.suppress(OSError):
@@ -114,7 +114,7 @@ def _code_version() -> str:
 
 
 def _lay_out_reports(artifacts: Path, run: Run) -> None:
-    """Give what the run page shows names that a browser and an editor know."""
+    """Return what the run page shows names that a browser and an editor know."""
     run.reports.mkdir(exist_ok=True)
     for name, ending in (("report", ".html"), ("summary", ".md")):
         for path in artifacts.glob(f"*/*/{name}"):
@@ -142,7 +142,7 @@ def _end_with_parent() -> None:
 
 
 def tell_killed(run: Run, settings: PipelineSettings, sentence: str) -> None:
-    """Tell the end of a run whose own last task could not."""
+    """Report the end of a run whose own last task could not."""
     asked = run.request
     whose = {"pipeline": asked.pipeline, "store": str(asked.parameters.get("store", ""))}
     with contextlib.suppress(ForeactError, OSError):

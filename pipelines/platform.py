@@ -49,7 +49,7 @@ MORE_OF_THE_PLACE = {"train": ("RAY_AUTH_MODE",)}
 
 
 def settle(task: Any, title: str, *, pipeline: str, cache: bool, cpu: Any, memory: Any, retries: int = 0) -> None:
-    """Give a task all that does not depend on what it does."""
+    """Return a task all that does not depend on what it does."""
     task.set_display_name(title)
     task.set_caching_options(cache)
     task.set_cpu_request(cpu).set_cpu_limit(cpu)

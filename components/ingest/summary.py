@@ -12,7 +12,7 @@ ROLES = {
 
 
 def summarize(info: DatasetInfo) -> str:
-    """Tell rows, stores, items, dates and columns, and what was left out."""
+    """List rows, stores, items, dates and columns, and what was left out."""
     first = min((store.first for store in info.stores.values()), default=None)
     series = sum(store.items for store in info.stores.values())
     lines = [

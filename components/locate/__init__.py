@@ -1,1 +1,1 @@
-"""Tell which version of the source data there is, without reading it."""
+"""Return which version of the source data there is, without reading it."""

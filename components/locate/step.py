@@ -7,6 +7,6 @@ from foreact.runs.events import Events
 
 
 def locate(*, history: str, known: Iterable[str], open_url: OpenUrl | None = None, events: Events) -> str:
-    """Give a text that changes whenever a file of the history or of a known table does."""
+    """Return a text that changes whenever a file of the history or of a known table does."""
     with events.step("locate"):
         return fingerprint([history, *known], open_url)

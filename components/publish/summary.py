@@ -9,7 +9,7 @@ SHOWN = 200
 
 
 def headline(outcome: Outcome) -> str:
-    """Tell in a line what became of the publication."""
+    """Say in a line what became of the publication."""
     manifest = outcome.manifest
     done = f"Version {manifest.version}: {len(outcome.published):,} of {len(manifest.stores):,} stores published"
     if not outcome.kept:
@@ -19,7 +19,7 @@ def headline(outcome: Outcome) -> str:
 
 
 def summarize(outcome: Outcome, entries: Mapping[str, StoreEntry]) -> str:
-    """Tell the version, its stores and what stayed as it was."""
+    """List the version, its stores and what stayed as it was."""
     lines = [
         f"## {headline(outcome)}",
         "",

@@ -8,7 +8,7 @@ SHOWN = 200
 
 
 def summarize(record: Trained, versions: Versions) -> str:
-    """Tell each store's decision: first lost or refused champions, then models that did not go live."""
+    """List each store's decision: first lost or refused champions, then models that did not go live."""
     stores = sorted(
         record.stores.values(),
         key=lambda store: (not store.champion_problem, store.promoted, store.fallback is None, store.store),

@@ -1,1 +1,1 @@
-"""Tell how a run ended, whatever happened."""
+"""Return how a run ended, whatever happened."""

@@ -30,7 +30,7 @@ def report(
     blobs: BlobStore,
     pause: float = 2.0,
 ) -> str:
-    """Tell the run's end; neither a webhook nor a blob store that does not answer ever fails the run."""
+    """Report the run's end; neither a webhook nor a blob store that does not answer ever fails the run."""
     try:
         # First, so that a failure is told before the recovery from it.
         tell_stuck(settings, blobs, pause=pause)
@@ -59,7 +59,7 @@ def report(
 
 
 def _ended_well(state: str, run: str, blobs: BlobStore) -> bool | None:
-    """Tell whether the run did what it was for; nothing if that cannot be known.
+    """Return whether the run did what it was for; nothing if that cannot be known.
 
     While its exit handler runs, Kubeflow may still call the group of steps running; then the last step's word counts.
     """

@@ -52,7 +52,7 @@ def _files(folder: Path | None) -> dict[str, bytes]:
 
 
 def _previous(stores: list[str], as_of: date, settings: PipelineSettings) -> dict[str, dict[date, bytes]]:
-    """Give, for each age, the youngest publication at least that old; a damaged one is no reason to stop."""
+    """Return, for each age, the youngest publication at least that old; a damaged one is no reason to stop."""
     from foreact.blobs import connect
     from foreact.publications import Reader
 

@@ -73,7 +73,7 @@ def _totals(forecast: "Forecast") -> pa.Table:
 
 
 def _history(panel: "Panel") -> pa.Table:
-    """The last weeks, and the days a year before them and before the horizon."""
+    """Return the last weeks, and the days a year before them and before the horizon."""
     recent = np.arange(max(0, panel.days - RECENT_DAYS), panel.days)
     last_year = np.arange(panel.days - YEAR_DAYS - RECENT_DAYS, panel.days - YEAR_DAYS + panel.horizon)
     days = np.union1d(recent, last_year[(last_year >= 0) & (last_year < panel.days)])

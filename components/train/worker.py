@@ -110,7 +110,7 @@ def _train(job: StoreJob) -> StoreFiles:
 
 
 def _champion(job: StoreJob) -> "tuple[StoreModel | None, str]":
-    """Give the champion, or why there is one that cannot be used."""
+    """Return the champion, or why there is one that cannot be used."""
     if not job.champion:
         return None, job.champion_problem
     from foreact.forecasting import StoreModel
@@ -165,7 +165,7 @@ def _previous(job: StoreJob) -> "list[Published]":
 
 
 def _accuracy(decision: "Decision", champion: "StoreModel | None") -> dict[str, float]:
-    """Give the backtest figures of whatever made the published numbers."""
+    """Return the backtest figures of whatever made the published numbers."""
     from foreact.forecasting.judging.baselines import NAIVE
 
     naive = decision.baselines.get(NAIVE, {})
@@ -176,7 +176,7 @@ def _accuracy(decision: "Decision", champion: "StoreModel | None") -> dict[str, 
 
 
 def _overall(scores: "list[Score]") -> dict[str, float]:
-    """Give the latest publication's score over all of its days that have come."""
+    """Return the latest publication's score over all of its days that have come."""
     whole = [score for score in scores if score.lead == 0]
     if not whole:
         return {}

@@ -115,7 +115,7 @@ class AzureStore:
         return self._patiently("write", name, attempt)
 
     def list(self, prefix: str = "") -> Iterator[BlobInfo]:
-        """Give the objects whose names begin with the prefix, by name."""
+        """Return the objects whose names begin with the prefix, by name."""
         token: str | None = ""
         while token is not None:
             page, token = self._patiently("list", prefix, lambda token=token: self._page(prefix, token))  # type: ignore[misc]
@@ -178,5 +178,5 @@ class AzureStore:
 
 
 def _quoted(etag: str) -> str:
-    """Give the tag as reads and writes do; listings leave the quotes out."""
+    """Return the tag as reads and writes do; listings leave the quotes out."""
     return etag if etag.startswith('"') else f'"{etag}"'

@@ -19,7 +19,7 @@ HINT = "use https://ACCOUNT.blob.core.windows.net/CONTAINER"
 
 
 def connect(settings: PlaceSettings, *, patience: float | None = None) -> BlobStore:
-    """Give the store of publications: the container that the settings name, or a folder of the workspace.
+    """Return the store of publications: the container that the settings name, or a folder of the workspace.
 
     With `patience`, an operation gives up after so many seconds; somebody may be waiting.
     """
@@ -32,7 +32,7 @@ def connect(settings: PlaceSettings, *, patience: float | None = None) -> BlobSt
 
 
 def open_url(url: str, settings: PlaceSettings, *, patience: float | None = None) -> tuple[BlobStore, str]:
-    """Give the container behind an address, and the prefix within it."""
+    """Return the container behind an address, and the prefix within it."""
     refuse_credentials(url)
     parts = urlsplit(url)
     path = unquote(parts.path).strip("/").split("/")

@@ -70,7 +70,7 @@ class FolderStore:
         return tag
 
     def list(self, prefix: str = "") -> Iterator[BlobInfo]:
-        """Give the objects whose names begin with the prefix, by name."""
+        """Return the objects whose names begin with the prefix, by name."""
         folder = prefix.rpartition("/")[0]
         start = self.root / folder if folder else self.root
         with self._trouble("list", prefix):
@@ -156,7 +156,7 @@ class FolderStore:
 
     @contextmanager
     def _trouble(self, verb: str, name: str) -> Iterator[None]:
-        """Tell the file system's refusals in one sentence."""
+        """Raise the file system's refusals as one sentence."""
         try:
             yield
         except OSError as error:

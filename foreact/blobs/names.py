@@ -6,7 +6,7 @@ LONGEST_NAME, LONGEST_PART = 1024, 255
 
 
 def check_name(name: str) -> str:
-    """Give the name back if it is one: plain parts between single slashes, none beginning with a dot."""
+    """Return the name back if it is one: plain parts between single slashes, none beginning with a dot."""
     parts = name.split("/")
     plain = all(part and not part.startswith(".") and len(part.encode()) <= LONGEST_PART for part in parts)
     if not plain or len(name) > LONGEST_NAME or "\\" in name or not name.isprintable():

@@ -64,7 +64,7 @@ class BlobStore(Protocol):
         ...
 
     def list(self, prefix: str = "") -> Iterator[BlobInfo]:
-        """Give the objects whose names begin with the prefix, by name."""
+        """Return the objects whose names begin with the prefix, by name."""
         ...
 
     def delete(self, name: str) -> None:

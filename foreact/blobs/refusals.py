@@ -33,7 +33,7 @@ def passes(error: AzureError) -> bool:
 
 
 def refusal(verb: str, name: str, place: str, patience: float, error: AzureError) -> ForeactError:
-    """Tell an error that is final."""
+    """Return what a final error means."""
     where = f"{name} in {place}" if name else place
     if isinstance(error, ResourceExistsError):
         return BlobConflict(f"{name} is already in {place}.")
@@ -45,7 +45,7 @@ def refusal(verb: str, name: str, place: str, patience: float, error: AzureError
 
 
 def code(error: AzureError) -> str:
-    """Give the service's name for the error."""
+    """Return the service's name for the error."""
     value = getattr(error, "error_code", None)
     return str(getattr(value, "value", value) or "")
 

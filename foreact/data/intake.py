@@ -135,7 +135,7 @@ class _Intake:
         return {str(rule): int(count) for rule, count in counts}
 
     def _refuse_nothing(self, table: Table, history: History) -> None:
-        """Tell why there are no rows: an unknown store, or an as_of before the first day; else let validation tell."""
+        """Raise why no rows are left: an unknown store, or an as_of before the first day."""
         store, as_of = self.request.store, self.request.as_of
         if store is not None:
             name = as_text(quote(history.roles[STORE]), table.kinds[history.roles[STORE]])

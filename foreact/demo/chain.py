@@ -111,7 +111,7 @@ def make_chain(
 
 
 def easter(year: int) -> date:
-    """Give Easter Sunday, by the anonymous Gregorian computus."""
+    """Return Easter Sunday, by the anonymous Gregorian computus."""
     a, b, c = year % 19, year // 100, year % 100
     d = (19 * a + b - b // 4 - (b - (b + 8) // 25 + 1) // 3 + 15) % 30
     e = (32 + 2 * (b % 4) + 2 * (c // 4) - d - c % 4) % 7
@@ -120,7 +120,7 @@ def easter(year: int) -> date:
 
 
 def holidays(year: int) -> dict[date, str]:
-    """Give the chain's holidays of a year."""
+    """Return the chain's holidays of a year."""
     sunday = easter(year)
     return {
         date(year, 1, 1): "New Year",
@@ -155,7 +155,7 @@ def _name_items(count: int) -> tuple[list[str], list[str]]:
 
 
 def _make_calendar(dates: NDArray[np.datetime64]) -> tuple[NDArray[np.str_], Floats]:
-    """Give each day's event, and the factor that events before and at the day make of its demand."""
+    """Return each day's event, and the factor that events before and at the day make of its demand."""
     position = {day: index for index, day in enumerate(dates.tolist())}
     events = np.full(len(dates), "", dtype="U16")
     factor = np.ones(len(dates))

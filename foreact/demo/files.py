@@ -25,7 +25,7 @@ class Demo:
     expected: Floats
 
     def truth(self, store: str, item: str) -> Floats:
-        """Give a series' expected units, by day of the history and the horizon."""
+        """Return a series' expected units, by day of the history and the horizon."""
         return np.asarray(self.expected[self.chain.stores.index(store), self.chain.items.index(item)])
 
 

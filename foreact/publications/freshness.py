@@ -46,11 +46,11 @@ class Promise:
         return cls(zone, due, frozenset(map(int, weekdays)), frozenset(closed), slack)
 
     def is_business_day(self, day: date) -> bool:
-        """Tell whether the retailer works that day."""
+        """Return whether the retailer works that day."""
         return day.weekday() in self.weekdays and day not in self.closed
 
     def business_day_before(self, day: date, count: int = 1) -> date:
-        """Give the business day `count` business days earlier."""
+        """Return the business day `count` business days earlier."""
         for _ in range(count):
             day -= timedelta(days=1)
             for _ in range(366):
@@ -60,18 +60,18 @@ class Promise:
         return day
 
     def moment(self, day: date) -> datetime:
-        """Give the deadline of a day; on the day that skips it, the first moment after."""
+        """Return the deadline of a day; on the day that skips it, the first moment after."""
         return datetime.combine(day, self.deadline, self.zone)
 
     def last_deadline(self, now: datetime) -> datetime:
-        """Give the deadline that passed last."""
+        """Return the deadline that passed last."""
         day = now.astimezone(self.zone).date()
         if not self.is_business_day(day) or self.moment(day).timestamp() > now.timestamp():
             day = self.business_day_before(day)
         return self.moment(day)
 
     def next_deadline(self, now: datetime) -> datetime:
-        """Give the deadline to come."""
+        """Return the deadline to come."""
         day = now.astimezone(self.zone).date()
         for _ in range(366):
             if self.is_business_day(day) and self.moment(day).timestamp() > now.timestamp():
@@ -95,7 +95,7 @@ class Freshness:
 
     @property
     def is_fresh(self) -> bool:
-        """Tell whether the promise is kept."""
+        """Return whether the promise is kept."""
         return self.state == "fresh"
 
 

@@ -53,14 +53,14 @@ def changes(before: Manifest | None, after: Manifest) -> list[Change]:
 
 
 def carriers(reader: Reader, model: str, version: str) -> Iterator[Manifest]:
-    """Give the publications that carry a model version's forecasts, newest first."""
+    """Return the publications that carry a model version's forecasts, newest first."""
     for manifest in reader.history():
         if any(entry.model.name == model and entry.model.version == version for entry in manifest.stores.values()):
             yield manifest
 
 
 def show(reader: Reader, version: int) -> str:
-    """Tell one version: who made it and why, each store's origin, and what changed since the version before."""
+    """Describe one version: who made it and why, each store's origin, and what changed since the version before."""
     manifest = reader.version(version)
     before, gone = None, ""
     if manifest.previous:
@@ -83,7 +83,7 @@ def show(reader: Reader, version: int) -> str:
 
 
 def headline(manifest: Manifest) -> str:
-    """Tell a version in one line."""
+    """Describe a version in one line."""
     action = f"restored version {manifest.restored}" if manifest.action == "restore" else "published"
     why = f" ({manifest.reason})" if manifest.reason else ""
     return (

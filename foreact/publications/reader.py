@@ -31,7 +31,7 @@ class Reader:
         self.store = store
 
     def follow(self, last: Publication | None = None) -> Publication | None:
-        """Give the current publication, or the last good one and what is wrong with the current; None: none yet.
+        """Return the current publication, or the last good one and what is wrong with the current; None: none yet.
 
         With the answer of an earlier call this costs one small request while nothing changes.
         """
@@ -52,19 +52,19 @@ class Reader:
             return self._last_good(last, error)
 
     def current(self) -> Publication:
-        """Give the current publication, or say that there is none."""
+        """Return the current publication, or say that there is none."""
         publication = self.follow()
         if publication is None:
             raise ForeactError(f"Nothing is published in {self.store}: run retrain-all first.")
         return publication
 
     def versions(self) -> list[int]:
-        """Give the numbers of all versions in the archive, oldest first."""
+        """Return the numbers of all versions in the archive, oldest first."""
         names = (info.name.removeprefix(MANIFESTS).removesuffix(".json") for info in self.store.list(MANIFESTS))
         return [int(name) for name in names if name.isdecimal()]
 
     def version(self, number: int) -> Manifest:
-        """Give one version's manifest."""
+        """Return one version's manifest."""
         name = manifest_name(number)
         try:
             return unseal(self.store.read(name).data, name)
@@ -76,7 +76,7 @@ class Reader:
             raise ForeactError(f"There is no version {number} in {self.store}: the newest is {newest}.") from None
 
     def history(self, *, retained: bool = False) -> Iterator[Manifest]:
-        """Give the current manifest and those before it, newest first; a damaged one is passed over.
+        """Return the current manifest and those before it, newest first; a damaged one is passed over.
 
         With `retained` only those whose objects are all still there.
         """
@@ -112,7 +112,7 @@ class Reader:
         return pa.parquet.read_table(pa.BufferReader(self.read(published)), use_threads=False)
 
     def newest_archived(self) -> Manifest | None:
-        """Give the newest manifest of the archive that is whole."""
+        """Return the newest manifest of the archive that is whole."""
         for number in reversed(self.versions()):
             name = manifest_name(number)
             try:

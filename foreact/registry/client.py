@@ -25,7 +25,7 @@ class RegistryUnavailable(ForeactError):
 
 
 def make_client(uri: str) -> Any:
-    """Give MLflow's client for tracking and registry."""
+    """Return MLflow's client for tracking and registry."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     # MLflow's own: 7 tries of 2 minutes each.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
@@ -46,7 +46,7 @@ def display(uri: str) -> str:
 
 @contextmanager
 def trouble(place: str) -> Iterator[None]:
-    """Tell MLflow's errors in one sentence."""
+    """Raise MLflow's errors as one sentence."""
     from mlflow.exceptions import MlflowException
     from requests.exceptions import RequestException  # type: ignore[import-untyped]
     from sqlalchemy.exc import SQLAlchemyError
@@ -86,7 +86,7 @@ def for_each(work: Callable[[Item], Result], items: Iterable[Item], threads: int
 
 
 def sqlite_uri(workspace: Path) -> str:
-    """Give the address of a workspace's own database."""
+    """Return the address of a workspace's own database."""
     return f"sqlite:///{workspace.absolute() / 'mlflow.db'}"
 
 

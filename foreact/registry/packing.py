@@ -12,7 +12,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def pack(folder: Path) -> bytes:
-    """Give a folder's files as one zip, not compressed, for what it holds already is."""
+    """Return a folder's files as one zip, not compressed, for what it holds already is."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for path in sorted(folder.rglob("*")):
@@ -32,5 +32,5 @@ def unpack(data: bytes, folder: Path) -> None:
 
 
 def checksum(data: bytes) -> str:
-    """Give the SHA-256 that a version's tag holds."""
+    """Return the SHA-256 that a version's tag holds."""
     return hashlib.sha256(data).hexdigest()

@@ -52,7 +52,7 @@ class Registry:
 
     @classmethod
     def connect(cls, settings: PipelineSettings) -> "Registry":
-        """Give the registry that the settings name, or SQLite in the workspace."""
+        """Return the registry that the settings name, or SQLite in the workspace."""
         if settings.mlflow_uri:
             if "@" in urlsplit(settings.mlflow_uri).netloc:
                 raise ForeactError(
@@ -100,7 +100,7 @@ class Registry:
         return versions
 
     def champions(self, stores: Iterable[str]) -> dict[str, Champion]:
-        """Give the version that carries the alias for each store that has one."""
+        """Return the version that carries the alias for each store that has one."""
         stores = list(stores)
         with trouble(self.place):
             found = for_each(self._champion, stores, self.threads)
@@ -127,7 +127,7 @@ class Registry:
         return dict(for_each(load, champions.items(), self.threads))
 
     def _files_of(self, mlflow_run: str) -> Any:
-        """Give where a run's files are; None if the run itself is gone."""
+        """Return where a run's files are; None if the run itself is gone."""
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         try:
@@ -233,7 +233,7 @@ class Registry:
             self.client.set_registered_model_alias(name, CHAMPION, version)
 
     def _promoted(self, name: str) -> list[tuple[str, int]]:
-        """Give data-as-of and number of a model's latest promoted versions."""
+        """Return data-as-of and number of a model's latest promoted versions."""
         filter_ = f"name = '{name}' and tags.`{PROMOTED}` = 'true'"
         found = self.client.search_model_versions(filter_, max_results=RIVALS, order_by=["version_number DESC"])
         return [(each.tags.get(AS_OF, ""), int(each.version)) for each in found]
@@ -273,7 +273,7 @@ class Registry:
 
 
 def _fetch(store: str, champion: Champion, files: Any) -> bytes:
-    """Give a champion's packed model if it is there, the store's own, and what was registered."""
+    """Return a champion's packed model if it is there, the store's own, and what was registered."""
     what = f"{champion.name} version {champion.version}"
     if champion.store != store:
         raise UnusableModel(f"{what} is refused: it belongs to another store.")

@@ -55,7 +55,7 @@ class Page:
         )
 
     def render(self) -> str:
-        """Give the whole page."""
+        """Return the whole page."""
         return (
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
             f"<title>{escape(self.title)}</title><style>{STYLE}</style></head><body>{''.join(self.parts)}</body></html>"

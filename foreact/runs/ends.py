@@ -55,7 +55,7 @@ def tell_end(
 
 
 def tell_stuck(settings: PlaceSettings, blobs: BlobStore, *, now: datetime | None = None, pause: float = 2.0) -> None:
-    """Tell of the runs that can no longer end by themselves: they were killed with all that would have told."""
+    """Report the runs that can no longer end by themselves: they were killed with all that would have reported them."""
     now = now or datetime.now(UTC)
     runs = RunLedger(blobs, lambda: now)
     ledger = runs.read()

@@ -35,7 +35,7 @@ class Events:
         return cls(Path(path) if path else None, sink)
 
     def emit(self, event: str, **fields: Any) -> None:
-        """Tell one thing."""
+        """Write one event."""
         if self.sink is not None and event != "progress":
             self.sink(event, fields)
         record = {"at": time.time(), "event": event, **fields}
@@ -46,20 +46,20 @@ class Events:
             file.write(json.dumps(record, default=str).encode() + b"\n")
 
     def progress(self, step: str, done: int, total: int, detail: str = "") -> None:
-        """Tell how far a step is."""
+        """Return how far a step is."""
         self.emit("progress", step=step, done=done, total=total, detail=detail)
 
     def figures(self, step: str, figures: Mapping[str, float]) -> None:
-        """Tell a step's figures."""
+        """Write a step's figures."""
         self.emit("figures", step=step, figures=dict(figures))
 
     def note(self, step: str, text: str) -> None:
-        """Tell in a sentence what a person should know, though the run goes on."""
+        """Write in a sentence what a person should know, though the run goes on."""
         self.emit("note", step=step, text=text)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Tell when a step begins and how it ends."""
+        """Return when a step begins and how it ends."""
         started = time.monotonic()
         self.emit("step", step=name, state="started")
         run = os.environ.get("FOREACT_RUN_ID", "")

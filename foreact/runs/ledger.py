@@ -63,17 +63,17 @@ class RunRecord(_Record):
 
     @property
     def complaint(self) -> str:
-        """Give what a step said that failed; empty if none told why."""
+        """Return what a step said that failed; empty if none told why."""
         return next((step.sentence for step in self.steps.values() if step.sentence), "")
 
     @property
     def heard_at(self) -> datetime:
-        """Give the last moment of which it told anything."""
+        """Return the last moment of which it told anything."""
         steps = (step.started_at + timedelta(seconds=step.seconds or 0) for step in self.steps.values())
         return max([self.started_at, *steps])
 
     def figure(self, step: str, name: str) -> float | None:
-        """Give one figure of a step, if it told it."""
+        """Return one figure of a step, if it told it."""
         return self.steps[step].figures.get(name) if step in self.steps else None
 
 
@@ -88,21 +88,21 @@ class RunHistory(_Record):
         return next((each for each in self.runs if each.id == run), None)
 
     def ended(self, pipeline: str) -> list[RunRecord]:
-        """Give a pipeline's runs that ended, the latest first."""
+        """Return a pipeline's runs that ended, the latest first."""
         runs = [run for run in self.runs if run.pipeline == pipeline and run.ended_at is not None]
         return sorted(runs, key=lambda run: run.ended_at or run.started_at, reverse=True)
 
     def overdue(self, now: datetime) -> list[RunRecord]:
-        """Give the runs that count as under way for longer than any run may take."""
+        """Return the runs that count as under way for longer than any run may take."""
         return [run for run in self.runs if run.state == "running" and now - run.started_at > LONGEST]
 
     def works_since(self, run: RunRecord) -> bool:
-        """Tell whether a run of the same pipeline and store has ended well since this one was last heard of."""
+        """Return whether a run of the same pipeline and store has ended well since this one was last heard of."""
         latest = self.before(run)
         return latest is not None and latest.state == "succeeded" and (latest.ended_at or run.heard_at) > run.heard_at
 
     def before(self, run: RunRecord) -> RunRecord | None:
-        """Give the run of the same pipeline and store that ended before this one."""
+        """Return the run of the same pipeline and store that ended before this one."""
         others = (each for each in self.ended(run.pipeline) if each.store == run.store and each.id != run.id)
         return next(others, None)
 
@@ -115,7 +115,7 @@ class RunLedger:
         self._clock = clock
 
     def read(self) -> RunHistory:
-        """Give what is known; what cannot be understood counts as nothing."""
+        """Return what is known; what cannot be understood counts as nothing."""
         blob = read_if_present(self._store, RUNS)
         return parse(blob.data) if blob else RunHistory()
 

@@ -38,7 +38,7 @@ class TaskSize:
 
 
 def machine_size() -> TaskSize:
-    """Give the size of this machine, less a quarter of its memory for everything else."""
+    """Return the size of this machine, less a quarter of its memory for everything else."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return TaskSize(os.cpu_count() or 1, int(memory * 0.75))
 

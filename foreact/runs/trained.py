@@ -76,9 +76,9 @@ class TrainedFolder:
         return self.root / "models"
 
     def model(self, store: str) -> Path:
-        """The challenger's files."""
+        """Return the folder of the challenger's files."""
         return self.models / encode(store)
 
     def object(self, store: str, kind: Kind) -> Path:
-        """One publishable object."""
+        """Return the path of one publishable object."""
         return self.root / "objects" / f"{encode(store)}{SUFFIXES[kind]}"

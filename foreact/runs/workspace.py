@@ -88,14 +88,14 @@ class WorkspaceRuns:
         return run
 
     def all(self) -> Iterator[Run]:
-        """Give the runs, oldest first."""
+        """Return the runs, oldest first."""
         if self.folder.is_dir():
             for folder in sorted(self.folder.iterdir()):
                 if (folder / "run.json").is_file():
                     yield Run(folder)
 
     def last(self) -> Request | None:
-        """What the last successful retrain-all was asked: where this workspace's data comes from."""
+        """Return what the last successful retrain-all was asked: where this workspace's data comes from."""
         path = self.folder / "last.json"
         return Request.model_validate_json(path.read_bytes()) if path.is_file() else None
 

@@ -53,7 +53,7 @@ class Notice(BaseModel):
 
 
 def clean(text: str) -> str:
-    """Give the first sentence of a message, without colours, traceback or anything that opens something."""
+    """Return the first sentence of a message, without colours, traceback or anything that opens something."""
     plain = _ANSI.sub("", text).strip()
     if plain.startswith("Traceback"):
         plain = plain.splitlines()[-1]
@@ -92,7 +92,7 @@ def body(notice: Notice, form: Form) -> bytes:
 
 
 def tell(notice: Notice, url: str, form: Form, store: BlobStore, pause: float) -> None:
-    """Tell a notice unless it was told; claimed first, so that two who know the same tell it once between them.
+    """Send a notice unless it was sent; it is claimed first, so that two who know the same send it once between them.
 
     The claim is given back when nobody took the notice, for whoever tries the step again.
     """

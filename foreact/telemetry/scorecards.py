@@ -74,7 +74,7 @@ def keep(store: BlobStore, scorecards: Scorecards) -> None:
 
 
 def read_series(store: BlobStore) -> dict[str, list[Point]]:
-    """Give each store's series, the oldest day first; of several runs on one day's data the last counts."""
+    """Return each store's series, the oldest day first; of several runs on one day's data the last counts."""
     return _arrange(_read(store, _names(store)))
 
 
@@ -141,7 +141,7 @@ def find_drift(series: Mapping[str, Sequence[Point]]) -> list[Drift]:
 
 
 def watch(store: BlobStore) -> Callable[[], tuple[dict[str, list[Point]], list[Drift]]]:
-    """Give the series and what has drifted, look by look; a record is read once, for it never changes."""
+    """Return the series and what has drifted, look by look; a record is read once, for it never changes."""
     records: dict[str, Scorecards | None] = {}
     found: tuple[dict[str, list[Point]], list[Drift]] = {}, []
 

@@ -37,12 +37,12 @@ _started: list[Any] = []
 
 
 def is_on() -> bool:
-    """Tell whether traces are wanted here."""
+    """Return whether traces are wanted here."""
     return bool(os.environ.get(ENDPOINT))
 
 
 def is_started() -> bool:
-    """Tell whether this process sends spans."""
+    """Return whether this process sends spans."""
     return bool(_started)
 
 
@@ -107,13 +107,13 @@ class _Lines(logging.Handler):
 
 
 def current_log_context() -> dict[str, str]:
-    """Give the fields that a log line carries: those of the step's process, and of what it works on at the moment."""
+    """Return the fields that a log line carries: those of the step's process, and of what it works on at the moment."""
     process = {field: os.environ[name] for field, name in FIELDS.items() if os.environ.get(name)}
     return {**process, **_about.get()}
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
-    """Give what a log line carries beside its text: whose it is, and what else its writer said."""
+    """Return what a log line carries beside its text: whose it is, and what else its writer said."""
     said = {name: value for name, value in record.__dict__.items() if name not in _PLAIN and value is not None}
     return {**current_log_context(), **said}
 

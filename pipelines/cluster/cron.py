@@ -50,7 +50,7 @@ class Cron:
         return cls(expression, zone, fields, either_day=not (_is_star(parts[3]) or _is_star(parts[5])))
 
     def after(self, moment: datetime) -> datetime:
-        """Give the first firing after a moment, in UTC.
+        """Return the first firing after a moment, in UTC.
 
         Where clocks change, a time that the wall clock skips does not fire that day, and one that it shows twice fires
         twice.
@@ -65,7 +65,7 @@ class Cron:
         raise ForeactError(f"The cron expression {self.expression!r} never fires.")
 
     def between(self, start: datetime, end: datetime) -> list[datetime]:
-        """Give the firings after the start, up to and including the end."""
+        """Return the firings after the start, up to and including the end."""
         firings = []
         moment = self.after(start)
         while moment <= end:

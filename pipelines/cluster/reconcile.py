@@ -59,7 +59,7 @@ class Step:
     until: datetime | None = None
 
     def __str__(self) -> str:
-        """Tell it in a line."""
+        """Describe it in a line."""
         return f"{self.schedule}: {self.verb} {self.target}".rstrip() + f" ({self.why})"
 
 
@@ -75,7 +75,7 @@ def read_mark(description: str | None) -> tuple[str, str] | None:
 
 
 def retire(found: list[Found]) -> Step | None:
-    """Give the next step towards a schedule that is no longer wanted at all."""
+    """Return the next step towards a schedule that is no longer wanted at all."""
     for run in found:
         if run.enabled:
             return Step("disable", run.name, "no longer in the file", run.id)
@@ -86,7 +86,7 @@ def retire(found: list[Found]) -> Step | None:
 
 
 def next_step(wanted: Wanted, found: list[Found], now: datetime) -> Step | None:
-    """Give the next step towards one schedule; None when nothing is left to do."""
+    """Return the next step towards one schedule; None when nothing is left to do."""
     found = sorted(found, key=lambda run: (run.created, run.id))
     right = [run for run in found if run.fingerprint == wanted.fingerprint]
     enabled = [run for run in found if run.enabled]
@@ -119,7 +119,7 @@ def _prune(wanted: Wanted, found: list[Found], keep: Found) -> Step | None:
 
 
 def _replace(wanted: Wanted, old: Found, right: list[Found], now: datetime) -> Step:
-    """The old one goes on firing until the new one is there, paused, and nothing is about to fire."""
+    """Keep the old one firing until the new one is there, paused, and nothing is about to fire."""
     for run in right:
         # It was made before a firing that the old one has served: enabled, it would make up for it at once.
         if wanted.cron.between(run.created, now):
@@ -148,7 +148,7 @@ def _start(wanted: Wanted, found: list[Found], right: list[Found], now: datetime
 
 def foresee(choose: Callable[[list[Found], datetime], Step | None], wanted: Wanted | None, found: list[Found],
             now: datetime) -> Iterator[Step]:  # fmt: skip
-    """Give the steps that settling would take, without taking them."""
+    """Return the steps that settling would take, without taking them."""
     for number in range(MOST_STEPS):
         step = choose(found, now)
         if step is None:

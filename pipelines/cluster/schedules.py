@@ -131,6 +131,6 @@ def _deadline(package: Package) -> int:
 
 
 def fingerprint(content: dict[str, Any]) -> str:
-    """What tells one content of a recurring run from any other."""
+    """Return what tells one content of a recurring run from any other."""
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]

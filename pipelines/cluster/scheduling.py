@@ -21,7 +21,7 @@ Tell = Callable[[str], None]
 
 
 def utc_now() -> datetime:
-    """Give the time."""
+    """Return the time."""
     return datetime.now(UTC)
 
 
@@ -41,7 +41,7 @@ class Scheduler:
     _versions: dict[str, Any] = field(default_factory=dict)
 
     def plan(self, schedules: Schedules, packages: dict[str, Package]) -> list[Step]:
-        """Give the steps that `apply` would take now; changes nothing."""
+        """Return the steps that `apply` would take now; changes nothing."""
         wanted = self._wanted(schedules, packages)
         experiment = self.kubeflow.find_experiment(self.settings.experiment)
         found = self._observe(str(experiment["experiment_id"])) if experiment else []
@@ -88,7 +88,7 @@ class Scheduler:
                 self.kubeflow.delete_recurring_run(run.id)
 
     def there(self) -> list[Found]:
-        """Give the recurring runs that are ours."""
+        """Return the recurring runs that are ours."""
         experiment = self.kubeflow.find_experiment(self.settings.experiment)
         return self._observe(str(experiment["experiment_id"])) if experiment else []
 

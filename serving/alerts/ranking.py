@@ -46,23 +46,23 @@ class Alert:
 
     @property
     def against(self) -> float:
-        """Give what the expected demand is held against: the higher of lately and last year, or a normal delivery."""
+        """Return what the expected demand is held against: the higher of lately and last year, or a normal delivery."""
         known = (self.recent, self.last_year) if self.kind == "peak" else (self.normal_delivery,)
         return max(value for value in known if value is not None)
 
     def to_json(self) -> dict[str, Any]:
-        """Give it for an answer."""
+        """Return it for an answer."""
         return asdict(self)
 
 
 def ranked(stores: Iterable[StoreData], kind: Kind | None) -> list[Alert]:
-    """Give the alerts of stores, those with most at stake first."""
+    """Return the alerts of stores, those with most at stake first."""
     found = [alert for arrays in stores for alert in alerts_of(arrays) if kind is None or alert.kind == kind]
     return sorted(found, key=lambda alert: -alert.at_stake)
 
 
 def alerts_of(arrays: StoreData) -> tuple[Alert, ...]:
-    """Give a store's alerts, those with most at stake first."""
+    """Return a store's alerts, those with most at stake first."""
     found = arrays.derived.get("alerts")
     if found is None:
         made = [*_alerts(arrays, total=True), *_alerts(arrays, total=False)]
@@ -116,5 +116,5 @@ def _alert(
 
 
 def _probability(z: Doubles) -> Doubles:
-    """Give the normal distribution's share below."""
+    """Return the normal distribution's share below."""
     return np.asarray((1 + _erf(z / math.sqrt(2))) / 2)

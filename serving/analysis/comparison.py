@@ -27,7 +27,7 @@ Doubles = NDArray[np.float64]
 
 
 def known(value: float) -> float | None:
-    """Give a number, or nothing for one that is not known."""
+    """Return a number, or nothing for one that is not known."""
     return float(value) if math.isfinite(value) else None
 
 
@@ -84,7 +84,7 @@ def _levels(arrays: StoreData, *, total: bool) -> Levels:
 
 
 def _quantile(values: Doubles, share: float) -> Doubles:
-    """Give a quantile of each column's known values, NaN where there are none; `nanquantile` takes seconds for this."""
+    """Return a quantile of each column's known values, NaN where none are; `nanquantile` takes seconds for this."""
     ordered = np.sort(values, axis=0)
     known = np.isfinite(values).sum(0)
     place = share * np.maximum(known - 1, 0)
@@ -96,7 +96,7 @@ def _quantile(values: Doubles, share: float) -> Doubles:
 
 
 def sold_on(arrays: StoreData, past: Floats, days: Days) -> Floats:
-    """Give what was sold on some days, NaN where that is not known."""
+    """Return what was sold on some days, NaN where that is not known."""
     if not len(arrays.past_dates):
         return np.full((len(past), len(days)), np.nan, np.float32)
     places = np.minimum(np.searchsorted(arrays.past_dates, days), len(arrays.past_dates) - 1)

@@ -30,7 +30,7 @@ class Sheet:
 
 
 def overview_sheets(view: FreshnessView, chosen: Sequence[StoreData], order: str) -> list[Sheet]:
-    """Give the overview's tables; the first is what CSV gets."""
+    """Return the overview's tables; the first is what CSV gets."""
     if not chosen:
         return [Sheet("Stores", ("store",), [])]
     together = views.in_step(chosen)
@@ -114,7 +114,7 @@ def overview_sheets(view: FreshnessView, chosen: Sequence[StoreData], order: str
 
 
 def store_sheets(arrays: StoreData, rows: Sequence[int]) -> list[Sheet]:
-    """Give a store's tables, its items first."""
+    """Return a store's tables, its items first."""
     table = views.item_rows(arrays)
     series = views.total_series([arrays])
     days = views.summarize([arrays], series).days
@@ -162,7 +162,7 @@ def _sold_sheet(series: views.Series) -> Sheet:
 
 
 def _driver_sheets(found: dict[str, Any]) -> list[Sheet]:
-    """Give what drives a store's total, if its model tells that."""
+    """Return what drives a store's total, if its model tells that."""
     if not found["drivers"]:
         return []
     parts = {"total": found["total"], "normal day": found["level"]}
@@ -179,7 +179,7 @@ def _driver_sheets(found: dict[str, Any]) -> list[Sheet]:
 
 
 def item_sheets(arrays: StoreData, row: int) -> list[Sheet]:
-    """Give an item's days."""
+    """Return an item's days."""
     series = views.item_series(arrays, row)
     numbers = (array[row].tolist() for array in (arrays.mean, arrays.p10, arrays.p50, arrays.p90))
     return [

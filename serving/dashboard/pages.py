@@ -109,7 +109,7 @@ def render(
 
 
 async def problem_page(request: Request, status: int, code: str, message: str) -> Response:
-    """Tell a person what is wrong; who is not logged in goes to the login and comes back."""
+    """Show a person what is wrong; who is not logged in goes to the login and comes back."""
     if status == 401:
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         if len(target) > LONGEST_TARGET:
@@ -122,7 +122,7 @@ async def problem_page(request: Request, status: int, code: str, message: str) -
 
 
 def failure_page(request_id: str) -> Response:
-    """Tell a person that something broke; this asks nothing of the service's parts, as any of them may have broken."""
+    """Show a person that something broke; this asks nothing of the service's parts, as any of them may have broken."""
     context = {"request_id": request_id, "principal": None, "view": None, "steps": words.STEPS}
     body = templates().get_template("failure.html").render(context)
     return Response(body, 500, {"cache-control": "no-store"}, "text/html; charset=utf-8")

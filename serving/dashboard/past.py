@@ -21,7 +21,7 @@ WANTED = 4
 
 
 def past_forecasts(library: PublicationCache, arrays: StoreData) -> list[tuple[str, Wide]]:
-    """Give the store's latest earlier forecasts that were made of older data, the latest first.
+    """Return the store's latest earlier forecasts that were made of older data, the latest first.
 
     There are none while the blob store is away; the next look tries again.
     """

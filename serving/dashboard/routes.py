@@ -42,7 +42,7 @@ ALERTS_SHOWN = 6
 def _selected(
     view: FreshnessView, principal: Principal, store: list[str] | None, region: list[str] | None, q: str
 ) -> list[StoreData]:
-    """Give the stores that the page's filters leave; of a kept address, those that are still there."""
+    """Return the stores that the page's filters leave; of a kept address, those that are still there."""
     there = [name for name in store or () if name in view.visible(principal.sees)]
     return [
         arrays
@@ -134,7 +134,7 @@ def store_page(request: Request, service: Parts, principal: Viewer, store: Segme
 
 @router.get("/stores/{store}/items.json")
 async def items_json(request: Request, service: Parts, principal: Viewer, store: Segment) -> Response:
-    """Give the items' table to its script."""
+    """Return the items' table to its script."""
     view = service.view
     arrays = select_store(view, principal, store)
 
@@ -220,7 +220,7 @@ def export_item(
 
 @router.get("/static/{version}/{name}")
 def static_file(version: Annotated[str, Path(max_length=20)], name: Annotated[str, Path(max_length=50)]) -> Response:
-    """Give a file that pages need; nothing in it is anybody's secret."""
+    """Return a file that pages need; nothing in it is anybody's secret."""
     path = {path.name: path for path in STATIC.iterdir()}.get(name)
     if path is None:
         raise not_found("this file", "not_found")
@@ -241,13 +241,13 @@ def _find_item(arrays: StoreData, segment: str) -> int:
 
 
 def _active(service: Service, principal: Principal) -> dict[str, str]:
-    """Give the refreshes under way, by store."""
+    """Return the refreshes under way, by store."""
     view, scope = service.view, principal.sees
     return {refresh.store: refresh.id for refresh in service.refreshes.active() if view.covers(scope, refresh.store)}
 
 
 def _last_failed(service: Service, arrays: StoreData) -> Any:
-    """Give the store's last refresh if it failed after what is shown was made."""
+    """Return the store's last refresh if it failed after what is shown was made."""
     refresh = service.refreshes.last_failed(arrays.store)
     if refresh is None or refresh.ended_at is None or refresh.ended_at < arrays.entry.generated_at:
         return None

@@ -46,7 +46,7 @@ def heat_rows(stores: Sequence[StoreData], days: Sequence[str]) -> list[HeatRow]
 
 
 def _usual_weekdays(stores: Sequence[StoreData], days: Days) -> Doubles:
-    """Give the mean of the same weekdays in the last eight weeks before each store's first day ahead."""
+    """Return the mean of the same weekdays in the last eight weeks before each store's first day ahead."""
     usual = np.empty((len(stores), len(days)))
     firsts = np.array([arrays.dates[0] for arrays in stores])
     for first in np.unique(firsts):
@@ -74,7 +74,7 @@ class Page:
 
 
 def turn_to(rows: list[dict[str, Any]], number: int) -> Page:
-    """Give a page of the list; beyond its end, the last one."""
+    """Return a page of the list; beyond its end, the last one."""
     last = max(1, -(-len(rows) // PAGE_ROWS))
     number = min(number, last)
     first = (number - 1) * PAGE_ROWS
@@ -83,7 +83,7 @@ def turn_to(rows: list[dict[str, Any]], number: int) -> Page:
 
 
 def store_rows(view: FreshnessView, stores: Sequence[StoreData], order: str) -> list[dict[str, Any]]:
-    """Give the list in an order; unknown numbers come last, equals by name."""
+    """Return the list in an order; unknown numbers come last, equals by name."""
     rows = [_store_row(view, arrays) for arrays in sorted(stores, key=lambda arrays: arrays.store)]
     name = order.removeprefix("-")
     told = [row for row in rows if row[name] is not None]
@@ -92,7 +92,7 @@ def store_rows(view: FreshnessView, stores: Sequence[StoreData], order: str) -> 
 
 
 def headings(order: str) -> Mapping[str, tuple[str, str]]:
-    """Give for each column how it is ordered now, in ARIA's words, and the order that its heading asks for next."""
+    """Return for each column how it is ordered now, in ARIA's words, and the order that its heading asks for next."""
     found = {}
     for first in ORDERS:
         name = first.removeprefix("-")

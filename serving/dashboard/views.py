@@ -34,12 +34,12 @@ class Series:
     bands: int
 
     def to_json(self) -> dict[str, Any]:
-        """Give it for the chart."""
+        """Return it for the chart."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
 def in_step(stores: Sequence[StoreData]) -> list[StoreData]:
-    """Give the stores that have numbers for the week that the newest forecast begins with.
+    """Return the stores that have numbers for the week that the newest forecast begins with.
 
     Those that a run has left behind for so long stand in no sum: what it adds up has to be of the same days.
     """
@@ -69,14 +69,14 @@ def total_series(stores: Sequence[StoreData]) -> Series:
 
 
 def expected_together(stores: Sequence[StoreData], days: Days, name: str = "total_mean") -> Floats:
-    """Give a total of stores x days that all of them cover; a store's days leave none out."""
+    """Return a total of stores x days that all of them cover; a store's days leave none out."""
     starts = ((days[0] - np.array([arrays.dates[0] for arrays in stores])) // DAY).tolist()
     pairs = zip(stores, starts, strict=True)
     return np.array([getattr(arrays, name)[start : start + len(days)] for arrays, start in pairs])
 
 
 def sold_together(stores: Sequence[StoreData], days: Days) -> Floats:
-    """Give what was sold in all, stores x days; stores whose sales are known of the same days are looked up at once."""
+    """Return what was sold in all, stores x days; stores with sales of the same days are looked up at once."""
     found = np.empty((len(stores), len(days)), np.float32)
     alike: dict[bytes, list[int]] = {}
     for place, arrays in enumerate(stores):
@@ -88,7 +88,7 @@ def sold_together(stores: Sequence[StoreData], days: Days) -> Floats:
 
 
 def item_series(arrays: StoreData, row: int) -> Series:
-    """Give an item's chart."""
+    """Return an item's chart."""
     past_days = np.arange(arrays.dates[0] - PAST_DAYS, arrays.dates[0])
     past = arrays.past[row][None]
     return Series(
@@ -108,7 +108,7 @@ def _add(parts: Floats) -> Doubles:
 
 
 def listed(values: NDArray[Any]) -> list[float | None]:
-    """Give numbers for JSON, rounded to what a chart can show, with None for unknown ones."""
+    """Return numbers for JSON, rounded to what a chart can show, with None for unknown ones."""
     return [round(float(value), 2) if np.isfinite(value) else None for value in values]
 
 
@@ -129,12 +129,12 @@ class Summary:
 
     @property
     def against_recent(self) -> float | None:
-        """Give the change against the last four weeks."""
+        """Return the change against the last four weeks."""
         return self.expected / self.recent - 1 if self.recent else None
 
     @property
     def against_last_year(self) -> float | None:
-        """Give the change against the same days last year."""
+        """Return the change against the same days last year."""
         return self.expected / self.last_year - 1 if self.last_year else None
 
 
@@ -160,7 +160,7 @@ def summarize(stores: Sequence[StoreData], series: Series) -> Summary:
 
 
 def listed_exact(values: NDArray[Any]) -> list[float | None]:
-    """Give numbers with None for unknown ones."""
+    """Return numbers with None for unknown ones."""
     return [float(value) if np.isfinite(value) else None for value in values]
 
 
@@ -170,7 +170,7 @@ def merged_alerts(stores: Iterable[StoreData]) -> Iterator[list[Alert]]:
 
 
 def count_alerts(stores: Iterable[StoreData]) -> int:
-    """Tell of how many series there are alerts."""
+    """Return of how many series there are alerts."""
     return sum(len(_merged_alerts(arrays)) for arrays in stores)
 
 
@@ -189,7 +189,7 @@ ITEM_COLUMNS = ("item", "expected", "recent", "change", "last_year", "peak_day",
 
 
 def item_rows(arrays: StoreData) -> dict[str, list[Any]]:
-    """Give the items' table by column: the coming week beside what was before."""
+    """Return the items' table by column: the coming week beside what was before."""
     found = arrays.derived.get("item_rows")
     if found is None:
         level = levels(arrays, total=False)
@@ -224,7 +224,7 @@ def select_items(arrays: StoreData, text: str, sort: str, *, descending: bool) -
 
 
 def driver_series(arrays: StoreData) -> dict[str, Any]:
-    """Give the store's drivers for the chart: level apart, the others by how much they move."""
+    """Return the store's drivers for the chart: level apart, the others by how much they move."""
     others = {name: values for name, values in arrays.drivers.items() if name != "level"}
     order = sorted(others, key=lambda name: -float(np.abs(others[name]).sum()))
     level = arrays.drivers.get("level")
@@ -248,7 +248,7 @@ def explain_peak(arrays: StoreData) -> tuple[str, float, list[tuple[str, float]]
 
 
 def _spoken(driver: str) -> str:
-    """Give a driver that is named after a column of the data as people write it."""
+    """Return a driver that is named after a column of the data as people write it."""
     return driver.replace("_", " ")
 
 

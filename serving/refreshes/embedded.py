@@ -35,7 +35,7 @@ class EmbeddedRunner:
         self._host = socket.gethostname()
 
     def check(self) -> str | None:
-        """Tell why no refresh can run here, or nothing."""
+        """Return why no refresh can run here, or nothing."""
         if self._command == self._retrain_store and not (self._workspace / "runs" / "last.json").is_file():
             return "no retrain-all has run in this workspace, so where the sales are is not known"
         return None
@@ -107,14 +107,14 @@ class EmbeddedRunner:
         return self._folder / f"{refresh.id}.{kind}"
 
     def _known(self, refresh: Refresh) -> Process | None:
-        """Give the process that was started for a refresh before this process died or was replaced."""
+        """Return the process that was started for a refresh before this process died or was replaced."""
         try:
             return Process.model_validate_json(self._file(refresh, "json").read_bytes())
         except (FileNotFoundError, ValidationError):
             return None
 
     def _last_words(self, refresh: Refresh) -> str | None:
-        """Give the one sentence that the command ended with."""
+        """Return the one sentence that the command ended with."""
         try:
             lines = self._file(refresh, "txt").read_text("utf-8", "replace").splitlines()
         except OSError:
@@ -123,7 +123,7 @@ class EmbeddedRunner:
         return told[-1][:500] if told else None
 
     def _is_alive(self, process: Process | None) -> bool | None:
-        """Tell whether a process still runs; nothing if it is another machine's."""
+        """Return whether a process still runs; nothing if it is another machine's."""
         if process is None:
             return False
         if process.host != self._host:
@@ -132,7 +132,7 @@ class EmbeddedRunner:
 
 
 def _started(pid: int) -> str | None:
-    """Give the moment a process began, in the kernel's ticks; nothing if there is none or it is a zombie."""
+    """Return the moment a process began, in the kernel's ticks; nothing if there is none or it is a zombie."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):

@@ -85,7 +85,7 @@ class RefreshRecords:
         self._store = store
 
     def active(self) -> list[Refresh]:
-        """Give those that wait or run, the oldest first."""
+        """Return those that wait or run, the oldest first."""
         return _parse_active(read_if_present(self._store, ACTIVE))
 
     def change(self, change: Callable[[list[Refresh]], list[Refresh]]) -> list[Refresh]:
@@ -141,7 +141,7 @@ class RefreshRecords:
             return None
 
     def ended_ids(self) -> list[str]:
-        """Give the ids of those that ended, the oldest first."""
+        """Return the ids of those that ended, the oldest first."""
         return [info.name.removeprefix(DONE).removesuffix(".json") for info in self._store.list(DONE)]
 
     def tidy(self) -> None:

@@ -24,7 +24,7 @@ class Runner(Protocol):
     interval: float
 
     def check(self) -> str | None:
-        """Tell in one sentence why no refresh can run here, or nothing."""
+        """Return in one sentence why no refresh can run here, or nothing."""
         ...
 
     def start(self, refresh: Refresh) -> Refresh:
@@ -35,7 +35,7 @@ class Runner(Protocol):
         ...
 
     def observe(self, refresh: Refresh) -> Progress:
-        """Tell how far the run of a record is."""
+        """Return how far the run of a record is."""
         ...
 
     def forget(self, refresh: Refresh) -> None:

@@ -83,7 +83,7 @@ class Refreshes:
         return found, found.id != fresh.id
 
     def find(self, refresh_id: str) -> Refresh | None:
-        """Give a refresh as it is now, live steps included."""
+        """Return a refresh as it is now, live steps included."""
         at, known = self._recent.get(refresh_id, (0.0, None))
         if known is not None and (known.ended_at or time.monotonic() - at < REMEMBERED_SECONDS):
             return known
@@ -106,7 +106,7 @@ class Refreshes:
         return refresh.model_copy(update={"steps": progress.steps})
 
     def active(self) -> list[Refresh]:
-        """Give those that wait or run; none while the store is away, which pages tell in their own way."""
+        """Return those that wait or run; none while the store is away, which pages tell in their own way."""
         if self._library.unreachable:
             return []
         try:
@@ -115,7 +115,7 @@ class Refreshes:
             return []
 
     def last_failed(self, store: str) -> Refresh | None:
-        """Give the store's last refresh that this service saw end, if it failed."""
+        """Return the store's last refresh that this service saw end, if it failed."""
         if self.runner is None or self._library.unreachable:
             return None
         try:
@@ -125,7 +125,7 @@ class Refreshes:
         return ended if ended is not None and ended.state == "failed" else None
 
     def ended(self) -> list[Refresh]:
-        """Give those that ended last, the latest first, reading each only once."""
+        """Return those that ended last, the latest first, reading each only once."""
         names = self.book.ended_ids()[-SHOWN:]
         for name in names:
             if name not in self._past:
@@ -136,7 +136,7 @@ class Refreshes:
         return [self._past[name] for name in reversed(names) if name in self._past]
 
     def position(self, refresh: Refresh) -> int | None:
-        """Tell how many wait before a refresh."""
+        """Return how many wait before a refresh."""
         waiting = in_turn(self.book.active())
         return next((place for place, other in enumerate(waiting) if other.id == refresh.id), None)
 

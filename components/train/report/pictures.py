@@ -75,12 +75,12 @@ class _Curves:
         self.sold = np.nansum(self.misses.actual, axis=1)
 
     def total(self) -> Curve:
-        """Give the store's own."""
+        """Return the store's own."""
         misses = self.misses
         return self._curve(self.store, misses.total_actual, misses.total_mean, self.total_low, self.total_high)
 
     def of_item(self, place: int) -> Curve:
-        """Give one item's."""
+        """Return one item's."""
         misses, name = self.misses, f"{self.items[place]} in {self.store}"
         return self._curve(name, misses.actual[place], misses.mean[place], self.low[place], self.high[place])
 

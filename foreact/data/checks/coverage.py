@@ -30,7 +30,7 @@ Row = dict[str, str]
 
 
 def check_coverage(dataset: Dataset) -> Iterator[Row]:
-    """Tell for each known table, store and day of the horizon whether the table says anything."""
+    """Check for each known table, store and day of the horizon whether the table says anything."""
     for table in dataset.info.tables:
         if not table.by_store:
             yield from _check(dataset, table, "")

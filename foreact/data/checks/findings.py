@@ -20,7 +20,7 @@ class Sample(BaseModel):
     found: str = ""
 
     def __str__(self) -> str:
-        """Tell it as a person would."""
+        """Describe it as a person would."""
         named = [f"{name} {value!r}" for name, value in (("store", self.store), ("item", self.item)) if value]
         return ", ".join(
             [*named, *([self.date] if self.date else []), *([f"found {self.found!r}"] if self.found else [])]
@@ -42,7 +42,7 @@ class Finding(BaseModel):
     samples: list[Sample] = Field(default_factory=list)
 
     def tell(self) -> str:
-        """Tell what is broken, how often, and one case of it."""
+        """Return what is broken, how often, and one case of it."""
         count = f" ({self.broken:,} of {self.checked:,})" if self.broken and self.checked > 1 else ""
         detail = f": {self.detail}" if self.detail else ""
         example = f", such as {self.samples[0]}" if self.samples else ""

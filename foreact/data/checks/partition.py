@@ -36,12 +36,12 @@ class Partition:
         return cls(store, names, item, day, arrays.floats(table[UNITS]))
 
     def days(self) -> NDArray[np.int64]:
-        """Give the days that have any row, in order."""
+        """Return the days that have any row, in order."""
         first = self.day.min(initial=0)
         return np.asarray(np.flatnonzero(np.bincount(self.day - first)) + first)
 
     def rows(self, place: int) -> dict[str, NDArray[Any]]:
-        """Give all rows, narrow: stores, items and dates as numbers."""
+        """Return all rows, narrow: stores, items and dates as numbers."""
         return {
             STORE: np.full(len(self.item), place, np.int32),
             ITEM: self.item.astype(np.int32),
@@ -50,7 +50,7 @@ class Partition:
         }
 
     def series(self, as_of: int) -> dict[str, Any]:
-        """Give one row a series: how old it is, how much it sold, and its most unusual day."""
+        """Return one row a series: how old it is, how much it sold, and its most unusual day."""
         starts = np.flatnonzero(np.diff(self.item, prepend=-1))
         if not len(starts):
             return {}

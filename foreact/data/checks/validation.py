@@ -289,7 +289,7 @@ def _sample_record(record: dict[str, Any]) -> Sample:
 
 
 def _tell_rejected(ingested: pa.Table, info: DatasetInfo) -> list[Finding]:
-    """Tell what could not be read, as the intake found it."""
+    """Return what could not be read, as the intake found it."""
     import pyarrow.compute as pc
 
     findings = []

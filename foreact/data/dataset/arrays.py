@@ -18,13 +18,13 @@ def read(source: bytes | Path, columns: list[str] | None = None) -> pa.Table:
 
 
 def texts(column: pa.ChunkedArray) -> NDArray[np.str_]:
-    """Give texts as NumPy has them; nothing becomes the empty text."""
+    """Return texts as NumPy has them; nothing becomes the empty text."""
     values = [value or "" for value in column.to_pylist()]
     return np.array(values, dtype=np.str_) if values else np.empty(0, dtype=np.str_)
 
 
 def positions(column: pa.ChunkedArray, values: pa.ChunkedArray) -> NDArray[np.int64]:
-    """Give each row's position among the values, -1 for none."""
+    """Return each row's position among the values, -1 for none."""
     found = pc.index_in(dictionary(column).dictionary, value_set=_plain(values))
     codes = np.asarray(pc.fill_null(found, -1), dtype=np.int64)
     indices = np.asarray(pc.fill_null(dictionary(column).indices, -1), dtype=np.int64)
@@ -32,13 +32,13 @@ def positions(column: pa.ChunkedArray, values: pa.ChunkedArray) -> NDArray[np.in
 
 
 def codes(column: pa.ChunkedArray, categories: list[str] | None) -> Floats:
-    """Give the codes of texts, NaN for none."""
+    """Return the codes of texts, NaN for none."""
     codes = positions(column, pa.chunked_array([pa.array(categories or [], pa.string())]))
     return np.where(codes < 0, np.nan, codes).astype(np.float32)
 
 
 def dictionary(column: pa.ChunkedArray) -> pa.DictionaryArray:
-    """Give a text column as codes and the texts they stand for."""
+    """Return a text column as codes and the texts they stand for."""
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     return array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
 
@@ -55,7 +55,7 @@ def days(column: pa.ChunkedArray, first: np.datetime64) -> NDArray[np.int64]:
 
 
 def floats(column: pa.ChunkedArray) -> Floats:
-    """Give numbers and flags as floats, NaN for none."""
+    """Return numbers and flags as floats, NaN for none."""
     array = column.combine_chunks()
     if pa.types.is_boolean(array.type):
         array = array.cast(pa.uint8())

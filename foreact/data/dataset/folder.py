@@ -136,6 +136,6 @@ class Dataset:
 
 
 def unknown_store(store: str, stores: list[str]) -> ForeactError:
-    """Tell that a store is not in the data, and which one may be meant."""
+    """Return the error that a store is not in the data, naming the one that may be meant."""
     hint = suggest(store, stores) or f"; the {len(stores):,} stores are {examples(stores)}"
     return ForeactError(end(f"The history has no store {store!r}{hint}"))

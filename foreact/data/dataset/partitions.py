@@ -27,7 +27,7 @@ class Series:
     starts: NDArray[np.int64]
 
     def of_store(self, store: int) -> pa.Array:
-        """Give the items of a store, by its position."""
+        """Return the items of a store, by its position."""
         return self.items.slice(self.starts[store], self.starts[store + 1] - self.starts[store])
 
 

@@ -93,7 +93,7 @@ def _refuse_twice(tables: list[Known]) -> None:
 
 
 def _constant(engine: Engine, name: str) -> str | None:
-    """Tell whether a column of the history is the same for all rows of each store, or of each series."""
+    """Return whether a column of the history is the same for all rows of each store, or of each series."""
     low, high, count = (quote(f"{part} {name}") for part in ("low", "high", "count"))
     same = f"(({count} = rows AND {low} = {high}) OR {count} = 0)"
     by_series, any_value = engine.one(f"SELECT bool_and({same}), max({count}) > 0 FROM series")
@@ -195,7 +195,7 @@ def _categories(
 
 
 def _cell(name: str, kind: str, numeric: bool | None, decimal_comma: bool) -> str:
-    """Give SQL for a cell as it is kept: a float, or a text."""
+    """Return SQL for a cell as it is kept: a float, or a text."""
     kind = kind if is_number(kind) else "VARCHAR"
     if numeric:
         return f"CAST({as_number(quote(name), kind, decimal_comma)} AS FLOAT)"

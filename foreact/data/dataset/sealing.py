@@ -10,7 +10,7 @@ from foreact.naming import encode
 
 
 def seal(root: Path, info: DatasetInfo, stores: Iterable[str]) -> DatasetInfo:
-    """Give the record with the hashes of these stores as their files are now."""
+    """Return the record with the hashes of these stores as their files are now."""
     shared = {
         table.name: _hash(root / "known" / f"{table.name}.parquet") for table in info.tables if not table.by_store
     }

@@ -127,7 +127,7 @@ class Writer:
         return write_whole(batches, items if ITEM in known.keys else None, folder / f"{known.name}.parquet")
 
     def _note_unusable(self, known: Known) -> None:
-        """Tell of rows of a known table that have no place."""
+        """Note the rows of a known table that have no place."""
         keys = [key for key in (STORE, ITEM) if key in known.keys]
         lost = " OR ".join(["day IS NULL", *(f"{key} IS NULL" for key in keys)])
         lines = f"SELECT count(*) FROM malformed WHERE label = {literal(known.table.label)}"

@@ -19,17 +19,17 @@ def literal(text: str) -> str:
 
 
 def is_number(kind: str) -> bool:
-    """Tell whether a column of that SQL type holds numbers."""
+    """Return whether a column of that SQL type holds numbers."""
     return kind in INTEGERS or kind in FLOATS or kind.startswith("DECIMAL") or kind in {"BOOLEAN", "UHUGEINT"}
 
 
 def is_nested(kind: str) -> bool:
-    """Tell whether a column of that SQL type holds more than one value a cell."""
+    """Return whether a column of that SQL type holds more than one value a cell."""
     return kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION", "VARIANT"))
 
 
 def as_text(column: str, kind: str) -> str:
-    """Give the text of a cell: an id written as 1.0 because others were missing is still 1."""
+    """Return the text of a cell: an id written as 1.0 because others were missing is still 1."""
     if kind == "VARCHAR":
         return column
     if kind in FLOATS:
@@ -39,7 +39,7 @@ def as_text(column: str, kind: str) -> str:
 
 
 def as_value(column: str, kind: str) -> str:
-    """Give a cell, text unless it is a number, or nothing where the file says that there is no value."""
+    """Return a cell, text unless it is a number, or nothing where the file says that there is no value."""
     if kind == "VARCHAR":
         nothing = ", ".join(literal(text) for text in NOTHING)
         return f"CASE WHEN trim({column}) IN ({nothing}) THEN NULL ELSE {column} END"
@@ -49,7 +49,7 @@ def as_value(column: str, kind: str) -> str:
 
 
 def as_number(column: str, kind: str, decimal_comma: bool = False) -> str:
-    """Give the finite number of a cell, or nothing."""
+    """Return the finite number of a cell, or nothing."""
     if kind == "VARCHAR":
         comma = f"contains({column}, ',') AND NOT contains({column}, '.')"
         plain = f"CASE WHEN {comma} THEN replace({column}, ',', '.') ELSE {column} END" if decimal_comma else column
@@ -62,7 +62,7 @@ def as_number(column: str, kind: str, decimal_comma: bool = False) -> str:
 
 
 def as_flag(column: str, kind: str) -> str:
-    """Give whether a cell says yes or no, or nothing."""
+    """Return SQL for whether a cell says yes, no or nothing."""
     if is_number(kind):
         return f"CASE CAST({column} AS DOUBLE) WHEN 1 THEN TRUE WHEN 0 THEN FALSE END"
     text = f"lower(trim({as_text(column, kind)}))"

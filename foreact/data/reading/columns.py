@@ -36,7 +36,7 @@ def parse_columns(text: str) -> dict[str, str]:
 
 
 def find_roles(names: Iterable[str], columns: Mapping[str, str]) -> dict[str, str]:
-    """Give the columns that play a part, by the mapping or else by our own names."""
+    """Return the columns that play a part, by the mapping or else by our own names."""
     present = set(names)
     roles: dict[str, str] = {}
     for role in ROLES:
@@ -48,7 +48,7 @@ def find_roles(names: Iterable[str], columns: Mapping[str, str]) -> dict[str, st
 
 
 def missing_column(role: str, names: Iterable[str], columns: Mapping[str, str], table: str) -> ForeactError:
-    """Tell that a column is absent, and which one may be meant."""
+    """Return the error that a column is absent, naming the one that may be meant."""
     wanted, present = columns.get(role, role), list(names)
     # In the words of the user: a mapping that names an absent column, or no mapping at all.
     told = f"column {wanted!r}" + (f" (for {role})" if wanted != role else "")

@@ -83,5 +83,5 @@ def day_number(day: date) -> int:
 
 
 def day_date(number: int) -> date:
-    """Give the date of a day number."""
+    """Return the date of a day number."""
     return EPOCH + timedelta(days=number)

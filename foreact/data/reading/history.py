@@ -109,7 +109,7 @@ def open_history(engine: Engine, table: Table, columns: Mapping[str, str], today
 
 
 def _roles_of(table: Table, columns: Mapping[str, str]) -> dict[str, str]:
-    """Give the columns that play a part, or tell which one is absent."""
+    """Return the columns that play a part, or tell which one is absent."""
     roles = find_roles(table.kinds, columns)
     for role in (DATE, STORE, UNITS):
         if role not in roles:
@@ -124,7 +124,7 @@ def _roles_of(table: Table, columns: Mapping[str, str]) -> dict[str, str]:
 
 
 def last_day(engine: Engine, history: History, today: date) -> int | None:
-    """Give the last day of the whole history, whichever store is taken in."""
+    """Return the last day of the whole history, whichever store is taken in."""
     latest = day_number(today)
     day = f"SELECT {history.day} AS day FROM {quote(history.table.view)}"
     found = engine.one(f"SELECT max(day) FROM ({day}) WHERE day BETWEEN 0 AND {latest}")[0]
@@ -132,12 +132,12 @@ def last_day(engine: Engine, history: History, today: date) -> int | None:
 
 
 def as_cell(name: str, kind: str) -> str:
-    """Give SQL for a cell of a column beyond the roles: numbers as they are, all else as text."""
+    """Return SQL for a cell of a column beyond the roles: numbers as they are, all else as text."""
     return quote(name) if is_number(kind) and kind not in FLOATS else as_value(quote(name), kind)
 
 
 def read_day(engine: Engine, table: Table, name: str, dates: str) -> str:
-    """Give SQL for the day number of a date column, after deciding how its texts are to be read."""
+    """Return SQL for the day number of a date column, after deciding how its texts are to be read."""
     column, kind = quote(name), table.kinds[name]
     if kind == "DATE" or kind.startswith("TIMESTAMP"):
         # A moment is of the day that it has in UTC.

@@ -71,7 +71,7 @@ def open_known(
 
 
 def join_known(known: Known, first: int, last: int) -> tuple[str, str]:
-    """Give the FROM clause that joins a dated table to the series, and the SQL of its sort key."""
+    """Return the FROM clause that joins a dated table to the series, and the SQL of its sort key."""
     days = f"k.day BETWEEN {first} AND {last}"
     by = [key for key in (STORE, ITEM) if key in known.keys]
     if by == [STORE, ITEM]:
@@ -90,7 +90,7 @@ def join_known(known: Known, first: int, last: int) -> tuple[str, str]:
 
 
 def is_numeric(engine: Engine, view: str, name: str, kind: str, decimal_comma: bool) -> bool | None:
-    """Tell whether a column's values are numbers; nothing if it has no values.
+    """Return whether a column's values are numbers; nothing if it has no values.
 
     A few texts among many different numbers are slips; among a few different numbers they are categories too.
     """

@@ -37,12 +37,12 @@ def find_sources(uri: str, open_url: OpenUrl | None = None) -> list[Source]:
 
 
 def is_remote(uri: str) -> bool:
-    """Tell whether a URI names objects in a blob store."""
+    """Return whether a URI names objects in a blob store."""
     return uri.startswith(("https://", "http://"))
 
 
 def fingerprint(uris: Iterable[str], open_url: OpenUrl | None = None) -> str:
-    """Give a text that changes whenever any file of these tables does; cheap, for nothing is read."""
+    """Return a text that changes whenever any file of these tables does; cheap, for nothing is read."""
     digest = hashlib.sha256()
     for uri in uris:
         digest.update(f"{uri}\0".encode())
@@ -52,7 +52,7 @@ def fingerprint(uris: Iterable[str], open_url: OpenUrl | None = None) -> str:
 
 
 def fetch(sources: list[Source], scratch: Path) -> list[tuple[str, Path]]:
-    """Give each file's name and where it lies on this machine; what lies elsewhere is copied into the folder."""
+    """Return each file's name and where it lies on this machine; what lies elsewhere is copied into the folder."""
     files: list[tuple[str, Path]] = []
     for source in sources:
         path = source.path

@@ -40,7 +40,7 @@ def explain(reading: PanelReading, totals: TotalsFit, projection: Projection) ->
 
 
 def _logarithmic_mean(a: Doubles, b: Doubles) -> Doubles:
-    """Give (a - b) / log(a / b), and a where they are the same."""
+    """Return (a - b) / log(a / b), and a where they are the same."""
     positive = (a > 0) & (b > 0)
     ratio = np.log(np.divide(a, b, out=np.ones_like(a), where=positive))
     near = np.abs(ratio) < 1e-9

@@ -88,7 +88,7 @@ def fit_store_items(reading: PanelReading, totals: TotalsFit, seed: int) -> Item
 
 
 def build_item_history(reading: PanelReading, totals: TotalsFit) -> ItemHistory:
-    """Give the items' history against the season that the totals expect."""
+    """Return the items' history against the season that the totals expect."""
     season = season_logs(align_groups(totals, reading.groups), reading.design)
     return seen_by(reading.past, reading.columns, reading.codes, design=reading.design, season=season)
 

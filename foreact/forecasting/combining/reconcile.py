@@ -14,7 +14,7 @@ ITEMS_SHARE = 0.3
 
 
 def sum_by_group(items: Doubles, codes: Codes, groups: int) -> Doubles:
-    """Give groups x horizon."""
+    """Return groups x horizon."""
     membership = np.zeros((groups, len(codes)))
     membership[codes, np.arange(len(codes))] = 1.0
     return np.asarray(membership @ items)
@@ -33,7 +33,7 @@ def _log(values: Any) -> Any:
 
 
 def reconcile(items: Doubles, totals: Doubles, codes: Codes, closed: Bools) -> Doubles:
-    """Give items x horizon whose sums by group are the groups' totals; closed days are zero."""
+    """Return items x horizon whose sums by group are the groups' totals; closed days are zero."""
     sums = sum_by_group(items, codes, len(totals))
     ratio = np.divide(totals, sums, out=np.ones_like(totals), where=sums > 0)
     many = np.bincount(codes, minlength=len(totals)) > 1

@@ -35,7 +35,7 @@ class Columns:
     attributes: dict[str, list[str]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Give what `from_json` reads."""
+        """Return what `from_json` reads."""
         return asdict(self)
 
     @classmethod
@@ -64,7 +64,7 @@ def infer_columns(panel: Panel) -> Columns:
 
 
 def by_day(panel: Panel, name: str) -> Floats | None:
-    """Give a known column as one value a day, if it is one."""
+    """Return a known column as one value a day, if it is one."""
     values = panel.known[name]
     if values.ndim == 1:
         return values
@@ -72,7 +72,7 @@ def by_day(panel: Panel, name: str) -> Floats | None:
 
 
 def texts(panel: Panel, name: str, values: Floats) -> NDArray[np.str_]:
-    """Give a column's values as texts, "" where there are none."""
+    """Return a column's values as texts, "" where there are none."""
     if name in panel.categories:
         table = np.array([*panel.categories[name], ""])
         return table[np.nan_to_num(values, nan=-1.0).astype(np.int64)]
@@ -145,7 +145,7 @@ def _group(panel: Panel) -> str | None:
 
 
 def group_codes(panel: Panel, group: str | None, names: list[str] | None = None) -> tuple[list[str], Codes]:
-    """Give the groups' names and each item's group; groups that `names` lacks come after those that it has."""
+    """Return the groups' names and each item's group; groups that `names` lacks come after those that it has."""
     if group is None or group not in panel.attributes:
         return ["all"], np.zeros(len(panel.items), np.int64)
     present = sorted(set(panel.attributes[group].tolist()))

@@ -93,7 +93,7 @@ def _closed(panel: Panel, total: Doubles, unseen: Bools) -> Bools:
 
 
 def _local_median(values: Doubles, reach: int = 42, stride: int = 14) -> Doubles:
-    """The median of the days around each day, from what is there."""
+    """Return the median of the days around each day, from what is there."""
     days = len(values)
     if not np.isfinite(values).any():
         return np.zeros(days)

@@ -40,7 +40,7 @@ class Panel:
         return len(self.dates) - self.days
 
     def at(self, origin: int, horizon: int | None = None) -> "Panel":
-        """Give the panel as it stood after its first `origin` days: everything known only later is gone."""
+        """Return the panel as it stood after its first `origin` days: everything known only later is gone."""
         end = min(len(self.dates), origin + (self.horizon if horizon is None else horizon))
         units = self.units[:, :end].copy()
         units[:, origin:] = np.nan

@@ -41,7 +41,7 @@ def fit_boosting(features: Floats, target: Floats, weight: Floats, seed: int) ->
 
 
 def find_edges(column: Floats, weight: Floats) -> Floats:
-    """Give the upper edges of all bins but the last: of equal weight, or one for each value where there are few."""
+    """Return the upper edges of all bins but the last: of equal weight, or one for each value where there are few."""
     known = np.isfinite(column)
     order = np.argsort(column[known], kind="stable")
     values = column[known][order]
@@ -55,7 +55,7 @@ def find_edges(column: Floats, weight: Floats) -> Floats:
 
 
 def encode(features: Floats, edges: list[Floats]) -> Floats:
-    """Give each value's bin; what is unknown stays so."""
+    """Return each value's bin; what is unknown stays so."""
     codes = np.full(features.shape, np.nan, np.float32)
     for feature, upper in enumerate(edges):
         known = np.flatnonzero(np.isfinite(features[:, feature]))
@@ -64,7 +64,7 @@ def encode(features: Floats, edges: list[Floats]) -> Floats:
 
 
 def _restore(booster: Any, edges: list[NDArray[np.float32]]) -> None:
-    """A split after bin k is one at that bin's upper edge."""
+    """Turn a split after bin k into one at that bin's upper edge."""
     for (tree,) in booster._predictors:
         splits = np.flatnonzero(tree.nodes["is_leaf"] == 0)
         for node in splits:

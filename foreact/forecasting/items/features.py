@@ -105,7 +105,7 @@ def seen_by(past: Past, columns: Columns, codes: Codes, *, design: Design, seaso
 
 
 def levels(history: ItemHistory, origin: int) -> Doubles:
-    """Give every item's level as of the origin: recent sales, steadied by the year's mean; new items borrow."""
+    """Return every item's level as of the origin: recent sales, steadied by the year's mean; new items borrow."""
     sold, seen = _window(history, origin, LEVEL_DAYS)
     year_sold, year_seen = _window(history, origin, LAST_YEAR)
     usual = _borrowed(history, year_sold, year_seen)
@@ -116,7 +116,7 @@ def levels(history: ItemHistory, origin: int) -> Doubles:
 
 
 def _alive(history: ItemHistory, origin: int, usual: Doubles) -> Doubles:
-    """Give the chance that an item sells, by how unlikely its silence would be if it did; `usual` if it never has."""
+    """Return the chance that an item sells, by how unlikely its silence would be if it did; `usual` if it never has."""
     sold, seen = _window(history, origin, LAST_YEAR)
     since = history.last_sale[:, origin] + 1
     rows = np.arange(len(since))
@@ -129,7 +129,7 @@ def _alive(history: ItemHistory, origin: int, usual: Doubles) -> Doubles:
 
 
 def _borrowed(history: ItemHistory, sold: Doubles, seen: Doubles) -> Doubles:
-    """Give what an item of the same group usually sells a day, for items that have no past of their own."""
+    """Return what an item of the same group usually sells a day, for items that have no past of their own."""
     rate = sold / np.maximum(seen, 1)
     usual = np.zeros(len(rate))
     everywhere = seen >= LEVEL_DAYS
@@ -142,7 +142,7 @@ def _borrowed(history: ItemHistory, sold: Doubles, seen: Doubles) -> Doubles:
 
 
 def expected(history: ItemHistory, origin: int, level: Doubles, rows: Codes, days: Codes) -> Doubles:
-    """Give level x season for items `rows` on `days`: what the boosting corrects."""
+    """Return level x season for items `rows` on `days`: what the boosting corrects."""
     season = history.season
     start = max(0, origin - LEVEL_DAYS)
     base = season[:, start:origin].mean(1) if origin > 0 else season.mean(1)
@@ -237,7 +237,7 @@ def _add_known(history: ItemHistory, origin: int, rows: Codes, days: Codes, colu
 
 
 def _lift(history: ItemHistory, origin: int, name: str, yes: float) -> Doubles:
-    """Give the log ratio of an item's sales on flag days to the others, over the last year."""
+    """Return the log ratio of an item's sales on flag days to the others, over the last year."""
     values = by_day(history.panel, name) if name in history.panel.known else None
     if values is None:
         return np.zeros(len(history.codes))
@@ -251,7 +251,7 @@ def _lift(history: ItemHistory, origin: int, name: str, yes: float) -> Doubles:
 
 
 def _events(design: Design) -> Floats:
-    """Give, by day: which event it is, days to the next, days since the last, and which comes next."""
+    """Return, by day: which event it is, days to the next, days since the last, and which comes next."""
     on = [i for i, name in enumerate(design.names) if design.drivers[i] == "event" and name.endswith(" +0")]
     days = len(design.matrix)
     if not on:

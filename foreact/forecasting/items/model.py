@@ -39,7 +39,7 @@ def fit_items(history: ItemHistory, seed: int) -> ItemsFit | None:
 
 
 def training_rows(history: ItemHistory, seed: int) -> tuple[list[str], Floats, Floats, Floats] | None:
-    """Give names, features, targets and weights of the rows to learn from."""
+    """Return names, features, targets and weights of the rows to learn from."""
     panel = history.panel
     if len(panel.items) < FEWEST_ITEMS:
         return None
@@ -69,7 +69,7 @@ def training_rows(history: ItemHistory, seed: int) -> tuple[list[str], Floats, F
 
 
 def describe(history: ItemHistory, origin: int, rows: Codes, days: Codes) -> tuple[list[str], Floats, Doubles]:
-    """Give the features of the rows and what level x season expects of them."""
+    """Return the features of the rows and what level x season expects of them."""
     level = levels(history, origin)
     of_origin, fixed = origin_features(history, origin, level)
     of_day, moving = day_features(history, origin, level, rows, days)
@@ -77,7 +77,7 @@ def describe(history: ItemHistory, origin: int, rows: Codes, days: Codes) -> tup
 
 
 def forecast_items(fit: ItemsFit | None, history: ItemHistory) -> Doubles:
-    """Give items x horizon: level x season, corrected by the boosting, nothing where an item is not on sale."""
+    """Return items x horizon: level x season, corrected by the boosting, nothing where an item is not on sale."""
     with single_thread():
         return _forecast_items(fit, history)
 
@@ -104,7 +104,7 @@ def _arrange(names: list[str], features: Floats, wanted: list[str]) -> Floats:
 
 
 def on_sale(history: ItemHistory) -> Doubles:
-    """Give items x horizon: 0 where a price list that covers most items has none for this one, or it is closed."""
+    """Return items x horizon: 0 where a price list that covers most items has none for this one, or it is closed."""
     panel = history.panel
     result = np.ones((len(panel.items), panel.horizon))
     for log_price, _, _ in history.prices.values():
@@ -117,7 +117,7 @@ def on_sale(history: ItemHistory) -> Doubles:
 
 
 def fading(history: ItemHistory) -> Doubles:
-    """Give each item's share that is left after days without any evidence: an item delisted without a word fades."""
+    """Return each item's share that is left after days without any evidence: an item delisted without a word fades."""
     panel = history.panel
     known = np.isfinite(panel.units[:, : panel.days])
     from_end = np.flip(known, axis=1).argmax(1)

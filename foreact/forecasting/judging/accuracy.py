@@ -10,7 +10,7 @@ LARGE = 10.0
 
 
 def scaled_error(mean: Doubles, actual: Doubles, scale: Scale) -> float:
-    """Give the mean over items, groups and the total of the weighted root mean squared scaled error."""
+    """Return the mean over items, groups and the total of the weighted root mean squared scaled error."""
     miss = np.where(np.isfinite(actual), mean - np.nan_to_num(actual), 0.0)
     by_group = np.zeros((scale.groups, miss.shape[1]))
     np.add.at(by_group, scale.codes, miss)
@@ -23,7 +23,7 @@ def scaled_error(mean: Doubles, actual: Doubles, scale: Scale) -> float:
 
 
 def point_figures(mean: Doubles, actual: Doubles) -> dict[str, float]:
-    """Give WAPE, bias and the error of the store's total by day."""
+    """Return WAPE, bias and the error of the store's total by day."""
     kept = np.isfinite(actual)
     sold = float(actual[kept].sum())
     forecast = float(mean[kept].sum())
@@ -37,7 +37,7 @@ def point_figures(mean: Doubles, actual: Doubles) -> dict[str, float]:
 
 
 def interval_figures(actual: Doubles, mean: Doubles, p10: Floats, p90: Floats) -> dict[str, float]:
-    """Give the shares of cells outside either quantile, the coverage of large cells and the pinball loss."""
+    """Return the shares of cells outside either quantile, the coverage of large cells and the pinball loss."""
     kept = np.isfinite(actual)
     if not kept.any():
         return {}

@@ -55,7 +55,7 @@ class Backtest:
 
 
 def backtest_origins(days: int, horizon: int) -> list[int]:
-    """Give the origins, newest first: a horizon apart, at least a week, each with a past to learn from.
+    """Return the origins, newest first: a horizon apart, at least a week, each with a past to learn from.
 
     Beyond the newest, what a model missed that could not know the seasons yet says little of one that does.
     """
@@ -70,7 +70,7 @@ def backtest_origins(days: int, horizon: int) -> list[int]:
 
 
 def go_back(panel: Panel) -> Iterator[Origin]:
-    """Give the origins of a panel, oldest first; nothing after an origin is in the panel that it is forecast from."""
+    """Return the origins of a panel, oldest first; nothing after an origin is in the panel that it is forecast from."""
     truth = read_truth(panel)
     days = backtest_origins(panel.days, panel.horizon)
     with_items = days[:ITEM_ORIGINS]
@@ -107,7 +107,7 @@ class Trial:
 
 
 def read_truth(panel: Panel) -> Doubles:
-    """Give what may be held against a forecast: not what was closed to it or sold out."""
+    """Return what may be held against a forecast: not what was closed to it or sold out."""
     units = panel.units[:, : panel.days]
     if panel.stockout is None:
         return np.asarray(units)
@@ -122,7 +122,7 @@ def _over(own: Doubles | None, actual: Doubles) -> float | None:
 
 
 def learn_items_bias(windows: list[Window]) -> float | None:
-    """Give the log by which the items' own sums are usually over, as far as backtests tell."""
+    """Return the log by which the items' own sums are usually over, as far as backtests tell."""
     logs = [window.items_over for window in windows if window.items_over is not None]
     return float(np.mean(logs)) if logs else None
 

@@ -11,14 +11,14 @@ WEEKS = 8
 
 
 def baseline(name: str, units: Floats, horizon: int, closed: Bools) -> Doubles:
-    """Give items x horizon by the baseline called `name`; days that say nothing are looked past."""
+    """Return items x horizon by the baseline called `name`; days that say nothing are looked past."""
     weeks = 1 if name == NAIVE else WEEKS
     week = _weekday_means(units, weeks)
     return np.asarray(week[:, np.arange(horizon) % 7] * ~closed)
 
 
 def _weekday_means(units: Floats, weeks: int) -> Doubles:
-    """Give items x 7: the mean by weekday, starting with the origin's; longer back where the recent past is empty."""
+    """Return items x 7: the mean by weekday, starting with the origin's; longer back where the recent past is empty."""
     items, days = units.shape
     result = np.full((items, 7), np.nan)
     for reach in (weeks, 8, 60):

@@ -35,7 +35,7 @@ class Intervals:
     totals: Doubles
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Give what `Intervals` is made of."""
+        """Return what `Intervals` is made of."""
         return {"edges": self.edges, "cells": self.cells, "totals": self.totals}
 
 
@@ -70,7 +70,7 @@ def learn_intervals(cells: list[BacktestErrors], totals: list[BacktestErrors]) -
 
 
 def _edges(mean: Doubles) -> Doubles:
-    """Give where bins end, fewer where there are few cells."""
+    """Return where bins end; fewer where there are few cells."""
     most = len(mean) / (ROWS_A_BIN * LEADS)
     bins = int(np.clip(most, 1, MOST_BINS))
     cuts = [i / bins for i in range(1, bins)] + [cut for cut in TOP_CUTS if (1 - cut) * most >= 1]
@@ -115,7 +115,7 @@ def _learn_totals(totals: list[BacktestErrors]) -> Doubles:
 
 
 def _band(windows: list[Ratios]) -> Doubles:
-    """Give the quantiles of actual over mean by lead, around 1."""
+    """Return the quantiles of actual over mean by lead, around 1."""
     ratio = np.concatenate([np.zeros(0), *(window[0] for window in windows)])
     lead = np.concatenate([np.zeros(0, np.int64), *(window[1] for window in windows)])
     table = np.tile(_default()[[0, 2]], (LEADS, 1))
@@ -130,7 +130,7 @@ def _band(windows: list[Ratios]) -> Doubles:
 
 
 def _reach(window: Ratios, band: Doubles) -> Doubles:
-    """Give by day how many times as wide the band would have to be, as a log, to hold the actual; `WIDEST` at most."""
+    """Return by day how many times as wide the band must be, as a log, to hold the actual; `WIDEST` at most."""
     ratio, lead = window
     edge = np.where(ratio < 1, band[lead, 0], band[lead, 1])
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -140,7 +140,7 @@ def _reach(window: Ratios, band: Doubles) -> Doubles:
 
 
 def apply_cells(intervals: Intervals, mean: Doubles) -> tuple[Floats, Floats, Floats]:
-    """Give p10, p50 and p90 of items x horizon: in order and never negative."""
+    """Return p10, p50 and p90 of items x horizon: in order and never negative."""
     place = np.searchsorted(intervals.edges, mean, side="right")
     ratios = intervals.cells[_lead(mean.shape[1])[None, :], place]
     quantiles = np.maximum.accumulate(np.maximum(ratios * mean[..., None], 0.0), axis=-1).astype(np.float32)
@@ -148,6 +148,6 @@ def apply_cells(intervals: Intervals, mean: Doubles) -> tuple[Floats, Floats, Fl
 
 
 def apply_totals(intervals: Intervals, total: Doubles) -> tuple[Floats, Floats]:
-    """Give p10 and p90 of the total by day."""
+    """Return p10 and p90 of the total by day."""
     ratios = intervals.totals[_lead(len(total))]
     return (total * ratios[:, 0]).astype(np.float32), (total * ratios[:, 1]).astype(np.float32)

@@ -82,12 +82,12 @@ def trend_design(dates: Days, origin: np.datetime64, ramps: int) -> Doubles:
 
 
 def weekdays(dates: Days) -> NDArray[np.int64]:
-    """Give Monday as 0."""
+    """Return the days' weekdays, Monday as 0."""
     return np.asarray((dates.astype("datetime64[D]").astype(np.int64) + 3) % 7)
 
 
 def year_angle(dates: Days) -> Doubles:
-    """Give the day's place in the year as an angle."""
+    """Return the day's place in the year as an angle."""
     start = dates.astype("datetime64[Y]").astype("datetime64[D]")
     return np.asarray(2 * np.pi * (dates.astype("datetime64[D]") - start).astype(float) / YEAR)
 

@@ -125,7 +125,7 @@ def _solve(
 
 
 def _respond(offers: Doubles, residual: Doubles, weights: Doubles) -> Doubles:
-    """Give each group's response to its own offers: a small ridge on what the rest leaves over."""
+    """Return each group's response to its own offers: a small ridge on what the rest leaves over."""
     responses = np.zeros(offers.shape[:2])
     for group in range(offers.shape[1] if len(offers) else 0):
         own = offers[:, group] - np.average(offers[:, group], axis=1, weights=weights)[:, None]
@@ -152,13 +152,13 @@ def forecast_totals(
 
 
 def fitted_logs(fit: TotalsFit, panel: Panel, design: Design) -> Doubles:
-    """Give groups x all days of the panel: the logs that the fit expects, trend included."""
+    """Return groups x all days of the panel: the logs that the fit expects, trend included."""
     trend = trend_design(panel.dates, fit.origin, len(fit.ramps)) @ fit.ramps
     return np.asarray(season_logs(fit, design) + trend.T)
 
 
 def season_logs(fit: TotalsFit, design: Design) -> Doubles:
-    """Give groups x all days: what the design alone explains, without any trend."""
+    """Return groups x all days: what the design alone explains, without any trend."""
     ours, theirs = _shared_columns(fit, design)
     return np.asarray((design.matrix[:, theirs] @ fit.coefficients[ours] + fit.intercepts).T)
 
@@ -175,7 +175,7 @@ def driver_logs(fit: TotalsFit, design: Design) -> dict[str, Doubles]:
 
 
 def offer_logs(fit: TotalsFit, offers: Offers) -> Doubles:
-    """Give what each of the fit's offers does to the groups' logs: offers x groups x all days."""
+    """Return what each of the fit's offers does to the groups' logs: offers x groups x all days."""
     logs = np.zeros((len(fit.offers), *offers.values.shape[1:]))
     for i, name in enumerate(fit.offers):
         if name in offers.names:
@@ -184,7 +184,7 @@ def offer_logs(fit: TotalsFit, offers: Offers) -> Doubles:
 
 
 def align_groups(fit: TotalsFit, groups: list[str]) -> TotalsFit:
-    """Give the fit for these groups, the first of which are its own; a new group starts as the others' mean."""
+    """Return the fit for these groups, the first of which are its own; a new group starts as the others' mean."""
     more = len(groups) - len(fit.groups)
     if more <= 0:
         return fit
@@ -211,7 +211,7 @@ def _shared_columns(fit: TotalsFit, design: Design) -> tuple[list[int], list[int
 
 
 def _offsets(totals: Doubles) -> Doubles:
-    """What is added before the log: small against a usual day, so that a zero has a log."""
+    """Return what is added before the log: small against a usual day, so that a zero has a log."""
     with np.errstate(invalid="ignore"):
         count = np.isfinite(totals).sum(1)
         mean = np.nansum(totals, axis=1) / np.maximum(count, 1)
@@ -219,7 +219,7 @@ def _offsets(totals: Doubles) -> Doubles:
 
 
 def _last_years(residual: Doubles, horizon: int) -> Doubles:
-    """Give what comes back of the residuals around the same weekday of earlier years, three days' mean each."""
+    """Return what comes back of the residuals around the same weekday of earlier years, three days' mean each."""
     days = residual.shape[1]
     result = np.zeros((len(residual), horizon))
     known = _known(residual) - _standing_out(residual)
@@ -232,7 +232,7 @@ def _last_years(residual: Doubles, horizon: int) -> Doubles:
 
 
 def _same_dates(residual: Doubles, panel: Panel, design: Design) -> Doubles:
-    """Give what comes back of days that stood out a year ago on the same date, unless an event has moved since."""
+    """Return what comes back of days that stood out a year ago on the same date, unless an event has moved since."""
     days = panel.days
     if days == 0:
         return np.zeros((len(residual), panel.horizon))
@@ -252,7 +252,7 @@ def _known(residual: Doubles) -> Doubles:
 
 
 def _standing_out(residual: Doubles) -> Doubles:
-    """Give by how much each residual is beyond the usual ones of its group."""
+    """Return by how much each residual is beyond the usual ones of its group."""
     usual = [np.median(np.abs(row[np.isfinite(row)])) if np.isfinite(row).any() else 0.0 for row in residual]
     known = _known(residual)
     beyond = np.abs(known) - STANDS_OUT * 1.4826 * np.array(usual)[:, None]
@@ -273,7 +273,7 @@ def _drift(totals: Doubles, horizon: int) -> Doubles:
 
 
 def _level(totals: Doubles, season: Doubles) -> Doubles:
-    """Give the log ratio of actual to fitted over the recent past."""
+    """Return the log ratio of actual to fitted over the recent past."""
     seen = np.isfinite(totals)
     last = totals.shape[1] - 1 - seen[:, ::-1].argmax(1)
     age = np.clip(last[:, None] - np.arange(totals.shape[1]), 0, None)
