@@ -63,6 +63,7 @@ benchmark: setup  ## Cost by size, and accuracy beside what a user would pick in
 benchmark-serving: setup  ## The service beside a bare route and model servers, how soon pages are seen, how long an update takes
 	$(BIN)/python -m tests.benchmarks.serving
 	$(BIN)/python -m tests.benchmarks.serving --models
+	$(BIN)/python -m tests.benchmarks.serving --beside
 	$(BIN)/python -m tests.benchmarks.pages
 	$(BIN)/python -m tests.benchmarks.refreshing
 

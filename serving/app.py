@@ -32,7 +32,6 @@ from serving.dashboard import login, reference, routes
 from serving.dashboard.pages import failure_page, problem_page
 from serving.metrics.runs import RunMetrics
 from serving.metrics.service import Metrics
-from serving.middleware.express import Express
 from serving.middleware.requests import RequestMiddleware
 from serving.publication import PublicationCache
 from serving.publication.view import PublicationBoard
@@ -144,13 +143,12 @@ def create_app(
         openapi_url="/openapi.json",
     )
     app.state.service = service
-    app.state.kept = kept = Kept(KEPT_BYTES)
+    app.state.kept = Kept(KEPT_BYTES)
     errors.install(app, problem_page)
     for part in (stores, forecasts, totals, alerts, refreshes, publications, audit):
         app.include_router(part.router, dependencies=[Depends(check_parameters)])
     for part in (probes, login, routes, reference):
         app.include_router(part.router)
-    app.add_middleware(Express, service=service, kept=kept)
     app.add_middleware(
         RequestMiddleware,
         metrics=service.metrics,

@@ -22,7 +22,12 @@ def service_of(request: Request) -> Service:
     return service
 
 
-Parts = Annotated[Service, Depends(service_of)]
+async def provide_service(request: Request) -> Service:
+    """Return the application's parts; FastAPI would call what is not a coroutine in a thread."""
+    return service_of(request)
+
+
+Parts = Annotated[Service, Depends(provide_service)]
 
 
 async def identify(request: Request) -> Principal | None:

@@ -44,7 +44,7 @@ class Alerts(Answer):
 
 
 @router.get("/alerts", response_model=Alerts, responses=responses(503))
-async def list_alerts(
+def list_alerts(
     request: Request,
     service: Parts,
     principal: Viewer,

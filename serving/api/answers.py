@@ -6,12 +6,14 @@ import re
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from datetime import UTC
+from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
 import orjson
+from anyio import CapacityLimiter, to_thread
 from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -23,6 +25,9 @@ JSON, CSV = "application/json", "text/csv; charset=utf-8"
 WORTH_COMPRESSING = 1_200
 STORES_IN_HEADER = 20
 VARY = "authorization, cookie, accept, accept-encoding"
+PIECE_BYTES = 1 << 18
+# How many answers are computed beside the event loop at once: it shares the interpreter with them.
+ASIDE = CapacityLimiter(1)
 TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
@@ -53,6 +58,11 @@ class Kept:
                 self._held -= len(self._answers.popitem(last=False)[1])
 
 
+async def run_aside(work: Callable[[], Response]) -> Response:
+    """Return what takes computing, without keeping the event loop from answering others."""
+    return await to_thread.run_sync(work, limiter=ASIDE)
+
+
 def answer(
     request: Request, view: FreshnessView, asked: object, stores: Iterable[StoreData], body: Callable[[], bytes]
 ) -> Response:
@@ -68,10 +78,23 @@ def answer(
         plain = kept.get(tag) or body()
         if not wants_gzip(request) or len(plain) < WORTH_COMPRESSING:
             kept.put(tag, plain)
-            return Response(plain, 200, {**headers, "etag": f'"{tag}"'}, JSON)
+            return _respond(plain, {**headers, "etag": f'"{tag}"'})
         packed = compress(plain)
         kept.put(packed_tag(tag), packed)
-    return Response(packed, 200, {**headers, "etag": f'"{packed_tag(tag)}"', "content-encoding": "gzip"}, JSON)
+    return _respond(packed, {**headers, "etag": f'"{packed_tag(tag)}"', "content-encoding": "gzip"})
+
+
+def _respond(body: bytes, headers: dict[str, str]) -> Response:
+    """Return a JSON response; a large body leaves in pieces, between which others are answered."""
+    if len(body) <= PIECE_BYTES:
+        return Response(body, 200, headers, JSON)
+    return StreamingResponse(_pieces(body), 200, {**headers, "content-length": str(len(body))}, JSON)
+
+
+async def _pieces(body: bytes) -> AsyncIterator[memoryview]:
+    whole = memoryview(body)
+    for start in range(0, len(body), PIECE_BYTES):
+        yield whole[start : start + PIECE_BYTES]
 
 
 def stream(
@@ -173,10 +196,12 @@ def _in_header(text: str) -> str:
 
 
 def envelope(view: FreshnessView, stores: Iterable[str], **parts: bytes) -> bytes:
-    """Put encoded parts into one object, after what every answer carries."""
+    """Return one object of encoded parts, after what every answer carries."""
     described = b",".join(orjson.dumps(store) + b":" + view.store_json(store) for store in stores)
-    rest = b"".join(b',"' + name.encode() + b'":' + value for name, value in parts.items())
-    return b'{"publication":' + view.publication_json + b',"stores":{' + described + b"}" + rest + b"}"
+    head = [b'{"publication":', view.publication_json, b',"stores":{', described, b"}"]
+    named = ((b',"', name.encode(), b'":', value) for name, value in parts.items())
+    # One copy: parts may be large.
+    return b"".join([*head, *chain.from_iterable(named), b"}"])
 
 
 def encode(value: Any) -> bytes:

@@ -1,13 +1,14 @@
 """Forecasts by store, item and day: paged rows, CSV, and many questions in one call."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from foreact.vocabulary import DATE, ITEM, MEAN, P10, P50, P90, STORE
-from serving.api.answers import answer, encode, envelope, stream
+from serving.api.answers import answer, encode, envelope, run_aside, stream
 from serving.api.schemas import Bulk, BulkAnswer, Forecasts, Triple
 from serving.api.selection import (
     ROWS,
@@ -33,7 +34,8 @@ from serving.errors import ApiError, Problem, responses
 from serving.publication.view import FreshnessView
 
 router = APIRouter(prefix="/v1", tags=["forecasts"])
-PATH = "/v1/forecasts"
+# So few series are answered at once, on the event loop.
+FEW_SERIES = 20
 COLUMNS = (STORE, ITEM, DATE, MEAN, P10, P50, P90)
 
 
@@ -57,25 +59,33 @@ async def list_forecasts(
     view = service.view
     days = check_range(start, end)
     stores = select_stores(view, principal, store)
-    series = select_series(stores, item, *days)
-    asked = asked_of([arrays.store for arrays in stores], item, days, limit, cursor)
-    if wants_csv(request, format):
-        return stream(request, view, asked, stores, csv_chunks(COLUMNS, _records(series)), "forecasts.csv")
-    page, following = _page(series, read_cursor(view, cursor), limit)
-    shown = list(dict.fromkeys(part.arrays.store for part in page)) or [arrays.store for arrays in stores[:1]]
 
-    def body() -> bytes:
-        rows = b",".join(_encode(part) for part in page)
-        after = None if following is None else write_cursor(view, following)
-        return envelope(view, shown, rows=b"[" + rows + b"]", next=encode(after))
+    def respond() -> Response:
+        series = select_series(stores, item, *days)
+        asked = (tuple(arrays.store for arrays in stores), tuple(item or ()), days, limit, cursor)
+        if wants_csv(request, format):
+            return stream(request, view, asked, stores, csv_chunks(COLUMNS, _records(series)), "forecasts.csv")
+        page, following = _page(series, read_cursor(view, cursor), limit)
+        shown = list(dict.fromkeys(part.arrays.store for part in page)) or [arrays.store for arrays in stores[:1]]
 
-    return answer(request, view, asked, [view.snapshot.stores[name] for name in shown], body)
+        def body() -> bytes:
+            rows = b"[%b]" % b",".join(_encode(part) for part in page)
+            after = None if following is None else write_cursor(view, following)
+            return envelope(view, shown, rows=rows, next=encode(after))
+
+        return answer(request, view, asked, [view.snapshot.stores[name] for name in shown], body)
+
+    few = item is not None and len(item) * len(stores) <= FEW_SERIES
+    return respond() if few else await run_aside(respond)
 
 
 @router.post("/forecasts/query", response_model=BulkAnswer, responses=responses(403, 413, 415, 503))
 async def query_forecasts(request: Request, service: Parts, principal: Viewer, bulk: Bulk) -> Response:
     """Answer many questions of a store, an item and a range of days; each with rows, or with its own error."""
-    view = service.view
+    return await run_aside(partial(_answer_query, request, service.view, principal, bulk))
+
+
+def _answer_query(request: Request, view: FreshnessView, principal: Principal, bulk: Bulk) -> Response:
     found = [_resolve(view, principal, query) for query in bulk.queries]
     stores = list({part.arrays.store: part.arrays for part in found if isinstance(part, Series)}.values())
     asked = tuple(
@@ -113,17 +123,6 @@ def _result(query: Triple, part: Series | Problem) -> bytes:
         return head + b',"rows":null,"error":' + encode(part.model_dump()) + b"}"
     rows = _encode(part) if part.first < part.end else b""
     return head + b',"rows":[' + rows + b'],"error":null}'
-
-
-def asked_of(
-    stores: list[str],
-    items: list[str] | None,
-    days: tuple[str | None, str | None] = (None, None),
-    limit: int = ROWS,
-    cursor: str | None = None,
-) -> object:
-    """Give what tells one question from another."""
-    return tuple(stores), tuple(items or ()), days, limit, cursor
 
 
 def _encode(part: Series) -> bytes:

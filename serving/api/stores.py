@@ -19,7 +19,7 @@ Segment = Annotated[str, Path(max_length=LONGEST_ID, description="The store's `n
 
 
 @router.get("/stores", response_model=Stores, responses=responses(503))
-async def list_stores(
+def list_stores(
     request: Request,
     service: Parts,
     principal: Viewer,
@@ -42,7 +42,7 @@ async def list_stores(
 
 
 @router.get("/stores/{store}", response_model=OneStore, responses=responses(503))
-async def show_store(request: Request, service: Parts, principal: Viewer, store: Segment) -> Response:
+def show_store(request: Request, service: Parts, principal: Viewer, store: Segment) -> Response:
     """Give one store."""
     view = service.view
     arrays = select_store(view, principal, store)
@@ -56,7 +56,7 @@ async def show_store(request: Request, service: Parts, principal: Viewer, store:
 
 
 @router.get("/stores/{store}/items", response_model=Items, responses=responses(409, 503))
-async def list_items(
+def list_items(
     request: Request,
     service: Parts,
     principal: Viewer,

@@ -21,7 +21,7 @@ AsFormat = Annotated[Format | None, Query(description="json or csv; none: as the
 
 
 @router.get("/totals", response_model=Totals, responses=responses(503, csv=True), tags=["stores by day"])
-async def list_totals(
+def list_totals(
     request: Request,
     service: Parts,
     principal: Viewer,
@@ -42,7 +42,7 @@ async def list_totals(
 
 
 @router.get("/history", response_model=History, responses=responses(503, csv=True), tags=["stores by day"])
-async def list_history(
+def list_history(
     request: Request,
     service: Parts,
     principal: Viewer,
@@ -66,7 +66,7 @@ async def list_history(
 
 
 @router.get("/drivers", response_model=Drivers, responses=responses(503, csv=True), tags=["stores by day"])
-async def list_drivers(
+def list_drivers(
     request: Request, service: Parts, principal: Viewer, store: StoresAsked = None, format: AsFormat = None
 ) -> Response:
     """Give what moves the stores' totals, in units by driver and day."""
@@ -81,7 +81,7 @@ async def list_drivers(
 
 
 @router.get("/scorecard", response_model=Scorecard, responses=responses(503), tags=["stores by day"])
-async def list_scorecard(request: Request, service: Parts, principal: Viewer, store: StoresAsked = None) -> Response:
+def list_scorecard(request: Request, service: Parts, principal: Viewer, store: StoresAsked = None) -> Response:
     """Give how the stores' past forecasts did once the sales were known."""
     view = service.view
     stores = select_stores(view, principal, store)

@@ -4,13 +4,15 @@
 under the same server with one worker, and loads them in turn from a process of its own, several times, so that what
 else the machine does weighs on both alike. `--models` sets one item's forecast beside what serves models instead of
 publications: `mlflow models serve` over a model that merely looks the rows up, and a route that loads the model for
-each request. `--mixed MINUTES` mixes requests while publications swap, and tells of errors, memory, and answers that
-mixed two versions.
+each request. `--beside` times one caller's small reads (one item, a changing range of days) alone and beside two
+callers who page through whole stores. `--mixed MINUTES` mixes requests while publications swap, and reports errors,
+memory, and answers that mixed two versions.
 """
 
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -20,6 +22,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -42,6 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mixed", type=float, default=0, metavar="MINUTES")
     parser.add_argument("--models", action="store_true")
+    parser.add_argument("--beside", action="store_true")
     parser.add_argument("--seconds", type=float, default=3.0)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -54,6 +58,8 @@ def main() -> None:
             say(f"start to ready: {ready:.2f} s; memory then {peaks}")
             if chosen.mixed:
                 asyncio.run(mix(store, port, token, chosen.mixed * 60, process.pid))
+            elif chosen.beside:
+                compare_small_reads(port, token, chosen.seconds)
             elif chosen.models:
                 compare_models(workspace, port, token, chosen.seconds)
             else:
@@ -122,6 +128,85 @@ def compare_models(workspace: Path, port: int, token: str, seconds: float) -> No
             rate = statistics.median(len(times) / (seconds / 2) for times in theirs)
             tail = ", ".join(f"{v:.1f}" for v in np.percentile(np.concatenate(theirs) * 1000, (50, 95, 99)))
             say(f"{name:<44}{rate:>10,.1f}{statistics.median(ratios):>12,.0f}   {tail}")
+
+
+def compare_small_reads(port: int, token: str, seconds: float) -> None:
+    """Print how long small reads take alone and beside whole stores, plain and compressed: medians of the rounds."""
+    headers = {"authorization": f"Bearer {token}"}
+    today = datetime.now(UTC).date()
+    stores = [f"/v1/forecasts?store={store}&limit=100000" for store in STORES]
+    # No page of these is cached, nor are its rows.
+    ranges = [
+        f"{path}&end={today + timedelta(days=last)}" for last in range(HORIZON - 10, HORIZON - 1) for path in stores
+    ]
+    packed = {**headers, "accept-encoding": "gzip"}
+    pages: dict[str, list[bytes]] = {
+        "alone": [],
+        "beside whole stores": [get(path, headers) for path in stores],
+        "beside whole stores, compressed": [get(path, packed) for path in stores],
+        "beside changing days of them": [get(path, headers) for path in ranges],
+        "beside changing days, compressed": [get(path, packed) for path in ranges],
+    }
+    say(f"{'small reads':<38}{'p50':>8}{'p95':>8}{'p99':>8}{'max':>8} ms{'reads/s':>10}{'stores/s':>10}")
+    for name, asked in pages.items():
+        rounds = []
+        for number in range(ROUNDS):
+            times, whole = read_beside(port, small_reads(headers, number), asked, seconds)
+            milliseconds = np.array(times) * 1000
+            rounds.append([*np.percentile(milliseconds, (50, 95, 99, 100)), len(times) / seconds, whole / seconds])
+        p50, p95, p99, most, small, large = np.median(rounds, axis=0)
+        say(f"{name:<38}{p50:>8.2f}{p95:>8.2f}{p99:>8.2f}{most:>8.2f}   {small:>10,.0f}{large:>10,.1f}")
+
+
+def small_reads(headers: dict[str, str], seed: int) -> Iterator[bytes]:
+    """Yield requests for one item and a range of days, hardly one of them twice."""
+    dice = random.Random(seed)
+    today = datetime.now(UTC).date()
+    while True:
+        first, last = sorted(dice.sample(range(HORIZON), 2))
+        days = f"start={today + timedelta(days=first)}&end={today + timedelta(days=last)}"
+        yield get(f"/v1/forecasts?store={dice.choice(STORES)}&item=item-{dice.randrange(ITEMS):04d}&{days}", headers)
+
+
+def read_beside(port: int, small: Iterator[bytes], pages: list[bytes], seconds: float) -> tuple[list[float], int]:
+    """Return each small read's seconds, and how many pages two other callers read meanwhile."""
+    end = time.perf_counter() + seconds
+    whole = [0, 0]
+
+    def page_through(number: int) -> None:
+        with socket.create_connection(("127.0.0.1", port)) as caller:
+            for place in itertools.cycle(range(number, len(pages), 2)):
+                read_answer(caller, pages[place])
+                if time.perf_counter() > end:
+                    return
+                whole[number] += 1
+
+    readers = [threading.Thread(target=page_through, args=[number]) for number in range(2 if pages else 0)]
+    for reader in readers:
+        reader.start()
+    times = []
+    with socket.create_connection(("127.0.0.1", port)) as caller:
+        while (begun := time.perf_counter()) < end:
+            read_answer(caller, next(small))
+            times.append(time.perf_counter() - begun)
+    for reader in readers:
+        reader.join()
+    return times, sum(whole)
+
+
+def read_answer(caller: socket.socket, request: bytes) -> None:
+    """Send a request and read its answer to the end, in large pieces: the callers share one interpreter."""
+    caller.sendall(request)
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        answer += caller.recv(1 << 16)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/1.1 200"):
+        raise RuntimeError(head.decode())
+    left = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]) - len(body)
+    buffer = bytearray(1 << 20)
+    while left > 0:
+        left -= caller.recv_into(buffer, min(left, len(buffer)))
 
 
 def get(path: str, headers: dict[str, str]) -> bytes:

@@ -200,3 +200,8 @@ def test_metrics_can_ask_for_a_token(start) -> None:
     serving = start(metrics_token="secret-token")
     assert serving.client.get("/metrics").status_code == 401
     assert serving.client.get("/metrics", headers={"authorization": "Bearer secret-token"}).status_code == 200
+
+
+def test_each_request_has_an_id_of_its_own(serving: Serving) -> None:
+    ids = [serving.get("/v1/totals").headers["x-request-id"] for _ in range(3)]
+    assert len(set(ids)) == 3
