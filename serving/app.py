@@ -21,7 +21,6 @@ from foreact.runs.ledger import RunLedger
 from serving import errors
 from serving.alerts.ranking import alerts_of
 from serving.api import alerts, audit, forecasts, probes, publications, refreshes, stores, totals
-from serving.api.answers import Kept
 from serving.api.parameters import check_parameters
 from serving.audit import Audit
 from serving.auth.keys import KeyRing
@@ -32,6 +31,7 @@ from serving.dashboard import login, reference, routes
 from serving.dashboard.pages import failure_page, problem_page
 from serving.metrics.runs import RunMetrics
 from serving.metrics.service import Metrics
+from serving.middleware.caching import AnswerCache
 from serving.middleware.requests import RequestMiddleware
 from serving.publication import PublicationCache
 from serving.publication.view import PublicationBoard
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("foreact.serving")
 WARM_SECONDS = 0.5
-KEPT_BYTES = 64 << 20
 # How often the record of runs is read for the metrics.
 RUNS_SECONDS = 15.0
 # How often it is asked whether a run was killed with all that would have told of it.
@@ -143,7 +142,7 @@ def create_app(
         openapi_url="/openapi.json",
     )
     app.state.service = service
-    app.state.kept = Kept(KEPT_BYTES)
+    app.add_middleware(AnswerCache)
     errors.install(app, problem_page)
     for part in (stores, forecasts, totals, alerts, refreshes, publications, audit):
         app.include_router(part.router, dependencies=[Depends(check_parameters)])

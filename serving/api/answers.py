@@ -1,11 +1,10 @@
-"""How an answer leaves: with a tag, unmodified if known already, compressed if wanted, kept while it is true."""
+"""How an answer leaves: with a tag, unmodified if known already, compressed if wanted, in pieces if large."""
 
+import asyncio
 import gzip
 import hashlib
 import re
-import threading
 import zlib
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from datetime import UTC
 from itertools import chain
@@ -31,33 +30,6 @@ ASIDE = CapacityLimiter(1)
 TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
-class Kept:
-    """The answers given last, encoded, within a number of bytes."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._held = 0
-        self._answers: OrderedDict[str, bytes] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, tag: str) -> bytes | None:
-        """Give an answer kept under a tag."""
-        with self._lock:
-            if tag in self._answers:
-                self._answers.move_to_end(tag)
-            return self._answers.get(tag)
-
-    def put(self, tag: str, body: bytes) -> None:
-        """Keep an answer, and forget those not asked for longest."""
-        with self._lock:
-            if len(body) > self._size // 4 or tag in self._answers:
-                return
-            self._answers[tag] = body
-            self._held += len(body)
-            while self._held > self._size:
-                self._held -= len(self._answers.popitem(last=False)[1])
-
-
 async def run_aside(work: Callable[[], Response]) -> Response:
     """Return what takes computing, without keeping the event loop from answering others."""
     return await to_thread.run_sync(work, limiter=ASIDE)
@@ -72,16 +44,10 @@ def answer(
     held = held_by(request, tag) if request.method == "GET" else None
     if held is not None:
         return Response(status_code=304, headers={**headers, "etag": f'"{held}"'})
-    kept: Kept = request.app.state.kept
-    packed = kept.get(packed_tag(tag)) if wants_gzip(request) else None
-    if packed is None:
-        plain = kept.get(tag) or body()
-        if not wants_gzip(request) or len(plain) < WORTH_COMPRESSING:
-            kept.put(tag, plain)
-            return _respond(plain, {**headers, "etag": f'"{tag}"'})
-        packed = compress(plain)
-        kept.put(packed_tag(tag), packed)
-    return _respond(packed, {**headers, "etag": f'"{packed_tag(tag)}"', "content-encoding": "gzip"})
+    plain = body()
+    if not wants_gzip(request) or len(plain) < WORTH_COMPRESSING:
+        return _respond(plain, {**headers, "etag": f'"{tag}"'})
+    return _respond(compress(plain), {**headers, "etag": f'"{packed_tag(tag)}"', "content-encoding": "gzip"})
 
 
 def _respond(body: bytes, headers: dict[str, str]) -> Response:
@@ -95,6 +61,7 @@ async def _pieces(body: bytes) -> AsyncIterator[memoryview]:
     whole = memoryview(body)
     for start in range(0, len(body), PIECE_BYTES):
         yield whole[start : start + PIECE_BYTES]
+        await asyncio.sleep(0)
 
 
 def stream(

@@ -151,14 +151,14 @@ def compare_small_reads(port: int, token: str, seconds: float) -> None:
     for name, asked in pages.items():
         rounds = []
         for number in range(ROUNDS):
-            times, whole = read_beside(port, small_reads(headers, number), asked, seconds)
+            times, whole = read_beside(port, small_reads(headers, f"{name}, {number}"), asked, seconds)
             milliseconds = np.array(times) * 1000
             rounds.append([*np.percentile(milliseconds, (50, 95, 99, 100)), len(times) / seconds, whole / seconds])
         p50, p95, p99, most, small, large = np.median(rounds, axis=0)
         say(f"{name:<38}{p50:>8.2f}{p95:>8.2f}{p99:>8.2f}{most:>8.2f}   {small:>10,.0f}{large:>10,.1f}")
 
 
-def small_reads(headers: dict[str, str], seed: int) -> Iterator[bytes]:
+def small_reads(headers: dict[str, str], seed: str) -> Iterator[bytes]:
     """Yield requests for one item and a range of days, hardly one of them twice."""
     dice = random.Random(seed)
     today = datetime.now(UTC).date()

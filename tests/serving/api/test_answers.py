@@ -39,6 +39,21 @@ def test_a_question_asked_again_is_answered_alike(serving: Serving, path: str, e
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
+@pytest.mark.parametrize("path", ["/v1/totals", "/v1/totals?store=S1", "/v1/forecasts?store=S1&item=item-0001"])
+def test_a_question_asked_again_reaches_no_route(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch, path: str, encoding: str
+) -> None:
+    # Keys that are due would be loaded by a route.
+    serving.get("/v1/stores")
+    monkeypatch.setattr(serving.app.state.service.keys, "_until", float("inf"))
+    before = ask(serving, path, "admin", **{"accept-encoding": encoding})
+    with monkeypatch.context() as patched:
+        patched.setattr(answers, "tag_of", None)
+        assert ask(serving, path, "admin", **{"accept-encoding": encoding}) == before
+    assert ask(serving, path, "admin", **{"accept-encoding": encoding, "if-none-match": before[1]["etag"]})[0] == 304
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
 def test_a_large_answer_leaves_in_pieces_that_make_the_whole(serving: Serving, encoding: str) -> None:
     shop.publish(serving.store, ["S1"], run="large", items=600, horizon=28)
     serving.refresh()
