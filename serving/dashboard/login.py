@@ -6,10 +6,11 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
+from serving.auth.cross_site import check_csrf, check_same_site
 from serving.auth.principal import Principal
 from serving.auth.sessions import FLOW, FLOW_SECONDS
 from serving.dashboard.pages import LONGEST_TARGET, render
-from serving.dependencies import Parts, check_csrf, check_same_site, known
+from serving.dependencies import Parts, require_principal
 from serving.errors import ApiError, SignInFailed
 from serving.service import Service
 
@@ -88,7 +89,7 @@ def complete_sign_on(request: Request, service: Parts) -> Response:
 def log_out(
     request: Request,
     service: Parts,
-    principal: Annotated[Principal, Depends(known)],
+    principal: Annotated[Principal, Depends(require_principal)],
     csrf: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
     """End the session; the form brings the page's token itself, so that this needs no script."""

@@ -1,0 +1,31 @@
+"""Refuses changes that another site's page makes a browser ask for."""
+
+import hmac
+from urllib.parse import urlsplit
+
+from fastapi import Request
+
+from serving.auth.principal import Principal
+from serving.errors import ApiError
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+CSRF_HEADER = "x-csrf-token"
+
+
+def check_same_site(request: Request) -> None:
+    """Refuse a change that another site's page asks a browser for."""
+    origin = request.headers.get("origin")
+    site = request.headers.get("sec-fetch-site")
+    foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    if foreign or site not in {None, "same-origin", "none"}:
+        raise ApiError(403, "cross_site", "this request came from another site's page")
+
+
+def check_csrf(request: Request, principal: Principal, form_token: str = "") -> None:
+    """Refuse a change that a session's cookie allows but that does not come from one of our own pages."""
+    if principal.csrf is None or request.method in SAFE_METHODS:
+        return
+    check_same_site(request)
+    token = form_token or request.headers.get(CSRF_HEADER, "")
+    if not hmac.compare_digest(token.encode(), principal.csrf.encode()):
+        raise ApiError(403, "csrf", "the page that sent this is out of date; load it again")
