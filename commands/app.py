@@ -65,14 +65,14 @@ def main() -> None:
     try:
         app()
     except ForeactError as problem:
-        _end(str(problem))
+        _exit_with(str(problem))
     except OSError as error:
         # What no command foresaw of a disk that is full, or a place that is read-only or not there.
         if error.filename is None:
             raise
-        _end(f"{str(error.filename)!r} cannot be read or written: {error.strerror}.")
+        _exit_with(f"{str(error.filename)!r} cannot be read or written: {error.strerror}.")
 
 
-def _end(sentence: str) -> NoReturn:
+def _exit_with(sentence: str) -> NoReturn:
     typer.echo(f"foreact: {sentence}", err=True)
     sys.exit(1)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.parameters import Judging, Learning, Store, Tables, read_parameters, spread
-from commands.stopping import stoppable
-from foreact.errors import ForeactError, count
+from commands.parameters import Judging, Learning, Store, Tables, read_parameters, spread_options
+from commands.stopping import stop_with_sentence
+from foreact.errors import ForeactError, count_noun
 
 if TYPE_CHECKING:
     from foreact.kubeflow.api import Kubeflow
@@ -106,7 +106,7 @@ Folder = Annotated[
 
 
 @submit_app.command("retrain-all")
-@spread
+@spread_options
 def submit_all(
     *,
     history: Annotated[str, Source],
@@ -119,12 +119,12 @@ def submit_all(
     following: Following,
 ) -> None:
     """Retrain every store on the cluster."""
-    given = read_parameters(history, tables, learning, judging) | _others(parameter)
-    _submit("retrain-all", given, _settings(cluster, service_account), following)
+    given = read_parameters(history, tables, learning, judging) | _read_others(parameter)
+    _submit_pipeline("retrain-all", given, _read_settings(cluster, service_account), following)
 
 
 @submit_app.command("retrain-store")
-@spread
+@spread_options
 def submit_store(
     *,
     store: Store,
@@ -138,24 +138,26 @@ def submit_store(
     following: Following,
 ) -> None:
     """Retrain one store on the cluster; every other store's forecasts stay as they are."""
-    given = {"store": store} | read_parameters(history, tables, learning, judging) | _others(parameter)
-    _submit("retrain-store", given, _settings(cluster, service_account), following)
+    given = {"store": store} | read_parameters(history, tables, learning, judging) | _read_others(parameter)
+    _submit_pipeline("retrain-store", given, _read_settings(cluster, service_account), following)
 
 
-def _submit(pipeline: str, parameters: dict[str, Any], settings: "KubeflowSettings", following: Following) -> None:
-    from commands.cluster_progress import Steps
+def _submit_pipeline(
+    pipeline: str, parameters: dict[str, Any], settings: "KubeflowSettings", following: Following
+) -> None:
+    from commands.cluster_progress import StepsTable
     from foreact.kubeflow.package import FOLDER, Package
-    from pipelines.cluster.submit import SETTLING, run_name, submit, watch
+    from pipelines.cluster.submit import SETTLING, make_run_name, submit_run, watch_run
 
     _refuse_local(parameters)
     package = Package.load(following.package or FOLDER / f"{pipeline}.yaml")
-    package.check(parameters)
-    with _connect(settings) as kubeflow:
-        run = submit(
+    package.check_parameters(parameters)
+    with _connect_kubeflow(settings) as kubeflow:
+        run = submit_run(
             kubeflow,
             package,
             parameters,
-            name=following.name or run_name(pipeline, parameters.get("store", "")),
+            name=following.name or make_run_name(pipeline, parameters.get("store", "")),
             experiment=settings.experiment,
             account=settings.service_account,
             # Names that are drawn meet no other.
@@ -166,12 +168,12 @@ def _submit(pipeline: str, parameters: dict[str, Any], settings: "KubeflowSettin
         typer.echo(run.id)
         if not following.wait:
             return
-        with stoppable("Stopped following; the run goes on."), Steps() as view:
-            outcome = watch(
+        with stop_with_sentence("Stopped following; the run goes on."), StepsTable() as view:
+            outcome = watch_run(
                 kubeflow,
                 run.id,
                 package,
-                lambda tasks: view.show([(task.title, task.state) for task in tasks]),
+                lambda tasks: view.show_steps([(task.title, task.state) for task in tasks]),
                 timeout=following.timeout * 60,
             )
     if outcome.succeeded:
@@ -183,7 +185,7 @@ def _submit(pipeline: str, parameters: dict[str, Any], settings: "KubeflowSettin
 
 
 @schedule_app.command("apply")
-@spread
+@spread_options
 def apply_schedules(
     *,
     history: Annotated[str | None, Source] = None,
@@ -206,9 +208,9 @@ def apply_schedules(
     if not tables.known:
         given.pop("known", None)
     _refuse_local(given)
-    schedules = _load(file, given | _others(parameter))
+    schedules = _load_schedules(file, given | _read_others(parameter))
     compiled = load_packages(schedules, packages or FOLDER)
-    with _scheduler(_settings(cluster, service_account)) as scheduler:
+    with _open_scheduler(_read_settings(cluster, service_account)) as scheduler:
         if dry_run:
             steps = scheduler.plan(schedules, compiled)
             for step in steps:
@@ -218,21 +220,21 @@ def apply_schedules(
         left = scheduler.apply(schedules, compiled, typer.echo)
     for name in left:
         typer.echo(f"{name}: one that was replaced still has a run; the next apply deletes it.", err=True)
-    typer.echo(f"In force: {count(len(schedules.schedules), 'schedule')}.", err=True)
+    typer.echo(f"In force: {count_noun(len(schedules.schedules), 'schedule')}.", err=True)
 
 
 @schedule_app.command("list")
-@spread
+@spread_options
 def list_schedules(
     *,
     cluster: Cluster,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line")] = False,
 ) -> None:
     """Show the schedules that Kubeflow Pipelines has, and when each fires next."""
-    with _scheduler(_settings(cluster)) as scheduler:
-        recurring_runs = scheduler.there()
+    with _open_scheduler(_read_settings(cluster)) as scheduler:
+        recurring_runs = scheduler.list_recurring_runs()
     for run in recurring_runs:
-        following = run.cron.after(datetime.now(UTC)) if run.cron and run.enabled else None
+        following = run.cron.next_firing(datetime.now(UTC)) if run.cron and run.enabled else None
         row = {
             "name": run.name,
             "enabled": run.enabled,
@@ -250,25 +252,25 @@ def list_schedules(
 
 
 @schedule_app.command("pause")
-@spread
+@spread_options
 def pause_schedules(
     *,
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Which; none means all")] = None,
     cluster: Cluster,
 ) -> None:
     """Keep schedules from firing until the next `foreact schedule apply`; runs that have begun go on."""
-    with _scheduler(_settings(cluster)) as scheduler:
+    with _open_scheduler(_read_settings(cluster)) as scheduler:
         scheduler.pause(names or [], typer.echo)
 
 
-def _settings(cluster: Cluster, account: str | None = None) -> "KubeflowSettings":
+def _read_settings(cluster: Cluster, account: str | None = None) -> "KubeflowSettings":
     from foreact.kubeflow.settings import KubeflowSettings
 
     given = asdict(cluster) | {"service_account": account}
     return KubeflowSettings().model_copy(update={name: value for name, value in given.items() if value is not None})
 
 
-def _connect(settings: "KubeflowSettings") -> "Kubeflow":
+def _connect_kubeflow(settings: "KubeflowSettings") -> "Kubeflow":
     try:
         from foreact.kubeflow.api import Kubeflow
     except ImportError:
@@ -277,17 +279,17 @@ def _connect(settings: "KubeflowSettings") -> "Kubeflow":
 
 
 @contextmanager
-def _scheduler(settings: "KubeflowSettings") -> Iterator["Scheduler"]:
-    with _connect(settings) as kubeflow:
+def _open_scheduler(settings: "KubeflowSettings") -> Iterator["Scheduler"]:
+    with _connect_kubeflow(settings) as kubeflow:
         from pipelines.cluster.scheduling import Scheduler
 
         yield Scheduler(kubeflow, settings)
 
 
-def _load(file: Path | None, given: dict[str, Any]) -> "Schedules":
-    from pipelines.cluster.schedules import FILE, load
+def _load_schedules(file: Path | None, given: dict[str, Any]) -> "Schedules":
+    from pipelines.cluster.schedules import FILE, load_schedules
 
-    schedules = load(file or FILE)
+    schedules = load_schedules(file or FILE)
     changed = {
         name: schedule.model_copy(update={"parameters": schedule.parameters | given})
         for name, schedule in schedules.schedules.items()
@@ -295,7 +297,7 @@ def _load(file: Path | None, given: dict[str, Any]) -> "Schedules":
     return schedules.model_copy(update={"schedules": changed})
 
 
-def _others(pairs: list[str] | None) -> dict[str, Any]:
+def _read_others(pairs: list[str] | None) -> dict[str, Any]:
     others = {}
     for pair in pairs or []:
         name, separator, value = pair.partition("=")

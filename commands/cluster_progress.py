@@ -10,7 +10,7 @@ from rich.text import Text
 STYLES = {"SUCCEEDED": "green", "RUNNING": "cyan", "FAILED": "red", "CANCELED": "red"}
 
 
-class Steps:
+class StepsTable:
     """The steps' states, shown as they change."""
 
     def __init__(self, console: Console | None = None) -> None:
@@ -19,7 +19,7 @@ class Steps:
         self.states: dict[str, str] = {}
         self.since: dict[str, float] = {}
 
-    def __enter__(self) -> "Steps":
+    def __enter__(self) -> "StepsTable":
         if self.live:
             self.live.start()
         return self
@@ -28,7 +28,7 @@ class Steps:
         if self.live:
             self.live.stop()
 
-    def show(self, steps: list[tuple[str, str]]) -> None:
+    def show_steps(self, steps: list[tuple[str, str]]) -> None:
         """Show the steps' titles and states."""
         for title, state in steps:
             if self.states.get(title, "PENDING") != state:
@@ -38,9 +38,9 @@ class Steps:
                     self.console.print(f"{title}: {state.lower()}{took}", highlight=False, markup=False, soft_wrap=True)
             self.states[title] = state
         if self.live:
-            self.live.update(self._table())
+            self.live.update(self._make_table())
 
-    def _table(self) -> Table:
+    def _make_table(self) -> Table:
         table = Table.grid(padding=(0, 2))
         for title, state in self.states.items():
             moved = f"{time.monotonic() - self.since[title]:.0f} s" if state == "RUNNING" else ""

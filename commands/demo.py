@@ -8,7 +8,7 @@ import typer
 
 from commands.options import Workspace
 from commands.publications import open_reader
-from commands.run import start
+from commands.run import run_pipeline
 from commands.serving import Port, serve_locally
 from foreact.errors import ForeactError
 from foreact.vocabulary import DATE, MEAN, P10, P90
@@ -27,12 +27,12 @@ def demo(
         # Before a minute's work, not after it.
         take("127.0.0.1", port).close()
     folder = (workspace / "demo").absolute()
-    typer.echo(f"Writing the sales of a made-up retailer to {_shown(folder)}")
+    typer.echo(f"Writing the sales of a made-up retailer to {_format_units(folder)}")
     try:
         files = write_demo(folder, date.today() - timedelta(days=1))
     except OSError as error:
         raise ForeactError(f"The workspace {str(workspace)!r} cannot be written: {error.strerror}.") from None
-    start(
+    run_pipeline(
         "retrain-all",
         {"history": str(files.history), "known": [str(path) for path in files.known], "horizon": files.horizon},
         workspace,
@@ -64,5 +64,5 @@ def _show_week(workspace: Path) -> None:
     Console().print(view)
 
 
-def _shown(path: Path) -> str:
+def _format_units(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

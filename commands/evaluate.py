@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 
 from commands.options import Workspace
-from commands.parameters import Learning, Tables, read_parameters, spread
-from commands.stopping import stoppable
-from foreact.errors import count
+from commands.parameters import Learning, Tables, read_parameters, spread_options
+from commands.stopping import stop_with_sentence
+from foreact.errors import count_noun
 
 
-@spread
+@spread_options
 def evaluate(
     *,
     history: Annotated[str, typer.Option(metavar="URI", help="Sales, as for `foreact run`")],
@@ -27,7 +27,7 @@ def evaluate(
     from foreact.settings import PipelineSettings
     from pipelines.evaluation import evaluate as backtest
     from pipelines.evaluation import log_to_mlflow
-    from pipelines.local import scratch
+    from pipelines.local import make_scratch
 
     given = read_parameters(history, tables, learning)
     parameters = {
@@ -40,19 +40,20 @@ def evaluate(
         **given,
     }
     settings = PipelineSettings(workspace=workspace)
-    with stoppable("Stopped; the backtest has not come to its end."), scratch() as folder:
+    with stop_with_sentence("Stopped; the backtest has not come to its end."), make_scratch() as folder:
         events = Events(folder / "events.jsonl")
         evaluation = backtest(**parameters, scratch=folder, settings=settings, events=events)
         if report is not None:
             report.write_bytes(evaluation.report.read_bytes())
         run = log_to_mlflow(evaluation, {name: str(value) for name, value in parameters.items()}, settings)
-    _print(evaluation.table())
+    _print_table(evaluation.list_rows())
     typer.echo(
-        f"{count(len(evaluation.trained.stores), 'store')}, data as of {evaluation.trained.as_of}; MLflow run {run}"
+        f"{count_noun(len(evaluation.trained.stores), 'store')}, data as of {evaluation.trained.as_of}; "
+        f"MLflow run {run}"
     )
 
 
-def _print(rows: list[dict[str, float | str]]) -> None:
+def _print_table(rows: list[dict[str, float | str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 

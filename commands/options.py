@@ -25,7 +25,7 @@ Workspace = Annotated[
 ]
 
 
-def place(workspace: Path) -> PlaceSettings:
+def read_place(workspace: Path) -> PlaceSettings:
     """Read the settings, with the workspace that the command line names."""
     return PlaceSettings(workspace=workspace)
 
@@ -34,10 +34,10 @@ def open_store(workspace: Path) -> "BlobStore":
     """Open the blob store of a workspace, or of the place that the settings name."""
     from foreact.blobs import connect
 
-    return connect(place(workspace))
+    return connect(read_place(workspace))
 
 
-def caller() -> str:
+def name_caller() -> str:
     """Name the account of this machine that gave the command; in a container it may have no name."""
     try:
         return getpass.getuser()
@@ -45,8 +45,8 @@ def caller() -> str:
         return f"uid {os.getuid()}"
 
 
-def note(workspace: Path, action: "Action", subject: str) -> None:
+def note_action(workspace: Path, action: "Action", subject: str) -> None:
     """Keep in the audit log what an account of this machine did at the command line."""
     from serving.audit import Audit
 
-    Audit(open_store(workspace)).note(action, f"cli:{caller()}", subject)
+    Audit(open_store(workspace)).note(action, f"cli:{name_caller()}", subject)

@@ -89,7 +89,7 @@ class Judging:
     ] = None
 
 
-def spread(command: Callable[..., R]) -> Callable[..., R]:
+def spread_options(command: Callable[..., R]) -> Callable[..., R]:
     """Let a command take dataclasses of options: on the command line, each field is an option of its own."""
     signature = inspect.signature(command)
     groups: dict[str, type[Any]] = {
@@ -122,31 +122,31 @@ def spread(command: Callable[..., R]) -> Callable[..., R]:
 
 def read_parameters(history: str | None, tables: Tables, *others: Learning | Judging) -> dict[str, Any]:
     """Read what was given on the command line as a pipeline's parameters."""
-    known = [_absolute(uri) for uri in tables.known or [] if uri]
+    known = [_make_absolute(uri) for uri in tables.known or [] if uri]
     given: dict[str, Any] = {
-        "history": _absolute(history) if history is not None else None,
+        "history": _make_absolute(history) if history is not None else None,
         # A history given anew comes with its own tables, or none.
         "known": known if known or history is not None else None,
-        "columns": _mapping(tables.columns) if tables.columns else None,
+        "columns": _join_columns(tables.columns) if tables.columns else None,
     }
     for group in others:
         given |= asdict(group)
     if given.get("as_of") is not None:
-        given["as_of"] = _day(given["as_of"])
+        given["as_of"] = _read_day(given["as_of"])
     for name in ("margin", "max_rejected_share"):
         if given.get(name) is not None and not 0 <= given[name] <= 1:
             raise ForeactError(f"--{name.replace('_', '-')} is {given[name]}; it is a share, from 0 to 1.")
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _day(text: str) -> str:
+def _read_day(text: str) -> str:
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError:
         raise ForeactError(f"--as-of {text!r} is not a date: write it as 2026-01-31.") from None
 
 
-def _absolute(uri: str) -> str:
+def _make_absolute(uri: str) -> str:
     if not uri:
         raise ForeactError("--history is empty: name a file, a folder, a glob or a Blob prefix.")
     if "://" not in uri:
@@ -155,7 +155,7 @@ def _absolute(uri: str) -> str:
     return uri
 
 
-def _mapping(columns: list[str]) -> str:
+def _join_columns(columns: list[str]) -> str:
     from foreact.data.reading.columns import parse_columns
 
     text = ",".join(columns)

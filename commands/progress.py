@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 PAUSE = 0.1
 
 
-def follow(run: "Run", process: "subprocess.Popen[bytes]", console: Console | None = None) -> bool:
+def follow_run(run: "Run", process: "subprocess.Popen[bytes]", console: Console | None = None) -> bool:
     """Show a run's events until its process ends; True if it succeeded."""
     console = console or Console(stderr=True)
     view: _Bars | _Lines = _Bars(console) if console.is_terminal else _Lines(console)
@@ -84,7 +84,7 @@ class _Bars:
         bar = self.bars[step]
         match event:
             case {"event": "progress", "done": done, "total": total, "detail": detail}:
-                self.progress.update(bar, completed=done, total=total, detail=_printable(detail))
+                self.progress.update(bar, completed=done, total=total, detail=_make_printable(detail))
             case {"event": "note", "text": text}:
                 # Above the bars, where it stays.
                 self.progress.console.print(f"{step:<9} {text}", highlight=False, markup=False, soft_wrap=True)
@@ -97,6 +97,6 @@ class _Bars:
                 self.progress.stop_task(bar)
 
 
-def _printable(name: str) -> str:
+def _make_printable(name: str) -> str:
     """Keep an id from breaking the line, or from steering the terminal."""
     return "".join(character if character.isprintable() else " " for character in name)

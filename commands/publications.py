@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.options import Workspace, caller, note, open_store
-from foreact.data.reading.columns import end, suggest
-from foreact.errors import ForeactError, count, examples
+from commands.options import Workspace, name_caller, note_action, open_store
+from foreact.data.reading.columns import end_sentence, suggest_name
+from foreact.errors import ForeactError, count_noun, name_examples
 from foreact.publications.contract import Kind
 from foreact.vocabulary import DATE, ITEM, MEAN, P10, P50, P90, STORE
 
@@ -39,15 +39,15 @@ def list_publications(
     ] = "",
 ) -> None:
     """List every retained version, newest first."""
-    from foreact.publications.lineage import carriers, headline
+    from foreact.publications.lineage import describe_in_a_line, find_carriers
 
     reader = open_reader(workspace)
     name, _, number = model.rpartition(":")
     if model and not (name and number):
         raise ForeactError(f"--model takes a registered model and its version, as in foreact-1:3, not {model!r}.")
-    versions = list(carriers(reader, name, number) if model else reader.history(retained=True))
+    versions = list(find_carriers(reader, name, number) if model else reader.history(retained=True))
     for manifest in versions:
-        typer.echo(headline(manifest))
+        typer.echo(describe_in_a_line(manifest))
     if not versions:
         typer.echo("No version carries it." if model else "Nothing is published yet.", err=True)
 
@@ -55,9 +55,9 @@ def list_publications(
 @publications_app.command("show")
 def show_publication(version: Version, workspace: Workspace) -> None:
     """Show one version: each store's model, run, data and accuracy, and what changed since the version before."""
-    from foreact.publications.lineage import show
+    from foreact.publications.lineage import describe_version
 
-    typer.echo(show(open_reader(workspace), version))
+    typer.echo(describe_version(open_reader(workspace), version))
 
 
 @publications_app.command("restore")
@@ -69,8 +69,8 @@ def restore_publication(
     """Bring a retained version back, as a new version that says who and why."""
     from foreact.publications import Publisher
 
-    manifest = Publisher(open_store(workspace)).restore(version, by=caller(), reason=reason)
-    note(workspace, "restore", f"version {version}")
+    manifest = Publisher(open_store(workspace)).restore(version, by=name_caller(), reason=reason)
+    note_action(workspace, "restore", f"version {version}")
     typer.echo(f"Version {manifest.version} is current: it brought back version {version}.")
 
 
@@ -87,8 +87,8 @@ def export(
     manifest = reader.current().manifest
     unknown = sorted(set(store or []) - set(manifest.stores))
     if unknown:
-        hint = suggest(unknown[0], manifest.stores)
-        raise ForeactError(end(f"No forecasts are published for {examples(unknown)}{hint}"))
+        hint = suggest_name(unknown[0], manifest.stores)
+        raise ForeactError(end_sentence(f"No forecasts are published for {name_examples(unknown)}{hint}"))
     kind: Kind = "totals" if totals else "forecasts"
     names = sorted(set(store)) if store else list(manifest.stores)
     draft = out.with_name(f".{out.name}.part")
@@ -97,8 +97,8 @@ def export(
         with draft.open("wb") as file:
             writer = None
             for name in names:
-                table = _plain(reader.table(manifest.stores[name].objects[kind]).select(COLUMNS[kind]))
-                writer = writer or _writer(file, table.schema, out.suffix)
+                table = _read_plain(reader.table(manifest.stores[name].objects[kind]).select(COLUMNS[kind]))
+                writer = writer or _open_writer(file, table.schema, out.suffix)
                 writer.write_table(table)
                 rows += table.num_rows
             if writer is not None:
@@ -108,10 +108,10 @@ def export(
         with suppress(OSError):
             draft.unlink()
         raise ForeactError(f"{str(out)!r} cannot be written: {error.strerror or error}.") from None
-    typer.echo(f"{count(rows, 'row')} of {count(len(names), 'store')}, version {manifest.version}, in {out}")
+    typer.echo(f"{count_noun(rows, 'row')} of {count_noun(len(names), 'store')}, version {manifest.version}, in {out}")
 
 
-def _plain(table: Any) -> Any:
+def _read_plain(table: Any) -> Any:
     """Text columns as plain text, so that every store's rows have one schema."""
     import pyarrow as pa
 
@@ -119,7 +119,7 @@ def _plain(table: Any) -> Any:
     return table.cast(pa.schema(kinds))
 
 
-def _writer(file: Any, schema: Any, suffix: str) -> Any:
+def _open_writer(file: Any, schema: Any, suffix: str) -> Any:
     if suffix == ".csv":
         from pyarrow import csv
 

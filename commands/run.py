@@ -12,9 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from commands.options import Workspace
-from commands.parameters import Judging, Learning, Store, Tables, read_parameters, spread
-from commands.progress import follow
-from commands.stopping import stoppable
+from commands.parameters import Judging, Learning, Store, Tables, read_parameters, spread_options
+from commands.progress import follow_run
+from commands.stopping import stop_with_sentence
 from foreact.blobs import BlobNotFound, connect
 from foreact.errors import ForeactError
 from foreact.publications.contract import CURRENT
@@ -47,16 +47,16 @@ def _run_id(text: str) -> str:
 
 
 @run_app.command("retrain-all")
-@spread
+@spread_options
 def retrain_all(
     *, history: History = None, tables: Tables, learning: Learning, judging: Judging, workspace: Workspace
 ) -> None:
     """Retrain every store and publish the forecasts of the models that pass the gate."""
-    start("retrain-all", read_parameters(history, tables, learning, judging), workspace)
+    run_pipeline("retrain-all", read_parameters(history, tables, learning, judging), workspace)
 
 
 @run_app.command("retrain-store")
-@spread
+@spread_options
 def retrain_store(
     *,
     store: Store,
@@ -71,20 +71,20 @@ def retrain_store(
 ) -> None:
     """Retrain one store; every other store's forecasts stay as they are, byte for byte."""
     given = read_parameters(history, tables, learning, judging)
-    start("retrain-store", {"store": store, **given}, workspace, run_id)
+    run_pipeline("retrain-store", {"store": store, **given}, workspace, run_id)
 
 
-def start(pipeline: str, parameters: dict[str, Any], workspace: Path, run_id: str | None = None) -> None:
+def run_pipeline(pipeline: str, parameters: dict[str, Any], workspace: Path, run_id: str | None = None) -> None:
     """Run a pipeline in a process of its own, show how it fares, and raise what stopped it."""
     from foreact.runs.workspace import Request, Run, WorkspaceRuns
-    from pipelines.local import tell_killed
+    from pipelines.local import report_killed
 
     # A setting that is wrong is told at once, not by the first step.
     settings = PipelineSettings(workspace=workspace.absolute())
     try:
         runs = WorkspaceRuns(workspace.resolve())
         if "history" not in parameters:
-            last = runs.last()
+            last = runs.read_last_request()
             if last is None:
                 raise ForeactError("No --history is given, and this workspace has no retrain-all to take it from.")
             parameters = {**last.parameters, **parameters}
@@ -92,22 +92,22 @@ def start(pipeline: str, parameters: dict[str, Any], workspace: Path, run_id: st
         run: Run = runs.create(Request(pipeline=pipeline, parameters=parameters), run_id)
     except OSError as error:
         raise ForeactError(f"The workspace {str(workspace)!r} cannot be written: {error.strerror}.") from None
-    process = _launch(run.folder, run.log, workspace)
-    with stoppable("Stopped; what was published stays as it was."):
+    process = _launch_run(run.folder, run.log, workspace)
+    with stop_with_sentence("Stopped; what was published stays as it was."):
         try:
-            succeeded = follow(run, process)
+            succeeded = follow_run(run, process)
         finally:
-            _stop(process)
-            runs.tidy()
+            _stop_run(process)
+            runs.delete_old_runs()
     if process.returncode < 0:
         # Killed by itself, it has left its task at work and its end untold.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        tell_killed(run, settings, "the run ended unexpectedly")
+        report_killed(run, settings, "the run ended unexpectedly")
     if not succeeded:
-        raise ForeactError(_why(run))
+        raise ForeactError(_explain_failure(run))
     if pipeline == "retrain-all":
-        runs.remember(run.request)
+        runs.remember_request(run.request)
 
 
 def _reach_publications(settings: PipelineSettings) -> None:
@@ -116,7 +116,7 @@ def _reach_publications(settings: PipelineSettings) -> None:
         connect(settings, patience=REACH_SECONDS).read(CURRENT)
 
 
-def _launch(folder: Path, log: Path, workspace: Path) -> "subprocess.Popen[bytes]":
+def _launch_run(folder: Path, log: Path, workspace: Path) -> "subprocess.Popen[bytes]":
     environment = {**os.environ, "FOREACT_WORKSPACE": str(workspace.resolve()), "PYTHONUNBUFFERED": "1"}
     with log.open("wb") as output:
         return subprocess.Popen(
@@ -130,7 +130,7 @@ def _launch(folder: Path, log: Path, workspace: Path) -> "subprocess.Popen[bytes
         )
 
 
-def _stop(process: "subprocess.Popen[bytes]") -> None:
+def _stop_run(process: "subprocess.Popen[bytes]") -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         if process.poll() is None:
             os.killpg(process.pid, number)
@@ -140,7 +140,7 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
                 continue
 
 
-def _why(run: Any) -> str:
+def _explain_failure(run: Any) -> str:
     events, _ = run.read_events()
     # Data that was refused fails the step that reads it; what the checks said is what the user can mend.
     refused = [e for e in events if e.get("event") == "refused"]

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.options import Workspace, caller, note, open_store
+from commands.options import Workspace, name_caller, note_action, open_store
 from commands.publications import open_reader
 from foreact.errors import ForeactError
-from foreact.publications.freshness import Freshness, judge
+from foreact.publications.freshness import Freshness, judge_freshness
 
 if TYPE_CHECKING:
     import httpx
@@ -21,7 +21,7 @@ Port = Annotated[int, typer.Option(min=1, max=65_535, metavar="N", help="Port to
 keys_app = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys; only their hashes are kept.")
 
 
-def _settings(workspace: Path) -> "ServingSettings":
+def _read_settings(workspace: Path) -> "ServingSettings":
     from serving.settings import ServingSettings
 
     return ServingSettings(workspace=workspace)
@@ -37,14 +37,14 @@ def serve(
     """Serve the published forecasts: the dashboard, and the API with its documentation at /docs."""
     from serving.main import serve as listen
 
-    listen(_settings(workspace), host, port, say=typer.echo)
+    listen(_read_settings(workspace), host, port, say=typer.echo)
 
 
 def serve_locally(workspace: Path, port: int) -> None:
     """Serve to this machine alone, with a login made for the occasion."""
     from serving.main import serve as listen
 
-    listen(_settings(workspace), port=port, local_login=True, say=typer.echo)
+    listen(_read_settings(workspace), port=port, local_login=True, say=typer.echo)
 
 
 @keys_app.command("create")
@@ -62,8 +62,8 @@ def create_key(
 
     expires = datetime.now(UTC) + timedelta(days=days) if days else None
     grant = Grant(role=role, stores=store or None, regions=region or None)
-    text, key = keys.create(open_store(workspace), name, grant, created_by=caller(), expires_at=expires)
-    note(workspace, "key_created", key.id)
+    text, key = keys.create(open_store(workspace), name, grant, created_by=name_caller(), expires_at=expires)
+    note_action(workspace, "key_created", key.id)
     typer.echo(text)
     typer.echo(
         f"Key {key.id} for {name}: keep it now, it is not shown again. Send it as `Authorization: Bearer`.", err=True
@@ -91,7 +91,7 @@ def revoke_key(
     from serving.auth import keys
 
     ended = keys.revoke(open_store(workspace), key)
-    note(workspace, "key_revoked", ended.id)
+    note_action(workspace, "key_revoked", ended.id)
     typer.echo(f"Key {ended.id} ({ended.name}) is revoked.")
 
 
@@ -106,13 +106,13 @@ def status(
     from foreact.telemetry.scorecards import find_drift, read_series
 
     manifest = open_reader(workspace).current().manifest
-    promise, now = _settings(workspace).promise, datetime.now(UTC)
-    judged = {store: judge(entry, promise, now) for store, entry in sorted(manifest.stores.items())}
+    promise, now = _read_settings(workspace).promise, datetime.now(UTC)
+    judged = {store: judge_freshness(entry, promise, now) for store, entry in sorted(manifest.stores.items())}
     stale = [store for store, fresh in judged.items() if not fresh.is_fresh]
     drifts = [drift for drift in find_drift(read_series(open_store(workspace))) if drift.store in judged]
     if as_json:
         marks = {store: {d.figure: d.days for d in drifts if d.store == store} for store in judged}
-        stores = {store: {**_described(fresh), "drift_days": marks[store]} for store, fresh in judged.items()}
+        stores = {store: {**_describe_freshness(fresh), "drift_days": marks[store]} for store, fresh in judged.items()}
         typer.echo(json.dumps({"fresh": not stale, "version": manifest.version, "stores": stores}, indent=1))
     else:
         for store, fresh in judged.items():
@@ -124,7 +124,7 @@ def status(
         raise typer.Exit(1)
 
 
-def _described(fresh: Freshness) -> dict[str, object]:
+def _describe_freshness(fresh: Freshness) -> dict[str, object]:
     return {
         "state": fresh.state,
         "reasons": list(fresh.reasons),
@@ -148,10 +148,10 @@ def smoke(
     surprises = 0
     with httpx.Client(base_url=url, headers=headers, timeout=timeout) as client:
         try:
-            routes = _routes(client)
+            routes = _list_routes(client)
             for path in routes:
                 answer = client.get(path)
-                expected = _fits(path, answer.status_code, key)
+                expected = _is_expected(path, answer.status_code, key)
                 surprises += not expected
                 elapsed = answer.elapsed.total_seconds() * 1000
                 typer.echo(f"{'ok ' if expected else 'BAD'} {answer.status_code} {elapsed:7.1f} ms  {path}")
@@ -161,7 +161,7 @@ def smoke(
         raise ForeactError(f"{surprises} of {len(routes)} routes surprised.")
 
 
-def _fits(path: str, status: int, key: str) -> bool:
+def _is_expected(path: str, status: int, key: str) -> bool:
     if path == "/metrics":
         # Where they have a token, it is the scraper's alone.
         return status in {200, 401}
@@ -171,7 +171,7 @@ def _fits(path: str, status: int, key: str) -> bool:
     return status == (401 if path.startswith("/v1") and not key else 200)
 
 
-def _routes(client: "httpx.Client") -> list[str]:
+def _list_routes(client: "httpx.Client") -> list[str]:
     """Return the paths that can be asked for, with a store, an item and a version that exist."""
     paths = client.get("/openapi.json").raise_for_status().json()["paths"]
     values: dict[str, str] = {}

@@ -7,7 +7,7 @@ import typer
 
 
 @contextmanager
-def stoppable(sentence: str) -> Iterator[None]:
+def stop_with_sentence(sentence: str) -> Iterator[None]:
     """Let Ctrl-C end a command with a sentence on what became of its work."""
     try:
         yield

@@ -13,7 +13,7 @@ LONGEST = 180
 _ESCAPED = re.compile(rb"[^A-Za-z0-9_-]")
 
 
-def encode(store: str) -> str:
+def encode_store(store: str) -> str:
     """Name a store id."""
     escaped = _ESCAPED.sub(lambda match: b"~%02X" % match[0][0], store.encode("utf-8", "surrogatepass")).decode()
     if 0 < len(escaped) <= LONGEST:
@@ -22,12 +22,12 @@ def encode(store: str) -> str:
     return f"{escaped[: LONGEST - len(digest) - 2]}~~{digest}"
 
 
-def decode(name: str) -> str:
+def decode_store(name: str) -> str:
     """Return the id that `encode` named; a ValueError for a name it did not make or could not keep whole."""
     if "~~" in name:
         raise ValueError(f"the id behind {name!r} is too long to be read from its name")
     data = re.sub(rb"~([0-9A-F]{2})", lambda match: bytes([int(match[1], 16)]), name.encode("ascii"))
     store = data.decode("utf-8", "surrogatepass")
-    if encode(store) != name:
+    if encode_store(store) != name:
         raise ValueError(f"{name!r} is not the name of a store")
     return store

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from foreact.kubeflow.package import FOLDER
-from pipelines.graph import DESCRIPTIONS, build
+from pipelines.graph import DESCRIPTIONS, build_pipeline
 
 __all__ = ["FOLDER", "compile_all", "find_stale"]
 
@@ -17,7 +17,7 @@ def compile_all(folder: Path) -> list[Path]:
     written = []
     for name in DESCRIPTIONS:
         path = folder / f"{name}.yaml"
-        compiler.Compiler().compile(build(name), str(path))
+        compiler.Compiler().compile(build_pipeline(name), str(path))
         written.append(path)
     return written
 

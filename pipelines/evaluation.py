@@ -26,7 +26,7 @@ class Evaluation:
     figures: dict[str, float]
     report: Path
 
-    def table(self) -> list[dict[str, float | str]]:
+    def list_rows(self) -> list[dict[str, float | str]]:
         """Return a row a forecaster: ours and the baselines, averaged over stores."""
         rows: list[dict[str, float | str]] = []
         for name in ("foreact", *BASELINES):
@@ -103,7 +103,7 @@ def log_to_mlflow(evaluation: Evaluation, parameters: dict[str, str], settings: 
             client.log_param(run, name, text)
     for name, value in evaluation.figures.items():
         client.log_metric(run, name, value)
-    for row in evaluation.table():
+    for row in evaluation.list_rows():
         for figure in ("scaled_error", "wape", "bias"):
             client.log_metric(run, f"{row['forecaster']}_{figure}", float(row[figure]))
     client.log_artifact(run, str(evaluation.report))

@@ -13,7 +13,7 @@ from components.report.component import report
 from components.train.component import train
 from components.validate.component import validate
 from foreact.runs import defaults
-from pipelines.platform import settle
+from pipelines.platform import configure_task
 
 WEEK = 7 * 24 * 3600
 DEADLINE = 4 * 3600
@@ -45,7 +45,7 @@ PARAMETERS = """
 """
 
 
-def build(name: str, *, retries: bool = True) -> Any:
+def build_pipeline(name: str, *, retries: bool = True) -> Any:
     """Return a pipeline by its name; without retries where an error would only come again."""
 
     def retrain_all(
@@ -152,7 +152,7 @@ def _run_steps(
     train_cpu: str,
     train_memory: str,
 ) -> None:
-    place = partial(settle, pipeline=pipeline, cpu=step_cpu, memory=step_memory)
+    place = partial(configure_task, pipeline=pipeline, cpu=step_cpu, memory=step_memory)
     ended = report(pipeline=pipeline, store=store)
     place(ended, "Report how the run ended", cache=False)
     with dsl.ExitHandler(ended, name="Retrain"):

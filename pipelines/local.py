@@ -19,7 +19,7 @@ from pathlib import Path
 
 from foreact.blobs import connect
 from foreact.errors import ForeactError
-from foreact.runs.ends import tell_end
+from foreact.runs.ends import report_end
 from foreact.runs.events import VARIABLE, Events
 from foreact.runs.process import PATIENCE_SECONDS, machine_size
 from foreact.runs.workspace import Run
@@ -34,13 +34,13 @@ RUNTIME_ONLY = "_KFP_RUNTIME"
 SCRATCH = "foreact-run-"
 
 
-def execute(run: Run) -> None:
+def execute_run(run: Run) -> None:
     """Run what the folder asks; the steps tell how they fare through its events."""
     # kfp reads the width of a terminal and the image's name; neither matters here.
     warnings.filterwarnings("ignore", message=".*non-Python base image.*")
     from kfp import local
 
-    from pipelines.graph import build
+    from pipelines.graph import build_pipeline
 
     request = run.request
     artifacts = run.folder / "artifacts"
@@ -50,7 +50,7 @@ def execute(run: Run) -> None:
         "FOREACT_PIPELINE": request.pipeline,
         "FOREACT_STORE": str(request.parameters.get("store", "")),
         "FOREACT_CODE_VERSION": os.environ.get("FOREACT_CODE_VERSION") or _code_version(),
-        tracing.PARENT: tracing.current() or os.environ.get(tracing.PARENT, ""),
+        tracing.PARENT: tracing.current_traceparent() or os.environ.get(tracing.PARENT, ""),
     }
     local.init(
         runner=local.SubprocessRunner(use_venv=False),
@@ -58,7 +58,7 @@ def execute(run: Run) -> None:
         raise_on_error=True,
     )
     # On one machine an error comes again at once, and a person is waiting to read it.
-    pipeline = build(request.pipeline, retries=False)
+    pipeline = build_pipeline(request.pipeline, retries=False)
     os.environ[RUNTIME_ONLY] = "true"
     cpu, memory = str(machine_size().cpus), str(machine_size().memory)
     whole = {"step_cpu": cpu, "step_memory": memory, "train_cpu": cpu, "train_memory": memory}
@@ -70,16 +70,16 @@ def execute(run: Run) -> None:
 
 
 @contextlib.contextmanager
-def scratch() -> Iterator[Path]:
-    """Return the tasks a folder for temporary files that goes with the run: kfp and Ray leave theirs behind."""
+def make_scratch() -> Iterator[Path]:
+    """Hand the tasks a folder for temporary files that goes with the run: kfp and Ray leave theirs behind."""
     for left in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
         # Of a run that was killed outright; one that just begins has nothing in it yet, one that works holds its lock.
         with contextlib.suppress(OSError):
             if any(left.iterdir()):
-                with _locked(left):
+                with _hold_lock(left):
                     shutil.rmtree(left, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=SCRATCH))
-    with _locked(folder):
+    with _hold_lock(folder):
         before = os.environ.get("TMPDIR")
         os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
         try:
@@ -94,7 +94,7 @@ def scratch() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _hold_lock(folder: Path) -> Iterator[None]:
     held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -141,13 +141,13 @@ def _end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def tell_killed(run: Run, settings: PipelineSettings, sentence: str) -> None:
+def report_killed(run: Run, settings: PipelineSettings, sentence: str) -> None:
     """Report the end of a run whose own last task could not."""
     asked = run.request
     whose = {"pipeline": asked.pipeline, "store": str(asked.parameters.get("store", ""))}
     with contextlib.suppress(ForeactError, OSError):
         blobs = connect(settings, patience=PATIENCE_SECONDS)
-        tell_end(run.id, False, **whose, message=sentence, settings=settings, blobs=blobs, pause=0.5)
+        report_end(run.id, False, **whose, message=sentence, settings=settings, blobs=blobs, pause=0.5)
 
 
 def main() -> None:
@@ -158,18 +158,18 @@ def main() -> None:
     # What is to be left behind is tidied up when the run is stopped, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     events = Events(run.events)
-    tracing.start("foreact-pipeline")
+    tracing.start_exporting("foreact-pipeline")
     try:
-        with scratch(), events.step("run"):
-            execute(run)
+        with make_scratch(), events.step("run"):
+            execute_run(run)
     except SystemExit:
-        tell_killed(run, PipelineSettings(), "the run was stopped")
+        report_killed(run, PipelineSettings(), "the run was stopped")
         raise
     except Exception as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         sys.exit(1)
     finally:
-        tracing.stop()
+        tracing.stop_exporting()
 
 
 if __name__ == "__main__":

@@ -48,8 +48,10 @@ TELEMETRY_KEY = ("OTEL_EXPORTER_OTLP_HEADERS",)
 MORE_OF_THE_PLACE = {"train": ("RAY_AUTH_MODE",)}
 
 
-def settle(task: Any, title: str, *, pipeline: str, cache: bool, cpu: Any, memory: Any, retries: int = 0) -> None:
-    """Return a task all that does not depend on what it does."""
+def configure_task(
+    task: Any, title: str, *, pipeline: str, cache: bool, cpu: Any, memory: Any, retries: int = 0
+) -> None:
+    """Set on a task all that does not depend on what it does."""
     task.set_display_name(title)
     task.set_caching_options(cache)
     task.set_cpu_request(cpu).set_cpu_limit(cpu)
@@ -60,11 +62,11 @@ def settle(task: Any, title: str, *, pipeline: str, cache: bool, cpu: Any, memor
         task.set_retry(retries, backoff_duration="10s", backoff_factor=2.0, backoff_max_duration=f"{together}s")
     # Whose the run is, told from its first step on: Kubeflow's own labels do not say.
     task.set_env_variable("FOREACT_PIPELINE", pipeline)
-    _place(task)
-    _inform(task)
+    _place_pod(task)
+    _pass_settings(task)
 
 
-def _place(task: Any) -> None:
+def _place_pod(task: Any) -> None:
     """Say where its pod runs, as whom, for how long and with what room."""
     # The service account is the run's; the label lets the webhook of workload identity find the pod.
     kubernetes.add_pod_label(task, "azure.workload.identity/use", "true")
@@ -81,7 +83,7 @@ def _place(task: Any) -> None:
         kubernetes.empty_dir_mount(task, "shared-memory", "/dev/shm", medium="Memory", size_limit="4Gi")  # noqa: S108
 
 
-def _inform(task: Any) -> None:
+def _pass_settings(task: Any) -> None:
     """Hand it the place's settings, and its credentials by reference alone; what the place does not set is left out."""
     settings = [f"FOREACT_{name.upper()}" for name in place_settings()]
     settings += TELEMETRY

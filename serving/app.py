@@ -16,10 +16,10 @@ from starlette.concurrency import run_in_threadpool
 from foreact import __version__
 from foreact.blobs import BlobStore
 from foreact.errors import ForeactError
-from foreact.runs.ends import tell_end, tell_stuck
+from foreact.runs.ends import report_end, report_stuck_runs
 from foreact.runs.ledger import RunLedger
 from serving import errors
-from serving.alerts.ranking import alerts_of
+from serving.alerts.ranking import find_alerts
 from serving.api import alerts, audit, forecasts, probes, publications, refreshes, stores, totals
 from serving.api.parameters import check_parameters
 from serving.audit import Audit
@@ -94,7 +94,7 @@ def create_app(
             library,
             metrics,
             RunLedger(store, clock),
-            partial(tell_end, pipeline="retrain-store", settings=settings, blobs=store),
+            partial(report_end, pipeline="retrain-store", settings=settings, blobs=store),
             clock,
             queue=settings.refresh_queue,
             minutes=settings.refresh_minutes,
@@ -176,12 +176,12 @@ def _sign_on(settings: ServingSettings, signer: Signer, http: "httpx.Client | No
 def _warm(library: PublicationCache) -> None:
     """Work out what the first page of the morning needs before somebody waits for it."""
     for arrays in library.current.stores.values() if library.current else ():
-        alerts_of(arrays)
+        find_alerts(arrays)
 
 
 def _tell_stuck(settings: ServingSettings, store: BlobStore, now: datetime) -> None:
     try:
-        tell_stuck(settings, store, now=now)
+        report_stuck_runs(settings, store, now=now)
     except ForeactError as problem:
         log.warning("whether a run is stuck is not known: %s", problem)
 

@@ -13,7 +13,7 @@ from foreact.blobs.protocol import BlobStore
 from foreact.errors import ForeactError
 from foreact.runs.ledger import RunLedger
 from foreact.telemetry import tracing
-from foreact.telemetry.lines import send_lines
+from foreact.telemetry.lines import configure_logging
 from serving.address import take
 from serving.app import create_app
 from serving.auth.local import ACCOUNT, LocalLogin
@@ -42,8 +42,8 @@ def serve(
         local_login = is_loopback(host) and not settings.oidc_issuer
     settings.check(host, local_login=local_login)
     address = take(host, port)
-    send_lines(as_json=not sys.stderr.isatty())
-    tracing.start("foreact-serving")
+    configure_logging(as_json=not sys.stderr.isatty())
+    tracing.start_exporting("foreact-serving")
     local = LocalLogin() if local_login else None
     store = connect(settings, patience=PATIENCE_SECONDS)
     app = create_app(settings, store, runner=make_runner(settings, store), local=local)
@@ -51,7 +51,7 @@ def serve(
         for line in welcome(host, port, local):
             say(line)
     log.info("serving on http://%s:%d", host, port)
-    atexit.register(tracing.stop)
+    atexit.register(tracing.stop_exporting)
     config = uvicorn.Config(
         app,
         access_log=False,

@@ -64,7 +64,9 @@ class ServingSettings(PlaceSettings):
             raise ForeactError(
                 f"FOREACT_CLOSED_DAYS {self.closed_days!r} is no list of dates like 2026-12-25,2026-12-26."
             ) from None
-        return Promise.of(self.timezone, self.publish_deadline, self.business_days, closed, self.data_slack_days)
+        return Promise.from_settings(
+            self.timezone, self.publish_deadline, self.business_days, closed, self.data_slack_days
+        )
 
     def check(self, host: str, *, local_login: bool) -> None:
         """Refuse, in one sentence, what must not serve beyond this machine."""

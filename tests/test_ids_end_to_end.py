@@ -9,11 +9,11 @@ from fastapi.testclient import TestClient
 
 from components.publish.step import publish
 from components.register.step import register
-from components.train.live import live_finder
+from components.train.live import make_live_finder
 from components.train.step import train
 from components.validate.step import validate
 from foreact.blobs import connect
-from foreact.naming import encode
+from foreact.naming import encode_store
 from foreact.publications import Reader
 from foreact.runs import defaults
 from foreact.runs.events import Events
@@ -70,12 +70,12 @@ def test_every_store_s_answer_comes_from_its_own_data(workspace, tmp_path):
             dataset=folder / "checked",
             trained=folder / "trained",
             report=folder / "report.html",
-            find_live=live_finder(settings),
+            find_live=make_live_finder(settings),
             margin=0.5,
             seed=0,
             max_fallback_share=0.0,
             events=events,
-            size=TaskSize.of("2", "4Gi"),
+            size=TaskSize.parse("2", "4Gi"),
         )
         versions = folder / "versions.json"
         register(trained=folder / "trained", versions=versions, run=f"run-{turn}", settings=settings, events=events)
@@ -86,7 +86,7 @@ def test_every_store_s_answer_comes_from_its_own_data(workspace, tmp_path):
         assert set(manifest.stores) == set(LEVELS)
         for name, entry in manifest.stores.items():
             assert entry.run == ("run-2" if name == "1" and turn == 2 else "run-1")
-            assert entry.model.name == f"foreact-{encode(name)}"
+            assert entry.model.name == f"foreact-{encode_store(name)}"
             table = reader.table(entry.objects["forecasts"]).to_pylist()
             assert {row["store"] for row in table} == {name}
             for row in table:

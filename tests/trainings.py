@@ -38,7 +38,7 @@ def write_training(
             }
         )
         if with_model:
-            model = folder.model(store)
+            model = folder.model_folder(store)
             model.mkdir(parents=True)
             (model / "model.json").write_text(f'{{"value": {value}}}')
             (model / "arrays.npz").write_bytes(f"arrays of {store} at {scale}".encode())

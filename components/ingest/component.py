@@ -52,7 +52,7 @@ def ingest(
     settings, events = configure_task(store)
     if settings.pipeline == "retrain-store" and not store:
         raise ForeactError("retrain-store is asked for without a store: name the one to retrain.")
-    size = TaskSize.of(cpu, memory)
+    size = TaskSize.parse(cpu, memory)
     result = step(
         history=history,
         known=known,

@@ -7,11 +7,11 @@ from datetime import date
 from pathlib import Path
 from typing import cast, get_args
 
-from components.ingest.summary import summarize
+from components.ingest.summary import summarize_dataset
 from foreact.data.dataset.folder import DatasetInfo, Missing
 from foreact.data.intake import Request, take_in
 from foreact.data.reading.columns import parse_columns
-from foreact.data.reading.problems import told
+from foreact.data.reading.problems import explain_engine_errors
 from foreact.data.reading.sources import OpenUrl
 from foreact.errors import ForeactError
 from foreact.runs.events import Events
@@ -47,7 +47,7 @@ def ingest(
     """Write the dataset; empty texts leave a choice to the data itself."""
     with (
         events.step("ingest"),
-        told("take the data in", scratch or Path(tempfile.gettempdir())),
+        explain_engine_errors("take the data in", scratch or Path(tempfile.gettempdir())),
         tempfile.TemporaryDirectory(dir=scratch, prefix="ingest-") as folder,
     ):
         request = Request(
@@ -78,7 +78,7 @@ def ingest(
         "items": float(sum(each.items for each in info.stores.values())),
         "rejected_rows": float(sum(info.rejected.values())),
     }
-    return Ingested(info, summarize(info), metrics)
+    return Ingested(info, summarize_dataset(info), metrics)
 
 
 def _read_missing(text: str) -> Missing:

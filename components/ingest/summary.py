@@ -1,7 +1,7 @@
 """What was taken in, as text for the run page."""
 
 from foreact.data.dataset.folder import DatasetInfo
-from foreact.reports.markdown import escape
+from foreact.reports.markdown import escape_cell
 
 SHOWN = 50
 ROLES = {
@@ -11,25 +11,25 @@ ROLES = {
 }
 
 
-def summarize(info: DatasetInfo) -> str:
+def summarize_dataset(info: DatasetInfo) -> str:
     """List rows, stores, items, dates and columns, and what was left out."""
     first = min((store.first for store in info.stores.values()), default=None)
     series = sum(store.items for store in info.stores.values())
     lines = [
         f"## {info.rows:,} rows: {len(info.stores):,} stores, {series:,} series, {first} to {info.as_of}",
         "",
-        f"- Source: {escape(info.source)}, version {info.source_version or 'unknown'}",
+        f"- Source: {escape_cell(info.source)}, version {info.source_version or 'unknown'}",
         f"- Horizon: {info.horizon} days; a missing row is {_describe_missing(info)}",
         f"- Rows read: {info.rows_read:,}; after as_of, left out: {info.rows_after_as_of:,}",
     ]
-    lines += [f"- Rejected, {escape(rule)}: {count:,}" for rule, count in info.rejected.items()]
-    lines += [f"- {escape(note)}" for note in info.notes]
+    lines += [f"- Rejected, {escape_cell(rule)}: {count:,}" for rule, count in info.rejected.items()]
+    lines += [f"- {escape_cell(note)}" for note in info.notes]
     if info.columns:
         lines += ["", "| column | holds | is |", "| --- | --- | --- |"]
-        lines += [f"| {escape(column.name)} | {column.kind}s | {ROLES[column.role]} |" for column in info.columns]
+        lines += [f"| {escape_cell(column.name)} | {column.kind}s | {ROLES[column.role]} |" for column in info.columns]
     lines += ["", "| store | rows | items | first | last |", "| --- | ---: | ---: | --- | --- |"]
     for name, store in list(info.stores.items())[:SHOWN]:
-        lines.append(f"| {escape(name)} | {store.rows:,} | {store.items:,} | {store.first} | {store.last} |")
+        lines.append(f"| {escape_cell(name)} | {store.rows:,} | {store.items:,} | {store.first} | {store.last} |")
     if len(info.stores) > SHOWN:
         lines += ["", f"... and {len(info.stores) - SHOWN:,} more stores."]
     return "\n".join(lines) + "\n"

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-from foreact.data.reading.sources import OpenUrl, fingerprint
+from foreact.data.reading.sources import OpenUrl, fingerprint_sources
 from foreact.runs.events import Events
 
 
 def locate(*, history: str, known: Iterable[str], open_url: OpenUrl | None = None, events: Events) -> str:
     """Return a text that changes whenever a file of the history or of a known table does."""
     with events.step("locate"):
-        return fingerprint([history, *known], open_url)
+        return fingerprint_sources([history, *known], open_url)

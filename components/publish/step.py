@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from components.publish.summary import headline, summarize
+from components.publish.summary import describe_in_a_line, summarize_publication
 from foreact.blobs import BlobStore, connect
-from foreact.errors import ForeactError, examples
+from foreact.errors import ForeactError, name_examples
 from foreact.publications import (
     Kind,
     Outcome,
@@ -15,7 +15,7 @@ from foreact.publications import (
     PublishedObject,
     Publisher,
     StoreEntry,
-    prune,
+    prune_objects,
     put_objects,
 )
 from foreact.publications.contract import object_name
@@ -23,7 +23,7 @@ from foreact.registry.records import RegisteredStore, Versions
 from foreact.runs.events import Events
 from foreact.runs.trained import Trained, TrainedFolder, TrainedStore
 from foreact.settings import PipelineSettings
-from foreact.telemetry.scorecards import Scorecards, keep
+from foreact.telemetry.scorecards import Scorecards, write_scorecards
 
 log = logging.getLogger(__name__)
 REQUIRED: tuple[Kind, ...] = ("forecasts", "totals")
@@ -50,7 +50,7 @@ def publish(
         store = connect(settings)
         folder = TrainedFolder(trained)
         record, placed = folder.read(), Versions.read(versions)
-        files = _files(folder, record, placed.run)
+        files = _find_objects(folder, record, placed.run)
         objects = put_objects(
             store,
             placed.run,
@@ -58,7 +58,7 @@ def publish(
             told=lambda done: events.progress("publish", done, sum(map(len, files.values()))),
         )
         entries = {
-            each.store: _entry(
+            each.store: _make_entry(
                 record,
                 each,
                 placed.run,
@@ -71,18 +71,18 @@ def publish(
         outcome = Publisher(store, keep_versions=settings.keep_versions).publish(entries, by=f"run {placed.run}")
         _keep_scorecards(store, record, placed.run)
         # A refresh of a few stores leaves that to the next run of all: what it costs must not grow with the others.
-        deleted = _prune(store) if entries.keys() >= outcome.manifest.stores.keys() else []
-        events.note("publish", headline(outcome))
+        deleted = _prune_safely(store) if entries.keys() >= outcome.manifest.stores.keys() else []
+        events.note("publish", describe_in_a_line(outcome))
     metrics = {
         "version": float(outcome.manifest.version),
         "stores_published": float(len(outcome.published)),
         "stores_kept": float(len(outcome.kept)),
         "objects_deleted": float(len(deleted)),
     }
-    return Published(outcome, summarize(outcome, entries), metrics)
+    return Published(outcome, summarize_publication(outcome, entries), metrics)
 
 
-def _files(folder: TrainedFolder, record: Trained, run: str) -> dict[str, dict[Kind, tuple[str, Path]]]:
+def _find_objects(folder: TrainedFolder, record: Trained, run: str) -> dict[str, dict[Kind, tuple[str, Path]]]:
     """Find each store's objects by kind: the name each is to have, and the file."""
     found: dict[str, dict[Kind, tuple[str, Path]]] = {}
     for store in record.stores:
@@ -94,11 +94,13 @@ def _files(folder: TrainedFolder, record: Trained, run: str) -> dict[str, dict[K
         found[store] = kinds
     lacking = [store for store, kinds in found.items() if not all(kind in kinds for kind in REQUIRED)]
     if lacking:
-        raise ForeactError(f"The training left no forecasts for {examples(lacking)}: nothing was published; run train.")
+        raise ForeactError(
+            f"The training left no forecasts for {name_examples(lacking)}: nothing was published; run train."
+        )
     return found
 
 
-def _entry(
+def _make_entry(
     record: Trained,
     store: TrainedStore,
     run: str,
@@ -132,15 +134,15 @@ def _keep_scorecards(store: BlobStore, record: Trained, run: str) -> None:
     if not stores:
         return
     try:
-        keep(store, Scorecards(run=run, as_of=record.as_of, stores=stores))
+        write_scorecards(store, Scorecards(run=run, as_of=record.as_of, stores=stores))
     except ForeactError as error:
         log.warning("the scorecards were not kept: %s", error)
 
 
-def _prune(store: BlobStore) -> list[str]:
+def _prune_safely(store: BlobStore) -> list[str]:
     """Clean up; what goes wrong here takes nothing away from what is published."""
     try:
-        return prune(store)
+        return prune_objects(store)
     except ForeactError as error:
         log.warning("nothing more was deleted: %s", error)
         return []

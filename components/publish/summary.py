@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 
 from foreact.publications import Outcome, StoreEntry
-from foreact.reports.markdown import escape
+from foreact.reports.markdown import escape_cell
 
 SHOWN = 200
 
 
-def headline(outcome: Outcome) -> str:
+def describe_in_a_line(outcome: Outcome) -> str:
     """Say in a line what became of the publication."""
     manifest = outcome.manifest
     done = f"Version {manifest.version}: {len(outcome.published):,} of {len(manifest.stores):,} stores published"
@@ -18,10 +18,10 @@ def headline(outcome: Outcome) -> str:
     return f"{done}, {len(outcome.kept):,} left as they were, such as {store!r}: {why}"
 
 
-def summarize(outcome: Outcome, entries: Mapping[str, StoreEntry]) -> str:
+def summarize_publication(outcome: Outcome, entries: Mapping[str, StoreEntry]) -> str:
     """List the version, its stores and what stayed as it was."""
     lines = [
-        f"## {headline(outcome)}",
+        f"## {describe_in_a_line(outcome)}",
         "",
         "| store | data as of | items | model | fallback |",
         "| --- | --- | --- | --- | --- |",
@@ -30,10 +30,10 @@ def summarize(outcome: Outcome, entries: Mapping[str, StoreEntry]) -> str:
         entry = entries[store]
         model = f"{entry.model.name} version {entry.model.version}" if entry.model.version else "baseline"
         cells = [store, entry.as_of.isoformat(), f"{entry.items:,}", model, entry.fallback or ""]
-        lines.append("| " + " | ".join(escape(cell) for cell in cells) + " |")
+        lines.append("| " + " | ".join(escape_cell(cell) for cell in cells) + " |")
     if len(outcome.published) > SHOWN:
         lines.append(f"\n... and {len(outcome.published) - SHOWN:,} more, all in the manifest.")
     if outcome.kept:
         lines += ["", "Left as they were:", ""]
-        lines += [f"- {escape(store)}: {escape(why)}" for store, why in list(outcome.kept.items())[:SHOWN]]
+        lines += [f"- {escape_cell(store)}: {escape_cell(why)}" for store, why in list(outcome.kept.items())[:SHOWN]]
     return "\n".join(lines) + "\n"

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.register.summary import figures, summarize
+from components.register.summary import count_decisions, summarize_decisions
 from foreact.registry import Candidate, RegisteredStore, Registry, Versions, model_name
-from foreact.registry.records import dump
+from foreact.registry.records import dump_tag
 from foreact.runs.events import Events
 from foreact.runs.trained import Trained, TrainedFolder, TrainedStore
 from foreact.settings import PipelineSettings
@@ -36,29 +36,29 @@ def register(
         candidates = [
             Candidate(
                 store=store.store,
-                folder=folder.model(store.store),
+                folder=folder.model_folder(store.store),
                 promoted=store.promoted,
                 as_of=record.as_of.isoformat(),
                 tags=_version_tags(store, settings.code_version),
             )
             for store in record.stores.values()
-            if folder.model(store.store).is_dir()
+            if folder.model_folder(store.store).is_dir()
         ]
         made: dict[str, str] = {}
         if candidates:
-            made = Registry.connect(settings).register(
+            made = Registry.connect(settings).register_models(
                 run,
                 candidates,
                 tags=_run_tags(record, settings.code_version, parent_run),
-                metrics=figures(record),
+                metrics=count_decisions(record),
                 told=lambda done: events.progress("register", done, len(candidates)),
             )
-        result = Versions(run=run, stores={store: _place(each, made) for store, each in record.stores.items()})
+        result = Versions(run=run, stores={store: _place_version(each, made) for store, each in record.stores.items()})
         result.write(versions)
-    return Registered(result, summarize(record, result), figures(record))
+    return Registered(result, summarize_decisions(record, result), count_decisions(record))
 
 
-def _place(store: TrainedStore, made: dict[str, str]) -> RegisteredStore:
+def _place_version(store: TrainedStore, made: dict[str, str]) -> RegisteredStore:
     registered = made.get(store.store)
     promoted = store.promoted and registered is not None
     return RegisteredStore(
@@ -75,9 +75,9 @@ def _version_tags(store: TrainedStore, code_version: str) -> dict[str, str]:
         "foreact.code_version": code_version,
         "foreact.reason": store.reason,
         "foreact.champion_before": store.champion_version or "",
-        "foreact.accuracy": dump(store.challenger_accuracy),
-        "foreact.champion_accuracy": dump(store.champion_accuracy),
-        "foreact.baselines": dump(store.baselines),
+        "foreact.accuracy": dump_tag(store.challenger_accuracy),
+        "foreact.champion_accuracy": dump_tag(store.champion_accuracy),
+        "foreact.baselines": dump_tag(store.baselines),
     }
 
 

@@ -1,20 +1,20 @@
 """What the gate decided, as text for the run page."""
 
 from foreact.registry import Versions
-from foreact.reports.markdown import escape
+from foreact.reports.markdown import escape_cell
 from foreact.runs.trained import Trained, TrainedStore
 
 SHOWN = 200
 
 
-def summarize(record: Trained, versions: Versions) -> str:
+def summarize_decisions(record: Trained, versions: Versions) -> str:
     """List each store's decision: first lost or refused champions, then models that did not go live."""
     stores = sorted(
         record.stores.values(),
         key=lambda store: (not store.champion_problem, store.promoted, store.fallback is None, store.store),
     )
     unusable = sum(bool(store.champion_problem) for store in stores)
-    counts = figures(record)
+    counts = count_decisions(record)
     lines = [
         f"## Gate: {counts['promoted']:.0f} of {counts['stores']:.0f} stores promoted",
         "",
@@ -29,19 +29,19 @@ def summarize(record: Trained, versions: Versions) -> str:
         placed = versions.stores[store.store]
         cells = [
             store.store,
-            _decision(store),
+            _describe_decision(store),
             placed.version or "none",
-            _figure(store.challenger_accuracy),
-            _figure(store.champion_accuracy),
+            _format_figure(store.challenger_accuracy),
+            _format_figure(store.champion_accuracy),
             store.fallback or store.reason,
         ]
-        lines.append("| " + " | ".join(escape(cell) for cell in cells) + " |")
+        lines.append("| " + " | ".join(escape_cell(cell) for cell in cells) + " |")
     if len(stores) > SHOWN:
         lines.append(f"\n... and {len(stores) - SHOWN:,} more, all in the registry.")
     return "\n".join(lines) + "\n"
 
 
-def figures(record: Trained) -> dict[str, float]:
+def count_decisions(record: Trained) -> dict[str, float]:
     """Count the decisions."""
     stores = record.stores.values()
     return {
@@ -52,11 +52,11 @@ def figures(record: Trained) -> dict[str, float]:
     }
 
 
-def _decision(store: TrainedStore) -> str:
+def _describe_decision(store: TrainedStore) -> str:
     if store.promoted:
         return "promoted"
     return "fallback" if store.fallback else "champion kept"
 
 
-def _figure(accuracy: dict[str, float]) -> str:
+def _format_figure(accuracy: dict[str, float]) -> str:
     return f"{accuracy['wape']:.3f}" if "wape" in accuracy else ""

@@ -9,7 +9,7 @@ from components.image import IMAGE
 def report(
     status: dsl.PipelineTaskFinalStatus, summary: dsl.Output[dsl.Markdown], pipeline: str, store: str = ""
 ) -> None:
-    """Return how the run ended: in the log, and by the webhook where one is set.
+    """Report how the run ended: in the log, and by the webhook where one is set.
 
     Args:
         status: How the run ended, as Kubeflow Pipelines says.

@@ -5,7 +5,7 @@ import logging
 
 from foreact.blobs import BlobStore
 from foreact.errors import ForeactError
-from foreact.runs.ends import tell_end, tell_stuck
+from foreact.runs.ends import report_end, report_stuck_runs
 from foreact.runs.ledger import RunLedger
 from foreact.settings import PipelineSettings
 from foreact.vocabulary import STEPS
@@ -33,12 +33,12 @@ def report(
     """Report the run's end; neither a webhook nor a blob store that does not answer ever fails the run."""
     try:
         # First, so that a failure is told before the recovery from it.
-        tell_stuck(settings, blobs, pause=pause)
+        report_stuck_runs(settings, blobs, pause=pause)
     except ForeactError as problem:
         log.warning("whether another run is stuck is not known: %s", problem)
     well, told = _ended_well(state, run, blobs), None
     if well is not None:
-        told = tell_end(
+        told = report_end(
             run,
             well,
             pipeline=pipeline,

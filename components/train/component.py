@@ -36,8 +36,8 @@ def train(
     """
     from pathlib import Path
 
-    from components.train.live import live_finder
-    from components.train.report.drift import read_kept
+    from components.train.live import make_live_finder
+    from components.train.report.drift import read_earlier_series
     from components.train.step import train as step
     from foreact.runs.process import TaskSize, configure_task
 
@@ -46,14 +46,14 @@ def train(
         dataset=Path(dataset.path),
         trained=Path(trained.path),
         report=Path(report.path),
-        find_live=live_finder(settings),
+        find_live=make_live_finder(settings),
         margin=margin,
         seed=seed,
         max_fallback_share=max_fallback_share,
         events=events,
         ray_address=settings.ray_address,
-        size=TaskSize.of(cpu, memory),
-        kept=read_kept(settings),
+        size=TaskSize.parse(cpu, memory),
+        kept=read_earlier_series(settings),
     )
     events.figures("train", figures)
     for name, value in figures.items():

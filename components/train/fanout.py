@@ -58,7 +58,7 @@ def run_here(function: Callable[[Job], Result], tasks: Iterable[Task[Job]]) -> I
         except Exception as error:
             with log_context(store=task.store):
                 log.exception("store %r failed", task.store)
-            yield Outcome(task.store, failure=_sentence(error))
+            yield Outcome(task.store, failure=_first_sentence(error))
 
 
 def run_on_ray(
@@ -67,12 +67,12 @@ def run_on_ray(
     """Do the work on a Ray cluster: the one at `ray://...`, or one of this task's own size."""
     with _Session(address, size) as capacity:
         try:
-            yield from _run(function, tasks, capacity)
+            yield from _run_tasks(function, tasks, capacity)
         except ConnectionError as error:
             raise ForeactError(f"The Ray cluster at {address} went away amid the training: {error}.") from None
 
 
-def _run(
+def _run_tasks(
     function: Callable[[Job], Result], tasks: Iterable[Task[Job]], capacity: "_Capacity"
 ) -> Iterator[Outcome[Result]]:
     import ray
@@ -96,7 +96,7 @@ def _run(
             except RayTaskError as error:
                 with log_context(store=task.store):
                     log.error("store %r failed: %s", task.store, error)
-                yield Outcome(task.store, failure=_sentence(error.cause or error))
+                yield Outcome(task.store, failure=_first_sentence(error.cause or error))
             except RayError as error:
                 with log_context(store=task.store):
                     log.error("store %r: its worker died %d times: %s", task.store, TRIES, error)
@@ -146,8 +146,8 @@ class _Session:
     def __enter__(self) -> _Capacity:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         if self.address:
-            _reach(self.address)
-            _connect(self.address)
+            _check_reachable(self.address)
+            _connect_client(self.address)
             return _ClusterCapacity(_await_worker(self.address))
         import ray
 
@@ -162,7 +162,7 @@ class _Session:
         ray.shutdown()
 
 
-def _reach(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """Fail at once where nobody listens; Ray itself would go on trying."""
     import socket
     from urllib.parse import urlsplit
@@ -180,7 +180,7 @@ def _reach(address: str) -> None:
         raise ForeactError(f"No Ray cluster answers at {address} ({error}): check FOREACT_RAY_ADDRESS.") from None
 
 
-def _connect(address: str) -> None:
+def _connect_client(address: str) -> None:
     """Connect, or say in one sentence why not; Ray's client gives up after half a minute by itself."""
     if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
         os.environ.setdefault("RAY_AUTH_MODE", "token")
@@ -204,12 +204,12 @@ def _connect(address: str) -> None:
         ) from None
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ForeactError(
-            f"What listens at {address} is no Ray cluster that takes us in ({_sentence(error)}): check "
+            f"What listens at {address} is no Ray cluster that takes us in ({_first_sentence(error)}): check "
             "FOREACT_RAY_ADDRESS, that RAY_AUTH_TOKEN is the cluster's, and that its Ray is of our version."
         ) from None
 
 
-def _answer() -> bool:
+def _has_answered() -> bool:
     return True
 
 
@@ -218,7 +218,7 @@ def _await_worker(address: str) -> float:
     import ray
 
     # Something to do lets a cluster that has scaled to nothing start a node.
-    reference = ray.remote(num_cpus=1)(_answer).remote()
+    reference = ray.remote(num_cpus=1)(_has_answered).remote()
     ready, _ = ray.wait([reference], timeout=WORKER_SECONDS)
     if not ready:
         ray.cancel(reference)
@@ -230,6 +230,6 @@ def _await_worker(address: str) -> float:
     return max((float(resources.get("memory", 0)) for resources in nodes), default=0.0)
 
 
-def _sentence(error: BaseException) -> str:
+def _first_sentence(error: BaseException) -> str:
     text = str(error).strip()
     return text.splitlines()[-1] if text else type(error).__name__

@@ -26,32 +26,32 @@ class Live:
     previous: dict[date, bytes] = field(default_factory=dict)
 
 
-def live_finder(settings: PipelineSettings) -> Callable[[list[str], date], dict[str, Live]]:
+def make_live_finder(settings: PipelineSettings) -> Callable[[list[str], date], dict[str, Live]]:
     """Look in the registry and among the publications of a place."""
 
     def find(stores: list[str], as_of: date) -> dict[str, Live]:
-        previous = _previous(stores, as_of, settings)
+        previous = _find_previous(stores, as_of, settings)
         with tempfile.TemporaryDirectory() as scratch:
-            champions = _champions(stores, settings, Path(scratch))
+            champions = _load_champions(stores, settings, Path(scratch))
             return {store: replace(champions.get(store, Live()), previous=previous.get(store, {})) for store in stores}
 
     return find
 
 
-def _champions(stores: list[str], settings: PipelineSettings, scratch: Path) -> dict[str, Live]:
+def _load_champions(stores: list[str], settings: PipelineSettings, scratch: Path) -> dict[str, Live]:
     from foreact.registry import Registry
 
     loaded = Registry.connect(settings).load_champions(stores, scratch)
-    return {store: Live(each.version, _files(each.folder), each.problem) for store, each in loaded.items()}
+    return {store: Live(each.version, _read_files(each.folder), each.problem) for store, each in loaded.items()}
 
 
-def _files(folder: Path | None) -> dict[str, bytes]:
+def _read_files(folder: Path | None) -> dict[str, bytes]:
     if folder is None:
         return {}
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def _previous(stores: list[str], as_of: date, settings: PipelineSettings) -> dict[str, dict[date, bytes]]:
+def _find_previous(stores: list[str], as_of: date, settings: PipelineSettings) -> dict[str, dict[date, bytes]]:
     """Return, for each age, the youngest publication at least that old; a damaged one is no reason to stop."""
     from foreact.blobs import connect
     from foreact.publications import Reader

@@ -23,29 +23,29 @@ YEAR_DAYS = 364
 def make_objects(panel: "Panel", result: "StoreResult") -> dict[Kind, bytes]:
     """Write every object of a store as Parquet."""
     tables: dict[Kind, pa.Table] = {
-        "forecasts": _forecasts(result.forecast),
-        "totals": _totals(result.forecast),
-        "history": _history(panel),
-        "drivers": _drivers(result.forecast),
+        "forecasts": _make_forecasts(result.forecast),
+        "totals": _make_totals(result.forecast),
+        "history": _make_history(panel),
+        "drivers": _make_drivers(result.forecast),
     }
     if result.scorecard:
-        tables["scorecard"] = _scorecard(result.scorecard)
-    return {kind: _parquet(table) for kind, table in tables.items()}
+        tables["scorecard"] = _make_scorecard(result.scorecard)
+    return {kind: _encode_parquet(table) for kind, table in tables.items()}
 
 
-def _scorecard(scores: "list[Score]") -> pa.Table:
+def _make_scorecard(scores: "list[Score]") -> pa.Table:
     # Arrow takes no NumPy days among Python's values.
     rows = [{**asdict(score), "published_as_of": score.published_as_of.item()} for score in scores]
     return pa.Table.from_pylist(rows)
 
 
-def _parquet(table: pa.Table) -> bytes:
+def _encode_parquet(table: pa.Table) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     return buffer.getvalue()
 
 
-def _keys(store: str, items: np.ndarray, dates: np.ndarray) -> dict[str, pa.Array]:
+def _make_keys(store: str, items: np.ndarray, dates: np.ndarray) -> dict[str, pa.Array]:
     count = len(items) * len(dates)
     rows = pa.array(np.repeat(np.arange(len(items), dtype=np.int32), len(dates)))
     return {
@@ -55,13 +55,13 @@ def _keys(store: str, items: np.ndarray, dates: np.ndarray) -> dict[str, pa.Arra
     }
 
 
-def _forecasts(forecast: "Forecast") -> pa.Table:
+def _make_forecasts(forecast: "Forecast") -> pa.Table:
     values = {MEAN: forecast.mean, P10: forecast.p10, P50: forecast.p50, P90: forecast.p90}
     columns = {name: pa.array(array.astype(np.float32).ravel()) for name, array in values.items()}
-    return pa.table({**_keys(forecast.store, forecast.items, forecast.dates), **columns})
+    return pa.table({**_make_keys(forecast.store, forecast.items, forecast.dates), **columns})
 
 
-def _totals(forecast: "Forecast") -> pa.Table:
+def _make_totals(forecast: "Forecast") -> pa.Table:
     values = {MEAN: forecast.total_mean, P10: forecast.total_p10, P90: forecast.total_p90}
     return pa.table(
         {
@@ -72,17 +72,17 @@ def _totals(forecast: "Forecast") -> pa.Table:
     )
 
 
-def _history(panel: "Panel") -> pa.Table:
+def _make_history(panel: "Panel") -> pa.Table:
     """Return the last weeks, and the days a year before them and before the horizon."""
     recent = np.arange(max(0, panel.days - RECENT_DAYS), panel.days)
     last_year = np.arange(panel.days - YEAR_DAYS - RECENT_DAYS, panel.days - YEAR_DAYS + panel.horizon)
     days = np.union1d(recent, last_year[(last_year >= 0) & (last_year < panel.days)])
     units = panel.units[:, days].ravel()
-    table = pa.table({**_keys(panel.store, panel.items, panel.dates[days]), UNITS: pa.array(units)})
+    table = pa.table({**_make_keys(panel.store, panel.items, panel.dates[days]), UNITS: pa.array(units)})
     return table.filter(pa.array(np.isfinite(units)))
 
 
-def _drivers(forecast: "Forecast") -> pa.Table:
+def _make_drivers(forecast: "Forecast") -> pa.Table:
     names = list(forecast.drivers)
     dates = np.tile(forecast.dates.astype("datetime64[D]"), len(names))
     return pa.table(

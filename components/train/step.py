@@ -10,9 +10,9 @@ from components.train.live import Live
 from components.train.report.drift import Series
 from components.train.report.page import write_report
 from components.train.report.pictures import Picture
-from components.train.worker import StoreFiles, StoreJob, train_one
+from components.train.worker import StoreFiles, StoreJob, train_store_job
 from foreact.data.dataset.folder import Dataset
-from foreact.errors import ForeactError, examples
+from foreact.errors import ForeactError, name_examples
 from foreact.runs.events import Events
 from foreact.runs.process import TaskSize
 from foreact.runs.trained import Trained, TrainedFolder, TrainedStore
@@ -49,26 +49,32 @@ def train(
 
         def keep(files: StoreFiles) -> None:
             store = files.record.store
-            _write(folder, files)
+            _write_files(folder, files)
             records[store] = files.record
             if files.picture is not None:
                 pictures[store] = files.picture
             events.progress("train", len(records), len(stores), store)
 
         events.progress("train", 0, len(stores))
-        jobs = (Task(s, _job(data, s, live.get(s, Live()), margin, seed), _memory(data, s)) for s in stores)
-        failures = _collect(_spread(jobs, len(stores), ray_address, size), keep)
+        jobs = (
+            Task(s, _make_job(data, s, live.get(s, Live()), margin, seed), _estimate_memory(data, s)) for s in stores
+        )
+        failures = _collect_results(_run_tasks(jobs, len(stores), ray_address, size), keep)
         if failures:
-            _judge(failures, len(stores), max_fallback_share, events)
+            _judge_failures(failures, len(stores), max_fallback_share, events)
             second = (
-                Task(s, replace(_job(data, s, live.get(s, Live()), margin, seed), failure=why), _memory(data, s))
+                Task(
+                    s,
+                    replace(_make_job(data, s, live.get(s, Live()), margin, seed), failure=why),
+                    _estimate_memory(data, s),
+                )
                 for s, why in failures.items()
             )
-            lost = _collect(_spread(second, len(failures), ray_address, size), keep)
+            lost = _collect_results(_run_tasks(second, len(failures), ray_address, size), keep)
             if lost:
                 store, why = next(iter(lost.items()))
                 raise ForeactError(
-                    f"Stores {examples(list(lost))} have neither a model nor a baseline: {store!r}: {why}."
+                    f"Stores {name_examples(list(lost))} have neither a model nor a baseline: {store!r}: {why}."
                 )
         info = data.info
         outcome = Trained(
@@ -79,16 +85,22 @@ def train(
             stores={store: records[store] for store in stores},
         )
         folder.write(outcome)
-        _tell_unusable(records, events)
+        _note_unusable_champions(records, events)
         return write_report(report, outcome, pictures, kept)
 
 
-def _spread(tasks: Iterable[Task[StoreJob]], count: int, address: str, size: TaskSize) -> Iterator[Outcome[StoreFiles]]:
+def _run_tasks(
+    tasks: Iterable[Task[StoreJob]], count: int, address: str, size: TaskSize
+) -> Iterator[Outcome[StoreFiles]]:
     # One store is trained sooner than Ray starts.
-    return run_here(train_one, tasks) if count == 1 else run_on_ray(train_one, tasks, size=size, address=address)
+    return (
+        run_here(train_store_job, tasks)
+        if count == 1
+        else run_on_ray(train_store_job, tasks, size=size, address=address)
+    )
 
 
-def _collect(outcomes: Iterator[Outcome[StoreFiles]], keep: Callable[[StoreFiles], None]) -> dict[str, str]:
+def _collect_results(outcomes: Iterator[Outcome[StoreFiles]], keep: Callable[[StoreFiles], None]) -> dict[str, str]:
     failures = {}
     for outcome in outcomes:
         if outcome.result is None:
@@ -98,31 +110,32 @@ def _collect(outcomes: Iterator[Outcome[StoreFiles]], keep: Callable[[StoreFiles
     return failures
 
 
-def _judge(failures: dict[str, str], stores: int, max_share: float, events: Events) -> None:
+def _judge_failures(failures: dict[str, str], stores: int, max_share: float, events: Events) -> None:
     store, why = next(iter(failures.items()))
     if len(failures) > max_share * stores:
         raise ForeactError(
             f"{len(failures):,} of {stores:,} stores could not be trained, more than the {max_share:.0%} that a run "
-            f"may replace by older models or baselines: {examples(sorted(failures))}; {store!r}: {why}."
+            f"may replace by older models or baselines: {name_examples(sorted(failures))}; {store!r}: {why}."
         )
     events.note(
         "train",
-        f"warning: {examples(sorted(failures))} could not be trained and are forecast by older models or baselines; "
+        f"warning: {name_examples(sorted(failures))} could not be trained and are forecast by older models or "
+        "baselines; "
         f"{store!r}: {why}",
     )
 
 
-def _tell_unusable(records: dict[str, TrainedStore], events: Events) -> None:
+def _note_unusable_champions(records: dict[str, TrainedStore], events: Events) -> None:
     problems = {store: record.champion_problem for store, record in records.items() if record.champion_problem}
     if problems:
         first = next(iter(problems.values()))
-        stores = examples(sorted(problems))
+        stores = name_examples(sorted(problems))
         events.note("train", f"warning: live models of {stores} could not be used, new ones were judged alone: {first}")
 
 
-def _job(data: Dataset, store: str, live: Live, margin: float, seed: int) -> StoreJob:
+def _make_job(data: Dataset, store: str, live: Live, margin: float, seed: int) -> StoreJob:
     return StoreJob(
-        parcel=data.parcel(store),
+        parcel=data.pack_store(store),
         margin=margin,
         seed=seed,
         champion_version=live.champion_version,
@@ -133,13 +146,13 @@ def _job(data: Dataset, store: str, live: Live, margin: float, seed: int) -> Sto
     )
 
 
-def _memory(data: Dataset, store: str) -> int:
+def _estimate_memory(data: Dataset, store: str) -> int:
     return BASE_BYTES + BYTES_A_ROW * data.info.stores[store].rows
 
 
-def _write(folder: TrainedFolder, files: StoreFiles) -> None:
+def _write_files(folder: TrainedFolder, files: StoreFiles) -> None:
     for name, content in files.model.items():
-        path = folder.model(files.record.store) / name
+        path = folder.model_folder(files.record.store) / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     for kind, content in files.objects.items():

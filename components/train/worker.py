@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from components.train.report.pictures import Picture, draw
+from components.train.report.pictures import Picture, draw_store
 from foreact.errors import ForeactError
 from foreact.publications.contract import Kind
-from foreact.runs.process import log_lines
+from foreact.runs.process import configure_logging
 from foreact.runs.trained import TrainedStore
 from foreact.telemetry.tracing import log_context
 from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90
@@ -56,21 +56,21 @@ class StoreFiles:
     picture: Picture | None
 
 
-def train_one(job: StoreJob) -> StoreFiles:
+def train_store_job(job: StoreJob) -> StoreFiles:
     """Train one store, or fall back where that has failed before; what is logged meanwhile names run and store."""
     if not logging.getLogger().handlers:
-        log_lines()
+        configure_logging()
     with log_context(**{**job.whose, "store": job.parcel.store}):
-        return _train(job)
+        return _train_store(job)
 
 
-def _train(job: StoreJob) -> StoreFiles:
+def _train_store(job: StoreJob) -> StoreFiles:
     from components.train.objects import make_objects
     from foreact.forecasting import ChampionError, fall_back, train_store
 
     started = time.monotonic()
-    panel = job.parcel.panel()
-    champion, problem = _champion(job)
+    panel = job.parcel.make_panel()
+    champion, problem = _load_champion(job)
     if job.failure:
         try:
             result = fall_back(panel, champion, job.failure)
@@ -78,15 +78,15 @@ def _train(job: StoreJob) -> StoreFiles:
             if champion is None:
                 raise
             log.exception("store %r: its champion failed too", panel.store)
-            champion, problem = None, _failed(job)
+            champion, problem = None, _describe_failure(job)
             result = fall_back(panel, None, job.failure)
     else:
-        train = partial(train_store, panel, margin=job.margin, seed=job.seed, previous=_previous(job))
+        train = partial(train_store, panel, margin=job.margin, seed=job.seed, previous=_read_previous(job))
         try:
             result = train(champion=champion)
         except ChampionError:
             log.exception("store %r: its champion failed, the new model is judged alone", panel.store)
-            champion, problem = None, _failed(job)
+            champion, problem = None, _describe_failure(job)
             result = train()
     decision = result.decision
     record = TrainedStore(
@@ -94,22 +94,22 @@ def _train(job: StoreJob) -> StoreFiles:
         items=len(panel.items),
         data_hash=job.parcel.data_hash,
         promoted=decision.promoted,
-        reason=_after(problem, decision.reason),
+        reason=_prefix_problem(problem, decision.reason),
         champion_version=None if decision.promoted or champion is None else job.champion_version,
         champion_problem=problem,
-        fallback=decision.fallback and _after(problem, decision.fallback),
-        accuracy=_accuracy(decision, champion),
+        fallback=decision.fallback and _prefix_problem(problem, decision.fallback),
+        accuracy=_published_accuracy(decision, champion),
         challenger_accuracy=decision.accuracy,
         champion_accuracy=decision.champion_accuracy,
         baselines=decision.baselines,
-        scorecard=_overall(result.scorecard),
+        scorecard=_overall_score(result.scorecard),
         attributes=panel.store_attributes,
         seconds=time.monotonic() - started,
     )
-    return StoreFiles(record, _files(result.model), make_objects(panel, result), draw(result))
+    return StoreFiles(record, _save_model(result.model), make_objects(panel, result), draw_store(result))
 
 
-def _champion(job: StoreJob) -> "tuple[StoreModel | None, str]":
+def _load_champion(job: StoreJob) -> "tuple[StoreModel | None, str]":
     """Return the champion, or why there is one that cannot be used."""
     if not job.champion:
         return None, job.champion_problem
@@ -127,15 +127,15 @@ def _champion(job: StoreJob) -> "tuple[StoreModel | None, str]":
             return None, f"The live model, version {job.champion_version}, cannot be read by this software."
 
 
-def _failed(job: StoreJob) -> str:
+def _describe_failure(job: StoreJob) -> str:
     return f"The live model, version {job.champion_version}, failed on the new data."
 
 
-def _after(problem: str, text: str) -> str:
+def _prefix_problem(problem: str, text: str) -> str:
     return f"{problem} Without it: {text}" if problem else text
 
 
-def _files(model: "StoreModel | None") -> dict[str, bytes]:
+def _save_model(model: "StoreModel | None") -> dict[str, bytes]:
     if model is None:
         return {}
     with tempfile.TemporaryDirectory() as scratch:
@@ -143,13 +143,13 @@ def _files(model: "StoreModel | None") -> dict[str, bytes]:
         return {str(p.relative_to(scratch)): p.read_bytes() for p in sorted(Path(scratch).rglob("*")) if p.is_file()}
 
 
-def _previous(job: StoreJob) -> "list[Published]":
+def _read_previous(job: StoreJob) -> "list[Published]":
     from foreact.data.dataset import arrays
     from foreact.forecasting import Published
 
     published = []
     for as_of, data in job.previous.items():
-        table = arrays.read(data)
+        table = arrays.read_table(data)
         columns = {name: table[name].to_numpy() for name in (ITEM, DATE, MEAN, P10, P90)}
         published.append(
             Published(
@@ -164,7 +164,7 @@ def _previous(job: StoreJob) -> "list[Published]":
     return published
 
 
-def _accuracy(decision: "Decision", champion: "StoreModel | None") -> dict[str, float]:
+def _published_accuracy(decision: "Decision", champion: "StoreModel | None") -> dict[str, float]:
     """Return the backtest figures of whatever made the published numbers."""
     from foreact.forecasting.judging.baselines import NAIVE
 
@@ -175,7 +175,7 @@ def _accuracy(decision: "Decision", champion: "StoreModel | None") -> dict[str, 
     return {**figures, "naive_wape": naive["wape"]} if "wape" in naive else figures
 
 
-def _overall(scores: "list[Score]") -> dict[str, float]:
+def _overall_score(scores: "list[Score]") -> dict[str, float]:
     """Return the latest publication's score over all of its days that have come."""
     whole = [score for score in scores if score.lead == 0]
     if not whole:

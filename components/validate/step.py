@@ -7,8 +7,8 @@ from datetime import date
 from pathlib import Path
 
 from foreact.data.checks.findings import Findings
-from foreact.data.checks.page import render
-from foreact.data.checks.validation import Limits, check
+from foreact.data.checks.page import render_report
+from foreact.data.checks.validation import Limits, check_dataset
 from foreact.data.dataset.folder import REJECTED, Dataset
 from foreact.runs.events import Events
 
@@ -45,7 +45,7 @@ def validate(
     """
     with events.step("validate"):
         source = Dataset(dataset)
-        findings = check(
+        findings = check_dataset(
             source,
             checked,
             Limits(max_rejected_share, today or date.today(), find_previous()),
@@ -55,7 +55,7 @@ def validate(
         if findings.problem:
             events.emit("refused", step="validate", sentence=findings.problem)
         for finding in findings.warnings:
-            events.note("validate", f"warning: the data breaks a rule: {finding.tell()}")
+            events.note("validate", f"warning: the data breaks a rule: {finding.describe()}")
     metrics = {
         "rules": float(len(findings.findings)),
         "rules_broken": float(len(findings.broken)),
@@ -63,4 +63,4 @@ def validate(
         "rejected_rows": float(findings.rejected),
         "rejected_share": findings.rejected / max(1, findings.rows),
     }
-    return Validated(findings, render(findings, source.info), metrics)
+    return Validated(findings, render_report(findings, source.info), metrics)

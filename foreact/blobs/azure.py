@@ -23,7 +23,7 @@ from azure.storage.blob import ContainerClient
 
 from foreact.blobs.names import check_name
 from foreact.blobs.protocol import Blob, BlobInfo
-from foreact.blobs.refusals import code, passes, reason, refusal
+from foreact.blobs.refusals import error_code, error_reason, explain_refusal, is_passing
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -57,7 +57,7 @@ class AzureStore:
 
     def read(self, name: str) -> Blob:
         """Read one object, or raise BlobNotFound."""
-        return self._patiently("read", name, lambda: self._download(name))
+        return self._call_patiently("read", name, lambda: self._download(name))
 
     def read_if_changed(self, name: str, etag: str) -> Blob | None:
         """Read one object unless it still has that tag."""
@@ -70,7 +70,7 @@ class AzureStore:
                     return None
                 raise
 
-        return self._patiently("read", name, attempt)
+        return self._call_patiently("read", name, attempt)
 
     def open(self, name: str) -> BinaryIO:
         """Open one object for streaming; it comes by way of a temporary file, so that it can be read in any order."""
@@ -85,7 +85,7 @@ class AzureStore:
             file.seek(0)
             return file
 
-        return cast(BinaryIO, self._patiently("read", name, attempt))
+        return cast(BinaryIO, self._call_patiently("read", name, attempt))
 
     def write(self, name: str, data: bytes | Path, *, if_match: str | None = None, if_absent: bool = False) -> str:
         """Write one object whole and give its new tag."""
@@ -103,22 +103,22 @@ class AzureStore:
                     return str(blob.upload_blob(file, **options)["etag"])
             except (ResourceExistsError, ResourceModifiedError):
                 # The answer to an earlier try may have been lost on the way: then what is there is what was sent.
-                written = self._written(name, data) if tries > 1 else None
+                written = self._find_written_tag(name, data) if tries > 1 else None
                 if written is None:
                     raise
                 return written
             except ResourceNotFoundError as error:
-                if if_match is not None and code(error) == "BlobNotFound":
+                if if_match is not None and error_code(error) == "BlobNotFound":
                     raise ResourceModifiedError(str(error)) from None
                 raise
 
-        return self._patiently("write", name, attempt)
+        return self._call_patiently("write", name, attempt)
 
     def list(self, prefix: str = "") -> Iterator[BlobInfo]:
         """Return the objects whose names begin with the prefix, by name."""
         token: str | None = ""
         while token is not None:
-            page, token = self._patiently("list", prefix, lambda token=token: self._page(prefix, token))  # type: ignore[misc]
+            page, token = self._call_patiently("list", prefix, lambda token=token: self._page(prefix, token))  # type: ignore[misc]
             yield from page
 
     def delete(self, name: str) -> None:
@@ -130,7 +130,7 @@ class AzureStore:
             except ResourceNotFoundError:
                 return
 
-        self._patiently("delete", name, attempt)
+        self._call_patiently("delete", name, attempt)
 
     def _download(self, name: str, **conditions: Any) -> Blob:
         download = self.client.download_blob(check_name(name), **conditions)
@@ -140,10 +140,10 @@ class AzureStore:
     def _page(self, prefix: str, token: str) -> tuple[Sequence[BlobInfo], str | None]:
         pages = self.client.list_blobs(name_starts_with=prefix or None).by_page(token or None)
         page = next(pages, None)
-        blobs = [BlobInfo(b.name, b.size, _quoted(b.etag), b.last_modified) for b in page or []]
+        blobs = [BlobInfo(b.name, b.size, _quote_tag(b.etag), b.last_modified) for b in page or []]
         return blobs, cast(Any, pages).continuation_token or None
 
-    def _written(self, name: str, data: bytes | Path) -> str | None:
+    def _find_written_tag(self, name: str, data: bytes | Path) -> str | None:
         found = self._download(name)
         if isinstance(data, Path):
             with data.open("rb") as file:
@@ -158,7 +158,7 @@ class AzureStore:
         except ResourceExistsError:
             log.debug("another process has made %s meanwhile", self)
 
-    def _patiently(self, verb: str, name: str, attempt: Callable[[], Result]) -> Result:
+    def _call_patiently(self, verb: str, name: str, attempt: Callable[[], Result]) -> Result:
         """Try until it works, is refused, or patience ends; tell refusals in one sentence."""
         deadline = time.monotonic() + self.patience
         pause = 0.2
@@ -166,17 +166,17 @@ class AzureStore:
             try:
                 return attempt()
             except AzureError as error:
-                if self.create and code(error) == "ContainerNotFound":
+                if self.create and error_code(error) == "ContainerNotFound":
                     self._make_container()
                     continue
                 # Spread out, so that many that failed together do not come back together.
                 pause = min(LONGEST_PAUSE_SECONDS, random.uniform(pause, 3 * pause))  # noqa: S311
-                if not passes(error) or time.monotonic() + pause > deadline:
-                    raise refusal(verb, name, str(self), self.patience, error) from None
-                log.warning("%s did not answer (%s); trying again in %.1f s", self, reason(error), pause)
+                if not is_passing(error) or time.monotonic() + pause > deadline:
+                    raise explain_refusal(verb, name, str(self), self.patience, error) from None
+                log.warning("%s did not answer (%s); trying again in %.1f s", self, error_reason(error), pause)
             time.sleep(pause)
 
 
-def _quoted(etag: str) -> str:
+def _quote_tag(etag: str) -> str:
     """Return the tag as reads and writes do; listings leave the quotes out."""
     return etag if etag.startswith('"') else f'"{etag}"'

@@ -42,10 +42,10 @@ def open_url(url: str, settings: PlaceSettings, *, patience: float | None = None
                 f"FOREACT_BLOB_CONNECTION_STRING is for the Azurite emulator only: unset it to use {parts.hostname}."
             )
         store = _by_identity(f"https://{parts.netloc}", path[0], patience)
-        return store, _prefix(path[1:])
+        return store, _read_prefix(path[1:])
     if parts.scheme == "http" and path[0] == EMULATOR_ACCOUNT and len(path) > 1 and path[1]:
         endpoint = f"{parts.scheme}://{parts.netloc}/{path[0]}"
-        return _on_emulator(url, endpoint, path[1], settings, patience), _prefix(path[2:])
+        return _on_emulator(url, endpoint, path[1], settings, patience), _read_prefix(path[2:])
     raise ForeactError(f"{url!r} is no address of a container: {HINT}.")
 
 
@@ -68,7 +68,7 @@ def refuse_credentials_among(parameters: Mapping[str, Any]) -> None:
                 refuse_credentials(text)
 
 
-def _prefix(parts: list[str]) -> str:
+def _read_prefix(parts: list[str]) -> str:
     prefix = "/".join(part for part in parts if part)
     return check_name(prefix) if prefix else ""
 

@@ -40,9 +40,9 @@ class FolderStore:
 
     def read(self, name: str) -> Blob:
         """Read one object, or raise BlobNotFound."""
-        with self._trouble("read", name):
-            data = self._path(name).read_bytes()
-        return Blob(data, _tag(data))
+        with self._explain_os_errors("read", name):
+            data = self._path_of(name).read_bytes()
+        return Blob(data, _compute_tag(data))
 
     def read_if_changed(self, name: str, etag: str) -> Blob | None:
         """Read one object unless it still has that tag."""
@@ -51,19 +51,19 @@ class FolderStore:
 
     def open(self, name: str) -> BinaryIO:
         """Open one object for streaming."""
-        with self._trouble("read", name):
-            return self._path(name).open("rb")
+        with self._explain_os_errors("read", name):
+            return self._path_of(name).open("rb")
 
     def write(self, name: str, data: bytes | Path, *, if_match: str | None = None, if_absent: bool = False) -> str:
         """Write one object whole and give its new tag."""
-        target = self._path(name)
-        with self._trouble("write", name):
-            self._sweep()
-            scratch, tag = self._prepare(data)
+        target = self._path_of(name)
+        with self._explain_os_errors("write", name):
+            self._sweep_drafts()
+            scratch, tag = self._write_draft(data)
             try:
-                with self._locked(name):
-                    self._check(target, name, if_match, if_absent)
-                    _replace(scratch, target)
+                with self._hold_lock(name):
+                    self._check_condition(target, name, if_match, if_absent)
+                    _replace_durably(scratch, target)
             except BaseException:
                 scratch.unlink(missing_ok=True)
                 raise
@@ -73,8 +73,8 @@ class FolderStore:
         """Return the objects whose names begin with the prefix, by name."""
         folder = prefix.rpartition("/")[0]
         start = self.root / folder if folder else self.root
-        with self._trouble("list", prefix):
-            names = sorted(name for name in self._walk(start) if name.startswith(prefix))
+        with self._explain_os_errors("list", prefix):
+            names = sorted(name for name in self._walk_names(start) if name.startswith(prefix))
         for name in names:
             try:
                 state = (self.root / name).stat()
@@ -85,8 +85,8 @@ class FolderStore:
 
     def delete(self, name: str) -> None:
         """Delete one object; deleting nothing is no error."""
-        path = self._path(name)
-        with self._trouble("delete", name), self._locked(name):
+        path = self._path_of(name)
+        with self._explain_os_errors("delete", name), self._hold_lock(name):
             path.unlink(missing_ok=True)
             # Folders are no objects: one that is empty is not there.
             for parent in path.relative_to(self.root).parents[:-1]:
@@ -95,17 +95,17 @@ class FolderStore:
                 except OSError:
                     break
 
-    def _path(self, name: str) -> Path:
+    def _path_of(self, name: str) -> Path:
         return self.root / check_name(name)
 
-    def _walk(self, start: Path) -> Iterator[str]:
+    def _walk_names(self, start: Path) -> Iterator[str]:
         for folder, folders, files in os.walk(start):
             folders[:] = [each for each in folders if not each.startswith(".")]
             for file in files:
                 if not file.startswith("."):
                     yield Path(folder, file).relative_to(self.root).as_posix()
 
-    def _prepare(self, data: bytes | Path) -> tuple[Path, str]:
+    def _write_draft(self, data: bytes | Path) -> tuple[Path, str]:
         """Put the bytes on the disk, under a name that no reader sees."""
         folder = self.root / SCRATCH
         folder.mkdir(parents=True, exist_ok=True)
@@ -125,10 +125,10 @@ class FolderStore:
         except BaseException:
             scratch.unlink(missing_ok=True)
             raise
-        return scratch, _tag(data)
+        return scratch, _compute_tag(data)
 
     @contextmanager
-    def _locked(self, name: str) -> Iterator[None]:
+    def _hold_lock(self, name: str) -> Iterator[None]:
         """Hold the name's lock; the kernel lets go of it when the holder dies."""
         number = hashlib.sha256(name.encode()).digest()[0] % LOCK_FILES
         path = self.root / LOCKS / f"{number:02d}"
@@ -137,13 +137,13 @@ class FolderStore:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _check(self, target: Path, name: str, if_match: str | None, if_absent: bool) -> None:
+    def _check_condition(self, target: Path, name: str, if_match: str | None, if_absent: bool) -> None:
         if if_absent and target.exists():
             raise BlobConflict(f"{name} is already in {self}.")
-        if if_match is not None and (not target.exists() or _tag(target.read_bytes()) != if_match):
+        if if_match is not None and (not target.exists() or _compute_tag(target.read_bytes()) != if_match):
             raise BlobConflict(f"{name} in {self} is no longer in the state that was read.")
 
-    def _sweep(self) -> None:
+    def _sweep_drafts(self) -> None:
         """Remove, once a process, what writers that died have left."""
         if self._swept:
             return
@@ -155,7 +155,7 @@ class FolderStore:
                     scratch.unlink()
 
     @contextmanager
-    def _trouble(self, verb: str, name: str) -> Iterator[None]:
+    def _explain_os_errors(self, verb: str, name: str) -> Iterator[None]:
         """Raise the file system's refusals as one sentence."""
         try:
             yield
@@ -173,11 +173,11 @@ class FolderStore:
             raise BlobUnavailable(f"Cannot {verb} {name} in {self}: {remedy}.") from None
 
 
-def _tag(data: bytes) -> str:
+def _compute_tag(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _replace(scratch: Path, target: Path) -> None:
+def _replace_durably(scratch: Path, target: Path) -> None:
     """Move the file to its name and make both last through a power cut."""
     while True:
         missing = [folder for folder in target.parents if not folder.exists()]
@@ -190,10 +190,10 @@ def _replace(scratch: Path, target: Path) -> None:
             if not scratch.exists():
                 raise
     for folder in {target.parent, *(folder.parent for folder in missing)}:
-        _sync(folder)
+        _sync_folder(folder)
 
 
-def _sync(folder: Path) -> None:
+def _sync_folder(folder: Path) -> None:
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:

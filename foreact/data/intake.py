@@ -16,8 +16,8 @@ from foreact.data.reading.dates import day_date, day_number
 from foreact.data.reading.engine import Engine
 from foreact.data.reading.history import History, last_day, open_history
 from foreact.data.reading.known import open_known
-from foreact.data.reading.problems import told
-from foreact.data.reading.sources import OpenUrl, fetch, find_sources
+from foreact.data.reading.problems import explain_engine_errors
+from foreact.data.reading.sources import OpenUrl, fetch_files, find_sources
 from foreact.data.reading.tables import Table, open_table
 from foreact.errors import ForeactError
 from foreact.vocabulary import OPEN, STOCKOUT, STORE
@@ -56,7 +56,7 @@ def take_in(
         raise ForeactError(f"The horizon is {request.horizon} days; it must be at least 1 and at most {LONGEST:,}.")
     if request.as_of and request.as_of > request.today:
         raise ForeactError(f"as_of is {request.as_of}, a day still to come; the last day with sales is meant.")
-    with told("take the data in", dataset):
+    with explain_engine_errors("take the data in", dataset):
         scratch.mkdir(parents=True, exist_ok=True)
         # What a try before this one left behind must not be mistaken for this one's.
         shutil.rmtree(dataset, ignore_errors=True)
@@ -82,7 +82,7 @@ class _Intake:
     def run(self) -> DatasetInfo:
         """Take everything in."""
         request = self.request
-        table = self._open(request.history, "source")
+        table = self._open_source(request.history, "source")
         history = open_history(self.engine, table, request.columns, request.today, request.store)
         rows_read = self._count_rows(table)
         rejected = self._write_rejected(table)
@@ -105,21 +105,25 @@ class _Intake:
             rejected=rejected,
         )
         if series.num_rows:
-            info = self._write(info, history)
+            info = self._write_dataset(info, history)
         (self.dataset / INFO).write_text(info.model_dump_json(indent=1))
         return info
 
-    def _open(self, uri: str, view: str) -> Table:
-        files = fetch(find_sources(uri, self.open_url), self.engine.scratch / f"{view}-files")
+    def _open_source(self, uri: str, view: str) -> Table:
+        files = fetch_files(find_sources(uri, self.open_url), self.engine.scratch / f"{view}-files")
         return open_table(self.engine, uri if len(files) > 1 else Path(uri).name, files, view)
 
     def _count_rows(self, table: Table) -> int:
-        rows = int(self.engine.one(f"SELECT count(*) FROM {quote(table.view)}")[0])
-        malformed = int(self.engine.one("SELECT count(*) FROM malformed")[0])
+        rows = int(self.engine.fetch_one(f"SELECT count(*) FROM {quote(table.view)}")[0])
+        malformed = int(self.engine.fetch_one("SELECT count(*) FROM malformed")[0])
         if not rows + malformed:
             raise ForeactError(f"{table.label} has a header but no rows.")
         # A line that is no row is of no store.
-        return rows + malformed if self.request.store is None else int(self.engine.one("SELECT count(*) FROM typed")[0])
+        return (
+            rows + malformed
+            if self.request.store is None
+            else int(self.engine.fetch_one("SELECT count(*) FROM typed")[0])
+        )
 
     def _write_rejected(self, table: Table) -> dict[str, int]:
         """Write the rows that cannot be used as they are; count them by rule."""
@@ -128,8 +132,10 @@ class _Intake:
         of_no_store = self.request.store is None
         lines = f"SELECT line FROM malformed WHERE {of_no_store} AND label = {literal(table.label)}"
         malformed = f"SELECT 'line that is no row' AS rule, {empty}, line AS detail FROM ({lines})"
-        self.engine.run(f"COPY (SELECT * FROM faults UNION ALL {malformed}) TO {literal(str(path))} (FORMAT parquet)")
-        counts = self.engine.run(
+        self.engine.execute(
+            f"COPY (SELECT * FROM faults UNION ALL {malformed}) TO {literal(str(path))} (FORMAT parquet)"
+        )
+        counts = self.engine.execute(
             f"SELECT rule, count(*) FROM read_parquet({literal(str(path))}) GROUP BY rule ORDER BY 2 DESC, 1"
         )
         return {str(rule): int(count) for rule, count in counts}
@@ -139,20 +145,20 @@ class _Intake:
         store, as_of = self.request.store, self.request.as_of
         if store is not None:
             name = as_text(quote(history.roles[STORE]), table.kinds[history.roles[STORE]])
-            rows = self.engine.run(f"SELECT DISTINCT {name} FROM {quote(table.view)} WHERE {name} <> '' ORDER BY 1")
+            rows = self.engine.execute(f"SELECT DISTINCT {name} FROM {quote(table.view)} WHERE {name} <> '' ORDER BY 1")
             stores = [str(row[0]) for row in rows]
             if store not in stores:
                 raise unknown_store(store, stores)
-        first = self.engine.one("SELECT min(day) FROM history")[0]
+        first = self.engine.fetch_one("SELECT min(day) FROM history")[0]
         if as_of is not None and first is not None:
             raise ForeactError(f"as_of is {as_of}, but {table.label} begins on {day_date(first)}; choose a later day.")
 
-    def _write(self, info: DatasetInfo, history: History) -> DatasetInfo:
+    def _write_dataset(self, info: DatasetInfo, history: History) -> DatasetInfo:
         request, last = self.request, day_number(info.as_of)
         tables = [
             open_known(
                 self.engine,
-                self._open(uri, f"source_{number}"),
+                self._open_source(uri, f"source_{number}"),
                 f"known_{number}",
                 request.columns,
                 history.with_items,
@@ -171,7 +177,7 @@ class _Intake:
                 "notes": plan.notes,
             }
         )
-        return Writer(self.engine, self.dataset, info, plan, self.progress).write(history, tables)
+        return Writer(self.engine, self.dataset, info, plan, self.progress).write_dataset(history, tables)
 
     def _count_after(self, last: int) -> int:
-        return int(self.engine.one(f"SELECT count(*) FROM history WHERE day > {last}")[0])
+        return int(self.engine.fetch_one(f"SELECT count(*) FROM history WHERE day > {last}")[0])

@@ -2,6 +2,6 @@
 
 from foreact.demo.chain import Chain, make_chain
 from foreact.demo.files import Demo, write_demo
-from foreact.demo.sales import Sales, simulate
+from foreact.demo.sales import Sales, simulate_sales
 
-__all__ = ["Chain", "Demo", "Sales", "make_chain", "simulate", "write_demo"]
+__all__ = ["Chain", "Demo", "Sales", "make_chain", "simulate_sales", "write_demo"]

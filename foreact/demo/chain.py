@@ -110,7 +110,7 @@ def make_chain(
     )
 
 
-def easter(year: int) -> date:
+def find_easter(year: int) -> date:
     """Return Easter Sunday, by the anonymous Gregorian computus."""
     a, b, c = year % 19, year // 100, year % 100
     d = (19 * a + b - b // 4 - (b - (b + 8) // 25 + 1) // 3 + 15) % 30
@@ -119,9 +119,9 @@ def easter(year: int) -> date:
     return date(year, f // 31, f % 31 + 1)
 
 
-def holidays(year: int) -> dict[date, str]:
+def list_holidays(year: int) -> dict[date, str]:
     """Return the chain's holidays of a year."""
-    sunday = easter(year)
+    sunday = find_easter(year)
     return {
         date(year, 1, 1): "New Year",
         sunday - timedelta(days=2): "Good Friday",
@@ -161,7 +161,7 @@ def _make_calendar(dates: NDArray[np.datetime64]) -> tuple[NDArray[np.str_], Flo
     factor = np.ones(len(dates))
     closed = np.zeros(len(dates), dtype=bool)
     for year in range(dates[0].tolist().year, dates[-1].tolist().year + 2):
-        for day, event in holidays(year).items():
+        for day, event in list_holidays(year).items():
             for lead, effect in zip((2, 1, 0), EVENTS[event], strict=True):
                 index = position.get(day - timedelta(days=lead))
                 if index is not None:

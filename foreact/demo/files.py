@@ -10,7 +10,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from foreact.demo.chain import Chain, Floats, make_chain
-from foreact.demo.sales import Sales, simulate
+from foreact.demo.sales import Sales, simulate_sales
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ def write_demo(
     expected = np.empty((stores, items, days + horizon), dtype=np.float32 if stores * items > 1_000 else np.float64)
     history_writer = offers_writer = None
     for index in range(stores):
-        sales = simulate(chain, index)
+        sales = simulate_sales(chain, index)
         expected[index] = sales.expected.T
-        rows, offered = _history(chain, sales), _offers(chain, sales)
+        rows, offered = _make_history(chain, sales), _make_offers(chain, sales)
         if history_writer is None or offers_writer is None:
             make = pa.parquet.ParquetWriter if parquet else pa.csv.CSVWriter
             history_writer, offers_writer = make(history, rows.schema), pa.parquet.ParquetWriter(offers, offered.schema)
@@ -66,7 +66,7 @@ def write_demo(
     return Demo(chain, history, known, horizon, expected)
 
 
-def _history(chain: Chain, sales: Sales) -> pa.Table:
+def _make_history(chain: Chain, sales: Sales) -> pa.Table:
     item, day = np.nonzero(sales.on_sale[: chain.days].T)
     return pa.table(
         {
@@ -81,7 +81,7 @@ def _history(chain: Chain, sales: Sales) -> pa.Table:
     )
 
 
-def _offers(chain: Chain, sales: Sales) -> pa.Table:
+def _make_offers(chain: Chain, sales: Sales) -> pa.Table:
     item, day = np.nonzero(sales.on_sale.T)
     return pa.table(
         {

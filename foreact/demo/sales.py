@@ -26,14 +26,14 @@ class Sales:
     stockout: Flags
 
 
-def simulate(chain: Chain, store: int) -> Sales:
+def simulate_sales(chain: Chain, store: int) -> Sales:
     """Draw one store's sales; a longer chain begins with the very same days."""
     days, items = len(chain.dates), len(chain.items)
     offers = np.random.default_rng([chain.seed, 1, sorted(set(chain.regions)).index(chain.regions[store])])
-    promotion, price, cut = _offer(chain, offers)
+    promotion, price, cut = _plan_offers(chain, offers)
     day = np.arange(days)[:, None]
     on_sale = (day >= chain.launch) & (day < chain.closing)
-    expected = np.where(on_sale, _expect(chain, store, promotion, cut), 0.0)
+    expected = np.where(on_sale, _expect_units(chain, store, promotion, cut), 0.0)
 
     shock, spread, sold, empty = (np.random.default_rng([chain.seed, 2, store, stream]) for stream in range(4))
     mean = expected * np.exp(shock.normal(-(0.05**2) / 2, 0.05, (days, 1))) * spread.gamma(25, 1 / 25, (days, items))
@@ -54,7 +54,7 @@ def simulate(chain: Chain, store: int) -> Sales:
     )
 
 
-def _offer(chain: Chain, rng: np.random.Generator) -> tuple[Flags, Floats, Floats]:
+def _plan_offers(chain: Chain, rng: np.random.Generator) -> tuple[Flags, Floats, Floats]:
     """Plan a region's promotions, a week every two to three months an item; its prices; those relative to the first."""
     days, items = len(chain.dates), len(chain.items)
     every = rng.integers(8, 13, items)
@@ -67,7 +67,7 @@ def _offer(chain: Chain, rng: np.random.Generator) -> tuple[Flags, Floats, Float
     return promotion, price, price / normal
 
 
-def _expect(chain: Chain, store: int, promotion: Flags, cut: Floats) -> Floats:
+def _expect_units(chain: Chain, store: int, promotion: Flags, cut: Floats) -> Floats:
     """Multiply the habits: size, growth, weekday, time of year, events, promotion and price."""
     weekday = (chain.dates.astype("datetime64[D]").astype(np.int64) + 3) % 7
     of_year = (chain.dates - chain.dates.astype("datetime64[Y]")).astype(np.int64)

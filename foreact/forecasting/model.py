@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foreact.errors import ForeactError
-from foreact.forecasting.combining.drivers import explain
+from foreact.forecasting.combining.drivers import explain_totals
 from foreact.forecasting.combining.projection import PanelReading, project_store, read_panel
 from foreact.forecasting.forecast import Forecast
 from foreact.forecasting.inputs.columns import Columns
 from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.inputs.threads import single_thread
 from foreact.forecasting.items.model import ItemsFit
-from foreact.forecasting.judging.intervals import Intervals, apply_cells, apply_totals
+from foreact.forecasting.judging.intervals import Intervals, apply_to_cells, apply_to_totals
 from foreact.forecasting.totals.model import TotalsFit
 
 FORMAT = 2
@@ -60,7 +60,9 @@ class StoreModel:
         ahead = project_store(reading, self.totals, self.items, self.items_bias)
         if not np.isfinite(ahead.items).all():
             raise ForeactError(f"The model of store {self.store!r} gives no finite forecast.")
-        return assemble(reading.panel, ahead.items, self.intervals, explain(reading, self.totals, ahead))
+        return assemble_forecast(
+            reading.panel, ahead.items, self.intervals, explain_totals(reading, self.totals, ahead)
+        )
 
     def save(self, folder: Path) -> None:
         """Write the model into a folder: JSON, arrays without pickles, and the boosting in skops' format."""
@@ -93,7 +95,7 @@ class StoreModel:
         (folder / "model.json").write_text(json.dumps(about, sort_keys=True))
         for name, items in (("items", self.items), ("proof_items", self.proof.items)):
             if items is not None:
-                _dump(items.booster, folder / f"{name}.skops")
+                _dump_booster(items.booster, folder / f"{name}.skops")
 
     @classmethod
     def load(cls, folder: Path) -> "StoreModel":
@@ -117,7 +119,7 @@ class StoreModel:
             for i, fit in enumerate(about["totals"])
         ]
         items = {
-            name: None if about[name] is None else ItemsFit(_load(folder / f"{name}.skops"), about[name])
+            name: None if about[name] is None else ItemsFit(_load_booster(folder / f"{name}.skops"), about[name])
             for name in ("items", "proof_items")
         }
         return cls(
@@ -133,11 +135,13 @@ class StoreModel:
         )
 
 
-def assemble(panel: Panel, mean: NDArray[np.float64], intervals: Intervals, drivers: dict[str, Any]) -> Forecast:
+def assemble_forecast(
+    panel: Panel, mean: NDArray[np.float64], intervals: Intervals, drivers: dict[str, Any]
+) -> Forecast:
     """Put intervals around means."""
     total = mean.sum(0)
-    p10, p50, p90 = apply_cells(intervals, mean)
-    low, high = apply_totals(intervals, total)
+    p10, p50, p90 = apply_to_cells(intervals, mean)
+    low, high = apply_to_totals(intervals, total)
     return Forecast(
         store=panel.store,
         items=panel.items,
@@ -153,13 +157,13 @@ def assemble(panel: Panel, mean: NDArray[np.float64], intervals: Intervals, driv
     )
 
 
-def _dump(booster: Any, file: Path) -> None:
+def _dump_booster(booster: Any, file: Path) -> None:
     from skops.io import dump
 
     dump(booster, file)
 
 
-def _load(file: Path) -> Any:
+def _load_booster(file: Path) -> Any:
     from skops.io import load
 
     try:

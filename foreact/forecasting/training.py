@@ -18,12 +18,12 @@ from foreact.forecasting.inputs.columns import Columns, infer_columns
 from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.inputs.threads import single_thread
 from foreact.forecasting.items.model import ItemsFit
-from foreact.forecasting.judging.backtest import Backtest, Origin, Trial, go_back, intervals_from, learn_items_bias
-from foreact.forecasting.judging.baselines import NAIVE, baseline
-from foreact.forecasting.judging.gate import Decision, decide
+from foreact.forecasting.judging.backtest import Backtest, Origin, Trial, intervals_from, learn_items_bias, walk_origins
+from foreact.forecasting.judging.baselines import NAIVE, forecast_baseline
+from foreact.forecasting.judging.gate import Decision, decide_promotion
 from foreact.forecasting.judging.intervals import Intervals
 from foreact.forecasting.judging.scorecard import Published, Score, score_published
-from foreact.forecasting.model import Proof, StoreModel, assemble
+from foreact.forecasting.model import Proof, StoreModel, assemble_forecast
 from foreact.forecasting.totals.model import TotalsFit, closed_ahead
 
 
@@ -54,7 +54,7 @@ def train_store(
     """Train a challenger, judge it against the champion and seasonal naive, and forecast with whoever won."""
     with single_thread():
         columns = infer_columns(panel)
-        proof, tested, judged = _backtest(panel, columns, champion, seed)
+        proof, tested, judged = _backtest_both(panel, columns, champion, seed)
         reading = read_panel(panel, columns)
         totals = fit_store_totals(reading)
         model = StoreModel(
@@ -68,7 +68,7 @@ def train_store(
             items_bias=learn_items_bias(tested.windows),
             proof=proof,
         )
-        decision = decide(panel.store, tested.figures, judged.figures, margin, champion is not None)
+        decision = decide_promotion(panel.store, tested.figures, judged.figures, margin, champion is not None)
         if decision.promoted:
             forecast = model.forecast(reading)
         elif champion is not None:
@@ -80,14 +80,14 @@ def train_store(
     return StoreResult(model, forecast, decision, tested, scorecard)
 
 
-def _backtest(
+def _backtest_both(
     panel: Panel, columns: Columns, champion: StoreModel | None, seed: int
 ) -> tuple[Proof, Backtest, Backtest]:
     """Prove the recipe on windows that its parts have not seen, and the champion beside it."""
     ours, theirs = Trial(), Trial()
     fits: list[TotalsFit] = []
     items: ItemsFit | None = None
-    for origin in go_back(panel):
+    for origin in walk_origins(panel):
         reading = read_panel(origin.panel, columns)
         totals = fit_store_totals(reading)
         fits.append(totals)
@@ -138,6 +138,6 @@ def naive_forecast(panel: Panel, columns: Columns, intervals: Intervals) -> Fore
     """Forecast by seasonal naive, within the intervals at hand: the numbers of last resort."""
     reading = read_panel(panel, columns)
     closed = closed_ahead(panel, reading.demand, columns)
-    mean = baseline(NAIVE, reading.demand.units, panel.horizon, closed)
-    forecast = assemble(panel, mean, intervals, {})
+    mean = forecast_baseline(NAIVE, reading.demand.units, panel.horizon, closed)
+    forecast = assemble_forecast(panel, mean, intervals, {})
     return replace(forecast, drivers={"level": np.asarray(mean.sum(0), np.float32)})

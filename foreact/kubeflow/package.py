@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from foreact.blobs.connecting import refuse_credentials_among
-from foreact.errors import ForeactError, examples
+from foreact.errors import ForeactError, name_examples
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "compiled"
 
@@ -103,14 +103,14 @@ class Package:
     def _is_step(self, task: dict[str, Any]) -> bool:
         return "dag" not in self.spec["components"].get(task["componentRef"]["name"], {})
 
-    def check(self, parameters: dict[str, Any]) -> None:
+    def check_parameters(self, parameters: dict[str, Any]) -> None:
         """Refuse parameters that the pipeline would refuse, before anything is sent."""
         refuse_credentials_among(parameters)
         taken = self.spec["root"].get("inputDefinitions", {}).get("parameters", {})
         unknown = sorted(set(parameters) - set(taken))
         if unknown:
             raise ForeactError(
-                f"{self.name} has no parameter {examples(unknown)}: it takes {', '.join(sorted(taken))}."
+                f"{self.name} has no parameter {name_examples(unknown)}: it takes {', '.join(sorted(taken))}."
             )
         missing = sorted(
             name
@@ -118,7 +118,7 @@ class Package:
             if name not in parameters and not definition.get("isOptional") and "defaultValue" not in definition
         )
         if missing:
-            raise ForeactError(f"{self.name} needs {examples(missing)}.")
+            raise ForeactError(f"{self.name} needs {name_examples(missing)}.")
         for name, value in parameters.items():
             wanted, types = _TYPES.get(taken[name]["parameterType"], ("", (object,)))
             if not isinstance(value, types) or (isinstance(value, bool) and bool not in types and object not in types):

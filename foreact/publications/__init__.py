@@ -4,7 +4,7 @@ from foreact.publications.contract import CURRENT, Kind, Manifest, PublishedMode
 from foreact.publications.objects import put_objects
 from foreact.publications.publisher import Outcome, Publisher
 from foreact.publications.reader import Publication, Reader
-from foreact.publications.retention import prune
+from foreact.publications.retention import prune_objects
 from foreact.publications.sealing import BrokenPublication, NewerPublication
 
 __all__ = [
@@ -20,6 +20,6 @@ __all__ = [
     "Publisher",
     "Reader",
     "StoreEntry",
-    "prune",
+    "prune_objects",
     "put_objects",
 ]

@@ -25,7 +25,7 @@ class Promise:
     slack: int = 0
 
     @classmethod
-    def of(
+    def from_settings(
         cls, timezone: str, deadline: str, weekdays: str = "0123456", closed: Collection[date] = (), slack: int = 0
     ) -> "Promise":
         """Make a promise of settings."""
@@ -59,25 +59,25 @@ class Promise:
                 day -= timedelta(days=1)
         return day
 
-    def moment(self, day: date) -> datetime:
+    def deadline_of(self, day: date) -> datetime:
         """Return the deadline of a day; on the day that skips it, the first moment after."""
         return datetime.combine(day, self.deadline, self.zone)
 
     def last_deadline(self, now: datetime) -> datetime:
         """Return the deadline that passed last."""
         day = now.astimezone(self.zone).date()
-        if not self.is_business_day(day) or self.moment(day).timestamp() > now.timestamp():
+        if not self.is_business_day(day) or self.deadline_of(day).timestamp() > now.timestamp():
             day = self.business_day_before(day)
-        return self.moment(day)
+        return self.deadline_of(day)
 
     def next_deadline(self, now: datetime) -> datetime:
         """Return the deadline to come."""
         day = now.astimezone(self.zone).date()
         for _ in range(366):
-            if self.is_business_day(day) and self.moment(day).timestamp() > now.timestamp():
+            if self.is_business_day(day) and self.deadline_of(day).timestamp() > now.timestamp():
                 break
             day += timedelta(days=1)
-        return self.moment(day)
+        return self.deadline_of(day)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Freshness:
         return self.state == "fresh"
 
 
-def judge(entry: StoreEntry | None, promise: Promise, now: datetime) -> Freshness:
+def judge_freshness(entry: StoreEntry | None, promise: Promise, now: datetime) -> Freshness:
     """Judge a store's publication: made since the deadline's day began, on the sales of the business day before.
 
     A publication of the evening before also counts once its data are the newest that the day could have.

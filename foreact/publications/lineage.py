@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from foreact.errors import ForeactError, count
+from foreact.errors import ForeactError, count_noun
 from foreact.publications.contract import Manifest, StoreEntry
 from foreact.publications.reader import Reader
 
@@ -33,15 +33,15 @@ class Change:
             return "gone"
         parts = []
         if self.before.model != self.after.model:
-            parts.append(f"model {_model(self.before)} -> {_model(self.after)}")
+            parts.append(f"model {_describe_model(self.before)} -> {_describe_model(self.after)}")
         for field, label in CHANGES.items():
             old, new = getattr(self.before, field), getattr(self.after, field)
             if old != new:
-                parts.append(f"{label} {_short(old)} -> {_short(new)}")
+                parts.append(f"{label} {_shorten_hash(old)} -> {_shorten_hash(new)}")
         return ", ".join(parts) or "figures"
 
 
-def changes(before: Manifest | None, after: Manifest) -> list[Change]:
+def list_changes(before: Manifest | None, after: Manifest) -> list[Change]:
     """List the stores that differ between two versions."""
     old = before.stores if before else {}
     stores = sorted(set(old) | set(after.stores))
@@ -52,14 +52,14 @@ def changes(before: Manifest | None, after: Manifest) -> list[Change]:
     ]
 
 
-def carriers(reader: Reader, model: str, version: str) -> Iterator[Manifest]:
+def find_carriers(reader: Reader, model: str, version: str) -> Iterator[Manifest]:
     """Return the publications that carry a model version's forecasts, newest first."""
     for manifest in reader.history():
         if any(entry.model.name == model and entry.model.version == version for entry in manifest.stores.values()):
             yield manifest
 
 
-def show(reader: Reader, version: int) -> str:
+def describe_version(reader: Reader, version: int) -> str:
     """Describe one version: who made it and why, each store's origin, and what changed since the version before."""
     manifest = reader.version(version)
     before, gone = None, ""
@@ -68,34 +68,35 @@ def show(reader: Reader, version: int) -> str:
             before = reader.version(manifest.previous)
         except ForeactError as error:
             gone = f"What changed since version {manifest.previous} cannot be told: {error}"
-    lines = [headline(manifest), ""]
+    lines = [describe_in_a_line(manifest), ""]
     for store, entry in sorted(manifest.stores.items()):
         lines.append(
-            f"{store}: model {_model(entry)}, run {entry.run}, data as of {entry.as_of} ({_short(entry.data_hash)}), "
-            f"code {_short(entry.code_version) or 'unknown'}, generated {entry.generated_at:%Y-%m-%d %H:%M} UTC"
+            f"{store}: model {_describe_model(entry)}, run {entry.run}, data as of {entry.as_of} "
+            f"({_shorten_hash(entry.data_hash)}), "
+            f"code {_shorten_hash(entry.code_version) or 'unknown'}, generated {entry.generated_at:%Y-%m-%d %H:%M} UTC"
             + (f", backtest wape {entry.accuracy['wape']:.3f}" if "wape" in entry.accuracy else "")
             + (f", fallback: {entry.fallback}" if entry.fallback else "")
         )
     since = f"Changed since version {before.version}:" if before else gone or "The first version."
     lines += ["", since]
-    lines += [f"  {change.store}: {change}" for change in changes(before, manifest)] if before else []
+    lines += [f"  {change.store}: {change}" for change in list_changes(before, manifest)] if before else []
     return "\n".join(lines)
 
 
-def headline(manifest: Manifest) -> str:
+def describe_in_a_line(manifest: Manifest) -> str:
     """Describe a version in one line."""
     action = f"restored version {manifest.restored}" if manifest.action == "restore" else "published"
     why = f" ({manifest.reason})" if manifest.reason else ""
     return (
         f"Version {manifest.version}: {action} on {manifest.created_at:%Y-%m-%d %H:%M} UTC by {manifest.created_by}"
-        f"{why}, {count(len(manifest.stores), 'store')}"
+        f"{why}, {count_noun(len(manifest.stores), 'store')}"
     )
 
 
-def _model(entry: StoreEntry) -> str:
+def _describe_model(entry: StoreEntry) -> str:
     return f"{entry.model.name} version {entry.model.version}" if entry.model.version else "baseline"
 
 
-def _short(value: object) -> str:
+def _shorten_hash(value: object) -> str:
     text = str(value)
     return text[:12] if len(text) > 40 else text

@@ -29,7 +29,7 @@ def put_objects(
     lock = threading.Lock()
 
     def put(name: str, path: Path) -> None:
-        record = _put(store, name, path, there.get(name), now())
+        record = _put_object(store, name, path, there.get(name), now())
         with lock:
             done.append(record)
             told(len(done))
@@ -45,7 +45,7 @@ def put_objects(
     return {record.name: record for record in done}
 
 
-def _put(store: BlobStore, name: str, path: Path, there: BlobInfo | None, now: datetime) -> PublishedObject:
+def _put_object(store: BlobStore, name: str, path: Path, there: BlobInfo | None, now: datetime) -> PublishedObject:
     import pyarrow.parquet
 
     data = path.read_bytes()

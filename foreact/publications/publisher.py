@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 
 from foreact.blobs.protocol import Blob, BlobConflict, BlobNotFound, BlobStore, BlobUnavailable
 from foreact.blobs.swap import read_if_present, swap_object
-from foreact.errors import ForeactError, examples
+from foreact.errors import ForeactError, name_examples
 from foreact.publications.contract import CURRENT, Manifest, StoreEntry, manifest_name, run_prefix
 from foreact.publications.reader import Reader, read_manifest
 from foreact.publications.retention import named_objects
-from foreact.publications.sealing import seal, unseal
+from foreact.publications.sealing import seal_manifest, unseal_manifest
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +62,9 @@ class Publisher:
             stores = {**before, **{store: entry for store, entry in entries.items() if store not in kept}}
             if current is not None and stores == before:
                 return None
-            return self._successor(current, by=by, reason=reason, stores=stores)
+            return self._make_successor(current, by=by, reason=reason, stores=stores)
 
-        manifest = self._swap(next_version)
+        manifest = self._swap_manifest(next_version)
         return Outcome(manifest, sorted(set(entries) - set(kept)), dict(kept))
 
     def restore(self, version: int, *, by: str, reason: str) -> Manifest:
@@ -85,11 +85,11 @@ class Publisher:
             # How many versions to keep is for those who publish to say.
             floor = current.retained_from
             changed = {"stores": old.stores, "action": "restore", "restored": version, "retained_from": floor}
-            return self._successor(current, by=by, reason=reason, **changed)
+            return self._make_successor(current, by=by, reason=reason, **changed)
 
-        return self._swap(next_version)
+        return self._swap_manifest(next_version)
 
-    def _successor(self, current: Manifest | None, *, by: str, **fields: object) -> Manifest:
+    def _make_successor(self, current: Manifest | None, *, by: str, **fields: object) -> Manifest:
         version = current.version + 1 if current else 1
         return Manifest.model_validate(
             {
@@ -102,7 +102,7 @@ class Publisher:
             }
         )
 
-    def _swap(self, next_version: Callable[[Manifest | None], Manifest | None]) -> Manifest:
+    def _swap_manifest(self, next_version: Callable[[Manifest | None], Manifest | None]) -> Manifest:
         """Swap in what follows from the current manifest, and return what is current then."""
         outcome: Manifest | None = None
         swapped = False
@@ -111,10 +111,10 @@ class Publisher:
             nonlocal outcome, swapped
             current = read_manifest(self.store, blob)
             if current is not None:
-                self._archive(current)
+                self._archive_manifest(current)
             following = next_version(current)
             outcome, swapped = following or current, following is not None
-            return None if following is None else seal(following)
+            return None if following is None else seal_manifest(following)
 
         swap_object(
             self.store,
@@ -131,21 +131,21 @@ class Publisher:
 
     def _archive_new(self, manifest: Manifest) -> None:
         try:
-            self._archive(manifest, known_absent=True)
+            self._archive_manifest(manifest, known_absent=True)
         except BlobUnavailable as error:
             log.warning("version %d is published; the next one will archive it: %s", manifest.version, error)
 
     def _is_archived(self, data: bytes) -> bool:
         """Return whether a manifest was current: whoever swapped after it has archived it."""
-        archived = read_if_present(self.store, manifest_name(unseal(data, CURRENT).version))
+        archived = read_if_present(self.store, manifest_name(unseal_manifest(data, CURRENT).version))
         return archived is not None and archived.data == data
 
-    def _archive(self, manifest: Manifest, *, known_absent: bool = False) -> None:
+    def _archive_manifest(self, manifest: Manifest, *, known_absent: bool = False) -> None:
         name = manifest_name(manifest.version)
         if not known_absent and any(info.name == name for info in self.store.list(name)):
             return
         try:
-            self.store.write(name, seal(manifest), if_absent=True)
+            self.store.write(name, seal_manifest(manifest), if_absent=True)
         except BlobConflict:
             log.debug("another publisher has archived %s", name)
 
@@ -157,7 +157,7 @@ class Publisher:
         gone = sorted(named_objects(manifest) - set(there))
         if gone:
             raise BlobNotFound(
-                f"Version {manifest.version} cannot be restored: {examples(gone)} are gone from {self.store}."
+                f"Version {manifest.version} cannot be restored: {name_examples(gone)} are gone from {self.store}."
             )
 
 

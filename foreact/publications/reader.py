@@ -9,7 +9,7 @@ from typing import Any
 from foreact.blobs.protocol import Blob, BlobNotFound, BlobStore, BlobUnavailable
 from foreact.errors import ForeactError
 from foreact.publications.contract import CURRENT, MANIFESTS, Manifest, PublishedObject, manifest_name
-from foreact.publications.sealing import BrokenPublication, unseal
+from foreact.publications.sealing import BrokenPublication, unseal_manifest
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Reader:
             blob = self.store.read_if_changed(CURRENT, last.etag) if last else self.store.read(CURRENT)
             if blob is None:
                 return replace(last, problem="") if last else None
-            return Publication(unseal(blob.data, CURRENT), blob.etag)
+            return Publication(unseal_manifest(blob.data, CURRENT), blob.etag)
         except BlobNotFound as error:
             if last is None and not self.versions():
                 return None
@@ -67,7 +67,7 @@ class Reader:
         """Return one version's manifest."""
         name = manifest_name(number)
         try:
-            return unseal(self.store.read(name).data, name)
+            return unseal_manifest(self.store.read(name).data, name)
         except BlobNotFound:
             publication = self.follow()
             if publication is not None and publication.manifest.version == number:
@@ -116,7 +116,7 @@ class Reader:
         for number in reversed(self.versions()):
             name = manifest_name(number)
             try:
-                return unseal(self.store.read(name).data, name)
+                return unseal_manifest(self.store.read(name).data, name)
             except (BlobNotFound, BrokenPublication) as error:
                 log.warning("%s", error)
         return None
@@ -135,7 +135,7 @@ def read_manifest(store: BlobStore, blob: Blob | None) -> Manifest | None:
     if blob is None:
         return Reader(store).newest_archived()
     try:
-        return unseal(blob.data, CURRENT)
+        return unseal_manifest(blob.data, CURRENT)
     except BrokenPublication as error:
         archived = Reader(store).newest_archived()
         log.warning("%s Going on from version %s.", error, archived.version if archived else 0)

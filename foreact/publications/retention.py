@@ -16,7 +16,7 @@ def named_objects(manifest: Manifest) -> set[str]:
     return {each.name for entry in manifest.stores.values() for each in entry.objects.values()}
 
 
-def prune(
+def prune_objects(
     store: BlobStore, *, grace: timedelta = GRACE, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> list[str]:
     """Delete what no retained version names and what is older than the grace period; give the names.

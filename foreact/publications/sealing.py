@@ -20,13 +20,13 @@ class NewerPublication(ForeactError):
     """Something published was written by a later version of this software."""
 
 
-def seal(manifest: Manifest) -> bytes:
+def seal_manifest(manifest: Manifest) -> bytes:
     """Write a manifest with its checksum."""
     body = manifest.model_dump_json().encode()
     return b'{"sha256":"%s","manifest":%s}\n' % (hashlib.sha256(body).hexdigest().encode(), body)
 
 
-def unseal(data: bytes, name: str) -> Manifest:
+def unseal_manifest(data: bytes, name: str) -> Manifest:
     """Read a manifest, or say that it is damaged or too new."""
     sealed = _SEALED.fullmatch(data)
     if sealed is None or hashlib.sha256(sealed[2]).hexdigest().encode() != sealed[1]:

@@ -37,7 +37,7 @@ def make_client(uri: str) -> Any:
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
-def display(uri: str) -> str:
+def display_address(uri: str) -> str:
     """Name a tracking server without the credentials its address may carry."""
     parts = urlsplit(uri)
     port = f":{parts.port}" if parts.port else ""
@@ -45,7 +45,7 @@ def display(uri: str) -> str:
 
 
 @contextmanager
-def trouble(place: str) -> Iterator[None]:
+def explain_mlflow_errors(place: str) -> Iterator[None]:
     """Raise MLflow's errors as one sentence."""
     from mlflow.exceptions import MlflowException
     from requests.exceptions import RequestException  # type: ignore[import-untyped]
@@ -54,17 +54,17 @@ def trouble(place: str) -> Iterator[None]:
     try:
         yield
     except (RequestException, SQLAlchemyError) as error:
-        raise RegistryUnavailable(_sentence(place, _reason(error))) from None
+        raise RegistryUnavailable(_first_sentence(place, _explain_error(error))) from None
     except OSError as error:
-        raise RegistryUnavailable(_sentence(place, error.strerror or type(error).__name__)) from None
+        raise RegistryUnavailable(_first_sentence(place, error.strerror or type(error).__name__)) from None
     except MlflowException as error:
         cause = error.__cause__ or error.__context__
         if isinstance(cause, RequestException | SQLAlchemyError):
-            raise RegistryUnavailable(_sentence(place, _reason(cause))) from None
-        raise RegistryUnavailable(_sentence(place, error.error_code)) from None
+            raise RegistryUnavailable(_first_sentence(place, _explain_error(cause))) from None
+        raise RegistryUnavailable(_first_sentence(place, error.error_code)) from None
 
 
-def missing(error: Exception) -> bool:
+def is_missing(error: Exception) -> bool:
     """Say whether MLflow means that what was asked for is not there."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     return getattr(error, "error_code", "") in MISSING or status == NOT_FOUND
@@ -90,11 +90,11 @@ def sqlite_uri(workspace: Path) -> str:
     return f"sqlite:///{workspace.absolute() / 'mlflow.db'}"
 
 
-def _reason(error: Exception) -> str:
+def _explain_error(error: Exception) -> str:
     """Name an error; what SQLite says of its own file is safe to repeat, and what a server says is not."""
     said = getattr(error, "orig", None)
     return str(said) if isinstance(said, sqlite3.Error) else type(error).__name__
 
 
-def _sentence(place: str, why: str) -> str:
+def _first_sentence(place: str, why: str) -> str:
     return f"The model registry at {place} did not do its part ({why}): see whether it runs, then run again."

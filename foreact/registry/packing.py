@@ -11,7 +11,7 @@ from foreact.blobs.names import check_name
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-def pack(folder: Path) -> bytes:
+def pack_folder(folder: Path) -> bytes:
     """Return a folder's files as one zip, not compressed, for what it holds already is."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
@@ -22,7 +22,7 @@ def pack(folder: Path) -> bytes:
     return buffer.getvalue()
 
 
-def unpack(data: bytes, folder: Path) -> None:
+def unpack_folder(data: bytes, folder: Path) -> None:
     """Write a zip's files into a folder, and nowhere else."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         for name in archive.namelist():
@@ -31,6 +31,6 @@ def unpack(data: bytes, folder: Path) -> None:
             path.write_bytes(archive.read(name))
 
 
-def checksum(data: bytes) -> str:
+def compute_checksum(data: bytes) -> str:
     """Return the SHA-256 that a version's tag holds."""
     return hashlib.sha256(data).hexdigest()

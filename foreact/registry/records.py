@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from foreact.errors import ForeactError
-from foreact.naming import encode
+from foreact.naming import encode_store
 
 CHAMPION = "champion"
 # Tags of a version; CHECKSUM is that of the packed model.
@@ -17,12 +17,12 @@ PROMOTED = "foreact.promoted"
 
 def model_name(store: str) -> str:
     """Name a store's registered model."""
-    return f"foreact-{encode(store)}"
+    return f"foreact-{encode_store(store)}"
 
 
 def artifact_name(store: str) -> str:
     """Name a store's packed model within the run that made it."""
-    return f"models/{encode(store)}.zip"
+    return f"models/{encode_store(store)}.zip"
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,6 @@ class UnusableModel(ForeactError):
     """A model is gone, or is not, byte for byte, what was registered."""
 
 
-def dump(value: object) -> str:
+def dump_tag(value: object) -> str:
     """Write a tag's value."""
     return json.dumps(value, separators=(",", ":"), sort_keys=True)

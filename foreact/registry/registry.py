@@ -10,9 +10,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from foreact.errors import ForeactError
-from foreact.naming import encode
-from foreact.registry.client import SERVER_THREADS, display, for_each, make_client, missing, sqlite_uri, trouble
-from foreact.registry.packing import checksum, pack, unpack
+from foreact.naming import encode_store
+from foreact.registry.client import (
+    SERVER_THREADS,
+    display_address,
+    explain_mlflow_errors,
+    for_each,
+    is_missing,
+    make_client,
+    sqlite_uri,
+)
+from foreact.registry.packing import compute_checksum, pack_folder, unpack_folder
 from foreact.registry.records import (
     AS_OF,
     CHAMPION,
@@ -42,13 +50,13 @@ class Registry:
 
     def __init__(self, uri: str, *, artifacts: Path | None = None) -> None:
         self.uri = uri
-        self.place = display(uri)
+        self.place = display_address(uri)
         self.threads = SERVER_THREADS if uri.startswith("http") else 1
         # Where files go when there is no server to take them.
         self.artifacts = artifacts
-        with self._alone(), trouble(self.place):
+        with self._lock_database(), explain_mlflow_errors(self.place):
             self.client = make_client(uri)
-            self.experiment = self._experiment()
+            self.experiment = self._ensure_experiment()
 
     @classmethod
     def connect(cls, settings: PipelineSettings) -> "Registry":
@@ -56,7 +64,7 @@ class Registry:
         if settings.mlflow_uri:
             if "@" in urlsplit(settings.mlflow_uri).netloc:
                 raise ForeactError(
-                    f"FOREACT_MLFLOW_URI for {display(settings.mlflow_uri)} carries credentials: give them as "
+                    f"FOREACT_MLFLOW_URI for {display_address(settings.mlflow_uri)} carries credentials: give them as "
                     "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
                 )
             return cls(settings.mlflow_uri)
@@ -67,7 +75,7 @@ class Registry:
             raise ForeactError(f"Cannot make the workspace {workspace}: {error.strerror}.") from None
         return cls(sqlite_uri(workspace), artifacts=workspace / "mlflow-artifacts")
 
-    def register(
+    def register_models(
         self,
         run: str,
         candidates: Sequence[Candidate],
@@ -80,8 +88,8 @@ class Registry:
 
         Doing it again for the same run completes what is missing and changes nothing else.
         """
-        with self._alone(), trouble(self.place):
-            mlflow_run = self._run(run, tags or {}, metrics or {})
+        with self._lock_database(), explain_mlflow_errors(self.place):
+            mlflow_run = self._ensure_run(run, tags or {}, metrics or {})
             made = self._versions_of(mlflow_run.info.run_id)
 
             def place(candidate: Candidate) -> tuple[str, str]:
@@ -89,7 +97,7 @@ class Registry:
                 if version is None:
                     version = self._make_version(candidate, run, mlflow_run)
                 if candidate.promoted:
-                    self._promote(candidate.store)
+                    self._promote_newest(candidate.store)
                 return candidate.store, version
 
             versions = {}
@@ -99,29 +107,29 @@ class Registry:
             self.client.set_terminated(mlflow_run.info.run_id)
         return versions
 
-    def champions(self, stores: Iterable[str]) -> dict[str, Champion]:
+    def find_champions(self, stores: Iterable[str]) -> dict[str, Champion]:
         """Return the version that carries the alias for each store that has one."""
         stores = list(stores)
-        with trouble(self.place):
-            found = for_each(self._champion, stores, self.threads)
+        with explain_mlflow_errors(self.place):
+            found = for_each(self._find_champion, stores, self.threads)
             return {store: champion for store, champion in zip(stores, found, strict=True) if champion is not None}
 
     def load_champions(self, stores: Iterable[str], folder: Path) -> dict[str, LoadedChampion]:
         """Fetch each store's live model into a folder of its own; one that is lost or tampered with says so instead."""
-        champions = self.champions(stores)
-        with trouble(self.place):
+        champions = self.find_champions(stores)
+        with explain_mlflow_errors(self.place):
             sources = {run: self._files_of(run) for run in {champion.mlflow_run for champion in champions.values()}}
 
         def load(found: tuple[str, Champion]) -> tuple[str, LoadedChampion]:
             store, champion = found
-            target = folder / encode(store)
+            target = folder / encode_store(store)
             try:
-                with trouble(self.place):
-                    data = _fetch(store, champion, sources[champion.mlflow_run])
+                with explain_mlflow_errors(self.place):
+                    data = _fetch_champion(store, champion, sources[champion.mlflow_run])
             except UnusableModel as error:
                 log.warning("%s", error)
                 return store, LoadedChampion(champion.version, problem=str(error))
-            unpack(data, target)
+            unpack_folder(data, target)
             return store, LoadedChampion(champion.version, target)
 
         return dict(for_each(load, champions.items(), self.threads))
@@ -133,12 +141,12 @@ class Registry:
         try:
             place = self.client.get_run(mlflow_run).info.artifact_uri
         except Exception as error:
-            if missing(error):
+            if is_missing(error):
                 return None
             raise
         return get_artifact_repository(place, self.uri, self.uri)
 
-    def _experiment(self) -> str:
+    def _ensure_experiment(self) -> str:
         found = self.client.get_experiment_by_name(EXPERIMENT)
         if found is not None:
             return str(found.experiment_id)
@@ -152,7 +160,7 @@ class Registry:
                 raise
             return str(found.experiment_id)
 
-    def _run(self, run: str, tags: dict[str, str], metrics: dict[str, float]) -> Any:
+    def _ensure_run(self, run: str, tags: dict[str, str], metrics: dict[str, float]) -> Any:
         quoted = run.replace("'", "")
         found = self.client.search_runs([self.experiment], f"tags.`{RUN}` = '{quoted}'", max_results=1)
         if found:
@@ -175,7 +183,7 @@ class Registry:
 
     def _make_version(self, candidate: Candidate, run: str, mlflow_run: Any) -> str:
         """Upload the model and make a version that points at it; no version ever points at nothing."""
-        data = pack(candidate.folder)
+        data = pack_folder(candidate.folder)
         artifact = artifact_name(candidate.store)
         with tempfile.TemporaryDirectory() as scratch:
             packed = Path(scratch, Path(artifact).name)
@@ -189,7 +197,7 @@ class Registry:
             RUN: run,
             AS_OF: candidate.as_of,
             PROMOTED: str(candidate.promoted).lower(),
-            CHECKSUM: checksum(data),
+            CHECKSUM: compute_checksum(data),
         }
 
         def make() -> str:
@@ -201,7 +209,7 @@ class Registry:
         try:
             return make()
         except Exception as error:
-            if not missing(error):
+            if not is_missing(error):
                 raise
         try:
             self.client.create_registered_model(name, tags={STORE: candidate.store})
@@ -210,16 +218,16 @@ class Registry:
                 raise
         return make()
 
-    def _promote(self, store: str) -> None:
+    def _promote_newest(self, store: str) -> None:
         """Move the alias to the promoted version of the newest data, never back, and look again after each move.
 
         MLflow moves an alias without a condition. So whoever moved it last sees, looking again, what others have
         registered meanwhile, and makes good what it has overwritten.
         """
         name = model_name(store)
-        found = self._champion(store)
+        found = self._find_champion(store)
         live = (found.as_of, int(found.version)) if found is not None and found.store == store else ("", 0)
-        while (newest := max(live, *self._promoted(name))) != live:
+        while (newest := max(live, *self._list_promoted(name))) != live:
             self._set_alias(name, str(newest[1]))
             live = newest
 
@@ -232,17 +240,17 @@ class Registry:
             # The alias that was not there a moment ago is there now, and can be moved.
             self.client.set_registered_model_alias(name, CHAMPION, version)
 
-    def _promoted(self, name: str) -> list[tuple[str, int]]:
+    def _list_promoted(self, name: str) -> list[tuple[str, int]]:
         """Return data-as-of and number of a model's latest promoted versions."""
         filter_ = f"name = '{name}' and tags.`{PROMOTED}` = 'true'"
         found = self.client.search_model_versions(filter_, max_results=RIVALS, order_by=["version_number DESC"])
         return [(each.tags.get(AS_OF, ""), int(each.version)) for each in found]
 
-    def _champion(self, store: str) -> Champion | None:
+    def _find_champion(self, store: str) -> Champion | None:
         try:
             found = self.client.get_model_version_by_alias(model_name(store), CHAMPION)
         except Exception as error:
-            if missing(error):
+            if is_missing(error):
                 return None
             raise
         tags = found.tags
@@ -257,7 +265,7 @@ class Registry:
         )
 
     @contextmanager
-    def _alone(self) -> Any:
+    def _lock_database(self) -> Any:
         """Let only one process at a time write to a workspace's database."""
         if self.artifacts is None:
             yield
@@ -272,7 +280,7 @@ class Registry:
             yield
 
 
-def _fetch(store: str, champion: Champion, files: Any) -> bytes:
+def _fetch_champion(store: str, champion: Champion, files: Any) -> bytes:
     """Return a champion's packed model if it is there, the store's own, and what was registered."""
     what = f"{champion.name} version {champion.version}"
     if champion.store != store:
@@ -286,10 +294,10 @@ def _fetch(store: str, champion: Champion, files: Any) -> bytes:
             # What MLflow's repositories implement; its public sibling would list the whole run for every file.
             files._download_file(artifact_name(store), str(fetched))
         except Exception as error:
-            if missing(error):
+            if is_missing(error):
                 raise lost from None
             raise
         data = fetched.read_bytes()
-    if checksum(data) != champion.sha256:
+    if compute_checksum(data) != champion.sha256:
         raise UnusableModel(f"{what} is refused: it has been tampered with, its bytes are not those registered.")
     return data

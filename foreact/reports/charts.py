@@ -20,7 +20,7 @@ def line_chart(
     level: float | None = None,
 ) -> str:
     """Draw lines over days or leads, with a band behind them and a level to compare with."""
-    figure, axes = _figure()
+    figure, axes = _make_figure()
     if band is not None:
         axes.fill_between(x, *band, color=FORECAST, alpha=0.15, linewidth=0, label="80 % interval")
     for (name, values), color in zip(lines.items(), (ACTUAL, FORECAST, "#9a6700", "#8250df"), strict=False):
@@ -34,10 +34,10 @@ def line_chart(
     if np.issubdtype(np.asarray(x).dtype, np.datetime64):
         _write_dates(axes)
     axes.legend(frameon=False, fontsize=8, ncols=4)
-    return _svg(figure)
+    return _render_svg(figure)
 
 
-def _figure() -> tuple[Any, Any]:
+def _make_figure() -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 2.6), layout="constrained")
@@ -55,7 +55,7 @@ def _write_dates(axes: Any) -> None:
     axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
 
 
-def _svg(figure: Any) -> str:
+def _render_svg(figure: Any) -> str:
     import matplotlib as mpl
 
     # A fixed salt and no date: the same figures give the same bytes.

@@ -45,7 +45,7 @@ class Page:
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Show rows; numbers are rounded to what a reader can use."""
-        self.parts.append(table(header, rows))
+        self.parts.append(render_table(header, rows))
 
     def chart(self, svg: str, says: str) -> None:
         """Show a chart and what it says, in words."""
@@ -62,21 +62,21 @@ class Page:
         )
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
+def render_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
     """Write rows, below a header if there is one."""
     cells = [list(row) for row in rows]
-    head = f"<thead>{_row('th', header, cells[0] if cells else header)}</thead>" if header else ""
-    return Markup(f"<table>{head}<tbody>{''.join(_row('td', row, row) for row in cells)}</tbody></table>")
+    head = f"<thead>{_render_row('th', header, cells[0] if cells else header)}</thead>" if header else ""
+    return Markup(f"<table>{head}<tbody>{''.join(_render_row('td', row, row) for row in cells)}</tbody></table>")
 
 
-def _row(element: str, cells: Sequence[object], like: Sequence[object]) -> str:
+def _render_row(element: str, cells: Sequence[object], like: Sequence[object]) -> str:
     """Write a row whose cells stand as those of another do: texts to the left, numbers to the right."""
     kinds = [' class="text"' if isinstance(cell, str) else "" for cell in like]
-    texts = [f"<{element}{kind}>{_show(cell)}</{element}>" for cell, kind in zip(cells, kinds, strict=True)]
+    texts = [f"<{element}{kind}>{_render_value(cell)}</{element}>" for cell, kind in zip(cells, kinds, strict=True)]
     return f"<tr>{''.join(texts)}</tr>"
 
 
-def _show(value: object) -> Markup:
+def _render_value(value: object) -> Markup:
     """Write a cell's value."""
     if isinstance(value, Markup):
         return value

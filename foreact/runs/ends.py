@@ -7,14 +7,14 @@ from foreact.blobs.protocol import BlobStore
 from foreact.errors import ForeactError
 from foreact.runs.ledger import RunLedger, State
 from foreact.settings import PlaceSettings
-from foreact.telemetry.notices import Notice, clean, tell
+from foreact.telemetry.notices import Notice, clean_sentence, send_notice
 
 log = logging.getLogger(__name__)
 
 NEVER_TOLD = "the run never told how it ended; it may have been killed"
 
 
-def tell_end(
+def report_end(
     run: str,
     succeeded: bool,
     *,
@@ -36,31 +36,35 @@ def tell_end(
         runs = RunLedger(blobs)
         known = runs.read().find(run)
         # What a step says of itself says more than what the platform says of the step.
-        sentence = "" if succeeded else clean((known and known.complaint) or message or "the run ended unexpectedly")
+        sentence = (
+            "" if succeeded else clean_sentence((known and known.complaint) or message or "the run ended unexpectedly")
+        )
         state: State = "succeeded" if succeeded else "failed"
-        record = runs.end(run, state, pipeline=pipeline, store=store, sentence=sentence)
-        before = runs.read().before(record)
+        record = runs.note_end(run, state, pipeline=pipeline, store=store, sentence=sentence)
+        before = runs.read().find_previous(record)
     except ForeactError as problem:
         log.warning("the run's end was not recorded: %s", problem)
     if not succeeded:
         step = (record.failed_step if record else "") or step
-        sentence = clean(record.sentence if record else message)
+        sentence = clean_sentence(record.sentence if record else message)
         notice = Notice(event="failed", pipeline=pipeline, store=store, run=run, step=step, sentence=sentence)
     elif before is not None and before.state == "failed":
         notice = Notice(event="recovered", pipeline=pipeline, store=store, run=run)
     else:
         return None
-    _tell(notice, settings, blobs, pause)
+    _send_notice(notice, settings, blobs, pause)
     return notice
 
 
-def tell_stuck(settings: PlaceSettings, blobs: BlobStore, *, now: datetime | None = None, pause: float = 2.0) -> None:
+def report_stuck_runs(
+    settings: PlaceSettings, blobs: BlobStore, *, now: datetime | None = None, pause: float = 2.0
+) -> None:
     """Report the runs that can no longer end by themselves: they were killed with all that would have reported them."""
     now = now or datetime.now(UTC)
     runs = RunLedger(blobs, lambda: now)
     ledger = runs.read()
-    for record in ledger.overdue(now):
-        if not ledger.works_since(record):
+    for record in ledger.list_overdue(now):
+        if not ledger.succeeded_since(record):
             step = next((name for name, step in record.steps.items() if step.state == "running"), "")
             notice = Notice(
                 event="failed",
@@ -71,16 +75,16 @@ def tell_stuck(settings: PlaceSettings, blobs: BlobStore, *, now: datetime | Non
                 sentence=NEVER_TOLD,
             )
             # Before it counts as ended: whoever dies in between leaves it to the next who looks.
-            _tell(notice, settings, blobs, pause)
-        runs.end(record.id, "failed", pipeline="", sentence=NEVER_TOLD, at=record.heard_at)
+            _send_notice(notice, settings, blobs, pause)
+        runs.note_end(record.id, "failed", pipeline="", sentence=NEVER_TOLD, at=record.heard_at)
 
 
-def _tell(notice: Notice, settings: PlaceSettings, blobs: BlobStore, pause: float) -> None:
+def _send_notice(notice: Notice, settings: PlaceSettings, blobs: BlobStore, pause: float) -> None:
     url = settings.webhook_url.get_secret_value()
     if not url:
         return
     linked = notice.model_copy(update={"link": settings.run_url.replace("{run}", notice.run)})
     try:
-        tell(linked, url, settings.webhook_form, blobs, pause=pause)
+        send_notice(linked, url, settings.webhook_form, blobs, pause=pause)
     except ForeactError as problem:
         log.warning("the webhook was not told: %s", problem)

@@ -46,7 +46,7 @@ class Events:
             file.write(json.dumps(record, default=str).encode() + b"\n")
 
     def progress(self, step: str, done: int, total: int, detail: str = "") -> None:
-        """Return how far a step is."""
+        """Write how far a step is."""
         self.emit("progress", step=step, done=done, total=total, detail=detail)
 
     def figures(self, step: str, figures: Mapping[str, float]) -> None:
@@ -59,7 +59,7 @@ class Events:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Return when a step begins and how it ends."""
+        """Write when a step begins and how it ends."""
         started = time.monotonic()
         self.emit("step", step=name, state="started")
         run = os.environ.get("FOREACT_RUN_ID", "")
@@ -68,12 +68,12 @@ class Events:
                 yield
         except BaseException as error:
             seconds = time.monotonic() - started
-            self.emit("step", step=name, state="failed", seconds=seconds, sentence=_sentence(error))
+            self.emit("step", step=name, state="failed", seconds=seconds, sentence=_first_sentence(error))
             raise
         self.emit("step", step=name, state="succeeded", seconds=time.monotonic() - started)
 
 
-def _sentence(error: BaseException) -> str:
+def _first_sentence(error: BaseException) -> str:
     if isinstance(error, SystemExit | KeyboardInterrupt):
         return "it was stopped"
     text = str(error).strip()

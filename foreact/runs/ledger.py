@@ -92,16 +92,16 @@ class RunHistory(_Record):
         runs = [run for run in self.runs if run.pipeline == pipeline and run.ended_at is not None]
         return sorted(runs, key=lambda run: run.ended_at or run.started_at, reverse=True)
 
-    def overdue(self, now: datetime) -> list[RunRecord]:
+    def list_overdue(self, now: datetime) -> list[RunRecord]:
         """Return the runs that count as under way for longer than any run may take."""
         return [run for run in self.runs if run.state == "running" and now - run.started_at > LONGEST]
 
-    def works_since(self, run: RunRecord) -> bool:
+    def succeeded_since(self, run: RunRecord) -> bool:
         """Return whether a run of the same pipeline and store has ended well since this one was last heard of."""
-        latest = self.before(run)
+        latest = self.find_previous(run)
         return latest is not None and latest.state == "succeeded" and (latest.ended_at or run.heard_at) > run.heard_at
 
-    def before(self, run: RunRecord) -> RunRecord | None:
+    def find_previous(self, run: RunRecord) -> RunRecord | None:
         """Return the run of the same pipeline and store that ended before this one."""
         others = (each for each in self.ended(run.pipeline) if each.store == run.store and each.id != run.id)
         return next(others, None)
@@ -117,14 +117,14 @@ class RunLedger:
     def read(self) -> RunHistory:
         """Return what is known; what cannot be understood counts as nothing."""
         blob = read_if_present(self._store, RUNS)
-        return parse(blob.data) if blob else RunHistory()
+        return parse_history(blob.data) if blob else RunHistory()
 
-    def asked_for(self, run: str, pipeline: str, store: str, request_id: str, traceparent: str) -> None:
+    def note_request(self, run: str, pipeline: str, store: str, request_id: str, traceparent: str) -> None:
         """Note whose request a run serves, as whoever starts it does."""
         asked = {"pipeline": pipeline, "store": store, "request_id": request_id, "traceparent": traceparent}
-        self._change(run, lambda found: found.model_copy(update=asked))
+        self._change_run(run, lambda found: found.model_copy(update=asked))
 
-    def step_began(self, run: str, step: str, pipeline: str = "", store: str = "") -> None:
+    def note_step_begun(self, run: str, step: str, pipeline: str = "", store: str = "") -> None:
         """Note that a step began; the first one begins the run."""
         now = self._clock()
 
@@ -133,9 +133,9 @@ class RunLedger:
             update = {"steps": steps, "pipeline": pipeline or found.pipeline, "store": store or found.store}
             return found.model_copy(update=update)
 
-        self._change(run, change)
+        self._change_run(run, change)
 
-    def step_ended(self, run: str, step: str, state: State, seconds: float, sentence: str = "") -> None:
+    def note_step_ended(self, run: str, step: str, state: State, seconds: float, sentence: str = "") -> None:
         """Note how a step ended."""
 
         def change(found: RunRecord) -> RunRecord:
@@ -143,7 +143,7 @@ class RunLedger:
             ended = held.model_copy(update={"state": state, "seconds": round(seconds, 3), "sentence": sentence[:500]})
             return found.model_copy(update={"steps": {**found.steps, step: ended}})
 
-        self._change(run, change)
+        self._change_run(run, change)
 
     def add_figures(self, run: str, step: str, figures: dict[str, float]) -> None:
         """Note a step's figures; at most so many, and no number that is none."""
@@ -155,9 +155,9 @@ class RunLedger:
             held = held.model_copy(update={"figures": {**held.figures, **kept}})
             return found.model_copy(update={"steps": {**found.steps, step: held}})
 
-        self._change(run, change)
+        self._change_run(run, change)
 
-    def end(
+    def note_end(
         self, run: str, state: State, *, pipeline: str, store: str = "", sentence: str = "", at: datetime | None = None
     ) -> RunRecord:
         """Note how a run ended, and when if not just now; the first to tell is believed."""
@@ -173,23 +173,23 @@ class RunLedger:
             ended = {"state": state, "ended_at": now, "sentence": told[:500]}
             return found.model_copy(update={**named, **ended})
 
-        return self._change(run, change)
+        return self._change_run(run, change)
 
-    def _change(self, run: str, change: Callable[[RunRecord], RunRecord]) -> RunRecord:
+    def _change_run(self, run: str, change: Callable[[RunRecord], RunRecord]) -> RunRecord:
         changed: RunRecord | None = None
 
         def succeed(blob: Blob | None) -> bytes | None:
             nonlocal changed
-            history = parse(blob.data) if blob else RunHistory()
+            history = parse_history(blob.data) if blob else RunHistory()
             before = history.find(run)
             changed = change(before or RunRecord(id=run, started_at=self._clock()))
-            return None if changed == before else self._with(history, changed).model_dump_json().encode()
+            return None if changed == before else self._put_run(history, changed).model_dump_json().encode()
 
         swap_object(self._store, RUNS, succeed)
         assert changed is not None  # noqa: S101 - set whenever it was asked what succeeds
         return changed
 
-    def _with(self, ledger: RunHistory, changed: RunRecord) -> RunHistory:
+    def _put_run(self, ledger: RunHistory, changed: RunRecord) -> RunHistory:
         every = sorted(
             [*(run for run in ledger.runs if run.id != changed.id), changed],
             # One that has not told its end outlasts those that have: it may be stuck, and somebody is to be told.
@@ -205,7 +205,7 @@ class RunLedger:
         return RunHistory(runs=tuple(runs), last_success=success)
 
 
-def parse(data: bytes) -> RunHistory:
+def parse_history(data: bytes) -> RunHistory:
     """Read a ledger's bytes; a damaged one is an empty one, so that telling never stops a run."""
     try:
         return RunHistory.model_validate_json(data)
@@ -223,9 +223,9 @@ def make_sink(runs: RunLedger, run: str, pipeline: str = "", store: str = "") ->
             return
         try:
             if event == "step" and fields["state"] == "started":
-                runs.step_began(run, step, pipeline, store)
+                runs.note_step_begun(run, step, pipeline, store)
             elif event == "step":
-                runs.step_ended(run, step, fields["state"], fields["seconds"], fields.get("sentence", ""))
+                runs.note_step_ended(run, step, fields["state"], fields["seconds"], fields.get("sentence", ""))
             elif event == "figures":
                 runs.add_figures(run, step, fields["figures"])
         except (ForeactError, OSError) as problem:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from foreact.errors import ForeactError
 from foreact.runs.events import Events, Sink
 from foreact.settings import PipelineSettings
-from foreact.telemetry import tracing
-from foreact.telemetry.lines import send_lines
+from foreact.telemetry import lines, tracing
 
 if TYPE_CHECKING:
     from foreact.runs.ledger import RunRecord
@@ -29,7 +28,7 @@ class TaskSize:
     memory: int
 
     @classmethod
-    def of(cls, cpu: str, memory: str) -> "TaskSize":
+    def parse(cls, cpu: str, memory: str) -> "TaskSize":
         """Read sizes as Kubernetes writes them: 2, 500m; 4Gi, 512M."""
         cores = float(cpu[:-1]) / 1000 if cpu.endswith("m") else float(cpu)
         number, unit = re.fullmatch(r"([\d.]+)([KMGT]?i?)", memory).groups()  # type: ignore[union-attr]
@@ -50,21 +49,21 @@ def configure_task(store: str = "") -> tuple[PipelineSettings, Events]:
     """
     if store:
         os.environ.setdefault("FOREACT_STORE", store)
-    log_lines()
+    configure_logging()
     settings = PipelineSettings()
-    sink = _sink(settings)
+    sink = _make_record_sink(settings)
     if tracing.is_on():
-        tracing.start("foreact-pipeline")
-        atexit.register(tracing.stop)
+        tracing.start_exporting("foreact-pipeline")
+        atexit.register(tracing.stop_exporting)
     return settings, Events.from_environment(sink)
 
 
-def log_lines() -> None:
+def configure_logging() -> None:
     """Set how a step's process writes log lines."""
-    send_lines(as_json="KUBERNETES_SERVICE_HOST" in os.environ)
+    lines.configure_logging(as_json="KUBERNETES_SERVICE_HOST" in os.environ)
 
 
-def _sink(settings: PipelineSettings) -> Sink | None:
+def _make_record_sink(settings: PipelineSettings) -> Sink | None:
     """Keep the run's record where the service reads it; a run without a name has none."""
     if not settings.run_id:
         return None

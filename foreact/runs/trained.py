@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from foreact.naming import encode
+from foreact.naming import encode_store
 from foreact.publications.contract import SUFFIXES, Kind
 
 RECORD = "trained.json"
@@ -75,10 +75,10 @@ class TrainedFolder:
         """The folder of all models, one folder a store."""
         return self.root / "models"
 
-    def model(self, store: str) -> Path:
+    def model_folder(self, store: str) -> Path:
         """Return the folder of the challenger's files."""
-        return self.models / encode(store)
+        return self.models / encode_store(store)
 
     def object(self, store: str, kind: Kind) -> Path:
         """Return the path of one publishable object."""
-        return self.root / "objects" / f"{encode(store)}{SUFFIXES[kind]}"
+        return self.root / "objects" / f"{encode_store(store)}{SUFFIXES[kind]}"

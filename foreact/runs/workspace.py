@@ -87,26 +87,26 @@ class WorkspaceRuns:
         run.events.touch()
         return run
 
-    def all(self) -> Iterator[Run]:
+    def list_runs(self) -> Iterator[Run]:
         """Return the runs, oldest first."""
         if self.folder.is_dir():
             for folder in sorted(self.folder.iterdir()):
                 if (folder / "run.json").is_file():
                     yield Run(folder)
 
-    def last(self) -> Request | None:
+    def read_last_request(self) -> Request | None:
         """Return what the last successful retrain-all was asked: where this workspace's data comes from."""
         path = self.folder / "last.json"
         return Request.model_validate_json(path.read_bytes()) if path.is_file() else None
 
-    def remember(self, request: Request) -> None:
+    def remember_request(self, request: Request) -> None:
         """Keep what a successful retrain-all was asked."""
         path = self.folder / "last.json"
         draft = path.with_suffix(f".{os.getpid()}")
         draft.write_text(request.model_dump_json(indent=1), encoding="utf-8")
         draft.replace(path)
 
-    def tidy(self) -> None:
+    def delete_old_runs(self) -> None:
         """Drop the folders of all but the latest runs."""
-        for run in list(self.all())[:-KEPT]:
+        for run in list(self.list_runs())[:-KEPT]:
             shutil.rmtree(run.folder, ignore_errors=True)

@@ -40,7 +40,7 @@ class Text(logging.Formatter):
         return line + ("\n" + self.formatException(record.exc_info) if record.exc_info else "")
 
 
-def send_lines(*, as_json: bool) -> None:
+def configure_logging(*, as_json: bool) -> None:
     """Send this process's log lines to standard error, and nowhere else."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if as_json else Text())

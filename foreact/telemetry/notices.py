@@ -15,7 +15,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict
 
 from foreact.blobs.protocol import BlobConflict, BlobStore
-from foreact.naming import encode
+from foreact.naming import encode_store
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Notice(BaseModel):
         return f"{self.pipeline} of {whose} {'failed' if self.event == 'failed' else 'works again'}"
 
 
-def clean(text: str) -> str:
+def clean_sentence(text: str) -> str:
     """Return the first sentence of a message, without colours, traceback or anything that opens something."""
     plain = _ANSI.sub("", text).strip()
     if plain.startswith("Traceback"):
@@ -61,7 +61,7 @@ def clean(text: str) -> str:
     return _SECRETS.sub(lambda match: (match[1] or "") + "***", line)[:500]
 
 
-def body(notice: Notice, form: Form) -> bytes:
+def make_body(notice: Notice, form: Form) -> bytes:
     """Write a notice as its receiver takes it: plain JSON, or a Teams workflow's message with an adaptive card."""
     fields = {**notice.model_dump(exclude_defaults=True), "title": notice.title}
     if form == "json":
@@ -91,22 +91,22 @@ def body(notice: Notice, form: Form) -> bytes:
     return json.dumps({"type": "message", "attachments": [attachment]}).encode()
 
 
-def tell(notice: Notice, url: str, form: Form, store: BlobStore, pause: float) -> None:
+def send_notice(notice: Notice, url: str, form: Form, store: BlobStore, pause: float) -> None:
     """Send a notice unless it was sent; it is claimed first, so that two who know the same send it once between them.
 
     The claim is given back when nobody took the notice, for whoever tries the step again.
     """
-    name = f"{FOLDER}{encode(notice.run)}-{notice.event}.json"
+    name = f"{FOLDER}{encode_store(notice.run)}-{notice.event}.json"
     try:
         store.write(name, notice.model_dump_json().encode(), if_absent=True)
     except BlobConflict:
         log.info("this was told already: %s", notice.title)
         return
-    if not _post(url, body(notice, form), f"{notice.run}-{notice.event}", pause):
+    if not _post_notice(url, make_body(notice, form), f"{notice.run}-{notice.event}", pause):
         store.delete(name)
 
 
-def _post(url: str, data: bytes, key: str, pause: float) -> bool:
+def _post_notice(url: str, data: bytes, key: str, pause: float) -> bool:
     # The key lets a receiver that took a notice and failed to say so know it again.
     headers = {"Content-Type": "application/json", "Idempotency-Key": quote(key)}
     try:

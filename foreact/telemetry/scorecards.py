@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from foreact.blobs.protocol import BlobConflict, BlobNotFound, BlobStore
-from foreact.naming import encode
+from foreact.naming import encode_store
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +64,9 @@ class Drift:
         return f"{self.figure} of store {self.store!r} is {self.value:+.2f}, out of bounds for {self.days} days of data"
 
 
-def keep(store: BlobStore, scorecards: Scorecards) -> None:
+def write_scorecards(store: BlobStore, scorecards: Scorecards) -> None:
     """Write a training's record once; a repeated step writes the same."""
-    name = f"{FOLDER}{scorecards.as_of}/{encode(scorecards.run)}.json"
+    name = f"{FOLDER}{scorecards.as_of}/{encode_store(scorecards.run)}.json"
     try:
         store.write(name, scorecards.model_dump_json().encode(), if_absent=True)
     except BlobConflict:
@@ -75,16 +75,16 @@ def keep(store: BlobStore, scorecards: Scorecards) -> None:
 
 def read_series(store: BlobStore) -> dict[str, list[Point]]:
     """Return each store's series, the oldest day first; of several runs on one day's data the last counts."""
-    return _arrange(_read(store, _names(store)))
+    return _arrange_series(_read_records(store, _list_names(store)))
 
 
-def _names(store: BlobStore) -> list[str]:
+def _list_names(store: BlobStore) -> list[str]:
     names = [info.name for info in store.list(FOLDER)]
     days = sorted({name.split("/")[-2] for name in names})[-LOOKED_AT:]
     return [name for name in names if name.split("/")[-2] in days]
 
 
-def _read(store: BlobStore, names: Sequence[str]) -> dict[str, Scorecards | None]:
+def _read_records(store: BlobStore, names: Sequence[str]) -> dict[str, Scorecards | None]:
     """Read records by name; there is nothing to learn from one that is damaged."""
 
     def read(name: str) -> Scorecards | None:
@@ -98,7 +98,7 @@ def _read(store: BlobStore, names: Sequence[str]) -> dict[str, Scorecards | None
         return dict(zip(names, pool.map(read, names), strict=True))
 
 
-def _arrange(records: Mapping[str, Scorecards | None]) -> dict[str, list[Point]]:
+def _arrange_series(records: Mapping[str, Scorecards | None]) -> dict[str, list[Point]]:
     found: dict[str, dict[date, Figures]] = {}
     for record in sorted(filter(None, records.values()), key=lambda record: (record.as_of, record.written_at)):
         for name, figures in record.stores.items():
@@ -140,18 +140,18 @@ def find_drift(series: Mapping[str, Sequence[Point]]) -> list[Drift]:
     return found
 
 
-def watch(store: BlobStore) -> Callable[[], tuple[dict[str, list[Point]], list[Drift]]]:
+def watch_drift(store: BlobStore) -> Callable[[], tuple[dict[str, list[Point]], list[Drift]]]:
     """Return the series and what has drifted, look by look; a record is read once, for it never changes."""
     records: dict[str, Scorecards | None] = {}
     found: tuple[dict[str, list[Point]], list[Drift]] = {}, []
 
     def look() -> tuple[dict[str, list[Point]], list[Drift]]:
         nonlocal records, found
-        names = _names(store)
+        names = _list_names(store)
         if names != list(records):
-            added = _read(store, [name for name in names if name not in records])
+            added = _read_records(store, [name for name in names if name not in records])
             records = {name: added[name] if name in added else records[name] for name in names}
-            series = _arrange(records)
+            series = _arrange_series(records)
             found = series, find_drift(series)
         return found
 

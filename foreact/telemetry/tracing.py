@@ -46,7 +46,7 @@ def is_started() -> bool:
     return bool(_started)
 
 
-def start(service: str) -> None:
+def start_exporting(service: str) -> None:
     """Send this process's spans and log lines from now on; does nothing where traces are off."""
     if not is_on() or _started:
         return
@@ -67,7 +67,7 @@ def start(service: str) -> None:
     _started.extend([tracers, logs])
 
 
-def stop() -> None:
+def stop_exporting() -> None:
     """Send what waits, within a few seconds."""
     for provider in _started:
         provider.force_flush(5_000)
@@ -139,11 +139,11 @@ def span(name: str, *, parent: str = "", run: str = "", kind: str = "internal", 
         return
     from opentelemetry import context, trace
 
-    remote = _context(parent) or (_context(trace_of(run)) if run and not _current() else None)
+    remote = _parse_traceparent(parent) or (_parse_traceparent(trace_of(run)) if run and not _is_recording() else None)
     around = trace.set_span_in_context(trace.NonRecordingSpan(remote)) if remote else context.get_current()
     tracer = _started[0].get_tracer("foreact")
     with tracer.start_as_current_span(
-        name, around, kind=trace.SpanKind[kind.upper()], attributes=_known(attributes), record_exception=False
+        name, around, kind=trace.SpanKind[kind.upper()], attributes=_known_fields(attributes), record_exception=False
     ) as made:
         yield made
 
@@ -154,16 +154,16 @@ def mark_run(run: str, parent: str, **attributes: Any) -> None:
         return
     from opentelemetry import trace
 
-    remote = _context(parent)
+    remote = _parse_traceparent(parent)
     around = trace.set_span_in_context(trace.NonRecordingSpan(remote)) if remote else None
-    linked = _context(trace_of(run))
+    linked = _parse_traceparent(trace_of(run))
     links = [trace.Link(linked)] if linked else []
     tracer = _started[0].get_tracer("foreact")
-    known = _known({"foreact.run": run, **attributes})
+    known = _known_fields({"foreact.run": run, **attributes})
     tracer.start_span("refresh started", around, kind=trace.SpanKind.PRODUCER, attributes=known, links=links).end()
 
 
-def traceparent(made: "Span | None") -> str:
+def format_traceparent(made: "Span | None") -> str:
     """Name a span for another process; empty where traces are off."""
     if made is None:
         return ""
@@ -171,13 +171,13 @@ def traceparent(made: "Span | None") -> str:
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-01"
 
 
-def current() -> str:
+def current_traceparent() -> str:
     """Name the current span for another process; empty where traces are off."""
     if not _started:
         return ""
     from opentelemetry import trace
 
-    return traceparent(trace.get_current_span())
+    return format_traceparent(trace.get_current_span())
 
 
 def trace_of(run: str) -> str:
@@ -186,7 +186,7 @@ def trace_of(run: str) -> str:
     return f"00-{digest[:32]}-{digest[32:48]}-01"
 
 
-def _context(text: str) -> "SpanContext | None":
+def _parse_traceparent(text: str) -> "SpanContext | None":
     found = _TRACEPARENT.fullmatch(text)
     if found is None or not int(found[1], 16) or not int(found[2], 16):
         return None
@@ -195,11 +195,11 @@ def _context(text: str) -> "SpanContext | None":
     return trace.SpanContext(int(found[1], 16), int(found[2], 16), is_remote=True, trace_flags=trace.TraceFlags(1))
 
 
-def _current() -> bool:
+def _is_recording() -> bool:
     from opentelemetry import trace
 
     return bool(trace.get_current_span().get_span_context().is_valid)
 
 
-def _known(attributes: Mapping[str, Any]) -> dict[str, Any]:
+def _known_fields(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {name.replace("__", "."): value for name, value in attributes.items() if value not in (None, "")}

@@ -44,12 +44,14 @@ class Cron:
                 "0 30 3 * * * is half past three every day."
             )
         try:
-            fields = tuple(frozenset(_values(part, *field[1:])) for part, field in zip(parts, _FIELDS, strict=True))
+            fields = tuple(
+                frozenset(_parse_field(part, *field[1:])) for part, field in zip(parts, _FIELDS, strict=True)
+            )
         except ValueError as error:
             raise ForeactError(f"The cron expression {expression!r} cannot be read: {error}.") from None
         return cls(expression, zone, fields, either_day=not (_is_star(parts[3]) or _is_star(parts[5])))
 
-    def after(self, moment: datetime) -> datetime:
+    def next_firing(self, moment: datetime) -> datetime:
         """Return the first firing after a moment, in UTC.
 
         Where clocks change, a time that the wall clock skips does not fire that day, and one that it shows twice fires
@@ -64,13 +66,13 @@ class Cron:
             day += timedelta(days=1)
         raise ForeactError(f"The cron expression {self.expression!r} never fires.")
 
-    def between(self, start: datetime, end: datetime) -> list[datetime]:
+    def list_firings(self, start: datetime, end: datetime) -> list[datetime]:
         """Return the firings after the start, up to and including the end."""
         firings = []
-        moment = self.after(start)
+        moment = self.next_firing(start)
         while moment <= end:
             firings.append(moment)
-            moment = self.after(moment)
+            moment = self.next_firing(moment)
         return firings
 
     def _fires_on(self, day: date) -> bool:
@@ -89,7 +91,7 @@ def _is_star(field: str) -> bool:
     return any(part[0] in "*?" for part in field.split(",") if part)
 
 
-def _values(field: str, lowest: int, highest: int, names: dict[str, int]) -> set[int]:
+def _parse_field(field: str, lowest: int, highest: int, names: dict[str, int]) -> set[int]:
     values: set[int] = set()
     for part in filter(None, field.split(",")):
         span, _, step = part.partition("/")
@@ -97,11 +99,11 @@ def _values(field: str, lowest: int, highest: int, names: dict[str, int]) -> set
         if low in {"*", "?"}:
             start, end = lowest, highest
         else:
-            start = _number(low, names)
-            end = _number(high, names) if high else highest if step else start
+            start = _parse_number(low, names)
+            end = _parse_number(high, names) if high else highest if step else start
         if not lowest <= start <= end <= highest:
             raise ValueError(f"{part!r} is not within {lowest} to {highest}")
-        stride = _number(step, {}) if step else 1
+        stride = _parse_number(step, {}) if step else 1
         if stride < 1:
             raise ValueError(f"{part!r} has no stride")
         values.update(range(start, end + 1, stride))
@@ -110,7 +112,7 @@ def _values(field: str, lowest: int, highest: int, names: dict[str, int]) -> set
     return values
 
 
-def _number(text: str, names: dict[str, int]) -> int:
+def _parse_number(text: str, names: dict[str, int]) -> int:
     if text.lower() in names:
         return names[text.lower()]
     if not text.isdecimal():

@@ -63,7 +63,7 @@ class Step:
         return f"{self.schedule}: {self.verb} {self.target}".rstrip() + f" ({self.why})"
 
 
-def mark(name: str, fingerprint: str) -> str:
+def write_mark(name: str, fingerprint: str) -> str:
     """Write into a recurring run's description whose it is and what it holds."""
     return f"[foreact {name} {fingerprint}]"
 
@@ -74,7 +74,7 @@ def read_mark(description: str | None) -> tuple[str, str] | None:
     return (found["name"], found["fingerprint"]) if found else None
 
 
-def retire(found: list[Found]) -> Step | None:
+def next_retirement_step(found: list[Found]) -> Step | None:
     """Return the next step towards a schedule that is no longer wanted at all."""
     for run in found:
         if run.enabled:
@@ -97,10 +97,10 @@ def next_step(wanted: Wanted, found: list[Found], now: datetime) -> Step | None:
         surplus = next(run for run in enabled if run is not keep)
         return Step("disable", wanted.name, "two would fire", surplus.id)
     if enabled and enabled[0] in right:
-        return _prune(wanted, found, enabled[0])
+        return _prune_duplicate(wanted, found, enabled[0])
     if enabled:
-        return _replace(wanted, enabled[0], right, now)
-    return _start(wanted, found, right, now)
+        return _replace_step(wanted, enabled[0], right, now)
+    return _start_step(wanted, found, right, now)
 
 
 def _keep_paused(wanted: Wanted, found: list[Found], right: list[Found], enabled: list[Found]) -> Step | None:
@@ -108,45 +108,45 @@ def _keep_paused(wanted: Wanted, found: list[Found], right: list[Found], enabled
         return Step("disable", wanted.name, "paused in the file", enabled[0].id)
     if not right:
         return Step("create", wanted.name, "new, and paused in the file")
-    return _prune(wanted, found, right[-1])
+    return _prune_duplicate(wanted, found, right[-1])
 
 
-def _prune(wanted: Wanted, found: list[Found], keep: Found) -> Step | None:
+def _prune_duplicate(wanted: Wanted, found: list[Found], keep: Found) -> Step | None:
     for run in found:
         if run is not keep and not run.busy:
             return Step("delete", wanted.name, "replaced", run.id)
     return None
 
 
-def _replace(wanted: Wanted, old: Found, right: list[Found], now: datetime) -> Step:
+def _replace_step(wanted: Wanted, old: Found, right: list[Found], now: datetime) -> Step:
     """Keep the old one firing until the new one is there, paused, and nothing is about to fire."""
     for run in right:
         # It was made before a firing that the old one has served: enabled, it would make up for it at once.
-        if wanted.cron.between(run.created, now):
+        if wanted.cron.list_firings(run.created, now):
             return Step("delete", wanted.name, "made before the last firing", run.id)
     if not right:
         return Step("create", wanted.name, "changed")
     for cron in filter(None, (old.cron, wanted.cron)):
-        near = cron.between(now - QUIET, now + QUIET)
+        near = cron.list_firings(now - QUIET, now + QUIET)
         if near:
             return Step("wait", wanted.name, "about to fire", until=near[-1] + QUIET)
     return Step("disable", wanted.name, "replaced", old.id)
 
 
-def _start(wanted: Wanted, found: list[Found], right: list[Found], now: datetime) -> Step:
+def _start_step(wanted: Wanted, found: list[Found], right: list[Found], now: datetime) -> Step:
     if not right:
         return Step("create", wanted.name, "changed" if found else "new")
     newest = right[-1]
     if newest is not found[0]:
         # What it has missed since it was made, nobody has served: it makes up for the last of it.
         return Step("enable", wanted.name, "takes over", newest.id)
-    if wanted.cron.between(newest.created, now):
+    if wanted.cron.list_firings(newest.created, now):
         # Alone and paused for some time; enabled, it would run at once instead of when it is due.
         return Step("create", wanted.name, "was paused")
     return Step("enable", wanted.name, "ready", newest.id)
 
 
-def foresee(choose: Callable[[list[Found], datetime], Step | None], wanted: Wanted | None, found: list[Found],
+def foresee_steps(choose: Callable[[list[Found], datetime], Step | None], wanted: Wanted | None, found: list[Found],
             now: datetime) -> Iterator[Step]:  # fmt: skip
     """Return the steps that settling would take, without taking them."""
     for number in range(MOST_STEPS):
@@ -155,10 +155,10 @@ def foresee(choose: Callable[[list[Found], datetime], Step | None], wanted: Want
             return
         yield step
         now = step.until + timedelta(seconds=1) if step.until else now + timedelta(seconds=1)
-        found = _imagine(step, wanted, found, now, f"the new one{number or ''}")
+        found = _apply_in_mind(step, wanted, found, now, f"the new one{number or ''}")
 
 
-def _imagine(step: Step, wanted: Wanted | None, found: list[Found], now: datetime, name: str) -> list[Found]:
+def _apply_in_mind(step: Step, wanted: Wanted | None, found: list[Found], now: datetime, name: str) -> list[Found]:
     if step.verb == "create" and wanted is not None:
         return [*found, Found(name, wanted.name, wanted.fingerprint, now, enabled=False, cron=wanted.cron)]
     if step.verb == "delete":
@@ -168,7 +168,7 @@ def _imagine(step: Step, wanted: Wanted | None, found: list[Found], now: datetim
     return found
 
 
-def settle(
+def take_steps(
     choose: Callable[[list[Found], datetime], Step | None],
     observe: Callable[[], list[Found]],
     take: Callable[[Step], None],

@@ -67,7 +67,7 @@ class Schedules(BaseModel):
         return ZoneInfo(self.timezone)
 
 
-def load(path: Path) -> Schedules:
+def load_schedules(path: Path) -> Schedules:
     """Read a schedules file."""
     try:
         return Schedules.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
@@ -81,17 +81,17 @@ def load(path: Path) -> Schedules:
         raise ForeactError(f"{path}, {place}: {first['msg'].removeprefix('Value error, ')}.") from None
 
 
-def check(name: str, schedule: Schedule, zone: ZoneInfo, package: Package, now: datetime) -> Cron:
+def check_schedule(name: str, schedule: Schedule, zone: ZoneInfo, package: Package, now: datetime) -> Cron:
     """Refuse a schedule that would not do what it says; gives its expression."""
-    package.check(schedule.parameters)
+    package.check_parameters(schedule.parameters)
     cron = Cron.parse(schedule.cron, zone)
-    if cron.after(now) > now + AHEAD:
+    if cron.next_firing(now) > now + AHEAD:
         raise ForeactError(f"Schedule {name!r} does not fire within {AHEAD.days} days: {schedule.cron}.")
     if len(cron.fields[2]) < OFTEN:
-        firings = cron.between(now, now + AHEAD)
+        firings = cron.list_firings(now, now + AHEAD)
         _refuse_changing_clocks(name, cron, firings)
         if schedule.done_by is not None:
-            _refuse_late(name, cron.zone, firings, schedule.done_by, timedelta(seconds=_deadline(package)))
+            _refuse_late(name, cron.zone, firings, schedule.done_by, timedelta(seconds=_read_deadline(package)))
     return cron
 
 
@@ -113,7 +113,9 @@ def _refuse_changing_clocks(name: str, cron: Cron, firings: list[datetime]) -> N
     twice = [at for at in wall if at.fold]
     plain = Cron(cron.expression, ZoneInfo("UTC"), cron.fields, cron.either_day)
     start, end = (at.replace(tzinfo=UTC) for at in (wall[0], wall[-1]))
-    skipped = set(plain.between(start - timedelta(seconds=1), end)) - {at.replace(tzinfo=UTC, fold=0) for at in wall}
+    skipped = set(plain.list_firings(start - timedelta(seconds=1), end)) - {
+        at.replace(tzinfo=UTC, fold=0) for at in wall
+    }
     if twice or skipped:
         day, what = (twice[0], "twice") if twice else (min(skipped), "not at all")
         raise ForeactError(
@@ -122,7 +124,7 @@ def _refuse_changing_clocks(name: str, cron: Cron, firings: list[datetime]) -> N
         )
 
 
-def _deadline(package: Package) -> int:
+def _read_deadline(package: Package) -> int:
     """How long Kubernetes lets a run of the pipeline take."""
     documents = list(yaml.safe_load_all(package.content))
     platform = documents[1] if len(documents) > 1 else {}
@@ -130,7 +132,7 @@ def _deadline(package: Package) -> int:
     return int(config.get("activeDeadlineSeconds", 0))
 
 
-def fingerprint(content: dict[str, Any]) -> str:
+def fingerprint_content(content: dict[str, Any]) -> str:
     """Return what tells one content of a recurring run from any other."""
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -8,14 +8,24 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from foreact.errors import ForeactError, examples
+from foreact.errors import ForeactError, name_examples
 from foreact.kubeflow.api import Answer, Kubeflow, read_moment, refer_to_version
 from foreact.kubeflow.package import Package
 from foreact.kubeflow.settings import KubeflowSettings
 from foreact.kubeflow.states import ENDED
 from pipelines.cluster.cron import Cron
-from pipelines.cluster.reconcile import Found, Step, Wanted, foresee, mark, next_step, read_mark, retire, settle
-from pipelines.cluster.schedules import Schedule, Schedules, check, fingerprint
+from pipelines.cluster.reconcile import (
+    Found,
+    Step,
+    Wanted,
+    foresee_steps,
+    next_retirement_step,
+    next_step,
+    read_mark,
+    take_steps,
+    write_mark,
+)
+from pipelines.cluster.schedules import Schedule, Schedules, check_schedule, fingerprint_content
 
 Tell = Callable[[str], None]
 
@@ -42,40 +52,42 @@ class Scheduler:
 
     def plan(self, schedules: Schedules, packages: dict[str, Package]) -> list[Step]:
         """Return the steps that `apply` would take now; changes nothing."""
-        wanted = self._wanted(schedules, packages)
+        wanted = self._want_schedules(schedules, packages)
         experiment = self.kubeflow.find_experiment(self.settings.experiment)
-        found = self._observe(str(experiment["experiment_id"])) if experiment else []
+        found = self._observe_experiment(str(experiment["experiment_id"])) if experiment else []
         now = self.now()
         steps: list[Step] = []
-        for name in _names(wanted, found):
-            steps += foresee(_chooser(wanted.get(name)), wanted.get(name), _of(name, found), now)
+        for name in _list_names(wanted, found):
+            steps += foresee_steps(_make_chooser(wanted.get(name)), wanted.get(name), _find_by_name(name, found), now)
         return steps
 
     def apply(self, schedules: Schedules, packages: dict[str, Package], tell: Tell) -> list[str]:
         """Make the recurring runs match; gives those that are left because a run of theirs goes on."""
-        wanted = self._wanted(schedules, packages)
+        wanted = self._want_schedules(schedules, packages)
         experiment = self.kubeflow.ensure_experiment(self.settings.experiment)
-        for name in _names(wanted, self._observe(experiment)):
+        for name in _list_names(wanted, self._observe_experiment(experiment)):
             schedule, package = schedules.schedules.get(name), packages.get(name)
 
             def take(step: Step, schedule: Any = schedule, package: Any = package) -> None:
                 tell(str(step))
-                self._take(step, wanted.get(step.schedule), schedule, package, experiment)
+                self._take_step(step, wanted.get(step.schedule), schedule, package, experiment)
 
-            settle(
-                _chooser(wanted.get(name)),
-                lambda name=name: _of(name, self._observe(experiment)),  # type: ignore[misc]
+            take_steps(
+                _make_chooser(wanted.get(name)),
+                lambda name=name: _find_by_name(name, self._observe_experiment(experiment)),  # type: ignore[misc]
                 take,
                 self.now,
             )
-        return [run.name for run in self._observe(experiment) if run.busy and not run.enabled]
+        return [run.name for run in self._observe_experiment(experiment) if run.busy and not run.enabled]
 
     def pause(self, names: list[str], tell: Tell) -> None:
         """Keep schedules from firing until the next `apply`; no name means all of them."""
-        found = self.there()
+        found = self.list_recurring_runs()
         unknown = sorted(set(names) - {run.name for run in found})
         if unknown:
-            raise ForeactError(f"There is no schedule {examples(unknown)} in experiment {self.settings.experiment!r}.")
+            raise ForeactError(
+                f"There is no schedule {name_examples(unknown)} in experiment {self.settings.experiment!r}."
+            )
         for run in found:
             if run.enabled and (not names or run.name in names):
                 tell(f"{run.name}: disable {run.id} (paused)")
@@ -87,12 +99,12 @@ class Scheduler:
                 tell(f"{run.name}: delete {run.id} (never took over)")
                 self.kubeflow.delete_recurring_run(run.id)
 
-    def there(self) -> list[Found]:
+    def list_recurring_runs(self) -> list[Found]:
         """Return the recurring runs that are ours."""
         experiment = self.kubeflow.find_experiment(self.settings.experiment)
-        return self._observe(str(experiment["experiment_id"])) if experiment else []
+        return self._observe_experiment(str(experiment["experiment_id"])) if experiment else []
 
-    def _wanted(self, schedules: Schedules, packages: dict[str, Package]) -> dict[str, Wanted]:
+    def _want_schedules(self, schedules: Schedules, packages: dict[str, Package]) -> dict[str, Wanted]:
         if schedules.timezone != self.settings.timezone:
             raise ForeactError(
                 f"The schedules are in {schedules.timezone}, but Kubeflow Pipelines reads them in "
@@ -101,7 +113,7 @@ class Scheduler:
             )
         wanted = {}
         for name, schedule in schedules.schedules.items():
-            cron = check(name, schedule, schedules.zone, packages[name], self.now())
+            cron = check_schedule(name, schedule, schedules.zone, packages[name], self.now())
             content = {
                 "package": packages[name].hash,
                 "cron": schedule.cron,
@@ -110,10 +122,10 @@ class Scheduler:
                 "parameters": schedule.parameters,
                 "service_account": self.settings.service_account,
             }
-            wanted[name] = Wanted(name, fingerprint(content), cron, schedule.enabled)
+            wanted[name] = Wanted(name, fingerprint_content(content), cron, schedule.enabled)
         return wanted
 
-    def _observe(self, experiment: str) -> list[Found]:
+    def _observe_experiment(self, experiment: str) -> list[Found]:
         recent = self.kubeflow.list_recent_runs(experiment)
         busy = {run.get("recurring_run_id") for run in recent if run.get("state") not in ENDED}
         found = []
@@ -127,24 +139,24 @@ class Scheduler:
                         fingerprint=marked[1],
                         created=read_moment(run["created_at"]),
                         enabled=_is_enabled(run),
-                        cron=self._cron(run),
+                        cron=self._read_cron(run),
                         busy=run["recurring_run_id"] in busy,
                     )
                 )
         return found
 
-    def _cron(self, run: Answer) -> Cron | None:
+    def _read_cron(self, run: Answer) -> Cron | None:
         expression = ((run.get("trigger") or {}).get("cron_schedule") or {}).get("cron")
         try:
             return Cron.parse(expression, ZoneInfo(self.settings.timezone)) if expression else None
         except ForeactError:
             return None
 
-    def _take(self, step: Step, wanted: Wanted | None, schedule: Any, package: Any, experiment: str) -> None:
+    def _take_step(self, step: Step, wanted: Wanted | None, schedule: Any, package: Any, experiment: str) -> None:
         if step.verb == "wait" and step.until is not None:
             self.wait(step.until)
         elif step.verb == "create" and wanted is not None:
-            self.kubeflow.create_recurring_run(self._body(wanted, schedule, package, experiment))
+            self.kubeflow.create_recurring_run(self._make_body(wanted, schedule, package, experiment))
         elif step.verb == "enable":
             self.kubeflow.enable_recurring_run(step.target)
         elif step.verb == "disable":
@@ -152,12 +164,12 @@ class Scheduler:
         elif step.verb == "delete":
             self.kubeflow.delete_recurring_run(step.target)
 
-    def _body(self, wanted: Wanted, schedule: Schedule, package: Package, experiment: str) -> Answer:
+    def _make_body(self, wanted: Wanted, schedule: Schedule, package: Package, experiment: str) -> Answer:
         if package.hash not in self._versions:
             self._versions[package.hash], _ = self.kubeflow.ensure_version(package)
         body = {
             "display_name": f"foreact-{wanted.name}",
-            "description": f"{schedule.description} {mark(wanted.name, wanted.fingerprint)}".strip(),
+            "description": f"{schedule.description} {write_mark(wanted.name, wanted.fingerprint)}".strip(),
             "experiment_id": experiment,
             "namespace": self.kubeflow.namespace,
             **refer_to_version(self._versions[package.hash]),
@@ -177,17 +189,17 @@ def _is_enabled(run: Answer) -> bool:
     return bool(mode == "ENABLE" if mode in {"ENABLE", "DISABLE"} else run.get("status") == "ENABLED")
 
 
-def _chooser(wanted: Wanted | None) -> Callable[[list[Found], datetime], Step | None]:
+def _make_chooser(wanted: Wanted | None) -> Callable[[list[Found], datetime], Step | None]:
     if wanted is None:
-        return lambda found, _: retire(found)
+        return lambda found, _: next_retirement_step(found)
     return lambda found, now: next_step(wanted, found, now)
 
 
-def _names(wanted: dict[str, Wanted], found: list[Found]) -> list[str]:
+def _list_names(wanted: dict[str, Wanted], found: list[Found]) -> list[str]:
     return sorted({*wanted, *(run.name for run in found)})
 
 
-def _of(name: str, found: list[Found]) -> list[Found]:
+def _find_by_name(name: str, found: list[Found]) -> list[Found]:
     return [run for run in found if run.name == name]
 
 

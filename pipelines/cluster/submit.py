@@ -12,7 +12,7 @@ from foreact.kubeflow.api import Answer, Kubeflow, Unreachable, refer_to_version
 from foreact.kubeflow.package import Package
 from foreact.kubeflow.states import ENDED, PENDING
 from foreact.kubeflow.verdict import Outcome, Task, judge_run, list_tasks
-from foreact.naming import encode
+from foreact.naming import encode_store
 
 # A server that restarts is waited for this long before the watch is given up.
 PATIENCE = 300.0
@@ -34,13 +34,15 @@ class Submitted:
     adopted: bool = False
 
 
-def run_name(pipeline: str, store: str = "") -> str:
+def make_run_name(pipeline: str, store: str = "") -> str:
     """Name a run so that people see what it is and programs find it."""
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    return "-".join(part for part in (pipeline, encode(store) if store else "", stamp, secrets.token_hex(3)) if part)
+    return "-".join(
+        part for part in (pipeline, encode_store(store) if store else "", stamp, secrets.token_hex(3)) if part
+    )
 
 
-def submit(
+def submit_run(
     kubeflow: Kubeflow,
     package: Package,
     parameters: dict[str, Any],
@@ -54,7 +56,7 @@ def submit(
 
     Somebody else may take the same name at once: what is made within the time of settling gives way to the first.
     """
-    package.check(parameters)
+    package.check_parameters(parameters)
     experiment_id = kubeflow.ensure_experiment(experiment)
     version, uploaded = kubeflow.ensure_version(package)
     run = kubeflow.find_run(name, experiment_id)
@@ -111,7 +113,7 @@ def _look_again(kubeflow: Kubeflow, name: str, experiment: str, problem: Unreach
     return run
 
 
-def watch(
+def watch_run(
     kubeflow: Kubeflow,
     run_id: str,
     package: Package,

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.analysis.comparison import Z90, Doubles, Levels, known, levels
+from serving.analysis.comparison import Z90, Doubles, Levels, compare_levels, known_or_none
 from serving.publication import StoreData
 
 KEPT = 200
@@ -55,32 +55,32 @@ class Alert:
         return asdict(self)
 
 
-def ranked(stores: Iterable[StoreData], kind: Kind | None) -> list[Alert]:
+def rank_alerts(stores: Iterable[StoreData], kind: Kind | None) -> list[Alert]:
     """Return the alerts of stores, those with most at stake first."""
-    found = [alert for arrays in stores for alert in alerts_of(arrays) if kind is None or alert.kind == kind]
+    found = [alert for arrays in stores for alert in find_alerts(arrays) if kind is None or alert.kind == kind]
     return sorted(found, key=lambda alert: -alert.at_stake)
 
 
-def alerts_of(arrays: StoreData) -> tuple[Alert, ...]:
+def find_alerts(arrays: StoreData) -> tuple[Alert, ...]:
     """Return a store's alerts, those with most at stake first."""
     found = arrays.derived.get("alerts")
     if found is None:
-        made = [*_alerts(arrays, total=True), *_alerts(arrays, total=False)]
+        made = [*_make_alerts(arrays, total=True), *_make_alerts(arrays, total=False)]
         found = arrays.derived["alerts"] = tuple(sorted(made, key=lambda alert: -alert.at_stake))
     result: tuple[Alert, ...] = found
     return result
 
 
-def _alerts(arrays: StoreData, *, total: bool) -> list[Alert]:
-    level = levels(arrays, total=total)
+def _make_alerts(arrays: StoreData, *, total: bool) -> list[Alert]:
+    level = compare_levels(arrays, total=total)
     usual = np.fmax(level.recent, level.last_year)
     extra = level.expected - usual
-    beyond = _probability(extra / level.deviation)
+    beyond = _normal_probability(extra / level.deviation)
     # A store as a whole is unusual much sooner than one of its items.
     share = 0.1 if total else 0.25
     peaks = (extra >= np.maximum(3, share * usual)) & (beyond >= 0.8)
     lacking = level.expected - level.normal_delivery
-    risk = _probability(lacking / level.deviation)
+    risk = _normal_probability(lacking / level.deviation)
     short = lacking >= np.maximum(2, share / 2 * level.normal_delivery)
     kinds: list[tuple[Kind, NDArray[np.bool_], Doubles, Doubles]] = [
         ("peak", peaks, extra, beyond),
@@ -90,11 +90,13 @@ def _alerts(arrays: StoreData, *, total: bool) -> list[Alert]:
     for kind, chosen, stake, probability in kinds:
         rows = np.flatnonzero(chosen & np.isfinite(stake))
         for row in rows[np.argsort(-stake[rows], kind="stable")][:KEPT]:
-            made.append(_alert(arrays, level, int(row), kind, float(stake[row]), float(probability[row]), total=total))
+            made.append(
+                _make_alert(arrays, level, int(row), kind, float(stake[row]), float(probability[row]), total=total)
+            )
     return made
 
 
-def _alert(
+def _make_alert(
     arrays: StoreData, level: Levels, row: int, kind: Kind, stake: float, probability: float, *, total: bool
 ) -> Alert:
     first: date = arrays.dates[0].astype(object)
@@ -106,15 +108,15 @@ def _alert(
         first + timedelta(days=level.days - 1),
         float(level.expected[row]),
         float(level.expected[row] + Z90 * level.deviation[row]),
-        known(level.recent[row]),
-        known(level.last_year[row]),
+        known_or_none(level.recent[row]),
+        known_or_none(level.last_year[row]),
         stake,
         min(probability, 0.99),
         first + timedelta(days=int(level.peak[row])),
-        known(level.normal_delivery[row]) if kind == "shortage" else None,
+        known_or_none(level.normal_delivery[row]) if kind == "shortage" else None,
     )
 
 
-def _probability(z: Doubles) -> Doubles:
+def _normal_probability(z: Doubles) -> Doubles:
     """Return the normal distribution's share below."""
     return np.asarray((1 + _erf(z / math.sqrt(2))) / 2)

@@ -26,7 +26,7 @@ Z80, Z90 = 2.5631, 1.2816
 Doubles = NDArray[np.float64]
 
 
-def known(value: float) -> float | None:
+def known_or_none(value: float) -> float | None:
     """Return a number, or nothing for one that is not known."""
     return float(value) if math.isfinite(value) else None
 
@@ -44,17 +44,17 @@ class Levels:
     peak: NDArray[np.int64]
 
 
-def levels(arrays: StoreData, *, total: bool) -> Levels:
+def compare_levels(arrays: StoreData, *, total: bool) -> Levels:
     """Compare the first week ahead with before, for the store's items or for its total."""
     key = f"levels-{total}"
     found = arrays.derived.get(key)
     if found is None:
-        found = arrays.derived[key] = _levels(arrays, total=total)
+        found = arrays.derived[key] = _compute_levels(arrays, total=total)
     result: Levels = found
     return result
 
 
-def _levels(arrays: StoreData, *, total: bool) -> Levels:
+def _compute_levels(arrays: StoreData, *, total: bool) -> Levels:
     days = min(WINDOW, len(arrays.dates))
     if total:
         mean, p10, p90 = arrays.total_mean[None], arrays.total_p10[None], arrays.total_p90[None]
@@ -66,24 +66,24 @@ def _levels(arrays: StoreData, *, total: bool) -> Levels:
     spread = np.maximum(spread, 1e-3)
     variance = (1 - TOGETHER) * (spread**2).sum(1) + TOGETHER * spread.sum(1) ** 2
     first = arrays.dates[0]
-    recent = sold_on(arrays, past, np.arange(first - RECENT, first))
-    last_year = sold_on(arrays, past, arrays.dates[:days] - YEAR)
+    recent = units_sold_on(arrays, past, np.arange(first - RECENT, first))
+    last_year = units_sold_on(arrays, past, arrays.dates[:days] - YEAR)
     weeks = [
-        _sum(sold_on(arrays, past, np.arange(first - (week + 1) * days, first - week * days)), days)
+        _sum_window(units_sold_on(arrays, past, np.arange(first - (week + 1) * days, first - week * days)), days)
         for week in range(WEEKS)
     ]
     return Levels(
         days,
         ahead.sum(1),
         np.sqrt(variance),
-        _sum(recent, days),
-        _sum(last_year, days),
-        _quantile(np.stack(weeks), 0.8),
+        _sum_window(recent, days),
+        _sum_window(last_year, days),
+        _column_quantile(np.stack(weeks), 0.8),
         ahead.argmax(1),
     )
 
 
-def _quantile(values: Doubles, share: float) -> Doubles:
+def _column_quantile(values: Doubles, share: float) -> Doubles:
     """Return a quantile of each column's known values, NaN where none are; `nanquantile` takes seconds for this."""
     ordered = np.sort(values, axis=0)
     known = np.isfinite(values).sum(0)
@@ -95,7 +95,7 @@ def _quantile(values: Doubles, share: float) -> Doubles:
     return np.asarray(below + (above - below) * (place - low))
 
 
-def sold_on(arrays: StoreData, past: Floats, days: Days) -> Floats:
+def units_sold_on(arrays: StoreData, past: Floats, days: Days) -> Floats:
     """Return what was sold on some days, NaN where that is not known."""
     if not len(arrays.past_dates):
         return np.full((len(past), len(days)), np.nan, np.float32)
@@ -103,7 +103,7 @@ def sold_on(arrays: StoreData, past: Floats, days: Days) -> Floats:
     return np.where(arrays.past_dates[places] == days, past[:, places], np.float32(np.nan))
 
 
-def _sum(units: Floats, days: int) -> Doubles:
+def _sum_window(units: Floats, days: int) -> Doubles:
     """Scale what is known of some days to a whole window; NaN where less than half is."""
     known = np.isfinite(units)
     count = known.sum(1)

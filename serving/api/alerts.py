@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from serving.alerts.ranking import ranked
+from serving.alerts.ranking import rank_alerts
 from serving.api.answers import answer, encode, envelope
 from serving.api.schemas import Answer
 from serving.api.selection import StoresAsked, select_stores
@@ -58,6 +58,6 @@ def list_alerts(
     names = [arrays.store for arrays in stores]
 
     def body() -> bytes:
-        return envelope(view, names, alerts=encode([alert.to_json() for alert in ranked(stores, kind)[:limit]]))
+        return envelope(view, names, alerts=encode([alert.to_json() for alert in rank_alerts(stores, kind)[:limit]]))
 
     return answer(request, view, (tuple(names), kind, limit), stores, body)

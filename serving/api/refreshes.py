@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from foreact.naming import encode as name_of
+from foreact.naming import encode_store as name_of
 from serving.api.stores import Segment
 from serving.auth.principal import Principal
 from serving.dependencies import Parts, Planner, Viewer
@@ -87,7 +87,7 @@ def list_refreshes(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> RefreshList:
     """Give the refreshes of your stores, those under way first."""
-    both = [*reversed(service.refreshes.book.active()), *service.refreshes.ended()]
+    both = [*reversed(service.refreshes.book.list_active()), *service.refreshes.ended()]
     # One that ends between these two looks, or just is being put aside, is in both.
     found = {one.id: one for one in both}.values()
     chosen = [one for one in found if may_see(service, principal, one) and (not store or one.store in store)][:limit]

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from foreact.naming import encode as name_of
+from foreact.naming import encode_store as name_of
 from serving.api.answers import answer, encode
 from serving.api.schemas import Items, OneStore, Stores
 from serving.api.selection import LONGEST_ID, Cursor, read_cursor, select_store, write_cursor

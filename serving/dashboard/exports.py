@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
-from foreact.errors import count
+from foreact.errors import count_noun
 from serving.dashboard import stores, views
 from serving.publication import StoreData
 from serving.publication.view import FreshnessView
@@ -33,9 +33,9 @@ def overview_sheets(view: FreshnessView, chosen: Sequence[StoreData], order: str
     """Return the overview's tables; the first is what CSV gets."""
     if not chosen:
         return [Sheet("Stores", ("store",), [])]
-    together = views.in_step(chosen)
+    together = views.find_stores_in_step(chosen)
     series = views.total_series(together)
-    days = views.summarize(together, series).days
+    days = views.summarize_week(together, series).days
     zone = ZoneInfo(view.timezone)
     heat_days = series.dates[: stores.HEAT_DAYS]
     return [
@@ -117,7 +117,7 @@ def store_sheets(arrays: StoreData, rows: Sequence[int]) -> list[Sheet]:
     """Return a store's tables, its items first."""
     table = views.item_rows(arrays)
     series = views.total_series([arrays])
-    days = views.summarize([arrays], series).days
+    days = views.summarize_week([arrays], series).days
     return [
         Sheet(
             "Items",
@@ -143,7 +143,7 @@ def store_sheets(arrays: StoreData, rows: Sequence[int]) -> list[Sheet]:
 
 
 def _week_columns(days: int) -> tuple[str, ...]:
-    told = count(days, "day")
+    told = count_noun(days, "day")
     return (f"next {told} (units)", f"usual {told} (units)", "change", "same days last year (units)")
 
 
@@ -218,12 +218,12 @@ def write_csv(sheet: Sheet) -> bytes:
     writer = csv.writer(buffer)
     writer.writerow(sheet.columns)
     for row in sheet.rows:
-        writer.writerow([_text(value) for value in row])
+        writer.writerow([_safe_text(value) for value in row])
     # The mark lets Excel see that it is UTF-8.
     return b"\xef\xbb\xbf" + buffer.getvalue().encode()
 
 
-def _text(value: Any) -> Any:
+def _safe_text(value: Any) -> Any:
     if value is None:
         return ""
     if isinstance(value, str):

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from serving.auth.cross_site import check_csrf, check_same_site
 from serving.auth.principal import Principal
 from serving.auth.sessions import FLOW, FLOW_SECONDS
-from serving.dashboard.pages import LONGEST_TARGET, render
+from serving.dashboard.pages import LONGEST_TARGET, render_page
 from serving.dependencies import Parts, require_principal
 from serving.errors import ApiError, SignInFailed
 from serving.service import Service
@@ -35,21 +35,21 @@ def log_in(
 ) -> Response:
     """Log in with the local login."""
     check_same_site(request)
-    _limit(request, service)
+    _limit_attempts(request, service)
     if service.local is None or not service.local.accepts(account, password):
-        _note(request, service, None, "local")
+        _note_login(request, service, None, "local")
         return _login_page(request, service, target, "This account and password do not belong together.", 401)
-    return _enter(request, service, service.local.principal, target, "local")
+    return _start_session(request, service, service.local.principal, target, "local")
 
 
 @router.get("/login/once")
 def log_in_once(request: Request, service: Parts, token: Annotated[str, Query(max_length=200)] = "") -> Response:
     """Log in with the link that was printed, which works once."""
-    _limit(request, service)
+    _limit_attempts(request, service)
     if service.local is None or not service.local.redeem(token):
-        _note(request, service, None, "link")
+        _note_login(request, service, None, "link")
         return _login_page(request, service, "/", "This link was used already, or is not of this start.", 401)
-    return _enter(request, service, service.local.principal, "/", "link")
+    return _start_session(request, service, service.local.principal, "/", "link")
 
 
 @router.get("/login/sso")
@@ -58,7 +58,7 @@ def begin_sign_on(request: Request, service: Parts, target: Target = "/") -> Res
     if service.sign_on is None:
         raise ApiError(404, "not_found", "single sign-on is not set up here")
     try:
-        url, flow = service.sign_on.begin(_callback(request, service), safe_target(target))
+        url, flow = service.sign_on.begin(_callback_url(request, service), safe_target(target))
     except SignInFailed as problem:
         return _login_page(request, service, target, f"Signing in failed: {problem}.", 503)
     response = RedirectResponse(url, 303)
@@ -70,17 +70,17 @@ def begin_sign_on(request: Request, service: Parts, target: Target = "/") -> Res
 @router.get(CALLBACK)
 def complete_sign_on(request: Request, service: Parts) -> Response:
     """Take the person back from the provider."""
-    _limit(request, service)
+    _limit_attempts(request, service)
     if service.sign_on is None:
         raise ApiError(404, "not_found", "single sign-on is not set up here")
     query = {name: value[:4_000] for name, value in request.query_params.items()}
     flow = request.cookies.get(FLOW, "")
     try:
-        principal, target = service.sign_on.complete(_callback(request, service), flow, query)
+        principal, target = service.sign_on.complete(_callback_url(request, service), flow, query)
     except SignInFailed as problem:
-        _note(request, service, None, "sso")
+        _note_login(request, service, None, "sso")
         return _login_page(request, service, "/", f"Signing in failed: {problem}.", 401)
-    response = _enter(request, service, principal, target, "sso")
+    response = _start_session(request, service, principal, target, "sso")
     response.delete_cookie(FLOW, path=CALLBACK)
     return response
 
@@ -107,33 +107,33 @@ def safe_target(target: str) -> str:
     return target if ours and target.isprintable() and "\\" not in target else "/"
 
 
-def _enter(request: Request, service: Service, principal: Principal, target: str, method: str) -> Response:
+def _start_session(request: Request, service: Service, principal: Principal, target: str, method: str) -> Response:
     # Only failures count: a whole office logs in from one address at 09:00.
-    service.login_limit.give_back(_address(request))
-    _note(request, service, principal, method)
+    service.login_limit.give_back(_client_address(request))
+    _note_login(request, service, principal, method)
     response = RedirectResponse(safe_target(target), 303)
     service.sessions.set(response, principal)
     return response
 
 
-def _note(request: Request, service: Service, principal: Principal | None, method: str) -> None:
+def _note_login(request: Request, service: Service, principal: Principal | None, method: str) -> None:
     service.metrics.logins.labels(method, "succeeded" if principal else "failed").inc()
     account = principal.id if principal else "unknown"
     service.audit.note_soon("login" if principal else "login_failed", account, method, request.scope["request_id"])
 
 
-def _address(request: Request) -> str:
+def _client_address(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-def _limit(request: Request, service: Service) -> None:
-    wait = service.login_limit.take(_address(request))
+def _limit_attempts(request: Request, service: Service) -> None:
+    wait = service.login_limit.take(_client_address(request))
     if wait:
         headers = {"retry-after": str(int(wait) + 1)}
         raise ApiError(429, "too_many_requests", "too many logins failed from here; wait a minute", headers=headers)
 
 
-def _callback(request: Request, service: Service) -> str:
+def _callback_url(request: Request, service: Service) -> str:
     base = service.settings.public_url.rstrip("/") or str(request.base_url).rstrip("/")
     return base + CALLBACK
 
@@ -145,4 +145,4 @@ def _login_page(request: Request, service: Service, target: str, problem: str = 
         "local": service.local is not None,
         "sign_on": service.sign_on is not None,
     }
-    return render(request, "login.html", context, None, status)
+    return render_page(request, "login.html", context, None, status)

@@ -14,8 +14,8 @@ from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
-from foreact.errors import count
-from foreact.naming import encode as name_of
+from foreact.errors import count_noun
+from foreact.naming import encode_store as name_of
 from serving.auth.principal import Principal
 from serving.dashboard import words
 from serving.dependencies import identify, service_of
@@ -54,7 +54,7 @@ def static_version() -> str:
     return digest.hexdigest()[:12]
 
 
-def _json(value: Any) -> Markup:
+def _encode_json(value: Any) -> Markup:
     """Write data into a page: no character in it can end the element that it stands in."""
     text = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY).decode()
     escaped = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
@@ -62,7 +62,7 @@ def _json(value: Any) -> Markup:
 
 
 @lru_cache
-def templates() -> Environment:
+def make_templates() -> Environment:
     """Make the templates' surroundings; everything is escaped, and a name that is not there is an error."""
     environment = Environment(
         loader=PackageLoader("serving.dashboard"),
@@ -72,24 +72,24 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "json": _json,
-        "units": words.units,
-        "count": words.count,
-        "things": count,
-        "less": words.less,
-        "percent": words.percent,
-        "change": words.change,
-        "points": words.points,
-        "day": words.day,
-        "moment": words.moment,
-        "ago": words.ago,
+        "json": _encode_json,
+        "units": words.format_units,
+        "count": words.format_count,
+        "things": count_noun,
+        "less": words.format_difference,
+        "percent": words.format_percent,
+        "change": words.format_change,
+        "points": words.format_points,
+        "day": words.format_day,
+        "moment": words.format_moment,
+        "ago": words.format_age,
         "name_of": name_of,
     }
     environment.globals["static"] = lambda name: f"/static/{static_version()}/{name}"
     return environment
 
 
-def render(
+def render_page(
     request: Request, template: str, context: Mapping[str, Any], principal: Principal | None, status: int = 200
 ) -> Response:
     """Make a page for somebody."""
@@ -104,7 +104,7 @@ def render(
         "unreachable": service.library.unreachable,
         "steps": words.STEPS,
     }
-    body = templates().get_template(template).render({**shared, **context})
+    body = make_templates().get_template(template).render({**shared, **context})
     return Response(body, status, {"cache-control": "no-store"}, "text/html; charset=utf-8")
 
 
@@ -118,11 +118,11 @@ async def problem_page(request: Request, status: int, code: str, message: str) -
     title, advice = PROBLEMS.get(code, ("This did not work", "Try again, or begin at the overview."))
     principal = await identify(request)
     context = {"title": title, "advice": advice, "message": message, "code": code}
-    return await run_in_threadpool(render, request, "problem.html", context, principal, status)
+    return await run_in_threadpool(render_page, request, "problem.html", context, principal, status)
 
 
 def failure_page(request_id: str) -> Response:
     """Show a person that something broke; this asks nothing of the service's parts, as any of them may have broken."""
     context = {"request_id": request_id, "principal": None, "view": None, "steps": words.STEPS}
-    body = templates().get_template("failure.html").render(context)
+    body = make_templates().get_template("failure.html").render(context)
     return Response(body, 500, {"cache-control": "no-store"}, "text/html; charset=utf-8")

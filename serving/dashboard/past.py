@@ -12,7 +12,7 @@ from foreact.blobs import BlobUnavailable
 from foreact.errors import ForeactError
 from foreact.publications.reader import Reader
 from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90, STORE
-from serving.analysis.comparison import sold_on
+from serving.analysis.comparison import units_sold_on
 from serving.publication import PublicationCache, StoreData
 from serving.publication.tables import Wide, read_table, widen
 
@@ -30,13 +30,13 @@ def past_forecasts(library: PublicationCache, arrays: StoreData) -> list[tuple[s
         if library.unreachable:
             return []
         try:
-            found = arrays.derived["past_forecasts"] = _load(library.reader, arrays)
+            found = arrays.derived["past_forecasts"] = _load_versions(library.reader, arrays)
         except BlobUnavailable:
             return []
     return found
 
 
-def _load(reader: Reader, arrays: StoreData) -> list[tuple[str, Wide]]:
+def _load_versions(reader: Reader, arrays: StoreData) -> list[tuple[str, Wide]]:
     seen = {arrays.entry.as_of}
     found: list[tuple[str, Wide]] = []
     for number in reversed(reader.versions()[-LOOK_BACK:]):
@@ -68,7 +68,7 @@ def score_item(library: PublicationCache, arrays: StoreData, row: int) -> dict[s
         if item not in wide.labels:
             continue
         days = wide.dates[wide.dates <= last]
-        sold = sold_on(arrays, arrays.past[row][None], days)[0]
+        sold = units_sold_on(arrays, arrays.past[row][None], days)[0]
         known = np.isfinite(sold)
         if not known.any():
             continue

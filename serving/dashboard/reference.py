@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from serving.dashboard.pages import render
+from serving.dashboard.pages import render_page
 from serving.dependencies import identify
 
 router = APIRouter(include_in_schema=False)
@@ -24,15 +24,15 @@ async def show_reference(request: Request) -> Response:
                     "method": method.upper(),
                     "path": path,
                     "summary": operation.get("description", "").strip(),
-                    "parameters": [_parameter(parameter) for parameter in operation.get("parameters", [])],
+                    "parameters": [_describe_parameter(parameter) for parameter in operation.get("parameters", [])],
                     "statuses": sorted(operation.get("responses", {})),
                 }
             )
     context = {"info": description["info"], "groups": groups}
-    return render(request, "reference.html", context, await identify(request))
+    return render_page(request, "reference.html", context, await identify(request))
 
 
-def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
+def _describe_parameter(parameter: dict[str, Any]) -> dict[str, Any]:
     schema = parameter.get("schema", {})
     kinds = [schema, *schema.get("anyOf", [])]
     kind = next((found["type"] for found in kinds if found.get("type") not in {None, "null"}), "")

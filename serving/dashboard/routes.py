@@ -9,13 +9,13 @@ from pydantic import AfterValidator
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from foreact.naming import encode as name_of
-from serving.analysis.comparison import levels
+from foreact.naming import encode_store as name_of
+from serving.analysis.comparison import compare_levels
 from serving.api.answers import answer, encode
 from serving.api.selection import select_store, select_stores
 from serving.auth.principal import Principal
 from serving.dashboard import exports, past, stores, views
-from serving.dashboard.pages import STATIC, render, static_version
+from serving.dashboard.pages import STATIC, render_page, static_version
 from serving.dependencies import Parts, Viewer
 from serving.errors import not_found
 from serving.publication import StoreData
@@ -25,12 +25,14 @@ from serving.service import Service
 router = APIRouter(include_in_schema=False)
 
 
-def _named(texts: list[str] | None) -> list[str] | None:
+def _drop_blanks(texts: list[str] | None) -> list[str] | None:
     """Leave out what is empty: a filter that a form sends without a value filters nothing."""
     return [text for text in texts if text] if texts else None
 
 
-Texts = Annotated[list[Annotated[str, Query(max_length=500)]] | None, Query(max_length=500), AfterValidator(_named)]
+Texts = Annotated[
+    list[Annotated[str, Query(max_length=500)]] | None, Query(max_length=500), AfterValidator(_drop_blanks)
+]
 Text = Annotated[str, Query(max_length=100)]
 Order = Annotated[str, Query(pattern=stores.ORDER)]
 Segment = Annotated[str, Path(max_length=500)]
@@ -39,7 +41,7 @@ MOST_CHOICES = 100
 ALERTS_SHOWN = 6
 
 
-def _selected(
+def _select_stores(
     view: FreshnessView, principal: Principal, store: list[str] | None, region: list[str] | None, q: str
 ) -> list[StoreData]:
     """Return the stores that the page's filters leave; of a kept address, those that are still there."""
@@ -65,7 +67,7 @@ def overview(
     """Show the morning: what is unusual, how much in all, where and when."""
     view = service.view
     visible, lost = list(view.visible(principal.sees).values()), view.lost(principal.sees)
-    chosen = _selected(view, principal, store, region, q)
+    chosen = _select_stores(view, principal, store, region, q)
     listed = stores.turn_to(stores.store_rows(view, chosen, sort), page)
     context: dict[str, Any] = {
         "regions": sorted({found for arrays in visible if (found := view.region(arrays.store))}),
@@ -75,7 +77,7 @@ def overview(
         "gone": len({*(store or ())} - {*(arrays.store for arrays in visible)} - {*lost}),
         "chosen": [arrays.store for arrays in chosen],
         "query": request.url.query,
-        "active": _active(service, principal),
+        "active": _active_refreshes(service, principal),
         "stale": [arrays.store for arrays in visible if not view.freshness[arrays.store].is_fresh],
         "lost": lost,
         "may_refresh": {
@@ -84,7 +86,7 @@ def overview(
         },
     }
     if chosen:
-        together = views.in_step(chosen)
+        together = views.find_stores_in_step(chosen)
         series = views.total_series(together)
         days = series.dates[: stores.HEAT_DAYS]
         context |= {
@@ -94,15 +96,15 @@ def overview(
             "generated_at": min(arrays.entry.generated_at for arrays in chosen),
             "next_deadline": view.freshness[chosen[0].store].next_deadline,
             "series": series,
-            "summary": views.summarize(together, series),
+            "summary": views.summarize_week(together, series),
             "alerts": list(islice(views.merged_alerts(together), ALERTS_SHOWN * 3)),
             "alert_count": views.count_alerts(together),
             "heat": stores.heat_rows(together, days),
             "heat_days": days,
             "listed": listed,
-            "headings": stores.headings(sort),
+            "headings": stores.order_links(sort),
         }
-    return render(request, "overview.html", context, principal)
+    return render_page(request, "overview.html", context, principal)
 
 
 @router.get("/stores/{store}")
@@ -118,18 +120,18 @@ def store_page(request: Request, service: Parts, principal: Viewer, store: Segme
         "fresh": view.freshness[arrays.store],
         "held": view.held(arrays.store),
         "series": series,
-        "summary": views.summarize([arrays], series),
+        "summary": views.summarize_week([arrays], series),
         "drivers": views.driver_series(arrays),
         "peak": views.explain_peak(arrays),
         "alerts": list(islice(views.merged_alerts([arrays]), ALERTS_SHOWN)),
-        "active": _active(service, principal),
+        "active": _active_refreshes(service, principal),
         "last_failed": _last_failed(service, arrays),
         "may_refresh": service.refreshes.runner is not None
         and principal.may_change(arrays.store, view.region(arrays.store)),
         "scores": [row for row in arrays.scorecard if row.get("lead") == 0][-5:],
         "short_history": _days_known(arrays) < 28,
     }
-    return render(request, "store.html", context, principal)
+    return render_page(request, "store.html", context, principal)
 
 
 @router.get("/stores/{store}/items.json")
@@ -152,7 +154,7 @@ def item_page(request: Request, service: Parts, principal: Viewer, store: Segmen
     view = service.view
     arrays = select_store(view, principal, store)
     row = _find_item(arrays, item)
-    level = levels(arrays, total=False)
+    level = compare_levels(arrays, total=False)
     series = views.item_series(arrays, row)
     context = {
         "arrays": arrays,
@@ -168,7 +170,7 @@ def item_page(request: Request, service: Parts, principal: Viewer, store: Segmen
         "score": past.score_item(service.library, arrays, row),
         "known_days": sum(value is not None for value in series.past),
     }
-    return render(request, "item.html", context, principal)
+    return render_page(request, "item.html", context, principal)
 
 
 @router.get("/export.{kind}")
@@ -183,7 +185,7 @@ def export_overview(
 ) -> Response:
     """Export the overview as it is on screen, with all pages of its list."""
     view = service.view
-    chosen = _selected(view, principal, store, region, q)
+    chosen = _select_stores(view, principal, store, region, q)
     return exports.answer_export(kind, "foreact-overview", exports.overview_sheets(view, chosen, sort))
 
 
@@ -240,7 +242,7 @@ def _find_item(arrays: StoreData, segment: str) -> int:
     return int(row)
 
 
-def _active(service: Service, principal: Principal) -> dict[str, str]:
+def _active_refreshes(service: Service, principal: Principal) -> dict[str, str]:
     """Return the refreshes under way, by store."""
     view, scope = service.view, principal.sees
     return {refresh.store: refresh.id for refresh in service.refreshes.active() if view.covers(scope, refresh.store)}

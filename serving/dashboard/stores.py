@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from serving.analysis.comparison import known, levels
-from serving.dashboard.views import Doubles, expected_together, listed_exact, sold_together
+from serving.analysis.comparison import compare_levels, known_or_none
+from serving.dashboard.views import Doubles, expected_together, list_for_json, sold_together
 from serving.publication import StoreData
 from serving.publication.tables import Days
 from serving.publication.view import FreshnessView
@@ -42,7 +42,7 @@ def heat_rows(stores: Sequence[StoreData], days: Sequence[str]) -> list[HeatRow]
     if len(stores) > MOST_HEAT_ROWS:
         furthest = np.nan_to_num(np.abs(against)).max(1)
         shown = sorted(np.argsort(-furthest, kind="stable")[:MOST_HEAT_ROWS].tolist())
-    return [HeatRow(stores[row].store, expected[row].tolist(), listed_exact(against[row])) for row in shown]
+    return [HeatRow(stores[row].store, expected[row].tolist(), list_for_json(against[row])) for row in shown]
 
 
 def _usual_weekdays(stores: Sequence[StoreData], days: Days) -> Doubles:
@@ -91,7 +91,7 @@ def store_rows(view: FreshnessView, stores: Sequence[StoreData], order: str) -> 
     return told + [row for row in rows if row[name] is None]
 
 
-def headings(order: str) -> Mapping[str, tuple[str, str]]:
+def order_links(order: str) -> Mapping[str, tuple[str, str]]:
     """Return for each column how it is ordered now, in ARIA's words, and the order that its heading asks for next."""
     found = {}
     for first in ORDERS:
@@ -102,8 +102,12 @@ def headings(order: str) -> Mapping[str, tuple[str, str]]:
 
 
 def _store_row(view: FreshnessView, arrays: StoreData) -> dict[str, Any]:
-    level = levels(arrays, total=True)
-    expected, recent, last_year = float(level.expected[0]), known(level.recent[0]), known(level.last_year[0])
+    level = compare_levels(arrays, total=True)
+    expected, recent, last_year = (
+        float(level.expected[0]),
+        known_or_none(level.recent[0]),
+        known_or_none(level.last_year[0]),
+    )
     fresh = view.freshness[arrays.store]
     return {
         "store": arrays.store,

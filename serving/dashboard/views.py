@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.alerts.ranking import Alert, alerts_of
-from serving.analysis.comparison import WINDOW, YEAR, Z90, known, levels, sold_on
+from serving.alerts.ranking import Alert, find_alerts
+from serving.analysis.comparison import WINDOW, YEAR, Z90, compare_levels, known_or_none, units_sold_on
 from serving.publication import StoreData
 from serving.publication.tables import Days, Floats
 
@@ -38,7 +38,7 @@ class Series:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
-def in_step(stores: Sequence[StoreData]) -> list[StoreData]:
+def find_stores_in_step(stores: Sequence[StoreData]) -> list[StoreData]:
     """Return the stores that have numbers for the week that the newest forecast begins with.
 
     Those that a run has left behind for so long stand in no sum: what it adds up has to be of the same days.
@@ -53,17 +53,19 @@ def total_series(stores: Sequence[StoreData]) -> Series:
     first = max(arrays.dates[0] for arrays in stores)
     last = min(arrays.dates[-1] for arrays in stores)
     days: Days = np.arange(first, last + DAY)
-    mean, low, high = (_add(expected_together(stores, days, name)) for name in ("total_mean", "total_p10", "total_p90"))
+    mean, low, high = (
+        _sum_stores(expected_together(stores, days, name)) for name in ("total_mean", "total_p10", "total_p90")
+    )
     past_days = np.arange(first - PAST_DAYS, first)
-    past, last_year = _add(sold_together(stores, past_days)), _add(sold_together(stores, days - YEAR))
+    past, last_year = _sum_stores(sold_together(stores, past_days)), _sum_stores(sold_together(stores, days - YEAR))
     return Series(
         [str(day) for day in days],
-        listed(mean),
-        listed(low),
-        listed(high),
+        round_for_json(mean),
+        round_for_json(low),
+        round_for_json(high),
         [str(day) for day in past_days],
-        listed(past),
-        listed(last_year),
+        round_for_json(past),
+        round_for_json(last_year),
         len(stores),
     )
 
@@ -83,7 +85,7 @@ def sold_together(stores: Sequence[StoreData], days: Days) -> Floats:
         alike.setdefault(arrays.past_dates.tobytes(), []).append(place)
     for places in alike.values():
         past = np.array([stores[place].past_total for place in places])
-        found[places] = sold_on(stores[places[0]], past, days)
+        found[places] = units_sold_on(stores[places[0]], past, days)
     return found
 
 
@@ -93,21 +95,21 @@ def item_series(arrays: StoreData, row: int) -> Series:
     past = arrays.past[row][None]
     return Series(
         list(arrays.days),
-        listed(arrays.mean[row]),
-        listed(arrays.p10[row]),
-        listed(arrays.p90[row]),
+        round_for_json(arrays.mean[row]),
+        round_for_json(arrays.p10[row]),
+        round_for_json(arrays.p90[row]),
         [str(day) for day in past_days],
-        listed(sold_on(arrays, past, past_days)[0]),
-        listed(sold_on(arrays, past, arrays.dates - YEAR)[0]),
+        round_for_json(units_sold_on(arrays, past, past_days)[0]),
+        round_for_json(units_sold_on(arrays, past, arrays.dates - YEAR)[0]),
         1,
     )
 
 
-def _add(parts: Floats) -> Doubles:
+def _sum_stores(parts: Floats) -> Doubles:
     return np.asarray(parts.sum(0, dtype=np.float64))
 
 
-def listed(values: NDArray[Any]) -> list[float | None]:
+def round_for_json(values: NDArray[Any]) -> list[float | None]:
     """Return numbers for JSON, rounded to what a chart can show, with None for unknown ones."""
     return [round(float(value), 2) if np.isfinite(value) else None for value in values]
 
@@ -138,9 +140,9 @@ class Summary:
         return self.expected / self.last_year - 1 if self.last_year else None
 
 
-def summarize(stores: Sequence[StoreData], series: Series) -> Summary:
+def summarize_week(stores: Sequence[StoreData], series: Series) -> Summary:
     """Add up the coming week of a series; deviations of its stores are taken to move together: the cautious side."""
-    found = [levels(arrays, total=True) for arrays in stores]
+    found = [compare_levels(arrays, total=True) for arrays in stores]
     days = min(WINDOW, len(series.dates))
     expected = sum(value or 0.0 for value in series.mean[:days])
     deviation = float(sum(level.deviation[0] for level in found))
@@ -152,14 +154,14 @@ def summarize(stores: Sequence[StoreData], series: Series) -> Summary:
         expected,
         max(0.0, expected - Z90 * deviation),
         expected + Z90 * deviation,
-        known(sum(level.recent[0] for level in found)),
-        known(sum(level.last_year[0] for level in found)),
+        known_or_none(sum(level.recent[0] for level in found)),
+        known_or_none(sum(level.last_year[0] for level in found)),
         series.dates[peak],
         series.mean[peak] or 0.0,
     )
 
 
-def listed_exact(values: NDArray[Any]) -> list[float | None]:
+def list_for_json(values: NDArray[Any]) -> list[float | None]:
     """Return numbers with None for unknown ones."""
     return [float(value) if np.isfinite(value) else None for value in values]
 
@@ -178,7 +180,7 @@ def _merged_alerts(arrays: StoreData) -> list[list[Alert]]:
     found = arrays.derived.get("merged_alerts")
     if found is None:
         by_series: dict[str | None, list[Alert]] = {}
-        for alert in alerts_of(arrays):
+        for alert in find_alerts(arrays):
             by_series.setdefault(alert.item, []).append(alert)
         found = arrays.derived["merged_alerts"] = list(by_series.values())
     result: list[list[Alert]] = found
@@ -192,19 +194,19 @@ def item_rows(arrays: StoreData) -> dict[str, list[Any]]:
     """Return the items' table by column: the coming week beside what was before."""
     found = arrays.derived.get("item_rows")
     if found is None:
-        level = levels(arrays, total=False)
+        level = compare_levels(arrays, total=False)
         rows = np.arange(len(arrays.items))
         with np.errstate(all="ignore"):
             change = np.where(level.recent > 0, level.expected / level.recent - 1, np.nan)
         found = arrays.derived["item_rows"] = {
             "item": list(arrays.items),
-            "expected": listed(level.expected),
-            "recent": listed(level.recent),
-            "change": [None if value is None else round(value, 4) for value in listed_exact(change)],
-            "last_year": listed(level.last_year),
+            "expected": round_for_json(level.expected),
+            "recent": round_for_json(level.recent),
+            "change": [None if value is None else round(value, 4) for value in list_for_json(change)],
+            "last_year": round_for_json(level.last_year),
             "peak_day": [arrays.days[place] for place in level.peak],
-            "peak": listed(arrays.mean[rows, level.peak]),
-            "peak_high": listed(arrays.p90[rows, level.peak]),
+            "peak": round_for_json(arrays.mean[rows, level.peak]),
+            "peak_high": round_for_json(arrays.p90[rows, level.peak]),
         }
     result: dict[str, list[Any]] = found
     return result
@@ -230,9 +232,9 @@ def driver_series(arrays: StoreData) -> dict[str, Any]:
     level = arrays.drivers.get("level")
     return {
         "dates": list(arrays.days),
-        "total": listed(arrays.total_mean),
-        "level": None if level is None else listed(level),
-        "drivers": [{"name": _spoken(name), "units": listed(others[name])} for name in order],
+        "total": round_for_json(arrays.total_mean),
+        "level": None if level is None else round_for_json(level),
+        "drivers": [{"name": _speak_driver(name), "units": round_for_json(others[name])} for name in order],
     }
 
 
@@ -242,12 +244,12 @@ def explain_peak(arrays: StoreData) -> tuple[str, float, list[tuple[str, float]]
         return None
     days = min(WINDOW, len(arrays.days))
     place = int(arrays.total_mean[:days].argmax())
-    moved = [(_spoken(name), float(values[place])) for name, values in arrays.drivers.items() if name != "level"]
+    moved = [(_speak_driver(name), float(values[place])) for name, values in arrays.drivers.items() if name != "level"]
     moved = [(name, units) for name, units in sorted(moved, key=lambda pair: -abs(pair[1])) if abs(units) >= 0.5]
     return arrays.days[place], float(arrays.total_mean[place]), moved[:3]
 
 
-def _spoken(driver: str) -> str:
+def _speak_driver(driver: str) -> str:
     """Return a driver that is named after a column of the data as people write it."""
     return driver.replace("_", " ")
 
@@ -255,7 +257,7 @@ def _spoken(driver: str) -> str:
 def split_item(arrays: StoreData, row: int) -> list[dict[str, Any]]:
     """Split an item's days into its level, its weekdays' rhythm, and what the model adds: these are sums, no causes."""
     past_days = np.arange(arrays.dates[0] - PAST_DAYS, arrays.dates[0])
-    past = sold_on(arrays, arrays.past[row][None], past_days)[0].astype(np.float64)
+    past = units_sold_on(arrays, arrays.past[row][None], past_days)[0].astype(np.float64)
     if not np.isfinite(past).any():
         return []
     level = float(np.nanmean(past))
@@ -267,6 +269,6 @@ def split_item(arrays: StoreData, row: int) -> list[dict[str, Any]]:
         rhythm[number] = known.mean() - level if len(known) else 0.0
     rest = arrays.mean[row].astype(np.float64) - level - rhythm[ahead]
     return [
-        {"name": "weekday", "units": listed(rhythm[ahead])},
-        {"name": "season, events, price and trend", "units": listed(rest)},
+        {"name": "weekday", "units": round_for_json(rhythm[ahead])},
+        {"name": "season, events, price and trend", "units": round_for_json(rest)},
     ]

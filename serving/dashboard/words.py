@@ -16,7 +16,7 @@ STEPS = {
 }
 
 
-def units(value: float | None) -> str:
+def format_units(value: float | None) -> str:
     """Write a quantity: whole from ten on, one decimal below."""
     if value is None or not math.isfinite(value):
         return "\N{EN DASH}"
@@ -24,26 +24,26 @@ def units(value: float | None) -> str:
     return (MINUS if value < 0 and text.strip("0.") else "") + text
 
 
-def count(value: int) -> str:
+def format_count(value: int) -> str:
     """Write how many things there are."""
     return f"{value:,}"
 
 
-def less(value: float, other: float) -> str:
+def format_difference(value: float, other: float) -> str:
     """Write how much one quantity is beyond another, so that it adds up with the two as they are written."""
-    written = [units(each).replace(",", "").replace(MINUS, "-") for each in (value, other)]
+    written = [format_units(each).replace(",", "").replace(MINUS, "-") for each in (value, other)]
     rest = float(written[0]) - float(written[1])
-    return units(rest) if "." in "".join(written) else f"{rest:,.0f}".replace("-", MINUS)
+    return format_units(rest) if "." in "".join(written) else f"{rest:,.0f}".replace("-", MINUS)
 
 
-def percent(value: float | None) -> str:
+def format_percent(value: float | None) -> str:
     """Write a share."""
     if value is None or not math.isfinite(value):
         return "\N{EN DASH}"
     return f"{value * 100:.0f}{NARROW}%"
 
 
-def change(value: float | None) -> str:
+def format_change(value: float | None) -> str:
     """Write a change against something, always with its sign."""
     if value is None or not math.isfinite(value):
         return "\N{EN DASH}"
@@ -53,7 +53,7 @@ def change(value: float | None) -> str:
     return (MINUS if value < 0 else "+") + text
 
 
-def points(value: float | None) -> str:
+def format_points(value: float | None) -> str:
     """Write a change in whole percent, where the heading says that it is one."""
     if value is None:
         return "\N{EN DASH}"
@@ -61,19 +61,19 @@ def points(value: float | None) -> str:
     return text if text == "0" else (MINUS if value < 0 else "+") + text
 
 
-def day(value: date | str, *, year: bool = False) -> str:
+def format_day(value: date | str, *, year: bool = False) -> str:
     """Write a day with its weekday."""
     value = date.fromisoformat(value) if isinstance(value, str) else value
     return f"{value:%a} {value.day} {value:%b}" + (f" {value:%Y}" if year else "")
 
 
-def moment(value: datetime, zone: tzinfo) -> str:
+def format_moment(value: datetime, zone: tzinfo) -> str:
     """Write a moment on the retailer's clock."""
     local = value.astimezone(zone)
-    return f"{day(local.date(), year=True)}, {local:%H:%M}"
+    return f"{format_day(local.date(), year=True)}, {local:%H:%M}"
 
 
-def ago(value: timedelta) -> str:
+def format_age(value: timedelta) -> str:
     """Write how long something is ago, roughly."""
     seconds = value.total_seconds()
     for size, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):

@@ -11,8 +11,8 @@ from prometheus_client.registry import Collector
 
 from foreact.blobs import BlobNotFound, BlobStore
 from foreact.errors import ForeactError
-from foreact.runs.ledger import RUNS, RunHistory, RunRecord, parse
-from foreact.telemetry.scorecards import Drift, Point, days_out, watch
+from foreact.runs.ledger import RUNS, RunHistory, RunRecord, parse_history
+from foreact.telemetry.scorecards import Drift, Point, days_out, watch_drift
 from foreact.vocabulary import STEPS
 
 log = logging.getLogger("foreact.telemetry")
@@ -50,7 +50,7 @@ class RunMetrics(Collector):
         self._looking = threading.Lock()
         self._etag = ""
         self._ledger = RunHistory()
-        self._watch = watch(store)
+        self._watch = watch_drift(store)
         self._series: dict[str, list[Point]] = {}
         self._drift: list[Drift] = []
 
@@ -70,7 +70,7 @@ class RunMetrics(Collector):
             self._ledger, self._etag = RunHistory(), ""
             return
         if blob is not None:
-            self._ledger, self._etag = parse(blob.data), blob.etag
+            self._ledger, self._etag = parse_history(blob.data), blob.etag
 
     def collect(self) -> Iterable[Metric]:
         """Give every family, the empty ones too."""

@@ -97,7 +97,7 @@ class RequestMiddleware:
         """Serve one request as a span, which what it starts can be linked to."""
         parent = dict(scope["headers"]).get(b"traceparent", b"").decode("latin-1")
         with tracing.span("request", parent=parent, kind="server", http__request__method=_method(scope)) as span:
-            scope["traceparent"] = tracing.traceparent(span)
+            scope["traceparent"] = tracing.format_traceparent(span)
             await self._serve(scope, receive, send)
             route = getattr(scope.get("route"), "path", None) or "none"
             span.update_name(f"{_method(scope)} {route}")

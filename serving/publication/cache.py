@@ -13,7 +13,7 @@ from foreact.blobs import BlobNotFound, BlobStore, BlobUnavailable
 from foreact.errors import ForeactError
 from foreact.publications.contract import CURRENT, Kind, Manifest, StoreEntry
 from foreact.publications.reader import Reader
-from foreact.publications.sealing import unseal
+from foreact.publications.sealing import unseal_manifest
 from serving.publication.arrays import StoreData, assemble
 from serving.publication.snapshot import Snapshot
 
@@ -80,7 +80,7 @@ class PublicationCache:
         if blob is None:
             return self._try_again()
         try:
-            manifest = unseal(blob.data, CURRENT)
+            manifest = unseal_manifest(blob.data, CURRENT)
         except ForeactError as problem:
             log.error("the newest publication cannot be read: %s", problem)
             archived = None if self.current else self.reader.newest_archived()

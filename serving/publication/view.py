@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from foreact.publications.contract import StoreEntry
-from foreact.publications.freshness import Freshness, Promise, judge
+from foreact.publications.freshness import Freshness, Promise, judge_freshness
 from serving.auth.principal import Scope
 from serving.publication import PublicationCache, Snapshot, StoreData
 
@@ -157,7 +157,7 @@ class PublicationBoard:
         until = min(midnight.timestamp(), self.promise.next_deadline(now).timestamp())
         return FreshnessView(
             snapshot,
-            {store: judge(entry, self.promise, now) for store, entry in entries.items()},
+            {store: judge_freshness(entry, self.promise, now) for store, entry in entries.items()},
             self.promise.zone.key,
             self._region_attribute,
             refused,

@@ -42,7 +42,7 @@ class EmbeddedRunner:
 
     def start(self, refresh: Refresh) -> Refresh:
         """Start a process in a session of its own."""
-        known = self._known(refresh)
+        known = self._find_started(refresh)
         if known is not None:
             return refresh.model_copy(update={"run": refresh.id, "process": known})
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ class EmbeddedRunner:
         if refresh.traceparent:
             environment["TRACEPARENT"] = refresh.traceparent
         try:
-            with self._file(refresh, "txt").open("wb") as output:
+            with self._path_of(refresh, "txt").open("wb") as output:
                 process = subprocess.Popen(
                     self._command(refresh),
                     stdin=subprocess.DEVNULL,
@@ -67,15 +67,15 @@ class EmbeddedRunner:
             raise ForeactError(f"the run could not be started: {error.strerror}") from None
         # Holds the process until it ends and takes note of its end, so that it never lingers as a zombie.
         threading.Thread(target=process.wait, name=f"run {refresh.id}", daemon=True).start()
-        started = Process(host=self._host, pid=process.pid, started=_started(process.pid) or "")
-        self._file(refresh, "json").write_text(started.model_dump_json(), encoding="utf-8")
+        started = Process(host=self._host, pid=process.pid, started=_process_start(process.pid) or "")
+        self._path_of(refresh, "json").write_text(started.model_dump_json(), encoding="utf-8")
         return refresh.model_copy(update={"run": refresh.id, "process": started})
 
     def observe(self, refresh: Refresh) -> Progress:
         """Read what the run tells; what it does not tell any more, its process does."""
         alive = self._is_alive(refresh.process)
         events = _read_events(self._workspace / "runs" / refresh.id / "events.jsonl")
-        steps, failed, sentence = _steps(events)
+        steps, failed, sentence = _make_steps(events)
         ended = next((e["state"] for e in events if e.get("step") == "run" and e.get("state") != "started"), None)
         if alive or alive is None:
             return Progress("running", steps)
@@ -94,29 +94,29 @@ class EmbeddedRunner:
 
     def forget(self, refresh: Refresh) -> None:
         """Drop the record of the process; what a failed one said is kept for a while."""
-        self._file(refresh, "json").unlink(missing_ok=True)
+        self._path_of(refresh, "json").unlink(missing_ok=True)
         said = sorted(self._folder.glob("*.txt"))
-        for path in [*said[:-KEPT], *([self._file(refresh, "txt")] if refresh.state == "succeeded" else [])]:
+        for path in [*said[:-KEPT], *([self._path_of(refresh, "txt")] if refresh.state == "succeeded" else [])]:
             path.unlink(missing_ok=True)
 
     def _retrain_store(self, refresh: Refresh) -> list[str]:
         run = [sys.executable, "-m", "commands", "run", "retrain-store", "--store", refresh.store]
         return [*run, "--run-id", refresh.id, "--workspace", str(self._workspace)]
 
-    def _file(self, refresh: Refresh, kind: str) -> Path:
+    def _path_of(self, refresh: Refresh, kind: str) -> Path:
         return self._folder / f"{refresh.id}.{kind}"
 
-    def _known(self, refresh: Refresh) -> Process | None:
+    def _find_started(self, refresh: Refresh) -> Process | None:
         """Return the process that was started for a refresh before this process died or was replaced."""
         try:
-            return Process.model_validate_json(self._file(refresh, "json").read_bytes())
+            return Process.model_validate_json(self._path_of(refresh, "json").read_bytes())
         except (FileNotFoundError, ValidationError):
             return None
 
     def _last_words(self, refresh: Refresh) -> str | None:
         """Return the one sentence that the command ended with."""
         try:
-            lines = self._file(refresh, "txt").read_text("utf-8", "replace").splitlines()
+            lines = self._path_of(refresh, "txt").read_text("utf-8", "replace").splitlines()
         except OSError:
             return None
         told = [line.removeprefix("foreact: ") for line in lines if line.startswith("foreact: ")]
@@ -128,10 +128,10 @@ class EmbeddedRunner:
             return False
         if process.host != self._host:
             return None
-        return _started(process.pid) == process.started
+        return _process_start(process.pid) == process.started
 
 
-def _started(pid: int) -> str | None:
+def _process_start(pid: int) -> str | None:
     """Return the moment a process began, in the kernel's ticks; nothing if there is none or it is a zombie."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
@@ -152,7 +152,7 @@ def _read_events(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in data[: data.rfind(b"\n") + 1].splitlines()]
 
 
-def _steps(events: list[dict[str, Any]]) -> tuple[tuple[Step, ...], str | None, str | None]:
+def _make_steps(events: list[dict[str, Any]]) -> tuple[tuple[Step, ...], str | None, str | None]:
     """Make steps of events, and give the failing one and its sentence."""
     steps: dict[str, Step] = {}
     failed = sentence = None

@@ -84,11 +84,11 @@ class RefreshRecords:
     def __init__(self, store: BlobStore) -> None:
         self._store = store
 
-    def active(self) -> list[Refresh]:
+    def list_active(self) -> list[Refresh]:
         """Return those that wait or run, the oldest first."""
         return _parse_active(read_if_present(self._store, ACTIVE))
 
-    def change(self, change: Callable[[list[Refresh]], list[Refresh]]) -> list[Refresh]:
+    def change_active(self, change: Callable[[list[Refresh]], list[Refresh]]) -> list[Refresh]:
         """Change those that wait or run; `change` may be called again when others were faster."""
         changed: list[Refresh] = []
 
@@ -101,7 +101,7 @@ class RefreshRecords:
         swap_object(self._store, ACTIVE, succeed)
         return changed
 
-    def update(self, refresh_id: str, change: Callable[[Refresh], Refresh]) -> Refresh | None:
+    def update_active(self, refresh_id: str, change: Callable[[Refresh], Refresh]) -> Refresh | None:
         """Change one that waits or runs; nothing if it is no longer there."""
         found: list[Refresh] = []
 
@@ -111,24 +111,24 @@ class RefreshRecords:
             found.extend(refresh for refresh in changed if refresh.id == refresh_id)
             return changed
 
-        self.change(one)
+        self.change_active(one)
         return found[0] if found else None
 
-    def finish(self, refresh: Refresh) -> bool:
+    def finish_refresh(self, refresh: Refresh) -> bool:
         """Keep how one ended, and tell whether this call was the one that did."""
         try:
             self._store.write(f"{DONE}{refresh.id}.json", refresh.model_dump_json().encode(), if_absent=True)
             first = True
         except BlobConflict:
             first = False
-        self.change(lambda held: [other for other in held if other.id != refresh.id])
+        self.change_active(lambda held: [other for other in held if other.id != refresh.id])
         return first
 
-    def find(self, refresh_id: str) -> Refresh | None:
+    def find_refresh(self, refresh_id: str) -> Refresh | None:
         """Find one by its id, under way or ended."""
         if not ID.fullmatch(refresh_id):
             return None
-        for refresh in self.active():
+        for refresh in self.list_active():
             if refresh.id == refresh_id:
                 return refresh
         return self.find_ended(refresh_id)
@@ -144,7 +144,7 @@ class RefreshRecords:
         """Return the ids of those that ended, the oldest first."""
         return [info.name.removeprefix(DONE).removesuffix(".json") for info in self._store.list(DONE)]
 
-    def tidy(self) -> None:
+    def delete_old(self) -> None:
         """Forget all but the latest that ended."""
         for info in list(self._store.list(DONE))[:-KEPT]:
             self._store.delete(info.name)

@@ -78,7 +78,7 @@ class Refreshes:
                 raise ApiError(503, "refresh_queue_full", message, headers={"retry-after": "60"})
             return [*held, fresh]
 
-        held = self.book.change(join)
+        held = self.book.change_active(join)
         found = next(refresh for refresh in held if refresh.store == store)
         return found, found.id != fresh.id
 
@@ -87,15 +87,15 @@ class Refreshes:
         at, known = self._recent.get(refresh_id, (0.0, None))
         if known is not None and (known.ended_at or time.monotonic() - at < REMEMBERED_SECONDS):
             return known
-        found = self._find(refresh_id)
+        found = self._find_cached(refresh_id)
         if found is not None:
             if len(self._recent) > 1_000:
                 self._recent.clear()
             self._recent[refresh_id] = (time.monotonic(), found)
         return found
 
-    def _find(self, refresh_id: str) -> Refresh | None:
-        refresh = self.book.find(refresh_id)
+    def _find_cached(self, refresh_id: str) -> Refresh | None:
+        refresh = self.book.find_refresh(refresh_id)
         if refresh is None or refresh.state != "running" or self.runner is None:
             return refresh
         try:
@@ -110,7 +110,7 @@ class Refreshes:
         if self._library.unreachable:
             return []
         try:
-            return self.book.active()
+            return self.book.list_active()
         except BlobUnavailable:
             return []
 
@@ -137,7 +137,7 @@ class Refreshes:
 
     def position(self, refresh: Refresh) -> int | None:
         """Return how many wait before a refresh."""
-        waiting = in_turn(self.book.active())
+        waiting = in_turn(self.book.list_active())
         return next((place for place, other in enumerate(waiting) if other.id == refresh.id), None)
 
     def tend(self) -> None:
@@ -145,11 +145,11 @@ class Refreshes:
         if self.runner is None or not self._tending.acquire(blocking=False):
             return
         try:
-            held = self.book.active()
+            held = self.book.list_active()
             self._metrics.waiting.set(len(held))
             for refresh in held:
                 if refresh.state == "running":
-                    self._check(refresh)
+                    self._check_progress(refresh)
             self._start_next()
         except BlobUnavailable as problem:
             log.warning("refreshes cannot be tended: %s", problem)
@@ -159,52 +159,54 @@ class Refreshes:
     def _start_next(self) -> None:
         assert self.runner is not None  # noqa: S101
         while True:
-            held = self.book.active()
+            held = self.book.list_active()
             running = sum(refresh.state == "running" for refresh in held)
             waiting = in_turn(held)
             if not waiting or running >= self.runner.parallel:
                 return
-            claimed = self._claim(waiting[0])
+            claimed = self._claim_next(waiting[0])
             if claimed is not None:
-                self._start(claimed)
+                self._start_refresh(claimed)
 
-    def _claim(self, chosen: Refresh) -> Refresh | None:
+    def _claim_next(self, chosen: Refresh) -> Refresh | None:
         """Take what waits, unless another replica was faster."""
         taken = chosen.model_copy(update={"state": "running", "started_at": self._clock()})
-        held = self.book.change(lambda held: [taken if refresh == chosen else refresh for refresh in held])
+        held = self.book.change_active(lambda held: [taken if refresh == chosen else refresh for refresh in held])
         return taken if taken in held else None
 
-    def _start(self, refresh: Refresh) -> None:
+    def _start_refresh(self, refresh: Refresh) -> None:
         assert self.runner is not None  # noqa: S101
         try:
             started = self.runner.start(refresh)
         except ForeactError as problem:
-            self._finish(refresh, Progress("failed", failed_step="start", sentence=str(problem)))
+            self._finish_refresh(refresh, Progress("failed", failed_step="start", sentence=str(problem)))
             return
         log.info(
             "refresh started", extra={"refresh": refresh.id, "store": refresh.store, "request_id": refresh.request_id}
         )
         self._tell_the_run(started)
         tracing.mark_run(started.run, refresh.traceparent, foreact__store=refresh.store, foreact__refresh=refresh.id)
-        self.book.update(
+        self.book.update_active(
             refresh.id, lambda held: held.model_copy(update={"run": started.run, "process": started.process})
         )
 
     def _tell_the_run(self, started: Refresh) -> None:
         """Leave word of the request where the run's steps look; without it their log lines name none."""
         try:
-            self._runs.asked_for(started.run, "retrain-store", started.store, started.request_id, started.traceparent)
+            self._runs.note_request(
+                started.run, "retrain-store", started.store, started.request_id, started.traceparent
+            )
         except ForeactError as problem:
             log.warning("run %s is not told who asked for it: %s", started.run, problem)
 
-    def _check(self, refresh: Refresh) -> None:
+    def _check_progress(self, refresh: Refresh) -> None:
         assert self.runner is not None  # noqa: S101
         started = refresh.started_at or refresh.requested_at
         age = self._clock() - started
         if not refresh.run:
             # Claimed, but by whom is not known to have started anything: start it, or find what was.
             if age > CLAIM:
-                self._start(refresh)
+                self._start_refresh(refresh)
             return
         try:
             progress = self.runner.observe(refresh)
@@ -212,17 +214,17 @@ class Refreshes:
             log.warning("refresh %s cannot be observed: %s", refresh.id, problem)
             progress = Progress("running", refresh.steps)
         if progress.state == "succeeded":
-            progress = self._show(refresh.store, progress)
+            progress = self._await_publication(refresh.store, progress)
         if progress.state in {"succeeded", "failed"}:
-            self._finish(refresh, progress)
+            self._finish_refresh(refresh, progress)
         elif age > self._limit:
             self.runner.stop(refresh)
             running = next((step.name for step in progress.steps if step.state == "running"), None)
             minutes = self._limit.total_seconds() / 60
             sentence = f"it took longer than {minutes:g} minutes and was ended"
-            self._finish(refresh, Progress("failed", progress.steps, running, sentence))
+            self._finish_refresh(refresh, Progress("failed", progress.steps, running, sentence))
 
-    def _show(self, store: str, progress: Progress) -> Progress:
+    def _await_publication(self, store: str, progress: Progress) -> Progress:
         """See that what a run published is served: a refresh has succeeded once its numbers can be seen."""
         self._library.refresh()
         if self._library.unreachable:
@@ -233,7 +235,7 @@ class Refreshes:
             return Progress("failed", progress.steps, "publish", sentence)
         return progress
 
-    def _finish(self, refresh: Refresh, progress: Progress) -> None:
+    def _finish_refresh(self, refresh: Refresh, progress: Progress) -> None:
         snapshot = self._library.current
         done = refresh.model_copy(
             update={
@@ -245,7 +247,7 @@ class Refreshes:
                 "version": snapshot.version if snapshot and progress.state == "succeeded" else None,
             }
         )
-        first = self.book.finish(done)
+        first = self.book.finish_refresh(done)
         if self.runner is not None:
             self.runner.forget(done)
         if not first:
@@ -254,7 +256,7 @@ class Refreshes:
             # It may have been killed before it told anybody; a webhook that is slow must not hold up other refreshes.
             told = {"store": done.store, "step": done.failed_step or "", "message": done.sentence or ""}
             threading.Thread(target=self._tell_end, args=(done.run, False), kwargs=told, daemon=True).start()
-        self.book.tidy()
+        self.book.delete_old()
         assert done.ended_at is not None  # noqa: S101
         seconds = (done.ended_at - done.requested_at).total_seconds()
         self._metrics.refreshes.labels(done.state).inc()

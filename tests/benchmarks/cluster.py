@@ -68,7 +68,7 @@ def measure(path: Path) -> Costs:
             fits.append(took)
         else:
             begin += took
-        there, sent = cpu(lambda store=store: pickle.dumps(data.parcel(store)))
+        there, sent = cpu(lambda store=store: pickle.dumps(data.pack_store(store)))
         back, _ = cpu(lambda files=files: pickle.loads(pickle.dumps(files)))
         driver.append(there + back)
         sizes.append(len(sent))
@@ -85,10 +85,10 @@ def measure(path: Path) -> Costs:
 
 
 def _load() -> Any:
-    from components.train.worker import train_one
+    from components.train.worker import train_store_job
     from foreact.forecasting import train_store  # noqa: F401 - imports are part of what is measured
 
-    return train_one
+    return train_store_job
 
 
 def _spread(values: list[float]) -> str:

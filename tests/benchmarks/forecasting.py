@@ -20,10 +20,10 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from foreact.demo import make_chain, simulate
+from foreact.demo import make_chain, simulate_sales
 from foreact.forecasting import Panel, train_store
 from foreact.forecasting.inputs.threads import single_thread
-from foreact.forecasting.judging.baselines import BASELINES, baseline
+from foreact.forecasting.judging.baselines import BASELINES, forecast_baseline
 from tests.foreact.forecasting.demo import demo_panel
 
 LAST = date(2025, 9, 14)
@@ -38,7 +38,7 @@ def made_up(items: int, days: int, stores: int = 1, horizon: int = HORIZON) -> l
     chain = make_chain(LAST, horizon, days=days, stores=stores, items=items)
     made = []
     for store in range(stores):
-        sales = simulate(chain, store)
+        sales = simulate_sales(chain, store)
         panel, _ = demo_panel(chain, sales)
         made.append((panel, np.where(sales.on_sale, sales.units, 0)[days:].T.astype(np.float64)))
     return made
@@ -104,7 +104,9 @@ def accuracy(items: int = 50, days: int = 912, count: int = 4, peers: Path | Non
     for name in BASELINES:
         started = time.process_time()
         with single_thread():
-            means = [baseline(name, p.units[:, : p.days], p.horizon, np.zeros(p.horizon, bool)) for p, _ in made]
+            means = [
+                forecast_baseline(name, p.units[:, : p.days], p.horizon, np.zeros(p.horizon, bool)) for p, _ in made
+            ]
         _row(name, made, means, time.process_time() - started)
     if peers is not None:
         for name, (means, seconds) in _ask_peers(peers, made).items():

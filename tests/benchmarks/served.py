@@ -49,7 +49,7 @@ def loading(workspace: Path):
 
     demo = write_demo(workspace / "demo", date(2026, 3, 31), stores=1, items=50)
     dataset = take_in(workspace / "dataset", str(demo.history), *(str(path) for path in demo.known))
-    panel = dataset.parcel(dataset.stores[0]).panel()
+    panel = dataset.pack_store(dataset.stores[0]).make_panel()
     model = train_store(panel).model
     assert model is not None
     model.save(workspace / "model")

@@ -88,7 +88,7 @@ def test_whoever_stops_following_is_told_that_the_run_goes_on(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(submit, "watch", interrupted)
+    monkeypatch.setattr(submit, "watch_run", interrupted)
     result = foreact("submit", "retrain-all", "--history", SALES, "--package", str(packages / "retrain-all.yaml"))
     assert (result.exit_code, result.stderr.splitlines()[-1]) == (130, "Stopped following; the run goes on.")
     assert [run.state for run in fake.kept("runs")] == ["PENDING"]

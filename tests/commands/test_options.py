@@ -3,7 +3,7 @@
 import os
 import pwd
 
-from commands.options import caller
+from commands.options import name_caller
 from tests.crashing import at_once
 
 
@@ -15,6 +15,6 @@ def test_an_account_without_a_name_is_named_by_its_number():
         # Only root can become an account without a name.
         if os.getuid() == 0:
             os.setuid(max(known) + 1)
-        assert caller() == known.get(os.getuid(), f"uid {os.getuid()}")
+        assert name_caller() == known.get(os.getuid(), f"uid {os.getuid()}")
 
     at_once([as_somebody_else])

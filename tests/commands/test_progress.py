@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from commands.progress import follow
+from commands.progress import follow_run
 from foreact.runs.events import Events
 from foreact.runs.workspace import Request, Run, WorkspaceRuns
 from tests.commands.conftest import Chain, command
@@ -43,7 +43,7 @@ def ended() -> "subprocess.Popen[bytes]":
 def shown(run: Run, *, terminal: bool) -> str:
     output = io.StringIO()
     console = Console(file=output, force_terminal=terminal, width=80)
-    assert follow(run, ended(), console)
+    assert follow_run(run, ended(), console)
     text = output.getvalue()
     return re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", text)
 

@@ -47,7 +47,7 @@ class TestRetraining:
         assert done.returncode == 0, done.stderr
 
     def test_the_run_page_has_every_report(self, three_stores: Chain) -> None:
-        run = next(iter(WorkspaceRuns(three_stores.workspace).all()))
+        run = next(iter(WorkspaceRuns(three_stores.workspace).list_runs()))
         artifacts = {path.parent.name + "/" + path.name for path in run.folder.rglob("*") if path.is_file()}
         for page in ("ingest/summary", "validate/report", "train/report", "register/summary", "publish/summary"):
             assert page in artifacts
@@ -84,7 +84,7 @@ class TestRetraining:
         assert set(scores["published_as_of"].to_pylist()) == {date(2026, 3, 30)}
         assert set(scores["lead"].to_pylist()) == {0, 1}
         runs = {entry.run for entry in after.stores.values()}
-        assert runs == {list(WorkspaceRuns(three_stores.workspace).all())[-1].id}
+        assert runs == {list(WorkspaceRuns(three_stores.workspace).list_runs())[-1].id}
         versions = {s: (before.stores[s].model.version, e.model.version) for s, e in after.stores.items()}
         assert all(new is not None and int(new) > int(old or 0) for old, new in versions.values())
 

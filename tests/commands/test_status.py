@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from foreact.blobs.folder import FolderStore
-from foreact.telemetry.scorecards import Scorecards, keep
+from foreact.telemetry.scorecards import Scorecards, write_scorecards
 from tests.commands.conftest import Foreact
 from tests.serving import shop
 
@@ -45,7 +45,7 @@ def test_sustained_drift_marks_a_store(workspace: Path, foreact: Foreact) -> Non
     for ago in range(4):
         day = YESTERDAY - timedelta(days=ago)
         cards = {"new": {"bias": 0.4, "wape": 0.3, "coverage": 0.8}, "old": {"bias": 0.0}}
-        keep(FolderStore(workspace / "blobs"), Scorecards(run=f"r{ago}", as_of=day, stores=cards))
+        write_scorecards(FolderStore(workspace / "blobs"), Scorecards(run=f"r{ago}", as_of=day, stores=cards))
     told = foreact("status", "--workspace", str(workspace)).stdout
     marked = [line for line in told.splitlines() if line.startswith("marked")]
     assert marked == ["marked for retraining: bias of store 'new' is +0.40, out of bounds for 4 days of data"]

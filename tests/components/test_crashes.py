@@ -121,7 +121,7 @@ def test_register_survives_sigkill_anywhere(place, mlflow_tables, tmp_path, requ
         check_models(registry, stores, folder / "champions-1")
         placed = run()
         assert [placed[store].promoted for store in stores] == [True] * len(stores)
-        champions = registry.champions(stores)
+        champions = registry.find_champions(stores)
         assert {store: champion.version for store, champion in champions.items()} == dict.fromkeys(stores, "1")
         check_models(registry, stores, folder / "champions-2")
         shutil.rmtree(folder)

@@ -10,7 +10,7 @@ from components.register.step import register
 from foreact.blobs import connect
 from foreact.errors import ForeactError
 from foreact.publications import Publisher, Reader
-from foreact.publications.lineage import show
+from foreact.publications.lineage import describe_version
 from foreact.registry import Registry, model_name
 from foreact.runs.events import Events
 from foreact.settings import PipelineSettings
@@ -48,7 +48,7 @@ def test_a_run_leaves_no_credential_behind(azurite, mlflow_server, tmp_path, mon
         Publisher(store).restore(1, by="ada", reason="a test") if published.outcome.manifest.version > 1 else None
     )
     assert restored is not None
-    told.append(show(Reader(store), restored.version))
+    told.append(describe_version(Reader(store), restored.version))
 
     # What goes wrong must not tell either.
     wrong = {**place, "blob_connection_string": place["blob_connection_string"].replace(azurite.key, PLANTED[3])}

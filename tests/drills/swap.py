@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from foreact.publications import prune
+from foreact.publications import prune_objects
 from tests.drills.outcome import Outcome
 from tests.drills.serving import Place, Seen, serve
 from tests.serving import shop
@@ -81,7 +81,7 @@ def _publish(place: Place, number: int, published: dict[str, list[float]]) -> in
         published[f"{run}/{store}"] = made["totals"]["mean"].to_pylist()
     at = datetime.now(UTC)
     manifest = shop.publish(place.store, STORES, run=run, generated_at=at, tables=tables)
-    prune(place.store)
+    prune_objects(place.store)
     return manifest.version
 
 

@@ -3,6 +3,9 @@
 import re
 from collections.abc import Callable, Iterator
 
+from pydantic_settings import BaseSettings
+
+from foreact.kubeflow.settings import KubeflowSettings
 from foreact.settings import PipelineSettings
 from serving.settings import ServingSettings
 from tests.kustomize.manifests import Object, name, namespace, pods, selects
@@ -224,13 +227,20 @@ def current(items: list[Object]) -> Iterator[str]:
 
 def settings(items: list[Object]) -> Iterator[str]:
     """Every FOREACT_ variable is a setting that the code knows."""
-    known = {"foreact-serving-settings": ServingSettings, "foreact-pipelines": PipelineSettings}
+    known = {
+        "foreact-serving-settings": _names(ServingSettings) | _names(KubeflowSettings),
+        "foreact-pipelines": _names(PipelineSettings),
+    }
     for item in items:
-        fields = known.get(re.sub(r"-[a-z0-9]{10}$", "", item["metadata"]["name"]))
-        for key in item.get("data", {}) if item["kind"] == "ConfigMap" and fields else ():
-            assert fields is not None
-            if key.startswith("FOREACT_") and key.removeprefix("FOREACT_").lower() not in fields.model_fields:
+        names = known.get(re.sub(r"-[a-z0-9]{10}$", "", item["metadata"]["name"]))
+        for key in item.get("data", {}) if item["kind"] == "ConfigMap" and names else ():
+            if key.startswith("FOREACT_") and key not in names:
                 yield f"{name(item)}: {key} is no setting"
+
+
+def _names(settings: type[BaseSettings]) -> set[str]:
+    prefix = settings.model_config["env_prefix"]
+    return {f"{prefix}{field}".upper() for field in settings.model_fields}
 
 
 def references(items: list[Object]) -> Iterator[str]:

@@ -69,7 +69,7 @@ def test_values_reach_their_places(overlay: str) -> None:
 def test_a_refresh_is_given_all_that_its_pipeline_needs(overlay: str) -> None:
     config = get(load(ROOT / "overlays" / overlay), "ConfigMap", "foreact-serving")["data"]
     given = json.loads(config["FOREACT_REFRESH_ARGUMENTS"])
-    Package.load(COMPILED / "retrain-store.yaml").check({**given, "store": "S1"})
+    Package.load(COMPILED / "retrain-store.yaml").check_parameters({**given, "store": "S1"})
     assert f"HISTORY_URL={given['history']}\n" in (ROOT / "overlays" / overlay / "values/values.env").read_text()
 
 

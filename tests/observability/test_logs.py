@@ -40,7 +40,7 @@ def test_a_step_that_is_given_the_runs_store_says_so(tmp_path: Path) -> None:
 
 def test_a_step_on_kubeflow_takes_the_request_from_the_runs_record(tmp_path: Path) -> None:
     runs = RunLedger(FolderStore(tmp_path / "blobs"))
-    runs.asked_for("r1", "retrain-store", "Bonn", "abc", f"00-{'ab' * 16}-{'cd' * 8}-01")
+    runs.note_request("r1", "retrain-store", "Bonn", "abc", f"00-{'ab' * 16}-{'cd' * 8}-01")
     place = {"FOREACT_WORKSPACE": str(tmp_path), "KUBERNETES_SERVICE_HOST": "10.0.0.1", "FOREACT_RUN_ID": "r1"}
     code = f"{CODE}; import os; print(os.environ['TRACEPARENT'])"
     done = subprocess.run([sys.executable, "-c", code], env=place, capture_output=True, text=True, check=True)

@@ -33,7 +33,7 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
         for name, value in PATIENT.items():
             monkeypatch.setenv(name, value)
         yield receiver
-        tracing.stop()
+        tracing.stop_exporting()
 
 
 def spans(receiver: Receiver) -> list[Any]:
@@ -100,13 +100,13 @@ def test_a_refresh_is_one_trace_from_the_request_to_its_steps(
         return [sys.executable, "-c", STEP]
 
     shop.publish(store)
-    tracing.start("foreact-serving")
+    tracing.start_exporting("foreact-serving")
     serving = start(runner=EmbeddedRunner(tmp_path, 1, command))
     caller = f"00-{'ab' * 16}-{'cd' * 8}-01"
     answer = serving.post("/v1/stores/S1/refreshes", headers={"traceparent": caller})
     location = answer.headers["location"]
     until(lambda: serving.get(location).json()["ended_at"])
-    tracing.stop()
+    tracing.stop_exporting()
     found = {(service, span.name): span for service, span in spans(receiver)}
     request = found["foreact-serving", "POST /v1/stores/{store}/refreshes"]
     step = found["foreact-pipeline", "train"]
@@ -126,6 +126,6 @@ def test_a_receiver_that_is_away_stops_no_step(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "00-zz-1-01", f"00-{'0' * 32}-{'1' * 16}-01", "00-" + "a" * 500])
 def test_a_traceparent_that_is_none_is_passed_over(text: str, receiver: Receiver) -> None:
-    tracing.start("foreact-serving")
+    tracing.start_exporting("foreact-serving")
     with tracing.span("request", parent=text) as made:
         assert made.get_span_context().is_valid

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.local import SCRATCH, scratch
+from pipelines.local import SCRATCH, make_scratch
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_temporary_files_go_with_the_run_however_it_ends(place: Path) -> None:
     def stopped_run() -> None:
-        with scratch() as folder:
+        with make_scratch() as folder:
             assert os.environ["TMPDIR"] == str(folder)
             assert folder.parent == place
             assert Path(tempfile.mkdtemp()).parent == folder
@@ -39,7 +39,7 @@ def test_the_next_run_tidies_up_after_one_that_was_killed_but_not_after_one_at_w
         (folder / "tmp.0").mkdir(parents=True)
     held = os.open(working, os.O_RDONLY)
     fcntl.flock(held, fcntl.LOCK_EX)
-    with scratch():
+    with make_scratch():
         assert not killed.exists()
     os.close(held)
     assert set(place.iterdir()) == {working, beginning}

@@ -18,7 +18,7 @@ FIGURES = {"wape": "WAPE", "bias": "bias", "coverage": "coverage of the 80 % int
 SHOWN = 50
 
 
-def read_kept(settings: PipelineSettings) -> dict[str, list[Point]]:
+def read_earlier_series(settings: PipelineSettings) -> dict[str, list[Point]]:
     """Read the series that earlier runs kept; without them a training goes on."""
     from foreact.blobs import connect
 
@@ -29,7 +29,7 @@ def read_kept(settings: PipelineSettings) -> dict[str, list[Point]]:
         return {}
 
 
-def with_latest(kept: Series, trained: Trained) -> dict[str, list[Point]]:
+def add_latest(kept: Series, trained: Trained) -> dict[str, list[Point]]:
     """Add what this training found, for its own stores only."""
     series = {}
     for store, record in trained.stores.items():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from components.train.report.drift import Series, draw_drift, with_latest
+from components.train.report.drift import Series, add_latest, draw_drift
 from components.train.report.pictures import Curve, Doubles, Picture
 from foreact.forecasting.judging.baselines import NAIVE
 from foreact.reports.charts import line_chart
@@ -24,7 +24,7 @@ def write_report(
 ) -> dict[str, float]:
     """Write the page; gives the run's figures."""
     stores = list(trained.stores.values())
-    figures = _figures(stores)
+    figures = _mean_figures(stores)
     page = Page(f"Backtest of {len(stores):,} stores, data as of {trained.as_of}, {trained.horizon} days ahead")
     page.paragraph(
         "Every figure comes from windows that the model had not seen: it was fitted on the days before each origin, "
@@ -34,7 +34,7 @@ def write_report(
     if pictures:
         _draw_leads(page, pictures.values())
         _draw_curves(page, trained, pictures)
-    draw_drift(page, with_latest(kept or {}, trained))
+    draw_drift(page, add_latest(kept or {}, trained))
     page.heading("Every store")
     worst = sorted(stores, key=lambda s: -s.accuracy.get("wape", np.inf))
     if len(worst) > SHOWN_STORES:
@@ -58,7 +58,7 @@ def write_report(
     return figures
 
 
-def _figures(stores: list[TrainedStore]) -> dict[str, float]:
+def _mean_figures(stores: list[TrainedStore]) -> dict[str, float]:
     """Average over stores; what could not be measured does not count."""
     figures = {
         "stores": float(len(stores)),
@@ -113,7 +113,7 @@ def _draw_curves(page: Page, trained: Trained, pictures: dict[str, Picture]) -> 
     by_item = [(one.largest, one.worst) for one in pictures.values() if one.largest and one.worst]
     if by_item:
         curves.append(("The largest series", max((one for one, _ in by_item), key=lambda one: np.nansum(one.actual))))
-        curves.append(("The series with the largest error", max((one for _, one in by_item), key=_error)))
+        curves.append(("The series with the largest error", max((one for _, one in by_item), key=_relative_error)))
     drawn = set()
     for title, curve in curves:
         if curve.name in drawn:
@@ -128,5 +128,5 @@ def _draw_curves(page: Page, trained: Trained, pictures: dict[str, Picture]) -> 
         )
 
 
-def _error(curve: Curve) -> float:
+def _relative_error(curve: Curve) -> float:
     return float(np.nansum(np.abs(curve.mean - curve.actual)) / max(np.nansum(curve.actual), 1e-9))

@@ -37,7 +37,7 @@ class Picture:
     leads: dict[str, Doubles]
 
 
-def draw(result: "StoreResult") -> Picture | None:
+def draw_store(result: "StoreResult") -> Picture | None:
     """Take what there is to draw, if the store could be backtested."""
     from foreact.forecasting.judging.backtest import intervals_from
 
@@ -65,11 +65,11 @@ class _Curves:
     """One window, with intervals."""
 
     def __init__(self, forecast: "Forecast", window: "Window", intervals: "Intervals") -> None:
-        from foreact.forecasting.judging.intervals import apply_cells, apply_totals
+        from foreact.forecasting.judging.intervals import apply_to_cells, apply_to_totals
 
         self.store, self.items, self.dates, self.misses = forecast.store, forecast.items, window.dates, window.misses
-        self.low, _, self.high = apply_cells(intervals, self.misses.mean)
-        self.total_low, self.total_high = apply_totals(intervals, self.misses.total_mean)
+        self.low, _, self.high = apply_to_cells(intervals, self.misses.mean)
+        self.total_low, self.total_high = apply_to_totals(intervals, self.misses.total_mean)
         self.known = np.isfinite(self.misses.actual)
         self.error = np.where(self.known, self.misses.mean - self.misses.actual, 0.0)
         self.sold = np.nansum(self.misses.actual, axis=1)

@@ -33,16 +33,16 @@ def check_coverage(dataset: Dataset) -> Iterator[Row]:
     """Check for each known table, store and day of the horizon whether the table says anything."""
     for table in dataset.info.tables:
         if not table.by_store:
-            yield from _check(dataset, table, "")
+            yield from _check_table(dataset, table, "")
         else:
             for store in dataset.stores:
-                yield from _check(dataset, table, store)
+                yield from _check_table(dataset, table, store)
 
 
-def _check(dataset: Dataset, table: TableInfo, store: str) -> Iterator[Row]:
-    columns = _read(dataset, table, store)
+def _check_table(dataset: Dataset, table: TableInfo, store: str) -> Iterator[Row]:
+    columns = _read_table(dataset, table, store)
     as_of = np.datetime64(dataset.info.as_of, "D")
-    day = arrays.days(columns[DATE], as_of + 1)
+    day = arrays.count_days(columns[DATE], as_of + 1)
     spoken = np.unique(day)
     silent = _too_silent(spoken, dataset.info.horizon)
     days = [str(as_of + 1 + index) for index in range(dataset.info.horizon)]
@@ -50,7 +50,7 @@ def _check(dataset: Dataset, table: TableInfo, store: str) -> Iterator[Row]:
     begins = int(np.min(spoken[spoken >= 0], initial=len(days)))
     for index, name in enumerate(days):
         unsaid = SILENT if lags and index < begins else NO
-        yield _row(table, store, "", name, unsaid if silent[index] else YES)
+        yield _describe_gap(table, store, "", name, unsaid if silent[index] else YES)
     if table.by_item and len(spoken):
         yield from _check_items(dataset, table, store, columns, day, days)
 
@@ -74,7 +74,7 @@ def _check_items(
     dataset: Dataset, table: TableInfo, store: str, columns: pa.Table, day: NDArray[np.int64], days: list[str]
 ) -> Iterator[Row]:
     near = (day >= -RECENT) & (day < len(days))
-    codes = arrays.dictionary(columns[ITEM].filter(pa.array(near)))
+    codes = arrays.read_dictionary(columns[ITEM].filter(pa.array(near)))
     items: list[str] = codes.dictionary.to_pylist()
     given = np.zeros((len(items), RECENT + len(days)), dtype=bool)
     given[np.asarray(codes.indices), day[near] + RECENT] = True
@@ -83,16 +83,16 @@ def _check_items(
     last = np.where(ahead.any(axis=1), len(days) - 1 - np.argmax(ahead[:, ::-1], axis=1), -1)
     lacking = expected[:, None] & ~ahead & np.asarray(ahead.any(axis=0))
     for item, index in zip(*np.nonzero(lacking), strict=True):
-        yield _row(table, store, items[item], days[index], NO if index < last[item] else GONE)
+        yield _describe_gap(table, store, items[item], days[index], NO if index < last[item] else GONE)
 
 
-def _read(dataset: Dataset, table: TableInfo, store: str) -> pa.Table:
+def _read_table(dataset: Dataset, table: TableInfo, store: str) -> pa.Table:
     path = dataset.known_path(table, store)
     names = [DATE, ITEM] if table.by_item else [DATE]
     if path is None:
         return pa.table({DATE: pa.array([], pa.date32()), ITEM: pa.array([], pa.string())}).select(names)
-    return arrays.read(path, names)
+    return arrays.read_table(path, names)
 
 
-def _row(table: TableInfo, store: str, item: str, day: str, given: str) -> Row:
+def _describe_gap(table: TableInfo, store: str, item: str, day: str, given: str) -> Row:
     return {STORE: store, ITEM: item, DATE: day, "found": f"no row in {table.label}", "given": given}

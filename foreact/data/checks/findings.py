@@ -41,7 +41,7 @@ class Finding(BaseModel):
     detail: str = ""
     samples: list[Sample] = Field(default_factory=list)
 
-    def tell(self) -> str:
+    def describe(self) -> str:
         """Return what is broken, how often, and one case of it."""
         count = f" ({self.broken:,} of {self.checked:,})" if self.broken and self.checked > 1 else ""
         detail = f": {self.detail}" if self.detail else ""
@@ -74,6 +74,6 @@ class Findings(BaseModel):
         """Why the data may not be used, in a sentence; empty if it may."""
         if not self.broken:
             return ""
-        told = "; ".join(finding.tell() for finding in self.broken[:3])
+        told = "; ".join(finding.describe() for finding in self.broken[:3])
         more = f"; and {len(self.broken) - 3} more" if len(self.broken) > 3 else ""
         return f"The data is refused, for it breaks a rule: {told}{more}. The validation report lists the rows."

@@ -4,14 +4,14 @@ from html import escape
 
 from foreact.data.checks.findings import Finding, Findings
 from foreact.data.dataset.folder import DatasetInfo
-from foreact.errors import count
-from foreact.reports.page import Kind, Markup, Page, table
+from foreact.errors import count_noun
+from foreact.reports.page import Kind, Markup, Page, render_table
 
 
-def render(findings: Findings, info: DatasetInfo) -> str:
+def render_report(findings: Findings, info: DatasetInfo) -> str:
     """Write the report as HTML; whatever an id or a cell holds, it is shown as text."""
     page = Page("Validation")
-    page.paragraph(*_judge(findings))
+    page.paragraph(*_judge_findings(findings))
     series = sum(store.items for store in info.stores.values())
     page.table(
         (),
@@ -26,7 +26,7 @@ def render(findings: Findings, info: DatasetInfo) -> str:
     )
     page.heading("Rules")
     order = sorted(findings.findings, key=lambda finding: (finding.kept, finding.severity != "critical"))
-    rows = [(_describe(finding), _mark(finding), finding.broken, finding.checked) for finding in order]
+    rows = [(_describe_sample(finding), _mark_finding(finding), finding.broken, finding.checked) for finding in order]
     page.table(["Rule", "", "Broken", "Checked"], rows)
     if findings.notes:
         page.heading("Notes")
@@ -35,25 +35,25 @@ def render(findings: Findings, info: DatasetInfo) -> str:
     return page.render()
 
 
-def _judge(findings: Findings) -> tuple[str, Kind]:
+def _judge_findings(findings: Findings) -> tuple[str, Kind]:
     if findings.problem:
         return findings.problem, "bad"
     if findings.warnings:
-        return f"Accepted, with {count(len(findings.warnings), 'warning')}.", "warn"
+        return f"Accepted, with {count_noun(len(findings.warnings), 'warning')}.", "warn"
     return "Accepted: every rule is kept.", "good"
 
 
-def _mark(finding: Finding) -> Markup:
+def _mark_finding(finding: Finding) -> Markup:
     kind = "good" if finding.kept else "bad" if finding.severity == "critical" else "warn"
     return Markup(f"<span class={kind}>{'kept' if finding.kept else finding.severity}</span>")
 
 
-def _describe(finding: Finding) -> Markup:
+def _describe_sample(finding: Finding) -> Markup:
     text = escape(finding.rule)
     if not finding.kept and finding.detail:
         text += f"<br><small>{escape(finding.detail)}</small>"
     if finding.samples:
         rows = [(one.store, one.item, one.date, one.found) for one in finding.samples]
-        samples = table(["Store", "Item", "Date", "Found"], rows)
+        samples = render_table(["Store", "Item", "Date", "Found"], rows)
         text += f"<details><summary>{len(rows)} of them</summary>{samples}</details>"
     return Markup(text)

@@ -30,10 +30,10 @@ class Partition:
     @classmethod
     def read(cls, store: str, rows: Path, items: Path) -> "Partition":
         """Read the columns that the rules look at."""
-        names = arrays.read(items, [ITEM])[ITEM]
-        table = arrays.read(rows, [ITEM, DATE, UNITS])
-        item, day = arrays.positions(table[ITEM], names), arrays.days(table[DATE], _EPOCH)
-        return cls(store, names, item, day, arrays.floats(table[UNITS]))
+        names = arrays.read_table(items, [ITEM])[ITEM]
+        table = arrays.read_table(rows, [ITEM, DATE, UNITS])
+        item, day = arrays.find_positions(table[ITEM], names), arrays.count_days(table[DATE], _EPOCH)
+        return cls(store, names, item, day, arrays.read_floats(table[UNITS]))
 
     def days(self) -> NDArray[np.int64]:
         """Return the days that have any row, in order."""
@@ -77,21 +77,21 @@ class Partition:
             "rows": rows,
         }
 
-    def faults(self) -> dict[str, NDArray[np.bool_]]:
+    def find_faults(self) -> dict[str, NDArray[np.bool_]]:
         """Say by rule which rows break it."""
-        repeats = self._repeats()
+        repeats = self._find_repeats()
         again = repeats.copy()
         again[:-1] |= repeats[1:]
         return {UNIQUE: again, NOT_NEGATIVE: self.units < 0}
 
-    def mend(self, source: Path, target: Path) -> tuple[int, list[dict[str, str]]]:
+    def write_mended(self, source: Path, target: Path) -> tuple[int, list[dict[str, str]]]:
         """Write the rows anew without what cannot be trusted; give how many are left and which were rejected.
 
         A day that cannot be trusted stays, unknown: left out, it could pass for a day without sales.
         """
-        faults = self.faults()
+        faults = self.find_faults()
         units = np.where(faults[NOT_NEGATIVE], np.nan, self.units)
-        keep = ~self._repeats()
+        keep = ~self._find_repeats()
         groups = np.cumsum(keep) - 1
         # Rows that agree are one row told twice; where they do not, nobody knows which is right.
         low, high = np.full(groups[-1] + 1, np.inf), np.full(groups[-1] + 1, -np.inf)
@@ -106,7 +106,7 @@ class Partition:
             (NOT_NEGATIVE, faults[NOT_NEGATIVE] & ~faults[UNIQUE]),
         ):
             for index in np.flatnonzero(bad):
-                rejected.append(self._record(rule, int(index)))
+                rejected.append(self._describe_row(rule, int(index)))
         table = pa.parquet.read_table(source)
         table = table.set_column(
             table.column_names.index(UNITS), UNITS, pa.array(units.astype(np.float32), from_pandas=True)
@@ -117,13 +117,13 @@ class Partition:
             writer.write_table(mended)
         return mended.num_rows, rejected
 
-    def _repeats(self) -> NDArray[np.bool_]:
+    def _find_repeats(self) -> NDArray[np.bool_]:
         """Say which rows have the item and day of the row before."""
         again = np.zeros(len(self.item), dtype=bool)
         again[1:] = (np.diff(self.item) == 0) & (np.diff(self.day) == 0)
         return again
 
-    def _record(self, rule: str, index: int) -> dict[str, str]:
+    def _describe_row(self, rule: str, index: int) -> dict[str, str]:
         return {
             "rule": rule,
             STORE: self.store,

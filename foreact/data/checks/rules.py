@@ -179,7 +179,7 @@ class Checkpoint:
 
     def run(self, frame: Any, sample: Callable[[str, dict[str, Any]], Sample] | None = None) -> list[Finding]:
         """Check a frame; with `sample`, name what breaks a rule."""
-        outcome = self._checkpoint(sample is not None).run(batch_parameters={"dataframe": frame})
+        outcome = self._make_checkpoint(sample is not None).run(batch_parameters={"dataframe": frame})
         (results,) = outcome.run_results.values()
         findings = {}
         for result in results.results:
@@ -201,7 +201,7 @@ class Checkpoint:
             )
         return [findings[name] for name in self.rules]
 
-    def _checkpoint(self, sampled: bool) -> Any:
+    def _make_checkpoint(self, sampled: bool) -> Any:
         import great_expectations as gx
 
         if sampled not in self._checkpoints:
@@ -224,7 +224,7 @@ class Checkpoint:
 def open_context() -> Any:
     """Start Great Expectations in memory: it writes nothing, shows nothing and tells nobody."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    with _hidden(*CLIENTS):
+    with _hide_packages(*CLIENTS):
         import great_expectations as gx
 
     context = gx.get_context(mode="ephemeral")
@@ -233,7 +233,7 @@ def open_context() -> Any:
 
 
 @contextmanager
-def _hidden(*names: str) -> Iterator[None]:
+def _hide_packages(*names: str) -> Iterator[None]:
     """Let imports believe that packages are not installed."""
     before = {name: sys.modules.get(name) for name in names}
     sys.modules.update(dict.fromkeys(names))  # type: ignore[arg-type]

@@ -36,9 +36,9 @@ from foreact.data.checks.rules import (
     open_context,
 )
 from foreact.data.dataset.folder import INFO, REJECTED, Dataset, DatasetInfo
-from foreact.data.dataset.sealing import seal
-from foreact.data.reading.problems import told
-from foreact.errors import count
+from foreact.data.dataset.sealing import hash_stores
+from foreact.data.reading.problems import explain_engine_errors
+from foreact.errors import count_noun
 from foreact.vocabulary import DATE, ITEM, STORE, UNITS
 
 # How many rows are checked at once: enough to make the cost of a checkpoint small, few enough for a small memory.
@@ -56,7 +56,7 @@ class Limits:
     previous: Mapping[str, Iterable[str]] | None = None
 
 
-def check(
+def check_dataset(
     dataset: Dataset,
     target: Path,
     limits: Limits,
@@ -66,7 +66,7 @@ def check(
 
     What could not be mended is told in the record of the checked dataset, and nobody can train on it.
     """
-    with told("check the data", target):
+    with explain_engine_errors("check the data", target):
         return _Check(dataset, target, limits, progress).run()
 
 
@@ -97,19 +97,19 @@ class _Check:
         aside = [*unread, *(finding for finding in findings if finding.rule in (UNIQUE, NOT_NEGATIVE))]
         findings = [*self._check_total(rejected, aside), *unread, *findings]
         result = Findings(findings=findings, rows=info.rows_read, rejected=rejected, notes=info.notes)
-        self._write(info, ingested, result)
+        self._write_checked(info, ingested, result)
         return result
 
     def _check_partitions(self) -> list[Finding]:
         rows, series = Checkpoint(self.context, "rows", ROWS), Checkpoint(self.context, "series", SERIES)
         merged: dict[str, Finding] = {}
-        for number, batch in enumerate(self._batches()):
-            for finding in rows.run(_frame([one.rows(place) for place, one in enumerate(batch)])):
-                self._merge(merged, finding)
-            for finding in series.run(_frame([one.series(self.as_of) for one in batch]), _sample_series):
-                self._merge(merged, finding)
+        for number, batch in enumerate(self._read_batches()):
+            for finding in rows.run(_make_frame([one.rows(place) for place, one in enumerate(batch)])):
+                self._merge_findings(merged, finding)
+            for finding in series.run(_make_frame([one.series(self.as_of) for one in batch]), _sample_series):
+                self._merge_findings(merged, finding)
             if not all(merged[rule].kept for rule in (UNIQUE, NOT_NEGATIVE)):
-                self._mend(batch)
+                self._mend_store(batch)
             self.progress(number + 1, number + 2, batch[-1].store)
         for rule in (UNIQUE, NOT_NEGATIVE):
             if rule in merged and not merged[rule].kept:
@@ -119,7 +119,7 @@ class _Check:
                 )
         return list(merged.values())
 
-    def _batches(self) -> Iterator[list[Partition]]:
+    def _read_batches(self) -> Iterator[list[Partition]]:
         batch: list[Partition] = []
         rows = 0
         for store in self.dataset.stores:
@@ -132,7 +132,7 @@ class _Check:
         if batch:
             yield batch
 
-    def _merge(self, merged: dict[str, Finding], finding: Finding) -> None:
+    def _merge_findings(self, merged: dict[str, Finding], finding: Finding) -> None:
         before = merged.get(finding.rule)
         if before is not None:
             finding = finding.model_copy(
@@ -145,11 +145,11 @@ class _Check:
             )
         merged[finding.rule] = finding
 
-    def _mend(self, batch: list[Partition]) -> None:
+    def _mend_store(self, batch: list[Partition]) -> None:
         for one in batch:
-            if any(bad.any() for bad in one.faults().values()):
+            if any(bad.any() for bad in one.find_faults().values()):
                 source = self.dataset.store_path(one.store)
-                left, rejected = one.mend(source, self.target / source.relative_to(self.dataset.path))
+                left, rejected = one.write_mended(source, self.target / source.relative_to(self.dataset.path))
                 self.mended[one.store] = left
                 self.rejected += rejected
 
@@ -162,14 +162,14 @@ class _Check:
             line = (name, "", str(store.last), f"{told:,} of {days:,} days", (info.as_of - store.last).days, share)
             for column, value in zip(rows, line, strict=True):
                 rows[column].append(value)
-        return Checkpoint(self.context, "stores", STORES).run(_frame([rows]), _sample_store) if info.stores else []
+        return Checkpoint(self.context, "stores", STORES).run(_make_frame([rows]), _sample_store) if info.stores else []
 
     def _check_known(self) -> list[Finding]:
         rows = list(check_coverage(self.dataset)) if self.dataset.stores else []
         if not rows:
             return []
         columns = {name: [row[name] for row in rows] for name in rows[0]}
-        return Checkpoint(self.context, "known", KNOWN).run(_frame([columns]), _sample)
+        return Checkpoint(self.context, "known", KNOWN).run(_make_frame([columns]), _make_sample)
 
     def _check_previous(self) -> list[Finding]:
         rows: dict[str, list[str]] = {STORE: [], ITEM: [], DATE: [], "found": [], "store_is": [], "item_is": []}
@@ -185,7 +185,9 @@ class _Check:
             for line in lines:
                 for column, value in zip(rows, line, strict=True):
                     rows[column].append(value)
-        return Checkpoint(self.context, "previous", PREVIOUS).run(_frame([rows]), _sample) if rows[STORE] else []
+        return (
+            Checkpoint(self.context, "previous", PREVIOUS).run(_make_frame([rows]), _make_sample) if rows[STORE] else []
+        )
 
     def _check_total(self, rejected: int, aside: list[Finding]) -> list[Finding]:
         info, limit = self.dataset.info, self.limits.max_rejected_share
@@ -195,7 +197,7 @@ class _Check:
         every = np.unique(np.concatenate([np.zeros(0, np.int64), *self.days.values()]))
         apart = float(np.median(np.diff(every))) if len(every) > 1 and info.missing != "zero" else 0.0
         worst = max((one for one in aside if one.broken), key=lambda finding: finding.broken, default=None)
-        frame = _frame(
+        frame = _make_frame(
             [
                 {
                     "rows": [info.rows],
@@ -217,8 +219,8 @@ class _Check:
                 "samples": worst.samples if worst else [],
             },
             LONG_ENOUGH: {
-                "detail": f"it covers {count(days, 'day')}, {first} to {info.as_of}; to forecast "
-                f"{count(info.horizon, 'day')}, and to check that on days already known, it must cover {least}"
+                "detail": f"it covers {count_noun(days, 'day')}, {first} to {info.as_of}; to forecast "
+                f"{count_noun(info.horizon, 'day')}, and to check that on days already known, it must cover {least}"
             },
             DAILY: {
                 "detail": f"its rows are {apart:.0f} days apart, and forecasts are by day; if nothing was sold "
@@ -229,7 +231,7 @@ class _Check:
         findings = checkpoint.run(frame)
         return [one if one.kept else one.model_copy(update=told.get(one.rule, {})) for one in findings]
 
-    def _write(self, info: DatasetInfo, ingested: pa.Table, result: Findings) -> None:
+    def _write_checked(self, info: DatasetInfo, ingested: pa.Table, result: Findings) -> None:
         strings = pa.schema([(name, pa.string()) for name in REJECTED_COLUMNS])
         found = pa.Table.from_pylist(self.rejected, schema=strings)
         path = self.target / REJECTED
@@ -243,7 +245,7 @@ class _Check:
             for name, store in info.stores.items()
         }
         info = info.model_copy(update={"rejected": counts, "stores": stores, "problem": result.problem})
-        info = seal(self.target, info, self.mended)
+        info = hash_stores(self.target, info, self.mended)
         (self.target / INFO).unlink(missing_ok=True)
         (self.target / INFO).write_text(info.model_dump_json(indent=1))
 
@@ -261,7 +263,7 @@ def link_tree(source: Path, target: Path) -> None:
     shutil.copytree(source, target, copy_function=link, dirs_exist_ok=True)
 
 
-def _frame(parts: list[dict[str, Any]]) -> Any:
+def _make_frame(parts: list[dict[str, Any]]) -> Any:
     import pandas as pd
 
     parts = [part for part in parts if part]
@@ -269,17 +271,17 @@ def _frame(parts: list[dict[str, Any]]) -> Any:
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
 
-def _sample(rule: str, row: dict[str, Any]) -> Sample:
+def _make_sample(rule: str, row: dict[str, Any]) -> Sample:
     return Sample(store=str(row[STORE]), item=str(row[ITEM]), date=str(row[DATE]), found=str(row["found"]))
 
 
 def _sample_store(rule: str, row: dict[str, Any]) -> Sample:
-    shown = _sample(rule, row)
+    shown = _make_sample(rule, row)
     return shown.model_copy(update={"date": ""} if rule == TOLD else {"found": ""})
 
 
 def _sample_series(rule: str, row: dict[str, Any]) -> Sample:
-    shown = _sample(rule, row)
+    shown = _make_sample(rule, row)
     return shown if rule == SPIKES else shown.model_copy(update={"date": "", "found": ""})
 
 

@@ -11,50 +11,50 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 
-def read(source: bytes | Path, columns: list[str] | None = None) -> pa.Table:
+def read_table(source: bytes | Path, columns: list[str] | None = None) -> pa.Table:
     """Read a Parquet file of the dataset, some of its columns or all."""
     file = pa.BufferReader(source) if isinstance(source, bytes) else source
     return pa.parquet.read_table(file, columns=columns).combine_chunks()
 
 
-def texts(column: pa.ChunkedArray) -> NDArray[np.str_]:
+def read_texts(column: pa.ChunkedArray) -> NDArray[np.str_]:
     """Return texts as NumPy has them; nothing becomes the empty text."""
     values = [value or "" for value in column.to_pylist()]
     return np.array(values, dtype=np.str_) if values else np.empty(0, dtype=np.str_)
 
 
-def positions(column: pa.ChunkedArray, values: pa.ChunkedArray) -> NDArray[np.int64]:
+def find_positions(column: pa.ChunkedArray, values: pa.ChunkedArray) -> NDArray[np.int64]:
     """Return each row's position among the values, -1 for none."""
-    found = pc.index_in(dictionary(column).dictionary, value_set=_plain(values))
+    found = pc.index_in(read_dictionary(column).dictionary, value_set=_read_plain(values))
     codes = np.asarray(pc.fill_null(found, -1), dtype=np.int64)
-    indices = np.asarray(pc.fill_null(dictionary(column).indices, -1), dtype=np.int64)
+    indices = np.asarray(pc.fill_null(read_dictionary(column).indices, -1), dtype=np.int64)
     return np.where(indices < 0, -1, codes[indices]) if len(codes) else np.full(len(column), -1, dtype=np.int64)
 
 
-def codes(column: pa.ChunkedArray, categories: list[str] | None) -> Floats:
+def read_codes(column: pa.ChunkedArray, categories: list[str] | None) -> Floats:
     """Return the codes of texts, NaN for none."""
-    codes = positions(column, pa.chunked_array([pa.array(categories or [], pa.string())]))
+    codes = find_positions(column, pa.chunked_array([pa.array(categories or [], pa.string())]))
     return np.where(codes < 0, np.nan, codes).astype(np.float32)
 
 
-def dictionary(column: pa.ChunkedArray) -> pa.DictionaryArray:
+def read_dictionary(column: pa.ChunkedArray) -> pa.DictionaryArray:
     """Return a text column as codes and the texts they stand for."""
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     return array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
 
 
-def _plain(column: pa.ChunkedArray) -> pa.Array:
+def _read_plain(column: pa.ChunkedArray) -> pa.Array:
     array = column.combine_chunks()
     return array.cast(pa.string())
 
 
-def days(column: pa.ChunkedArray, first: np.datetime64) -> NDArray[np.int64]:
+def count_days(column: pa.ChunkedArray, first: np.datetime64) -> NDArray[np.int64]:
     """Count days from the first one."""
-    days = np.asarray(column.combine_chunks().cast(pa.int32()), dtype=np.int64)
-    return days - first.astype(np.int64)
+    count_days = np.asarray(column.combine_chunks().cast(pa.int32()), dtype=np.int64)
+    return count_days - first.astype(np.int64)
 
 
-def floats(column: pa.ChunkedArray) -> Floats:
+def read_floats(column: pa.ChunkedArray) -> Floats:
     """Return numbers and flags as floats, NaN for none."""
     array = column.combine_chunks()
     if pa.types.is_boolean(array.type):

@@ -15,9 +15,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from foreact.data.dataset.parcel import ColumnInfo, Parcel, ParcelInfo, TableInfo
-from foreact.data.reading.columns import end, suggest
-from foreact.errors import ForeactError, examples
-from foreact.naming import encode
+from foreact.data.reading.columns import end_sentence, suggest_name
+from foreact.errors import ForeactError, name_examples
+from foreact.naming import encode_store
 
 Missing = Literal["auto", "zero", "unknown"]
 INFO, REJECTED = "dataset.json", "rejected.parquet"
@@ -92,19 +92,21 @@ class Dataset:
 
     def store_path(self, store: str) -> Path:
         """Say where a store's rows are."""
-        return self.path / "stores" / f"{encode(store)}.parquet"
+        return self.path / "stores" / f"{encode_store(store)}.parquet"
 
     def items_path(self, store: str) -> Path:
         """Say where the attributes of a store's items are."""
-        return self.path / "items" / f"{encode(store)}.parquet"
+        return self.path / "items" / f"{encode_store(store)}.parquet"
 
     def known_path(self, table: TableInfo, store: str) -> Path | None:
         """Say where what a known table tells of a store is, if it tells anything."""
         known = self.path / "known"
-        path = known / table.name / f"{encode(store)}.parquet" if table.by_store else known / f"{table.name}.parquet"
+        path = (
+            known / table.name / f"{encode_store(store)}.parquet" if table.by_store else known / f"{table.name}.parquet"
+        )
         return path if path.exists() else None
 
-    def parcel(self, store: str) -> Parcel:
+    def pack_store(self, store: str) -> Parcel:
         """Pack all that there is of one store."""
         self.require_sound()
         if store not in self.info.stores:
@@ -137,5 +139,5 @@ class Dataset:
 
 def unknown_store(store: str, stores: list[str]) -> ForeactError:
     """Return the error that a store is not in the data, naming the one that may be meant."""
-    hint = suggest(store, stores) or f"; the {len(stores):,} stores are {examples(stores)}"
-    return ForeactError(end(f"The history has no store {store!r}{hint}"))
+    hint = suggest_name(store, stores) or f"; the {len(stores):,} stores are {name_examples(stores)}"
+    return ForeactError(end_sentence(f"The history has no store {store!r}{hint}"))

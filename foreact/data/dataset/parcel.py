@@ -90,9 +90,9 @@ class Parcel(BaseModel):
         """The SHA-256 of everything that a model of this store can see."""
         return self.info.sha256
 
-    def panel(self) -> Panel:
+    def make_panel(self) -> Panel:
         """Lay the rows out as the models see them."""
-        return _Layout(self).panel()
+        return _Layout(self).make_panel()
 
 
 class _Layout:
@@ -100,46 +100,46 @@ class _Layout:
 
     def __init__(self, parcel: Parcel) -> None:
         self.parcel, self.info = parcel, parcel.info
-        self.attributes = arrays.read(parcel.items)
+        self.attributes = arrays.read_table(parcel.items)
         self.items = self.attributes[ITEM]
-        self.rows = arrays.read(parcel.history)
+        self.rows = arrays.read_table(parcel.history)
         self.first = np.datetime64(self.info.first, "D")
         self.days = int((np.datetime64(self.info.as_of, "D") - self.first).astype(int)) + 1
         self.dates = self.first + np.arange(self.days + self.info.horizon)
-        self.row = arrays.positions(self.rows[ITEM], self.items)
-        self.column = arrays.days(self.rows[DATE], self.first)
+        self.row = arrays.find_positions(self.rows[ITEM], self.items)
+        self.column = arrays.count_days(self.rows[DATE], self.first)
 
-    def panel(self) -> Panel:
+    def make_panel(self) -> Panel:
         """Build the panel."""
         known: dict[str, Floats] = {}
-        opened = self._flag(OPEN) if self.info.open else None
+        opened = self._lay_out_flag(OPEN) if self.info.open else None
         tables = {
-            table.name: (table, arrays.read(data))
+            table.name: (table, arrays.read_table(data))
             for table in self.info.tables
             if (data := self.parcel.known.get(table.name))
         }
         for table, columns in tables.values():
             if opened is not None and OPEN in table.columns:
-                opened = _overlay(self._place(table, columns, OPEN), opened)
+                opened = _overlay_known(self._lay_out_known(table, columns, OPEN), opened)
         for column in self.info.columns:
             if column.role != "known":
                 continue
-            values = self._history(column) if column.name in self.rows.column_names else None
+            values = self._lay_out_history(column) if column.name in self.rows.column_names else None
             for table, columns in tables.values():
                 if column.name in table.columns:
-                    values = _overlay(self._place(table, columns, column.name, column.categories), values)
+                    values = _overlay_known(self._lay_out_known(table, columns, column.name, column.categories), values)
             if values is not None:
                 if column.kind == "text":
                     values = np.nan_to_num(values, nan=-1)
                 known[column.name] = values
         return Panel(
             store=self.info.store,
-            items=arrays.texts(self.items),
+            items=arrays.read_texts(self.items),
             dates=self.dates,
             days=self.days,
-            units=self._units(),
+            units=self._lay_out_units(),
             open=None if opened is None else np.broadcast_to(opened != 0, self._shape()).copy(),
-            stockout=self._flag(STOCKOUT) == 1 if self.info.stockout else None,
+            stockout=self._lay_out_flag(STOCKOUT) == 1 if self.info.stockout else None,
             known=known,
             categories={
                 column.name: column.categories
@@ -147,7 +147,7 @@ class _Layout:
                 if column.kind == "text" and column.role == "known"
             },
             attributes={
-                column.name: arrays.texts(self.attributes[column.name])
+                column.name: arrays.read_texts(self.attributes[column.name])
                 for column in self.info.columns
                 if column.role == "item"
             },
@@ -157,12 +157,12 @@ class _Layout:
     def _shape(self) -> tuple[int, int]:
         return len(self.items), len(self.dates)
 
-    def _units(self) -> Floats:
+    def _lay_out_units(self) -> Floats:
         units = np.full(self._shape(), np.nan, np.float32)
         policy = self.info.missing
         if policy != "unknown":
             # From an item's first row on; where "auto", only on days on which the store reported anything.
-            born = arrays.days(self.attributes["first"], self.first)
+            born = arrays.count_days(self.attributes["first"], self.first)
             alive = np.arange(len(self.dates)) >= born[:, None]
             alive[:, self.days :] = False
             if policy == "auto":
@@ -170,15 +170,15 @@ class _Layout:
                 reported[self.column] = True
                 alive &= reported
             units[alive] = 0
-        units[self.row, self.column] = arrays.floats(self.rows[UNITS])
+        units[self.row, self.column] = arrays.read_floats(self.rows[UNITS])
         return units
 
-    def _flag(self, name: str) -> Floats:
+    def _lay_out_flag(self, name: str) -> Floats:
         """Lay out a flag; an item without a row that day shares what all others say."""
         grid = np.full(self._shape(), np.nan, np.float32)
         if name not in self.rows.column_names:
             return grid
-        values = arrays.floats(self.rows[name])
+        values = arrays.read_floats(self.rows[name])
         grid[self.row, self.column] = values
         if name == OPEN:
             shut = np.full(len(self.dates), np.nan, np.float32)
@@ -187,10 +187,10 @@ class _Layout:
             grid = np.where(np.isnan(grid), shut, grid)
         return grid
 
-    def _history(self, column: ColumnInfo) -> Floats:
+    def _lay_out_history(self, column: ColumnInfo) -> Floats:
         """Lay out a column of the history: by day, if no day tells items apart."""
         cells = self.rows[column.name]
-        values = arrays.codes(cells, column.categories) if column.kind == "text" else arrays.floats(cells)
+        values = arrays.read_codes(cells, column.categories) if column.kind == "text" else arrays.read_floats(cells)
         shown = ~np.isnan(values)
         day = np.full(len(self.dates), np.nan, np.float32)
         day[self.column[shown]] = values[shown]
@@ -200,23 +200,25 @@ class _Layout:
         grid[self.row, self.column] = values
         return grid
 
-    def _place(self, table: TableInfo, columns: pa.Table, name: str, categories: list[str] | None = None) -> Floats:
+    def _lay_out_known(
+        self, table: TableInfo, columns: pa.Table, name: str, categories: list[str] | None = None
+    ) -> Floats:
         """Lay out a column of a known table, by day or by item and day."""
-        column = arrays.days(columns[DATE], self.first)
+        column = arrays.count_days(columns[DATE], self.first)
         inside = (column >= 0) & (column < len(self.dates))
-        values = arrays.codes(columns[name], categories) if categories else arrays.floats(columns[name])
+        values = arrays.read_codes(columns[name], categories) if categories else arrays.read_floats(columns[name])
         if not table.by_item:
             day = np.full(len(self.dates), np.nan, np.float32)
             day[column[inside]] = values[inside]
             return day
-        row = arrays.positions(columns[ITEM], self.items)
+        row = arrays.find_positions(columns[ITEM], self.items)
         inside &= row >= 0
         grid = np.full(self._shape(), np.nan, np.float32)
         grid[row[inside], column[inside]] = values[inside]
         return grid
 
 
-def _overlay(known: Floats, history: Floats | None) -> Floats:
+def _overlay_known(known: Floats, history: Floats | None) -> Floats:
     """Let the history say what it can and the known table the rest."""
     if history is None:
         return known

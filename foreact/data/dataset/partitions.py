@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from foreact.data.reading.dates import EPOCH
 from foreact.data.reading.ordering import DAY_BITS, KEY
-from foreact.naming import encode
+from foreact.naming import encode_store
 from foreact.vocabulary import DATE, ITEM
 
 _EPOCH = np.datetime64(EPOCH, "D").astype(np.int64)
@@ -55,13 +55,13 @@ def write_partitions(
         for begin, end in zip([0, *cuts], [*cuts, len(places)], strict=True):
             if begin == end:
                 continue
-            part = _label(batch.slice(begin, end - begin), keys[begin:end], series, int(places[begin]), with_items)
+            part = _label_rows(batch.slice(begin, end - begin), keys[begin:end], series, int(places[begin]), with_items)
             if places[begin] != current:
                 if writer is not None:
                     writer.close()
                     done(series.stores[current])
                 current = int(places[begin])
-                writer = open_writer(folder / f"{encode(series.stores[current])}.parquet", part.schema)
+                writer = open_writer(folder / f"{encode_store(series.stores[current])}.parquet", part.schema)
             if writer is not None:
                 writer.write_table(part)
     if writer is not None:
@@ -84,7 +84,7 @@ def write_whole(batches: Iterator[pa.RecordBatch], items: pa.Array | None, path:
             if items is None
             else {ITEM: pa.DictionaryArray.from_arrays(pa.array((keys >> DAY_BITS).astype(np.int32)), items)}
         )
-        part = _table(columns, batch, keys)
+        part = _make_table(columns, batch, keys)
         if writer is None:
             writer = open_writer(path, part.schema)
         writer.write_table(part)
@@ -98,14 +98,16 @@ def open_writer(path: Path, schema: pa.Schema) -> pa.parquet.ParquetWriter:
     return pa.parquet.ParquetWriter(path, schema, compression="zstd", compression_level=1)
 
 
-def _label(batch: pa.RecordBatch, keys: NDArray[np.int64], series: Series, store: int, with_items: bool) -> pa.Table:
+def _label_rows(
+    batch: pa.RecordBatch, keys: NDArray[np.int64], series: Series, store: int, with_items: bool
+) -> pa.Table:
     if not with_items:
-        return _table({}, batch, keys)
+        return _make_table({}, batch, keys)
     codes = pa.array(((keys >> DAY_BITS) - series.starts[store]).astype(np.int32))
-    return _table({ITEM: pa.DictionaryArray.from_arrays(codes, series.of_store(store))}, batch, keys)
+    return _make_table({ITEM: pa.DictionaryArray.from_arrays(codes, series.of_store(store))}, batch, keys)
 
 
-def _table(columns: dict[str, pa.Array], batch: pa.RecordBatch, keys: NDArray[np.int64]) -> pa.Table:
+def _make_table(columns: dict[str, pa.Array], batch: pa.RecordBatch, keys: NDArray[np.int64]) -> pa.Table:
     days = (keys & ((1 << DAY_BITS) - 1)).astype(np.int32) + np.int32(_EPOCH)
     columns = {**columns, DATE: pa.array(days).cast(pa.date32())}
     for name in batch.schema.names:

@@ -10,7 +10,7 @@ from foreact.data.reading.cells import as_number, as_text, is_number, quote
 from foreact.data.reading.engine import Engine
 from foreact.data.reading.history import History
 from foreact.data.reading.known import Known, is_numeric
-from foreact.errors import ForeactError, examples
+from foreact.errors import ForeactError, name_examples
 from foreact.vocabulary import STORE
 
 MOST_CATEGORIES = 1_000
@@ -35,21 +35,21 @@ def list_series(engine: Engine, history: History, last: int | None) -> pa.Table:
         for part, function in (("low", "min"), ("high", "max"), ("count", "count"))
     )
     cut = f"WHERE day <= {last}" if last is not None else ""
-    engine.run(
+    engine.execute(
         f"""CREATE TABLE series AS SELECT row_number() OVER (ORDER BY store, item) - 1 AS series,
             min(first) OVER (PARTITION BY store) AS store_first, * FROM (SELECT store, item, count(*) AS rows,
             min(day) AS first, max(day) AS last {ranges} FROM history {cut} GROUP BY store, item)"""
     )
-    engine.run(
+    engine.execute(
         """CREATE TABLE stores AS SELECT row_number() OVER (ORDER BY store) - 1 AS place, * FROM
            (SELECT store, min(first) AS first, max(last) AS last, sum(rows)::BIGINT AS rows, count(*) AS items
             FROM series GROUP BY store)"""
     )
-    engine.run(
+    engine.execute(
         """CREATE TABLE items AS SELECT row_number() OVER (ORDER BY item) - 1 AS place, item
            FROM (SELECT DISTINCT item FROM series)"""
     )
-    return engine.table("SELECT store, item, rows, first, last FROM series ORDER BY series")
+    return engine.fetch_table("SELECT store, item, rows, first, last FROM series ORDER BY series")
 
 
 def plan_columns(engine: Engine, history: History, tables: list[Known], last: int) -> Plan:
@@ -66,7 +66,7 @@ def plan_columns(engine: Engine, history: History, tables: list[Known], last: in
             )
         elif name in ahead:
             continue
-        elif (role := _constant(engine, name)) is not None:
+        elif (role := _find_constant_role(engine, name)) is not None:
             _add_attribute(engine, plan, name, kind, role, history.table.decimal_comma)
         else:
             empty = is_numeric(engine, "history", name, kind, history.table.decimal_comma) is None
@@ -92,41 +92,41 @@ def _refuse_twice(tables: list[Known]) -> None:
             owner[name] = known.table.label
 
 
-def _constant(engine: Engine, name: str) -> str | None:
+def _find_constant_role(engine: Engine, name: str) -> str | None:
     """Return whether a column of the history is the same for all rows of each store, or of each series."""
     low, high, count = (quote(f"{part} {name}") for part in ("low", "high", "count"))
     same = f"(({count} = rows AND {low} = {high}) OR {count} = 0)"
-    by_series, any_value = engine.one(f"SELECT bool_and({same}), max({count}) > 0 FROM series")
+    by_series, any_value = engine.fetch_one(f"SELECT bool_and({same}), max({count}) > 0 FROM series")
     if not by_series:
         return None
     whole = f"((sum({count}) = sum(rows) AND min({low}) = max({high})) OR sum({count}) = 0)"
-    by_store = engine.one(f"SELECT bool_and(same) FROM (SELECT {whole} AS same FROM series GROUP BY store)")[0]
+    by_store = engine.fetch_one(f"SELECT bool_and(same) FROM (SELECT {whole} AS same FROM series GROUP BY store)")[0]
     return None if not any_value else "store" if by_store else "item"
 
 
 def _add_attribute(engine: Engine, plan: Plan, name: str, kind: str, role: str, decimal_comma: bool) -> None:
     cell = as_text(quote("low " + name), kind if is_number(kind) else "VARCHAR")
-    engine.run(f"ALTER TABLE series ADD COLUMN {quote('a ' + name)} VARCHAR")
-    engine.run(f"UPDATE series SET {quote('a ' + name)} = {cell}")
+    engine.execute(f"ALTER TABLE series ADD COLUMN {quote('a ' + name)} VARCHAR")
+    engine.execute(f"UPDATE series SET {quote('a ' + name)} = {cell}")
     _add_info(engine, plan, name, role)
 
 
 def _add_static(engine: Engine, plan: Plan, known: Known, name: str, role: str) -> None:
     cell = as_text(quote("x " + name), known.values[name])
     keys = ", ".join(known.keys)
-    engine.run(f"ALTER TABLE series ADD COLUMN {quote('a ' + name)} VARCHAR")
-    engine.run(
+    engine.execute(f"ALTER TABLE series ADD COLUMN {quote('a ' + name)} VARCHAR")
+    engine.execute(
         f"""UPDATE series SET {quote("a " + name)} = value FROM
             (SELECT {keys}, min({cell}) AS value FROM {known.name} GROUP BY {keys}) AS given
             WHERE {" AND ".join(f"series.{key} = given.{key}" for key in known.keys)}"""
     )
-    mixed = engine.run(
+    mixed = engine.execute(
         f"""SELECT {known.keys[-1]} FROM {known.name} GROUP BY {keys} HAVING min({cell}) <> max({cell})
             ORDER BY 1 LIMIT 6"""
     )
     if mixed:
         plan.notes.append(
-            f"{known.table.label} gives more than one {name!r} for {examples([str(row[0]) for row in mixed])}; "
+            f"{known.table.label} gives more than one {name!r} for {name_examples([str(row[0]) for row in mixed])}; "
             "the first is used."
         )
     if not _add_info(engine, plan, name, role):
@@ -138,7 +138,7 @@ def _add_static(engine: Engine, plan: Plan, known: Known, name: str, role: str) 
 def _add_info(engine: Engine, plan: Plan, name: str, role: str) -> bool:
     """Add an attribute, if any series has it."""
     column = quote("a " + name)
-    values, numbers = engine.one(f"SELECT count({column}), count({as_number(column, 'VARCHAR')}) FROM series")
+    values, numbers = engine.fetch_one(f"SELECT count({column}), count({as_number(column, 'VARCHAR')}) FROM series")
     if values:
         plan.columns.append(
             ColumnInfo(
@@ -161,23 +161,23 @@ def _add_known(engine: Engine, plan: Plan, history: History, known: Known, name:
             numeric
             and is_numeric(engine, "history", name, history.others[name], history.table.decimal_comma) is not False
         )
-    elif not engine.one(f"SELECT count({column}) > 0 FROM {known.name} WHERE day <= {last}")[0]:
+    elif not engine.fetch_one(f"SELECT count({column}) > 0 FROM {known.name} WHERE day <= {last}")[0]:
         plan.notes.append(
             f"Column {name!r} of {label} is left out: without a value in the past, nothing can be learnt from it."
         )
         return
-    categories = [] if numeric else _categories(engine, plan, name, label, sources)
+    categories = [] if numeric else _list_categories(engine, plan, name, label, sources)
     if categories is None:
         return
     plan.columns.append(
         ColumnInfo(name=name, kind="number" if numeric else "text", role="known", categories=categories)
     )
-    plan.known[known.name][name] = _cell("x " + name, kind, numeric, known.table.decimal_comma)
+    plan.known[known.name][name] = _write_cell("x " + name, kind, numeric, known.table.decimal_comma)
     if name in history.others:
-        plan.history[name] = _cell("x " + name, history.others[name], numeric, history.table.decimal_comma)
+        plan.history[name] = _write_cell("x " + name, history.others[name], numeric, history.table.decimal_comma)
 
 
-def _categories(
+def _list_categories(
     engine: Engine, plan: Plan, name: str, label: str, sources: Iterable[tuple[str, str]]
 ) -> list[str] | None:
     """List a text column's values; nothing, with a note, if there are too many to be categories."""
@@ -185,7 +185,7 @@ def _categories(
         f"SELECT {as_text(quote('x ' + name), kind if is_number(kind) else 'VARCHAR')} AS value FROM {view}"
         for view, kind in sources
     )
-    rows = engine.run(f"SELECT DISTINCT value FROM ({union}) WHERE value IS NOT NULL LIMIT {MOST_CATEGORIES + 1}")
+    rows = engine.execute(f"SELECT DISTINCT value FROM ({union}) WHERE value IS NOT NULL LIMIT {MOST_CATEGORIES + 1}")
     if len(rows) > MOST_CATEGORIES:
         plan.notes.append(
             f"Column {name!r} of {label} is left out: more than {MOST_CATEGORIES:,} different texts are no categories."
@@ -194,7 +194,7 @@ def _categories(
     return sorted(str(row[0]) for row in rows)
 
 
-def _cell(name: str, kind: str, numeric: bool | None, decimal_comma: bool) -> str:
+def _write_cell(name: str, kind: str, numeric: bool | None, decimal_comma: bool) -> str:
     """Return SQL for a cell as it is kept: a float, or a text."""
     kind = kind if is_number(kind) else "VARCHAR"
     if numeric:

@@ -12,15 +12,15 @@ from foreact.data.dataset.folder import DatasetInfo, StoreInfo
 from foreact.data.dataset.parcel import TableInfo
 from foreact.data.dataset.partitions import Series, write_partitions, write_whole
 from foreact.data.dataset.plan import Plan
-from foreact.data.dataset.sealing import seal
+from foreact.data.dataset.sealing import hash_stores
 from foreact.data.reading.cells import literal, quote
 from foreact.data.reading.dates import EPOCH, day_date, day_number
 from foreact.data.reading.engine import Engine
 from foreact.data.reading.history import History
 from foreact.data.reading.known import Known, join_known
 from foreact.data.reading.ordering import KEY, sort_key
-from foreact.errors import ForeactError, examples
-from foreact.naming import encode
+from foreact.errors import ForeactError, name_examples
+from foreact.naming import encode_store
 from foreact.vocabulary import ITEM, OPEN, STOCKOUT, STORE, UNITS
 
 
@@ -40,7 +40,7 @@ class Writer:
         self.series = self._list_series()
         self.finished = self.total = 0
 
-    def write(self, history: History, tables: list[Known]) -> DatasetInfo:
+    def write_dataset(self, history: History, tables: list[Known]) -> DatasetInfo:
         """Write everything and give the record of it."""
         dated = [known for known in tables if known.dated]
         self.total = len(self.series.stores) * (1 + len(dated))
@@ -48,14 +48,16 @@ class Writer:
         self._write_items()
         written = [table for known in dated if (table := self._write_known(known)) is not None]
         described = self._describe_stores()
-        return seal(self.dataset, self.info.model_copy(update={"tables": written, "stores": described}), described)
+        return hash_stores(
+            self.dataset, self.info.model_copy(update={"tables": written, "stores": described}), described
+        )
 
-    def _done(self, store: str) -> None:
+    def _count_done(self, store: str) -> None:
         self.finished += 1
         self.progress(self.finished, self.total, store)
 
     def _list_series(self) -> Series:
-        listed = self.engine.table("SELECT store, item FROM series ORDER BY series")
+        listed = self.engine.fetch_table("SELECT store, item FROM series ORDER BY series")
         stores = listed["store"].combine_chunks().dictionary_encode()
         starts = np.flatnonzero(np.diff(np.asarray(stores.indices), prepend=-1))
         return Series(
@@ -70,29 +72,31 @@ class Writer:
         selected = f"{key}, CAST(h.{UNITS} AS FLOAT) AS {UNITS} {flags} {cells}"
         joined = "history h JOIN (SELECT series, store, item FROM series) s USING (store, item)"
         query = f"SELECT {selected} FROM {joined} WHERE h.day <= {last} ORDER BY {quote(KEY)}"
-        write_partitions(self.engine.stream(query), self.series, self.dataset / "stores", self._done)
+        write_partitions(self.engine.stream_batches(query), self.series, self.dataset / "stores", self._count_done)
 
     def _write_items(self) -> None:
         """Write what is the same for all of an item's rows; of the stores it goes into the record."""
         names = [column.name for column in self.plan.columns if column.role == "item"]
         cells = "".join(f", {quote('a ' + name)} AS {quote(name)}" for name in names)
         days = "".join(f", (DATE '{EPOCH}' + {day}::INTEGER)::DATE AS {day}" for day in ("first", "last"))
-        table = self.engine.table(f"SELECT {ITEM}, rows {days} {cells} FROM series ORDER BY series")
+        table = self.engine.fetch_table(f"SELECT {ITEM}, rows {days} {cells} FROM series ORDER BY series")
         (self.dataset / "items").mkdir()
         for place, store in enumerate(self.series.stores):
             begin, end = self.series.starts[place], self.series.starts[place + 1]
             pa.parquet.write_table(
-                table.slice(begin, end - begin), self.dataset / "items" / f"{encode(store)}.parquet", compression="zstd"
+                table.slice(begin, end - begin),
+                self.dataset / "items" / f"{encode_store(store)}.parquet",
+                compression="zstd",
             )
 
     def _write_known(self, known: Known) -> TableInfo | None:
         cells = {**self.plan.known[known.name], **{flag: flag for flag in known.flags}}
         if not cells:
             return None
-        first = self.engine.one("SELECT min(first) FROM stores")[0]
+        first = self.engine.fetch_one("SELECT min(first) FROM stores")[0]
         last = day_number(self.info.as_of) + self.info.horizon
         joined, key = join_known(known, first, last)
-        rows, begin, end = self.engine.one(f"SELECT count(*), min(k.day), max(k.day) FROM {joined}")
+        rows, begin, end = self.engine.fetch_one(f"SELECT count(*), min(k.day), max(k.day) FROM {joined}")
         if not rows:
             raise self._no_match(known)
         self._note_unusable(known)
@@ -105,7 +109,9 @@ class Writer:
             order = quote(KEY)
             self._stream_known(known, f"SELECT {order}{largest} FROM ({source}) GROUP BY {order} ORDER BY {order}")
             keys = ", ".join(known.keys)
-            self._note(f"{known.table.label} repeats {repeats:,} rows of the same {keys}; the largest value counts.")
+            self._add_note(
+                f"{known.table.label} repeats {repeats:,} rows of the same {keys}; the largest value counts."
+            )
         return TableInfo(
             name=known.name,
             label=known.table.label,
@@ -118,12 +124,12 @@ class Writer:
 
     def _stream_known(self, known: Known, query: str) -> int:
         """Write a known table's rows; give how many have the keys of another."""
-        batches, folder = self.engine.stream(query), self.dataset / "known"
+        batches, folder = self.engine.stream_batches(query), self.dataset / "known"
         if STORE in known.keys:
             return write_partitions(
-                batches, self.series, folder / known.name, self._done, with_items=ITEM in known.keys
+                batches, self.series, folder / known.name, self._count_done, with_items=ITEM in known.keys
             )
-        items = self.engine.table("SELECT item FROM items ORDER BY place")["item"].combine_chunks()
+        items = self.engine.fetch_table("SELECT item FROM items ORDER BY place")["item"].combine_chunks()
         return write_whole(batches, items if ITEM in known.keys else None, folder / f"{known.name}.parquet")
 
     def _note_unusable(self, known: Known) -> None:
@@ -131,26 +137,29 @@ class Writer:
         keys = [key for key in (STORE, ITEM) if key in known.keys]
         lost = " OR ".join(["day IS NULL", *(f"{key} IS NULL" for key in keys)])
         lines = f"SELECT count(*) FROM malformed WHERE label = {literal(known.table.label)}"
-        count = int(self.engine.one(f"SELECT (SELECT count(*) FROM {known.name} WHERE {lost}) + ({lines})")[0])
+        count = int(self.engine.fetch_one(f"SELECT (SELECT count(*) FROM {known.name} WHERE {lost}) + ({lines})")[0])
         if count:
-            self._note(f"{known.table.label} has {count:,} rows that cannot be read; they are left out.")
+            self._add_note(f"{known.table.label} has {count:,} rows that cannot be read; they are left out.")
 
-    def _note(self, note: str) -> None:
+    def _add_note(self, note: str) -> None:
         self.info = self.info.model_copy(update={"notes": [*self.info.notes, note]})
 
     def _no_match(self, known: Known) -> ForeactError:
         for key in (STORE, ITEM):
             if (
                 key in known.keys
-                and not self.engine.one(f"SELECT count(*) FROM {known.name} k JOIN series s USING ({key})")[0]
+                and not self.engine.fetch_one(f"SELECT count(*) FROM {known.name} k JOIN series s USING ({key})")[0]
             ):
                 theirs, ours = (
-                    [str(row[0]) for row in self.engine.run(f"SELECT DISTINCT {key} FROM {view} ORDER BY 1 LIMIT 3")]
+                    [
+                        str(row[0])
+                        for row in self.engine.execute(f"SELECT DISTINCT {key} FROM {view} ORDER BY 1 LIMIT 3")
+                    ]
                     for view in (known.name, "series")
                 )
                 return ForeactError(
-                    f"{known.table.label} shares no {key} with the history: it has {examples(theirs)}, "
-                    f"the history {examples(ours)}."
+                    f"{known.table.label} shares no {key} with the history: it has {name_examples(theirs)}, "
+                    f"the history {name_examples(ours)}."
                 )
         return ForeactError(f"{known.table.label} has no row of the history's stores and items, from its first day on.")
 
@@ -159,9 +168,9 @@ class Writer:
         cells = "".join(f", min({quote('a ' + name)})" for name in names)
         attributes = {
             row[0]: {name: value for name, value in zip(names, row[1:], strict=True) if value is not None}
-            for row in self.engine.run(f"SELECT store {cells} FROM series GROUP BY store")
+            for row in self.engine.execute(f"SELECT store {cells} FROM series GROUP BY store")
         }
-        rows: list[dict[str, Any]] = self.engine.table("SELECT * FROM stores ORDER BY place").to_pylist()
+        rows: list[dict[str, Any]] = self.engine.fetch_table("SELECT * FROM stores ORDER BY place").to_pylist()
         return {
             row["store"]: StoreInfo(
                 rows=row["rows"],

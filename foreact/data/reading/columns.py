@@ -4,7 +4,7 @@ import difflib
 import json
 from collections.abc import Iterable, Mapping
 
-from foreact.errors import ForeactError, examples
+from foreact.errors import ForeactError, name_examples
 from foreact.vocabulary import ROLES
 
 
@@ -28,7 +28,8 @@ def parse_columns(text: str) -> dict[str, str]:
     unknown = [name for name, _ in pairs if name not in ROLES]
     if unknown:
         raise ForeactError(
-            f"A column mapping names {examples(unknown)}{suggest(unknown[0], ROLES)}; the names are {', '.join(ROLES)}."
+            f"A column mapping names {name_examples(unknown)}{suggest_name(unknown[0], ROLES)}; "
+            f"the names are {', '.join(ROLES)}."
         )
     if len(dict(pairs)) < len(pairs):
         raise ForeactError(f"The column mapping {text!r} gives a name twice.")
@@ -52,16 +53,16 @@ def missing_column(role: str, names: Iterable[str], columns: Mapping[str, str], 
     wanted, present = columns.get(role, role), list(names)
     # In the words of the user: a mapping that names an absent column, or no mapping at all.
     told = f"column {wanted!r}" + (f" (for {role})" if wanted != role else "")
-    hint = suggest(wanted, present) or f"; it has {examples(present, 8)}"
-    return ForeactError(f"{end(f'{table} has no {told}{hint}')} Map it with --columns {role}=NAME.")
+    hint = suggest_name(wanted, present) or f"; it has {name_examples(present, 8)}"
+    return ForeactError(f"{end_sentence(f'{table} has no {told}{hint}')} Map it with --columns {role}=NAME.")
 
 
-def end(text: str) -> str:
+def end_sentence(text: str) -> str:
     """Close a sentence that may end in a question."""
     return text if text.endswith("?") else f"{text}."
 
 
-def suggest(name: str, names: Iterable[str]) -> str:
+def suggest_name(name: str, names: Iterable[str]) -> str:
     """Name the one that may be meant, if any is near."""
     by_folded = {candidate.casefold(): candidate for candidate in names}
     near = difflib.get_close_matches(name.casefold(), list(by_folded), n=1, cutoff=0.6)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 
-from foreact.errors import ForeactError, examples
+from foreact.errors import ForeactError, name_examples
 
 # Day numbers count from here; nothing before it is believed.
 EPOCH = date(1990, 1, 1)
@@ -16,44 +16,44 @@ _DOTTED = re.compile(rf"\s*(\d{{1,2}})\.(\d{{1,2}})\.(\d{{4}}){_TIME}\s*", re.AS
 _PLAIN = re.compile(rf"\s*(\d{{1,2}})([-/])(\d{{1,2}})\2(\d{{4}}){_TIME}\s*", re.ASCII)
 
 
-def _make(year: str, month: str, day: str) -> date | None:
+def _make_date(year: str, month: str, day: str) -> date | None:
     try:
         return date(int(year), int(month), int(day))
     except ValueError:
         return None
 
 
-def _year_first(text: str) -> date | None:
+def _read_year_first(text: str) -> date | None:
     match = _YEAR_FIRST.fullmatch(text)
-    return _make(match[1], match[3], match[4]) if match else None
+    return _make_date(match[1], match[3], match[4]) if match else None
 
 
-def _compact(text: str) -> date | None:
+def _read_compact(text: str) -> date | None:
     match = _COMPACT.fullmatch(text)
-    return _make(match[1], match[2], match[3]) if match else None
+    return _make_date(match[1], match[2], match[3]) if match else None
 
 
-def _dotted(text: str) -> date | None:
+def _read_dotted(text: str) -> date | None:
     match = _DOTTED.fullmatch(text)
-    return _make(match[3], match[2], match[1]) if match else None
+    return _make_date(match[3], match[2], match[1]) if match else None
 
 
-def _day_first(text: str) -> date | None:
+def _read_day_first(text: str) -> date | None:
     match = _PLAIN.fullmatch(text)
-    return _make(match[4], match[3], match[1]) if match else None
+    return _make_date(match[4], match[3], match[1]) if match else None
 
 
-def _month_first(text: str) -> date | None:
+def _read_month_first(text: str) -> date | None:
     match = _PLAIN.fullmatch(text)
-    return _make(match[4], match[1], match[3]) if match else None
+    return _make_date(match[4], match[1], match[3]) if match else None
 
 
 WAYS: dict[str, Callable[[str], date | None]] = {
-    "2025-03-31": _year_first,
-    "20250331": _compact,
-    "31.03.2025": _dotted,
-    "31/03/2025": _day_first,
-    "03/31/2025": _month_first,
+    "2025-03-31": _read_year_first,
+    "20250331": _read_compact,
+    "31.03.2025": _read_dotted,
+    "31/03/2025": _read_day_first,
+    "03/31/2025": _read_month_first,
 }
 
 
@@ -71,8 +71,8 @@ def read_dates(counts: Mapping[str, int], column: str) -> dict[str, date]:
     day_first, month_first = "31/03/2025", "03/31/2025"
     if rows[day_first] == rows[month_first] == rows[best] > 0 and readings[day_first] != readings[month_first]:
         raise ForeactError(
-            f"Column {column!r} has dates such as {examples(list(readings[day_first]), 2)}, which may be day/month or "
-            "month/day; write them as YYYY-MM-DD."
+            f"Column {column!r} has dates such as {name_examples(list(readings[day_first]), 2)}, which may be "
+            "day/month or month/day; write them as YYYY-MM-DD."
         )
     return readings[best]
 

@@ -27,29 +27,29 @@ class Engine:
         )
 
         # A moment is of the day that it has in UTC, wherever this runs.
-        self.run("SET TimeZone = 'UTC'")
-        self.run("SET enable_progress_bar = false")
+        self.execute("SET TimeZone = 'UTC'")
+        self.execute("SET enable_progress_bar = false")
 
-    def run(self, sql: str) -> list[Row]:
+    def execute(self, sql: str) -> list[Row]:
         """Run a statement to its end and give its rows."""
         return list(self._connection.execute(sql).fetchall())
 
-    def one(self, sql: str) -> Row:
+    def fetch_one(self, sql: str) -> Row:
         """Run a statement that gives one row."""
-        return self.run(sql)[0]
+        return self.execute(sql)[0]
 
-    def table(self, sql: str) -> pa.Table:
+    def fetch_table(self, sql: str) -> pa.Table:
         """Run a query and give its rows as one Arrow table."""
         return self._connection.sql(sql).to_arrow_reader(1_000_000).read_all()
 
-    def stream(self, sql: str, rows: int = 1_000_000) -> Iterator[pa.RecordBatch]:
+    def stream_batches(self, sql: str, rows: int = 1_000_000) -> Iterator[pa.RecordBatch]:
         """Run a query and give its rows in batches."""
         yield from self._connection.sql(sql).to_arrow_reader(rows)
 
-    def put(self, name: str, table: pa.Table) -> None:
+    def register_table(self, name: str, table: pa.Table) -> None:
         """Make an Arrow table known to SQL under a name."""
         self._connection.register(f"{name}_arrow", table)
-        self.run(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM {name}_arrow")
+        self.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM {name}_arrow")
         self._connection.unregister(f"{name}_arrow")
 
     def close(self) -> None:

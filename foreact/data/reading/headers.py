@@ -11,7 +11,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet
 
-from foreact.errors import ForeactError, examples
+from foreact.errors import ForeactError, name_examples
 
 SAMPLE = 1 << 20
 DELIMITERS = (",", ";", "\t", "|")
@@ -42,7 +42,7 @@ def read_header(path: Path, name: str) -> Header | None:
         with gzip.open(path) if gzipped else path.open("rb") as file:
             sample = file.read(SAMPLE)
     except (OSError, EOFError, zlib.error) as error:
-        raise ForeactError(f"{name} cannot be read: {_reason(error)}.") from error
+        raise ForeactError(f"{name} cannot be read: {_explain_error(error)}.") from error
     return _read_csv_header(sample, gzipped, name)
 
 
@@ -84,7 +84,9 @@ def _check_names(names: list[str], file: str) -> tuple[str, ...]:
     folded = [name.casefold() for name in names]
     twice = sorted({name for name in names if folded.count(name.casefold()) > 1})
     if twice:
-        raise ForeactError(f"{file} has more than one column named {examples(twice)}; rename or remove all but one.")
+        raise ForeactError(
+            f"{file} has more than one column named {name_examples(twice)}; rename or remove all but one."
+        )
     return tuple(names)
 
 
@@ -95,6 +97,6 @@ def _first_row(text: str, delimiter: str) -> list[str]:
         return []
 
 
-def _reason(error: Exception) -> str:
+def _explain_error(error: Exception) -> str:
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(text.split()).rstrip(".")

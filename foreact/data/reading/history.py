@@ -84,14 +84,14 @@ def open_history(engine: Engine, table: Table, columns: Mapping[str, str], today
     ]
     originals = ", ".join(f"{texts[role]} AS original_{role}" for role in roles)
     where = f"WHERE {texts[STORE]} = {literal(store)}" if store is not None else ""
-    engine.run(
+    engine.execute(
         f"""CREATE VIEW typed AS SELECT {", ".join(f"{cell} AS {name}" for name, cell in cells.items())},
             {"".join(f"{as_cell(name, kind)} AS {quote('x ' + name)}, " for name, kind in others.items())}
             {"".join(f"{test} AS blank_{role}, " for role, test in blank.items())} {originals}
             FROM {quote(table.view)} {where}"""
     )
     unusable = " OR ".join(f"({test})" for _, test in lost)
-    engine.run(f"CREATE VIEW history AS SELECT * FROM typed WHERE NOT coalesce({unusable}, FALSE)")
+    engine.execute(f"CREATE VIEW history AS SELECT * FROM typed WHERE NOT coalesce({unusable}, FALSE)")
     faults = [
         *lost,
         *((rule, f"{role} IS NULL AND original_{role} IS NOT NULL AND NOT blank_{role}") for rule, role in blanked),
@@ -101,7 +101,7 @@ def open_history(engine: Engine, table: Table, columns: Mapping[str, str], today
         f"original_{role} AS {role}" if role in roles else f"NULL::VARCHAR AS {role}"
         for role in (STORE, ITEM, DATE, UNITS)
     )
-    engine.run(
+    engine.execute(
         f"""CREATE VIEW faults AS SELECT CASE {cases} END AS rule, {shown}, NULL::VARCHAR AS detail
             FROM typed WHERE {" OR ".join(f"({test})" for _, test in faults)}"""
     )
@@ -127,7 +127,7 @@ def last_day(engine: Engine, history: History, today: date) -> int | None:
     """Return the last day of the whole history, whichever store is taken in."""
     latest = day_number(today)
     day = f"SELECT {history.day} AS day FROM {quote(history.table.view)}"
-    found = engine.one(f"SELECT max(day) FROM ({day}) WHERE day BETWEEN 0 AND {latest}")[0]
+    found = engine.fetch_one(f"SELECT max(day) FROM ({day}) WHERE day BETWEEN 0 AND {latest}")[0]
     return None if found is None else int(found)
 
 
@@ -145,7 +145,7 @@ def read_day(engine: Engine, table: Table, name: str, dates: str) -> str:
         moment = column if kind == "DATE" else f"CAST({zoned} AS TIMESTAMP)"
         return f"CASE WHEN isfinite({moment}) THEN CAST({moment} AS DATE) - DATE '{EPOCH}' END"
     text = as_text(column, kind)
-    rows = engine.run(
+    rows = engine.execute(
         f"SELECT {text}, count(*) FROM {quote(table.view)} WHERE {column} IS NOT NULL GROUP BY 1 LIMIT {MOST_DATES + 1}"
     )
     if len(rows) > MOST_DATES:
@@ -156,5 +156,5 @@ def read_day(engine: Engine, table: Table, name: str, dates: str) -> str:
     days = [day_number(day) for day in found.values()]
     # Names that no file's column has: within the look-up such a column would otherwise be taken for ours.
     known = {"foreact text": pa.array(list(found), pa.string()), "foreact day": pa.array(days, pa.int32())}
-    engine.put(dates, pa.table(known))
+    engine.register_table(dates, pa.table(known))
     return f'(SELECT any_value("foreact day") FROM {dates} WHERE "foreact text" = {text})'

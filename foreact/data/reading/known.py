@@ -66,7 +66,7 @@ def open_known(
         if store and STORE in keys
         else ""
     )
-    engine.run(f"CREATE VIEW {name} AS SELECT {', '.join(cells)} FROM {quote(table.view)} {only}")
+    engine.execute(f"CREATE VIEW {name} AS SELECT {', '.join(cells)} FROM {quote(table.view)} {only}")
     return Known(name, table, keys, values, flags)
 
 
@@ -96,9 +96,9 @@ def is_numeric(engine: Engine, view: str, name: str, kind: str, decimal_comma: b
     """
     column = quote("x " + name)
     if is_number(kind):
-        return True if engine.one(f"SELECT count({column}) FROM {view}")[0] else None
+        return True if engine.fetch_one(f"SELECT count({column}) FROM {view}")[0] else None
     number = as_number(column, "VARCHAR", decimal_comma)
-    values, numbers, different = engine.one(
+    values, numbers, different = engine.fetch_one(
         f"SELECT count({column}), count({number}), approx_count_distinct({number}) FROM {view}"
     )
     if not values:

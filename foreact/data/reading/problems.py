@@ -15,12 +15,12 @@ OURS = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
 
 
 @contextmanager
-def told(what: str, where: Path) -> Iterator[None]:
+def explain_engine_errors(what: str, where: Path) -> Iterator[None]:
     """Turn a full disk, a folder that cannot be written and data that cannot be read into a sentence."""
     try:
         yield
     except OSError as error:
-        raise _tell(what, where, error.errno, error.strerror or str(error)) from error
+        raise _explain_error(what, where, error.errno, error.strerror or str(error)) from error
     except duckdb.OutOfMemoryException as error:
         raise ForeactError(f"Could not {what}: the memory allowed is too small; raise the step's memory.") from error
     except OURS:
@@ -28,7 +28,7 @@ def told(what: str, where: Path) -> Iterator[None]:
     except (duckdb.Error, pa.ArrowInvalid) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         number = next((code for code, text in SIGNS if text in lines[0]), None)
-        raise _tell(what, where, number, lines[0].rstrip(".")) from error
+        raise _explain_error(what, where, number, lines[0].rstrip(".")) from error
 
 
 SIGNS = (
@@ -38,7 +38,7 @@ SIGNS = (
 )
 
 
-def _tell(what: str, where: Path, number: int | None, text: str) -> ForeactError:
+def _explain_error(what: str, where: Path, number: int | None, text: str) -> ForeactError:
     if number in (errno.ENOSPC, errno.EDQUOT):
         return ForeactError(f"Could not {what}: there is no space left in {where}; free some and run again.")
     if number in (errno.EACCES, errno.EPERM, errno.EROFS):

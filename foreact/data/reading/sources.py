@@ -41,7 +41,7 @@ def is_remote(uri: str) -> bool:
     return uri.startswith(("https://", "http://"))
 
 
-def fingerprint(uris: Iterable[str], open_url: OpenUrl | None = None) -> str:
+def fingerprint_sources(uris: Iterable[str], open_url: OpenUrl | None = None) -> str:
     """Return a text that changes whenever any file of these tables does; cheap, for nothing is read."""
     digest = hashlib.sha256()
     for uri in uris:
@@ -51,7 +51,7 @@ def fingerprint(uris: Iterable[str], open_url: OpenUrl | None = None) -> str:
     return digest.hexdigest()[:32]
 
 
-def fetch(sources: list[Source], scratch: Path) -> list[tuple[str, Path]]:
+def fetch_files(sources: list[Source], scratch: Path) -> list[tuple[str, Path]]:
     """Return each file's name and where it lies on this machine; what lies elsewhere is copied into the folder."""
     files: list[tuple[str, Path]] = []
     for source in sources:

@@ -32,14 +32,14 @@ def open_table(engine: Engine, label: str, files: list[tuple[str, Path]], view: 
             groups[header].append(path)
     if not groups:
         raise ForeactError(f"{label} is empty: there is no header, let alone a row.")
-    engine.run("CREATE TABLE IF NOT EXISTS malformed (label VARCHAR, line VARCHAR)")
+    engine.execute("CREATE TABLE IF NOT EXISTS malformed (label VARCHAR, line VARCHAR)")
     parts = []
     for number, (header, paths) in enumerate(groups.items()):
         copy = engine.scratch / f"{view}-{number}.parquet"
         if header.format == "csv":
             _copy_csv(engine, label, header, paths, copy)
-        parts.append(_describe(engine, [copy] if header.format == "csv" else paths))
-    kinds = _unify(engine, view, parts)
+        parts.append(_describe_file(engine, [copy] if header.format == "csv" else paths))
+    kinds = _unify_columns(engine, view, parts)
     separated_otherwise = [header.delimiter != "," for header in groups if header.format == "csv"]
     return Table(label, view, kinds, bool(separated_otherwise) and all(separated_otherwise))
 
@@ -54,20 +54,20 @@ def _copy_csv(engine: Engine, label: str, header: Header, paths: list[Path], cop
     names = ", ".join(
         f"c{index} AS {quote(name or f'column {index + 1}')}" for index, name in enumerate(header.columns)
     )
-    engine.run("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
-    engine.run(
-        f"""COPY (SELECT {names} FROM read_csv({_list(paths)}, auto_detect = false, header = true,
+    engine.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
+    engine.execute(
+        f"""COPY (SELECT {names} FROM read_csv({_list_files(paths)}, auto_detect = false, header = true,
             columns = {{{types}}}, delim = {literal(header.delimiter)}, quote = '"', escape = '"', nullstr = '',
             compression = '{"gzip" if header.gzipped else "none"}', max_line_size = 4000000, store_rejects = true,
             rejects_limit = 0)) TO {literal(str(copy))} (FORMAT parquet, COMPRESSION snappy)"""
     )
     # A quote that is never closed takes what follows into its line: each line of it is a row that is lost.
-    engine.run(
+    engine.execute(
         f"""INSERT INTO malformed SELECT {literal(label)}, left(lost, 1000) FROM (
             SELECT unnest(string_split_regex(rtrim(any_value(csv_line), chr(13) || chr(10)), '\\r?\\n')) AS lost
             FROM reject_errors GROUP BY scan_id, file_id, line)"""
     )
-    line, begins = engine.one(
+    line, begins = engine.fetch_one(
         f"""SELECT min(line), arg_min(left(split_part(csv_line, chr(10), 1), 80), line) FROM reject_errors
             WHERE error_type = 'UNQUOTED VALUE' AND contains(csv_line, chr(10)) AND strlen(csv_line) > {SHOWN_BYTES}"""
     )
@@ -78,13 +78,13 @@ def _copy_csv(engine: Engine, label: str, header: Header, paths: list[Path], cop
         )
 
 
-def _describe(engine: Engine, paths: list[Path]) -> tuple[str, dict[str, str]]:
-    source = f"read_parquet({_list(paths)}, union_by_name = true, binary_as_string = true)"
-    rows = engine.run(f"DESCRIBE SELECT * FROM {source}")
+def _describe_file(engine: Engine, paths: list[Path]) -> tuple[str, dict[str, str]]:
+    source = f"read_parquet({_list_files(paths)}, union_by_name = true, binary_as_string = true)"
+    rows = engine.execute(f"DESCRIBE SELECT * FROM {source}")
     return source, {name: kind for name, kind, *_ in rows}
 
 
-def _unify(engine: Engine, view: str, parts: list[tuple[str, dict[str, str]]]) -> dict[str, str]:
+def _unify_columns(engine: Engine, view: str, parts: list[tuple[str, dict[str, str]]]) -> dict[str, str]:
     """Bring files of several headers under one: a column keeps its type where all agree, else becomes text."""
     kinds: dict[str, set[str]] = defaultdict(set)
     for _, columns in parts:
@@ -106,9 +106,9 @@ def _unify(engine: Engine, view: str, parts: list[tuple[str, dict[str, str]]]) -
             cells.append(f"{cell} AS {quote(name)}")
         return f"SELECT {', '.join(cells)} FROM {source}"
 
-    engine.run(f"CREATE VIEW {quote(view)} AS " + " UNION ALL ".join(select(*part) for part in parts))
+    engine.execute(f"CREATE VIEW {quote(view)} AS " + " UNION ALL ".join(select(*part) for part in parts))
     return final
 
 
-def _list(paths: list[Path]) -> str:
+def _list_files(paths: list[Path]) -> str:
     return "[" + ", ".join(literal(str(path)) for path in paths) + "]"

@@ -10,7 +10,7 @@ from foreact.forecasting.totals.model import TotalsFit, align_groups, driver_log
 LEVEL, SEASON, CLOSED = "level", "season", "closed"
 
 
-def explain(reading: PanelReading, totals: TotalsFit, projection: Projection) -> dict[str, Floats]:
+def explain_totals(reading: PanelReading, totals: TotalsFit, projection: Projection) -> dict[str, Floats]:
     """Split every group's day into level and drivers by logarithmic means, which add up without a rest."""
     panel = reading.panel
     days = panel.days

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from foreact.forecasting.combining.reconcile import blend, reconcile, sum_by_group
+from foreact.forecasting.combining.reconcile import blend_totals, reconcile_items, sum_by_group
 from foreact.forecasting.inputs.columns import Codes, Columns, group_codes
 from foreact.forecasting.inputs.demand import Demand, Doubles, read_demand
 from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.inputs.scale import Scale, read_scale
-from foreact.forecasting.items.features import ItemHistory, Past, read_past, seen_by
+from foreact.forecasting.items.features import ItemHistory, Past, read_past, view_history
 from foreact.forecasting.items.model import ItemsFit, fit_items, forecast_items
 from foreact.forecasting.totals.design import SEASON_DAYS, Design, calendar_design
 from foreact.forecasting.totals.model import (
@@ -90,7 +90,7 @@ def fit_store_items(reading: PanelReading, totals: TotalsFit, seed: int) -> Item
 def build_item_history(reading: PanelReading, totals: TotalsFit) -> ItemHistory:
     """Return the items' history against the season that the totals expect."""
     season = season_logs(align_groups(totals, reading.groups), reading.design)
-    return seen_by(reading.past, reading.columns, reading.codes, design=reading.design, season=season)
+    return view_history(reading.past, reading.columns, reading.codes, design=reading.design, season=season)
 
 
 def project_totals(reading: PanelReading, totals: TotalsFit) -> TotalsForecast:
@@ -109,6 +109,6 @@ def project_store(
         return Projection(ahead.mean.copy(), ahead)
     mean = forecast_items(items, build_item_history(reading, totals))
     if items is None:
-        return Projection(reconcile(mean, ahead.mean, reading.codes, ahead.closed), ahead)
-    groups = blend(ahead.mean, sum_by_group(mean, reading.codes, len(ahead.mean)), items_bias)
-    return Projection(reconcile(mean, groups, reading.codes, ahead.closed), ahead, mean.sum(0) * ~ahead.closed)
+        return Projection(reconcile_items(mean, ahead.mean, reading.codes, ahead.closed), ahead)
+    groups = blend_totals(ahead.mean, sum_by_group(mean, reading.codes, len(ahead.mean)), items_bias)
+    return Projection(reconcile_items(mean, groups, reading.codes, ahead.closed), ahead, mean.sum(0) * ~ahead.closed)

@@ -20,19 +20,19 @@ def sum_by_group(items: Doubles, codes: Codes, groups: int) -> Doubles:
     return np.asarray(membership @ items)
 
 
-def blend(totals: Doubles, sums: Doubles, bias: float | None) -> Doubles:
+def blend_totals(totals: Doubles, sums: Doubles, bias: float | None) -> Doubles:
     """Mix totals with the items' own sums, less what those are usually over by; unknown, they leave the level alone."""
     if bias is None:
-        bias = _log(sums.sum()) - _log(totals.sum())
-    gap = np.clip(_log(sums) - _log(totals) - bias, -np.log(MOST), np.log(MOST))
+        bias = _safe_log(sums.sum()) - _safe_log(totals.sum())
+    gap = np.clip(_safe_log(sums) - _safe_log(totals) - bias, -np.log(MOST), np.log(MOST))
     return np.asarray(totals * np.exp(ITEMS_SHARE * gap * ((totals > 0) & (sums > 0))))
 
 
-def _log(values: Any) -> Any:
+def _safe_log(values: Any) -> Any:
     return np.log(np.where(values > 0, values, 1.0))
 
 
-def reconcile(items: Doubles, totals: Doubles, codes: Codes, closed: Bools) -> Doubles:
+def reconcile_items(items: Doubles, totals: Doubles, codes: Codes, closed: Bools) -> Doubles:
     """Return items x horizon whose sums by group are the groups' totals; closed days are zero."""
     sums = sum_by_group(items, codes, len(totals))
     ratio = np.divide(totals, sums, out=np.ones_like(totals), where=sums > 0)

@@ -47,7 +47,7 @@ class Columns:
 def infer_columns(panel: Panel) -> Columns:
     """Look at every known column and attribute and say what it can do."""
     found = Columns(
-        group=_group(panel),
+        group=_choose_group(panel),
         attributes={
             name: sorted(set(values.tolist()))
             for name, values in sorted(panel.attributes.items())
@@ -55,7 +55,7 @@ def infer_columns(panel: Panel) -> Columns:
         },
     )
     for name in sorted(panel.known):
-        daily = by_day(panel, name)
+        daily = column_by_day(panel, name)
         if daily is not None:
             _sort_daily(panel, name, daily, found)
         else:
@@ -63,7 +63,7 @@ def infer_columns(panel: Panel) -> Columns:
     return found
 
 
-def by_day(panel: Panel, name: str) -> Floats | None:
+def column_by_day(panel: Panel, name: str) -> Floats | None:
     """Return a known column as one value a day, if it is one."""
     values = panel.known[name]
     if values.ndim == 1:
@@ -71,7 +71,7 @@ def by_day(panel: Panel, name: str) -> Floats | None:
     return values[0] if len(values) == 1 else None
 
 
-def texts(panel: Panel, name: str, values: Floats) -> NDArray[np.str_]:
+def column_texts(panel: Panel, name: str, values: Floats) -> NDArray[np.str_]:
     """Return a column's values as texts, "" where there are none."""
     if name in panel.categories:
         table = np.array([*panel.categories[name], ""])
@@ -89,7 +89,7 @@ def _sort_daily(panel: Panel, name: str, values: Floats, found: Columns) -> None
     if len(distinct) < 2:
         return
     if name in panel.categories or (3 <= len(distinct) <= 12 and (distinct == np.round(distinct)).all()):
-        words, counts = np.unique(texts(panel, name, seen), return_counts=True)
+        words, counts = np.unique(column_texts(panel, name, seen), return_counts=True)
         usual = int(counts.argmax())
         others = [str(word) for word in np.delete(words, usual)]
         if counts[usual] >= 0.6 * len(seen):
@@ -126,7 +126,7 @@ def _sort_item_daily(panel: Panel, name: str, found: Columns) -> None:
         found.item_numbers.append(name)
 
 
-def _group(panel: Panel) -> str | None:
+def _choose_group(panel: Panel) -> str | None:
     """Choose the attribute with the most groups of which nearly all sell enough to have a pattern of their own."""
     if panel.days == 0:
         return None

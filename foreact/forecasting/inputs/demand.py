@@ -36,7 +36,7 @@ def read_demand(panel: Panel, codes: Codes, groups: int) -> Demand:
     days = panel.days
     raw = panel.units[:, :days]
     known = ~np.isnan(raw)
-    alive = _alive(known)
+    alive = _find_alive(known)
     evidence = known
     if panel.open is not None:
         evidence = evidence & panel.open[:, :days]
@@ -45,20 +45,20 @@ def read_demand(panel: Panel, codes: Codes, groups: int) -> Demand:
         evidence = evidence & ~panel.stockout[:, :days]
     complete = evidence is known
     units = raw if complete else np.where(evidence, raw, np.float32(np.nan))
-    totals = _totals(raw, evidence, alive, codes, groups)
-    closed = _closed(panel, np.nansum(totals, axis=0), np.asarray(np.isnan(totals).all(0)))
+    totals = _sum_groups(raw, evidence, alive, codes, groups)
+    closed = _find_closed(panel, np.nansum(totals, axis=0), np.asarray(np.isnan(totals).all(0)))
     totals[:, closed] = np.nan
     return Demand(units, alive, totals, closed)
 
 
-def _alive(known: Bools) -> Bools:
+def _find_alive(known: Bools) -> Bools:
     """Between an item's first known cell and its last."""
     if known.shape[1] == 0:
         return known
     return np.logical_or.accumulate(known, axis=1) & np.logical_or.accumulate(known[:, ::-1], axis=1)[:, ::-1]
 
 
-def _totals(raw: Floats, evidence: Bools, alive: Bools, codes: Codes, groups: int) -> Doubles:
+def _sum_groups(raw: Floats, evidence: Bools, alive: Bools, codes: Codes, groups: int) -> Doubles:
     """Sum by group; cells without evidence within an item's life are stood in for by the item's usual share."""
     filled = np.where(evidence, raw, np.float32(0))
     missing = alive & ~evidence
@@ -84,7 +84,7 @@ def _totals(raw: Floats, evidence: Bools, alive: Bools, codes: Codes, groups: in
     return totals
 
 
-def _closed(panel: Panel, total: Doubles, unseen: Bools) -> Bools:
+def _find_closed(panel: Panel, total: Doubles, unseen: Bools) -> Bools:
     days = panel.days
     by_flag = np.zeros(days, bool) if panel.open is None else ~panel.open[:, :days].any(0)
     sold = np.where((total > 0) & ~unseen & ~by_flag, total, np.nan)

@@ -39,7 +39,7 @@ class Panel:
         """How many days ahead the known columns reach."""
         return len(self.dates) - self.days
 
-    def at(self, origin: int, horizon: int | None = None) -> "Panel":
+    def cut_at(self, origin: int, horizon: int | None = None) -> "Panel":
         """Return the panel as it stood after its first `origin` days: everything known only later is gone."""
         end = min(len(self.dates), origin + (self.horizon if horizon is None else horizon))
         units = self.units[:, :end].copy()

@@ -26,11 +26,11 @@ def read_scale(units: Floats, totals: Doubles, codes: Codes) -> Scale:
     groups = np.bincount(codes, recent, len(totals))
     whole = np.nansum(totals, axis=0)[None, :]
     weights = [recent, groups, recent.sum(keepdims=True)]
-    scales = [_changes(filled), _changes(np.nan_to_num(totals)), _changes(whole)]
+    scales = [_mean_squared_changes(filled), _mean_squared_changes(np.nan_to_num(totals)), _mean_squared_changes(whole)]
     return Scale(codes, len(totals), [w / max(float(w.sum()), 1e-9) for w in weights], scales)
 
 
-def _changes(values: Floats | Doubles) -> Doubles:
+def _mean_squared_changes(values: Floats | Doubles) -> Doubles:
     if values.shape[1] < 2:
         return np.ones(len(values))
     sold = values > 0

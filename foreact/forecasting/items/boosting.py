@@ -27,7 +27,7 @@ def fit_boosting(features: Floats, target: Floats, weight: Floats, seed: int) ->
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     edges = [find_edges(column, weight) for column in features.T]
-    codes = encode(features, edges)
+    codes = encode_bins(features, edges)
     # scikit-learn fails on a feature without any value, as last year's sales are in a short history.
     codes[:, np.isnan(codes).all(0)] = 0
     leaf = min(200, max(20, len(target) // 500))
@@ -36,7 +36,7 @@ def fit_boosting(features: Floats, target: Floats, weight: Floats, seed: int) ->
     with single_thread():
         # Of mean 1, so that neither the pull nor anything else hangs on the size of what is sold.
         booster.fit(codes, target, sample_weight=weight / weight.mean())
-    _restore(booster, edges)
+    _restore_thresholds(booster, edges)
     return booster
 
 
@@ -54,7 +54,7 @@ def find_edges(column: Floats, weight: Floats) -> Floats:
     return np.asarray(edges[edges < values[-1]])
 
 
-def encode(features: Floats, edges: list[Floats]) -> Floats:
+def encode_bins(features: Floats, edges: list[Floats]) -> Floats:
     """Return each value's bin; what is unknown stays so."""
     codes = np.full(features.shape, np.nan, np.float32)
     for feature, upper in enumerate(edges):
@@ -63,7 +63,7 @@ def encode(features: Floats, edges: list[Floats]) -> Floats:
     return codes
 
 
-def _restore(booster: Any, edges: list[NDArray[np.float32]]) -> None:
+def _restore_thresholds(booster: Any, edges: list[NDArray[np.float32]]) -> None:
     """Turn a split after bin k into one at that bin's upper edge."""
     for (tree,) in booster._predictors:
         splits = np.flatnonzero(tree.nodes["is_leaf"] == 0)

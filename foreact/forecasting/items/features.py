@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foreact.forecasting.inputs.columns import Codes, Columns, by_day
+from foreact.forecasting.inputs.columns import Codes, Columns, column_by_day
 from foreact.forecasting.inputs.demand import Bools, Demand, Doubles
 from foreact.forecasting.inputs.panel import Floats, Panel
-from foreact.forecasting.totals.design import Design, weekdays
+from foreact.forecasting.totals.design import Design, read_weekdays
 
 WINDOWS = (7, 14, 56, 112, 364)
 SELLING_WINDOWS = (28, 112)
@@ -75,7 +75,7 @@ def read_past(panel: Panel, columns: Columns, demand: Demand) -> Past:
     begun = np.arange(panel.days) >= first[:, None]
     evidence = known & begun
     filled[~evidence] = 0.0
-    prices = {name: _price(panel, name) for name in columns.prices if name in panel.known}
+    prices = {name: _price_features(panel, name) for name in columns.prices if name in panel.known}
     waiting = known & ~begun
     for log_price, _, _ in prices.values():
         listed = np.isfinite(log_price[:, : panel.days])
@@ -87,10 +87,10 @@ def read_past(panel: Panel, columns: Columns, demand: Demand) -> Past:
         panel=panel,
         first_sale=first,
         floor=FLOOR * min(1.0, float(np.median(positive[:200_000]))) if len(positive) else FLOOR,
-        units=_cumulate(filled, np.float64),
-        evidence=_cumulate(evidence, np.float32),
-        selling=_cumulate(sold & evidence, np.float32),
-        waiting=_cumulate(waiting, np.float32),
+        units=_cumulate_days(filled, np.float64),
+        evidence=_cumulate_days(evidence, np.float32),
+        selling=_cumulate_days(sold & evidence, np.float32),
+        waiting=_cumulate_days(waiting, np.float32),
         weekly_units=_cumulate_weekly(filled, np.float64),
         weekly_evidence=_cumulate_weekly(evidence, np.float32),
         last_sale=np.concatenate([np.full((len(filled), 1), -1, np.int32), last], axis=1),
@@ -99,25 +99,25 @@ def read_past(panel: Panel, columns: Columns, demand: Demand) -> Past:
     )
 
 
-def seen_by(past: Past, columns: Columns, codes: Codes, *, design: Design, season: Doubles) -> ItemHistory:
+def view_history(past: Past, columns: Columns, codes: Codes, *, design: Design, season: Doubles) -> ItemHistory:
     """Look at the past as one model does."""
-    return ItemHistory(**vars(past), columns=columns, codes=codes, events=_events(design), season=season)
+    return ItemHistory(**vars(past), columns=columns, codes=codes, events=_event_features(design), season=season)
 
 
-def levels(history: ItemHistory, origin: int) -> Doubles:
+def compute_levels(history: ItemHistory, origin: int) -> Doubles:
     """Return every item's level as of the origin: recent sales, steadied by the year's mean; new items borrow."""
-    sold, seen = _window(history, origin, LEVEL_DAYS)
-    year_sold, year_seen = _window(history, origin, LAST_YEAR)
-    usual = _borrowed(history, year_sold, year_seen)
+    sold, seen = _sum_window(history, origin, LEVEL_DAYS)
+    year_sold, year_seen = _sum_window(history, origin, LAST_YEAR)
+    usual = _borrow_levels(history, year_sold, year_seen)
     yearly = (year_sold + 7.0 * usual) / (year_seen + 7.0)
     yearly = np.where(year_seen >= LEVEL_DAYS, year_sold / np.maximum(year_seen, 1), yearly)
-    yearly *= np.maximum(_alive(history, origin, usual), FAINT)
+    yearly *= np.maximum(_chance_alive(history, origin, usual), FAINT)
     return np.asarray((sold + PRIOR_DAYS * yearly + history.floor) / (seen + PRIOR_DAYS + 1))
 
 
-def _alive(history: ItemHistory, origin: int, usual: Doubles) -> Doubles:
+def _chance_alive(history: ItemHistory, origin: int, usual: Doubles) -> Doubles:
     """Return the chance that an item sells, by how unlikely its silence would be if it did; `usual` if it never has."""
-    sold, seen = _window(history, origin, LAST_YEAR)
+    sold, seen = _sum_window(history, origin, LAST_YEAR)
     since = history.last_sale[:, origin] + 1
     rows = np.arange(len(since))
     silent = (history.evidence[rows, origin] - history.evidence[rows, since]).astype(np.float64)
@@ -128,7 +128,7 @@ def _alive(history: ItemHistory, origin: int, usual: Doubles) -> Doubles:
     return np.asarray(chance / (chance + DELISTED))
 
 
-def _borrowed(history: ItemHistory, sold: Doubles, seen: Doubles) -> Doubles:
+def _borrow_levels(history: ItemHistory, sold: Doubles, seen: Doubles) -> Doubles:
     """Return what an item of the same group usually sells a day, for items that have no past of their own."""
     rate = sold / np.maximum(seen, 1)
     usual = np.zeros(len(rate))
@@ -141,7 +141,7 @@ def _borrowed(history: ItemHistory, sold: Doubles, seen: Doubles) -> Doubles:
     return usual
 
 
-def expected(history: ItemHistory, origin: int, level: Doubles, rows: Codes, days: Codes) -> Doubles:
+def expected_units(history: ItemHistory, origin: int, level: Doubles, rows: Codes, days: Codes) -> Doubles:
     """Return level x season for items `rows` on `days`: what the boosting corrects."""
     season = history.season
     start = max(0, origin - LEVEL_DAYS)
@@ -154,23 +154,25 @@ def origin_features(history: ItemHistory, origin: int, level: Doubles) -> tuple[
     """Describe every item as of the origin."""
     columns: dict[str, Doubles] = {"log level": np.log(level)}
     for window in WINDOWS:
-        sold, seen = _window(history, origin, window)
-        columns[f"mean of {window}"] = _ratio(sold, seen) / level
+        sold, seen = _sum_window(history, origin, window)
+        columns[f"mean of {window}"] = _safe_ratio(sold, seen) / level
     for window in SELLING_WINDOWS:
         start = max(0, origin - window)
         selling = history.selling[:, origin] - history.selling[:, start]
-        columns[f"selling days of {window}"] = _ratio(selling, history.evidence[:, origin] - history.evidence[:, start])
+        columns[f"selling days of {window}"] = _safe_ratio(
+            selling, history.evidence[:, origin] - history.evidence[:, start]
+        )
     columns["days since a sale"] = np.minimum(origin - 1 - history.last_sale[:, origin], 400).astype(float)
     columns["age"] = np.clip(origin - history.first_sale, 0, 1000).astype(float)
-    before, before_seen = _window(history, max(0, origin - LAST_YEAR), LEVEL_DAYS)
-    columns["against last year"] = level / (_ratio(before, before_seen) + history.floor)
+    before, before_seen = _sum_window(history, max(0, origin - LAST_YEAR), LEVEL_DAYS)
+    columns["against last year"] = level / (_safe_ratio(before, before_seen) + history.floor)
     columns["group"] = history.codes.astype(float)
     for name, values in history.columns.attributes.items():
         if name != history.columns.group and name in history.panel.attributes:
             place = {value: i for i, value in enumerate(values)}
             columns[name] = np.array([place.get(v, -1) for v in history.panel.attributes[name].tolist()], float)
     for name, yes in history.columns.flags.items():
-        columns[f"lift of {name}"] = _lift(history, origin, name, yes)
+        columns[f"lift of {name}"] = _flag_lift(history, origin, name, yes)
     return list(columns), np.column_stack(list(columns.values())).astype(np.float32)
 
 
@@ -185,10 +187,10 @@ def day_features(
         start = np.maximum(last - 7 * weeks, last % 7 - 7) + 7
         sold = history.weekly_units[rows, last + 7] - history.weekly_units[rows, start]
         seen = history.weekly_evidence[rows, last + 7] - history.weekly_evidence[rows, start]
-        columns[f"same weekday of {weeks} weeks"] = _ratio(sold, seen) / own
+        columns[f"same weekday of {weeks} weeks"] = _safe_ratio(sold, seen) / own
     _add_last_year(history, origin, rows, days, columns)
     dates = history.panel.dates
-    columns["weekday"] = weekdays(dates)[days].astype(float)
+    columns["weekday"] = read_weekdays(dates)[days].astype(float)
     columns["day of month"] = (dates - dates.astype("datetime64[M]")).astype(int)[days].astype(float)
     columns["day of year"] = (dates - dates.astype("datetime64[Y]")).astype(int)[days].astype(float)
     group = history.codes[rows]
@@ -207,15 +209,15 @@ def day_features(
 
 
 def _add_last_year(history: ItemHistory, origin: int, rows: Codes, days: Codes, columns: dict[str, Doubles]) -> None:
-    before, seen = _window(history, max(0, origin - LAST_YEAR), LEVEL_DAYS)
-    own = (_ratio(before, seen) + history.floor / LEVEL_DAYS)[rows]
+    before, seen = _sum_window(history, max(0, origin - LAST_YEAR), LEVEL_DAYS)
+    own = (_safe_ratio(before, seen) + history.floor / LEVEL_DAYS)[rows]
     for reach in (0, 3, 14):
         start, end = days - LAST_YEAR - reach, days - LAST_YEAR + reach + 1
         usable = (start >= 0) & (end <= origin)
         start, end = np.where(usable, start, 0), np.where(usable, end, 0)
         sold = history.units[rows, end] - history.units[rows, start]
         count = history.evidence[rows, end] - history.evidence[rows, start]
-        columns[f"last year within {reach}"] = np.where(usable, _ratio(sold, count) / own, np.nan)
+        columns[f"last year within {reach}"] = np.where(usable, _safe_ratio(sold, count) / own, np.nan)
 
 
 def _add_known(history: ItemHistory, origin: int, rows: Codes, days: Codes, columns: dict[str, Doubles]) -> None:
@@ -225,20 +227,20 @@ def _add_known(history: ItemHistory, origin: int, rows: Codes, days: Codes, colu
         columns[name] = price
         for window in (28, 364):
             start = max(0, origin - window)
-            mean = _ratio(sums[:, origin] - sums[:, start], counts[:, origin] - counts[:, start])
+            mean = _safe_ratio(sums[:, origin] - sums[:, start], counts[:, origin] - counts[:, start])
             columns[f"{name} against {window}"] = price - mean[rows]
     for name in [*history.columns.item_flags, *history.columns.item_numbers]:
         if name in panel.known:
             columns[name] = panel.known[name][rows, days].astype(np.float64)
     for name in [*history.columns.flags, *history.columns.numbers]:
-        values = by_day(panel, name) if name in panel.known else None
+        values = column_by_day(panel, name) if name in panel.known else None
         if values is not None:
             columns[name] = values[days].astype(np.float64)
 
 
-def _lift(history: ItemHistory, origin: int, name: str, yes: float) -> Doubles:
+def _flag_lift(history: ItemHistory, origin: int, name: str, yes: float) -> Doubles:
     """Return the log ratio of an item's sales on flag days to the others, over the last year."""
-    values = by_day(history.panel, name) if name in history.panel.known else None
+    values = column_by_day(history.panel, name) if name in history.panel.known else None
     if values is None:
         return np.zeros(len(history.codes))
     start = max(0, origin - LAST_YEAR)
@@ -250,7 +252,7 @@ def _lift(history: ItemHistory, origin: int, name: str, yes: float) -> Doubles:
     return np.asarray(np.log((sold[:, 0] + 3) / days_up) - np.log((sold[:, 1] + 3) / days_down), np.float64)
 
 
-def _events(design: Design) -> Floats:
+def _event_features(design: Design) -> Floats:
     """Return, by day: which event it is, days to the next, days since the last, and which comes next."""
     on = [i for i, name in enumerate(design.names) if design.drivers[i] == "event" and name.endswith(" +0")]
     days = len(design.matrix)
@@ -275,21 +277,21 @@ def _events(design: Design) -> Floats:
     return np.vstack([code, to, since, coming]).astype(np.float32)
 
 
-def _window(history: ItemHistory, origin: int, days: int) -> tuple[Doubles, Doubles]:
+def _sum_window(history: ItemHistory, origin: int, days: int) -> tuple[Doubles, Doubles]:
     start = max(0, origin - days)
     sold = history.units[:, origin] - history.units[:, start]
     seen = history.evidence[:, origin] - history.evidence[:, start]
     return sold, seen.astype(np.float64)
 
 
-def _ratio(part: NDArray[np.floating], whole: NDArray[np.floating]) -> Doubles:
+def _safe_ratio(part: NDArray[np.floating], whole: NDArray[np.floating]) -> Doubles:
     """Divide, giving NaN where there is nothing to divide by."""
     result = np.full(part.shape, np.nan)
     np.divide(part, whole, out=result, where=whole > 0)
     return result
 
 
-def _cumulate(values: Floats | Bools, kind: Any) -> NDArray[Any]:
+def _cumulate_days(values: Floats | Bools, kind: Any) -> NDArray[Any]:
     result = np.zeros((values.shape[0], values.shape[1] + 1), kind)
     np.cumsum(values, axis=1, out=result[:, 1:], dtype=kind)
     return result
@@ -306,9 +308,9 @@ def _cumulate_weekly(values: Floats | Bools, kind: Any) -> NDArray[Any]:
     return result.reshape(items, -1)
 
 
-def _price(panel: Panel, name: str) -> tuple[Floats, Doubles, Floats]:
+def _price_features(panel: Panel, name: str) -> tuple[Floats, Doubles, Floats]:
     values = panel.known[name]
     log_price = np.log(values, out=np.full(values.shape, np.nan, np.float32), where=values > 0)
     there = np.isfinite(log_price[:, : panel.days])
     filled = np.where(there, log_price[:, : panel.days], 0)
-    return log_price, _cumulate(filled, np.float64), _cumulate(there, np.float32)
+    return log_price, _cumulate_days(filled, np.float64), _cumulate_days(there, np.float32)

@@ -10,7 +10,14 @@ from foreact.forecasting.inputs.demand import Doubles
 from foreact.forecasting.inputs.panel import Floats
 from foreact.forecasting.inputs.threads import single_thread
 from foreact.forecasting.items.boosting import fit_boosting
-from foreact.forecasting.items.features import MOST_LISTED, ItemHistory, day_features, expected, levels, origin_features
+from foreact.forecasting.items.features import (
+    MOST_LISTED,
+    ItemHistory,
+    compute_levels,
+    day_features,
+    expected_units,
+    origin_features,
+)
 
 ORIGINS = 52
 STRIDE = 7
@@ -59,7 +66,7 @@ def training_rows(history: ItemHistory, seed: int) -> tuple[list[str], Floats, F
         rows = np.flatnonzero(enough & seen & lucky)
         if not len(rows):
             continue
-        names, features, base = describe(history, origin, rows, days[rows])
+        names, features, base = describe_rows(history, origin, rows, days[rows])
         sold = history.filled[rows, days[rows]]
         blocks.append((features, (sold / base).astype(np.float32), base.astype(np.float32)))
     if sum(len(target) for _, target, _ in blocks) < FEWEST_ROWS or not any(target.any() for _, target, _ in blocks):
@@ -68,12 +75,12 @@ def training_rows(history: ItemHistory, seed: int) -> tuple[list[str], Floats, F
     return names, features, target, weight
 
 
-def describe(history: ItemHistory, origin: int, rows: Codes, days: Codes) -> tuple[list[str], Floats, Doubles]:
+def describe_rows(history: ItemHistory, origin: int, rows: Codes, days: Codes) -> tuple[list[str], Floats, Doubles]:
     """Return the features of the rows and what level x season expects of them."""
-    level = levels(history, origin)
+    level = compute_levels(history, origin)
     of_origin, fixed = origin_features(history, origin, level)
     of_day, moving = day_features(history, origin, level, rows, days)
-    return of_origin + of_day, np.hstack([fixed[rows], moving]), expected(history, origin, level, rows, days)
+    return of_origin + of_day, np.hstack([fixed[rows], moving]), expected_units(history, origin, level, rows, days)
 
 
 def forecast_items(fit: ItemsFit | None, history: ItemHistory) -> Doubles:
@@ -85,13 +92,13 @@ def forecast_items(fit: ItemsFit | None, history: ItemHistory) -> Doubles:
 def _forecast_items(fit: ItemsFit | None, history: ItemHistory) -> Doubles:
     panel = history.panel
     rows, ahead = (place.ravel() for place in np.indices((len(panel.items), panel.horizon)))
-    names, features, mean = describe(history, panel.days, rows, panel.days + ahead)
+    names, features, mean = describe_rows(history, panel.days, rows, panel.days + ahead)
     if fit is not None:
-        mean = mean * fit.booster.predict(_arrange(names, features, fit.names))
-    return mean.reshape(-1, panel.horizon) * fading(history)[:, None] * on_sale(history)
+        mean = mean * fit.booster.predict(_arrange_features(names, features, fit.names))
+    return mean.reshape(-1, panel.horizon) * fade_silent_items(history)[:, None] * find_items_on_sale(history)
 
 
-def _arrange(names: list[str], features: Floats, wanted: list[str]) -> Floats:
+def _arrange_features(names: list[str], features: Floats, wanted: list[str]) -> Floats:
     """Put features into the order that the boosting knows; what is not there is unknown."""
     if names == wanted:
         return features
@@ -103,7 +110,7 @@ def _arrange(names: list[str], features: Floats, wanted: list[str]) -> Floats:
     return result
 
 
-def on_sale(history: ItemHistory) -> Doubles:
+def find_items_on_sale(history: ItemHistory) -> Doubles:
     """Return items x horizon: 0 where a price list that covers most items has none for this one, or it is closed."""
     panel = history.panel
     result = np.ones((len(panel.items), panel.horizon))
@@ -116,7 +123,7 @@ def on_sale(history: ItemHistory) -> Doubles:
     return result
 
 
-def fading(history: ItemHistory) -> Doubles:
+def fade_silent_items(history: ItemHistory) -> Doubles:
     """Return each item's share that is left after days without any evidence: an item delisted without a word fades."""
     panel = history.panel
     known = np.isfinite(panel.units[:, : panel.days])

@@ -46,7 +46,7 @@ def interval_figures(actual: Doubles, mean: Doubles, p10: Floats, p90: Floats) -
         "above_p90": float((y > high).mean()),
         "below_p10": float((y < low).mean()),
         "coverage": float(((y >= low) & (y <= high)).mean()),
-        "pinball": float((_pinball(y, low, 0.1) + _pinball(y, high, 0.9)).mean() / 2),
+        "pinball": float((_pinball_loss(y, low, 0.1) + _pinball_loss(y, high, 0.9)).mean() / 2),
     }
     large = size >= LARGE
     if large.any():
@@ -54,7 +54,7 @@ def interval_figures(actual: Doubles, mean: Doubles, p10: Floats, p90: Floats) -
     return figures
 
 
-def _pinball(actual: Doubles, quantile: Floats, share: float) -> Doubles:
+def _pinball_loss(actual: Doubles, quantile: Floats, share: float) -> Doubles:
     gap = actual - quantile
     return np.maximum(share * gap, (share - 1) * gap)
 

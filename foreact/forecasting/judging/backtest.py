@@ -10,8 +10,14 @@ from foreact.forecasting.inputs.demand import Bools, Doubles
 from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.items.model import ItemsFit
 from foreact.forecasting.judging.accuracy import interval_figures, mean_figures, point_figures, scaled_error
-from foreact.forecasting.judging.baselines import BASELINES, baseline
-from foreact.forecasting.judging.intervals import BacktestErrors, Intervals, apply_cells, apply_totals, learn_intervals
+from foreact.forecasting.judging.baselines import BASELINES, forecast_baseline
+from foreact.forecasting.judging.intervals import (
+    BacktestErrors,
+    Intervals,
+    apply_to_cells,
+    apply_to_totals,
+    learn_intervals,
+)
 from foreact.forecasting.totals.design import SEASON_DAYS, Days
 from foreact.forecasting.totals.model import TotalsFit
 
@@ -69,14 +75,14 @@ def backtest_origins(days: int, horizon: int) -> list[int]:
     ]
 
 
-def go_back(panel: Panel) -> Iterator[Origin]:
+def walk_origins(panel: Panel) -> Iterator[Origin]:
     """Return the origins of a panel, oldest first; nothing after an origin is in the panel that it is forecast from."""
     truth = read_truth(panel)
     days = backtest_origins(panel.days, panel.horizon)
     with_items = days[:ITEM_ORIGINS]
     for day in reversed(days):
         actual = truth[:, day : day + panel.horizon].astype(np.float64)
-        yield Origin(panel.at(day), actual, has_items=day in with_items, first_items=day == with_items[-1])
+        yield Origin(panel.cut_at(day), actual, has_items=day in with_items, first_items=day == with_items[-1])
 
 
 class Trial:
@@ -94,7 +100,7 @@ class Trial:
             ahead = project_store(reading, totals, items, learn_items_bias(self._windows))
             misses = BacktestErrors(ahead.items, actual, ahead.items.sum(0), whole)
             figures = _point_figures(ahead.items, origin, reading)
-            window = Window(dates, misses, True, figures, _over(ahead.own, whole))
+            window = Window(dates, misses, True, figures, _log_excess(ahead.own, whole))
         else:
             none = np.zeros((0, len(dates)))
             misses = BacktestErrors(none, none, project_totals(reading, totals).mean.sum(0), whole)
@@ -103,7 +109,7 @@ class Trial:
 
     def judge(self) -> Backtest:
         """Score the windows."""
-        return Backtest(self._windows, _figures(self._windows))
+        return Backtest(self._windows, _mean_window_figures(self._windows))
 
 
 def read_truth(panel: Panel) -> Doubles:
@@ -114,7 +120,7 @@ def read_truth(panel: Panel) -> Doubles:
     return np.where(panel.stockout[:, : panel.days], np.nan, units)
 
 
-def _over(own: Doubles | None, actual: Doubles) -> float | None:
+def _log_excess(own: Doubles | None, actual: Doubles) -> float | None:
     kept = np.isfinite(actual)
     if own is None or own[kept].sum() <= 0 or actual[kept].sum() <= 0:
         return None
@@ -132,7 +138,7 @@ def intervals_from(windows: list[Window]) -> Intervals:
     return learn_intervals([w.misses for w in windows if w.has_items], [w.misses for w in windows])
 
 
-def _figures(windows: list[Window]) -> dict[str, float]:
+def _mean_window_figures(windows: list[Window]) -> dict[str, float]:
     by_origin = []
     for window in (w for w in windows if w.has_items):
         others = [w for w in windows if w is not window]
@@ -143,8 +149,8 @@ def _figures(windows: list[Window]) -> dict[str, float]:
 def _window_figures(window: Window, intervals: Intervals) -> dict[str, float]:
     """Score one window; its intervals come from the others, so that nothing grades its own work."""
     misses = window.misses
-    p10, _, p90 = apply_cells(intervals, misses.mean)
-    low, high = apply_totals(intervals, misses.total_mean)
+    p10, _, p90 = apply_to_cells(intervals, misses.mean)
+    low, high = apply_to_totals(intervals, misses.total_mean)
     figures = {**window.figures, **interval_figures(misses.actual, misses.mean, p10, p90)}
     kept = np.isfinite(misses.total_actual)
     if kept.any():
@@ -155,8 +161,8 @@ def _window_figures(window: Window, intervals: Intervals) -> dict[str, float]:
 
 def _point_figures(mean: Doubles, origin: Origin, reading: PanelReading) -> dict[str, float]:
     """Score an origin's means beside what anybody could do."""
-    units, closed = reading.demand.units, _closed(reading.panel)
-    means = {f"{name}_": baseline(name, units, reading.panel.horizon, closed) for name in BASELINES}
+    units, closed = reading.demand.units, _closed_ahead(reading.panel)
+    means = {f"{name}_": forecast_baseline(name, units, reading.panel.horizon, closed) for name in BASELINES}
     figures = {}
     for prefix, each in {"": mean, **means}.items():
         figures[f"{prefix}scaled_error"] = scaled_error(each, origin.actual, reading.scale)
@@ -164,7 +170,7 @@ def _point_figures(mean: Doubles, origin: Origin, reading: PanelReading) -> dict
     return figures
 
 
-def _closed(panel: Panel) -> Bools:
+def _closed_ahead(panel: Panel) -> Bools:
     if panel.open is None:
         return np.zeros(panel.horizon, bool)
     return np.asarray(~panel.open[:, panel.days :].any(0))

@@ -10,7 +10,7 @@ BASELINES = (NAIVE, WEEKDAY_MEAN)
 WEEKS = 8
 
 
-def baseline(name: str, units: Floats, horizon: int, closed: Bools) -> Doubles:
+def forecast_baseline(name: str, units: Floats, horizon: int, closed: Bools) -> Doubles:
     """Return items x horizon by the baseline called `name`; days that say nothing are looked past."""
     weeks = 1 if name == NAIVE else WEEKS
     week = _weekday_means(units, weeks)

@@ -51,13 +51,13 @@ class BacktestErrors:
 
 def learn_intervals(cells: list[BacktestErrors], totals: list[BacktestErrors]) -> Intervals:
     """Read the tables off the backtests."""
-    mean, ratio, lead = _ratios([(m.mean, m.actual) for m in cells])
+    mean, ratio, lead = _error_ratios([(m.mean, m.actual) for m in cells])
     band = _learn_totals(totals)
     if cells and all(len(m.mean) == 1 for m in cells):
         # The one item is the total, of which more windows are known.
         middle = np.clip(np.median(ratio) if len(ratio) else 1.0, band[:, 0], band[:, 1])
         return Intervals(np.zeros(0), np.stack([band[:, 0], middle, band[:, 1]], axis=1)[:, None], band)
-    edges = _edges(mean)
+    edges = _bin_edges(mean)
     place = np.searchsorted(edges, mean, side="right")
     table = np.ones((LEADS, len(edges) + 1, len(QUANTILES)))
     for half in range(LEADS):
@@ -65,11 +65,11 @@ def learn_intervals(cells: list[BacktestErrors], totals: list[BacktestErrors]) -
             here = ratio[(lead == half) & (place == bin_)]
             if len(here) < FEWEST:
                 here = ratio[place == bin_]
-            table[half, bin_] = np.quantile(here, QUANTILES) if len(here) >= FEWEST else _default()
+            table[half, bin_] = np.quantile(here, QUANTILES) if len(here) >= FEWEST else _default_quantiles()
     return Intervals(edges, table, band)
 
 
-def _edges(mean: Doubles) -> Doubles:
+def _bin_edges(mean: Doubles) -> Doubles:
     """Return where bins end; fewer where there are few cells."""
     most = len(mean) / (ROWS_A_BIN * LEADS)
     bins = int(np.clip(most, 1, MOST_BINS))
@@ -77,22 +77,22 @@ def _edges(mean: Doubles) -> Doubles:
     return np.unique(np.quantile(mean, cuts)) if cuts else np.zeros(0)
 
 
-def _default() -> Doubles:
+def _default_quantiles() -> Doubles:
     return np.array([max(0.0, 1 - 1.28 * SPREAD), 1.0, 1 + 1.28 * SPREAD])
 
 
-def _ratios(pairs: list[tuple[Doubles, Doubles]]) -> tuple[Doubles, Doubles, NDArray[np.int64]]:
+def _error_ratios(pairs: list[tuple[Doubles, Doubles]]) -> tuple[Doubles, Doubles, NDArray[np.int64]]:
     means, ratios, leads = [np.zeros(0)], [np.zeros(0)], [np.zeros(0, np.int64)]
     for mean, actual in pairs:
         kept = np.isfinite(actual) & (mean > 0)
-        lead = np.broadcast_to(_lead(mean.shape[-1]), mean.shape)
+        lead = np.broadcast_to(_lead_of_days(mean.shape[-1]), mean.shape)
         means.append(mean[kept])
         ratios.append(actual[kept] / mean[kept])
         leads.append(lead[kept])
     return np.concatenate(means), np.concatenate(ratios), np.concatenate(leads)
 
 
-def _lead(horizon: int) -> NDArray[np.int64]:
+def _lead_of_days(horizon: int) -> NDArray[np.int64]:
     return (np.arange(horizon) * LEADS) // max(horizon, 1)
 
 
@@ -101,11 +101,13 @@ def _learn_totals(totals: list[BacktestErrors]) -> Doubles:
 
     Errors of one window go together, so that eight windows are nearer to eight errors than to all their days.
     """
-    windows = [_ratios([(m.total_mean, m.total_actual)])[1:] for m in totals]
-    table = _band(windows)
+    windows = [_error_ratios([(m.total_mean, m.total_actual)])[1:] for m in totals]
+    table = _learn_band(windows)
     sizes = [len(window[0]) for window in windows]
     if sum(sizes) - max(sizes, default=0) >= FEWEST:
-        reaches = [_reach(window, _band(windows[:i] + windows[i + 1 :])) for i, window in enumerate(windows)]
+        reaches = [
+            _measure_reach(window, _learn_band(windows[:i] + windows[i + 1 :])) for i, window in enumerate(windows)
+        ]
         table **= np.clip(np.quantile(np.concatenate(reaches), QUANTILES[2] - QUANTILES[0]), 1.0, WIDEST)
     else:
         # What nothing can be held against tells how far errors go, not which way.
@@ -114,11 +116,11 @@ def _learn_totals(totals: list[BacktestErrors]) -> Doubles:
     return table
 
 
-def _band(windows: list[Ratios]) -> Doubles:
+def _learn_band(windows: list[Ratios]) -> Doubles:
     """Return the quantiles of actual over mean by lead, around 1."""
     ratio = np.concatenate([np.zeros(0), *(window[0] for window in windows)])
     lead = np.concatenate([np.zeros(0, np.int64), *(window[1] for window in windows)])
-    table = np.tile(_default()[[0, 2]], (LEADS, 1))
+    table = np.tile(_default_quantiles()[[0, 2]], (LEADS, 1))
     for half in range(LEADS):
         here = ratio[lead == half]
         if len(here) < 60:
@@ -129,7 +131,7 @@ def _band(windows: list[Ratios]) -> Doubles:
     return table
 
 
-def _reach(window: Ratios, band: Doubles) -> Doubles:
+def _measure_reach(window: Ratios, band: Doubles) -> Doubles:
     """Return by day how many times as wide the band must be, as a log, to hold the actual; `WIDEST` at most."""
     ratio, lead = window
     edge = np.where(ratio < 1, band[lead, 0], band[lead, 1])
@@ -139,15 +141,15 @@ def _reach(window: Ratios, band: Doubles) -> Doubles:
     return np.asarray(np.minimum(np.nan_to_num(reach, nan=0.0, posinf=WIDEST), WIDEST))
 
 
-def apply_cells(intervals: Intervals, mean: Doubles) -> tuple[Floats, Floats, Floats]:
+def apply_to_cells(intervals: Intervals, mean: Doubles) -> tuple[Floats, Floats, Floats]:
     """Return p10, p50 and p90 of items x horizon: in order and never negative."""
     place = np.searchsorted(intervals.edges, mean, side="right")
-    ratios = intervals.cells[_lead(mean.shape[1])[None, :], place]
+    ratios = intervals.cells[_lead_of_days(mean.shape[1])[None, :], place]
     quantiles = np.maximum.accumulate(np.maximum(ratios * mean[..., None], 0.0), axis=-1).astype(np.float32)
     return quantiles[..., 0], quantiles[..., 1], quantiles[..., 2]
 
 
-def apply_totals(intervals: Intervals, total: Doubles) -> tuple[Floats, Floats]:
+def apply_to_totals(intervals: Intervals, total: Doubles) -> tuple[Floats, Floats]:
     """Return p10 and p90 of the total by day."""
-    ratios = intervals.totals[_lead(len(total))]
+    ratios = intervals.totals[_lead_of_days(len(total))]
     return (total * ratios[:, 0]).astype(np.float32), (total * ratios[:, 1]).astype(np.float32)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from foreact.forecasting.inputs.demand import Doubles
 from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.judging.backtest import read_truth
-from foreact.forecasting.judging.baselines import NAIVE, baseline
+from foreact.forecasting.judging.baselines import NAIVE, forecast_baseline
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ def score_published(panel: Panel, previous: Sequence[Published]) -> list[Score]:
     """Score every earlier publication of the store on the days that have come since."""
     scores: list[Score] = []
     for published in previous:
-        scores += _score(panel, published)
+        scores += _score_publication(panel, published)
     return scores
 
 
-def _score(panel: Panel, published: Published) -> list[Score]:
+def _score_publication(panel: Panel, published: Published) -> list[Score]:
     row = {item: i for i, item in enumerate(panel.items.tolist())}
     rows = np.array([row.get(item, -1) for item in published.items.tolist()], np.int64)
     first = panel.dates[0].astype("datetime64[D]")
@@ -88,7 +88,7 @@ def _score(panel: Panel, published: Published) -> list[Score]:
 
 def _beats_naive(truth: Doubles, origin: int, rows: NDArray[np.int64], days: NDArray[np.int64], mean: Doubles) -> float:
     horizon = int(days.max(initial=origin)) - origin + 1
-    naive = baseline(NAIVE, truth[:, :origin].astype(np.float32), horizon, np.zeros(horizon, bool))
+    naive = forecast_baseline(NAIVE, truth[:, :origin].astype(np.float32), horizon, np.zeros(horizon, bool))
     actual = truth[rows, days]
     ours = np.bincount(rows, np.abs(mean - actual), len(truth))
     theirs = np.bincount(rows, np.abs(naive[rows, days - origin] - actual), len(truth))

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from foreact.forecasting.inputs.columns import Columns, by_day, texts
+from foreact.forecasting.inputs.columns import Columns, column_by_day, column_texts
 from foreact.forecasting.inputs.demand import Bools, Demand, Doubles
 from foreact.forecasting.inputs.panel import Panel
-from foreact.forecasting.totals.design import KNOT_DAYS, Days, Design, trend_design, weekdays
+from foreact.forecasting.totals.design import KNOT_DAYS, Days, Design, read_weekdays, trend_design
 from foreact.forecasting.totals.offers import Offers
 
 PENALTY = 0.3
@@ -68,7 +68,7 @@ def fit_totals(panel: Panel, demand: Demand, design: Design, offers: Offers, gro
     matrix = np.hstack([design.matrix[:days], trend_design(panel.dates[:days], origin, ramps), np.ones((days, 1))])
     penalties = PENALTY * np.concatenate([design.penalties, np.full(ramps, TREND_PENALTY), [1e-6]])
     weights = 0.5 ** ((days - 1 - np.arange(days)) / MEMORY_DAYS)
-    offsets = _offsets(demand.totals)
+    offsets = _log_offsets(demand.totals)
     solution = np.zeros((matrix.shape[1], len(groups)))
     responses = np.zeros((len(offers.names), len(groups)))
     seen = np.isfinite(demand.totals)
@@ -78,7 +78,7 @@ def fit_totals(panel: Panel, demand: Demand, design: Design, offers: Offers, gro
         members = np.flatnonzero((seen == mask).all(1))
         target = np.log(demand.totals[members][:, mask] + offsets[members, None]).T
         own = offers.values[:, members][:, :, : len(mask)][:, :, mask]
-        solution[:, members], responses[:, members] = _solve(matrix[mask], target, weights[mask], penalties, own)
+        solution[:, members], responses[:, members] = _solve_ridge(matrix[mask], target, weights[mask], penalties, own)
     columns = len(design.names)
     return TotalsFit(
         groups=groups,
@@ -93,7 +93,7 @@ def fit_totals(panel: Panel, demand: Demand, design: Design, offers: Offers, gro
     )
 
 
-def _solve(
+def _solve_ridge(
     matrix: Doubles, target: Doubles, weights: Doubles, penalties: Doubles, offers: Doubles
 ) -> tuple[Doubles, Doubles]:
     """Weighted ridge, refitted with residuals clipped, noisy groups held tighter; offers are fitted in turns."""
@@ -115,7 +115,7 @@ def _solve(
                 tighter = penalties * min(spread[group] ** 2 / USUAL_VARIANCE, 100.0)
                 inverses[group] = np.linalg.inv(gram + np.diag(tighter))
         clipped = np.asarray(fitted + np.clip(residual, -CLIP * spread, CLIP * spread))
-        responses = _respond(offers, clipped - plain, weights)
+        responses = _fit_responses(offers, clipped - plain, weights)
         right = weighted.T @ (clipped - centre - np.einsum("kgt,kg->tg", offers, responses))
         solution = shared @ right
         for group, inverse in inverses.items():
@@ -124,7 +124,7 @@ def _solve(
     return solution, responses
 
 
-def _respond(offers: Doubles, residual: Doubles, weights: Doubles) -> Doubles:
+def _fit_responses(offers: Doubles, residual: Doubles, weights: Doubles) -> Doubles:
     """Return each group's response to its own offers: a small ridge on what the rest leaves over."""
     responses = np.zeros(offers.shape[:2])
     for group in range(offers.shape[1] if len(offers) else 0):
@@ -143,8 +143,8 @@ def forecast_totals(
     with np.errstate(invalid="ignore"):
         residual = np.log(demand.totals + fit.offsets[:, None]) - season[:, :days]
     recurring = _last_years(residual, horizon) + _same_dates(residual, panel, design)
-    season[:, days:] += recurring + _drift(demand.totals, horizon)
-    level = _level(demand.totals, season[:, :days])
+    season[:, days:] += recurring + _project_drift(demand.totals, horizon)
+    level = _recent_level(demand.totals, season[:, :days])
     closed = closed_ahead(panel, demand, columns)
     mean = np.exp(season[:, days:] + level[:, None]) * ~closed
     mean[~np.isfinite(demand.totals).any(1) | (np.nansum(demand.totals, axis=1) <= 0)] = 0.0
@@ -210,7 +210,7 @@ def _shared_columns(fit: TotalsFit, design: Design) -> tuple[list[int], list[int
     return [i for i, _ in pairs], [j for _, j in pairs]
 
 
-def _offsets(totals: Doubles) -> Doubles:
+def _log_offsets(totals: Doubles) -> Doubles:
     """Return what is added before the log: small against a usual day, so that a zero has a log."""
     with np.errstate(invalid="ignore"):
         count = np.isfinite(totals).sum(1)
@@ -222,7 +222,7 @@ def _last_years(residual: Doubles, horizon: int) -> Doubles:
     """Return what comes back of the residuals around the same weekday of earlier years, three days' mean each."""
     days = residual.shape[1]
     result = np.zeros((len(residual), horizon))
-    known = _known(residual) - _standing_out(residual)
+    known = _excess_residuals(residual) - _standing_out(residual)
     for back, share in LAST_YEARS.items():
         for step in range(horizon):
             day = days + step - back
@@ -247,19 +247,19 @@ def _same_dates(residual: Doubles, panel: Panel, design: Design) -> Doubles:
     return np.asarray(DATE_SHARE * _standing_out(residual)[:, then] * usable)
 
 
-def _known(residual: Doubles) -> Doubles:
+def _excess_residuals(residual: Doubles) -> Doubles:
     return np.asarray(np.nan_to_num(np.clip(residual, -0.7, 0.7)))
 
 
 def _standing_out(residual: Doubles) -> Doubles:
     """Return by how much each residual is beyond the usual ones of its group."""
     usual = [np.median(np.abs(row[np.isfinite(row)])) if np.isfinite(row).any() else 0.0 for row in residual]
-    known = _known(residual)
+    known = _excess_residuals(residual)
     beyond = np.abs(known) - STANDS_OUT * 1.4826 * np.array(usual)[:, None]
     return np.asarray(np.sign(known) * np.maximum(beyond, 0.0))
 
 
-def _drift(totals: Doubles, horizon: int) -> Doubles:
+def _project_drift(totals: Doubles, horizon: int) -> Doubles:
     """Let last year's growth, held to 15 %, go on over the horizon."""
     days = totals.shape[1]
     if days < 364 + 91:
@@ -272,7 +272,7 @@ def _drift(totals: Doubles, horizon: int) -> Doubles:
     return np.clip(growth, -0.15, 0.15)[:, None] * (np.arange(1, horizon + 1) / 364)[None, :]
 
 
-def _level(totals: Doubles, season: Doubles) -> Doubles:
+def _recent_level(totals: Doubles, season: Doubles) -> Doubles:
     """Return the log ratio of actual to fitted over the recent past."""
     seen = np.isfinite(totals)
     last = totals.shape[1] - 1 - seen[:, ::-1].argmax(1)
@@ -291,7 +291,7 @@ def closed_ahead(panel: Panel, demand: Demand, columns: Columns) -> Bools:
     if panel.open is not None:
         return np.asarray(~panel.open[:, days:].any(0))
     told = np.asarray(np.isfinite(panel.units[:, :days]).any(0))
-    week, heard = weekdays(panel.dates), _weeks_heard(panel.dates[:days], told)
+    week, heard = read_weekdays(panel.dates), _weeks_heard(panel.dates[:days], told)
     # A day of which no row tells, in a week of which others do.
     past = demand.closed | (heard & ~told)
     if not past.any():
@@ -305,10 +305,10 @@ def closed_ahead(panel: Panel, demand: Demand, columns: Columns) -> Bools:
     # On other weekdays it may be the event or the date.
     telling = heard & ~shut[:days]
     for name, values in columns.events.items():
-        shown = by_day(panel, name) if name in panel.known else None
+        shown = column_by_day(panel, name) if name in panel.known else None
         if shown is None:
             continue
-        words = texts(panel, name, shown)
+        words = column_texts(panel, name, shown)
         for value in values:
             before = past[telling & (words[:days] == value)]
             if len(before) and before.mean() >= 0.8:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.publish.step import publish
-from components.publish.summary import headline
+from components.publish.summary import describe_in_a_line
 from components.register.step import register
 from foreact.blobs import connect
 from foreact.errors import ForeactError
@@ -91,7 +91,9 @@ def test_older_data_never_replaces_newer(workspace, tmp_path):
     assert list(late.outcome.kept) == ["1"]
     assert late.outcome.manifest.stores["1"].run == "new"
     assert "Left as they were" in late.summary
-    assert headline(late.outcome).startswith("Version 2: 1 of 2 stores published, 1 left as they were, such as '1': ")
+    assert describe_in_a_line(late.outcome).startswith(
+        "Version 2: 1 of 2 stores published, 1 left as they were, such as '1': "
+    )
 
 
 def test_a_run_never_changes_its_own_objects(workspace, tmp_path):

@@ -84,10 +84,10 @@ def test_a_server_stopped_in_the_middle_changes_nothing_published_and_a_rerun_co
         assert Reader(connect(settings)).current().manifest == first
         assert not (tmp_path / "second.json").exists()
         server.start()
-        half = Registry.connect(settings).champions(stores)
+        half = Registry.connect(settings).find_champions(stores)
         assert 0 < sum(champion.run == "second" for champion in half.values()) < len(stores)
         second = run("second", 2.0)
-        champions = Registry.connect(settings).champions(stores)
+        champions = Registry.connect(settings).find_champions(stores)
     assert second.version == 2
     assert {store: entry.model.version for store, entry in second.stores.items()} == dict.fromkeys(stores, "2")
     assert {(champion.run, champion.version) for champion in champions.values()} == {("second", "2")}

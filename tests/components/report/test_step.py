@@ -14,7 +14,7 @@ from foreact.blobs.folder import FolderStore
 from foreact.errors import ForeactError
 from foreact.runs.ledger import RunLedger
 from foreact.settings import PipelineSettings
-from foreact.telemetry.notices import clean
+from foreact.telemetry.notices import clean_sentence
 from tests.observability.receiver import Receiver, receive
 
 
@@ -43,8 +43,8 @@ def end(tmp_path: Path, url: str, run: str, state: str, message: str | None = No
 
 def test_a_failure_and_the_recovery_are_told_once_each(tmp_path: Path, receiver: Receiver) -> None:
     blobs = FolderStore(tmp_path / "blobs")
-    RunLedger(blobs).step_began("r1", "validate", "retrain-store", "Bonn")
-    RunLedger(blobs).step_ended("r1", "validate", "failed", 1.0, "312 rows are negative")
+    RunLedger(blobs).note_step_begun("r1", "validate", "retrain-store", "Bonn")
+    RunLedger(blobs).note_step_ended("r1", "validate", "failed", 1.0, "312 rows are negative")
     for _ in range(3):
         end(tmp_path, receiver.url, "r1", "FAILED", "the task failed")
     end(tmp_path, receiver.url, "r2", "SUCCEEDED")
@@ -126,7 +126,7 @@ def test_teams_takes_an_adaptive_card(tmp_path: Path, receiver: Receiver) -> Non
     ],
 )
 def test_a_sentence_holds_neither_traceback_nor_secret(text: str, cleaned: str) -> None:
-    assert clean(text) == cleaned
+    assert clean_sentence(text) == cleaned
 
 
 @pytest.mark.parametrize(
@@ -143,9 +143,9 @@ def test_a_group_that_still_counts_as_running_is_judged_by_its_last_step(
     tmp_path: Path, receiver: Receiver, state: str, last: str, sentence: str
 ) -> None:
     runs = RunLedger(FolderStore(tmp_path / "blobs"))
-    runs.step_began("r1", "publish", "retrain-store", "Bonn")
+    runs.note_step_begun("r1", "publish", "retrain-store", "Bonn")
     if last == "succeeded":
-        runs.step_ended("r1", "publish", "succeeded", 1.0)
+        runs.note_step_ended("r1", "publish", "succeeded", 1.0)
     end(tmp_path, receiver.url, "r1", state)
     told = [json.loads(data) for _, _, data in receiver.received]
     assert [(one["event"], one["sentence"]) for one in told] == ([("failed", sentence)] if sentence else [])

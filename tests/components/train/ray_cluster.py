@@ -23,7 +23,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from components.train.worker import StoreFiles, StoreJob, train_one
+from components.train.worker import StoreFiles, StoreJob, train_store_job
 from tests.services import listens
 from tests.waiting import until
 
@@ -97,7 +97,7 @@ def train_and_tell(job: StoreJob) -> tuple[str, bool, StoreFiles]:
     place, done = ray.get_runtime_context().get_node_id(), Path(os.environ["DONE"])
     while (done / place).exists() and len(list(done.iterdir())) < 2:
         time.sleep(0.05)
-    files = train_one(job)
+    files = train_store_job(job)
     (done / place).touch()
     return place, Path(os.environ["HIDDEN"], "sales.csv").exists(), files
 
@@ -118,7 +118,9 @@ def train_with_a_death(data: Path, victim: subprocess.Popen[bytes]) -> dict[str,
 
     jobs = make_jobs(Dataset(data / "dataset"))
     expected = {
-        o.store: comparable(o.result) for o in run_here(train_one, [Task(s, j, 1) for s, j in jobs.items()]) if o.result
+        o.store: comparable(o.result)
+        for o in run_here(train_store_job, [Task(s, j, 1) for s, j in jobs.items()])
+        if o.result
     }
     size = TaskSize(cpus=1, memory=1024**3)
     # Larger than either node: it is given the most that one has.

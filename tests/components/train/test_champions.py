@@ -11,9 +11,9 @@ import pytest
 
 from components.publish.step import publish
 from components.register.step import Registered, register
-from components.train.live import live_finder
+from components.train.live import make_live_finder
 from components.train.step import train
-from components.train.worker import StoreJob, train_one
+from components.train.worker import StoreJob, train_store_job
 from foreact.blobs import connect
 from foreact.data.dataset.folder import Dataset
 from foreact.publications import Reader
@@ -41,12 +41,12 @@ def run_once(data: Dataset, workspace: Path, run: str) -> Registered:
         dataset=data.path,
         trained=trained,
         report=folder / "report.html",
-        find_live=live_finder(settings),
+        find_live=make_live_finder(settings),
         margin=0.02,
         seed=0,
         max_fallback_share=0.0,
         events=events,
-        size=TaskSize.of("1", "2Gi"),
+        size=TaskSize.parse("1", "2Gi"),
     )
     events.figures("train", figures)
     registered = register(trained=trained, versions=versions, run=run, settings=settings, events=events)
@@ -57,11 +57,11 @@ def run_once(data: Dataset, workspace: Path, run: str) -> Registered:
 def tamper(registry: Registry, folder: Path) -> None:
     path = folder / f"{STORE}.zip"
     path.write_bytes(b"not what was registered")
-    registry.client.log_artifact(registry.champions([STORE])[STORE].mlflow_run, str(path), "models")
+    registry.client.log_artifact(registry.find_champions([STORE])[STORE].mlflow_run, str(path), "models")
 
 
 def lose(registry: Registry, folder: Path) -> None:
-    run = registry.champions([STORE])[STORE].mlflow_run
+    run = registry.find_champions([STORE])[STORE].mlflow_run
     registry._files_of(run).delete_artifacts(artifact_name(STORE))
 
 
@@ -70,8 +70,8 @@ def outdate(registry: Registry, folder: Path) -> None:
     assert model is not None
     about = json.loads((model / "model.json").read_text())
     (model / "model.json").write_text(json.dumps(about | {"format": 0}))
-    as_of = registry.champions([STORE])[STORE].as_of
-    registry.register("outdated", [Candidate(STORE, model, True, as_of)])
+    as_of = registry.find_champions([STORE])[STORE].as_of
+    registry.register_models("outdated", [Candidate(STORE, model, True, as_of)])
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_champion_that_cannot_be_used_is_told_everywhere_and_replaced(
     assert note["text"] == f"warning: live models of 'S0' could not be used, new ones were judged alone: {problem}"
     [figures] = [e["figures"] for e in events if e["event"] == "figures" and e["step"] == "train"]
     assert figures["unusable_champions"] == 1
-    champion = registry.champions([STORE])[STORE]
+    champion = registry.find_champions([STORE])[STORE]
     assert champion.run == "second"
     found = registry.client.get_model_version(champion.name, champion.version)
     assert found.tags["foreact.reason"] == record.reason
@@ -112,7 +112,7 @@ def test_a_champion_that_cannot_be_used_is_told_everywhere_and_replaced(
 
 def failing(job: StoreJob) -> dict[str, bytes]:
     """Give a champion that can be loaded, and fails at work."""
-    champion = train_one(job).model
+    champion = train_store_job(job).model
     with np.load(io.BytesIO(champion["arrays.npz"])) as file:
         arrays = {name: array[:1] for name, array in file.items()}
     buffer = io.BytesIO()
@@ -123,7 +123,7 @@ def failing(job: StoreJob) -> dict[str, bytes]:
 
 def test_a_champion_that_fails_while_it_is_judged_costs_no_new_model(data: Dataset) -> None:
     [job] = make_jobs(data).values()
-    files = train_one(replace(job, champion=failing(job), champion_version="3"))
+    files = train_store_job(replace(job, champion=failing(job), champion_version="3"))
     problem = "The live model, version 3, failed on the new data."
     assert files.model
     assert files.record.promoted
@@ -134,7 +134,7 @@ def test_a_champion_that_fails_while_it_is_judged_costs_no_new_model(data: Datas
 
 def test_a_champion_that_fails_on_the_new_data_leaves_the_baseline(data: Dataset) -> None:
     [job] = make_jobs(data).values()
-    files = train_one(replace(job, champion=failing(job), champion_version="3", failure="out of memory"))
+    files = train_store_job(replace(job, champion=failing(job), champion_version="3", failure="out of memory"))
     assert files.record.champion_version is None
     assert files.record.champion_problem == "The live model, version 3, failed on the new data."
     assert files.record.fallback is not None

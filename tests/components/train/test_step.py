@@ -30,7 +30,7 @@ def run(data: Dataset, folder: Path, share: float) -> dict[str, float]:
         seed=0,
         max_fallback_share=share,
         events=Events(folder / "events"),
-        size=TaskSize.of("1", "4Gi"),
+        size=TaskSize.parse("1", "4Gi"),
     )
 
 

@@ -27,6 +27,6 @@ def test_sound_data_is_linked_not_copied(tmp_path: Path) -> None:
     assert checked.info == source.info
     for store in source.stores:
         assert checked.store_path(store).samefile(source.store_path(store))
-        assert checked.parcel(store) == source.parcel(store)
+        assert checked.pack_store(store) == source.pack_store(store)
     assert outcome.metrics["rejected_rows"] == 0
     assert "every rule is kept" in outcome.page

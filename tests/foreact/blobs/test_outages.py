@@ -183,7 +183,7 @@ def test_a_dead_holder_s_lock_is_free(tmp_path):
     store.write("x", b"one")
     child = os.fork()
     if child == 0:
-        with store._locked("x"):
+        with store._hold_lock("x"):
             os.kill(os.getpid(), 9)
     os.waitpid(child, 0)
     done = threading.Thread(target=lambda: store.write("x", b"two"), daemon=True)

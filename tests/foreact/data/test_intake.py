@@ -5,14 +5,14 @@ import pickle
 import numpy as np
 
 from foreact.data.dataset.folder import Dataset
-from foreact.demo import Demo, simulate
+from foreact.demo import Demo, simulate_sales
 
 
 def test_a_panel_holds_what_the_chain_sold(demo: Demo, demo_dataset: Dataset) -> None:
     chain = demo.chain
     for place, store in enumerate(chain.stores):
-        parcel = pickle.loads(pickle.dumps(demo_dataset.parcel(store)))
-        panel, sales = parcel.panel(), simulate(chain, place)
+        parcel = pickle.loads(pickle.dumps(demo_dataset.pack_store(store)))
+        panel, sales = parcel.make_panel(), simulate_sales(chain, place)
         order = [chain.items.index(item) for item in panel.items]
         on_sale = sales.on_sale.T[order]
         assert panel.days == chain.days

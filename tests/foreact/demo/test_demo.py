@@ -7,14 +7,14 @@ import numpy as np
 import pyarrow.csv
 import pyarrow.parquet
 
-from foreact.demo import make_chain, simulate, write_demo
-from foreact.demo.chain import easter
+from foreact.demo import make_chain, simulate_sales, write_demo
+from foreact.demo.chain import find_easter
 
 LAST = date(2026, 3, 31)
 
 
 def test_easter_is_when_the_church_says() -> None:
-    assert [easter(year) for year in (2000, 2019, 2024, 2026, 2038)] == [
+    assert [find_easter(year) for year in (2000, 2019, 2024, 2026, 2038)] == [
         date(2000, 4, 23),
         date(2019, 4, 21),
         date(2024, 3, 31),
@@ -26,7 +26,7 @@ def test_easter_is_when_the_church_says() -> None:
 def test_a_day_later_the_chain_has_one_day_more_and_the_same_past() -> None:
     today = make_chain(LAST, 28)
     tomorrow = make_chain(date(2026, 4, 1), 28, days=913)
-    before, after = simulate(today, 3), simulate(tomorrow, 3)
+    before, after = simulate_sales(today, 3), simulate_sales(tomorrow, 3)
     np.testing.assert_array_equal(before.units, after.units[:-1])
     np.testing.assert_array_equal(before.price, after.price[:-1])
     np.testing.assert_array_equal(before.expected, after.expected[:-1])
@@ -34,7 +34,7 @@ def test_a_day_later_the_chain_has_one_day_more_and_the_same_past() -> None:
 
 def test_sales_follow_the_truth_but_for_empty_shelves_and_closed_days() -> None:
     chain = make_chain(LAST, 28)
-    sales = simulate(chain, 0)
+    sales = simulate_sales(chain, 0)
     seen = ~sales.stockout & sales.on_sale
     assert 0.99 < sales.units[seen].sum() / sales.expected[seen].sum() < 1.01
     assert sales.units[chain.calendar == 0].sum() == 0

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from foreact.errors import ForeactError
-from foreact.publications import CURRENT, Manifest, Outcome, Publisher, Reader, prune
+from foreact.publications import CURRENT, Manifest, Outcome, Publisher, Reader, prune_objects
 from foreact.publications.contract import MANIFESTS, manifest_name
-from foreact.publications.sealing import unseal
+from foreact.publications.sealing import unseal_manifest
 from tests.foreact.publications.stores import MemoryStore, put, table_bytes
 
 STORES = ["1", "10", "a/b"]
@@ -99,7 +99,7 @@ class PublicationMachine(RuleBasedStateMachine):
 
     # What the mutants replace.
     publisher: type[Publisher] = Publisher
-    prune: Callable[..., list[str]] = staticmethod(prune)
+    prune: Callable[..., list[str]] = staticmethod(prune_objects)
 
     def __init__(self) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class PublicationMachine(RuleBasedStateMachine):
         if name == CURRENT:
             # A torn one is for the readers to notice.
             with suppress(ForeactError):
-                self.current.append(unseal(data, name))
+                self.current.append(unseal_manifest(data, name))
         return etag
 
     def make(self, store: Any, keep: int = KEEP) -> Publisher:
@@ -251,7 +251,7 @@ class PublicationMachine(RuleBasedStateMachine):
     def the_archive_holds_what_was_current(self) -> None:
         for manifest in self.current[:-1]:
             name = manifest_name(manifest.version)
-            assert unseal(self.store.objects[name][0], name) == manifest
+            assert unseal_manifest(self.store.objects[name][0], name) == manifest
         assert sum(name.startswith(MANIFESTS) for name in self.store.objects) <= len(self.current)
 
     def teardown(self) -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from foreact.errors import ForeactError
 from foreact.publications.contract import PublishedModel, StoreEntry
-from foreact.publications.freshness import Promise, judge
+from foreact.publications.freshness import Promise, judge_freshness
 
-BERLIN = Promise.of("Europe/Berlin", "08:30")
+BERLIN = Promise.from_settings("Europe/Berlin", "08:30")
 
 
 def entry(as_of: str, generated_at: str) -> StoreEntry:
@@ -45,23 +45,23 @@ def at(text: str) -> datetime:
     ],
 )
 def test_states(now: str, as_of: str, generated_at: str, state: str) -> None:
-    judged = judge(entry(as_of, generated_at), BERLIN, at(now))
+    judged = judge_freshness(entry(as_of, generated_at), BERLIN, at(now))
     assert judged.state == state
     assert bool(judged.reasons) == (state == "stale")
 
 
 def test_nothing_published_is_missing() -> None:
-    assert judge(None, BERLIN, datetime(2026, 3, 3, tzinfo=UTC)).state == "missing"
+    assert judge_freshness(None, BERLIN, datetime(2026, 3, 3, tzinfo=UTC)).state == "missing"
 
 
 def test_a_closed_day_asks_for_nothing() -> None:
-    weekdays = Promise.of("Europe/Berlin", "08:30", "012345", [date(2026, 5, 1)])
+    weekdays = Promise.from_settings("Europe/Berlin", "08:30", "012345", [date(2026, 5, 1)])
     # Friday 1 May is closed, Sunday is no business day: on Monday, Saturday's sales are the newest.
     made = entry("2026-05-02", "2026-05-04T04:00+02:00")
-    assert judge(made, weekdays, at("2026-05-04T09:00+02:00")).is_fresh
+    assert judge_freshness(made, weekdays, at("2026-05-04T09:00+02:00")).is_fresh
     # On Friday the deadline of Thursday still counts.
     made = entry("2026-04-29", "2026-04-30T04:00+02:00")
-    assert judge(made, weekdays, at("2026-05-01T12:00+02:00")).is_fresh
+    assert judge_freshness(made, weekdays, at("2026-05-01T12:00+02:00")).is_fresh
 
 
 @pytest.mark.parametrize(
@@ -80,14 +80,14 @@ def test_a_closed_day_asks_for_nothing() -> None:
 def test_sales_may_be_late_by_so_many_days_if_the_forecast_is_of_today(
     as_of: str, generated_at: str, reason: str
 ) -> None:
-    late = Promise.of("Europe/Berlin", "08:30", slack=2)
-    judged = judge(entry(as_of, generated_at), late, at("2026-03-03T09:00+01:00"))
+    late = Promise.from_settings("Europe/Berlin", "08:30", slack=2)
+    judged = judge_freshness(entry(as_of, generated_at), late, at("2026-03-03T09:00+01:00"))
     assert " ".join(judged.reasons).startswith(reason)
     assert judged.is_fresh == (not reason)
 
 
 def test_the_next_deadline_is_of_the_next_business_day() -> None:
-    weekdays = Promise.of("Europe/Berlin", "08:30", "01234", [date(2026, 3, 9)])
+    weekdays = Promise.from_settings("Europe/Berlin", "08:30", "01234", [date(2026, 3, 9)])
     for now, deadline in (
         ("2026-03-05T08:29+01:00", "2026-03-05T08:30+01:00"),
         ("2026-03-05T08:30+01:00", "2026-03-06T08:30+01:00"),
@@ -107,7 +107,7 @@ def test_the_deadline_keeps_the_wall_clock_when_the_clocks_change(day: str, offs
 
 
 def test_a_deadline_in_the_skipped_hour_still_comes() -> None:
-    night = Promise.of("Europe/Berlin", "02:30")
+    night = Promise.from_settings("Europe/Berlin", "02:30")
     # 02:30 does not exist on 29 March; its moment is 03:30 summer time.
     assert night.last_deadline(at("2026-03-29T03:31+02:00")).date() == date(2026, 3, 29)
     assert night.last_deadline(at("2026-03-29T01:59+01:00")).date() == date(2026, 3, 28)
@@ -115,9 +115,9 @@ def test_a_deadline_in_the_skipped_hour_still_comes() -> None:
 
 def test_bad_settings_are_told() -> None:
     with pytest.raises(ForeactError, match="no time zone"):
-        Promise.of("Mars/Olympus", "08:30")
+        Promise.from_settings("Mars/Olympus", "08:30")
     with pytest.raises(ForeactError, match="no time of day"):
-        Promise.of("UTC", "half past")
+        Promise.from_settings("UTC", "half past")
     for weekdays in ("", "1-5", "weekdays"):
         with pytest.raises(ForeactError, match="are no weekdays"):
-            Promise.of("UTC", "08:30", weekdays)
+            Promise.from_settings("UTC", "08:30", weekdays)

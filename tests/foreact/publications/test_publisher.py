@@ -6,10 +6,10 @@ from functools import partial
 import pytest
 
 from foreact.errors import ForeactError
-from foreact.publications import CURRENT, BrokenPublication, NewerPublication, Publisher, Reader, prune
+from foreact.publications import CURRENT, BrokenPublication, NewerPublication, Publisher, Reader, prune_objects
 from foreact.publications.contract import manifest_name
-from foreact.publications.lineage import carriers, changes, show
-from foreact.publications.sealing import seal, unseal
+from foreact.publications.lineage import describe_version, find_carriers, list_changes
+from foreact.publications.sealing import seal_manifest, unseal_manifest
 from tests.crashing import at_once
 from tests.foreact.publications.stores import START, entry, put, table_bytes
 
@@ -109,8 +109,8 @@ def test_restore_is_a_version_that_says_who_and_why(store):
     onward = publisher.publish({"1": put(store, "1", "r4", 4, as_of=date(2024, 3, 30))}, by="run r4")
     assert onward.manifest.version == 4
     assert onward.manifest.stores["1"].run == "r4"
-    assert "restored version 1" in show(Reader(store), 3)
-    assert "by ada (prices were wrong)" in show(Reader(store), 3)
+    assert "restored version 1" in describe_version(Reader(store), 3)
+    assert "by ada (prices were wrong)" in describe_version(Reader(store), 3)
 
 
 @pytest.mark.parametrize("version", [0, 2, 3, -1])
@@ -139,7 +139,7 @@ def test_nothing_published_yet(store):
         Reader(store).current()
     with pytest.raises(ForeactError, match="Nothing is published"):
         Publisher(store).restore(1, by="x", reason="y")
-    assert prune(store) == []
+    assert prune_objects(store) == []
 
 
 def test_a_poll_costs_one_small_read(store):
@@ -165,7 +165,7 @@ def test_a_damaged_manifest_keeps_the_last_good_one_and_says_so(store, damage):
         assert publication.manifest == held.manifest
         assert "damaged" in publication.problem
         assert "Version 2 is kept" in publication.problem
-    assert prune(store) == []
+    assert prune_objects(store) == []
     # The next publisher goes on from the last good version.
     mended = Publisher(store).publish({"2": put(store, "2", "r3", 3)}, by="x").manifest
     assert (mended.version, set(mended.stores)) == (3, {"1", "2"})
@@ -183,8 +183,8 @@ def test_a_lost_manifest_is_found_in_the_archive(store):
 
 def test_a_manifest_of_later_software_is_left_alone(store):
     manifest = Publisher(store).publish({"1": put(store, "1", "r1", 1)}, by="x").manifest
-    future = seal(manifest.model_copy(update={"schema_version": 99, "version": 2}))
-    future = seal(unseal(future, "x"))
+    future = seal_manifest(manifest.model_copy(update={"schema_version": 99, "version": 2}))
+    future = seal_manifest(unseal_manifest(future, "x"))
     store.write(CURRENT, _with_new_field(future))
     with pytest.raises(NewerPublication, match="schema version 99 and this software knows 1"):
         Publisher(store).publish({"1": put(store, "1", "r2", 2)}, by="x")
@@ -214,25 +214,25 @@ def test_lineage_runs_both_ways(store):
     publisher.publish({"1": put(store, "1", "r2", 2, version="2")}, by="run r2")
     publisher.publish({"3": put(store, "3", "r3", 3)}, by="run r3")
     reader = Reader(store)
-    assert [each.version for each in carriers(reader, "foreact-1", "1")] == [1]
-    assert [each.version for each in carriers(reader, "foreact-1", "2")] == [3, 2]
-    assert [each.version for each in carriers(reader, "foreact-2", "1")] == [3, 2, 1]
-    told = show(reader, 2)
+    assert [each.version for each in find_carriers(reader, "foreact-1", "1")] == [1]
+    assert [each.version for each in find_carriers(reader, "foreact-1", "2")] == [3, 2]
+    assert [each.version for each in find_carriers(reader, "foreact-2", "1")] == [3, 2, 1]
+    told = describe_version(reader, 2)
     assert "Version 2: published on 2024-04-01 06:00 UTC by run r2, 2 stores" in told
     assert "1: model foreact-1 version 2, run r2, data as of 2024-03-31 (hash-1-2), code abc" in told
     assert "Changed since version 1:" in told
     assert "1: model foreact-1 version 1 -> foreact-1 version 2, run r1 -> r2, data hash-1-1 -> hash-1-2" in told
-    assert [str(change) for change in changes(reader.version(2), reader.version(3))] == ["new"]
-    assert "The first version." in show(reader, 1)
+    assert [str(change) for change in list_changes(reader.version(2), reader.version(3))] == ["new"]
+    assert "The first version." in describe_version(reader, 1)
     with pytest.raises(ForeactError, match=r"There is no version 9 in .*: the newest is 3"):
-        show(reader, 9)
+        describe_version(reader, 9)
 
 
 def test_a_version_is_shown_though_the_one_before_is_damaged(store):
     for number in (1, 2):
         Publisher(store).publish({"1": put(store, "1", f"r{number}", number)}, by="x")
     store.write(manifest_name(1), b"torn")
-    told = show(Reader(store), 2)
+    told = describe_version(Reader(store), 2)
     assert "1: model foreact-1 version 1, run r2" in told
     assert told.endswith(
         "What changed since version 1 cannot be told: "

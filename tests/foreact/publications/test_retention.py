@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from foreact.errors import ForeactError
-from foreact.publications import CURRENT, Publisher, Reader, prune, put_objects
+from foreact.publications import CURRENT, Publisher, Reader, prune_objects, put_objects
 from foreact.publications.contract import manifest_name
 from tests.foreact.publications.stores import MemoryStore, put, table_bytes
 
@@ -41,7 +41,7 @@ def days(clock):
 
 
 def test_the_last_versions_stay_whole_and_older_objects_go(days, clock):
-    deleted = prune(days, now=clock)
+    deleted = prune_objects(days, now=clock)
     assert deleted == [f"forecasts/data/r{day}/1.parquet" for day in range(7)]
     reader = Reader(days)
     for number in (8, 9, 10):
@@ -50,17 +50,17 @@ def test_the_last_versions_stay_whole_and_older_objects_go(days, clock):
             assert reader.read(entry.objects["forecasts"]) == table_bytes(name, value)
     # The record of what was stays.
     assert reader.versions() == list(range(1, 11))
-    assert prune(days, now=clock) == []
+    assert prune_objects(days, now=clock) == []
 
 
 def test_what_is_pruned_cannot_be_restored_and_what_is_retained_can(days, clock):
-    prune(days, now=clock)
+    prune_objects(days, now=clock)
     publisher = Publisher(days, keep_versions=3, now=clock)
     with pytest.raises(ForeactError, match="versions 8 to 10 are retained"):
         publisher.restore(7, by="x", reason="y")
     assert publisher.restore(8, by="x", reason="y").stores["1"].run == "r7"
     clock.time += timedelta(days=9)
-    prune(days, now=clock)
+    prune_objects(days, now=clock)
     reader = Reader(days)
     assert reader.read(reader.current().manifest.stores["1"].objects["forecasts"]) == table_bytes("1", 7)
 
@@ -79,13 +79,13 @@ def test_objects_of_a_publisher_on_its_way_stay(days, clock):
     put(days, "3", "on-its-way", 3)
     clock.time += timedelta(hours=20)
     put(days, "4", "on-its-way", 4)
-    assert not any("on-its-way" in name for name in prune(days, now=clock))
+    assert not any("on-its-way" in name for name in prune_objects(days, now=clock))
 
 
 def test_what_the_current_version_alone_names_stays_however_old(days, clock):
     clock.time += timedelta(days=9)
     put(days, "3", "on-its-way", 3)
-    prune(days, now=clock)
+    prune_objects(days, now=clock)
     reader = Reader(days)
     assert reader.read(reader.current().manifest.stores["1"].objects["forecasts"]) == table_bytes("1", 9)
 
@@ -99,13 +99,13 @@ def test_objects_of_a_step_that_is_run_again_are_as_good_as_new(days, clock, tmp
     put_objects(days, "again", files, now=clock)
     clock.time += timedelta(hours=5)
     put(days, "9", "another", 9)
-    assert not files.keys() & set(prune(days, now=clock))
+    assert not files.keys() & set(prune_objects(days, now=clock))
 
 
 def test_nothing_is_deleted_while_the_current_manifest_is_damaged(days, clock):
     days.write(CURRENT, b"torn")
     before = dict(days.objects)
-    assert prune(days, now=clock) == []
+    assert prune_objects(days, now=clock) == []
     assert days.objects == before
 
 
@@ -113,21 +113,21 @@ def test_nothing_is_deleted_while_the_current_manifest_is_damaged(days, clock):
 def test_a_clock_that_jumps_deletes_nothing_young(days, clock, jump):
     put(days, "3", "on-its-way", 3)
     wrong = clock.time + jump
-    assert not any("on-its-way" in name for name in prune(days, now=lambda: wrong))
+    assert not any("on-its-way" in name for name in prune_objects(days, now=lambda: wrong))
 
 
 def test_nothing_is_deleted_while_a_retained_manifest_cannot_be_read(days, clock):
     days.write(manifest_name(9), b"torn")
     before = dict(days.objects)
     with pytest.raises(ForeactError, match="damaged"):
-        prune(days, now=clock)
+        prune_objects(days, now=clock)
     assert days.objects == before
 
 
 def test_a_reader_of_an_old_version_is_told_that_it_is_gone(days, clock):
     reader = Reader(days)
     oldest, retained = reader.version(1), reader.version(8)
-    prune(days, now=clock)
+    prune_objects(days, now=clock)
     reader.read(retained.stores["1"].objects["forecasts"])
     with pytest.raises(ForeactError, match="the version that names it is not retained; read the current one"):
         reader.read(oldest.stores["1"].objects["forecasts"])
@@ -153,7 +153,7 @@ def test_a_reader_goes_on_reading_a_retained_version_while_retention_runs(make_s
     def go_on() -> None:
         for number in range(1, 8):
             publisher.publish({"1": put(make_store(), "1", f"r{number}", number)}, by="x")
-            prune(make_store(), grace=timedelta(0))
+            prune_objects(make_store(), grace=timedelta(0))
         stop.set()
 
     with ThreadPoolExecutor(1) as pool:
@@ -165,7 +165,7 @@ def test_a_reader_goes_on_reading_a_retained_version_while_retention_runs(make_s
     # One more, and the version is no longer retained: what only it named goes, what others name stays.
     time.sleep(1.1)  # Azure tells ages in whole seconds
     publisher.publish({"1": put(make_store(), "1", "r8", 8)}, by="x")
-    assert prune(make_store(), grace=timedelta(0)) == [held.stores["1"].objects["forecasts"].name]
+    assert prune_objects(make_store(), grace=timedelta(0)) == [held.stores["1"].objects["forecasts"].name]
     with pytest.raises(ForeactError, match="not retained"):
         reader.read(held.stores["1"].objects["forecasts"])
     assert reader.read(held.stores["2"].objects["forecasts"]) == table_bytes("2", 0)

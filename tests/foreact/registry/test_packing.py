@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from foreact.errors import ForeactError
-from foreact.registry.packing import pack, unpack
+from foreact.registry.packing import pack_folder, unpack_folder
 
 
 def test_the_same_files_make_the_same_bytes(tmp_path):
@@ -16,10 +16,10 @@ def test_the_same_files_make_the_same_bytes(tmp_path):
         (tmp_path / name / "deep" / "b.npz").write_bytes(b"b")
         (tmp_path / name / "a.json").write_text("a")
     os.utime(tmp_path / "one" / "a.json", (1, 1))
-    data = pack(tmp_path / "one")
-    assert data == pack(tmp_path / "two")
-    unpack(data, tmp_path / "three")
-    assert pack(tmp_path / "three") == data
+    data = pack_folder(tmp_path / "one")
+    assert data == pack_folder(tmp_path / "two")
+    unpack_folder(data, tmp_path / "three")
+    assert pack_folder(tmp_path / "three") == data
 
 
 @pytest.mark.parametrize("name", ["../out", "/etc/out", "a/../../out", "C:\\out"])
@@ -28,5 +28,5 @@ def test_no_file_leaves_the_folder(tmp_path, name):
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr(name, "x")
     with pytest.raises(ForeactError, match="no object name"):
-        unpack(buffer.getvalue(), tmp_path / "in")
+        unpack_folder(buffer.getvalue(), tmp_path / "in")
     assert list(tmp_path.rglob("out")) == []

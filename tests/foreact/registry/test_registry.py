@@ -10,9 +10,9 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import OperationalError
 
 from foreact.errors import ForeactError
-from foreact.naming import encode
+from foreact.naming import encode_store
 from foreact.registry import Registry, RegistryUnavailable, model_name
-from foreact.registry.client import trouble
+from foreact.registry.client import explain_mlflow_errors
 from foreact.registry.records import STORE, artifact_name
 from foreact.settings import PipelineSettings
 from tests.foreact.registry.conftest import candidate
@@ -23,7 +23,7 @@ IDS = ["1", "10", "Köln/Süd", "a:b", "models:/x@champion", "'; DROP TABLE x; -
 
 def test_every_store_gets_its_own_model_back(connect, prefix, tmp_path):
     stores = [f"{prefix}{each}" for each in IDS]
-    versions = connect().register(
+    versions = connect().register_models(
         f"run-{prefix}", [candidate(tmp_path, store, value=place) for place, store in enumerate(stores)]
     )
     assert versions == dict.fromkeys(stores, "1")
@@ -37,37 +37,37 @@ def test_every_store_gets_its_own_model_back(connect, prefix, tmp_path):
 
 
 def test_a_challenger_that_was_refused_is_registered_and_does_not_go_live(connect, prefix, tmp_path):
-    connect().register(f"one-{prefix}", [candidate(tmp_path, prefix)])
-    versions = connect().register(f"two-{prefix}", [candidate(tmp_path, prefix, promoted=False)])
+    connect().register_models(f"one-{prefix}", [candidate(tmp_path, prefix)])
+    versions = connect().register_models(f"two-{prefix}", [candidate(tmp_path, prefix, promoted=False)])
     assert versions == {prefix: "2"}
-    assert connect().champions([prefix])[prefix].version == "1"
+    assert connect().find_champions([prefix])[prefix].version == "1"
 
 
 def test_registering_again_makes_no_second_version(connect, prefix, tmp_path):
     candidates = [candidate(tmp_path, f"{prefix}{each}") for each in range(3)]
-    connect().register(f"run-{prefix}", candidates[:2])
-    assert connect().register(f"run-{prefix}", candidates) == {each.store: "1" for each in candidates}
+    connect().register_models(f"run-{prefix}", candidates[:2])
+    assert connect().register_models(f"run-{prefix}", candidates) == {each.store: "1" for each in candidates}
 
 
 def test_the_alias_never_moves_back(connect, prefix, tmp_path):
     first = [candidate(tmp_path, prefix, as_of="2024-03-01")]
-    connect().register(f"one-{prefix}", first)
-    connect().register(f"two-{prefix}", [candidate(tmp_path, prefix, as_of="2024-03-02")])
-    connect().register(f"one-{prefix}", first)
-    assert connect().champions([prefix])[prefix].version == "2"
-    connect().register(f"late-{prefix}", [candidate(tmp_path, prefix, as_of="2024-02-01")])
-    assert connect().champions([prefix])[prefix].version == "2"
+    connect().register_models(f"one-{prefix}", first)
+    connect().register_models(f"two-{prefix}", [candidate(tmp_path, prefix, as_of="2024-03-02")])
+    connect().register_models(f"one-{prefix}", first)
+    assert connect().find_champions([prefix])[prefix].version == "2"
+    connect().register_models(f"late-{prefix}", [candidate(tmp_path, prefix, as_of="2024-02-01")])
+    assert connect().find_champions([prefix])[prefix].version == "2"
 
 
 def test_a_version_tells_where_it_comes_from(connect, prefix, tmp_path):
     registry = connect()
-    registry.register(f"run-{prefix}", [candidate(tmp_path, prefix)], tags={"foreact.code_version": "abc"})
+    registry.register_models(f"run-{prefix}", [candidate(tmp_path, prefix)], tags={"foreact.code_version": "abc"})
     found = registry.client.get_model_version_by_alias(model_name(prefix), "champion")
     assert found.tags["foreact.run"] == f"run-{prefix}"
     assert found.tags["foreact.store"] == prefix
     assert found.tags["foreact.as_of"] == "2024-03-31"
     assert found.tags["foreact.data_hash"] == "h"
-    assert found.source.endswith(f"/models/{encode(prefix)}.zip")
+    assert found.source.endswith(f"/models/{encode_store(prefix)}.zip")
     run = registry.client.get_run(found.run_id)
     assert run.data.tags["foreact.code_version"] == "abc"
     assert run.info.status == "FINISHED"
@@ -100,20 +100,22 @@ def test_the_alias_is_on_the_newest_data_though_another_run_moved_it_in_the_same
         return [candidate(tmp_path, prefix, as_of=f"2024-03-0{day}")]
 
     overtaken = connect()
-    overtaken.client = Overtaken(overtaken.client, lambda: connect().register(f"fast-{prefix}", candidates(fast)))
-    assert overtaken.register(f"slow-{prefix}", candidates(slow)) == {prefix: "1"}
-    assert connect().champions([prefix])[prefix].version == live
+    overtaken.client = Overtaken(
+        overtaken.client, lambda: connect().register_models(f"fast-{prefix}", candidates(fast))
+    )
+    assert overtaken.register_models(f"slow-{prefix}", candidates(slow)) == {prefix: "1"}
+    assert connect().find_champions([prefix])[prefix].version == live
 
 
 def test_a_run_that_died_before_it_looked_again_looks_when_it_is_repeated(connect, prefix, tmp_path):
     old, new = ([candidate(tmp_path, prefix, as_of=f"2024-03-0{day}")] for day in (1, 2))
-    connect().register(f"new-{prefix}", new)
-    connect().register(f"old-{prefix}", old)
+    connect().register_models(f"new-{prefix}", new)
+    connect().register_models(f"old-{prefix}", old)
     registry = connect()
     registry.client.set_registered_model_alias(model_name(prefix), "champion", "2")
-    assert connect().champions([prefix])[prefix].version == "2"
-    registry.register(f"old-{prefix}", old)
-    assert connect().champions([prefix])[prefix].version == "1"
+    assert connect().find_champions([prefix])[prefix].version == "2"
+    registry.register_models(f"old-{prefix}", old)
+    assert connect().find_champions([prefix])[prefix].version == "1"
 
 
 def test_of_many_runs_at_once_the_newest_data_is_live(connect, prefix, tmp_path):
@@ -122,11 +124,11 @@ def test_of_many_runs_at_once_the_newest_data_is_live(connect, prefix, tmp_path)
     registries = {day: connect() for day in runs}
 
     def register(day):
-        return registries[day].register(f"run-{day}-{prefix}", runs[day])
+        return registries[day].register_models(f"run-{day}-{prefix}", runs[day])
 
     with ThreadPoolExecutor(len(runs)) as pool:
         versions = dict(zip(runs, pool.map(register, runs), strict=True))
-    for store, champion in connect().champions(stores).items():
+    for store, champion in connect().find_champions(stores).items():
         assert champion.as_of == "2024-03-06"
         assert champion.version == versions[6][store]
         assert sorted(made[store] for made in versions.values()) == list("123456")
@@ -135,8 +137,8 @@ def test_of_many_runs_at_once_the_newest_data_is_live(connect, prefix, tmp_path)
 def test_a_tampered_or_lost_model_is_refused_and_takes_nothing_from_the_others(connect, prefix, tmp_path):
     stores = {each: f"{prefix}{each}" for each in ("whole", "evil", "lost", "foreign")}
     registry = connect()
-    registry.register(f"run-{prefix}", [candidate(tmp_path, store) for store in stores.values()])
-    run = registry.champions([stores["evil"]])[stores["evil"]].mlflow_run
+    registry.register_models(f"run-{prefix}", [candidate(tmp_path, store) for store in stores.values()])
+    run = registry.find_champions([stores["evil"]])[stores["evil"]].mlflow_run
     evil = tmp_path / f"{stores['evil']}.zip"
     with zipfile.ZipFile(evil, "w") as archive:
         archive.writestr("model.json", '{"value": 666}')
@@ -155,7 +157,7 @@ def test_a_tampered_or_lost_model_is_refused_and_takes_nothing_from_the_others(c
     }
 
     # The next version takes the place of each.
-    connect().register(f"next-{prefix}", [candidate(tmp_path, store) for store in stores.values()])
+    connect().register_models(f"next-{prefix}", [candidate(tmp_path, store) for store in stores.values()])
     loaded = connect().load_champions(stores.values(), tmp_path / "next")
     assert {(each.version, each.problem) for each in loaded.values()} == {("2", "")}
 
@@ -175,9 +177,9 @@ class Purged:
 
 def test_models_whose_run_is_gone_are_lost(connect, prefix, tmp_path):
     registry = connect()
-    registry.register(f"run-{prefix}", [candidate(tmp_path, prefix)])
+    registry.register_models(f"run-{prefix}", [candidate(tmp_path, prefix)])
     # MLflow keeps the files of a deleted run until somebody purges it.
-    registry.client.delete_run(registry.champions([prefix])[prefix].mlflow_run)
+    registry.client.delete_run(registry.find_champions([prefix])[prefix].mlflow_run)
     assert registry.load_champions([prefix], tmp_path / "deleted")[prefix].folder is not None
     registry.client = Purged(registry.client)
     loaded = registry.load_champions([prefix], tmp_path / "loaded")
@@ -212,11 +214,11 @@ def test_a_full_disk_below_the_workspaces_own_registry_is_named():
     full = OperationalError("insert", {}, sqlite3.OperationalError("database or disk is full"))
     with (
         pytest.raises(RegistryUnavailable, match=r"mlflow.db did not do its part \(database or disk is full\)"),
-        trouble("mlflow.db"),
+        explain_mlflow_errors("mlflow.db"),
     ):
         raise full
-    with pytest.raises(RegistryUnavailable, match="disk is full"), trouble("mlflow.db"):
+    with pytest.raises(RegistryUnavailable, match="disk is full"), explain_mlflow_errors("mlflow.db"):
         raise MlflowException("wrapped") from full
     away = OperationalError("insert", {}, ConnectionError("at host=db password=secret"))  # not a secret
-    with pytest.raises(RegistryUnavailable, match=r"\(OperationalError\)"), trouble("postgresql://db"):
+    with pytest.raises(RegistryUnavailable, match=r"\(OperationalError\)"), explain_mlflow_errors("postgresql://db"):
         raise away

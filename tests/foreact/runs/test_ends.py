@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from foreact.blobs.folder import FolderStore
-from foreact.runs.ends import NEVER_TOLD, tell_end, tell_stuck
+from foreact.runs.ends import NEVER_TOLD, report_end, report_stuck_runs
 from foreact.runs.ledger import LONGEST, RunLedger
 from foreact.settings import PlaceSettings
 from tests.observability.receiver import Receiver, receive
@@ -35,7 +35,7 @@ def settings(receiver: Receiver, tmp_path: Path) -> PlaceSettings:
 def blobs(tmp_path: Path) -> FolderStore:
     """Give a store in whose record a run was killed amid its training."""
     blobs = FolderStore(tmp_path / "blobs")
-    RunLedger(blobs, lambda: NIGHT).step_began("r1", "train", "retrain-all")
+    RunLedger(blobs, lambda: NIGHT).note_step_begun("r1", "train", "retrain-all")
     return blobs
 
 
@@ -46,14 +46,16 @@ def told(receiver: Receiver) -> list[tuple[str, str]]:
 def test_a_killed_run_is_told_once_by_however_many_look(
     settings: PlaceSettings, blobs: FolderStore, receiver: Receiver
 ) -> None:
-    tell_stuck(settings, blobs, now=NIGHT + LONGEST)
+    report_stuck_runs(settings, blobs, now=NIGHT + LONGEST)
     assert told(receiver) == [], "it may still be at work"
-    replicas = [threading.Thread(target=tell_stuck, args=(settings, blobs), kwargs={"now": MORNING}) for _ in range(5)]
+    replicas = [
+        threading.Thread(target=report_stuck_runs, args=(settings, blobs), kwargs={"now": MORNING}) for _ in range(5)
+    ]
     for replica in replicas:
         replica.start()
     for replica in replicas:
         replica.join()
-    tell_stuck(settings, blobs, now=MORNING)
+    report_stuck_runs(settings, blobs, now=MORNING)
     [notice] = [json.loads(data) for _, _, data in receiver.received]
     assert notice == {
         "event": "failed",
@@ -69,16 +71,16 @@ def test_a_killed_run_is_told_once_by_however_many_look(
 
 
 def test_the_recovery_from_it_is_told(settings: PlaceSettings, blobs: FolderStore, receiver: Receiver) -> None:
-    tell_stuck(settings, blobs, now=MORNING)
+    report_stuck_runs(settings, blobs, now=MORNING)
     for _ in range(2):
-        tell_end("r2", True, pipeline="retrain-all", settings=settings, blobs=blobs)
+        report_end("r2", True, pipeline="retrain-all", settings=settings, blobs=blobs)
     assert told(receiver) == [("failed", "r1"), ("recovered", "r2")]
 
 
 def test_what_has_worked_since_is_no_news(settings: PlaceSettings, blobs: FolderStore, receiver: Receiver) -> None:
-    RunLedger(blobs, lambda: NIGHT + timedelta(hours=1)).end("r2", "succeeded", pipeline="retrain-all")
-    tell_stuck(settings, blobs, now=MORNING)
-    tell_end("r3", True, pipeline="retrain-all", settings=settings, blobs=blobs)
+    RunLedger(blobs, lambda: NIGHT + timedelta(hours=1)).note_end("r2", "succeeded", pipeline="retrain-all")
+    report_stuck_runs(settings, blobs, now=MORNING)
+    report_end("r3", True, pipeline="retrain-all", settings=settings, blobs=blobs)
     assert told(receiver) == []
     assert [run.state for run in RunLedger(blobs).read().runs] == ["failed", "succeeded", "succeeded"]
 
@@ -87,5 +89,5 @@ def test_a_receiver_that_is_away_holds_nothing_open(
     settings: PlaceSettings, blobs: FolderStore, receiver: Receiver
 ) -> None:
     receiver.statuses = [500] * 4
-    tell_stuck(settings, blobs, now=MORNING, pause=0.01)
+    report_stuck_runs(settings, blobs, now=MORNING, pause=0.01)
     assert [run.state for run in RunLedger(blobs).read().runs] == ["failed"]

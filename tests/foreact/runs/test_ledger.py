@@ -35,7 +35,7 @@ def test_a_run_is_known_from_its_first_step_to_its_end(runs: RunLedger) -> None:
     events.figures("ingest", {"rows": 120.0, "nothing": float("nan")})
     with pytest.raises(ValueError, match="no such column"), events.step("train"):
         raise ValueError("no such column\nand more")
-    ended = runs.end("r1", "failed", pipeline="retrain-store", store="S1")
+    ended = runs.note_end("r1", "failed", pipeline="retrain-store", store="S1")
     assert (ended.pipeline, ended.store, ended.state, ended.failed_step) == ("retrain-store", "S1", "failed", "train")
     assert ended.sentence == "no such column"
     assert ended.steps["ingest"].figures == {"rows": 120.0}
@@ -43,8 +43,8 @@ def test_a_run_is_known_from_its_first_step_to_its_end(runs: RunLedger) -> None:
 
 
 def test_the_first_to_tell_a_runs_end_is_believed(runs: RunLedger) -> None:
-    first = runs.end("r1", "succeeded", pipeline="retrain-all")
-    second = runs.end("r1", "failed", pipeline="retrain-all", sentence="too late")
+    first = runs.note_end("r1", "succeeded", pipeline="retrain-all")
+    second = runs.note_end("r1", "failed", pipeline="retrain-all", sentence="too late")
     assert second == first
     assert runs.read().last_success["retrain-all"] == first.ended_at
 
@@ -53,8 +53,8 @@ def test_no_run_is_lost_when_many_tell_at_once(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
 
     def tell(number: int) -> None:
-        RunLedger(store).step_began(f"r{number}", "ingest", "retrain-store", f"S{number}")
-        RunLedger(store).end(f"r{number}", "succeeded", pipeline="retrain-store")
+        RunLedger(store).note_step_begun(f"r{number}", "ingest", "retrain-store", f"S{number}")
+        RunLedger(store).note_end(f"r{number}", "succeeded", pipeline="retrain-store")
 
     threads = [threading.Thread(target=tell, args=(number,)) for number in range(12)]
     for thread in threads:
@@ -67,21 +67,21 @@ def test_no_run_is_lost_when_many_tell_at_once(tmp_path: Path) -> None:
 def test_the_record_is_bounded_and_a_run_that_fell_silent_outlasts_the_others(tmp_path: Path) -> None:
     store, clock = FolderStore(tmp_path), Clock()
     runs = RunLedger(store, clock)
-    runs.step_began("silent", "train", "retrain-all")
+    runs.note_step_begun("silent", "train", "retrain-all")
     clock.now += LONGEST
-    runs.step_began("later", "train", "retrain-all")
-    assert [run.id for run in runs.read().overdue(clock())] == ["silent"]
+    runs.note_step_begun("later", "train", "retrain-all")
+    assert [run.id for run in runs.read().list_overdue(clock())] == ["silent"]
     for number in range(KEPT + 5):
-        runs.end(f"r{number:03d}", "succeeded", pipeline="retrain-all")
+        runs.note_end(f"r{number:03d}", "succeeded", pipeline="retrain-all")
     assert len(runs.read().runs) == KEPT
-    assert runs.read().overdue(clock())[0].id == "silent"
+    assert runs.read().list_overdue(clock())[0].id == "silent"
     assert len(store.read(RUNS).data) < 100_000
 
 
 def test_many_refreshes_hide_no_nightly_run_that_failed(runs: RunLedger) -> None:
-    runs.end("night", "failed", pipeline="retrain-all", sentence="the source is away")
+    runs.note_end("night", "failed", pipeline="retrain-all", sentence="the source is away")
     for number in range(KEPT + 5):
-        runs.end(f"r{number:03d}", "succeeded", pipeline="retrain-store", store="S1")
+        runs.note_end(f"r{number:03d}", "succeeded", pipeline="retrain-store", store="S1")
     ledger = runs.read()
     assert ledger.ended("retrain-all")[0].sentence == "the source is away"
     assert len(ledger.runs) == KEPT + 1

@@ -12,10 +12,10 @@ from foreact.telemetry.scorecards import (
     SUSTAINED,
     Scorecards,
     find_drift,
-    keep,
     out_of_bounds,
     read_series,
-    watch,
+    watch_drift,
+    write_scorecards,
 )
 
 GOOD = {"wape": 0.2, "bias": 0.02, "coverage": 0.8, "promised": 0.2}
@@ -26,7 +26,7 @@ FIRST = date(2026, 3, 1)
 def write(store: FolderStore, day: int, figures: dict[str, float], run: str = "", of: str = "S/1") -> None:
     at = datetime(2026, 3, 1, tzinfo=UTC) + timedelta(days=day, hours=len(run))
     as_of = FIRST + timedelta(days=day)
-    keep(store, Scorecards(run=run or f"r{day}", as_of=as_of, written_at=at, stores={of: figures}))
+    write_scorecards(store, Scorecards(run=run or f"r{day}", as_of=as_of, written_at=at, stores={of: figures}))
 
 
 def test_a_series_has_a_point_a_day_of_data_and_the_last_run_of_a_day_counts(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_whoever_watches_reads_a_record_once(tmp_path: Path) -> None:
             return super().read(name)
 
     store = Counting(tmp_path)
-    look = watch(store)
+    look = watch_drift(store)
     assert look() == ({}, [])
     for day in range(SUSTAINED):
         write(store, day, HIGH)

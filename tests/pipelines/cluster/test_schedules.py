@@ -9,7 +9,7 @@ import yaml
 
 from foreact.errors import ForeactError
 from foreact.kubeflow.package import Package
-from pipelines.cluster.schedules import FILE, Schedule, check, load
+from pipelines.cluster.schedules import FILE, Schedule, check_schedule, load_schedules
 
 NOW = datetime(2026, 11, 21, 4, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -20,18 +20,20 @@ def judge(package: Package, cron: str, done_by: str | None = None, zone: ZoneInf
     schedule = Schedule.model_validate(
         {"pipeline": "retrain-all", "cron": cron, "done_by": done_by, "parameters": GIVEN}
     )
-    check("nightly", schedule, zone, package, NOW)
+    check_schedule("nightly", schedule, zone, package, NOW)
 
 
 def test_the_nightly_run_is_done_long_before_planners_look(package: Package) -> None:
-    schedules = load(FILE)
+    schedules = load_schedules(FILE)
     nightly = schedules.schedules["nightly"]
     assert nightly.pipeline == "retrain-all"
     assert nightly.done_by is not None
     assert nightly.done_by <= time(8, 30)
     given = nightly.model_copy(update={"parameters": GIVEN})
-    cron = check("nightly", given, schedules.zone, package, NOW)
-    days = {at.astimezone(schedules.zone).date() for at in cron.between(NOW, datetime(2027, 11, 21, 4, tzinfo=UTC))}
+    cron = check_schedule("nightly", given, schedules.zone, package, NOW)
+    days = {
+        at.astimezone(schedules.zone).date() for at in cron.list_firings(NOW, datetime(2027, 11, 21, 4, tzinfo=UTC))
+    }
     assert len(days) == 365, "once a day, those on which clocks change included"
 
 
@@ -81,12 +83,12 @@ def test_says_what_is_wrong_with_the_file(tmp_path: Path, change: dict[str, obje
     file = tmp_path / "schedules.yaml"
     file.write_text(yaml.safe_dump({"timezone": "UTC", "schedules": {}} | change))
     with pytest.raises(ForeactError, match=sentence.replace("[", r"\[")):
-        load(file)
+        load_schedules(file)
 
 
 def test_says_that_there_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(ForeactError, match="cannot be read"):
-        load(tmp_path / "schedules.yaml")
+        load_schedules(tmp_path / "schedules.yaml")
     (tmp_path / "schedules.yaml").write_text("a: [")
     with pytest.raises(ForeactError, match="is not YAML"):
-        load(tmp_path / "schedules.yaml")
+        load_schedules(tmp_path / "schedules.yaml")

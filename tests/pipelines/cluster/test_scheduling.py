@@ -43,7 +43,9 @@ class World:
 
     def __post_init__(self) -> None:
         self.fake.clock = lambda: self.time
-        self.controller = Controller(self.fake, lambda cron, since, now: Cron.parse(cron, BERLIN).between(since, now))
+        self.controller = Controller(
+            self.fake, lambda cron, since, now: Cron.parse(cron, BERLIN).list_firings(since, now)
+        )
 
     @property
     def scheduler(self) -> Scheduler:
@@ -307,7 +309,7 @@ def test_all_pages_are_looked_at(world: World) -> None:
     before = world.fake.mutations
     world.apply(two)
     assert world.fake.mutations == before
-    assert [run.name for run in world.scheduler.there()] == ["one", "two"]
+    assert [run.name for run in world.scheduler.list_recurring_runs()] == ["one", "two"]
 
 
 def test_a_status_that_lags_behind_is_not_believed(world: World) -> None:

@@ -11,14 +11,14 @@ from foreact.kubeflow.api import Kubeflow, Refused, Unreachable
 from foreact.kubeflow.package import Package
 from foreact.kubeflow.settings import KubeflowSettings
 from foreact.kubeflow.verdict import Task
-from pipelines.cluster.submit import run_name, submit, watch
+from pipelines.cluster.submit import make_run_name, submit_run, watch_run
 from tests.kubeflow.fake import Fake
 
 GIVEN = {"history": "https://a.blob.core.windows.net/sales/", "horizon": 14}
 
 
 def send(kubeflow: Kubeflow, package: Package, name: str = "one") -> Any:
-    return submit(
+    return submit_run(
         kubeflow, package, GIVEN, name=name, experiment="foreact", account="foreact-pipelines", settling=0.001
     )
 
@@ -114,7 +114,7 @@ def test_of_two_at_once_under_one_name_the_first_goes_on(
     assert (second.id, second.adopted) == (first.id, True)
     assert [run.state for run in fake.kept("runs")] == [fake.first_state, "FAILED"]
     (other,) = [run for run in fake.kept("runs") if run.run_id != first.id]
-    ended = watch(kubeflow, other.run_id, package, lambda _: None, timeout=1_000, pause=0.01)
+    ended = watch_run(kubeflow, other.run_id, package, lambda _: None, timeout=1_000, pause=0.01)
     assert (ended.state, ended.sentence) == ("CANCELED", "The run was cancelled.")
 
 
@@ -147,7 +147,7 @@ def test_progress_is_shown_in_the_pipelines_order(fake: Fake, kubeflow: Kubeflow
         ],
     )
     seen: list[list[Task]] = []
-    outcome = watch(kubeflow, sent.id, package, seen.append, timeout=1_000, pause=0.01)
+    outcome = watch_run(kubeflow, sent.id, package, seen.append, timeout=1_000, pause=0.01)
     assert outcome.succeeded
     assert [t.title for t in seen[0]] == ["Ingest", "Train", "Report how it ended"]
     assert [[t.state for t in tasks] for tasks in seen] == [
@@ -193,7 +193,7 @@ def test_two_runs_of_a_name_of_which_neither_can_be_ended_are_both_named(
 
 def test_time_is_up(kubeflow: Kubeflow, package: Package) -> None:
     sent = send(kubeflow, package)
-    outcome = watch(kubeflow, sent.id, package, lambda _: None, timeout=0.05, pause=0.02)
+    outcome = watch_run(kubeflow, sent.id, package, lambda _: None, timeout=0.05, pause=0.02)
     assert (outcome.state, outcome.succeeded) == ("PENDING", False)
     assert "it goes on" in outcome.sentence
 
@@ -203,7 +203,7 @@ def test_a_restart_of_the_server_does_not_end_the_watch(fake: Fake, kubeflow: Ku
     fake._find("runs", sent.id).state = "SUCCEEDED"
     # A look asks four times before it is given up.
     fake.dead, fake.missing = True, 5
-    assert watch(kubeflow, sent.id, package, lambda _: None, timeout=1_000, pause=0.05).succeeded
+    assert watch_run(kubeflow, sent.id, package, lambda _: None, timeout=1_000, pause=0.05).succeeded
     assert fake.missing == 0
 
 
@@ -211,7 +211,7 @@ def test_a_server_that_stays_away_does(fake: Fake, kubeflow: Kubeflow, package: 
     sent = send(kubeflow, package)
     fake.dead = True
     with pytest.raises(Unreachable, match="the connection was cut"):
-        watch(kubeflow, sent.id, package, lambda _: None, timeout=1_000, pause=0.05, patience=0.2)
+        watch_run(kubeflow, sent.id, package, lambda _: None, timeout=1_000, pause=0.05, patience=0.2)
 
 
 def test_hiccups_are_tried_again(fake: Fake, kubeflow: Kubeflow, package: Package) -> None:
@@ -283,13 +283,13 @@ def test_parameters_are_checked_first(
     fake: Fake, kubeflow: Kubeflow, package: Package, parameters: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(ForeactError, match=sentence) as refused:
-        submit(kubeflow, package, parameters, name="n", experiment="e", account="a")
+        submit_run(kubeflow, package, parameters, name="n", experiment="e", account="a")
     assert "S3CRET" not in str(refused.value)
     assert fake.calls == []
 
 
 def test_whole_numbers_are_numbers(package: Package) -> None:
-    package.check({"history": "h", "margin": 0})
+    package.check_parameters({"history": "h", "margin": 0})
 
 
 def test_no_compiled_pipeline(tmp_path: Path) -> None:
@@ -302,7 +302,7 @@ def test_no_compiled_pipeline(tmp_path: Path) -> None:
 
 
 def test_names_tell_the_store_and_differ() -> None:
-    names = {run_name("retrain-store", "Köln/1") for _ in range(20)}
+    names = {make_run_name("retrain-store", "Köln/1") for _ in range(20)}
     assert len(names) == 20
     assert all(name.startswith("retrain-store-K~C3~B6ln~2F1-") for name in names)
 

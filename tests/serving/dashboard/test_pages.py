@@ -203,7 +203,7 @@ def test_a_failed_update_is_told_in_the_words_of_the_page(store: FolderStore, st
         failed_step="validate",
         sentence="312 rows are negative",
     )
-    RefreshRecords(store).finish(failed)
+    RefreshRecords(store).finish_refresh(failed)
     serving = start(runner=EmbeddedRunner(store.root))
     assert (
         "The last update failed in step “Check them”.</strong> 312 rows are negative" in serving.get("/stores/S1").text

@@ -17,29 +17,29 @@ NOTHING = "\N{EN DASH}"
 @pytest.mark.parametrize(
     ("write", "value", "text"),
     [
-        (words.units, 1234.5, "1,234"),
-        (words.units, 9.95, "10"),
-        (words.units, 9.94, "9.9"),
-        (words.units, 0.0, "0"),
-        (words.units, -0.04, "0.0"),
-        (words.units, -12.0, f"{MINUS}12"),
-        (words.units, math.nan, NOTHING),
-        (words.percent, 0.816, f"82{NARROW}%"),
-        (words.percent, None, NOTHING),
-        (words.change, 0.128, f"+13{NARROW}%"),
-        (words.change, -12.0, f"{MINUS}1,200{NARROW}%"),
-        (words.change, -0.001, f"±0{NARROW}%"),
-        (words.change, None, NOTHING),
-        (words.points, 0.128, "+13"),
-        (words.points, -0.25, f"{MINUS}25"),
-        (words.points, 0.001, "0"),
-        (words.day, date(2026, 3, 2), "Mon 2 Mar"),
-        (words.day, "2026-03-02", "Mon 2 Mar"),
-        (words.ago, timedelta(seconds=59), "just now"),
-        (words.ago, timedelta(minutes=1), "1 minute ago"),
-        (words.ago, timedelta(hours=23, minutes=59), "23 hours ago"),
-        (words.ago, timedelta(days=1), "1 day ago"),
-        (words.ago, timedelta(days=12), "12 days ago"),
+        (words.format_units, 1234.5, "1,234"),
+        (words.format_units, 9.95, "10"),
+        (words.format_units, 9.94, "9.9"),
+        (words.format_units, 0.0, "0"),
+        (words.format_units, -0.04, "0.0"),
+        (words.format_units, -12.0, f"{MINUS}12"),
+        (words.format_units, math.nan, NOTHING),
+        (words.format_percent, 0.816, f"82{NARROW}%"),
+        (words.format_percent, None, NOTHING),
+        (words.format_change, 0.128, f"+13{NARROW}%"),
+        (words.format_change, -12.0, f"{MINUS}1,200{NARROW}%"),
+        (words.format_change, -0.001, f"±0{NARROW}%"),
+        (words.format_change, None, NOTHING),
+        (words.format_points, 0.128, "+13"),
+        (words.format_points, -0.25, f"{MINUS}25"),
+        (words.format_points, 0.001, "0"),
+        (words.format_day, date(2026, 3, 2), "Mon 2 Mar"),
+        (words.format_day, "2026-03-02", "Mon 2 Mar"),
+        (words.format_age, timedelta(seconds=59), "just now"),
+        (words.format_age, timedelta(minutes=1), "1 minute ago"),
+        (words.format_age, timedelta(hours=23, minutes=59), "23 hours ago"),
+        (words.format_age, timedelta(days=1), "1 day ago"),
+        (words.format_age, timedelta(days=12), "12 days ago"),
     ],
 )
 def test_a_value_is_written_as_people_read_it(write: Callable[[Any], str], value: object, text: str) -> None:
@@ -51,9 +51,9 @@ def test_a_value_is_written_as_people_read_it(write: Callable[[Any], str], value
     [(120.6, 100.4, "21"), (9.94, 3.0, "6.9"), (100.0, 120.0, f"{MINUS}20"), (0.0, 0.0, "0")],
 )
 def test_a_difference_adds_up_with_what_is_written(value: float, other: float, text: str) -> None:
-    assert words.less(value, other) == text
+    assert words.format_difference(value, other) == text
 
 
 def test_a_moment_is_on_the_retailers_clock() -> None:
     moment = datetime(2026, 3, 28, 23, 30, tzinfo=UTC)
-    assert words.moment(moment, ZoneInfo("Europe/Berlin")) == "Sun 29 Mar 2026, 00:30"
+    assert words.format_moment(moment, ZoneInfo("Europe/Berlin")) == "Sun 29 Mar 2026, 00:30"

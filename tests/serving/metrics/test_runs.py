@@ -14,7 +14,7 @@ from foreact.blobs import Blob
 from foreact.blobs.folder import FolderStore
 from foreact.runs.events import Events
 from foreact.runs.ledger import LONGEST, RunLedger, make_sink
-from foreact.telemetry.scorecards import Scorecards, keep
+from foreact.telemetry.scorecards import Scorecards, write_scorecards
 from serving.metrics.runs import RunMetrics
 from serving.metrics.service import METRICS
 from tests.observability.receiver import receive
@@ -37,7 +37,7 @@ def run(store: FolderStore, name: str, pipeline: str, failing: bool = False) -> 
         with events.step(step):
             pass
         events.figures(step, figures)
-    runs.end(name, "failed" if failing else "succeeded", pipeline=pipeline)
+    runs.note_end(name, "failed" if failing else "succeeded", pipeline=pipeline)
 
 
 def scrape(serving: Serving) -> dict[tuple[str, ...], float]:
@@ -87,7 +87,9 @@ def test_runs_are_shown_as_their_steps_told_them(serving: Serving) -> None:
 
 
 def test_a_run_that_does_not_end_shows_its_age(serving: Serving) -> None:
-    RunLedger(serving.store, lambda: shop.NOW - timedelta(minutes=40)).step_began("r1", "train", "retrain-store", "S1")
+    RunLedger(serving.store, lambda: shop.NOW - timedelta(minutes=40)).note_step_begun(
+        "r1", "train", "retrain-store", "S1"
+    )
     assert scrape(serving)["foreact_run_running_seconds", "retrain-store"] == 2400
 
 
@@ -95,7 +97,9 @@ def test_sustained_drift_marks_a_store(serving: Serving) -> None:
     for day in range(3):
         figures = {"wape": 0.3, "bias": 0.4, "coverage": 0.8, "promised": 0.25}
         stores = {"S1": figures, "S2": {**figures, "bias": 0.0}}
-        keep(serving.store, Scorecards(run=f"r{day}", as_of=shop.AS_OF + timedelta(days=day), stores=stores))
+        write_scorecards(
+            serving.store, Scorecards(run=f"r{day}", as_of=shop.AS_OF + timedelta(days=day), stores=stores)
+        )
     shown = scrape(serving)
     assert shown["foreact_store_drift_days", "bias", "S1"] == 3
     assert (shown["foreact_store_marked", "S1"], shown["foreact_store_marked", "S2"]) == (1, 0)
@@ -163,7 +167,7 @@ def test_a_store_that_is_away_leaves_what_was_known(serving: Serving) -> None:
 
 
 def test_replicas_tell_of_a_killed_run_once_between_them(store: FolderStore, start: Callable[..., Serving]) -> None:
-    RunLedger(store, lambda: shop.NOW - LONGEST - timedelta(minutes=1)).step_began("r1", "train", "retrain-all")
+    RunLedger(store, lambda: shop.NOW - LONGEST - timedelta(minutes=1)).note_step_begun("r1", "train", "retrain-all")
     with receive() as receiver:
         for _ in range(2):
             start(webhook_url=receiver.url)

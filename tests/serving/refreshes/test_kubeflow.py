@@ -158,8 +158,8 @@ def test_why_it_failed(fake: Fake, runner: KubeflowRunner, refresh: Refresh, run
         "validate",
         "Task ended with code 1.",
     )
-    runs.step_began(str(started.run), "validate", "retrain-store", refresh.store)
-    runs.step_ended(str(started.run), "validate", "failed", 9.0, "3 rules are broken.")
+    runs.note_step_begun(str(started.run), "validate", "retrain-store", refresh.store)
+    runs.note_step_ended(str(started.run), "validate", "failed", 9.0, "3 rules are broken.")
     assert runner.observe(started).sentence == "3 rules are broken."
 
 
@@ -269,7 +269,7 @@ def test_a_failure_names_its_step_and_is_kept(fake: Fake, house: Serving, runs: 
 
 def test_an_api_that_goes_away_and_comes_back_loses_nothing(fake: Fake, house: Serving) -> None:
     location, run = house.post("/v1/stores/S1/refreshes").headers["location"], made(fake)
-    until(lambda: RefreshRecords(house.store).active()[0].run)
+    until(lambda: RefreshRecords(house.store).list_active()[0].run)
     fake.dead = True
     told = until(lambda: (found := house.get(location).json())["sentence"] and found)
     assert told["state"] == "running"

@@ -124,7 +124,7 @@ def test_a_planner_finds_their_refreshes_behind_many_of_others(begin: Start, sto
         refresh = Refresh(
             id=new_id(requested), store=name, state="succeeded", requested_at=requested, requested_by="key:other"
         )
-        RefreshRecords(store).finish(refresh)
+        RefreshRecords(store).finish_refresh(refresh)
     for query, role in (("?limit=1", "planner"), ("?limit=1&store=S1", "admin")):
         found = serving.get(f"/v1/refreshes{query}", role).json()["refreshes"]
         assert [refresh["store"] for refresh in found] == ["S1"]
@@ -136,9 +136,9 @@ def test_a_refresh_that_is_just_being_put_aside_is_listed_once(
     serving = begin()
     refresh = Refresh(id=new_id(shop.NOW), store="S1", state="running", requested_at=shop.NOW, requested_by="key:other")
     ended = refresh.model_copy(update={"state": "failed", "ended_at": shop.NOW})
-    RefreshRecords(store).finish(ended)
+    RefreshRecords(store).finish_refresh(ended)
     # Whoever put it aside has not taken it from the active ones yet.
-    monkeypatch.setattr(serving.app.state.service.refreshes.book, "active", lambda: [refresh])
+    monkeypatch.setattr(serving.app.state.service.refreshes.book, "list_active", lambda: [refresh])
     assert [one["id"] for one in serving.get("/v1/refreshes").json()["refreshes"]] == [refresh.id]
 
 
@@ -152,7 +152,7 @@ def test_a_full_queue_is_told(begin: Start, tmp_path: Path) -> None:
     assert (full.status_code, full.json()["error"]["code"]) == (503, "refresh_queue_full")
     assert full.headers["retry-after"]
     gate.touch()
-    until(lambda: not serving.app.state.service.refreshes.book.active())
+    until(lambda: not serving.app.state.service.refreshes.book.list_active())
 
 
 def test_a_run_outlives_the_service_that_started_it(
@@ -177,7 +177,7 @@ def test_a_killed_run_is_noticed_after_a_restart(
     serving = begin("hangs")
     location = serving.post("/v1/stores/S1/refreshes").headers["location"]
     until(lambda: any(s["name"] == "train" for s in serving.get(location).json()["steps"]))
-    process = until(lambda: RefreshRecords(store).active()[0].process)
+    process = until(lambda: RefreshRecords(store).list_active()[0].process)
     serving.client.__exit__(None, None, None)
     os.killpg(process.pid, signal.SIGKILL)
     done = ended(start(runner=runner(store, tmp_path)), location)
@@ -197,7 +197,7 @@ def test_a_run_that_takes_too_long_is_ended(begin: Start) -> None:
 def test_what_waited_is_started_by_another_process(store: FolderStore, tmp_path: Path, start: Start) -> None:
     shop.publish(store)
     refresh = Refresh(id=new_id(shop.NOW), store="S1", state="queued", requested_at=shop.NOW, requested_by="key:gone")
-    RefreshRecords(store).change(lambda held: [*held, refresh])
+    RefreshRecords(store).change_active(lambda held: [*held, refresh])
     serving = start(runner=runner(store, tmp_path))
     assert ended(serving, f"/v1/refreshes/{refresh.id}")["state"] == "succeeded"
 
@@ -258,4 +258,4 @@ def test_refreshes_are_limited(begin: Start) -> None:
     limited = serving.post("/v1/stores/S1/refreshes")
     assert limited.status_code == 429
     assert int(limited.headers["retry-after"]) > 0
-    until(lambda: not serving.app.state.service.refreshes.book.active())
+    until(lambda: not serving.app.state.service.refreshes.book.list_active())

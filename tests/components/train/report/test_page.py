@@ -10,7 +10,7 @@ import pytest
 
 from components.train.report.page import write_report
 from components.train.report.pictures import Picture
-from components.train.worker import StoreFiles, train_one
+from components.train.worker import StoreFiles, train_store_job
 from foreact.reports.charts import line_chart
 from foreact.runs.trained import Trained
 from tests.components.train.small import ITEMS, make_dataset, make_jobs
@@ -19,7 +19,7 @@ from tests.components.train.small import ITEMS, make_dataset, make_jobs
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, StoreFiles]:
     data = make_dataset(tmp_path_factory.mktemp("data"), stores=2)
-    return {store: train_one(job) for store, job in make_jobs(data).items()}
+    return {store: train_store_job(job) for store, job in make_jobs(data).items()}
 
 
 def read_page(folder: Path, files: dict[str, StoreFiles]) -> str:

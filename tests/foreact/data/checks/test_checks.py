@@ -90,7 +90,7 @@ def test_a_few_faulty_rows_are_put_aside(check: Check, rows: Rows, tmp_path: Pat
         ("one row a store, item and date", "B", "x", str(DAYS[7]), "99"),
     }
     checked = Dataset(tmp_path / "checked")
-    panels = {store: checked.parcel(store).panel() for store in checked.stores}
+    panels = {store: checked.pack_store(store).make_panel() for store in checked.stores}
     assert np.isnan(panels["B"].units[0, 2])
     assert panels["A"].units[0, 5] == 10
     assert np.isnan(panels["B"].units[0, 7])
@@ -106,7 +106,9 @@ def test_mended_partitions_have_a_hash_of_their_own(check: Check, rows: Rows, tm
     before, after = Dataset(tmp_path / "dataset").info.stores, Dataset(tmp_path / "checked").info.stores
     assert before["A"] == after["A"]
     assert before["B"].sha256 != after["B"].sha256
-    assert Dataset(tmp_path / "dataset").parcel("B").panel().units[0, 2] == -3, "the dataset itself stays as it was"
+    assert Dataset(tmp_path / "dataset").pack_store("B").make_panel().units[0, 2] == -3, (
+        "the dataset itself stays as it was"
+    )
 
 
 def test_too_many_faulty_rows_refuse_the_data(check: Check, rows: Rows, tmp_path: Path) -> None:
@@ -121,7 +123,7 @@ def test_too_many_faulty_rows_refuse_the_data(check: Check, rows: Rows, tmp_path
     assert "'many'" in outcome.problem
     checked = Dataset(tmp_path / "checked")
     with pytest.raises(ForeactError, match="The data is refused"):
-        checked.parcel("A")
+        checked.pack_store("A")
     with pytest.raises(ForeactError, match="The data is refused"):
         checked.require_sound()
     assert len(pa.parquet.read_table(tmp_path / "rejected.parquet")) == 40

@@ -57,7 +57,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def test_every_store_is_found_under_its_own_id(dataset: Dataset) -> None:
     assert sorted(dataset.stores) == sorted([*IDS, "first"])
     for index, store in enumerate(IDS):
-        panel = dataset.parcel(store).panel()
+        panel = dataset.pack_store(store).make_panel()
         assert panel.store == store
         assert panel.items.tolist() == [store]
         assert (panel.units[0, :30] == index).all()
@@ -65,7 +65,7 @@ def test_every_store_is_found_under_its_own_id(dataset: Dataset) -> None:
 
 
 def test_every_item_is_found_under_its_own_id(dataset: Dataset) -> None:
-    panel = dataset.parcel("first").panel()
+    panel = dataset.pack_store("first").make_panel()
     assert panel.items.tolist() == sorted(IDS)
     for row, item in enumerate(panel.items):
         assert (panel.units[row, :30] == IDS.index(item)).all()

@@ -65,7 +65,7 @@ def try_to_take_in(content: bytes, known: bytes | None = None) -> None:
             sentence = str(error)
         else:
             for store in dataset.stores:
-                dataset.parcel(store).panel()
+                dataset.pack_store(store).make_panel()
             return
         assert "\n" not in sentence
 

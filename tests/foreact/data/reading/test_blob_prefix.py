@@ -57,7 +57,7 @@ def test_known_tables_below_a_prefix_of_a_container(azurite: Azurite, tmp_path: 
     remote = take_in(tmp_path / "remote", history, uri, open_url=opened)
     local = take_in(tmp_path / "local", history, tmp_path / "plan")
     assert remote.info.stores["Köln/1"].sha256 == local.info.stores["Köln/1"].sha256
-    assert remote.parcel("Köln/1").panel().known["price"].tolist() == [float(price) for price in range(47)]
+    assert remote.pack_store("Köln/1").make_panel().known["price"].tolist() == [float(price) for price in range(47)]
 
     events = Events(tmp_path / "events")
     before = locate(history=history, known=[uri], open_url=opened, events=events)

@@ -44,7 +44,7 @@ def test_any_subset_of_keys(tmp_path: Path, history: Path, keys: str) -> None:
     table = write_rows(tmp_path / "known.csv", [(*row, of(row)) for row in rows][::-1], f"{keys},value")
     dataset = take_in(tmp_path, history, table)
     for place, store in enumerate(STORES):
-        panel = dataset.parcel(store).panel()
+        panel = dataset.pack_store(store).make_panel()
         if keys == "store":
             assert panel.store_attributes == {"value": str(value(0, place, 0))}
         elif "date" not in keys:
@@ -85,7 +85,7 @@ def test_columns_of_the_history_are_what_their_values_say(tmp_path: Path) -> Non
         "Column 'weather' of s.csv is left out: no known table carries it on over the horizon.",
         "Column 'empty' of s.csv is left out: it is empty.",
     ]
-    panel = dataset.parcel("B").panel()
+    panel = dataset.pack_store("B").make_panel()
     assert panel.store_attributes == {"region": "region B", "chain": "same"}
     assert panel.attributes["dept"].tolist() == ["dept x", "dept y"]
     assert panel.known == {}
@@ -98,7 +98,7 @@ def test_a_column_that_a_known_table_carries_on_is_one_regressor(tmp_path: Path)
     ahead = [(day, "A", 1, number + 1, 0 if number else "b") for number, day in enumerate(AHEAD[40:])]
     known = write_rows(tmp_path / "k.csv", ahead, "date,store,promo,id,holiday")
     dataset = take_in(tmp_path, history, known)
-    panel = dataset.parcel("A").panel()
+    panel = dataset.pack_store("A").make_panel()
     assert panel.known["promo"].tolist() == [index % 2 for index in range(40)] + [1] * 7
     assert panel.categories == {"holiday": ["0", "a", "b"]}
     assert panel.known["holiday"].tolist() == [0 if index % 3 else 1 for index in range(40)] + [2] + [0] * 6
@@ -111,7 +111,7 @@ def test_a_promotion_by_item_is_laid_out_by_item(tmp_path: Path) -> None:
     rows = [(day, "A", item, 5, int(item == "x")) for day in DAYS for item in ITEMS]
     history = write_rows(tmp_path / "s.csv", rows, "date,store,item,units,promo")
     known = write_rows(tmp_path / "k.csv", [(day, "A", 1) for day in AHEAD[40:]], "date,store,promo")
-    panel = take_in(tmp_path, history, known).parcel("A").panel()
+    panel = take_in(tmp_path, history, known).pack_store("A").make_panel()
     assert panel.known["promo"].tolist() == [[1] * 47, [0] * 40 + [1] * 7]
 
 
@@ -125,7 +125,7 @@ def test_names_are_mapped_in_known_tables_too(tmp_path: Path) -> None:
     )
     stores = write_rows(tmp_path / "stores.csv", [(1, "c", 1270.0), (2, "a", "")], "Store,Type,Distance")
     dataset = take_in(tmp_path, history, ahead, stores, columns="date=Date,store=Store,units=Sales,open=Open")
-    panel = dataset.parcel("1").panel()
+    panel = dataset.pack_store("1").make_panel()
     assert panel.open is not None
     assert panel.open[0].tolist() == [day.weekday() != 6 for day in AHEAD]
     assert panel.store_attributes == {"Type": "c", "Distance": "1270.0"}
@@ -135,7 +135,7 @@ def test_names_are_mapped_in_known_tables_too(tmp_path: Path) -> None:
 def test_open_may_be_told_by_a_known_table_alone(tmp_path: Path, history: Path) -> None:
     shut = {AHEAD[10], AHEAD[44]}
     calendar = write_rows(tmp_path / "c.csv", [(day, int(day not in shut)) for day in AHEAD], "date,Open")
-    panel = take_in(tmp_path, history, calendar, columns="open=Open").parcel("A").panel()
+    panel = take_in(tmp_path, history, calendar, columns="open=Open").pack_store("A").make_panel()
     assert panel.open is not None
     assert panel.open.all(axis=0).tolist() == [day not in shut for day in AHEAD]
 
@@ -143,7 +143,9 @@ def test_open_may_be_told_by_a_known_table_alone(tmp_path: Path, history: Path) 
 def test_without_a_known_row_a_cell_is_unknown(tmp_path: Path, history: Path) -> None:
     rows = [(day, "A", "x", 2.5) for day in AHEAD[20:]]
     panel = (
-        take_in(tmp_path, history, write_rows(tmp_path / "p.csv", rows, "date,store,item,price")).parcel("A").panel()
+        take_in(tmp_path, history, write_rows(tmp_path / "p.csv", rows, "date,store,item,price"))
+        .pack_store("A")
+        .make_panel()
     )
     assert np.isnan(panel.known["price"][0, :20]).all()
     assert (panel.known["price"][0, 20:] == 2.5).all()
@@ -195,7 +197,7 @@ def test_rows_that_repeat_or_cannot_be_read_are_told(tmp_path: Path, history: Pa
             "p.csv has 2 rows that cannot be read; they are left out.",
             "p.csv repeats 1 rows of the same date, store, item; the largest value counts.",
         ]
-        assert dataset.parcel("A").panel().known["price"][0, :5].tolist() == [2.5, 2.5, 2.5, 9.5, 2.5]
+        assert dataset.pack_store("A").make_panel().known["price"][0, :5].tolist() == [2.5, 2.5, 2.5, 9.5, 2.5]
         assert dataset.info.tables[0].rows == 94
 
 

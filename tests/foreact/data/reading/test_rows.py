@@ -18,7 +18,7 @@ DAYS = days(40)
 
 def units(dataset: Dataset, store: str = "A") -> list[float]:
     """Give the history of a store's only item."""
-    panel = dataset.parcel(store).panel()
+    panel = dataset.pack_store(store).make_panel()
     return [float(value) for value in panel.units[0, : panel.days]]
 
 
@@ -54,7 +54,7 @@ def test_faulty_rows_are_kept_with_their_own_text(tmp_path: Path) -> None:
 def test_a_day_whose_units_cannot_be_read_is_unknown_not_zero(tmp_path: Path) -> None:
     rows = [[day, "A", item, 5] for day in DAYS for item in ("x", "y")]
     rows[20][3] = "n/v"
-    panel = take_in(tmp_path, write_rows(tmp_path / "sales.csv", rows)).parcel("A").panel()
+    panel = take_in(tmp_path, write_rows(tmp_path / "sales.csv", rows)).pack_store("A").make_panel()
     assert np.isnan(panel.units[0, 10])
     assert panel.units[1, 10] == 5
 
@@ -136,7 +136,7 @@ def test_as_of_cuts_what_came_after(tmp_path: Path) -> None:
     dataset = take_in(tmp_path, path, as_of=str(DAYS[29]))
     assert dataset.info.as_of == DAYS[29]
     assert (dataset.info.rows, dataset.info.rows_after_as_of) == (30, 10)
-    panel = dataset.parcel("A").panel()
+    panel = dataset.pack_store("A").make_panel()
     assert (panel.days, panel.horizon) == (30, 7)
     assert np.isnan(panel.units[:, 30:]).all()
 
@@ -148,7 +148,7 @@ def test_one_store_is_taken_in_as_of_the_whole_history(tmp_path: Path) -> None:
     assert alone.stores == ["B"]
     assert alone.info.as_of == whole.info.as_of == DAYS[-1]
     assert alone.info.stores["B"] == whole.info.stores["B"]
-    assert alone.parcel("B") == whole.parcel("B")
+    assert alone.pack_store("B") == whole.pack_store("B")
 
 
 def test_flags_in_words_and_numbers(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_flags_in_words_and_numbers(tmp_path: Path) -> None:
         columns="open=Offen,stockout=Out",
     )
     assert dataset.info.rejected == {"open that is neither 0 nor 1": 4, "stockout that is neither 0 nor 1": 4}
-    panel = dataset.parcel("A").panel()
+    panel = dataset.pack_store("A").make_panel()
     assert panel.open is not None
     assert panel.stockout is not None
     assert panel.open[0, :9].tolist() == [True, False, True, False, True, False, True, True, True]
@@ -202,7 +202,11 @@ def test_missing_rows(tmp_path: Path, policy: str, with_items: bool, gap: float 
 def test_a_closed_day_closes_the_items_without_a_row_too(tmp_path: Path) -> None:
     rows = [(day, "A", "x", 0 if index == 20 else 5, int(index != 20)) for index, day in enumerate(DAYS)]
     rows += [(day, "A", "y", 1, 1) for index, day in enumerate(DAYS) if index != 20]
-    panel = take_in(tmp_path, write_rows(tmp_path / "s.csv", rows, "date,store,item,units,open")).parcel("A").panel()
+    panel = (
+        take_in(tmp_path, write_rows(tmp_path / "s.csv", rows, "date,store,item,units,open"))
+        .pack_store("A")
+        .make_panel()
+    )
     assert panel.open is not None
     assert panel.open[:, 20].tolist() == [False, False]
     assert panel.open.sum() == panel.open.size - 2
@@ -272,7 +276,7 @@ def test_the_same_data_has_the_same_hash_and_other_data_another(tmp_path: Path) 
 
 def test_one_row_items_and_all_zero_series_are_taken_as_they_are(tmp_path: Path) -> None:
     rows = [(day, "A", "zero", 0) for day in DAYS] + [(DAYS[-1], "A", "new", 4)]
-    panel = take_in(tmp_path, write_rows(tmp_path / "sales.csv", rows)).parcel("A").panel()
+    panel = take_in(tmp_path, write_rows(tmp_path / "sales.csv", rows)).pack_store("A").make_panel()
     assert panel.items.tolist() == ["new", "zero"]
     assert panel.units[0, 39] == 4
     assert np.isnan(panel.units[0, :39]).all()

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foreact.forecasting.combining.reconcile import ITEMS_SHARE, blend, reconcile, sum_by_group
+from foreact.forecasting.combining.reconcile import ITEMS_SHARE, blend_totals, reconcile_items, sum_by_group
 
 amounts = st.lists(st.floats(0, 1e5), min_size=12, max_size=12).map(lambda cells: np.array(cells).reshape(3, 4))
 
@@ -15,7 +15,7 @@ amounts = st.lists(st.floats(0, 1e5), min_size=12, max_size=12).map(lambda cells
 def test_a_blend_lies_near_its_totals_and_leaves_what_is_closed(
     totals: np.ndarray, sums: np.ndarray, bias: float | None
 ) -> None:
-    mixed = blend(totals, sums, bias)
+    mixed = blend_totals(totals, sums, bias)
     assert np.isfinite(mixed).all()
     assert (mixed[totals == 0] == 0).all()
     assert (mixed <= totals * 3.0**ITEMS_SHARE * (1 + 1e-9)).all()
@@ -24,10 +24,10 @@ def test_a_blend_lies_near_its_totals_and_leaves_what_is_closed(
 
 def test_items_that_are_over_as_usual_change_nothing_and_their_days_shape_has_a_say() -> None:
     totals = np.array([[10.0, 20.0], [30.0, 40.0]])
-    np.testing.assert_allclose(blend(totals, totals * 0.9, np.log(0.9)), totals)
-    np.testing.assert_allclose(blend(totals, totals * 0.9, None), totals)
-    assert blend(totals, totals * 1.1, 0.0).sum() == pytest.approx(totals.sum() * 1.1**ITEMS_SHARE)
-    later = blend(totals, totals * [0.8, 1.2], 0.0)
+    np.testing.assert_allclose(blend_totals(totals, totals * 0.9, np.log(0.9)), totals)
+    np.testing.assert_allclose(blend_totals(totals, totals * 0.9, None), totals)
+    assert blend_totals(totals, totals * 1.1, 0.0).sum() == pytest.approx(totals.sum() * 1.1**ITEMS_SHARE)
+    later = blend_totals(totals, totals * [0.8, 1.2], 0.0)
     assert (later[:, 0] < totals[:, 0]).all()
     assert (later[:, 1] > totals[:, 1]).all()
 
@@ -37,5 +37,5 @@ def test_items_add_up_to_their_groups() -> None:
     items = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]])
     totals = np.array([[6.0, 5.0], [10.0, 20.0]])
     closed = np.array([False, True])
-    agreed = reconcile(items, totals, codes, closed)
+    agreed = reconcile_items(items, totals, codes, closed)
     np.testing.assert_allclose(sum_by_group(agreed, codes, 2), totals * ~closed)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from foreact.demo import Chain, make_chain, simulate
+from foreact.demo import Chain, make_chain, simulate_sales
 from foreact.forecasting import Forecast, Panel, train_store
 from tests.foreact.forecasting.demo import demo_panel
 
@@ -21,7 +21,7 @@ def chain() -> Chain:
 
 @pytest.fixture(scope="module")
 def told(chain: Chain) -> tuple[Panel, Truth, Forecast]:
-    panel, truth = demo_panel(chain, simulate(chain, 0))
+    panel, truth = demo_panel(chain, simulate_sales(chain, 0))
     return panel, truth, train_store(panel).forecast
 
 
