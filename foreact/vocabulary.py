@@ -8,6 +8,3 @@ MEAN, P10, P50, P90 = "mean", "p10", "p50", "p90"
 
 # Data without items has one series a store, and that series carries this name.
 WHOLE_STORE = "all"
-
-# A run's steps, in their order.
-STEPS = ("locate", "ingest", "validate", "train", "register", "publish")

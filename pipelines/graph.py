@@ -13,6 +13,7 @@ from components.report.component import report
 from components.train.component import train
 from components.validate.component import validate
 from foreact.runs import defaults
+from foreact.steps import REPORT, STEPS
 from pipelines.platform import configure_task
 
 WEEK = 7 * 24 * 3600
@@ -152,15 +153,14 @@ def _run_steps(
     train_cpu: str,
     train_memory: str,
 ) -> None:
-    place = partial(configure_task, pipeline=pipeline, cpu=step_cpu, memory=step_memory)
+    place = partial(configure_task, pipeline=pipeline, retry=retries, cpu=step_cpu, memory=step_memory)
     ended = report(pipeline=pipeline, store=store)
-    place(ended, "Report how the run ended", cache=False)
+    place(ended, REPORT)
     with dsl.ExitHandler(ended, name="Retrain"):
         # Inside an exit handler a size reaches a task only if some task there takes it as an input of its own, as
         # ingest and train do: KFP's compiler does not hand resource parameters down by themselves.
         located = locate(history=history, known=known, store=store)
-        # Its answer keys what follows: a source that changed must never meet an old cache entry.
-        place(located, "Locate the source", cache=False, retries=3 * retries)
+        place(located, STEPS["locate"])
 
         ingested = ingest(
             history=history,
@@ -174,11 +174,10 @@ def _run_steps(
             cpu=step_cpu,
             memory=step_memory,
         )
-        place(ingested, "Ingest", cache=True, retries=3 * retries)
+        place(ingested, STEPS["ingest"])
 
         validated = validate(dataset=ingested.outputs["dataset"], max_rejected_share=max_rejected_share, store=store)
-        # Not cached: what vanished is judged against the publication of the moment.
-        place(validated, "Validate", cache=False, retries=1 * retries)
+        place(validated, STEPS["validate"])
 
         trained = train(
             dataset=validated.outputs["checked"],
@@ -189,11 +188,10 @@ def _run_steps(
             memory=train_memory,
             store=store,
         )
-        # Not cached: the gate compares with the champion of the moment.
-        place(trained, "Train", cache=False, cpu=train_cpu, memory=train_memory, retries=1 * retries)
+        place(trained, STEPS["train"], cpu=train_cpu, memory=train_memory)
 
         registered = register(trained=trained.outputs["trained"], run=dsl.PIPELINE_JOB_ID_PLACEHOLDER, store=store)
-        place(registered, "Register", cache=False, retries=3 * retries)
+        place(registered, STEPS["register"])
 
         published = publish(trained=trained.outputs["trained"], versions=registered.outputs["versions"], store=store)
-        place(published, "Publish", cache=False, retries=3 * retries)
+        place(published, STEPS["publish"])

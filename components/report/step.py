@@ -8,7 +8,6 @@ from foreact.errors import ForeactError
 from foreact.runs.ends import report_end, report_stuck_runs
 from foreact.runs.ledger import RunLedger
 from foreact.settings import PipelineSettings
-from foreact.vocabulary import STEPS
 
 log = logging.getLogger(__name__)
 
@@ -70,5 +69,5 @@ def _ended_well(state: str, run: str, blobs: BlobStore) -> bool | None:
     except ForeactError as problem:
         log.warning("how the run ended is not known, Kubeflow calls it %s: %s", state or "nothing", problem)
         return None
-    last = record.steps.get(STEPS[-1]) if record else None
+    last = record.steps.get("publish") if record else None
     return last is not None and last.state == "succeeded"

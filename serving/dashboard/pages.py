@@ -16,6 +16,7 @@ from starlette.responses import RedirectResponse, Response
 
 from foreact.errors import count_noun
 from foreact.naming import encode_store as name_of
+from foreact.steps import STEPS
 from serving.auth.principal import Principal
 from serving.dashboard import words
 from serving.dependencies import identify, service_of
@@ -52,6 +53,9 @@ def static_version() -> str:
     for path in sorted(STATIC.iterdir()):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+STEP_TITLES = {step.name: step.planners_title for step in STEPS.values()}
 
 
 def _encode_json(value: Any) -> Markup:
@@ -102,7 +106,7 @@ def render_page(
         "now": service.clock(),
         "refused": service.library.refused,
         "unreachable": service.library.unreachable,
-        "steps": words.STEPS,
+        "steps": STEP_TITLES,
     }
     body = make_templates().get_template(template).render({**shared, **context})
     return Response(body, status, {"cache-control": "no-store"}, "text/html; charset=utf-8")
@@ -123,6 +127,6 @@ async def problem_page(request: Request, status: int, code: str, message: str) -
 
 def failure_page(request_id: str) -> Response:
     """Show a person that something broke; this asks nothing of the service's parts, as any of them may have broken."""
-    context = {"request_id": request_id, "principal": None, "view": None, "steps": words.STEPS}
+    context = {"request_id": request_id, "principal": None, "view": None, "steps": STEP_TITLES}
     body = make_templates().get_template("failure.html").render(context)
     return Response(body, 500, {"cache-control": "no-store"}, "text/html; charset=utf-8")

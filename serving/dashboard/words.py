@@ -5,15 +5,6 @@ from datetime import date, datetime, timedelta, tzinfo
 
 MINUS = "\N{MINUS SIGN}"
 NARROW = "\N{NARROW NO-BREAK SPACE}"
-# A run's steps, in their order.
-STEPS = {
-    "locate": "Find the sales",
-    "ingest": "Read the sales",
-    "validate": "Check them",
-    "train": "Learn and forecast",
-    "register": "Keep the model",
-    "publish": "Publish",
-}
 
 
 def format_units(value: float | None) -> str:

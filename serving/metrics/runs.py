@@ -12,8 +12,8 @@ from prometheus_client.registry import Collector
 from foreact.blobs import BlobNotFound, BlobStore
 from foreact.errors import ForeactError
 from foreact.runs.ledger import RUNS, RunHistory, RunRecord, parse_history
+from foreact.steps import STEPS
 from foreact.telemetry.scorecards import Drift, Point, days_out, watch_drift
-from foreact.vocabulary import STEPS
 
 log = logging.getLogger("foreact.telemetry")
 

@@ -12,7 +12,7 @@ from foreact.kubeflow.settings import KubeflowSettings
 from foreact.kubeflow.states import CANCELED, ENDED, SUCCEEDED
 from foreact.kubeflow.verdict import Outcome, Task, judge_run, list_tasks
 from foreact.runs.ledger import RunLedger, RunRecord
-from foreact.vocabulary import STEPS
+from foreact.steps import STEPS
 from serving.refreshes.records import Refresh, Step
 from serving.refreshes.runner import Progress
 from serving.settings import ServingSettings

@@ -12,7 +12,7 @@ import threading
 import time
 from pathlib import Path
 
-STEPS = ("locate", "ingest", "validate", "train", "register", "publish")
+from foreact.steps import STEPS
 
 
 class Memory:

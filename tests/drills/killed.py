@@ -3,10 +3,9 @@
 import time
 from pathlib import Path
 
+from foreact.steps import STEPS
 from tests.drills.outcome import Outcome
 from tests.drills.retailer import kill_tree, make, wait_for
-
-STEPS = ("locate", "ingest", "validate", "train", "register", "publish")
 
 
 def drill(folder: Path) -> Outcome:

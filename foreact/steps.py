@@ -1,0 +1,58 @@
+"""What there is to know of each step but its work: the one table of them, in the order they run in."""
+
+from dataclasses import dataclass
+
+HOUR = 3600
+
+# What reaches a place's own services. Only the step that calls a service is given its credentials.
+BLOB = ("FOREACT_BLOB_CONNECTION_STRING",)
+MLFLOW = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
+RAY = ("RAY_AUTH_TOKEN",)
+
+
+@dataclass(frozen=True)
+class Step:
+    """The facts of one step."""
+
+    name: str
+    # What data scientists read in Kubeflow Pipelines, and what planners read on the dashboard.
+    title: str
+    planners_title: str
+    # Names of the environment variables that hold its credentials, and of settings that only it needs.
+    credentials: tuple[str, ...]
+    settings: tuple[str, ...] = ()
+    # Whether the same inputs give the same outputs, so that Kubeflow may reuse them.
+    is_cached: bool = False
+    retries: int = 3
+    # Until Kubernetes ends its pod, for each try.
+    timeout_seconds: int = HOUR // 2
+    # Larger than any intermediate file.
+    scratch: str = "20Gi"
+
+
+STEPS = {
+    step.name: step
+    for step in (
+        # Its answer keys what follows: a source that changed must never meet an old cache entry.
+        Step("locate", "Locate the source", "Find the sales", BLOB),
+        Step("ingest", "Ingest", "Read the sales", BLOB, is_cached=True, timeout_seconds=HOUR, scratch="50Gi"),
+        # Not cached: what vanished is judged against the publication of the moment.
+        Step("validate", "Validate", "Check them", BLOB, retries=1, timeout_seconds=HOUR, scratch="50Gi"),
+        # Not cached: the gate compares with the champion of the moment.
+        Step(
+            "train",
+            "Train",
+            "Learn and forecast",
+            (*BLOB, *MLFLOW, *RAY),
+            settings=("RAY_AUTH_MODE",),
+            retries=1,
+            timeout_seconds=3 * HOUR,
+            scratch="100Gi",
+        ),
+        Step("register", "Register", "Keep the model", (*BLOB, *MLFLOW)),
+        Step("publish", "Publish", "Publish", BLOB),
+    )
+}
+
+# The exit handler: it runs however the others ended, and is no step to a planner.
+REPORT = Step("report", "Report how the run ended", "", (*BLOB, "FOREACT_WEBHOOK_URL"), retries=0)
