@@ -21,7 +21,7 @@ from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90
 
 if TYPE_CHECKING:
     from foreact.data.dataset.parcel import Parcel
-    from foreact.forecasting import Decision, Published, Score, StoreModel
+    from foreact.forecasting import Decision, PublishedForecast, Score, StoreModel
 
 log = logging.getLogger(__name__)
 
@@ -143,16 +143,16 @@ def _save_model(model: "StoreModel | None") -> dict[str, bytes]:
         return {str(p.relative_to(scratch)): p.read_bytes() for p in sorted(Path(scratch).rglob("*")) if p.is_file()}
 
 
-def _read_previous(job: StoreJob) -> "list[Published]":
+def _read_previous(job: StoreJob) -> "list[PublishedForecast]":
     from foreact.data.dataset import arrays
-    from foreact.forecasting import Published
+    from foreact.forecasting import PublishedForecast
 
     published = []
     for as_of, data in job.previous.items():
         table = arrays.read_table(data)
         columns = {name: table[name].to_numpy() for name in (ITEM, DATE, MEAN, P10, P90)}
         published.append(
-            Published(
+            PublishedForecast(
                 as_of=np.datetime64(as_of, "D"),
                 items=columns[ITEM].astype(np.str_),
                 dates=columns[DATE].astype("datetime64[D]"),

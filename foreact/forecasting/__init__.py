@@ -1,4 +1,4 @@
-"""The models: what is learnt from a store's panel and how well it did."""
+"""Forecasting one store from its panel, without any input or output: models, backtest, gate and forecast."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -7,17 +7,17 @@ if TYPE_CHECKING:
     from foreact.forecasting.forecast import Forecast
     from foreact.forecasting.inputs.panel import Panel
     from foreact.forecasting.judging.gate import Decision
-    from foreact.forecasting.judging.scorecard import Published, Score
+    from foreact.forecasting.judging.scorecard import PublishedForecast, Score
     from foreact.forecasting.model import StoreModel
     from foreact.forecasting.training import ChampionError, StoreResult, fall_back, train_store
 
-# Looked up when first asked for, so that reading a panel does not import the models.
+# Imported on first use, so that reading a panel does not import the models.
 _HOMES = {
     "ChampionError": "training",
     "Decision": "judging.gate",
     "Forecast": "forecast",
     "Panel": "inputs.panel",
-    "Published": "judging.scorecard",
+    "PublishedForecast": "judging.scorecard",
     "Score": "judging.scorecard",
     "StoreModel": "model",
     "StoreResult": "training",
@@ -29,7 +29,7 @@ __all__ = [
     "Decision",
     "Forecast",
     "Panel",
-    "Published",
+    "PublishedForecast",
     "Score",
     "StoreModel",
     "StoreResult",

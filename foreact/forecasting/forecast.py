@@ -1,16 +1,16 @@
-"""What a model says of the days ahead."""
+"""A store's forecast."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foreact.forecasting.inputs.panel import Floats
+from foreact.forecasting.inputs.arrays import Floats
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """A store's days ahead: every item's mean and quantiles, and the daily total with its own interval."""
+    """A store's forecast over the horizon: every item's mean and quantiles, and the total with its interval."""
 
     store: str
     items: NDArray[np.str_]
@@ -24,5 +24,5 @@ class Forecast:
     total_mean: Floats
     total_p10: Floats
     total_p90: Floats
-    # By driver (level, weekday, event, promotion, price ...) what it adds to the day's total; they add up to it.
+    # By driver (level, weekday, event, promotion, price ...): the units it adds to each day's total; they sum to it.
     drivers: dict[str, Floats] = field(default_factory=dict)

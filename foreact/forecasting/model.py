@@ -1,4 +1,4 @@
-"""A store's model: what was learnt, what proves it, and how it is saved without any code to execute."""
+"""A store's model: its fits, the fits of its backtest, and a format that loads without executing code."""
 
 import json
 from dataclasses import dataclass, field
@@ -15,8 +15,8 @@ from foreact.forecasting.forecast import Forecast
 from foreact.forecasting.inputs.columns import Columns
 from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.inputs.threads import single_thread
+from foreact.forecasting.intervals import Intervals, cell_quantiles, total_interval
 from foreact.forecasting.items.model import ItemsFit
-from foreact.forecasting.judging.intervals import Intervals, apply_to_cells, apply_to_totals
 from foreact.forecasting.totals.model import TotalsFit
 
 FORMAT = 2
@@ -29,8 +29,8 @@ TRUSTED = [
 
 
 @dataclass(frozen=True)
-class Proof:
-    """The same recipe as it was learnt at earlier origins, so that a later run can judge it on days it has not seen."""
+class BacktestFits:
+    """The model as fitted at earlier origins, so that a later run can judge it on days it has not seen."""
 
     totals: list[TotalsFit] = field(default_factory=list)
     items: ItemsFit | None = None
@@ -38,7 +38,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class StoreModel:
-    """All that is needed to forecast a store from its panel."""
+    """Everything needed to forecast a store from its panel."""
 
     store: str
     as_of: np.datetime64
@@ -48,15 +48,15 @@ class StoreModel:
     items: ItemsFit | None
     intervals: Intervals
     items_bias: float | None
-    proof: Proof
+    backtest_fits: BacktestFits
 
     def predict(self, panel: Panel) -> Forecast:
-        """Forecast the days that the panel has ahead; level and recent sales are read off its history."""
+        """Forecast the panel's horizon; level and recent sales are read from its history."""
         with single_thread():
-            return self.forecast(read_panel(panel, self.columns, self.totals.groups))
+            return self.forecast_reading(read_panel(panel, self.columns, self.totals.groups))
 
-    def forecast(self, reading: PanelReading) -> Forecast:
-        """Forecast from a panel that has been read the model's way."""
+    def forecast_reading(self, reading: PanelReading) -> Forecast:
+        """Forecast from a panel that was read by this model's columns."""
         ahead = project_store(reading, self.totals, self.items, self.items_bias)
         if not np.isfinite(ahead.items).all():
             raise ForeactError(f"The model of store {self.store!r} gives no finite forecast.")
@@ -67,13 +67,13 @@ class StoreModel:
     def save(self, folder: Path) -> None:
         """Write the model into a folder: JSON, arrays without pickles, and the boosting in skops' format."""
         folder.mkdir(parents=True, exist_ok=True)
-        fits = [self.totals, *self.proof.totals]
+        fits = [self.totals, *self.backtest_fits.totals]
         arrays: dict[str, NDArray[Any]] = dict(self.intervals.to_arrays())
         for i, fit in enumerate(fits):
             for name in FIT_ARRAYS:
                 arrays[f"{i}.{name}"] = getattr(fit, name)
         np.savez(folder / "arrays.npz", allow_pickle=False, **arrays)
-        about = {
+        description = {
             "format": FORMAT,
             "store": self.store,
             "as_of": str(self.as_of.astype("datetime64[D]")),
@@ -90,20 +90,22 @@ class StoreModel:
                 for fit in fits
             ],
             "items": None if self.items is None else self.items.names,
-            "proof_items": None if self.proof.items is None else self.proof.items.names,
+            "proof_items": None if self.backtest_fits.items is None else self.backtest_fits.items.names,
         }
-        (folder / "model.json").write_text(json.dumps(about, sort_keys=True))
-        for name, items in (("items", self.items), ("proof_items", self.proof.items)):
+        (folder / "model.json").write_text(json.dumps(description, sort_keys=True))
+        for name, items in (("items", self.items), ("proof_items", self.backtest_fits.items)):
             if items is not None:
-                _dump_booster(items.booster, folder / f"{name}.skops")
+                _write_booster(items.booster, folder / f"{name}.skops")
 
     @classmethod
     def load(cls, folder: Path) -> "StoreModel":
-        """Read a model without executing anything that it brings along."""
+        """Return the model saved in a folder, without executing anything in it."""
         try:
-            about = json.loads((folder / "model.json").read_text())
-            if about["format"] != FORMAT:
-                raise ForeactError(f"The model in {folder} has format {about['format']}, not {FORMAT}: train it anew.")
+            description = json.loads((folder / "model.json").read_text())
+            if description["format"] != FORMAT:
+                raise ForeactError(
+                    f"The model in {folder} has format {description['format']}, not {FORMAT}: train it anew."
+                )
             with np.load(folder / "arrays.npz", allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
         except (OSError, KeyError, ValueError) as error:
@@ -116,32 +118,34 @@ class StoreModel:
                 offers=fit["offers"],
                 **{name: arrays[f"{i}.{name}"] for name in FIT_ARRAYS},
             )
-            for i, fit in enumerate(about["totals"])
+            for i, fit in enumerate(description["totals"])
         ]
         items = {
-            name: None if about[name] is None else ItemsFit(_load_booster(folder / f"{name}.skops"), about[name])
+            name: None
+            if description[name] is None
+            else ItemsFit(_read_booster(folder / f"{name}.skops"), description[name])
             for name in ("items", "proof_items")
         }
         return cls(
-            store=about["store"],
-            as_of=np.datetime64(about["as_of"], "D"),
-            horizon=about["horizon"],
-            columns=Columns.from_json(about["columns"]),
+            store=description["store"],
+            as_of=np.datetime64(description["as_of"], "D"),
+            horizon=description["horizon"],
+            columns=Columns.from_json(description["columns"]),
             totals=fits[0],
             items=items["items"],
             intervals=Intervals(arrays["edges"], arrays["cells"], arrays["totals"]),
-            items_bias=about["items_bias"],
-            proof=Proof(fits[1:], items["proof_items"]),
+            items_bias=description["items_bias"],
+            backtest_fits=BacktestFits(fits[1:], items["proof_items"]),
         )
 
 
 def assemble_forecast(
     panel: Panel, mean: NDArray[np.float64], intervals: Intervals, drivers: dict[str, Any]
 ) -> Forecast:
-    """Put intervals around means."""
+    """Return the forecast of these means with their intervals."""
     total = mean.sum(0)
-    p10, p50, p90 = apply_to_cells(intervals, mean)
-    low, high = apply_to_totals(intervals, total)
+    p10, p50, p90 = cell_quantiles(intervals, mean)
+    low, high = total_interval(intervals, total)
     return Forecast(
         store=panel.store,
         items=panel.items,
@@ -157,13 +161,13 @@ def assemble_forecast(
     )
 
 
-def _dump_booster(booster: Any, file: Path) -> None:
+def _write_booster(booster: Any, file: Path) -> None:
     from skops.io import dump
 
     dump(booster, file)
 
 
-def _load_booster(file: Path) -> Any:
+def _read_booster(file: Path) -> Any:
     from skops.io import load
 
     try:

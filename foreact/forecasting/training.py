@@ -1,4 +1,4 @@
-"""From a store's panel to a model, a decision and a forecast."""
+"""Training one store: from its panel to a model, a decision and a forecast."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,19 +17,27 @@ from foreact.forecasting.forecast import Forecast
 from foreact.forecasting.inputs.columns import Columns, infer_columns
 from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.inputs.threads import single_thread
+from foreact.forecasting.intervals import Intervals
 from foreact.forecasting.items.model import ItemsFit
-from foreact.forecasting.judging.backtest import Backtest, Origin, Trial, intervals_from, learn_items_bias, walk_origins
+from foreact.forecasting.judging.backtest import (
+    Backtest,
+    BacktestRun,
+    Origin,
+    iterate_origins,
+    learn_items_bias,
+    learn_window_intervals,
+)
 from foreact.forecasting.judging.baselines import NAIVE, forecast_baseline
-from foreact.forecasting.judging.gate import Decision, decide_promotion
-from foreact.forecasting.judging.intervals import Intervals
-from foreact.forecasting.judging.scorecard import Published, Score, score_published
-from foreact.forecasting.model import Proof, StoreModel, assemble_forecast
-from foreact.forecasting.totals.model import TotalsFit, closed_ahead
+from foreact.forecasting.judging.gate import Decision, decide_outcome
+from foreact.forecasting.judging.scorecard import PublishedForecast, Score, score_published
+from foreact.forecasting.model import BacktestFits, StoreModel, assemble_forecast
+from foreact.forecasting.totals.closures import predict_closed_days
+from foreact.forecasting.totals.model import TotalsFit
 
 
 @dataclass(frozen=True)
 class StoreResult:
-    """All that training a store gives; `forecast` is what may be published, whoever made it."""
+    """The outcome of training a store; `forecast` is to be published, whichever model made it."""
 
     # The challenger; None where none could be trained.
     model: StoreModel | None
@@ -49,12 +57,12 @@ def train_store(
     champion: StoreModel | None = None,
     margin: float = 0.02,
     seed: int = 0,
-    previous: Sequence[Published] | None = None,
+    previous: Sequence[PublishedForecast] | None = None,
 ) -> StoreResult:
-    """Train a challenger, judge it against the champion and seasonal naive, and forecast with whoever won."""
+    """Train a challenger, judge it against the champion and seasonal naive, and forecast with the winner."""
     with single_thread():
         columns = infer_columns(panel)
-        proof, tested, judged = _backtest_both(panel, columns, champion, seed)
+        fits, backtest, champion_backtest = _backtest_models(panel, columns, champion, seed)
         reading = read_panel(panel, columns)
         totals = fit_store_totals(reading)
         model = StoreModel(
@@ -64,56 +72,58 @@ def train_store(
             columns=columns,
             totals=totals,
             items=fit_store_items(reading, totals, seed),
-            intervals=intervals_from(tested.windows),
-            items_bias=learn_items_bias(tested.windows),
-            proof=proof,
+            intervals=learn_window_intervals(backtest.windows),
+            items_bias=learn_items_bias(backtest.windows),
+            backtest_fits=fits,
         )
-        decision = decide_promotion(panel.store, tested.figures, judged.figures, margin, champion is not None)
+        decision = decide_outcome(
+            panel.store, backtest.figures, champion_backtest.figures, margin, champion is not None
+        )
         if decision.promoted:
-            forecast = model.forecast(reading)
+            forecast = model.forecast_reading(reading)
         elif champion is not None:
-            with _blaming_the_champion():
+            with _as_champion_error():
                 forecast = champion.predict(panel)
         else:
-            forecast = naive_forecast(panel, model.columns, model.intervals)
+            forecast = forecast_naive(panel, model.columns, model.intervals)
         scorecard = score_published(panel, previous or [])
-    return StoreResult(model, forecast, decision, tested, scorecard)
+    return StoreResult(model, forecast, decision, backtest, scorecard)
 
 
-def _backtest_both(
+def _backtest_models(
     panel: Panel, columns: Columns, champion: StoreModel | None, seed: int
-) -> tuple[Proof, Backtest, Backtest]:
-    """Prove the recipe on windows that its parts have not seen, and the champion beside it."""
-    ours, theirs = Trial(), Trial()
+) -> tuple[BacktestFits, Backtest, Backtest]:
+    """Backtest the challenger, and the champion beside it, on windows that their fits have not seen."""
+    run, champion_run = BacktestRun(), BacktestRun()
     fits: list[TotalsFit] = []
     items: ItemsFit | None = None
-    for origin in walk_origins(panel):
+    for origin in iterate_origins(panel):
         reading = read_panel(origin.panel, columns)
         totals = fit_store_totals(reading)
         fits.append(totals)
         if origin.first_items:
             items = fit_store_items(reading, totals, seed)
-        ours.forecast(origin, reading, totals, items)
+        run.forecast_origin(origin, reading, totals, items)
         if champion is not None:
-            with _blaming_the_champion():
-                _try_champion(champion, origin, reading, theirs)
-    with _blaming_the_champion():
-        judged = theirs.judge()
-    return Proof(fits, items), ours.judge(), judged
+            with _as_champion_error():
+                _backtest_champion(champion, origin, reading, champion_run)
+    with _as_champion_error():
+        judged = champion_run.score_windows()
+    return BacktestFits(fits, items), run.score_windows(), judged
 
 
-def _try_champion(champion: StoreModel, origin: Origin, reading: PanelReading, trial: Trial) -> None:
-    """Forecast by the newest of the champion's fits that has not seen the window; without one it cannot be judged."""
+def _backtest_champion(champion: StoreModel, origin: Origin, reading: PanelReading, run: BacktestRun) -> None:
+    """Forecast by the newest of the champion's fits that has not seen the window; without one there is no window."""
     days = origin.panel.dates[0] + np.timedelta64(origin.panel.days, "D")
-    past = [totals for totals in champion.proof.totals if totals.origin <= days]
-    if past:
-        totals = max(past, key=lambda one: one.origin)
+    usable = [totals for totals in champion.backtest_fits.totals if totals.origin <= days]
+    if usable:
+        totals = max(usable, key=lambda one: one.origin)
         reading = read_panel_like(reading, champion.columns, champion.totals.groups)
-        trial.forecast(origin, reading, totals, champion.proof.items)
+        run.forecast_origin(origin, reading, totals, champion.backtest_fits.items)
 
 
 @contextmanager
-def _blaming_the_champion() -> Iterator[None]:
+def _as_champion_error() -> Iterator[None]:
     try:
         yield
     except MemoryError:
@@ -128,16 +138,16 @@ def fall_back(panel: Panel, champion: StoreModel | None, reason: str) -> StoreRe
         if champion is not None:
             forecast, instead = champion.predict(panel), "the live model stays"
         else:
-            forecast = naive_forecast(panel, infer_columns(panel), intervals_from([]))
+            forecast = forecast_naive(panel, infer_columns(panel), learn_window_intervals([]))
             instead = "seasonal naive is published instead"
     why = f"could not be trained: {reason}"
     return StoreResult(None, forecast, Decision(panel.store, False, why, f"{instead}: the store {why}"))
 
 
-def naive_forecast(panel: Panel, columns: Columns, intervals: Intervals) -> Forecast:
-    """Forecast by seasonal naive, within the intervals at hand: the numbers of last resort."""
+def forecast_naive(panel: Panel, columns: Columns, intervals: Intervals) -> Forecast:
+    """Forecast by seasonal naive, within the given intervals: the forecast of last resort."""
     reading = read_panel(panel, columns)
-    closed = closed_ahead(panel, reading.demand, columns)
+    closed = predict_closed_days(panel, reading.demand, columns)
     mean = forecast_baseline(NAIVE, reading.demand.units, panel.horizon, closed)
     forecast = assemble_forecast(panel, mean, intervals, {})
     return replace(forecast, drivers={"level": np.asarray(mean.sum(0), np.float32)})

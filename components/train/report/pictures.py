@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from foreact.forecasting import Forecast, StoreResult
+    from foreact.forecasting.intervals import Intervals
     from foreact.forecasting.judging.backtest import Window
-    from foreact.forecasting.judging.intervals import Intervals
 
 Doubles = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ class Picture:
 
 def draw_store(result: "StoreResult") -> Picture | None:
     """Take what there is to draw, if the store could be backtested."""
-    from foreact.forecasting.judging.backtest import intervals_from
+    from foreact.forecasting.judging.backtest import learn_window_intervals
 
     windows = [window for window in result.backtest.windows if window.has_items]
     if not windows:
@@ -47,7 +47,7 @@ def draw_store(result: "StoreResult") -> Picture | None:
     leads: dict[str, Doubles] = {}
     for window in reversed(windows):
         # As the figures have it: nothing grades its own work.
-        intervals = intervals_from([other for other in result.backtest.windows if other is not window])
+        intervals = learn_window_intervals([other for other in result.backtest.windows if other is not window])
         curves = _Curves(result.forecast, window, intervals)
         for name, values in curves.by_lead().items():
             leads[name] = leads.get(name, 0.0) + values
@@ -65,24 +65,24 @@ class _Curves:
     """One window, with intervals."""
 
     def __init__(self, forecast: "Forecast", window: "Window", intervals: "Intervals") -> None:
-        from foreact.forecasting.judging.intervals import apply_to_cells, apply_to_totals
+        from foreact.forecasting.intervals import cell_quantiles, total_interval
 
-        self.store, self.items, self.dates, self.misses = forecast.store, forecast.items, window.dates, window.misses
-        self.low, _, self.high = apply_to_cells(intervals, self.misses.mean)
-        self.total_low, self.total_high = apply_to_totals(intervals, self.misses.total_mean)
-        self.known = np.isfinite(self.misses.actual)
-        self.error = np.where(self.known, self.misses.mean - self.misses.actual, 0.0)
-        self.sold = np.nansum(self.misses.actual, axis=1)
+        self.store, self.items, self.dates, self.errors = forecast.store, forecast.items, window.dates, window.errors
+        self.low, _, self.high = cell_quantiles(intervals, self.errors.mean)
+        self.total_low, self.total_high = total_interval(intervals, self.errors.total_mean)
+        self.known = np.isfinite(self.errors.actual)
+        self.error = np.where(self.known, self.errors.mean - self.errors.actual, 0.0)
+        self.sold = np.nansum(self.errors.actual, axis=1)
 
     def total(self) -> Curve:
         """Return the store's own."""
-        misses = self.misses
-        return self._curve(self.store, misses.total_actual, misses.total_mean, self.total_low, self.total_high)
+        errors = self.errors
+        return self._curve(self.store, errors.total_actual, errors.total_mean, self.total_low, self.total_high)
 
     def of_item(self, place: int) -> Curve:
         """Return one item's."""
-        misses, name = self.misses, f"{self.items[place]} in {self.store}"
-        return self._curve(name, misses.actual[place], misses.mean[place], self.low[place], self.high[place])
+        errors, name = self.errors, f"{self.items[place]} in {self.store}"
+        return self._curve(name, errors.actual[place], errors.mean[place], self.low[place], self.high[place])
 
     def worst(self) -> int:
         """Find the item with the largest error per unit among those that sold at least one a day, if any did."""
@@ -92,16 +92,16 @@ class _Curves:
 
     def by_lead(self) -> dict[str, Doubles]:
         """Sum over items what the window says of each number of days ahead."""
-        misses = self.misses
-        inside = (misses.actual >= self.low) & (misses.actual <= self.high)
-        total_inside = (misses.total_actual >= self.total_low) & (misses.total_actual <= self.total_high)
+        errors = self.errors
+        inside = (errors.actual >= self.low) & (errors.actual <= self.high)
+        total_inside = (errors.total_actual >= self.total_low) & (errors.total_actual <= self.total_high)
         sums = {
             "absolute": np.abs(self.error).sum(axis=0),
             "signed": self.error.sum(axis=0),
-            "sold": np.nansum(misses.actual, axis=0),
+            "sold": np.nansum(errors.actual, axis=0),
             "cells": self.known.sum(axis=0),
             "inside": inside.sum(axis=0),
-            "totals": np.isfinite(misses.total_actual),
+            "totals": np.isfinite(errors.total_actual),
             "totals_inside": total_inside,
         }
         return {name: np.asarray(values, np.float64) for name, values in sums.items()}

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from foreact.data.dataset import arrays
-from foreact.forecasting.inputs.panel import Floats, Panel
+from foreact.forecasting.inputs.arrays import Floats
+from foreact.forecasting.inputs.panel import Panel
 from foreact.vocabulary import DATE, ITEM, OPEN, STOCKOUT, STORE, UNITS
 
 Array = NDArray[Any]

@@ -1,1 +1,1 @@
-"""Totals and items carried over the horizon and made to agree."""
+"""Totals and items forecast from one panel and reconciled."""

@@ -1,23 +1,22 @@
-"""What moves the store's total against a normal week, in units that add up to it."""
+"""The drivers of the store's total: units by cause that add up to it."""
 
 import numpy as np
 
 from foreact.forecasting.combining.projection import PanelReading, Projection
-from foreact.forecasting.inputs.demand import Doubles
-from foreact.forecasting.inputs.panel import Floats
+from foreact.forecasting.inputs.arrays import Doubles, Floats
 from foreact.forecasting.totals.model import TotalsFit, align_groups, driver_logs, offer_logs
 
 LEVEL, SEASON, CLOSED = "level", "season", "closed"
 
 
 def explain_totals(reading: PanelReading, totals: TotalsFit, projection: Projection) -> dict[str, Floats]:
-    """Split every group's day into level and drivers by logarithmic means, which add up without a rest."""
+    """Split every group's day into level and drivers by logarithmic means, which add up exactly."""
     panel = reading.panel
     days = panel.days
     fitted = align_groups(totals, reading.groups)
     logs = driver_logs(fitted, reading.design)
     logs |= dict(zip(fitted.offers, offer_logs(fitted, reading.offers), strict=True))
-    # Normal is the mean of the last year: what is always there is level.
+    # Normal is the mean of the last year, so that a constant effect is level.
     usual = slice(max(0, days - 364), days)
     effects = {
         name: values[:, days:] - values[:, usual].mean(1, keepdims=True) for name, values in logs.items() if days
@@ -29,7 +28,7 @@ def explain_totals(reading: PanelReading, totals: TotalsFit, projection: Project
     np.add.at(final, reading.codes, projection.items)
     trading = np.where(ahead.closed, open_mean, np.maximum(final, 0))
     pulled = sum(effects.values(), np.zeros_like(open_mean))
-    # What drift and the items' own sum add on top of the drivers is smooth: level.
+    # Growth and the items' own sum add something smooth to the drivers: it counts as level.
     base = np.where(trading > 0, trading / np.exp(pulled), 0.0)
     weight = _logarithmic_mean(trading, base)
     result = {LEVEL: base.sum(0)}

@@ -1,34 +1,33 @@
-"""Items, groups and totals that agree: items are scaled to their group's total, day by day."""
+"""Reconciliation: items are scaled to their group's total, day by day."""
 
 from typing import Any
 
 import numpy as np
 
-from foreact.forecasting.inputs.columns import Codes
-from foreact.forecasting.inputs.demand import Bools, Doubles
+from foreact.forecasting.inputs.arrays import Bools, Codes, Doubles
 
-# A group of many items is not stretched beyond this; what is left over stays with the items' own sum.
+# A group of many items is not scaled by more than this; beyond it the items' own sum holds.
 MOST = 3.0
-# What the items' own sums weigh in their groups' totals, as logs.
+# The weight of the items' own sums in their groups' totals, as logs.
 ITEMS_SHARE = 0.3
 
 
 def sum_by_group(items: Doubles, codes: Codes, groups: int) -> Doubles:
-    """Return groups x horizon."""
+    """Return the items' sums by group: groups x horizon."""
     membership = np.zeros((groups, len(codes)))
     membership[codes, np.arange(len(codes))] = 1.0
     return np.asarray(membership @ items)
 
 
 def blend_totals(totals: Doubles, sums: Doubles, bias: float | None) -> Doubles:
-    """Mix totals with the items' own sums, less what those are usually over by; unknown, they leave the level alone."""
+    """Blend totals with the items' own sums, less their usual bias; where that is unknown the level stays as it is."""
     if bias is None:
-        bias = _safe_log(sums.sum()) - _safe_log(totals.sum())
-    gap = np.clip(_safe_log(sums) - _safe_log(totals) - bias, -np.log(MOST), np.log(MOST))
+        bias = _log_or_zero(sums.sum()) - _log_or_zero(totals.sum())
+    gap = np.clip(_log_or_zero(sums) - _log_or_zero(totals) - bias, -np.log(MOST), np.log(MOST))
     return np.asarray(totals * np.exp(ITEMS_SHARE * gap * ((totals > 0) & (sums > 0))))
 
 
-def _safe_log(values: Any) -> Any:
+def _log_or_zero(values: Any) -> Any:
     return np.log(np.where(values > 0, values, 1.0))
 
 

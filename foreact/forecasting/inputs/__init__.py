@@ -1,1 +1,1 @@
-"""What is known of a store before any model looks: its panel, what each column is good for, what counts as demand."""
+"""What the models are given of a store: its panel, the use of each column, and the cells that count as demand."""

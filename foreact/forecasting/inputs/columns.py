@@ -1,4 +1,4 @@
-"""What each column of a panel is good for, inferred from its values: nobody declares flags, events or prices."""
+"""How each column of a panel is used, inferred from its values: nobody declares flags, events or prices."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foreact.forecasting.inputs.panel import Floats, Panel
-
-Codes = NDArray[np.int64]
+from foreact.forecasting.inputs.arrays import Codes, Floats
+from foreact.forecasting.inputs.panel import Panel
 
 MOST_LEVELS = 60
 MOST_GROUPS = 24
@@ -22,7 +21,7 @@ class Columns:
 
     # By day: the value that means yes.
     flags: dict[str, float] = field(default_factory=dict)
-    # A value out of the ordinary, such as a holiday's name: its days and their neighbours differ.
+    # Unusual values, such as a holiday's name: their days and the days around them differ.
     events: dict[str, list[str]] = field(default_factory=dict)
     levels: dict[str, list[str]] = field(default_factory=dict)
     numbers: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -35,18 +34,18 @@ class Columns:
     attributes: dict[str, list[str]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `from_json` reads."""
+        """Return the columns as JSON that `from_json` reads."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Columns":
-        """Read what `to_json` gave."""
+        """Return the columns from the JSON that `to_json` returned."""
         return cls(**{**data, "numbers": {name: (a, b) for name, (a, b) in data["numbers"].items()}})
 
 
 def infer_columns(panel: Panel) -> Columns:
-    """Look at every known column and attribute and say what it can do."""
-    found = Columns(
+    """Infer the use of every known column and attribute from its values."""
+    columns = Columns(
         group=_choose_group(panel),
         attributes={
             name: sorted(set(values.tolist()))
@@ -55,15 +54,15 @@ def infer_columns(panel: Panel) -> Columns:
         },
     )
     for name in sorted(panel.known):
-        daily = column_by_day(panel, name)
+        daily = daily_values(panel, name)
         if daily is not None:
-            _sort_daily(panel, name, daily, found)
+            _classify_daily_column(panel, name, daily, columns)
         else:
-            _sort_item_daily(panel, name, found)
-    return found
+            _classify_item_column(panel, name, columns)
+    return columns
 
 
-def column_by_day(panel: Panel, name: str) -> Floats | None:
+def daily_values(panel: Panel, name: str) -> Floats | None:
     """Return a known column as one value a day, if it is one."""
     values = panel.known[name]
     if values.ndim == 1:
@@ -80,7 +79,7 @@ def column_texts(panel: Panel, name: str, values: Floats) -> NDArray[np.str_]:
     return np.array(["" if np.isnan(v) else f"{v:g}" for v in present])[inverse]
 
 
-def _sort_daily(panel: Panel, name: str, values: Floats, found: Columns) -> None:
+def _classify_daily_column(panel: Panel, name: str, values: Floats, columns: Columns) -> None:
     seen = values[: panel.days]
     ahead = values[panel.days :]
     if np.isnan(seen).mean() > 0.9 or (len(ahead) and np.isnan(ahead).all() and name not in panel.categories):
@@ -93,37 +92,37 @@ def _sort_daily(panel: Panel, name: str, values: Floats, found: Columns) -> None
         usual = int(counts.argmax())
         others = [str(word) for word in np.delete(words, usual)]
         if counts[usual] >= 0.6 * len(seen):
-            found.events[name] = others
+            columns.events[name] = others
         elif len(words) <= MOST_LEVELS:
-            found.levels[name] = [str(word) for word in words]
+            columns.levels[name] = [str(word) for word in words]
     elif len(distinct) == 2:
-        found.flags[name] = float(distinct[1])
+        columns.flags[name] = float(distinct[1])
     else:
         steps = np.diff(seen[~np.isnan(seen)])
-        # What only rises or only falls counts days (an id, a year): the trend has that already.
+        # A column that only rises or only falls counts days (an id, a year), which the trend covers already.
         if (steps >= 0).all() or (steps <= 0).all():
             return
-        found.numbers[name] = (float(np.nanmean(seen)), max(float(np.nanstd(seen)), 1e-6))
+        columns.numbers[name] = (float(np.nanmean(seen)), max(float(np.nanstd(seen)), 1e-6))
 
 
-def _sort_item_daily(panel: Panel, name: str, found: Columns) -> None:
+def _classify_item_column(panel: Panel, name: str, columns: Columns) -> None:
     seen = panel.known[name][:, : panel.days]
     present = ~np.isnan(seen)
     if present.mean() < 0.02:
         return
     if name in panel.categories:
-        found.item_numbers.append(name)
+        columns.item_numbers.append(name)
         return
     sample = seen[present]
     low, high = float(sample.min()), float(sample.max())
     if low == high:
         return
     if bool(((sample == low) | (sample == high)).all()):
-        found.item_flags.append(name)
+        columns.item_flags.append(name)
     elif low > 0:
-        found.prices.append(name)
+        columns.prices.append(name)
     else:
-        found.item_numbers.append(name)
+        columns.item_numbers.append(name)
 
 
 def _choose_group(panel: Panel) -> str | None:

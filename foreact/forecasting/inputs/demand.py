@@ -1,18 +1,14 @@
-"""What was asked for: units with every cell struck out that is no evidence of demand, and their totals by group."""
+"""Demand: units without the cells that are no evidence of it, and their totals by group."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 
-from foreact.forecasting.inputs.columns import Codes
-from foreact.forecasting.inputs.panel import Floats, Panel
+from foreact.forecasting.inputs.arrays import Bools, Codes, Doubles, Floats
+from foreact.forecasting.inputs.panel import Panel
 
-Doubles = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-
-# A day that sold under this share of its neighbours' median was no normal day of business.
+# A day that sold less than this share of its neighbours' median was no normal day of business.
 CLOSED_SHARE = 0.2
 # Below this median a day without sales is chance.
 CLOSED_MEDIAN = 10.0
@@ -20,23 +16,23 @@ CLOSED_MEDIAN = 10.0
 
 @dataclass(frozen=True)
 class Demand:
-    """The history as evidence: `units` up to the origin, NaN where a cell says nothing of demand."""
+    """The history as evidence: `units` before the origin, NaN where a cell says nothing about demand."""
 
     units: Floats
     # items x days of history: the item could be sold, as far as anybody knows.
     alive: Bools
     # groups x days of history, NaN on days that say nothing.
     totals: Doubles
-    # days of history on which the store was closed, by flag or by the look of it.
+    # days of history on which the store was closed, by flag or judging by its sales.
     closed: Bools
 
 
 def read_demand(panel: Panel, codes: Codes, groups: int) -> Demand:
-    """Strike out what is unknown, closed or sold out, and add up the rest, standing in for what is struck out."""
+    """Drop the cells that are unknown, closed or sold out, and sum the rest with an estimate for the dropped ones."""
     days = panel.days
     raw = panel.units[:, :days]
     known = ~np.isnan(raw)
-    alive = _find_alive(known)
+    alive = _mark_alive(known)
     evidence = known
     if panel.open is not None:
         evidence = evidence & panel.open[:, :days]
@@ -45,21 +41,21 @@ def read_demand(panel: Panel, codes: Codes, groups: int) -> Demand:
         evidence = evidence & ~panel.stockout[:, :days]
     complete = evidence is known
     units = raw if complete else np.where(evidence, raw, np.float32(np.nan))
-    totals = _sum_groups(raw, evidence, alive, codes, groups)
-    closed = _find_closed(panel, np.nansum(totals, axis=0), np.asarray(np.isnan(totals).all(0)))
+    totals = _sum_by_group(raw, evidence, alive, codes, groups)
+    closed = _mark_closed(panel, np.nansum(totals, axis=0), np.asarray(np.isnan(totals).all(0)))
     totals[:, closed] = np.nan
     return Demand(units, alive, totals, closed)
 
 
-def _find_alive(known: Bools) -> Bools:
-    """Between an item's first known cell and its last."""
+def _mark_alive(known: Bools) -> Bools:
+    """Mark the cells between each item's first known one and its last."""
     if known.shape[1] == 0:
         return known
     return np.logical_or.accumulate(known, axis=1) & np.logical_or.accumulate(known[:, ::-1], axis=1)[:, ::-1]
 
 
-def _sum_groups(raw: Floats, evidence: Bools, alive: Bools, codes: Codes, groups: int) -> Doubles:
-    """Sum by group; cells without evidence within an item's life are stood in for by the item's usual share."""
+def _sum_by_group(raw: Floats, evidence: Bools, alive: Bools, codes: Codes, groups: int) -> Doubles:
+    """Sum by group; a cell without evidence within an item's life counts as the item's usual share."""
     filled = np.where(evidence, raw, np.float32(0))
     missing = alive & ~evidence
     any_missing = bool(missing.any())
@@ -76,7 +72,7 @@ def _sum_groups(raw: Floats, evidence: Bools, alive: Bools, codes: Codes, groups
             of_all = usual[rows] @ alive[rows]
             absent = usual[rows] @ missing[rows]
             share = np.divide(absent, of_all, out=np.zeros_like(absent), where=of_all > 0)
-            # Half the group's usual business unseen: the day says too little.
+            # With half the group's usual business unseen, the day says too little.
             living = living & (share <= 0.5) & evidence[rows].any(0)
             sold_anyway = np.where(missing[rows], np.nan_to_num(raw[rows]), 0).sum(0, dtype=np.float64)
             total = np.maximum(total / np.maximum(1 - share, 0.5), total + sold_anyway)
@@ -84,7 +80,8 @@ def _sum_groups(raw: Floats, evidence: Bools, alive: Bools, codes: Codes, groups
     return totals
 
 
-def _find_closed(panel: Panel, total: Doubles, unseen: Bools) -> Bools:
+def _mark_closed(panel: Panel, total: Doubles, unseen: Bools) -> Bools:
+    """Mark the days closed by flag, or with sales far below their neighbours'."""
     days = panel.days
     by_flag = np.zeros(days, bool) if panel.open is None else ~panel.open[:, :days].any(0)
     sold = np.where((total > 0) & ~unseen & ~by_flag, total, np.nan)

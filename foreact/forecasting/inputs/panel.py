@@ -1,11 +1,11 @@
-"""One store's data as the models see it: wide arrays, items down, days across."""
+"""One store's data as the models read it: wide arrays, items down, days across."""
 
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from foreact.forecasting.inputs.arrays import Floats
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Panel:
 
     @property
     def horizon(self) -> int:
-        """How many days ahead the known columns reach."""
+        """The number of days ahead that the known columns reach."""
         return len(self.dates) - self.days
 
-    def cut_at(self, origin: int, horizon: int | None = None) -> "Panel":
-        """Return the panel as it stood after its first `origin` days: everything known only later is gone."""
+    def truncate_at(self, origin: int, horizon: int | None = None) -> "Panel":
+        """Return the panel as it stood after its first `origin` days, without anything known only later."""
         end = min(len(self.dates), origin + (self.horizon if horizon is None else horizon))
         units = self.units[:, :end].copy()
         units[:, origin:] = np.nan

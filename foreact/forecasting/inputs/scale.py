@@ -1,17 +1,15 @@
-"""What errors are measured against: the weight and the usual daily change of every series."""
+"""The weights and scales of scaled errors: each series' share of units and its usual daily change."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from foreact.forecasting.inputs.columns import Codes
-from foreact.forecasting.inputs.demand import Doubles
-from foreact.forecasting.inputs.panel import Floats
+from foreact.forecasting.inputs.arrays import Codes, Doubles, Floats
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What errors are measured against, read before the origin: weights and usual daily changes by level."""
+    """Weights and mean squared daily changes of items, groups and the total, read before the origin."""
 
     codes: Codes
     groups: int
@@ -31,6 +29,7 @@ def read_scale(units: Floats, totals: Doubles, codes: Codes) -> Scale:
 
 
 def _mean_squared_changes(values: Floats | Doubles) -> Doubles:
+    """Return each series' mean squared change from day to day since its first sale; 1 where there is none."""
     if values.shape[1] < 2:
         return np.ones(len(values))
     sold = values > 0

@@ -1,1 +1,1 @@
-"""The model of a store's items: one boosting over all of them, on top of level and season."""
+"""The model of a store's items: one boosting over all of them, which corrects level and season."""

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foreact.forecasting.inputs.panel import Floats
+from foreact.forecasting.inputs.arrays import Floats
 from foreact.forecasting.inputs.threads import single_thread
 
 BINS = 63
@@ -27,14 +27,14 @@ def fit_boosting(features: Floats, target: Floats, weight: Floats, seed: int) ->
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     edges = [find_edges(column, weight) for column in features.T]
-    codes = encode_bins(features, edges)
+    codes = encode(features, edges)
     # scikit-learn fails on a feature without any value, as last year's sales are in a short history.
     codes[:, np.isnan(codes).all(0)] = 0
     leaf = min(200, max(20, len(target) // 500))
     booster = HistGradientBoostingRegressor(**SETTINGS, min_samples_leaf=leaf, random_state=seed)
-    # Entered once more: a limit holds only for the libraries that were loaded when it was set.
+    # Set once more, because a limit holds only for the libraries that were loaded when it was set.
     with single_thread():
-        # Of mean 1, so that neither the pull nor anything else hangs on the size of what is sold.
+        # Of mean 1, so that neither the pull nor anything else depends on how much is sold.
         booster.fit(codes, target, sample_weight=weight / weight.mean())
     _restore_thresholds(booster, edges)
     return booster
@@ -54,8 +54,8 @@ def find_edges(column: Floats, weight: Floats) -> Floats:
     return np.asarray(edges[edges < values[-1]])
 
 
-def encode_bins(features: Floats, edges: list[Floats]) -> Floats:
-    """Return each value's bin; what is unknown stays so."""
+def encode(features: Floats, edges: list[Floats]) -> Floats:
+    """Return each value's bin, NaN for unknown values."""
     codes = np.full(features.shape, np.nan, np.float32)
     for feature, upper in enumerate(edges):
         known = np.flatnonzero(np.isfinite(features[:, feature]))

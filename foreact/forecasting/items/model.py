@@ -5,32 +5,25 @@ from typing import Any
 
 import numpy as np
 
-from foreact.forecasting.inputs.columns import Codes
-from foreact.forecasting.inputs.demand import Doubles
-from foreact.forecasting.inputs.panel import Floats
+from foreact.forecasting.inputs.arrays import Codes, Doubles, Floats
 from foreact.forecasting.inputs.threads import single_thread
 from foreact.forecasting.items.boosting import fit_boosting
-from foreact.forecasting.items.features import (
-    MOST_LISTED,
-    ItemHistory,
-    compute_levels,
-    day_features,
-    expected_units,
-    origin_features,
-)
+from foreact.forecasting.items.features import day_features, origin_features
+from foreact.forecasting.items.history import MOST_LISTED, ItemHistory
+from foreact.forecasting.items.levels import expected_units, item_levels
 
 ORIGINS = 52
 STRIDE = 7
 ROW_SHARE = 0.6
 FEWEST_ITEMS = 10
 FEWEST_ROWS = 2_000
-# An item that nothing is heard of fades by half every fortnight, after a week of grace.
+# An item without any evidence fades by half every fortnight, after a week of grace.
 GRACE_DAYS, FADE_DAYS = 7, 14.0
 
 
 @dataclass(frozen=True)
 class ItemsFit:
-    """The fitted boosting and the features it was shown, in order."""
+    """The fitted boosting and the names of its features, in order."""
 
     booster: Any
     names: list[str]
@@ -46,7 +39,7 @@ def fit_items(history: ItemHistory, seed: int) -> ItemsFit | None:
 
 
 def training_rows(history: ItemHistory, seed: int) -> tuple[list[str], Floats, Floats, Floats] | None:
-    """Return names, features, targets and weights of the rows to learn from."""
+    """Return names, features, targets and weights of the rows to fit on."""
     panel = history.panel
     if len(panel.items) < FEWEST_ITEMS:
         return None
@@ -55,18 +48,18 @@ def training_rows(history: ItemHistory, seed: int) -> tuple[list[str], Floats, F
     names: list[str] = []
     for step in range(ORIGINS):
         origin = panel.days - panel.horizon - STRIDE * step
-        # The draws come first, so that a row's luck does not hang on what other rows there are.
+        # The draws come first, so that a row's draw does not depend on the other rows.
         ahead = random.integers(0, panel.horizon, len(panel.items))
-        lucky = random.random(len(panel.items)) < ROW_SHARE
+        drawn = random.random(len(panel.items)) < ROW_SHARE
         if origin < 28:
             break
         enough = history.evidence[:, origin] >= 28
         days = origin + ahead
         seen = history.evidence[np.arange(len(days)), days + 1] > history.evidence[np.arange(len(days)), days]
-        rows = np.flatnonzero(enough & seen & lucky)
+        rows = np.flatnonzero(enough & seen & drawn)
         if not len(rows):
             continue
-        names, features, base = describe_rows(history, origin, rows, days[rows])
+        names, features, base = build_features(history, origin, rows, days[rows])
         sold = history.filled[rows, days[rows]]
         blocks.append((features, (sold / base).astype(np.float32), base.astype(np.float32)))
     if sum(len(target) for _, target, _ in blocks) < FEWEST_ROWS or not any(target.any() for _, target, _ in blocks):
@@ -75,31 +68,31 @@ def training_rows(history: ItemHistory, seed: int) -> tuple[list[str], Floats, F
     return names, features, target, weight
 
 
-def describe_rows(history: ItemHistory, origin: int, rows: Codes, days: Codes) -> tuple[list[str], Floats, Doubles]:
-    """Return the features of the rows and what level x season expects of them."""
-    level = compute_levels(history, origin)
+def build_features(history: ItemHistory, origin: int, rows: Codes, days: Codes) -> tuple[list[str], Floats, Doubles]:
+    """Return the features of the rows and their expected units: level x season."""
+    level = item_levels(history, origin)
     of_origin, fixed = origin_features(history, origin, level)
     of_day, moving = day_features(history, origin, level, rows, days)
     return of_origin + of_day, np.hstack([fixed[rows], moving]), expected_units(history, origin, level, rows, days)
 
 
 def forecast_items(fit: ItemsFit | None, history: ItemHistory) -> Doubles:
-    """Return items x horizon: level x season, corrected by the boosting, nothing where an item is not on sale."""
+    """Return items x horizon: level x season, corrected by the boosting, and 0 where an item is not on sale."""
     with single_thread():
-        return _forecast_items(fit, history)
+        return _forecast_on_one_thread(fit, history)
 
 
-def _forecast_items(fit: ItemsFit | None, history: ItemHistory) -> Doubles:
+def _forecast_on_one_thread(fit: ItemsFit | None, history: ItemHistory) -> Doubles:
     panel = history.panel
     rows, ahead = (place.ravel() for place in np.indices((len(panel.items), panel.horizon)))
-    names, features, mean = describe_rows(history, panel.days, rows, panel.days + ahead)
+    names, features, mean = build_features(history, panel.days, rows, panel.days + ahead)
     if fit is not None:
         mean = mean * fit.booster.predict(_arrange_features(names, features, fit.names))
-    return mean.reshape(-1, panel.horizon) * fade_silent_items(history)[:, None] * find_items_on_sale(history)
+    return mean.reshape(-1, panel.horizon) * remaining_shares(history)[:, None] * on_sale(history)
 
 
 def _arrange_features(names: list[str], features: Floats, wanted: list[str]) -> Floats:
-    """Put features into the order that the boosting knows; what is not there is unknown."""
+    """Return the features in the order that the boosting was fitted on, NaN for those that are missing."""
     if names == wanted:
         return features
     position = {name: i for i, name in enumerate(names)}
@@ -110,7 +103,7 @@ def _arrange_features(names: list[str], features: Floats, wanted: list[str]) -> 
     return result
 
 
-def find_items_on_sale(history: ItemHistory) -> Doubles:
+def on_sale(history: ItemHistory) -> Doubles:
     """Return items x horizon: 0 where a price list that covers most items has none for this one, or it is closed."""
     panel = history.panel
     result = np.ones((len(panel.items), panel.horizon))
@@ -123,13 +116,13 @@ def find_items_on_sale(history: ItemHistory) -> Doubles:
     return result
 
 
-def fade_silent_items(history: ItemHistory) -> Doubles:
-    """Return each item's share that is left after days without any evidence: an item delisted without a word fades."""
+def remaining_shares(history: ItemHistory) -> Doubles:
+    """Return each item's share that remains after days without any evidence: an item delisted without notice fades."""
     panel = history.panel
     known = np.isfinite(panel.units[:, : panel.days])
     from_end = np.flip(known, axis=1).argmax(1)
     last = np.where(known.any(1), panel.days - 1 - from_end, panel.days - 1)
-    # Days on which nothing at all is known say nothing about one item.
-    heard = np.flip(np.cumsum(np.flip(known.any(0))))
-    silent = np.array([heard[day + 1] if day + 1 < panel.days else 0 for day in last], float)
+    # Days on which nothing at all is known say nothing about a single item.
+    reported = np.flip(np.cumsum(np.flip(known.any(0))))
+    silent = np.array([reported[day + 1] if day + 1 < panel.days else 0 for day in last], float)
     return np.asarray(0.5 ** (np.maximum(silent - GRACE_DAYS, 0) / FADE_DAYS))

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from foreact.forecasting.inputs.demand import Doubles
-from foreact.forecasting.inputs.panel import Floats
+from foreact.forecasting.inputs.arrays import Doubles, Floats
 from foreact.forecasting.inputs.scale import Scale
 
 LARGE = 10.0

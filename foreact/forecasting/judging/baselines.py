@@ -1,9 +1,8 @@
-"""What anybody could do without a model: last week again, and the mean of eight weeks by weekday."""
+"""The baselines: last week repeated, and the mean of eight weeks by weekday."""
 
 import numpy as np
 
-from foreact.forecasting.inputs.demand import Bools, Doubles
-from foreact.forecasting.inputs.panel import Floats
+from foreact.forecasting.inputs.arrays import Bools, Doubles, Floats
 
 NAIVE, WEEKDAY_MEAN = "seasonal_naive", "weekday_mean"
 BASELINES = (NAIVE, WEEKDAY_MEAN)
@@ -11,7 +10,7 @@ WEEKS = 8
 
 
 def forecast_baseline(name: str, units: Floats, horizon: int, closed: Bools) -> Doubles:
-    """Return items x horizon by the baseline called `name`; days that say nothing are looked past."""
+    """Return items x horizon by the baseline called `name`, skipping days without units."""
     weeks = 1 if name == NAIVE else WEEKS
     week = _weekday_means(units, weeks)
     return np.asarray(week[:, np.arange(horizon) % 7] * ~closed)

@@ -20,7 +20,7 @@ class Decision:
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
-def decide_promotion(  # noqa: PLR0911
+def decide_outcome(  # noqa: PLR0911
     store: str, challenger: dict[str, float], champion: dict[str, float] | None, margin: float, champion_there: bool
 ) -> Decision:
     """Compare scaled errors on the same windows: with seasonal naive's, and with the champion's within the margin."""

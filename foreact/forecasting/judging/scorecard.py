@@ -1,4 +1,4 @@
-"""The live scorecard: what was published before against what has come since."""
+"""The live scorecard: earlier publications compared with the actuals since."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from foreact.forecasting.inputs.demand import Doubles
+from foreact.forecasting.inputs.arrays import Doubles
 from foreact.forecasting.inputs.panel import Panel
-from foreact.forecasting.judging.backtest import read_truth
+from foreact.forecasting.judging.backtest import read_actuals
 from foreact.forecasting.judging.baselines import NAIVE, forecast_baseline
 
 
 @dataclass(frozen=True)
-class Published:
-    """A store's forecasts as they were published, one row an item and day, and the last day that they had seen."""
+class PublishedForecast:
+    """A store's forecasts as published, one row an item and day, and the last day of data they were made from."""
 
     as_of: np.datetime64
     items: NDArray[np.str_]
@@ -26,7 +26,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Score:
-    """How one publication did at one lead in days; lead 0 stands for all of its days that have come."""
+    """The figures of one publication at one lead in days; lead 0 stands for all of its days so far."""
 
     store: str
     published_as_of: np.datetime64
@@ -40,30 +40,30 @@ class Score:
     beats_naive: float
 
 
-def score_published(panel: Panel, previous: Sequence[Published]) -> list[Score]:
-    """Score every earlier publication of the store on the days that have come since."""
+def score_published(panel: Panel, previous: Sequence[PublishedForecast]) -> list[Score]:
+    """Return the scores of every earlier publication of the store on the days since."""
     scores: list[Score] = []
     for published in previous:
         scores += _score_publication(panel, published)
     return scores
 
 
-def _score_publication(panel: Panel, published: Published) -> list[Score]:
+def _score_publication(panel: Panel, published: PublishedForecast) -> list[Score]:
     row = {item: i for i, item in enumerate(panel.items.tolist())}
     rows = np.array([row.get(item, -1) for item in published.items.tolist()], np.int64)
     first = panel.dates[0].astype("datetime64[D]")
     days = (published.dates.astype("datetime64[D]") - first).astype(np.int64)
     origin = int((published.as_of.astype("datetime64[D]") - first).astype(np.int64)) + 1
-    come = (rows >= 0) & (days >= max(origin, 0)) & (days < panel.days)
-    if not come.any() or origin < 1:
+    past = (rows >= 0) & (days >= max(origin, 0)) & (days < panel.days)
+    if not past.any() or origin < 1:
         return []
-    truth = read_truth(panel).astype(np.float64)
-    rows, days = rows[come], days[come]
-    actual, mean, low, high = truth[rows, days], published.mean[come], published.p10[come], published.p90[come]
-    kept = np.isfinite(actual)
+    truth = read_actuals(panel).astype(np.float64)
+    rows, days = rows[past], days[past]
+    actual, mean, low, high = truth[rows, days], published.mean[past], published.p10[past], published.p90[past]
+    known = np.isfinite(actual)
     leads = days - origin + 1
-    parts = [(0, kept), *((int(lead), kept & (leads == lead)) for lead in np.unique(leads))]
-    better = _beats_naive(truth, origin, rows[kept], days[kept], mean[kept])
+    parts = [(0, known), *((int(lead), known & (leads == lead)) for lead in np.unique(leads))]
+    better = _share_beating_naive(truth, origin, rows[known], days[known], mean[known])
     result = []
     for lead, part in parts:
         if part.any():
@@ -86,7 +86,9 @@ def _score_publication(panel: Panel, published: Published) -> list[Score]:
     return result
 
 
-def _beats_naive(truth: Doubles, origin: int, rows: NDArray[np.int64], days: NDArray[np.int64], mean: Doubles) -> float:
+def _share_beating_naive(
+    truth: Doubles, origin: int, rows: NDArray[np.int64], days: NDArray[np.int64], mean: Doubles
+) -> float:
     horizon = int(days.max(initial=origin)) - origin + 1
     naive = forecast_baseline(NAIVE, truth[:, :origin].astype(np.float32), horizon, np.zeros(horizon, bool))
     actual = truth[rows, days]

@@ -1,11 +1,12 @@
-"""What promotions and prices of single items mean for their group: columns of each group's own."""
+"""Promotions and prices of single items as regressors of their group's total."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from foreact.forecasting.inputs.columns import Codes, Columns
-from foreact.forecasting.inputs.demand import Bools, Demand, Doubles
+from foreact.forecasting.inputs.arrays import Bools, Codes, Doubles
+from foreact.forecasting.inputs.columns import Columns
+from foreact.forecasting.inputs.demand import Demand
 from foreact.forecasting.inputs.panel import Panel
 
 
@@ -19,7 +20,7 @@ class Offers:
 
 
 def read_offers(panel: Panel, columns: Columns, codes: Codes, groups: int, demand: Demand) -> Offers:
-    """Weigh every item by what it usually sells, as far as the history tells."""
+    """Return every group's offers, each item weighted by its usual units in the history."""
     names = [name for name in (*columns.item_flags, *columns.prices) if name in panel.known]
     days, end = panel.days, len(panel.dates)
     values = np.zeros((len(names), groups, end))

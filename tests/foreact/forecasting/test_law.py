@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from foreact.forecasting import Panel, train_store
 from foreact.forecasting.combining.projection import PanelReading, build_item_history, fit_store_totals, read_panel
-from foreact.forecasting.items.features import compute_levels
-from foreact.forecasting.items.model import describe_rows
+from foreact.forecasting.items.levels import item_levels
+from foreact.forecasting.items.model import build_features
 from foreact.forecasting.totals.design import NEIGHBOURS
 from tests.foreact.forecasting.panels import make_panel
 
@@ -32,7 +32,7 @@ def disturbed(panel: Panel, origin: int, seed: int) -> Panel:
 def seen_from(panel: Panel, origin: int) -> PanelReading:
     from foreact.forecasting.inputs.columns import infer_columns
 
-    past = panel.cut_at(origin)
+    past = panel.truncate_at(origin)
     return read_panel(past, infer_columns(past))
 
 
@@ -45,7 +45,7 @@ def test_no_feature_sees_the_future(origin: int, seed: int) -> None:
     shown = []
     for reading in readings:
         history = build_item_history(reading, fit_store_totals(reading))
-        shown.append((compute_levels(history, origin), *describe_rows(history, origin, rows, days)[1:]))
+        shown.append((item_levels(history, origin), *build_features(history, origin, rows, days)[1:]))
     for one, other in zip(*shown, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -61,11 +61,11 @@ def test_a_row_learnt_from_looks_like_the_row_forecast_from(origin: int, lead: i
     assume(not SMALL.known["event"][felt].any())
     whole = read_panel(SMALL, seen_from(SMALL, SMALL.days).columns)
     totals = fit_store_totals(whole)
-    then = read_panel(SMALL.cut_at(origin), whole.columns)
+    then = read_panel(SMALL.truncate_at(origin), whole.columns)
     rows, days = np.arange(12), np.full(12, origin + lead)
     sold_by_then = SMALL.units[:, :origin].sum(1) > 0
-    _, learnt, _ = describe_rows(build_item_history(whole, totals), origin, rows, days)
-    _, forecast, _ = describe_rows(build_item_history(then, totals), origin, rows, days)
+    _, learnt, _ = build_features(build_item_history(whole, totals), origin, rows, days)
+    _, forecast, _ = build_features(build_item_history(then, totals), origin, rows, days)
     np.testing.assert_allclose(learnt[sold_by_then], forecast[sold_by_then], rtol=1e-5, atol=1e-6)
 
 
@@ -74,8 +74,8 @@ def test_a_row_learnt_from_looks_like_the_row_forecast_from(origin: int, lead: i
 def test_no_forecast_sees_the_future(seed: int) -> None:
     origin = 286
     honest = replace(SMALL, stockout=np.zeros(SMALL.units.shape, bool))
-    one = train_store(honest.cut_at(origin)).forecast
-    other = train_store(disturbed(SMALL, origin, seed).cut_at(origin)).forecast
+    one = train_store(honest.truncate_at(origin)).forecast
+    other = train_store(disturbed(SMALL, origin, seed).truncate_at(origin)).forecast
     np.testing.assert_array_equal(one.mean, other.mean)
     np.testing.assert_array_equal(one.p90, other.p90)
     np.testing.assert_array_equal(one.total_p90, other.total_p90)

@@ -162,7 +162,7 @@ def test_the_same_data_and_seed_give_the_same_bytes(panel: Panel, result: StoreR
 
 
 def test_what_a_live_model_is_worth_does_not_hang_on_its_challenger(panel: Panel) -> None:
-    champion = train_store(panel.cut_at(546)).model
+    champion = train_store(panel.truncate_at(546)).model
     # The challenger reads the panel in another way: by these groups.
     lines = {"line": np.array([f"line {i % 4}" for i in range(len(panel.items))])}
     rivals = [
@@ -174,7 +174,7 @@ def test_what_a_live_model_is_worth_does_not_hang_on_its_challenger(panel: Panel
 
 
 def test_a_live_model_is_judged_on_later_days_and_may_stay(panel: Panel) -> None:
-    champion = train_store(panel.cut_at(546)).model
+    champion = train_store(panel.truncate_at(546)).model
     later = train_store(panel, champion=champion, margin=0.0)
     assert later.decision.champion_accuracy["scaled_error"] > 0
     assert later.decision.reason

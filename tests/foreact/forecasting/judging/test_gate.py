@@ -1,13 +1,13 @@
 import pytest
 
-from foreact.forecasting.judging.gate import Decision, decide_promotion
+from foreact.forecasting.judging.gate import Decision, decide_outcome
 
 NAIVE = {"seasonal_naive_scaled_error": 1.0}
 
 
 def decided(ours: float, theirs: float | None, margin: float = 0.02) -> Decision:
     champion = None if theirs is None else {"scaled_error": theirs, **NAIVE}
-    return decide_promotion("s1", {"scaled_error": ours, **NAIVE}, champion, margin, theirs is not None)
+    return decide_outcome("s1", {"scaled_error": ours, **NAIVE}, champion, margin, theirs is not None)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_a_challenger_needs_to_beat_naive_and_match_the_champion(
 
 
 def test_without_a_backtest_the_champion_stays_and_a_first_model_goes_live() -> None:
-    assert decide_promotion("s1", {}, None, 0.02, False).promoted
-    kept = decide_promotion("s1", {}, {}, 0.02, True)
+    assert decide_outcome("s1", {}, None, 0.02, False).promoted
+    kept = decide_outcome("s1", {}, {}, 0.02, True)
     assert not kept.promoted
     assert kept.fallback is None

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from foreact.forecasting import Panel, Published, train_store
+from foreact.forecasting import Panel, PublishedForecast, train_store
 from foreact.forecasting.judging.scorecard import score_published
 
 
-def publish(panel: Panel, origin: int, mean: np.ndarray) -> Published:
+def publish(panel: Panel, origin: int, mean: np.ndarray) -> PublishedForecast:
     horizon = mean.shape[1]
-    return Published(
+    return PublishedForecast(
         as_of=panel.dates[origin - 1],
         items=np.repeat(panel.items, horizon),
         dates=np.tile(panel.dates[origin : origin + horizon], len(panel.items)),
@@ -32,7 +32,7 @@ def test_a_publication_is_scored_on_the_days_that_have_come(panel: Panel) -> Non
 
 
 def test_nothing_has_come_yet_and_unknown_items_are_left_out(panel: Panel) -> None:
-    ahead = publish(panel.cut_at(panel.days), panel.days, np.ones((len(panel.items), 14)))
+    ahead = publish(panel.truncate_at(panel.days), panel.days, np.ones((len(panel.items), 14)))
     assert score_published(panel, [ahead]) == []
     gone = publish(panel, panel.days - 5, np.ones((len(panel.items), 5)))
     gone.items[:] = "gone"
@@ -40,7 +40,7 @@ def test_nothing_has_come_yet_and_unknown_items_are_left_out(panel: Panel) -> No
 
 
 def test_training_scores_what_was_published_before(panel: Panel) -> None:
-    before = panel.cut_at(panel.days - 7)
+    before = panel.truncate_at(panel.days - 7)
     forecast = train_store(before).forecast
     scores = train_store(panel, previous=[publish(panel, panel.days - 7, forecast.mean.astype(np.float64))]).scorecard
     assert scores[0].lead == 0

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foreact.forecasting.judging.intervals import BacktestErrors, apply_to_cells, apply_to_totals, learn_intervals
+from foreact.forecasting.intervals import BacktestErrors, cell_quantiles, learn_intervals, total_interval
 
 DAYS, WINDOWS = 28, 8
 NO_ITEMS = np.zeros((0, DAYS))
@@ -16,7 +16,7 @@ def missed(actual: np.ndarray, mean: np.ndarray | None = None) -> BacktestErrors
 
 
 def band(windows: list[BacktestErrors], mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return apply_to_totals(learn_intervals([], windows), mean)
+    return total_interval(learn_intervals([], windows), mean)
 
 
 @pytest.mark.parametrize("together", [0.0, 0.5, 0.9, 1.0])
@@ -86,7 +86,7 @@ def test_large_items_have_bands_of_their_own_in_stores_of_any_size(items: int) -
         BacktestErrors(mean, random.poisson(mean).astype(float), total.total_mean, total.total_actual) for _ in range(4)
     ]
     intervals = learn_intervals(windows, [total])
-    p10, _, p90 = apply_to_cells(intervals, mean)
+    p10, _, p90 = cell_quantiles(intervals, mean)
     actual = random.poisson(mean)
     inside, large = (actual >= p10) & (actual <= p90), mean >= 10
     assert 0.74 < inside[large].mean() < 0.89

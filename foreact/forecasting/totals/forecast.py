@@ -1,0 +1,121 @@
+"""The groups' totals over the horizon: season, what recurs from earlier years, growth, and the present level."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from foreact.forecasting.inputs.arrays import Bools, Doubles
+from foreact.forecasting.inputs.columns import Columns
+from foreact.forecasting.inputs.demand import Demand
+from foreact.forecasting.inputs.panel import Panel
+from foreact.forecasting.totals.closures import predict_closed_days
+from foreact.forecasting.totals.design import Design
+from foreact.forecasting.totals.model import TotalsFit, fitted_logs, offer_logs
+from foreact.forecasting.totals.offers import Offers
+
+LEVEL_DAYS = 20.0
+# Days back, and the share of that day's residual that recurs.
+LAST_YEARS = {364: 0.45, 728: 0.1}
+# A day is outlying from this many robust deviations on; the share of the excess that recurs on its date.
+OUTLYING_DEVIATIONS = 2.0
+DATE_SHARE = 0.7
+
+
+@dataclass(frozen=True)
+class TotalsForecast:
+    """The forecast by group, and the logs that it is made of."""
+
+    # groups x horizon
+    mean: Doubles
+    # groups x all days: log of what the fit expects, without level.
+    season: Doubles
+    # groups: log of the present level against the fit.
+    level: Doubles
+    # groups x horizon: what `season` has from earlier years' residuals.
+    recurring: Doubles
+    # horizon
+    closed: Bools
+
+
+def forecast_totals(
+    fit: TotalsFit, panel: Panel, demand: Demand, design: Design, offers: Offers, columns: Columns
+) -> TotalsForecast:
+    """Forecast the horizon: the fit, last year's residual, growth and the present level."""
+    days, horizon = panel.days, panel.horizon
+    season = fitted_logs(fit, panel, design) + offer_logs(fit, offers).sum(0)
+    with np.errstate(invalid="ignore"):
+        residual = np.log(demand.totals + fit.offsets[:, None]) - season[:, :days]
+    recurring = _recurring_weekdays(residual, horizon) + _recurring_dates(residual, panel, design)
+    season[:, days:] += recurring + _growth_drift(demand.totals, horizon)
+    level = _recent_levels(demand.totals, season[:, :days])
+    closed = predict_closed_days(panel, demand, columns)
+    mean = np.exp(season[:, days:] + level[:, None]) * ~closed
+    mean[~np.isfinite(demand.totals).any(1) | (np.nansum(demand.totals, axis=1) <= 0)] = 0.0
+    return TotalsForecast(mean, season, level, recurring, closed)
+
+
+def _recurring_weekdays(residual: Doubles, horizon: int) -> Doubles:
+    """Return the share of earlier years' residuals that recurs, each the mean of three days around the same weekday."""
+    days = residual.shape[1]
+    result = np.zeros((len(residual), horizon))
+    known = _clip_residuals(residual) - _outlying_residuals(residual)
+    for back, share in LAST_YEARS.items():
+        for step in range(horizon):
+            day = days + step - back
+            if 1 <= day < days - 1:
+                result[:, step] += share * known[:, day - 1 : day + 2].mean(1)
+    return result
+
+
+def _recurring_dates(residual: Doubles, panel: Panel, design: Design) -> Doubles:
+    """Return the share of last year's outlying days that recurs on the same date, unless an event has moved since."""
+    days = panel.days
+    if days == 0:
+        return np.zeros((len(residual), panel.horizon))
+    dates = panel.dates.astype("datetime64[D]")
+    month = dates.astype("datetime64[M]")
+    before = ((month - 12).astype("datetime64[D]") + (dates - month.astype("datetime64[D]")) - dates[0]).astype(int)
+    ahead = np.arange(days, len(dates))
+    then = np.maximum(before[ahead], 0)
+    events = design.matrix[:, np.array(design.drivers) == "event"]
+    usable = (before[ahead] >= 0) & (then < days) & (events[ahead] == events[then]).all(1)
+    then = np.where(usable, then, 0)
+    return np.asarray(DATE_SHARE * _outlying_residuals(residual)[:, then] * usable)
+
+
+def _clip_residuals(residual: Doubles) -> Doubles:
+    return np.asarray(np.nan_to_num(np.clip(residual, -0.7, 0.7)))
+
+
+def _outlying_residuals(residual: Doubles) -> Doubles:
+    """Return the excess of each residual over the usual ones of its group."""
+    usual = [np.median(np.abs(row[np.isfinite(row)])) if np.isfinite(row).any() else 0.0 for row in residual]
+    known = _clip_residuals(residual)
+    beyond = np.abs(known) - OUTLYING_DEVIATIONS * 1.4826 * np.array(usual)[:, None]
+    return np.asarray(np.sign(known) * np.maximum(beyond, 0.0))
+
+
+def _growth_drift(totals: Doubles, horizon: int) -> Doubles:
+    """Return last year's growth, limited to 15 %, continued over the horizon."""
+    days = totals.shape[1]
+    if days < 364 + 91:
+        return np.zeros((len(totals), horizon))
+    now, then = totals[:, -91:], totals[:, -91 - 364 : -364]
+    both = np.isfinite(now) & np.isfinite(then)
+    new, old = np.where(both, now, 0).sum(1), np.where(both, then, 0).sum(1)
+    usable = (both.sum(1) >= 45) & (new > 0) & (old > 0)
+    growth = np.log(np.where(usable, new, 1) / np.where(usable, old, 1))
+    return np.clip(growth, -0.15, 0.15)[:, None] * (np.arange(1, horizon + 1) / 364)[None, :]
+
+
+def _recent_levels(totals: Doubles, season: Doubles) -> Doubles:
+    """Return the log ratio of actual to fitted over the recent past."""
+    seen = np.isfinite(totals)
+    last = totals.shape[1] - 1 - seen[:, ::-1].argmax(1)
+    age = np.clip(last[:, None] - np.arange(totals.shape[1]), 0, None)
+    weights = np.where(seen, 0.5 ** (age / LEVEL_DAYS), 0.0)
+    actual = (weights * np.nan_to_num(totals)).sum(1)
+    fitted = (weights * np.exp(season)).sum(1)
+    # A group that has stopped selling fades instead of vanishing in a log of zero.
+    usable = np.where(fitted > 0, fitted, 1.0)
+    return np.where(fitted > 0, np.log(np.maximum(actual, 1e-3 * usable) / usable), 0.0)
