@@ -37,6 +37,15 @@ def make_client(uri: str) -> Any:
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
+def download_file(files: Any, name: str, target: Path) -> None:
+    """Download one file of a run.
+
+    By what each of MLflow's artifact repositories implements for itself: the public way would list the whole run, every
+    other store's model included, for each file.
+    """
+    files._download_file(name, str(target))
+
+
 def display_address(uri: str) -> str:
     """Name a tracking server without the credentials its address may carry."""
     parts = urlsplit(uri)

@@ -14,6 +14,7 @@ from foreact.naming import encode_store
 from foreact.registry.client import (
     SERVER_THREADS,
     display_address,
+    download_file,
     explain_mlflow_errors,
     for_each,
     is_missing,
@@ -291,8 +292,7 @@ def _fetch_champion(store: str, champion: Champion, files: Any) -> bytes:
     with tempfile.TemporaryDirectory() as scratch:
         fetched = Path(scratch, "model.zip")
         try:
-            # What MLflow's repositories implement; its public sibling would list the whole run for every file.
-            files._download_file(artifact_name(store), str(fetched))
+            download_file(files, artifact_name(store), fetched)
         except Exception as error:
             if is_missing(error):
                 raise lost from None

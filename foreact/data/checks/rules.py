@@ -1,9 +1,7 @@
 """The rules as Great Expectations suites, one for each kind of frame, run by a checkpoint."""
 
 import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +18,6 @@ MOST_APART, LEAST_TOLD = 7, 0.5
 # A day is implausible if it sold this many times the mean of the series' other selling days, and not just a few units.
 SPIKE_TIMES, SPIKE_UNITS, SPIKE_DAYS = 30.0, 100.0, 10
 
-# Great Expectations imports a client for every database and cloud that it finds: a quarter of its start, for frames
-# that are in memory.
-CLIENTS = ("sqlalchemy", "azure", "google", "boto3", "pyspark")
 
 UNIQUE, NOT_NEGATIVE, SPIKES = (
     "one row a store, item and date",
@@ -224,24 +219,8 @@ class Checkpoint:
 def open_context() -> Any:
     """Start Great Expectations in memory: it writes nothing, shows nothing and tells nobody."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    with _hide_packages(*CLIENTS):
-        import great_expectations as gx
+    import great_expectations as gx
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False, "metric_calculations": False}
     return context
-
-
-@contextmanager
-def _hide_packages(*names: str) -> Iterator[None]:
-    """Let imports believe that packages are not installed."""
-    before = {name: sys.modules.get(name) for name in names}
-    sys.modules.update(dict.fromkeys(names))  # type: ignore[arg-type]
-    try:
-        yield
-    finally:
-        for name, module in before.items():
-            if module is None:
-                del sys.modules[name]
-            else:
-                sys.modules[name] = module
