@@ -6,12 +6,13 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from commands.cluster import schedule_app, submit_app
 from commands.demo import demo
 from commands.evaluate import evaluate
 from commands.publications import export, publications_app
 from commands.run import run_app
+from commands.schedule import schedule_app
 from commands.serving import keys_app, serve, smoke, status
+from commands.submit import submit_app
 from foreact import __version__
 from foreact.errors import ForeactError
 
