@@ -9,7 +9,8 @@ from pathlib import Path
 from components.ingest.step import ingest
 from components.train.step import train
 from foreact.blobs import open_url
-from foreact.forecasting.judging.baselines import BASELINES
+from foreact.forecasting.judging.accuracy import Accuracy
+from foreact.forecasting.judging.baselines import Baseline
 from foreact.runs.events import Events
 from foreact.runs.process import machine_size
 from foreact.runs.trained import Trained, TrainedFolder
@@ -29,13 +30,14 @@ class Evaluation:
     def list_rows(self) -> list[dict[str, float | str]]:
         """Return a row a forecaster: ours and the baselines, averaged over stores."""
         rows: list[dict[str, float | str]] = []
-        for name in ("foreact", *BASELINES):
+        stores = self.trained.stores.values()
+        forecasters = {"foreact": [store.challenger_accuracy for store in stores]}
+        for baseline in Baseline:
+            forecasters[baseline.value] = [store.baselines.get(baseline, Accuracy()) for store in stores]
+        for name, accuracies in forecasters.items():
             row: dict[str, float | str] = {"forecaster": name}
             for figure in ("scaled_error", "wape", "bias"):
-                values = [
-                    (store.challenger_accuracy if name == "foreact" else store.baselines.get(name, {})).get(figure)
-                    for store in self.trained.stores.values()
-                ]
+                values = [getattr(accuracy, figure) for accuracy in accuracies]
                 known = [value for value in values if value is not None]
                 row[figure] = sum(known) / len(known) if known else float("nan")
             rows.append(row)

@@ -30,7 +30,7 @@ def write_training(
                 "store": store,
                 "items": 2,
                 "data_hash": f"hash of {store}",
-                "promoted": True,
+                "outcome": "promoted",
                 "reason": "beats the baseline",
                 "accuracy": {"wape": 0.2, "bias": 0.01},
                 "challenger_accuracy": {"wape": 0.2},

@@ -118,7 +118,7 @@ def _make_entry(
         data_hash=store.data_hash,
         code_version=code_version,
         objects=objects,
-        accuracy=store.accuracy,
+        accuracy=store.published_figures,
         attributes=store.attributes,
         fallback=store.fallback,
     )
@@ -126,11 +126,7 @@ def _make_entry(
 
 def _keep_scorecards(store: BlobStore, record: Trained, run: str) -> None:
     """Add how past forecasts did to the stores' series; what goes wrong here takes nothing from what is published."""
-    stores = {
-        each.store: {**each.scorecard, "promised": each.accuracy.get("wape", 0.0)}
-        for each in record.stores.values()
-        if each.scorecard
-    }
+    stores = {each.store: each.scored_figures for each in record.stores.values() if each.scorecard}
     if not stores:
         return
     try:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.register.summary import count_decisions, summarize_decisions
+from foreact.forecasting.judging.gate import GateOutcome
 from foreact.registry import Candidate, RegisteredStore, Registry, Versions, model_name
 from foreact.registry.records import dump_tag
 from foreact.runs.events import Events
@@ -37,7 +38,7 @@ def register(
             Candidate(
                 store=store.store,
                 folder=folder.model_folder(store.store),
-                promoted=store.promoted,
+                promoted=store.outcome is GateOutcome.PROMOTED,
                 as_of=record.as_of.isoformat(),
                 tags=_version_tags(store, settings.code_version),
             )
@@ -60,7 +61,7 @@ def register(
 
 def _place_version(store: TrainedStore, made: dict[str, str]) -> RegisteredStore:
     registered = made.get(store.store)
-    promoted = store.promoted and registered is not None
+    promoted = store.outcome is GateOutcome.PROMOTED and registered is not None
     return RegisteredStore(
         name=model_name(store.store),
         version=registered if promoted else store.champion_version,
@@ -75,9 +76,9 @@ def _version_tags(store: TrainedStore, code_version: str) -> dict[str, str]:
         "foreact.code_version": code_version,
         "foreact.reason": store.reason,
         "foreact.champion_before": store.champion_version or "",
-        "foreact.accuracy": dump_tag(store.challenger_accuracy),
-        "foreact.champion_accuracy": dump_tag(store.champion_accuracy),
-        "foreact.baselines": dump_tag(store.baselines),
+        "foreact.accuracy": dump_tag(store.challenger_accuracy.to_figures()),
+        "foreact.champion_accuracy": dump_tag(store.champion_accuracy.to_figures()),
+        "foreact.baselines": dump_tag({name: accuracy.to_figures() for name, accuracy in store.baselines.items()}),
     }
 
 

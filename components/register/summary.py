@@ -1,17 +1,21 @@
 """What the gate decided, as text for the run page."""
 
+from foreact.forecasting.judging.accuracy import Accuracy
+from foreact.forecasting.judging.gate import GateOutcome
 from foreact.registry import Versions
 from foreact.reports.markdown import escape_cell
 from foreact.runs.trained import Trained, TrainedStore
 
 SHOWN = 200
+# Stores whose challenger does not go live are listed first.
+ORDER = (GateOutcome.FALLBACK, GateOutcome.KEPT, GateOutcome.PROMOTED)
 
 
 def summarize_decisions(record: Trained, versions: Versions) -> str:
     """List each store's decision: first lost or refused champions, then models that did not go live."""
     stores = sorted(
         record.stores.values(),
-        key=lambda store: (not store.champion_problem, store.promoted, store.fallback is None, store.store),
+        key=lambda store: (not store.champion_problem, ORDER.index(store.outcome), store.store),
     )
     unusable = sum(bool(store.champion_problem) for store in stores)
     counts = count_decisions(record)
@@ -46,17 +50,13 @@ def count_decisions(record: Trained) -> dict[str, float]:
     stores = record.stores.values()
     return {
         "stores": float(len(stores)),
-        "promoted": float(sum(store.promoted for store in stores)),
-        "kept": float(sum(not store.promoted and store.fallback is None for store in stores)),
-        "fallback": float(sum(store.fallback is not None for store in stores)),
+        **{outcome.value: float(sum(store.outcome is outcome for store in stores)) for outcome in GateOutcome},
     }
 
 
 def _describe_decision(store: TrainedStore) -> str:
-    if store.promoted:
-        return "promoted"
-    return "fallback" if store.fallback else "champion kept"
+    return "champion kept" if store.outcome is GateOutcome.KEPT else store.outcome.value
 
 
-def _format_figure(accuracy: dict[str, float]) -> str:
-    return f"{accuracy['wape']:.3f}" if "wape" in accuracy else ""
+def _format_figure(accuracy: Accuracy) -> str:
+    return "" if accuracy.wape is None else f"{accuracy.wape:.3f}"

@@ -2,7 +2,6 @@
 
 import logging
 import tempfile
-import time
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -21,7 +20,7 @@ from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90
 
 if TYPE_CHECKING:
     from foreact.data.dataset.parcel import Parcel
-    from foreact.forecasting import Decision, PublishedForecast, Score, StoreModel
+    from foreact.forecasting import Accuracy, Decision, PublishedForecast, Score, StoreModel
 
 log = logging.getLogger(__name__)
 
@@ -66,9 +65,8 @@ def train_store_job(job: StoreJob) -> StoreFiles:
 
 def _train_store(job: StoreJob) -> StoreFiles:
     from components.train.objects import make_objects
-    from foreact.forecasting import ChampionError, fall_back, train_store
+    from foreact.forecasting import ChampionError, GateOutcome, fall_back, train_store
 
-    started = time.monotonic()
     panel = job.parcel.make_panel()
     champion, problem = _load_champion(job)
     if job.failure:
@@ -89,22 +87,22 @@ def _train_store(job: StoreJob) -> StoreFiles:
             champion, problem = None, _describe_failure(job)
             result = train()
     decision = result.decision
+    promoted = decision.outcome is GateOutcome.PROMOTED
     record = TrainedStore(
         store=panel.store,
         items=len(panel.items),
         data_hash=job.parcel.data_hash,
-        promoted=decision.promoted,
+        outcome=decision.outcome,
         reason=_prefix_problem(problem, decision.reason),
-        champion_version=None if decision.promoted or champion is None else job.champion_version,
+        champion_version=None if promoted or champion is None else job.champion_version,
         champion_problem=problem,
         fallback=decision.fallback and _prefix_problem(problem, decision.fallback),
         accuracy=_published_accuracy(decision, champion),
         challenger_accuracy=decision.accuracy,
         champion_accuracy=decision.champion_accuracy,
-        baselines=decision.baselines,
+        baselines=dict(decision.baselines),
         scorecard=_overall_score(result.scorecard),
         attributes=panel.store_attributes,
-        seconds=time.monotonic() - started,
     )
     return StoreFiles(record, _save_model(result.model), make_objects(panel, result), draw_store(result))
 
@@ -164,15 +162,15 @@ def _read_previous(job: StoreJob) -> "list[PublishedForecast]":
     return published
 
 
-def _published_accuracy(decision: "Decision", champion: "StoreModel | None") -> dict[str, float]:
-    """Return the backtest figures of whatever made the published numbers."""
-    from foreact.forecasting.judging.baselines import NAIVE
+def _published_accuracy(decision: "Decision", champion: "StoreModel | None") -> "Accuracy":
+    """Return the accuracy of what made the published numbers."""
+    from foreact.forecasting import Accuracy, Baseline, GateOutcome
 
-    naive = decision.baselines.get(NAIVE, {})
-    others = naive if champion is None else decision.champion_accuracy
-    figures = decision.accuracy if decision.promoted else others
-    # What planners weigh the others against.
-    return {**figures, "naive_wape": naive["wape"]} if "wape" in naive else figures
+    if decision.outcome is GateOutcome.PROMOTED:
+        return decision.accuracy
+    if champion is not None:
+        return decision.champion_accuracy
+    return decision.baselines.get(Baseline.SEASONAL_NAIVE, Accuracy())
 
 
 def _overall_score(scores: "list[Score]") -> dict[str, float]:

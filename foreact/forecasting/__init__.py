@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from foreact.forecasting.forecast import Forecast
     from foreact.forecasting.inputs.panel import Panel
-    from foreact.forecasting.judging.gate import Decision
+    from foreact.forecasting.judging.accuracy import Accuracy
+    from foreact.forecasting.judging.baselines import Baseline
+    from foreact.forecasting.judging.gate import Decision, GateOutcome
     from foreact.forecasting.judging.scorecard import PublishedForecast, Score
     from foreact.forecasting.model import StoreModel
     from foreact.forecasting.training import ChampionError, StoreResult, fall_back, train_store
@@ -14,8 +16,11 @@ if TYPE_CHECKING:
 # Imported on first use, so that reading a panel does not import the models.
 _HOMES = {
     "ChampionError": "training",
+    "Accuracy": "judging.accuracy",
+    "Baseline": "judging.baselines",
     "Decision": "judging.gate",
     "Forecast": "forecast",
+    "GateOutcome": "judging.gate",
     "Panel": "inputs.panel",
     "PublishedForecast": "judging.scorecard",
     "Score": "judging.scorecard",
@@ -25,9 +30,12 @@ _HOMES = {
     "train_store": "training",
 }
 __all__ = [
+    "Accuracy",
+    "Baseline",
     "ChampionError",
     "Decision",
     "Forecast",
+    "GateOutcome",
     "Panel",
     "PublishedForecast",
     "Score",

@@ -27,8 +27,8 @@ from foreact.forecasting.judging.backtest import (
     learn_items_bias,
     learn_window_intervals,
 )
-from foreact.forecasting.judging.baselines import NAIVE, forecast_baseline
-from foreact.forecasting.judging.gate import Decision, decide_outcome
+from foreact.forecasting.judging.baselines import Baseline, forecast_baseline
+from foreact.forecasting.judging.gate import Decision, GateOutcome, decide_outcome
 from foreact.forecasting.judging.scorecard import PublishedForecast, Score, score_published
 from foreact.forecasting.model import BacktestFits, StoreModel, assemble_forecast
 from foreact.forecasting.totals.closures import predict_closed_days
@@ -76,10 +76,9 @@ def train_store(
             items_bias=learn_items_bias(backtest.windows),
             backtest_fits=fits,
         )
-        decision = decide_outcome(
-            panel.store, backtest.figures, champion_backtest.figures, margin, champion is not None
-        )
-        if decision.promoted:
+        champion_accuracy = None if champion is None else champion_backtest.accuracy
+        decision = decide_outcome(backtest.accuracy, backtest.baselines, champion_accuracy, margin)
+        if decision.outcome is GateOutcome.PROMOTED:
             forecast = model.forecast_reading(reading)
         elif champion is not None:
             with _as_champion_error():
@@ -141,13 +140,13 @@ def fall_back(panel: Panel, champion: StoreModel | None, reason: str) -> StoreRe
             forecast = forecast_naive(panel, infer_columns(panel), learn_window_intervals([]))
             instead = "seasonal naive is published instead"
     why = f"could not be trained: {reason}"
-    return StoreResult(None, forecast, Decision(panel.store, False, why, f"{instead}: the store {why}"))
+    return StoreResult(None, forecast, Decision(GateOutcome.FALLBACK, why, f"{instead}: the store {why}"))
 
 
 def forecast_naive(panel: Panel, columns: Columns, intervals: Intervals) -> Forecast:
     """Forecast by seasonal naive, within the given intervals: the forecast of last resort."""
     reading = read_panel(panel, columns)
     closed = predict_closed_days(panel, reading.demand, columns)
-    mean = forecast_baseline(NAIVE, reading.demand.units, panel.horizon, closed)
+    mean = forecast_baseline(Baseline.SEASONAL_NAIVE, reading.demand.units, panel.horizon, closed)
     forecast = assemble_forecast(panel, mean, intervals, {})
     return replace(forecast, drivers={"level": np.asarray(mean.sum(0), np.float32)})

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from foreact.forecasting.judging.accuracy import Accuracy
+from foreact.forecasting.judging.baselines import Baseline
+from foreact.forecasting.judging.gate import GateOutcome
 from foreact.naming import encode_store
 from foreact.publications.contract import SUFFIXES, Kind
 
@@ -24,22 +27,37 @@ class TrainedStore(BaseModel):
     store: str
     items: int
     data_hash: str
-    # The challenger goes live. Else the champion's numbers are published, or the baseline's where there is no champion.
-    promoted: bool
+    outcome: GateOutcome
     reason: str
     # The version whose numbers these are when the challenger is not promoted; None: a baseline without a version.
     champion_version: str | None = None
     # Why the champion could not be used, so that the challenger was judged without it; empty where all was well.
     champion_problem: str = ""
+    # What makes the numbers instead, and why; None unless the outcome is a fallback.
     fallback: str | None = None
-    # Backtest figures of whatever made the published numbers, of the challenger, of the champion and of baselines.
-    accuracy: dict[str, float] = Field(default_factory=dict)
-    challenger_accuracy: dict[str, float] = Field(default_factory=dict)
-    champion_accuracy: dict[str, float] = Field(default_factory=dict)
-    baselines: dict[str, dict[str, float]] = Field(default_factory=dict)
+    # The backtest of what made the published numbers, of the challenger, of the champion and of the baselines.
+    accuracy: Accuracy = Field(default_factory=Accuracy)
+    challenger_accuracy: Accuracy = Field(default_factory=Accuracy)
+    champion_accuracy: Accuracy = Field(default_factory=Accuracy)
+    baselines: dict[Baseline, Accuracy] = Field(default_factory=dict)
     scorecard: dict[str, float] = Field(default_factory=dict)
     attributes: dict[str, str] = Field(default_factory=dict)
-    seconds: float = 0.0
+
+    @property
+    def naive_wape(self) -> float | None:
+        """The WAPE of seasonal naive, which planners compare the others with."""
+        return self.baselines.get(Baseline.SEASONAL_NAIVE, Accuracy()).wape
+
+    @property
+    def scored_figures(self) -> dict[str, float]:
+        """The figures of the scorecard beside the WAPE that the backtest promised."""
+        return {**self.scorecard, "promised": self.accuracy.wape or 0.0}
+
+    @property
+    def published_figures(self) -> dict[str, float]:
+        """The accuracy as it is published, with seasonal naive's WAPE."""
+        figures = self.accuracy.to_figures()
+        return figures if self.naive_wape is None else {**figures, "naive_wape": self.naive_wape}
 
 
 class Trained(BaseModel):

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from foreact.demo import make_chain, simulate_sales
 from foreact.forecasting import Panel, train_store
 from foreact.forecasting.inputs.threads import single_thread
-from foreact.forecasting.judging.baselines import BASELINES, forecast_baseline
+from foreact.forecasting.judging.baselines import Baseline, forecast_baseline
 from tests.foreact.forecasting.demo import demo_panel
 
 LAST = date(2025, 9, 14)
@@ -101,7 +101,7 @@ def accuracy(items: int = 50, days: int = 912, count: int = 4, peers: Path | Non
     started = time.process_time()
     ours = [train_store(panel).forecast.mean.astype(np.float64) for panel, _ in made]
     _row("foreact", made, ours, time.process_time() - started)
-    for name in BASELINES:
+    for name in Baseline:
         started = time.process_time()
         with single_thread():
             means = [

@@ -21,7 +21,7 @@ def drill(folder: Path) -> Outcome:
         for pid in descendants(process.pid):
             with suppress(OSError):
                 title = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
-                if title.startswith("ray::train_one"):
+                if title.startswith("ray::train_store_job"):
                     os.kill(pid, signal.SIGKILL)
                     killed = pid
                     break

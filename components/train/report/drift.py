@@ -34,8 +34,7 @@ def add_latest(kept: Series, trained: Trained) -> dict[str, list[Point]]:
     series = {}
     for store, record in trained.stores.items():
         before = [point for point in kept.get(store, ()) if point.as_of < trained.as_of]
-        promised = {"promised": record.accuracy.get("wape", 0.0)}
-        latest = [Point(trained.as_of, {**record.scorecard, **promised})] if record.scorecard else []
+        latest = [Point(trained.as_of, record.scored_figures)] if record.scorecard else []
         if before or latest:
             series[store] = [*before, *latest]
     return series

@@ -8,7 +8,7 @@ import numpy as np
 
 from components.train.report.drift import Series, add_latest, draw_drift
 from components.train.report.pictures import Curve, Doubles, Picture
-from foreact.forecasting.judging.baselines import NAIVE
+from foreact.forecasting.judging.gate import GateOutcome
 from foreact.reports.charts import line_chart
 from foreact.reports.page import Page
 from foreact.runs.trained import Trained, TrainedStore
@@ -36,7 +36,7 @@ def write_report(
         _draw_curves(page, trained, pictures)
     draw_drift(page, add_latest(kept or {}, trained))
     page.heading("Every store")
-    worst = sorted(stores, key=lambda s: -s.accuracy.get("wape", np.inf))
+    worst = sorted(stores, key=lambda s: -_or_nan(s.accuracy.wape, np.inf))
     if len(worst) > SHOWN_STORES:
         page.paragraph(f"The {SHOWN_STORES} with the largest error of {len(worst):,}.")
     page.table(
@@ -45,9 +45,9 @@ def write_report(
             [
                 s.store,
                 s.items,
-                *(s.accuracy.get(name, float("nan")) for name in FIGURES),
-                s.baselines.get(NAIVE, {}).get("wape", float("nan")),
-                "new model" if s.promoted else s.fallback or "live model",
+                *(_or_nan(getattr(s.accuracy, name)) for name in FIGURES),
+                _or_nan(s.naive_wape),
+                "new model" if s.outcome is GateOutcome.PROMOTED else s.fallback or "live model",
                 s.reason,
             ]
             for s in worst[:SHOWN_STORES]
@@ -62,12 +62,13 @@ def _mean_figures(stores: list[TrainedStore]) -> dict[str, float]:
     """Average over stores; what could not be measured does not count."""
     figures = {
         "stores": float(len(stores)),
-        "promoted": float(sum(s.promoted for s in stores)),
-        "fallbacks": float(sum(s.fallback is not None for s in stores)),
+        "promoted": float(sum(s.outcome is GateOutcome.PROMOTED for s in stores)),
+        "fallbacks": float(sum(s.outcome is GateOutcome.FALLBACK for s in stores)),
         "unusable_champions": float(sum(bool(s.champion_problem) for s in stores)),
     }
     for name in FIGURES:
-        known = [s.accuracy[name] for s in stores if np.isfinite(s.accuracy.get(name, np.nan))]
+        values = [_or_nan(getattr(s.accuracy, name)) for s in stores]
+        known = [value for value in values if np.isfinite(value)]
         if known:
             figures[name] = float(np.mean(known))
     for name in ("wape", "bias", "coverage", "beats_naive"):
@@ -75,6 +76,11 @@ def _mean_figures(stores: list[TrainedStore]) -> dict[str, float]:
         if known:
             figures[f"live_{name}"] = float(np.mean(known))
     return figures
+
+
+def _or_nan(figure: float | None, otherwise: float = float("nan")) -> float:
+    """Return a figure, or what stands for one that was not measured."""
+    return otherwise if figure is None else figure
 
 
 def _draw_leads(page: Page, pictures: Collection[Picture]) -> None:
@@ -107,7 +113,7 @@ def _draw_leads(page: Page, pictures: Collection[Picture]) -> None:
 
 def _draw_curves(page: Page, trained: Trained, pictures: dict[str, Picture]) -> None:
     largest = max(pictures.values(), key=lambda picture: np.nansum(picture.total.actual))
-    worst = pictures[max(pictures, key=lambda store: trained.stores[store].accuracy.get("wape", 0.0))]
+    worst = pictures[max(pictures, key=lambda store: trained.stores[store].accuracy.wape or 0.0)]
     totals = [("The largest store", largest.total), ("The store with the largest error", worst.total)]
     curves = [("The store", largest.total)] if len(pictures) == 1 else totals
     by_item = [(one.largest, one.worst) for one in pictures.values() if one.largest and one.worst]

@@ -1,7 +1,7 @@
 """The backtest: forecasts from rolling origins by models that know nothing later, beside the actuals."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,8 +16,8 @@ from foreact.forecasting.intervals import (
     total_interval,
 )
 from foreact.forecasting.items.model import ItemsFit
-from foreact.forecasting.judging.accuracy import interval_figures, mean_figures, point_figures, scaled_error
-from foreact.forecasting.judging.baselines import BASELINES, forecast_baseline
+from foreact.forecasting.judging.accuracy import Accuracy, add_interval_accuracy, mean_accuracy, point_accuracy
+from foreact.forecasting.judging.baselines import Baseline, forecast_baseline
 from foreact.forecasting.totals.design import SEASON_DAYS
 from foreact.forecasting.totals.model import TotalsFit
 
@@ -46,18 +46,20 @@ class Window:
     dates: Dates
     errors: BacktestErrors
     has_items: bool
-    # Figures of the items' means and of the baselines'.
-    figures: dict[str, float]
+    # Of the items' means; nothing without items.
+    accuracy: Accuracy
+    baselines: dict[Baseline, Accuracy]
     # Log of the items' own sum over the actual; None where they have no sum.
     items_excess: float | None
 
 
 @dataclass(frozen=True)
 class Backtest:
-    """The windows, newest first, and their figures."""
+    """The windows, newest first, and the mean accuracy over those with items."""
 
     windows: list[Window] = field(default_factory=list)
-    figures: dict[str, float] = field(default_factory=dict)
+    accuracy: Accuracy = field(default_factory=Accuracy)
+    baselines: dict[Baseline, Accuracy] = field(default_factory=dict)
 
 
 def backtest_origins(days: int, horizon: int) -> list[int]:
@@ -99,17 +101,21 @@ class BacktestRun:
         if origin.has_items:
             projection = project_store(reading, totals, items, learn_items_bias(self._windows))
             errors = BacktestErrors(projection.items, actual, projection.items.sum(0), whole)
-            figures = _point_figures(projection.items, origin, reading)
-            window = Window(dates, errors, True, figures, _log_excess(projection.own, whole))
+            accuracy = point_accuracy(projection.items, actual, reading.scale)
+            baselines = _score_baselines(origin, reading)
+            window = Window(dates, errors, True, accuracy, baselines, _log_excess(projection.own, whole))
         else:
             none = np.zeros((0, len(dates)))
             errors = BacktestErrors(none, none, project_totals(reading, totals).mean.sum(0), whole)
-            window = Window(dates, errors, False, {}, None)
+            window = Window(dates, errors, False, Accuracy(), {}, None)
         self._windows.insert(0, window)
 
     def score_windows(self) -> Backtest:
-        """Return the windows with their mean figures."""
-        return Backtest(self._windows, _mean_figures(self._windows))
+        """Return the windows with their mean accuracy."""
+        with_items = [window for window in self._windows if window.has_items]
+        accuracy = mean_accuracy([_score_window(window, self._windows) for window in with_items])
+        baselines = {each: mean_accuracy([window.baselines[each] for window in with_items]) for each in Baseline}
+        return Backtest(self._windows, accuracy, baselines)
 
 
 def read_actuals(panel: Panel) -> Doubles:
@@ -122,10 +128,10 @@ def read_actuals(panel: Panel) -> Doubles:
 
 def _log_excess(own: Doubles | None, actual: Doubles) -> float | None:
     """Return the log of the items' own sum over the actual, where both sold."""
-    kept = np.isfinite(actual)
-    if own is None or own[kept].sum() <= 0 or actual[kept].sum() <= 0:
+    known = np.isfinite(actual)
+    if own is None or own[known].sum() <= 0 or actual[known].sum() <= 0:
         return None
-    return float(np.log(own[kept].sum() / actual[kept].sum()))
+    return float(np.log(own[known].sum() / actual[known].sum()))
 
 
 def learn_items_bias(windows: list[Window]) -> float | None:
@@ -139,39 +145,29 @@ def learn_window_intervals(windows: list[Window]) -> Intervals:
     return learn_intervals([w.errors for w in windows if w.has_items], [w.errors for w in windows])
 
 
-def _mean_figures(windows: list[Window]) -> dict[str, float]:
-    by_origin = []
-    for window in (w for w in windows if w.has_items):
-        others = [w for w in windows if w is not window]
-        by_origin.append(_window_figures(window, learn_window_intervals(others)))
-    return mean_figures(by_origin)
-
-
-def _window_figures(window: Window, intervals: Intervals) -> dict[str, float]:
+def _score_window(window: Window, windows: list[Window]) -> Accuracy:
     """Score one window; its intervals come from the others, so that none is scored on its own errors."""
+    intervals = learn_window_intervals([other for other in windows if other is not window])
     errors = window.errors
     p10, _, p90 = cell_quantiles(intervals, errors.mean)
     low, high = total_interval(intervals, errors.total_mean)
-    figures = {**window.figures, **interval_figures(errors.actual, errors.mean, p10, p90)}
-    kept = np.isfinite(errors.total_actual)
-    if kept.any():
+    accuracy = add_interval_accuracy(window.accuracy, errors.actual, errors.mean, p10, p90)
+    known = np.isfinite(errors.total_actual)
+    if known.any():
         inside = (errors.total_actual >= low) & (errors.total_actual <= high)
-        figures["total_coverage"] = float(inside[kept].mean())
-    return figures
+        accuracy = replace(accuracy, total_coverage=float(inside[known].mean()))
+    return accuracy
 
 
-def _point_figures(mean: Doubles, origin: Origin, reading: PanelReading) -> dict[str, float]:
-    """Score an origin's means beside what anybody could do."""
+def _score_baselines(origin: Origin, reading: PanelReading) -> dict[Baseline, Accuracy]:
+    """Score the baselines' means from the same origin."""
     units, closed = reading.demand.units, _flagged_closed_days(reading.panel)
-    means = {f"{name}_": forecast_baseline(name, units, reading.panel.horizon, closed) for name in BASELINES}
-    figures = {}
-    for prefix, each in {"": mean, **means}.items():
-        figures[f"{prefix}scaled_error"] = scaled_error(each, origin.actual, reading.scale)
-        figures |= {f"{prefix}{key}": value for key, value in point_figures(each, origin.actual).items()}
-    return figures
+    means = {each: forecast_baseline(each, units, reading.panel.horizon, closed) for each in Baseline}
+    return {each: point_accuracy(mean, origin.actual, reading.scale) for each, mean in means.items()}
 
 
 def _flagged_closed_days(panel: Panel) -> Bools:
+    """Mark the days ahead that a flag says are closed."""
     if panel.open is None:
         return np.zeros(panel.horizon, bool)
     return np.asarray(~panel.open[:, panel.days :].any(0))

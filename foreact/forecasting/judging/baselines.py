@@ -1,17 +1,24 @@
 """The baselines: last week repeated, and the mean of eight weeks by weekday."""
 
+from enum import StrEnum
+
 import numpy as np
 
 from foreact.forecasting.inputs.arrays import Bools, Doubles, Floats
 
-NAIVE, WEEKDAY_MEAN = "seasonal_naive", "weekday_mean"
-BASELINES = (NAIVE, WEEKDAY_MEAN)
 WEEKS = 8
 
 
-def forecast_baseline(name: str, units: Floats, horizon: int, closed: Bools) -> Doubles:
-    """Return items x horizon by the baseline called `name`, skipping days without units."""
-    weeks = 1 if name == NAIVE else WEEKS
+class Baseline(StrEnum):
+    """A forecast without a model."""
+
+    SEASONAL_NAIVE = "seasonal_naive"
+    WEEKDAY_MEAN = "weekday_mean"
+
+
+def forecast_baseline(baseline: Baseline, units: Floats, horizon: int, closed: Bools) -> Doubles:
+    """Return items x horizon by a baseline, skipping days without units."""
+    weeks = 1 if baseline is Baseline.SEASONAL_NAIVE else WEEKS
     week = _weekday_means(units, weeks)
     return np.asarray(week[:, np.arange(horizon) % 7] * ~closed)
 

@@ -1,57 +1,78 @@
 """The gate: a challenger goes live only if the backtest says that it is no worse than what is live."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
-from foreact.forecasting.judging.baselines import BASELINES, NAIVE
+from foreact.forecasting.judging.accuracy import Accuracy
+from foreact.forecasting.judging.baselines import Baseline
+
+
+class GateOutcome(StrEnum):
+    """What becomes of a store's challenger."""
+
+    # The challenger goes live.
+    PROMOTED = "promoted"
+    # The champion stays live because it is better.
+    KEPT = "kept"
+    # Neither the challenger nor a champion that the gate kept makes the numbers: an older model or a baseline does.
+    FALLBACK = "fallback"
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether a store's new model goes live, why, and the figures that decided."""
+    """The gate's outcome for a store, the reason, and the accuracy that it was decided on."""
 
-    store: str
-    promoted: bool
+    outcome: GateOutcome
     reason: str
-    # Why neither a new model nor one that was live made the published numbers, or nothing.
+    # For readers of the publication: what makes the numbers instead, and why; None unless the outcome is a fallback.
     fallback: str | None = None
-    accuracy: dict[str, float] = field(default_factory=dict)
-    champion_accuracy: dict[str, float] = field(default_factory=dict)
-    baselines: dict[str, dict[str, float]] = field(default_factory=dict)
+    accuracy: Accuracy = field(default_factory=Accuracy)
+    champion_accuracy: Accuracy = field(default_factory=Accuracy)
+    baselines: Mapping[Baseline, Accuracy] = field(default_factory=dict)
 
 
-def decide_outcome(  # noqa: PLR0911
-    store: str, challenger: dict[str, float], champion: dict[str, float] | None, margin: float, champion_there: bool
+def decide_outcome(
+    challenger: Accuracy, baselines: Mapping[Baseline, Accuracy], champion: Accuracy | None, margin: float
 ) -> Decision:
     """Compare scaled errors on the same windows: with seasonal naive's, and with the champion's within the margin."""
-    accuracy = {k: v for k, v in challenger.items() if not k.startswith(BASELINES)}
-    baselines = {
-        name: {k.removeprefix(f"{name}_"): v for k, v in challenger.items() if k.startswith(name)} for name in BASELINES
-    }
+    outcome, reason = _judge_challenger(challenger, baselines, champion, margin)
+    fallback = None
+    if outcome is GateOutcome.FALLBACK:
+        fallback = f"seasonal naive is published instead: the new model's {reason}"
+    return Decision(outcome, reason, fallback, challenger, champion or Accuracy(), baselines)
 
-    def decision(promoted: bool, reason: str, fallback: str | None = None) -> Decision:
-        theirs = {k: v for k, v in (champion or {}).items() if not k.startswith(BASELINES)}
-        return Decision(store, promoted, reason, fallback, accuracy, theirs, baselines)
 
-    ours = challenger.get("scaled_error")
-    if ours is None:
-        if champion_there:
-            return decision(False, "too short a history for a backtest")
-        return decision(True, "the first model; too short a history for a backtest")
-    naive = challenger[f"{NAIVE}_scaled_error"]
-    if not ours <= naive:
-        reason = f"scaled error {ours:.3f} is worse than seasonal naive's {naive:.3f}"
-        instead = None if champion_there else f"seasonal naive is published instead: the new model's {reason}"
-        return decision(False, reason, instead)
-    if not champion_there:
-        return decision(True, f"the first model; scaled error {ours:.3f} beats seasonal naive's {naive:.3f}")
-    theirs = (champion or {}).get("scaled_error")
-    if theirs is None or not math.isfinite(theirs):
-        return decision(True, f"scaled error {ours:.3f}; the live model cannot be judged on these windows")
-    if ours <= theirs * (1 + margin):
-        return decision(
-            True, f"scaled error {ours:.3f} is within {margin:.0%} of the live model's {theirs:.3f} or better"
+def _judge_challenger(
+    challenger: Accuracy, baselines: Mapping[Baseline, Accuracy], champion: Accuracy | None, margin: float
+) -> tuple[GateOutcome, str]:
+    """Return the outcome and its reason."""
+    error = challenger.scaled_error
+    naive_error = baselines.get(Baseline.SEASONAL_NAIVE, Accuracy()).scaled_error
+    if error is None or naive_error is None:
+        if champion is not None:
+            return GateOutcome.KEPT, "too short a history for a backtest"
+        return GateOutcome.PROMOTED, "the first model; too short a history for a backtest"
+    # Not ">", because an error that is not a number beats nothing.
+    if not error <= naive_error:
+        outcome = GateOutcome.FALLBACK if champion is None else GateOutcome.KEPT
+        return outcome, f"scaled error {error:.3f} is worse than seasonal naive's {naive_error:.3f}"
+    if champion is None:
+        return (
+            GateOutcome.PROMOTED,
+            f"the first model; scaled error {error:.3f} beats seasonal naive's {naive_error:.3f}",
         )
-    return decision(
-        False, f"scaled error {ours:.3f} is worse than the live model's {theirs:.3f} by more than {margin:.0%}"
-    )
+    return _compare_champion(error, champion.scaled_error, margin)
+
+
+def _compare_champion(error: float, champion_error: float | None, margin: float) -> tuple[GateOutcome, str]:
+    """Return the outcome of a challenger that beats seasonal naive, and its reason."""
+    if champion_error is None or not math.isfinite(champion_error):
+        reason = f"scaled error {error:.3f}; the live model cannot be judged on these windows"
+        return GateOutcome.PROMOTED, reason
+    if error <= champion_error * (1 + margin):
+        reason = f"scaled error {error:.3f} is within {margin:.0%} of the live model's {champion_error:.3f} or better"
+        return GateOutcome.PROMOTED, reason
+    reason = f"scaled error {error:.3f} is worse than the live model's {champion_error:.3f} by more than {margin:.0%}"
+    return GateOutcome.KEPT, reason

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from foreact.forecasting.inputs.arrays import Doubles
 from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.judging.backtest import read_actuals
-from foreact.forecasting.judging.baselines import NAIVE, forecast_baseline
+from foreact.forecasting.judging.baselines import Baseline, forecast_baseline
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,8 @@ def _share_beating_naive(
     truth: Doubles, origin: int, rows: NDArray[np.int64], days: NDArray[np.int64], mean: Doubles
 ) -> float:
     horizon = int(days.max(initial=origin)) - origin + 1
-    naive = forecast_baseline(NAIVE, truth[:, :origin].astype(np.float32), horizon, np.zeros(horizon, bool))
+    history = truth[:, :origin].astype(np.float32)
+    naive = forecast_baseline(Baseline.SEASONAL_NAIVE, history, horizon, np.zeros(horizon, bool))
     actual = truth[rows, days]
     ours = np.bincount(rows, np.abs(mean - actual), len(truth))
     theirs = np.bincount(rows, np.abs(naive[rows, days - origin] - actual), len(truth))

@@ -55,7 +55,7 @@ def test_one_store_refreshed_leaves_the_others(workspace, tmp_path):
 
 def test_a_rejected_challenger_is_registered_and_the_champion_s_numbers_are_published(workspace, tmp_path):
     run(workspace, tmp_path, "run-1", {"1": {}})
-    rejected = {"promoted": False, "reason": "worse by 9 %", "champion_version": "1"}
+    rejected = {"outcome": "kept", "reason": "worse by 9 %", "champion_version": "1"}
     registered, published = run(workspace, tmp_path, "run-2", {"1": rejected})
     placed = registered.versions.stores["1"]
     assert (placed.version, placed.registered, placed.promoted) == ("1", "2", False)
@@ -64,7 +64,7 @@ def test_a_rejected_challenger_is_registered_and_the_champion_s_numbers_are_publ
 
 
 def test_a_store_on_a_fallback_gets_no_version(workspace, tmp_path):
-    fallback = {"promoted": False, "fallback": "too little history", "model": False}
+    fallback = {"outcome": "fallback", "fallback": "too little history", "model": False}
     registered, published = run(workspace, tmp_path, "run-1", {"1": fallback, "2": {}})
     assert registered.versions.stores["1"].registered is None
     entry = published.outcome.manifest.stores["1"]

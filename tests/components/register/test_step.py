@@ -97,12 +97,12 @@ def test_the_page_tells_every_decision_and_no_id_is_markup(workspace, tmp_path):
     stores = {
         "a|b<script>": {},
         "kept": {
-            "promoted": False,
+            "outcome": "kept",
             "reason": "worse by 9 %",
             "champion_version": "4",
             "champion_accuracy": {"wape": 0.1},
         },
-        "poor": {"promoted": False, "fallback": "too little history", "model": False},
+        "poor": {"outcome": "fallback", "fallback": "too little history", "model": False},
     }
     write_training(tmp_path / "trained", stores)
     settings = PipelineSettings(workspace=workspace)

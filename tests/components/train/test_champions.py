@@ -16,6 +16,7 @@ from components.train.step import train
 from components.train.worker import StoreJob, train_store_job
 from foreact.blobs import connect
 from foreact.data.dataset.folder import Dataset
+from foreact.forecasting import GateOutcome
 from foreact.publications import Reader
 from foreact.registry import Candidate, Registry
 from foreact.registry.records import artifact_name
@@ -92,7 +93,7 @@ def test_a_champion_that_cannot_be_used_is_told_everywhere_and_replaced(
 
     record = TrainedFolder(workspace / "second" / "trained").read().stores[STORE]
     assert record.champion_problem == problem
-    assert record.promoted
+    assert record.outcome is GateOutcome.PROMOTED
     assert record.reason.startswith(f"{problem} Without it: the first model; scaled error")
     assert "**Live models that could not be used: 1.**" in registered.summary
     assert problem in registered.summary
@@ -126,7 +127,7 @@ def test_a_champion_that_fails_while_it_is_judged_costs_no_new_model(data: Datas
     files = train_store_job(replace(job, champion=failing(job), champion_version="3"))
     problem = "The live model, version 3, failed on the new data."
     assert files.model
-    assert files.record.promoted
+    assert files.record.outcome is GateOutcome.PROMOTED
     assert files.record.champion_problem == problem
     assert files.record.reason.startswith(f"{problem} Without it: the first model; scaled error")
     assert not files.record.fallback

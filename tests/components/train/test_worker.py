@@ -39,8 +39,8 @@ def test_what_was_published_before_is_scored(tmp_path: Path) -> None:
 
 TRAIN = """
 import pickle, sys
-from components.train.worker import train_one
-train_one(pickle.load(sys.stdin.buffer))
+from components.train.worker import train_store_job
+train_store_job(pickle.load(sys.stdin.buffer))
 """
 
 

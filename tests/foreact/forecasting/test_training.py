@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from foreact.errors import ForeactError
-from foreact.forecasting import Forecast, Panel, StoreModel, StoreResult, train_store
+from foreact.forecasting import Baseline, Forecast, GateOutcome, Panel, StoreModel, StoreResult, train_store
 from foreact.forecasting.judging.backtest import backtest_origins
 from tests.foreact.forecasting.panels import make_panel
 
@@ -30,9 +30,9 @@ def assert_sound(forecast: Forecast, panel: Panel) -> None:
 
 def test_a_store_is_forecast_better_than_by_seasonal_naive(panel: Panel, result: StoreResult) -> None:
     assert_sound(result.forecast, panel)
-    assert result.decision.promoted
+    assert result.decision.outcome is GateOutcome.PROMOTED
     accuracy, baselines = result.decision.accuracy, result.decision.baselines
-    assert accuracy["scaled_error"] < 0.85 * baselines["seasonal_naive"]["scaled_error"]
+    assert accuracy.scaled_error < 0.85 * baselines[Baseline.SEASONAL_NAIVE].scaled_error
     assert accuracy["wape"] < baselines["weekday_mean"]["wape"]
     assert abs(accuracy["bias"]) < 0.05
     assert 0.06 < accuracy["above_p90"] < 0.14
@@ -105,7 +105,7 @@ def test_many_items_of_a_short_history_are_learnt_from(days: int, rate: float) -
     assert_sound(result.forecast, panel)
     assert result.model is not None
     assert result.model.items is not None
-    assert result.decision.promoted, result.decision.reason
+    assert result.decision.outcome is GateOutcome.PROMOTED, result.decision.reason
 
 
 def test_a_model_that_gives_no_numbers_forecasts_nothing(panel: Panel, result: StoreResult) -> None:
@@ -137,8 +137,8 @@ def test_a_saved_model_forecasts_the_same(panel: Panel, result: StoreResult, tmp
     np.testing.assert_array_equal(again.mean, result.forecast.mean)
     np.testing.assert_array_equal(again.p90, result.forecast.p90)
     kept = train_store(panel, champion=loaded, margin=-1.0)
-    assert not kept.decision.promoted
-    assert kept.decision.champion_accuracy["scaled_error"] == pytest.approx(result.decision.accuracy["scaled_error"])
+    assert kept.decision.outcome is GateOutcome.KEPT
+    assert kept.decision.champion_accuracy.scaled_error == pytest.approx(result.decision.accuracy.scaled_error)
     np.testing.assert_array_equal(kept.forecast.mean, result.forecast.mean)
 
 
@@ -176,10 +176,10 @@ def test_what_a_live_model_is_worth_does_not_hang_on_its_challenger(panel: Panel
 def test_a_live_model_is_judged_on_later_days_and_may_stay(panel: Panel) -> None:
     champion = train_store(panel.truncate_at(546)).model
     later = train_store(panel, champion=champion, margin=0.0)
-    assert later.decision.champion_accuracy["scaled_error"] > 0
+    assert later.decision.champion_accuracy.scaled_error > 0
     assert later.decision.reason
     stays = train_store(panel, champion=champion, margin=-1.0)
-    assert not stays.decision.promoted
+    assert stays.decision.outcome is GateOutcome.KEPT
     assert stays.decision.fallback is None, "a live model that the gate keeps stands in for nothing"
     assert np.array_equal(stays.forecast.mean, champion.predict(panel).mean)
     assert stays.forecast.dates[0] == panel.dates[panel.days]

@@ -11,6 +11,7 @@ import pytest
 from components.train.report.page import write_report
 from components.train.report.pictures import Picture
 from components.train.worker import StoreFiles, train_store_job
+from foreact.forecasting import Accuracy
 from foreact.reports.charts import line_chart
 from foreact.runs.trained import Trained
 from tests.components.train.small import ITEMS, make_dataset, make_jobs
@@ -44,7 +45,7 @@ def headings(page: str) -> list[str]:
 def test_it_draws_stores_and_series(files: dict[str, StoreFiles], tmp_path: Path) -> None:
     # Each of the two is the one of something.
     first, second = files
-    inexact = files[second].record.model_copy(update={"accuracy": {"wape": 9.0}})
+    inexact = files[second].record.model_copy(update={"accuracy": Accuracy(wape=9.0)})
     page = read_page(tmp_path, {first: bigger(files[first]), second: replace(files[second], record=inexact)})
     kinds = [heading.split(":")[0] for heading in headings(page)]
     assert kinds == [

@@ -1,44 +1,47 @@
 import pytest
 
-from foreact.forecasting.judging.gate import Decision, decide_outcome
+from foreact.forecasting.judging.accuracy import Accuracy
+from foreact.forecasting.judging.baselines import Baseline
+from foreact.forecasting.judging.gate import Decision, GateOutcome, decide_outcome
 
-NAIVE = {"seasonal_naive_scaled_error": 1.0}
+BASELINES = {Baseline.SEASONAL_NAIVE: Accuracy(scaled_error=1.0)}
+PROMOTED, KEPT, FALLBACK = GateOutcome.PROMOTED, GateOutcome.KEPT, GateOutcome.FALLBACK
 
 
-def decided(ours: float, theirs: float | None, margin: float = 0.02) -> Decision:
-    champion = None if theirs is None else {"scaled_error": theirs, **NAIVE}
-    return decide_outcome("s1", {"scaled_error": ours, **NAIVE}, champion, margin, theirs is not None)
+def decide(challenger: float, champion: float | None, margin: float = 0.02) -> Decision:
+    champion_accuracy = None if champion is None else Accuracy(scaled_error=champion)
+    return decide_outcome(Accuracy(scaled_error=challenger), BASELINES, champion_accuracy, margin)
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs", "promoted"),
+    ("challenger", "champion", "outcome"),
     [
-        (0.5, None, True),
-        (1.1, None, False),
-        (0.5, 0.5, True),
-        (0.509, 0.5, True),
-        (0.511, 0.5, False),
-        (0.4, 0.5, True),
-        (1.1, 2.0, False),
-        (float("nan"), None, False),
-        (float("inf"), None, False),
-        (float("nan"), 0.5, False),
-        (0.5, float("nan"), True),
-        (0.5, float("inf"), True),
+        (0.5, None, PROMOTED),
+        (1.1, None, FALLBACK),
+        (0.5, 0.5, PROMOTED),
+        (0.509, 0.5, PROMOTED),
+        (0.511, 0.5, KEPT),
+        (0.4, 0.5, PROMOTED),
+        (1.1, 2.0, KEPT),
+        (float("nan"), None, FALLBACK),
+        (float("inf"), None, FALLBACK),
+        (float("nan"), 0.5, KEPT),
+        (0.5, float("nan"), PROMOTED),
+        (0.5, float("inf"), PROMOTED),
     ],
 )
 def test_a_challenger_needs_to_beat_naive_and_match_the_champion(
-    ours: float, theirs: float | None, promoted: bool
+    challenger: float, champion: float | None, outcome: GateOutcome
 ) -> None:
-    decision = decided(ours, theirs)
-    assert decision.promoted is promoted
+    decision = decide(challenger, champion)
+    assert decision.outcome is outcome
     # A live model that the gate keeps is no fallback: that is the gate at work.
-    assert (decision.fallback is None) is (promoted or theirs is not None)
-    assert decision.baselines["seasonal_naive"] == {"scaled_error": 1.0}
+    assert (decision.fallback is None) is (outcome is not FALLBACK)
+    assert decision.baselines == BASELINES
 
 
 def test_without_a_backtest_the_champion_stays_and_a_first_model_goes_live() -> None:
-    assert decide_outcome("s1", {}, None, 0.02, False).promoted
-    kept = decide_outcome("s1", {}, {}, 0.02, True)
-    assert not kept.promoted
+    assert decide_outcome(Accuracy(), {}, None, 0.02).outcome is PROMOTED
+    kept = decide_outcome(Accuracy(), {}, Accuracy(), 0.02)
+    assert kept.outcome is KEPT
     assert kept.fallback is None
