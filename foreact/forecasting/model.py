@@ -16,16 +16,12 @@ from foreact.forecasting.inputs.columns import Columns
 from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.inputs.threads import single_thread
 from foreact.forecasting.intervals import Intervals, cell_quantiles, total_interval
+from foreact.forecasting.items.boosting import read_booster, write_booster
 from foreact.forecasting.items.model import ItemsFit
 from foreact.forecasting.totals.model import TotalsFit
 
 FORMAT = 2
 FIT_ARRAYS = ("coefficients", "ramps", "intercepts", "offsets", "responses")
-TRUSTED = [
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "functools.partial",
-    "sklearn.utils.validation.check_array",
-]
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,7 @@ class StoreModel:
         """Forecast from a panel that was read by this model's columns."""
         ahead = project_store(reading, self.totals, self.items, self.items_bias)
         if not np.isfinite(ahead.items).all():
-            raise ForeactError(f"The model of store {self.store!r} gives no finite forecast.")
+            raise ForeactError(f"The model of store {self.store!r} returned a forecast that is not finite.")
         return assemble_forecast(
             reading.panel, ahead.items, self.intervals, explain_totals(reading, self.totals, ahead)
         )
@@ -95,7 +91,7 @@ class StoreModel:
         (folder / "model.json").write_text(json.dumps(description, sort_keys=True))
         for name, items in (("items", self.items), ("proof_items", self.backtest_fits.items)):
             if items is not None:
-                _write_booster(items.booster, folder / f"{name}.skops")
+                write_booster(items.booster, folder / f"{name}.skops")
 
     @classmethod
     def load(cls, folder: Path) -> "StoreModel":
@@ -109,7 +105,7 @@ class StoreModel:
             with np.load(folder / "arrays.npz", allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
         except (OSError, KeyError, ValueError) as error:
-            raise ForeactError(f"{folder} holds no whole model ({error}): train it anew.") from error
+            raise ForeactError(f"{folder} holds no complete model ({error}): train it anew.") from error
         fits = [
             TotalsFit(
                 groups=fit["groups"],
@@ -123,7 +119,7 @@ class StoreModel:
         items = {
             name: None
             if description[name] is None
-            else ItemsFit(_read_booster(folder / f"{name}.skops"), description[name])
+            else ItemsFit(read_booster(folder / f"{name}.skops"), description[name])
             for name in ("items", "proof_items")
         }
         return cls(
@@ -159,18 +155,3 @@ def assemble_forecast(
         total_p90=high,
         drivers=drivers,
     )
-
-
-def _write_booster(booster: Any, file: Path) -> None:
-    from skops.io import dump
-
-    dump(booster, file)
-
-
-def _read_booster(file: Path) -> Any:
-    from skops.io import load
-
-    try:
-        return load(file, trusted=TRUSTED)
-    except Exception as error:
-        raise ForeactError(f"{file} is no boosting that may be loaded ({error}): train the model anew.") from error

@@ -1,10 +1,12 @@
 """Poisson boosting over weighted rows, binned once: scikit-learn sorts every feature anew for each of its quantiles."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from foreact.errors import ForeactError
 from foreact.forecasting.inputs.arrays import Floats
 from foreact.forecasting.inputs.threads import single_thread
 
@@ -20,6 +22,16 @@ SETTINGS: dict[str, Any] = {
     "l2_regularization": 20.0,
     "early_stopping": False,
 }
+# What skops may load. The class of trees, like the fields of their nodes, is private to scikit-learn.
+TRUSTED_TYPES = [
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "functools.partial",
+    "sklearn.utils.validation.check_array",
+]
+NODE_FIELDS = {"is_leaf", "feature_idx", "num_threshold"}
+# Rows whose forecasts are compared before and after thresholds are restored.
+CHECKED_ROWS = 256
+OTHER_VERSION = "This version of scikit-learn keeps its trees in another way than expected: install the locked version."
 
 
 def fit_boosting(features: Floats, target: Floats, weight: Floats, seed: int) -> Any:
@@ -36,7 +48,10 @@ def fit_boosting(features: Floats, target: Floats, weight: Floats, seed: int) ->
     with single_thread():
         # Of mean 1, so that neither the pull nor anything else depends on how much is sold.
         booster.fit(codes, target, sample_weight=weight / weight.mean())
-    _restore_thresholds(booster, edges)
+        expected = booster.predict(codes[:CHECKED_ROWS])
+        _restore_thresholds(booster, edges)
+        if not np.array_equal(booster.predict(features[:CHECKED_ROWS]), expected):
+            raise ForeactError(OTHER_VERSION)
     return booster
 
 
@@ -63,11 +78,38 @@ def encode(features: Floats, edges: list[Floats]) -> Floats:
     return codes
 
 
-def _restore_thresholds(booster: Any, edges: list[NDArray[np.float32]]) -> None:
+def _restore_thresholds(booster: Any, edges: list[Floats]) -> None:
     """Turn a split after bin k into one at that bin's upper edge."""
-    for (tree,) in booster._predictors:
-        splits = np.flatnonzero(tree.nodes["is_leaf"] == 0)
-        for node in splits:
-            feature, threshold = tree.nodes["feature_idx"][node], tree.nodes["num_threshold"][node]
+    for nodes in _list_tree_nodes(booster):
+        for node in np.flatnonzero(nodes["is_leaf"] == 0):
+            feature, threshold = nodes["feature_idx"][node], nodes["num_threshold"][node]
             if np.isfinite(threshold):
-                tree.nodes["num_threshold"][node] = edges[feature][int(threshold)]
+                nodes["num_threshold"][node] = edges[feature][int(threshold)]
+
+
+def _list_tree_nodes(booster: Any) -> list[NDArray[Any]]:
+    """Return each tree's nodes from scikit-learn's private parts; raise if they are not as expected."""
+    try:
+        nodes = [tree.nodes for (tree,) in booster._predictors]
+    except (AttributeError, TypeError, ValueError):
+        nodes = []
+    if not nodes or any(not set(each.dtype.names or ()) >= NODE_FIELDS for each in nodes):
+        raise ForeactError(OTHER_VERSION)
+    return nodes
+
+
+def write_booster(booster: Any, file: Path) -> None:
+    """Write a boosting in skops' format."""
+    from skops.io import dump
+
+    dump(booster, file)
+
+
+def read_booster(file: Path) -> Any:
+    """Read a boosting, trusting no types but those that it is made of."""
+    from skops.io import load
+
+    try:
+        return load(file, trusted=TRUSTED_TYPES)
+    except Exception as error:
+        raise ForeactError(f"{file} holds no boosting that is safe to load ({error}): train the model anew.") from error

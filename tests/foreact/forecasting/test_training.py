@@ -33,9 +33,9 @@ def test_a_store_is_forecast_better_than_by_seasonal_naive(panel: Panel, result:
     assert result.decision.outcome is GateOutcome.PROMOTED
     accuracy, baselines = result.decision.accuracy, result.decision.baselines
     assert accuracy.scaled_error < 0.85 * baselines[Baseline.SEASONAL_NAIVE].scaled_error
-    assert accuracy["wape"] < baselines["weekday_mean"]["wape"]
-    assert abs(accuracy["bias"]) < 0.05
-    assert 0.06 < accuracy["above_p90"] < 0.14
+    assert accuracy.wape < baselines[Baseline.WEEKDAY_MEAN].wape
+    assert abs(accuracy.bias) < 0.05
+    assert 0.06 < accuracy.above_p90 < 0.14
     assert result.forecast.drivers.keys() >= {"level", "weekday", "event", "flag"}
 
 
@@ -116,7 +116,7 @@ def test_a_model_that_gives_no_numbers_forecasts_nothing(panel: Panel, result: S
     assert result.model is not None
     assert result.model.items is not None
     broken = replace(result.model, items=replace(result.model.items, booster=Overflown()))
-    with pytest.raises(ForeactError, match="gives no finite forecast"), np.errstate(invalid="ignore"):
+    with pytest.raises(ForeactError, match="a forecast that is not finite"), np.errstate(invalid="ignore"):
         broken.predict(panel)
 
 
@@ -151,7 +151,7 @@ def test_a_saved_model_holds_nothing_to_execute(result: StoreResult, tmp_path: P
     (tmp_path / "items.skops").write_bytes(b"not a model")
     with pytest.raises(ForeactError, match="train the model anew"):
         StoreModel.load(tmp_path)
-    with pytest.raises(ForeactError, match="holds no whole model"):
+    with pytest.raises(ForeactError, match="holds no complete model"):
         StoreModel.load(tmp_path / "nowhere")
 
 

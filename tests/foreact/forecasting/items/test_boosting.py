@@ -1,9 +1,12 @@
 """The boosting over bins: what it says of a value is what it says of the value's bin."""
 
+import copy
+
 import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingRegressor
 
+from foreact.errors import ForeactError
 from foreact.forecasting.inputs.threads import single_thread
 from foreact.forecasting.items import boosting
 from foreact.forecasting.items.boosting import BINS, SETTINGS, encode, find_edges, fit_boosting
@@ -87,3 +90,42 @@ def test_the_limit_of_leaves_follows_the_rows(monkeypatch, rows):
     monkeypatch.setattr("sklearn.ensemble.HistGradientBoostingRegressor", Spy)
     boosting.fit_boosting(features[:5_000], target[:5_000], weight[:5_000], 0)
     assert seen["leaf"] == 20
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda fitted: vars(fitted).pop("_predictors"),
+        lambda fitted: fitted._predictors.clear(),
+        lambda fitted: fitted._predictors.append([]),
+        lambda fitted: setattr(fitted._predictors[0][0], "nodes", np.zeros(1, [("threshold", float)])),
+    ],
+)
+def test_another_layout_of_scikit_learns_trees_fails_loudly(monkeypatch, rows, change):
+    class Changed(HistGradientBoostingRegressor):
+        def predict(self, features):
+            # The last call before the trees are changed.
+            result = super().predict(features)
+            change(self)
+            return result
+
+    monkeypatch.setattr("sklearn.ensemble.HistGradientBoostingRegressor", Changed)
+    features, target, weight = rows
+    with pytest.raises(ForeactError, match="keeps its trees in another way"):
+        fit_boosting(features[:5_000], target[:5_000], weight[:5_000], 0)
+
+
+def test_trees_that_do_not_follow_their_nodes_fail_loudly(monkeypatch, rows):
+    class Cached(HistGradientBoostingRegressor):
+        def fit(self, *args, **kwargs):
+            super().fit(*args, **kwargs)
+            self.trees = copy.deepcopy(self._predictors)
+            return self
+
+        def _predict_iterations(self, features, predictors, *args, **kwargs):
+            return super()._predict_iterations(features, self.trees, *args, **kwargs)
+
+    monkeypatch.setattr("sklearn.ensemble.HistGradientBoostingRegressor", Cached)
+    features, target, weight = rows
+    with pytest.raises(ForeactError, match="keeps its trees in another way"):
+        fit_boosting(features[:5_000], target[:5_000], weight[:5_000], 0)
