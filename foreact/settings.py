@@ -44,7 +44,4 @@ class PipelineSettings(PlaceSettings):
     mlflow_uri: str = Field("", description="MLflow tracking server; empty: SQLite in the workspace")
     ray_address: str = Field("", description="Ray cluster as ray://HOST:PORT; empty: Ray inside the task")
     keep_versions: int = Field(30, ge=1, description="How many past manifests keep all their objects")
-    run_id: str = Field("", description="What this run is called; empty: as Kubeflow Pipelines calls it")
-    pipeline: str = Field("", description="The pipeline that this run is of; set by whoever starts it")
-    store: str = Field("", description="The one store of this run; set by whoever starts it")
     code_version: str = Field("", description="Git hash that the image was built from")

@@ -18,9 +18,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from foreact.blobs import connect
+from foreact.context import RunContext
 from foreact.errors import ForeactError
 from foreact.runs.ends import report_end
-from foreact.runs.events import VARIABLE, Events
+from foreact.runs.events import Events
 from foreact.runs.process import PATIENCE_SECONDS, machine_size
 from foreact.runs.workspace import Run
 from foreact.settings import PipelineSettings
@@ -44,14 +45,16 @@ def execute_run(run: Run) -> None:
 
     request = run.request
     artifacts = run.folder / "artifacts"
-    os.environ |= {
-        VARIABLE: str(run.events),
-        "FOREACT_RUN_ID": run.id,
-        "FOREACT_PIPELINE": request.pipeline,
-        "FOREACT_STORE": str(request.parameters.get("store", "")),
-        "FOREACT_CODE_VERSION": os.environ.get("FOREACT_CODE_VERSION") or _code_version(),
-        tracing.PARENT: tracing.current_traceparent() or os.environ.get(tracing.PARENT, ""),
-    }
+    asked = RunContext.read()
+    RunContext(
+        run=run.id,
+        pipeline=request.pipeline,
+        store=str(request.parameters.get("store", "")),
+        request_id=asked.request_id,
+        traceparent=tracing.current_traceparent() or asked.traceparent,
+        events=str(run.events),
+    ).enter()
+    os.environ["FOREACT_CODE_VERSION"] = os.environ.get("FOREACT_CODE_VERSION") or _code_version()
     local.init(
         runner=local.SubprocessRunner(use_venv=False),
         pipeline_root=str(artifacts),

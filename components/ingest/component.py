@@ -46,11 +46,12 @@ def ingest(
 
     from components.ingest.step import ingest as step
     from foreact.blobs import open_url
+    from foreact.context import RunContext
     from foreact.errors import ForeactError
     from foreact.runs.process import TaskSize, configure_task
 
     settings, events = configure_task(store)
-    if settings.pipeline == "retrain-store" and not store:
+    if RunContext.read().pipeline == "retrain-store" and not store:
         raise ForeactError("retrain-store is asked for without a store: name the one to retrain.")
     size = TaskSize.parse(cpu, memory)
     result = step(

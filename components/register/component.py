@@ -30,13 +30,14 @@ def register(
     from pathlib import Path
 
     from components.register.step import register as step
+    from foreact.context import RunContext
     from foreact.runs.process import configure_task
 
     settings, events = configure_task(store)
     result = step(
         trained=Path(trained.path),
         versions=Path(versions.path),
-        run=settings.run_id or run,
+        run=RunContext.read().run or run,
         settings=settings,
         parent_run=os.environ.get("MLFLOW_RUN_ID", ""),
         events=events,

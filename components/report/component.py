@@ -23,6 +23,7 @@ def report(
 
     from components.report.step import report as step
     from foreact.blobs import connect
+    from foreact.context import RunContext
     from foreact.runs.process import configure_task
 
     settings, _ = configure_task(store)
@@ -30,7 +31,7 @@ def report(
         pipeline=pipeline,
         store=store,
         state=status.state,
-        run=settings.run_id or status.pipeline_job_resource_name,
+        run=RunContext.read().run or status.pipeline_job_resource_name,
         failed_task=status.pipeline_task_name,
         message=status.error_message,
         settings=settings,

@@ -1,21 +1,20 @@
 """What a run tells of itself while it works: one JSON line an event.
 
-Each step appends to the file that FOREACT_EVENTS names; the command line turns them into progress bars and the
+Each step appends to the file that the run context names; the command line turns them into progress bars and the
 serving process into live steps. Without that file an event is one log line.
 """
 
 import json
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from foreact.telemetry.tracing import PARENT, span
+from foreact.context import RunContext
+from foreact.telemetry.tracing import span
 
-VARIABLE = "FOREACT_EVENTS"
 log = logging.getLogger("foreact")
 Sink = Callable[[str, dict[str, Any]], None]
 
@@ -27,12 +26,6 @@ class Events:
         self.path = path
         # Told of every event but progress, beside the file.
         self.sink = sink
-
-    @classmethod
-    def from_environment(cls, sink: Sink | None = None) -> "Events":
-        """Use the file that the process which started the run is reading."""
-        path = os.environ.get(VARIABLE)
-        return cls(Path(path) if path else None, sink)
 
     def emit(self, event: str, **fields: Any) -> None:
         """Write one event."""
@@ -62,9 +55,9 @@ class Events:
         """Write when a step begins and how it ends."""
         started = time.monotonic()
         self.emit("step", step=name, state="started")
-        run = os.environ.get("FOREACT_RUN_ID", "")
+        context = RunContext.read()
         try:
-            with span(name, parent=os.environ.get(PARENT, ""), run=run, foreact__run=run, foreact__step=name):
+            with span(name, parent=context.traceparent, run=context.run, foreact__run=context.run, foreact__step=name):
                 yield
         except BaseException as error:
             seconds = time.monotonic() - started

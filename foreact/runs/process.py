@@ -4,16 +4,14 @@ import atexit
 import logging
 import os
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from foreact.context import RunContext
 from foreact.errors import ForeactError
 from foreact.runs.events import Events, Sink
 from foreact.settings import PipelineSettings
 from foreact.telemetry import lines, tracing
-
-if TYPE_CHECKING:
-    from foreact.runs.ledger import RunRecord
 
 # The run's record must not hold up the run.
 PATIENCE_SECONDS = 5.0
@@ -43,19 +41,20 @@ def machine_size() -> TaskSize:
 
 
 def configure_task(store: str = "") -> tuple[PipelineSettings, Events]:
-    """Set logging for a step's process; gives what the step needs to know of its place, and where to tell of itself.
+    """Set logging for a step's process; return what the step needs to know of its place, and where to write events.
 
     A step that is given the run's one store says so: on a cluster nobody else does.
     """
-    if store:
-        os.environ.setdefault("FOREACT_STORE", store)
+    context = RunContext.read()
+    context = replace(context, store=context.store or store)
+    context.enter()
     configure_logging()
     settings = PipelineSettings()
-    sink = _make_record_sink(settings)
+    sink = _open_record(context, settings)
     if tracing.is_on():
         tracing.start_exporting("foreact-pipeline")
         atexit.register(tracing.stop_exporting)
-    return settings, Events.from_environment(sink)
+    return settings, Events(Path(context.events) if context.events else None, sink)
 
 
 def configure_logging() -> None:
@@ -63,25 +62,23 @@ def configure_logging() -> None:
     lines.configure_logging(as_json="KUBERNETES_SERVICE_HOST" in os.environ)
 
 
-def _make_record_sink(settings: PipelineSettings) -> Sink | None:
-    """Keep the run's record where the service reads it; a run without a name has none."""
-    if not settings.run_id:
+def _open_record(context: RunContext, settings: PipelineSettings) -> Sink | None:
+    """Return what keeps the run's record where the service reads it; a run without a name has none.
+
+    The record says whose request the run serves: Kubeflow hands a task no more than its parameters.
+    """
+    if not context.run:
         return None
     from foreact.blobs import connect
     from foreact.runs.ledger import RunLedger, make_sink
 
     try:
         runs = RunLedger(connect(settings, patience=PATIENCE_SECONDS))
-        if tracing.REQUEST not in os.environ:
-            _remember_request(runs.read().find(settings.run_id))
+        record = None if context.request_id else runs.read().find(context.run)
     except (ForeactError, OSError) as problem:
         logging.getLogger(__name__).warning("the run's record will not be written: %s", problem)
         return None
-    return make_sink(runs, settings.run_id, settings.pipeline, settings.store)
-
-
-def _remember_request(record: "RunRecord | None") -> None:
-    """Take from the run's record whose request it serves: Kubeflow hands a task no more than its parameters."""
     if record is not None and record.request_id:
-        os.environ[tracing.REQUEST] = record.request_id
-        os.environ.setdefault(tracing.PARENT, record.traceparent)
+        parent = context.traceparent or record.traceparent
+        replace(context, request_id=record.request_id, traceparent=parent).enter()
+    return make_sink(runs, context.run, context.pipeline, context.store)

@@ -14,20 +14,13 @@ from contextvars import ContextVar
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from foreact.context import RunContext
+
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, SpanContext
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
-PARENT = "TRACEPARENT"
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
-REQUEST = "FOREACT_REQUEST_ID"
-# Fields of a log line, and the variables that hold them for the whole of a step's process.
-FIELDS = {
-    "run": "FOREACT_RUN_ID",
-    "pipeline": "FOREACT_PIPELINE",
-    "store": "FOREACT_STORE",
-    "request_id": REQUEST,
-}
 _about: ContextVar[Mapping[str, str]] = ContextVar("about", default=MappingProxyType({}))
 # What every record has, and Uvicorn's second copy of a message, with a terminal's colours in it.
 _PLAIN = frozenset(
@@ -108,8 +101,7 @@ class _Lines(logging.Handler):
 
 def current_log_context() -> dict[str, str]:
     """Return the fields that a log line carries: those of the step's process, and of what it works on at the moment."""
-    process = {field: os.environ[name] for field, name in FIELDS.items() if os.environ.get(name)}
-    return {**process, **_about.get()}
+    return {**RunContext.read().to_log_fields(), **_about.get()}
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:

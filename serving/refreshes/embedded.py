@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from foreact.context import RunContext
 from foreact.errors import ForeactError
 from serving.refreshes.records import Process, Refresh, Step
 from serving.refreshes.runner import Progress
@@ -49,10 +50,8 @@ class EmbeddedRunner:
         environment = {
             **os.environ,
             "FOREACT_WORKSPACE": str(self._workspace),
-            "FOREACT_REQUEST_ID": refresh.request_id,
+            **RunContext(request_id=refresh.request_id, traceparent=refresh.traceparent).to_environment(),
         }
-        if refresh.traceparent:
-            environment["TRACEPARENT"] = refresh.traceparent
         try:
             with self._path_of(refresh, "txt").open("wb") as output:
                 process = subprocess.Popen(

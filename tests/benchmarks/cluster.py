@@ -59,10 +59,10 @@ def measure(path: Path) -> Costs:
     data = Dataset(path)
     stores = data.stores[:SAMPLE]
     jobs = make_jobs(data, stores)
-    begin, train_one = cpu(_load)
+    begin, train_store_job = cpu(_load)
     fits, driver, sizes = [], [], []
     for number, store in enumerate(stores):
-        took, files = cpu(lambda store=store: train_one(jobs[store]))
+        took, files = cpu(lambda store=store: train_store_job(jobs[store]))
         if number or len(stores) == 1:
             # The first one also pays for imports that are made when they are needed.
             fits.append(took)
