@@ -53,7 +53,7 @@ def train(
         events=events,
         ray_address=settings.ray_address,
         size=TaskSize.parse(cpu, memory),
-        kept=read_earlier_series(settings),
+        earlier=read_earlier_series(settings),
     )
     events.figures("train", figures)
     for name, value in figures.items():

@@ -1,4 +1,4 @@
-"""What is live for each store before a training: its champion, and what was published."""
+"""What is live for each store before a training: its champion and its latest publications."""
 
 import tempfile
 from collections.abc import Callable
@@ -9,40 +9,42 @@ from pathlib import Path
 from foreact.errors import ForeactError
 from foreact.settings import PipelineSettings
 
-# How long ago the publications were made that are held against what has come since: a short and some longer leads.
+# Ages in days of the publications that are compared with the actuals since: a short and some longer leads.
 SCORED_AGES = (1, 7, 14, 28)
 
 
 @dataclass(frozen=True)
-class Live:
-    """What was live for one store."""
+class LiveStore:
+    """The champion and the publications that are live for one store."""
 
     champion_version: str | None = None
     # The champion's files, by name.
     champion: dict[str, bytes] = field(default_factory=dict)
     # Why the champion cannot be used; empty while it can.
     problem: str = ""
-    # What was published, as Parquet, by the last day that it had seen.
+    # Earlier forecasts as published, in Parquet, by their last day of data.
     previous: dict[date, bytes] = field(default_factory=dict)
 
 
-def make_live_finder(settings: PipelineSettings) -> Callable[[list[str], date], dict[str, Live]]:
-    """Look in the registry and among the publications of a place."""
+def make_live_finder(settings: PipelineSettings) -> Callable[[list[str], date], dict[str, LiveStore]]:
+    """Return a function that finds what is live in the registry and among the publications."""
 
-    def find(stores: list[str], as_of: date) -> dict[str, Live]:
+    def find(stores: list[str], as_of: date) -> dict[str, LiveStore]:
         previous = _find_previous(stores, as_of, settings)
         with tempfile.TemporaryDirectory() as scratch:
             champions = _load_champions(stores, settings, Path(scratch))
-            return {store: replace(champions.get(store, Live()), previous=previous.get(store, {})) for store in stores}
+            return {
+                store: replace(champions.get(store, LiveStore()), previous=previous.get(store, {})) for store in stores
+            }
 
     return find
 
 
-def _load_champions(stores: list[str], settings: PipelineSettings, scratch: Path) -> dict[str, Live]:
+def _load_champions(stores: list[str], settings: PipelineSettings, scratch: Path) -> dict[str, LiveStore]:
     from foreact.registry import Registry
 
     loaded = Registry.connect(settings).load_champions(stores, scratch)
-    return {store: Live(each.version, _read_files(each.folder), each.problem) for store, each in loaded.items()}
+    return {store: LiveStore(each.version, _read_files(each.folder), each.problem) for store, each in loaded.items()}
 
 
 def _read_files(folder: Path | None) -> dict[str, bytes]:
@@ -52,23 +54,23 @@ def _read_files(folder: Path | None) -> dict[str, bytes]:
 
 
 def _find_previous(stores: list[str], as_of: date, settings: PipelineSettings) -> dict[str, dict[date, bytes]]:
-    """Return, for each age, the youngest publication at least that old; a damaged one is no reason to stop."""
+    """Return, for each age, the newest publication that is at least that old, skipping damaged ones."""
     from foreact.blobs import connect
     from foreact.publications import Reader
 
     reader = Reader(connect(settings))
     wanted = set(stores)
-    found: dict[str, dict[date, bytes]] = {store: {} for store in stores}
+    previous: dict[str, dict[date, bytes]] = {store: {} for store in stores}
     for manifest in reader.history(retained=True):
         for store in wanted & manifest.stores.keys():
             entry = manifest.stores[store]
             ages = [age for age in SCORED_AGES if entry.as_of <= as_of - timedelta(days=age)]
-            if len(ages) > len(found[store]) and entry.as_of not in found[store]:
+            if len(ages) > len(previous[store]) and entry.as_of not in previous[store]:
                 try:
-                    found[store][entry.as_of] = reader.read(entry.objects["forecasts"])
+                    previous[store][entry.as_of] = reader.read(entry.objects["forecasts"])
                 except ForeactError:
                     continue
-        wanted = {store for store in wanted if len(found[store]) < len(SCORED_AGES)}
+        wanted = {store for store in wanted if len(previous[store]) < len(SCORED_AGES)}
         if not wanted:
             break
-    return found
+    return previous

@@ -1,12 +1,12 @@
-"""Train every store of a dataset, and leave the whole outcome in one folder."""
+"""Train every store of a dataset, and write all results into one folder."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from components.train.fanout import Outcome, Task, run_here, run_on_ray
-from components.train.live import Live
+from components.train.fanout import Task, TaskResult, run_in_process, run_on_ray
+from components.train.live import LiveStore
 from components.train.report.drift import Series
 from components.train.report.page import write_report
 from components.train.report.pictures import Picture
@@ -18,7 +18,7 @@ from foreact.runs.process import TaskSize
 from foreact.runs.trained import Trained, TrainedFolder, TrainedStore
 from foreact.telemetry.tracing import current_log_context
 
-# Wide arrays, features and a booster, against the rows of a partition; measured, with a margin.
+# Memory of wide arrays, features and a booster by rows of a partition; measured, with a margin.
 BYTES_A_ROW = 400
 BASE_BYTES = 400 * 1024**2
 
@@ -28,16 +28,16 @@ def train(
     dataset: Path,
     trained: Path,
     report: Path,
-    find_live: Callable[[list[str], date], dict[str, Live]],
+    find_live: Callable[[list[str], date], dict[str, LiveStore]],
     margin: float,
     seed: int,
     max_fallback_share: float,
     events: Events,
     size: TaskSize,
     ray_address: str = "",
-    kept: Series | None = None,
+    earlier: Series | None = None,
 ) -> dict[str, float]:
-    """Train, decide and forecast; gives the figures of the whole run."""
+    """Train, decide and forecast, and return the figures of the whole run."""
     with events.step("train"):
         data = Dataset(dataset)
         data.require_sound()
@@ -47,7 +47,11 @@ def train(
         records: dict[str, TrainedStore] = {}
         pictures: dict[str, Picture] = {}
 
-        def keep(files: StoreFiles) -> None:
+        def make_task(store: str, failure: str = "") -> Task[StoreJob]:
+            job = _make_job(data, store, live.get(store, LiveStore()), margin, seed)
+            return Task(store, replace(job, failure=failure), _estimate_memory(data, store))
+
+        def keep_files(files: StoreFiles) -> None:
             store = files.record.store
             _write_files(folder, files)
             records[store] = files.record
@@ -56,21 +60,12 @@ def train(
             events.progress("train", len(records), len(stores), store)
 
         events.progress("train", 0, len(stores))
-        jobs = (
-            Task(s, _make_job(data, s, live.get(s, Live()), margin, seed), _estimate_memory(data, s)) for s in stores
-        )
-        failures = _collect_results(_run_tasks(jobs, len(stores), ray_address, size), keep)
+        tasks = (make_task(store) for store in stores)
+        failures = _collect_results(_run_tasks(tasks, len(stores), ray_address, size), keep_files)
         if failures:
             _judge_failures(failures, len(stores), max_fallback_share, events)
-            second = (
-                Task(
-                    s,
-                    replace(_make_job(data, s, live.get(s, Live()), margin, seed), failure=why),
-                    _estimate_memory(data, s),
-                )
-                for s, why in failures.items()
-            )
-            lost = _collect_results(_run_tasks(second, len(failures), ray_address, size), keep)
+            tasks = (make_task(store, why) for store, why in failures.items())
+            lost = _collect_results(_run_tasks(tasks, len(failures), ray_address, size), keep_files)
             if lost:
                 store, why = next(iter(lost.items()))
                 raise ForeactError(
@@ -86,21 +81,19 @@ def train(
         )
         folder.write(outcome)
         _note_unusable_champions(records, events)
-        return write_report(report, outcome, pictures, kept)
+        return write_report(report, outcome, pictures, earlier)
 
 
 def _run_tasks(
     tasks: Iterable[Task[StoreJob]], count: int, address: str, size: TaskSize
-) -> Iterator[Outcome[StoreFiles]]:
-    # One store is trained sooner than Ray starts.
-    return (
-        run_here(train_store_job, tasks)
-        if count == 1
-        else run_on_ray(train_store_job, tasks, size=size, address=address)
-    )
+) -> Iterator[TaskResult[StoreFiles]]:
+    # A single store is trained before Ray would have started.
+    if count == 1:
+        return run_in_process(train_store_job, tasks)
+    return run_on_ray(train_store_job, tasks, size=size, address=address)
 
 
-def _collect_results(outcomes: Iterator[Outcome[StoreFiles]], keep: Callable[[StoreFiles], None]) -> dict[str, str]:
+def _collect_results(outcomes: Iterator[TaskResult[StoreFiles]], keep: Callable[[StoreFiles], None]) -> dict[str, str]:
     failures = {}
     for outcome in outcomes:
         if outcome.result is None:
@@ -120,8 +113,7 @@ def _judge_failures(failures: dict[str, str], stores: int, max_share: float, eve
     events.note(
         "train",
         f"warning: {name_examples(sorted(failures))} could not be trained and are forecast by older models or "
-        "baselines; "
-        f"{store!r}: {why}",
+        f"baselines; {store!r}: {why}",
     )
 
 
@@ -133,7 +125,7 @@ def _note_unusable_champions(records: dict[str, TrainedStore], events: Events) -
         events.note("train", f"warning: live models of {stores} could not be used, new ones were judged alone: {first}")
 
 
-def _make_job(data: Dataset, store: str, live: Live, margin: float, seed: int) -> StoreJob:
+def _make_job(data: Dataset, store: str, live: LiveStore, margin: float, seed: int) -> StoreJob:
     return StoreJob(
         parcel=data.pack_store(store),
         margin=margin,
@@ -142,7 +134,7 @@ def _make_job(data: Dataset, store: str, live: Live, margin: float, seed: int) -
         champion=live.champion,
         champion_problem=live.problem,
         previous=live.previous,
-        whose=current_log_context(),
+        log_fields=current_log_context(),
     )
 
 

@@ -1,4 +1,4 @@
-"""What one store's training takes in and gives back; only values travel, so it may run on another machine."""
+"""The training of one store, from its job to its files; only values travel, so it may run on another machine."""
 
 import logging
 import tempfile
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StoreJob:
-    """One store's data and what went before it."""
+    """One store's data, its champion and its earlier publications."""
 
     parcel: "Parcel"
     margin: float
@@ -37,12 +37,12 @@ class StoreJob:
     champion: dict[str, bytes] = field(default_factory=dict)
     # Why the champion cannot be used; empty while it can.
     champion_problem: str = ""
-    # What was published for the store before, as Parquet, by the last day that it had seen.
+    # Earlier forecasts as published, in Parquet, by their last day of data.
     previous: dict[date, bytes] = field(default_factory=dict)
-    # Set when the store could not be trained: why its champion or the baseline has to do.
+    # Set when the store could not be trained: the reason why its champion or the baseline is used instead.
     failure: str = ""
-    # What the log lines of the run carry; a worker on another machine knows of no run.
-    whose: dict[str, str] = field(default_factory=dict)
+    # The run's fields in log lines, which a worker on another machine does not know.
+    log_fields: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ class StoreFiles:
 
 
 def train_store_job(job: StoreJob) -> StoreFiles:
-    """Train one store, or fall back where that has failed before; what is logged meanwhile names run and store."""
+    """Train one store, or fall back if that failed before; log lines name the run and the store."""
     if not logging.getLogger().handlers:
         configure_logging()
-    with log_context(**{**job.whose, "store": job.parcel.store}):
+    with log_context(**{**job.log_fields, "store": job.parcel.store}):
         return _train_store(job)
 
 
@@ -108,7 +108,7 @@ def _train_store(job: StoreJob) -> StoreFiles:
 
 
 def _load_champion(job: StoreJob) -> "tuple[StoreModel | None, str]":
-    """Return the champion, or why there is one that cannot be used."""
+    """Return the champion, or why it cannot be used."""
     if not job.champion:
         return None, job.champion_problem
     from foreact.forecasting import StoreModel

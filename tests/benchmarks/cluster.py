@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.train.fanout import AHEAD, Task, run_on_ray
+from components.train.fanout import TASKS_AHEAD, Task, run_on_ray
 from components.train.step import BASE_BYTES, BYTES_A_ROW
 from foreact.data.dataset.folder import Dataset
 from foreact.runs.process import TaskSize
@@ -123,9 +123,9 @@ def inside(folder: Path, size: int) -> float:
         ready(stack.enter_context(node("head", folder / "h", hidden)))
         for number in range(2):
             ready(stack.enter_context(node("worker", folder / f"w{number}", hidden)))
-        tasks = (Task(str(number), random.randbytes(size), 1) for number in range(ROUNDS + AHEAD))
+        tasks = (Task(str(number), random.randbytes(size), 1) for number in range(ROUNDS + TASKS_AHEAD))
         outcomes = run_on_ray(measure_length, tasks, size=TaskSize(1, 2**30), address=CLIENT)
-        for _ in range(AHEAD):
+        for _ in range(TASKS_AHEAD):
             next(outcomes)
         started = time.monotonic()
         count = sum(1 for _ in outcomes)
@@ -142,7 +142,7 @@ def simulate(costs: Costs, stores: int, workers: int) -> tuple[float, float]:
     running: list[float] = []
     clock = busy = 0.0
     each = costs.driver + costs.task
-    ahead = max(AHEAD, 2 * workers * CORES)
+    ahead = max(TASKS_AHEAD, 2 * workers * CORES)
     left, done = stores, 0
     while done < stores:
         # The driver has one hand: it sends while there is room, else it takes back what ends next.

@@ -1,4 +1,4 @@
-"""How past publications did, run after run: drawn for data scientists, and what has drifted named."""
+"""The accuracy of past publications, run after run, and the stores whose accuracy has drifted."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ from foreact.telemetry.scorecards import Point, find_drift, read_series
 
 log = logging.getLogger(__name__)
 Series = Mapping[str, Sequence[Point]]
-FIGURES = {"wape": "WAPE", "bias": "bias", "coverage": "coverage of the 80 % interval"}
-SHOWN = 50
+DRAWN_FIGURES = {"wape": "WAPE", "bias": "bias", "coverage": "coverage of the 80 % interval"}
+SHOWN_STORES = 50
 
 
 def read_earlier_series(settings: PipelineSettings) -> dict[str, list[Point]]:
-    """Read the series that earlier runs kept; without them a training goes on."""
+    """Read the series that earlier runs earlier; without them a training goes on."""
     from foreact.blobs import connect
 
     try:
@@ -29,11 +29,11 @@ def read_earlier_series(settings: PipelineSettings) -> dict[str, list[Point]]:
         return {}
 
 
-def add_latest(kept: Series, trained: Trained) -> dict[str, list[Point]]:
+def add_latest(earlier: Series, trained: Trained) -> dict[str, list[Point]]:
     """Add what this training found, for its own stores only."""
     series = {}
     for store, record in trained.stores.items():
-        before = [point for point in kept.get(store, ()) if point.as_of < trained.as_of]
+        before = [point for point in earlier.get(store, ()) if point.as_of < trained.as_of]
         latest = [Point(trained.as_of, record.scored_figures)] if record.scorecard else []
         if before or latest:
             series[store] = [*before, *latest]
@@ -47,7 +47,7 @@ def draw_drift(page: Page, series: Series) -> None:
         return
     page.heading("How publications did, by day of data")
     lines = {}
-    for name, label in FIGURES.items():
+    for name, label in DRAWN_FIGURES.items():
         by_day = [
             [
                 point.figures[name]
@@ -60,12 +60,12 @@ def draw_drift(page: Page, series: Series) -> None:
         lines[label] = np.array([np.mean(values) if values else np.nan for values in by_day])
     page.chart(
         line_chart(np.array(days, "datetime64[D]"), dict(lines), ylabel="share"),
-        "Means over stores of what was published, held against what came since; latest: "
+        "Means over stores of what was published, compared with the actuals since; latest: "
         + ", ".join(f"{label} {values[-1]:.2f}" for label, values in lines.items())
         + ".",
     )
     drift = find_drift(series)
     if drift:
         page.heading("Marked for retraining")
-        rows = [[each.store, each.figure, each.value, each.days] for each in drift[:SHOWN]]
+        rows = [[each.store, each.figure, each.value, each.days] for each in drift[:SHOWN_STORES]]
         page.table(["store", "figure", "latest", "days of data out of bounds"], rows)

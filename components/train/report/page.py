@@ -14,38 +14,38 @@ from foreact.reports.page import Page
 from foreact.runs.trained import Trained, TrainedStore
 
 SHOWN_STORES = 200
-FIGURES = ("wape", "bias", "scaled_error", "coverage", "above_p90", "total_coverage")
-# What of the days should lie inside an interval from p10 to p90.
+SHOWN_FIGURES = ("wape", "bias", "scaled_error", "coverage", "above_p90", "total_coverage")
+# The share of days that should lie inside an interval from p10 to p90.
 PROMISED = 0.8
 
 
 def write_report(
-    path: Path, trained: Trained, pictures: dict[str, Picture], kept: Series | None = None
+    path: Path, trained: Trained, pictures: dict[str, Picture], earlier: Series | None = None
 ) -> dict[str, float]:
-    """Write the page; gives the run's figures."""
+    """Write the page and return the run's figures."""
     stores = list(trained.stores.values())
     figures = _mean_figures(stores)
     page = Page(f"Backtest of {len(stores):,} stores, data as of {trained.as_of}, {trained.horizon} days ahead")
     page.paragraph(
         "Every figure comes from windows that the model had not seen: it was fitted on the days before each origin, "
-        "and is held against the days after it."
+        "and is compared with the days after it."
     )
     page.table(["figure", "value"], figures.items())
     if pictures:
         _draw_leads(page, pictures.values())
         _draw_curves(page, trained, pictures)
-    draw_drift(page, add_latest(kept or {}, trained))
+    draw_drift(page, add_latest(earlier or {}, trained))
     page.heading("Every store")
     worst = sorted(stores, key=lambda s: -_or_nan(s.accuracy.wape, np.inf))
     if len(worst) > SHOWN_STORES:
         page.paragraph(f"The {SHOWN_STORES} with the largest error of {len(worst):,}.")
     page.table(
-        ["store", "items", *(name.replace("_", " ") for name in FIGURES), "naive wape", "goes live", "why"],
+        ["store", "items", *(name.replace("_", " ") for name in SHOWN_FIGURES), "naive wape", "goes live", "why"],
         (
             [
                 s.store,
                 s.items,
-                *(_or_nan(getattr(s.accuracy, name)) for name in FIGURES),
+                *(_or_nan(getattr(s.accuracy, name)) for name in SHOWN_FIGURES),
                 _or_nan(s.naive_wape),
                 "new model" if s.outcome is GateOutcome.PROMOTED else s.fallback or "live model",
                 s.reason,
@@ -59,14 +59,14 @@ def write_report(
 
 
 def _mean_figures(stores: list[TrainedStore]) -> dict[str, float]:
-    """Average over stores; what could not be measured does not count."""
+    """Return counts and means over stores, without figures that could not be measured."""
     figures = {
         "stores": float(len(stores)),
         "promoted": float(sum(s.outcome is GateOutcome.PROMOTED for s in stores)),
         "fallbacks": float(sum(s.outcome is GateOutcome.FALLBACK for s in stores)),
         "unusable_champions": float(sum(bool(s.champion_problem) for s in stores)),
     }
-    for name in FIGURES:
+    for name in SHOWN_FIGURES:
         values = [_or_nan(getattr(s.accuracy, name)) for s in stores]
         known = [value for value in values if np.isfinite(value)]
         if known:
@@ -107,7 +107,7 @@ def _draw_leads(page: Page, pictures: Collection[Picture]) -> None:
         ),
         f"Share of days inside the 80 % interval by days ahead: between {items.min():.0%} and {items.max():.0%} for "
         f"items, between {totals.min():.0%} and {totals.max():.0%} for stores' totals. Items that sell few units lie "
-        "inside more often, for half a unit cannot be sold.",
+        "inside more often, because half a unit cannot be sold.",
     )
 
 

@@ -1,4 +1,4 @@
-"""What the backtest page draws of one store, small enough to travel."""
+"""The curves and sums of one store for the backtest page, small enough to travel."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Curve:
-    """One series by day: what came, what was forecast, and its 80 % interval."""
+    """One series by day: actual, forecast, and its 80 % interval."""
 
     name: str
     dates: NDArray[np.datetime64]
@@ -31,14 +31,14 @@ class Picture:
     """The newest window's curves, and sums over all windows by lead."""
 
     total: Curve
-    # The item that sold most and the one with the largest error; a store that tells no items apart has neither.
+    # The item that sold most and the one with the largest error; a store of a single item has neither.
     largest: Curve | None
     worst: Curve | None
     leads: dict[str, Doubles]
 
 
 def draw_store(result: "StoreResult") -> Picture | None:
-    """Take what there is to draw, if the store could be backtested."""
+    """Return the store's picture, None if it could not be backtested."""
     from foreact.forecasting.judging.backtest import learn_window_intervals
 
     windows = [window for window in result.backtest.windows if window.has_items]
@@ -46,23 +46,23 @@ def draw_store(result: "StoreResult") -> Picture | None:
         return None
     leads: dict[str, Doubles] = {}
     for window in reversed(windows):
-        # As the figures have it: nothing grades its own work.
+        # As in the figures, no window is scored on its own errors.
         intervals = learn_window_intervals([other for other in result.backtest.windows if other is not window])
         curves = _Curves(result.forecast, window, intervals)
-        for name, values in curves.by_lead().items():
+        for name, values in curves.sum_by_lead().items():
             leads[name] = leads.get(name, 0.0) + values
     # The newest comes last.
     several = len(curves.sold) > 1
     return Picture(
-        total=curves.total(),
-        largest=curves.of_item(int(np.argmax(curves.sold))) if several else None,
-        worst=curves.of_item(curves.worst()) if several else None,
+        total=curves.total_curve(),
+        largest=curves.item_curve(int(np.argmax(curves.sold))) if several else None,
+        worst=curves.item_curve(curves.find_worst_item()) if several else None,
         leads=leads,
     )
 
 
 class _Curves:
-    """One window, with intervals."""
+    """One window with its intervals."""
 
     def __init__(self, forecast: "Forecast", window: "Window", intervals: "Intervals") -> None:
         from foreact.forecasting.intervals import cell_quantiles, total_interval
@@ -74,24 +74,24 @@ class _Curves:
         self.error = np.where(self.known, self.errors.mean - self.errors.actual, 0.0)
         self.sold = np.nansum(self.errors.actual, axis=1)
 
-    def total(self) -> Curve:
-        """Return the store's own."""
+    def total_curve(self) -> Curve:
+        """Return the curve of the store's total."""
         errors = self.errors
-        return self._curve(self.store, errors.total_actual, errors.total_mean, self.total_low, self.total_high)
+        return self._make_curve(self.store, errors.total_actual, errors.total_mean, self.total_low, self.total_high)
 
-    def of_item(self, place: int) -> Curve:
-        """Return one item's."""
+    def item_curve(self, place: int) -> Curve:
+        """Return the curve of one item."""
         errors, name = self.errors, f"{self.items[place]} in {self.store}"
-        return self._curve(name, errors.actual[place], errors.mean[place], self.low[place], self.high[place])
+        return self._make_curve(name, errors.actual[place], errors.mean[place], self.low[place], self.high[place])
 
-    def worst(self) -> int:
-        """Find the item with the largest error per unit among those that sold at least one a day, if any did."""
+    def find_worst_item(self) -> int:
+        """Return the place of the item with the largest error per unit, among those that sell one a day if any do."""
         absolute = np.abs(self.error).sum(axis=1)
         often = self.sold >= min(self.known.shape[1], self.sold.max())
         return int(np.argmax(np.where(often, absolute / np.maximum(self.sold, 1e-9), -1.0)))
 
-    def by_lead(self) -> dict[str, Doubles]:
-        """Sum over items what the window says of each number of days ahead."""
+    def sum_by_lead(self) -> dict[str, Doubles]:
+        """Return the window's errors, units and coverage by days ahead, summed over items."""
         errors = self.errors
         inside = (errors.actual >= self.low) & (errors.actual <= self.high)
         total_inside = (errors.total_actual >= self.total_low) & (errors.total_actual <= self.total_high)
@@ -106,5 +106,5 @@ class _Curves:
         }
         return {name: np.asarray(values, np.float64) for name, values in sums.items()}
 
-    def _curve(self, name: str, *lines: NDArray[np.floating]) -> Curve:
+    def _make_curve(self, name: str, *lines: NDArray[np.floating]) -> Curve:
         return Curve(name, self.dates, *(np.asarray(line, np.float64) for line in lines))

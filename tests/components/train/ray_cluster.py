@@ -111,7 +111,7 @@ def train_with_a_death(data: Path, victim: subprocess.Popen[bytes]) -> dict[str,
     """Train all stores while one of two workers is killed."""
     import ray
 
-    from components.train.fanout import Task, run_here, run_on_ray
+    from components.train.fanout import Task, run_in_process, run_on_ray
     from foreact.data.dataset.folder import Dataset
     from foreact.runs.process import TaskSize
     from tests.components.train.small import make_jobs
@@ -119,7 +119,7 @@ def train_with_a_death(data: Path, victim: subprocess.Popen[bytes]) -> dict[str,
     jobs = make_jobs(Dataset(data / "dataset"))
     expected = {
         o.store: comparable(o.result)
-        for o in run_here(train_store_job, [Task(s, j, 1) for s, j in jobs.items()])
+        for o in run_in_process(train_store_job, [Task(s, j, 1) for s, j in jobs.items()])
         if o.result
     }
     size = TaskSize(cpus=1, memory=1024**3)

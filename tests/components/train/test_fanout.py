@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from components.train.fanout import Task, run_here, run_on_ray
+from components.train.fanout import Task, run_in_process, run_on_ray
 from foreact.errors import ForeactError
 from foreact.runs.process import TaskSize
 
@@ -51,7 +51,7 @@ def test_ray_brings_back_every_store_and_says_what_became_of_the_others(tmp_path
 
 
 def test_one_store_is_done_in_this_process(tmp_path: Path) -> None:
-    outcomes = list(run_here(work, tasks(tmp_path, {"a": "works", "d": "raises"})))
+    outcomes = list(run_in_process(work, tasks(tmp_path, {"a": "works", "d": "raises"})))
     assert [(o.store, o.result, o.failure) for o in outcomes] == [("a", "a done", ""), ("d", None, "no such luck")]
 
 

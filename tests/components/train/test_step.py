@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from components.train.live import Live
+from components.train.live import LiveStore
 from components.train.step import train
 from foreact.data.dataset.folder import Dataset
 from foreact.errors import ForeactError
@@ -25,7 +25,7 @@ def run(data: Dataset, folder: Path, share: float) -> dict[str, float]:
         dataset=data.path,
         trained=folder / "trained",
         report=folder / "report.html",
-        find_live=lambda stores, as_of: {store: Live(previous={as_of: b"damaged"}) for store in stores},
+        find_live=lambda stores, as_of: {store: LiveStore(previous={as_of: b"damaged"}) for store in stores},
         margin=0.02,
         seed=0,
         max_fallback_share=share,

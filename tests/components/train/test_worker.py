@@ -47,7 +47,7 @@ train_store_job(pickle.load(sys.stdin.buffer))
 def test_what_a_worker_logs_names_run_and_store(tmp_path: Path) -> None:
     [job] = make_jobs(make_dataset(tmp_path, stores=1)).values()
     whose = {"run": "r1", "pipeline": "retrain-all", "request_id": "abc"}
-    job = replace(job, champion={"model.json": b"{}"}, champion_version="3", whose=whose)
+    job = replace(job, champion={"model.json": b"{}"}, champion_version="3", log_fields=whose)
     done = subprocess.run(
         [sys.executable, "-c", TRAIN],
         input=pickle.dumps(job),
