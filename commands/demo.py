@@ -21,11 +21,11 @@ def demo(
 ) -> None:
     """Make up a retailer, retrain all its stores, and serve the dashboard of their forecasts."""
     from foreact.demo import write_demo
-    from serving.address import take
+    from serving.address import bind_address
 
     if serve:
         # Before a minute's work, not after it.
-        take("127.0.0.1", port).close()
+        bind_address("127.0.0.1", port).close()
     folder = (workspace / "demo").absolute()
     typer.echo(f"Writing the sales of a made-up retailer to {_format_units(folder)}")
     try:

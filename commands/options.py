@@ -47,6 +47,6 @@ def name_caller() -> str:
 
 def note_action(workspace: Path, action: "Action", subject: str) -> None:
     """Keep in the audit log what an account of this machine did at the command line."""
-    from serving.audit import Audit
+    from serving.audit import AuditLog
 
-    Audit(open_store(workspace)).note(action, f"cli:{name_caller()}", subject)
+    AuditLog(open_store(workspace)).record_event(action, f"cli:{name_caller()}", subject)

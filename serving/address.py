@@ -5,7 +5,7 @@ import socket
 from foreact.errors import ForeactError
 
 
-def take(host: str, port: int) -> socket.socket:
+def bind_address(host: str, port: int) -> socket.socket:
     """Bind an address, for whoever serves to listen at; or say in one sentence why not."""
     taken = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -22,11 +22,11 @@ from serving import errors
 from serving.alerts.ranking import find_alerts
 from serving.api import alerts, audit, forecasts, probes, publications, refreshes, stores, totals
 from serving.api.parameters import check_parameters
-from serving.audit import Audit
+from serving.audit import AuditLog
 from serving.auth.keys import KeyRing
 from serving.auth.limits import RateLimit
 from serving.auth.local import LocalLogin
-from serving.auth.sessions import Sessions, Signer, keep_secret
+from serving.auth.sessions import Sessions, Signer, load_secret
 from serving.dashboard import login, reference, routes
 from serving.dashboard.pages import failure_page, problem_page
 from serving.metrics.runs import RunMetrics
@@ -77,7 +77,7 @@ def create_app(
     library = PublicationCache(store, clock)
     board = PublicationBoard(library, settings.promise, settings.region_attribute, clock)
     metrics = Metrics(board, RunMetrics(store, clock))
-    secret = settings.session_secret.get_secret_value().encode() or keep_secret(settings.workspace)
+    secret = settings.session_secret.get_secret_value().encode() or load_secret(settings.workspace)
     signer = Signer(secret, lambda: clock().timestamp())
     service = Service(
         settings=settings,
@@ -87,7 +87,7 @@ def create_app(
         keys=KeyRing(store),
         sessions=Sessions(signer, settings.session_hours, https=settings.public_url.startswith("https://")),
         metrics=metrics,
-        audit=Audit(store, clock),
+        audit=AuditLog(store, clock),
         refreshes=Refreshes(
             RefreshRecords(store),
             runner,
@@ -100,7 +100,7 @@ def create_app(
             minutes=settings.refresh_minutes,
         ),
         local=local,
-        sign_on=_sign_on(settings, signer, http),
+        sign_on=_make_sign_on(settings, signer, http),
         login_limit=RateLimit(settings.login_attempts, ticks),
         refresh_limit=RateLimit(settings.refresh_attempts, ticks),
         clock=clock,
@@ -109,19 +109,19 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(library.refresh)
-        await run_in_threadpool(metrics.runs.look)
+        await run_in_threadpool(metrics.runs.read_ledger)
         tasks: list[asyncio.Task[Any]] = [
             # Kept, so that the first question waits for no description.
             asyncio.create_task(run_in_threadpool(app.openapi)),
-            asyncio.create_task(_every(settings.poll_seconds, library.refresh)),
-            asyncio.create_task(_every(WARM_SECONDS, lambda: _warm(library))),
-            asyncio.create_task(_every(RUNS_SECONDS, metrics.runs.look)),
-            asyncio.create_task(_every(STUCK_SECONDS, lambda: _tell_stuck(settings, store, clock()))),
-            asyncio.create_task(_every(AUDIT_SECONDS, service.audit.append_waiting)),
-            asyncio.create_task(_every(DAY_SECONDS, service.audit.prune)),
+            asyncio.create_task(_repeat_forever(settings.poll_seconds, library.refresh)),
+            asyncio.create_task(_repeat_forever(WARM_SECONDS, lambda: _prepare_alerts(library))),
+            asyncio.create_task(_repeat_forever(RUNS_SECONDS, metrics.runs.read_ledger)),
+            asyncio.create_task(_repeat_forever(STUCK_SECONDS, lambda: _report_stuck_runs(settings, store, clock()))),
+            asyncio.create_task(_repeat_forever(AUDIT_SECONDS, service.audit.write_queued)),
+            asyncio.create_task(_repeat_forever(DAY_SECONDS, service.audit.prune)),
         ]
         if runner is not None:
-            tasks.append(asyncio.create_task(_every(runner.interval, service.refreshes.tend)))
+            tasks.append(asyncio.create_task(_repeat_forever(runner.interval, service.refreshes.tend)))
         try:
             yield
         finally:
@@ -130,7 +130,7 @@ def create_app(
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
-            await run_in_threadpool(service.audit.append_waiting)
+            await run_in_threadpool(service.audit.write_queued)
 
     app = FastAPI(
         title="Foreact",
@@ -143,7 +143,7 @@ def create_app(
     )
     app.state.service = service
     app.add_middleware(AnswerCache)
-    errors.install(app, problem_page)
+    errors.install_handlers(app, problem_page)
     for part in (stores, forecasts, totals, alerts, refreshes, publications, audit):
         app.include_router(part.router, dependencies=[Depends(check_parameters)])
     for part in (probes, login, routes, reference):
@@ -159,7 +159,7 @@ def create_app(
     return app
 
 
-def _sign_on(settings: ServingSettings, signer: Signer, http: "httpx.Client | None") -> "SingleSignOn | None":
+def _make_sign_on(settings: ServingSettings, signer: Signer, http: "httpx.Client | None") -> "SingleSignOn | None":
     if not settings.oidc_issuer:
         return None
     # Half a second that only those who sign on pay for.
@@ -173,20 +173,20 @@ def _sign_on(settings: ServingSettings, signer: Signer, http: "httpx.Client | No
     return SingleSignOn(settings.oidc_issuer, settings.oidc_client_id, secret, grants, signer, client)
 
 
-def _warm(library: PublicationCache) -> None:
+def _prepare_alerts(library: PublicationCache) -> None:
     """Work out what the first page of the morning needs before somebody waits for it."""
     for arrays in library.current.stores.values() if library.current else ():
         find_alerts(arrays)
 
 
-def _tell_stuck(settings: ServingSettings, store: BlobStore, now: datetime) -> None:
+def _report_stuck_runs(settings: ServingSettings, store: BlobStore, now: datetime) -> None:
     try:
         report_stuck_runs(settings, store, now=now)
     except ForeactError as problem:
         log.warning("whether a run is stuck is not known: %s", problem)
 
 
-async def _every(seconds: float, work: Callable[[], object]) -> None:
+async def _repeat_forever(seconds: float, work: Callable[[], object]) -> None:
     """Do something again and again; what goes wrong once is logged, and tried again."""
     while True:
         try:

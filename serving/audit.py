@@ -18,7 +18,7 @@ FOLDER = "serving/audit/"
 # A year and a month: who restored what last season can be told. Nothing personal but the account's id is kept.
 RETENTION_DAYS = 400
 # More than a morning's logins; whoever guesses passwords while the store is away fills no memory.
-MOST_WAITING = 10_000
+MOST_QUEUED = 10_000
 
 Action = Literal["login", "login_failed", "logout", "refresh", "restore", "key_created", "key_revoked"]
 
@@ -36,47 +36,47 @@ class Event(BaseModel):
     request_id: str = ""
 
 
-class Audit:
+class AuditLog:
     """Appends events, and gives them back by day."""
 
     def __init__(self, store: BlobStore, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._store = store
         self._clock = clock
-        self._waiting: deque[Event] = deque(maxlen=MOST_WAITING)
+        self._queued: deque[Event] = deque(maxlen=MOST_QUEUED)
 
-    def note(self, action: Action, account: str, subject: str) -> None:
+    def record_event(self, action: Action, account: str, subject: str) -> None:
         """Append one event."""
-        self._append(self._event(action, account, subject))
+        self._write_event(self._make_event(action, account, subject))
 
-    def note_soon(self, action: Action, account: str, subject: str, request_id: str) -> None:
+    def record_or_queue(self, action: Action, account: str, subject: str, request_id: str) -> None:
         """Append one event; while the store is away it waits here and stands in the log, and nobody is kept out."""
-        event = self._event(action, account, subject, request_id)
+        event = self._make_event(action, account, subject, request_id)
         try:
-            self._append(event)
+            self._write_event(event)
         except BlobUnavailable:
-            self._waiting.append(event)
+            self._queued.append(event)
             log.warning("an event waits for the store: %s", event.model_dump_json())
 
-    def append_waiting(self) -> None:
+    def write_queued(self) -> None:
         """Append what had to wait, the oldest first, as far as the store answers."""
-        while self._waiting:
-            event = self._waiting.popleft()
+        while self._queued:
+            event = self._queued.popleft()
             try:
-                self._append(event)
+                self._write_event(event)
             except BlobUnavailable:
-                self._waiting.appendleft(event)
+                self._queued.appendleft(event)
                 return
 
-    def _event(self, action: Action, account: str, subject: str, request_id: str = "") -> Event:
+    def _make_event(self, action: Action, account: str, subject: str, request_id: str = "") -> Event:
         at = self._clock().astimezone(UTC)
         return Event(at=at, action=action, account=account, subject=subject, request_id=request_id)
 
-    def _append(self, event: Event) -> None:
+    def _write_event(self, event: Event) -> None:
         # A name that is taken is never written over.
         name = f"{FOLDER}{event.at:%Y-%m-%d}/{event.at:%H%M%S.%f}-{secrets.token_hex(4)}.json"
         self._store.write(name, event.model_dump_json().encode(), if_absent=True)
 
-    def events(self, first: date, last: date) -> Iterator[Event]:
+    def read_events(self, first: date, last: date) -> Iterator[Event]:
         """Give the events of some days, the oldest first."""
         day = first
         while day <= last:
@@ -84,9 +84,9 @@ class Audit:
                 yield Event.model_validate_json(self._store.read(info.name).data)
             day += timedelta(days=1)
 
-    def export(self, first: date, last: date) -> Iterator[bytes]:
+    def export_lines(self, first: date, last: date) -> Iterator[bytes]:
         """Give the events of some days as JSON lines."""
-        for event in self.events(first, last):
+        for event in self.read_events(first, last):
             yield json.dumps(event.model_dump(mode="json")).encode() + b"\n"
 
     def prune(self) -> int:

@@ -35,10 +35,10 @@ async def identify(request: Request) -> Principal | None:
         if scheme.lower() != "bearer":
             return None
         if service.keys.is_due:
-            await run_in_threadpool(service.keys.load)
-        return service.keys.find(text.strip())
+            await run_in_threadpool(service.keys.load_keys)
+        return service.keys.find_principal(text.strip())
     session = request.cookies.get(service.sessions.cookie)
-    return service.sessions.read(session) if session else None
+    return service.sessions.read_cookie(session) if session else None
 
 
 async def require_principal(request: Request) -> Principal:

@@ -81,7 +81,7 @@ def error_response(
     return Response(body, status, {"cache-control": "no-store", **(headers or {})}, "application/json")
 
 
-def responses(*statuses: int, csv: bool = False) -> dict[int | str, dict[str, Any]]:
+def error_responses(*statuses: int, csv: bool = False) -> dict[int | str, dict[str, Any]]:
     """Document the problems that a route can answer with, and whether it answers in CSV, too."""
     tables: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
     return (tables if csv else {}) | {
@@ -98,10 +98,10 @@ def wants_page(request: Request) -> bool:
     return not request.url.path.startswith("/v1/") and "text/html" in request.headers.get("accept", "")
 
 
-def install(app: FastAPI, page: Page) -> None:
+def install_handlers(app: FastAPI, page: Page) -> None:
     """Make every exception an answer in that shape, and for people a page that tells the same."""
 
-    async def tell(
+    async def respond(
         request: Request,
         status: int,
         code: str,
@@ -110,20 +110,20 @@ def install(app: FastAPI, page: Page) -> None:
         details: list[dict[str, Any]] | None = None,
     ) -> Response:
         if not wants_page(request):
-            return error_response(_id(request), status, code, message, headers=headers, details=details)
+            return error_response(_request_id(request), status, code, message, headers=headers, details=details)
         response = await page(request, status, code, message)
         if response.status_code == status:
             response.headers.update(headers or {})
         return response
 
     async def api_error(request: Request, error: ApiError) -> Response:
-        return await tell(request, error.status, error.code, error.message, error.headers)
+        return await respond(request, error.status, error.code, error.message, error.headers)
 
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json" and any(problem["loc"] == ("body",) for problem in error.errors()):
             message = "send JSON, with the header content-type: application/json"
-            return error_response(_id(request), 415, CODES[415], message)
+            return error_response(_request_id(request), 415, CODES[415], message)
         details = [
             {
                 "where": ".".join(str(part) for part in problem["loc"]),
@@ -135,17 +135,17 @@ def install(app: FastAPI, page: Page) -> None:
         if wants_page(request):
             named = dict.fromkeys(str(problem["loc"][1]) for problem in error.errors() if problem["loc"][1:])
             message = f"what does not fit is: {', '.join(named)}" if named else message
-        return await tell(request, 422, CODES[422], message, details=details)
+        return await respond(request, 422, CODES[422], message, details=details)
 
     async def http(request: Request, error: HTTPException) -> Response:
         status, code = error.status_code, CODES.get(error.status_code, "error")
         bare = error.detail == HTTPStatus(status).phrase
         message = SENTENCES.get(status, error.detail) if bare else str(error.detail)
-        return await tell(request, status, code, message, error.headers)
+        return await respond(request, status, code, message, error.headers)
 
     async def store_away(request: Request, error: Exception) -> Response:
         message = "the store of publications does not answer; forecasts already loaded are still served"
-        return await tell(request, 503, "store_unavailable", message, {"retry-after": "10"})
+        return await respond(request, 503, "store_unavailable", message, {"retry-after": "10"})
 
     app.exception_handler(ApiError)(api_error)
     app.exception_handler(RequestValidationError)(invalid)
@@ -153,6 +153,6 @@ def install(app: FastAPI, page: Page) -> None:
     app.exception_handler(BlobUnavailable)(store_away)
 
 
-def _id(request: Request) -> str | None:
+def _request_id(request: Request) -> str | None:
     found = request.scope.get("request_id")
     return str(found) if found else None

@@ -14,7 +14,7 @@ from foreact.errors import ForeactError
 from foreact.runs.ledger import RunLedger
 from foreact.telemetry import tracing
 from foreact.telemetry.lines import configure_logging
-from serving.address import take
+from serving.address import bind_address
 from serving.app import create_app
 from serving.auth.local import ACCOUNT, LocalLogin
 from serving.refreshes.embedded import EmbeddedRunner
@@ -40,15 +40,15 @@ def serve(
     """
     if local_login is None:
         local_login = is_loopback(host) and not settings.oidc_issuer
-    settings.check(host, local_login=local_login)
-    address = take(host, port)
+    settings.check_exposure(host, local_login=local_login)
+    address = bind_address(host, port)
     configure_logging(as_json=not sys.stderr.isatty())
     tracing.start_exporting("foreact-serving")
     local = LocalLogin() if local_login else None
     store = connect(settings, patience=PATIENCE_SECONDS)
     app = create_app(settings, store, runner=make_runner(settings, store), local=local)
     if say is not None:
-        for line in welcome(host, port, local):
+        for line in describe_logins(host, port, local):
             say(line)
     log.info("serving on http://%s:%d", host, port)
     atexit.register(tracing.stop_exporting)
@@ -69,7 +69,7 @@ def serve(
         raise ForeactError("The service did not start: its log says why.")
 
 
-def welcome(host: str, port: int, local: LocalLogin | None) -> list[str]:
+def describe_logins(host: str, port: int, local: LocalLogin | None) -> list[str]:
     """Tell where to look and how to log in."""
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     lines = [f"Dashboard: {address}"]

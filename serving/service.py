@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from foreact.blobs import BlobStore
-from serving.audit import Audit
+from serving.audit import AuditLog
 from serving.auth.keys import KeyRing
 from serving.auth.limits import RateLimit
 from serving.auth.local import LocalLogin
@@ -38,7 +38,7 @@ class Service:
     keys: KeyRing
     sessions: Sessions
     metrics: Metrics
-    audit: Audit
+    audit: AuditLog
     refreshes: Refreshes
     local: LocalLogin | None
     sign_on: "SingleSignOn | None"

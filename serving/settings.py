@@ -68,7 +68,7 @@ class ServingSettings(PlaceSettings):
             self.timezone, self.publish_deadline, self.business_days, closed, self.data_slack_days
         )
 
-    def check(self, host: str, *, local_login: bool) -> None:
+    def check_exposure(self, host: str, *, local_login: bool) -> None:
         """Refuse, in one sentence, what must not serve beyond this machine."""
         if is_loopback(host):
             return

@@ -206,8 +206,8 @@ def _connect_client(address: str) -> None:
         ) from None
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ForeactError(
-            f"Connecting to a Ray cluster at {address} failed ({_last_line(error)}): check "
-            "that FOREACT_RAY_ADDRESS is a Ray cluster, RAY_AUTH_TOKEN its token, and its version of Ray the same as here."
+            f"Connecting to a Ray cluster at {address} failed ({_last_line(error)}): check that FOREACT_RAY_ADDRESS "
+            "is a Ray cluster, RAY_AUTH_TOKEN its token, and its version of Ray the same as here."
         ) from None
 
 

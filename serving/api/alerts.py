@@ -8,11 +8,11 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from serving.alerts.ranking import rank_alerts
-from serving.api.answers import answer, encode, envelope
+from serving.api.answers import answer_json, encode_envelope, encode_json
 from serving.api.schemas import Answer
-from serving.api.selection import StoresAsked, select_stores
+from serving.api.selection import StoreFilter, select_stores
 from serving.dependencies import Parts, Viewer
-from serving.errors import responses
+from serving.errors import error_responses
 
 router = APIRouter(prefix="/v1", tags=["alerts"])
 
@@ -43,12 +43,12 @@ class Alerts(Answer):
     alerts: list[AlertAnswer]
 
 
-@router.get("/alerts", response_model=Alerts, responses=responses(503))
+@router.get("/alerts", response_model=Alerts, responses=error_responses(503))
 def list_alerts(
     request: Request,
     service: Parts,
     principal: Viewer,
-    store: StoresAsked = None,
+    store: StoreFilter = None,
     kind: Annotated[Literal["peak", "shortage"] | None, Query(description="none: both")] = None,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 50,
 ) -> Response:
@@ -58,6 +58,8 @@ def list_alerts(
     names = [arrays.store for arrays in stores]
 
     def body() -> bytes:
-        return envelope(view, names, alerts=encode([alert.to_json() for alert in rank_alerts(stores, kind)[:limit]]))
+        return encode_envelope(
+            view, names, alerts=encode_json([alert.to_json() for alert in rank_alerts(stores, kind)[:limit]])
+        )
 
-    return answer(request, view, (tuple(names), kind, limit), stores, body)
+    return answer_json(request, view, (tuple(names), kind, limit), stores, body)

@@ -35,36 +35,36 @@ async def run_aside(work: Callable[[], Response]) -> Response:
     return await to_thread.run_sync(work, limiter=ASIDE)
 
 
-def answer(
+def answer_json(
     request: Request, view: FreshnessView, asked: object, stores: Iterable[StoreData], body: Callable[[], bytes]
 ) -> Response:
     """Answer in JSON what depends on nothing but the view and what was asked."""
     tag = tag_of(request, view, asked)
     headers = shared_headers(view, stores)
-    held = held_by(request, tag) if request.method == "GET" else None
+    held = find_known_tag(request, tag) if request.method == "GET" else None
     if held is not None:
         return Response(status_code=304, headers={**headers, "etag": f'"{held}"'})
     plain = body()
     if not wants_gzip(request) or len(plain) < WORTH_COMPRESSING:
-        return _respond(plain, {**headers, "etag": f'"{tag}"'})
-    return _respond(compress(plain), {**headers, "etag": f'"{packed_tag(tag)}"', "content-encoding": "gzip"})
+        return _make_response(plain, {**headers, "etag": f'"{tag}"'})
+    return _make_response(compress_body(plain), {**headers, "etag": f'"{packed_tag(tag)}"', "content-encoding": "gzip"})
 
 
-def _respond(body: bytes, headers: dict[str, str]) -> Response:
+def _make_response(body: bytes, headers: dict[str, str]) -> Response:
     """Return a JSON response; a large body leaves in pieces, between which others are answered."""
     if len(body) <= PIECE_BYTES:
         return Response(body, 200, headers, JSON)
-    return StreamingResponse(_pieces(body), 200, {**headers, "content-length": str(len(body))}, JSON)
+    return StreamingResponse(_split_body(body), 200, {**headers, "content-length": str(len(body))}, JSON)
 
 
-async def _pieces(body: bytes) -> AsyncIterator[memoryview]:
+async def _split_body(body: bytes) -> AsyncIterator[memoryview]:
     whole = memoryview(body)
     for start in range(0, len(body), PIECE_BYTES):
         yield whole[start : start + PIECE_BYTES]
         await asyncio.sleep(0)
 
 
-def stream(
+def answer_csv(
     request: Request,
     view: FreshnessView,
     asked: object,
@@ -75,12 +75,12 @@ def stream(
     """Answer in CSV, sent as it is made."""
     tag = tag_of(request, view, asked) + "c"
     headers = shared_headers(view, stores) | {"content-disposition": f'attachment; filename="{filename}"'}
-    held = held_by(request, tag)
+    held = find_known_tag(request, tag)
     if held is not None:
         return Response(status_code=304, headers={**headers, "etag": f'"{held}"'})
     if wants_gzip(request):
         packed = {**headers, "etag": f'"{packed_tag(tag)}"', "content-encoding": "gzip"}
-        return StreamingResponse(_gzipped(chunks), 200, packed, CSV)
+        return StreamingResponse(_compress_chunks(chunks), 200, packed, CSV)
     return StreamingResponse(iter(chunks), 200, {**headers, "etag": f'"{tag}"'}, CSV)
 
 
@@ -105,7 +105,7 @@ def packed_tag(tag: str) -> str:
     return f"{tag}-gzip"
 
 
-def held_by(request: Request, tag: str) -> str | None:
+def find_known_tag(request: Request, tag: str) -> str | None:
     """Give the tag of the form that the caller holds already and may be answered with, if any."""
     given = ",".join(request.headers.getlist("if-none-match"))
     if given.strip() == "*":
@@ -122,10 +122,10 @@ def wants_gzip(request: Request) -> bool:
 
 def takes_gzip(accepted: str) -> bool:
     """Tell whether an Accept-Encoding header names gzip, and not to refuse it."""
-    return "gzip" in accepted and preference(accepted, "gzip") > 0
+    return "gzip" in accepted and read_preference(accepted, "gzip") > 0
 
 
-def preference(header: str, name: str) -> float:
+def read_preference(header: str, name: str) -> float:
     """Tell how much an Accept header wants what it calls by name: 0 to 1, 0 for what it does not name."""
     for part in header.split(","):
         named, _, parameters = part.partition(";")
@@ -144,25 +144,27 @@ def describe_in_headers(view: FreshnessView, stores: Iterable[StoreData]) -> dic
     headers = {"foreact-publication": str(view.snapshot.version), "foreact-timezone": view.timezone}
     if shown:
         entries = [arrays.entry for arrays in shown]
-        models = sorted({_in_header(f"{entry.model.name}/{entry.model.version or 'baseline'}") for entry in entries})
+        models = sorted(
+            {_quote_for_header(f"{entry.model.name}/{entry.model.version or 'baseline'}") for entry in entries}
+        )
         more = f", and {len(models) - STORES_IN_HEADER} more" if len(models) > STORES_IN_HEADER else ""
         headers["foreact-model"] = ", ".join(models[:STORES_IN_HEADER]) + more
         headers["foreact-as-of"] = min(entry.as_of for entry in entries).isoformat()
         headers["foreact-generated-at"] = min(entry.generated_at for entry in entries).astimezone(UTC).isoformat()
         states = {view.freshness[arrays.store].state for arrays in shown}
         headers["foreact-staleness"] = "fresh" if states == {"fresh"} else "stale"
-        held = sum(arrays.store in view.snapshot.held for arrays in shown)
+        held = sum(arrays.store in view.snapshot.held_stores for arrays in shown)
         if held:
             headers["foreact-held"] = str(held)
     return headers
 
 
-def _in_header(text: str) -> str:
+def _quote_for_header(text: str) -> str:
     """Keep a text from saying anything to whoever reads headers."""
     return quote(text, safe="/~ ")
 
 
-def envelope(view: FreshnessView, stores: Iterable[str], **parts: bytes) -> bytes:
+def encode_envelope(view: FreshnessView, stores: Iterable[str], **parts: bytes) -> bytes:
     """Return one object of encoded parts, after what every answer carries."""
     described = b",".join(orjson.dumps(store) + b":" + view.store_json(store) for store in stores)
     head = [b'{"publication":', view.publication_json, b',"stores":{', described, b"}"]
@@ -171,17 +173,17 @@ def envelope(view: FreshnessView, stores: Iterable[str], **parts: bytes) -> byte
     return b"".join([*head, *chain.from_iterable(named), b"}"])
 
 
-def encode(value: Any) -> bytes:
+def encode_json(value: Any) -> bytes:
     """Encode a part; NumPy's numbers keep exactly the digits they need."""
     return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def compress(body: bytes) -> bytes:
+def compress_body(body: bytes) -> bytes:
     """Compress a whole answer; the same bytes make the same bytes."""
     return gzip.compress(body, 4, mtime=0)
 
 
-def _gzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _compress_chunks(chunks: Iterable[bytes]) -> Iterator[bytes]:
     packer = zlib.compressobj(4, zlib.DEFLATED, 31)
     for chunk in chunks:
         packed = packer.compress(chunk)

@@ -9,7 +9,7 @@ from starlette.responses import StreamingResponse
 from serving.api.selection import Day
 from serving.audit import RETENTION_DAYS
 from serving.dependencies import Admin, Parts
-from serving.errors import ApiError, responses
+from serving.errors import ApiError, error_responses
 
 router = APIRouter(prefix="/v1", tags=["operations"])
 
@@ -17,7 +17,7 @@ router = APIRouter(prefix="/v1", tags=["operations"])
 @router.get(
     "/audit",
     response_class=StreamingResponse,
-    responses={200: {"content": {"application/x-ndjson": {}}}, **responses(403, 503)},
+    responses={200: {"content": {"application/x-ndjson": {}}}, **error_responses(403, 503)},
 )
 def export_audit(
     service: Parts,
@@ -31,5 +31,5 @@ def export_audit(
     if first > last or (last - first).days > RETENTION_DAYS:
         raise ApiError(422, "invalid_parameter", f"ask for 1 to {RETENTION_DAYS} days, the start before the end")
     return StreamingResponse(
-        service.audit.export(first, last), 200, {"cache-control": "no-store"}, "application/x-ndjson"
+        service.audit.export_lines(first, last), 200, {"cache-control": "no-store"}, "application/x-ndjson"
     )

@@ -8,18 +8,18 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from foreact.vocabulary import DATE, ITEM, MEAN, P10, P50, P90, STORE
-from serving.api.answers import answer, encode, envelope, run_aside, stream
+from serving.api.answers import answer_csv, answer_json, encode_envelope, encode_json, run_aside
 from serving.api.schemas import Bulk, BulkAnswer, Forecasts, Triple
 from serving.api.selection import (
     ROWS,
     Cursor,
     End,
-    ItemsAsked,
+    ItemFilter,
     Limit,
     Series,
     Start,
-    StoresAsked,
-    absent,
+    StoreFilter,
+    absent_store,
     check_range,
     read_cursor,
     read_day,
@@ -30,7 +30,7 @@ from serving.api.selection import (
 from serving.api.tabular import Format, csv_chunks, wants_csv
 from serving.auth.principal import Principal
 from serving.dependencies import Parts, Viewer
-from serving.errors import ApiError, Problem, responses
+from serving.errors import ApiError, Problem, error_responses
 from serving.publication.view import FreshnessView
 
 router = APIRouter(prefix="/v1", tags=["forecasts"])
@@ -39,13 +39,13 @@ FEW_SERIES = 20
 COLUMNS = (STORE, ITEM, DATE, MEAN, P10, P50, P90)
 
 
-@router.get("/forecasts", response_model=Forecasts, responses=responses(409, 503, csv=True))
+@router.get("/forecasts", response_model=Forecasts, responses=error_responses(409, 503, csv=True))
 async def list_forecasts(
     request: Request,
     service: Parts,
     principal: Viewer,
-    store: StoresAsked = None,
-    item: ItemsAsked = None,
+    store: StoreFilter = None,
+    item: ItemFilter = None,
     start: Start = None,
     end: End = None,
     limit: Limit = ROWS,
@@ -64,29 +64,31 @@ async def list_forecasts(
         series = select_series(stores, item, *days)
         asked = (tuple(arrays.store for arrays in stores), tuple(item or ()), days, limit, cursor)
         if wants_csv(request, format):
-            return stream(request, view, asked, stores, csv_chunks(COLUMNS, _records(series)), "forecasts.csv")
-        page, following = _page(series, read_cursor(view, cursor), limit)
+            return answer_csv(
+                request, view, asked, stores, csv_chunks(COLUMNS, _iterate_records(series)), "forecasts.csv"
+            )
+        page, following = _cut_page(series, read_cursor(view, cursor), limit)
         shown = list(dict.fromkeys(part.arrays.store for part in page)) or [arrays.store for arrays in stores[:1]]
 
         def body() -> bytes:
-            rows = b"[%b]" % b",".join(_encode(part) for part in page)
+            rows = b"[%b]" % b",".join(_encode_series(part) for part in page)
             after = None if following is None else write_cursor(view, following)
-            return envelope(view, shown, rows=rows, next=encode(after))
+            return encode_envelope(view, shown, rows=rows, next=encode_json(after))
 
-        return answer(request, view, asked, [view.snapshot.stores[name] for name in shown], body)
+        return answer_json(request, view, asked, [view.snapshot.stores[name] for name in shown], body)
 
     few = item is not None and len(item) * len(stores) <= FEW_SERIES
     return respond() if few else await run_aside(respond)
 
 
-@router.post("/forecasts/query", response_model=BulkAnswer, responses=responses(403, 413, 415, 503))
+@router.post("/forecasts/query", response_model=BulkAnswer, responses=error_responses(403, 413, 415, 503))
 async def query_forecasts(request: Request, service: Parts, principal: Viewer, bulk: Bulk) -> Response:
     """Answer many questions of a store, an item and a range of days; each with rows, or with its own error."""
     return await run_aside(partial(_answer_query, request, service.view, principal, bulk))
 
 
 def _answer_query(request: Request, view: FreshnessView, principal: Principal, bulk: Bulk) -> Response:
-    found = [_resolve(view, principal, query) for query in bulk.queries]
+    found = [_resolve_query(view, principal, query) for query in bulk.queries]
     stores = list({part.arrays.store: part.arrays for part in found if isinstance(part, Series)}.values())
     asked = tuple(
         (query.store, query.item, part.message if isinstance(part, Problem) else (part.first, part.end))
@@ -94,17 +96,17 @@ def _answer_query(request: Request, view: FreshnessView, principal: Principal, b
     )
 
     def body() -> bytes:
-        results = b",".join(_result(query, part) for query, part in zip(bulk.queries, found, strict=True))
-        return envelope(view, [arrays.store for arrays in stores], results=b"[" + results + b"]")
+        results = b",".join(_encode_result(query, part) for query, part in zip(bulk.queries, found, strict=True))
+        return encode_envelope(view, [arrays.store for arrays in stores], results=b"[" + results + b"]")
 
-    return answer(request, view, asked, stores, body)
+    return answer_json(request, view, asked, stores, body)
 
 
-def _resolve(view: FreshnessView, principal: Principal, query: Triple) -> Series | Problem:
+def _resolve_query(view: FreshnessView, principal: Principal, query: Triple) -> Series | Problem:
     """Find what a question is about, or say what is wrong with it."""
-    arrays = view.visible(principal.sees).get(query.store)
+    arrays = view.visible_stores(principal.visible_scope).get(query.store)
     if arrays is None:
-        problem = absent(view, principal, query.store)
+        problem = absent_store(view, principal, query.store)
         return Problem(code=problem.code, message=problem.message)
     row = arrays.rows.get(query.item)
     if row is None:
@@ -114,29 +116,29 @@ def _resolve(view: FreshnessView, principal: Principal, query: Triple) -> Series
         days = check_range(start, end)
     except (ValueError, ApiError) as problem:
         return Problem(code="invalid_parameter", message=str(problem))
-    return Series(arrays, row, *arrays.span(*days))
+    return Series(arrays, row, *arrays.find_columns(*days))
 
 
-def _result(query: Triple, part: Series | Problem) -> bytes:
-    head = b'{"store":' + encode(query.store) + b',"item":' + encode(query.item)
+def _encode_result(query: Triple, part: Series | Problem) -> bytes:
+    head = b'{"store":' + encode_json(query.store) + b',"item":' + encode_json(query.item)
     if isinstance(part, Problem):
-        return head + b',"rows":null,"error":' + encode(part.model_dump()) + b"}"
-    rows = _encode(part) if part.first < part.end else b""
+        return head + b',"rows":null,"error":' + encode_json(part.model_dump()) + b"}"
+    rows = _encode_series(part) if part.first < part.end else b""
     return head + b',"rows":[' + rows + b'],"error":null}'
 
 
-def _encode(part: Series) -> bytes:
+def _encode_series(part: Series) -> bytes:
     if part.first == 0 and part.end == len(part.arrays.days):
-        return part.arrays.fragment(part.row)
-    return part.arrays.encode(part.row, part.first, part.end)
+        return part.arrays.encode_item(part.row)
+    return part.arrays.encode_days(part.row, part.first, part.end)
 
 
-def _records(series: list[Series]) -> Iterator[dict[str, Any]]:
+def _iterate_records(series: list[Series]) -> Iterator[dict[str, Any]]:
     for part in series:
-        yield from part.arrays.records(part.row, part.first, part.end)
+        yield from part.arrays.list_records(part.row, part.first, part.end)
 
 
-def _page(series: list[Series], position: int, limit: int) -> tuple[list[Series], int | None]:
+def _cut_page(series: list[Series], position: int, limit: int) -> tuple[list[Series], int | None]:
     """Take whole series while their rows fit, at least one, and tell where the next page begins."""
     page: list[Series] = []
     rows = 0

@@ -14,10 +14,10 @@ async def check_parameters(request: Request) -> None:
     """Refuse query parameters that the route does not have, and several values for one that takes one."""
     if not request.scope["query_string"]:
         return
-    known = _described(request)[request.scope["route"].path, request.method]
+    known = _read_description(request)[request.scope["route"].path, request.method]
     given = [name for name, _ in request.query_params.multi_items()]
     problems = {
-        name: "give it once" if name in known else f"there is no such parameter{_hint(name, known)}"
+        name: "give it once" if name in known else f"there is no such parameter{_suggest_name(name, known)}"
         for name in given
         if name not in known or (not known[name] and given.count(name) > 1)
     }
@@ -27,14 +27,14 @@ async def check_parameters(request: Request) -> None:
         )
 
 
-def _hint(name: str, known: Known) -> str:
+def _suggest_name(name: str, known: Known) -> str:
     near = get_close_matches(name[:100].lower(), known, 1)
     if near:
         return f"; did you mean {near[0]!r}?"
     return f"; there are {', '.join(sorted(known))}" if known else "; there are none"
 
 
-def _described(request: Request) -> dict[tuple[str, str], Known]:
+def _read_description(request: Request) -> dict[tuple[str, str], Known]:
     """Give each route's query parameters, and whether each may be given several times, as the description says."""
     state = request.app.state
     if not hasattr(state, "parameters"):

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from foreact import __version__
 from serving.dependencies import Parts
-from serving.errors import ApiError, responses
+from serving.errors import ApiError, error_responses
 
 router = APIRouter(tags=["operations"])
 
@@ -37,7 +37,7 @@ async def healthz() -> dict[str, str]:
     return {"status": "ok", "version": __version__}
 
 
-@router.get("/startupz", response_model=Health, responses=responses(503))
+@router.get("/startupz", response_model=Health, responses=error_responses(503))
 async def startupz(service: Parts) -> dict[str, str]:
     """Tell whether the first look for a publication is over, whatever it found."""
     library = service.library
@@ -46,7 +46,7 @@ async def startupz(service: Parts) -> dict[str, str]:
     return {"status": "ok", "version": __version__}
 
 
-@router.get("/readyz", response_model=Readiness, responses=responses(503))
+@router.get("/readyz", response_model=Readiness, responses=error_responses(503))
 async def readyz(service: Parts) -> Readiness:
     """Tell whether all that is published can be served; last good ones count, with what is wrong beside them.
 
@@ -68,7 +68,7 @@ async def readyz(service: Parts) -> Readiness:
 @router.get(
     "/metrics",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {}}}, **responses()},
+    responses={200: {"content": {"text/plain": {}}}, **error_responses()},
 )
 async def metrics(request: Request, service: Parts) -> Response:
     """Give this process's metrics in Prometheus' text form."""
@@ -76,5 +76,5 @@ async def metrics(request: Request, service: Parts) -> Response:
     given = request.headers.get("authorization", "").removeprefix("Bearer ")
     if token and not hmac.compare_digest(given.encode(), token.encode()):
         raise ApiError(401, "not_authenticated", "send the metrics token as a bearer token")
-    body = await run_in_threadpool(service.metrics.render)
+    body = await run_in_threadpool(service.metrics.render_text)
     return Response(body, 200, {"cache-control": "no-store"}, "text/plain; version=0.0.4; charset=utf-8")

@@ -11,7 +11,7 @@ from foreact.publications.contract import Manifest
 from foreact.publications.publisher import Publisher
 from serving.auth.principal import Principal, Role
 from serving.dependencies import Admin, Parts, Viewer
-from serving.errors import ApiError, responses
+from serving.errors import ApiError, error_responses
 from serving.publication.view import FreshnessView
 from serving.service import Service
 
@@ -47,7 +47,7 @@ class Restore(BaseModel):
     reason: str = Field(min_length=3, max_length=500)
 
 
-@router.get("/publications", response_model=Listing, responses=responses(503))
+@router.get("/publications", response_model=Listing, responses=error_responses(503))
 def list_publications(
     service: Parts, principal: Viewer, limit: Annotated[int, Query(ge=1, le=200, description="Versions")] = 20
 ) -> Listing:
@@ -55,42 +55,42 @@ def list_publications(
     view = service.view
     found = []
     for manifest in service.library.reader.history():
-        found.append(_describe(manifest, view, principal))
+        found.append(_describe_version(manifest, view, principal))
         if len(found) == limit:
             break
     return Listing(publications=found)
 
 
-@router.get("/publications/{version}", response_model=Listed, responses=responses(503))
+@router.get("/publications/{version}", response_model=Listed, responses=error_responses(503))
 def show_publication(service: Parts, principal: Viewer, version: Version) -> Listed:
     """Give one version."""
-    return _describe(_find(service, version), service.view, principal)
+    return _describe_version(_find_version(service, version), service.view, principal)
 
 
-@router.post("/publications/{version}/restore", response_model=Listed, responses=responses(403, 409, 415, 503))
+@router.post("/publications/{version}/restore", response_model=Listed, responses=error_responses(403, 409, 415, 503))
 def restore_publication(
     request: Request, service: Parts, principal: Admin, version: Version, restore: Restore
 ) -> Listed:
     """Make an old version current again, as a new version that says who asked and why."""
-    _find(service, version)
+    _find_version(service, version)
     try:
         manifest = Publisher(service.store).restore(version, by=principal.id, reason=restore.reason)
     except ForeactError as problem:
         raise ApiError(409, "not_restorable", str(problem)) from None
-    service.audit.note_soon("restore", principal.id, f"version {version}", request.scope["request_id"])
+    service.audit.record_or_queue("restore", principal.id, f"version {version}", request.scope["request_id"])
     service.library.refresh()
-    return _describe(manifest, service.view, principal)
+    return _describe_version(manifest, service.view, principal)
 
 
-def _find(service: Service, version: int) -> Manifest:
+def _find_version(service: Service, version: int) -> Manifest:
     try:
         return service.library.reader.version(version)
     except ForeactError:
         raise ApiError(404, "publication_not_found", f"there is no publication {version}") from None
 
 
-def _describe(manifest: Manifest, view: FreshnessView, principal: Principal) -> Listed:
-    scope, attribute = principal.sees, view.region_attribute
+def _describe_version(manifest: Manifest, view: FreshnessView, principal: Principal) -> Listed:
+    scope, attribute = principal.visible_scope, view.region_attribute
     trusted = principal.role >= Role.admin
     return Listed(
         version=manifest.version,

@@ -16,7 +16,7 @@ from foreact.naming import encode_store as name_of
 from serving.api.stores import Segment
 from serving.auth.principal import Principal
 from serving.dependencies import Parts, Planner, Viewer
-from serving.errors import ApiError, not_found, responses
+from serving.errors import ApiError, error_responses, not_found
 from serving.refreshes.records import Refresh, Step
 from serving.service import Service
 
@@ -57,29 +57,29 @@ class RefreshList(BaseModel):
     "/stores/{store}/refreshes",
     status_code=202,
     response_model=RefreshAnswer,
-    responses=responses(403, 429, 503),
+    responses=error_responses(403, 429, 503),
 )
 def request_refresh(request: Request, response: Response, service: Parts, principal: Planner, store: Segment) -> Any:
     """Ask for new numbers of a store; a second request joins the first."""
     view = service.view
-    chosen = view.snapshot.name(store)
-    if not view.covers(principal.sees, chosen):
+    chosen = view.snapshot.store_of(store)
+    if not view.covers(principal.visible_scope, chosen):
         raise not_found(f"store {chosen!r}", "store_not_found")
-    if not principal.may_change(chosen, view.region(chosen)):
+    if not principal.may_change(chosen, view.region_of(chosen)):
         raise ApiError(403, "forbidden", f"you may look at store {chosen!r}, but not refresh it")
-    wait = service.refresh_limit.take(principal.id)
+    wait = service.refresh_limit.take_try(principal.id)
     if wait:
         headers = {"retry-after": str(int(wait) + 1)}
         raise ApiError(429, "too_many_requests", "you asked for many refreshes; wait a little", headers=headers)
     trace = request.scope.get("traceparent") or request.headers.get("traceparent", "")[:55]
     refresh, joined = service.refreshes.request(chosen, principal.id, request.scope["request_id"], trace)
     if not joined:
-        service.audit.note_soon("refresh", principal.id, chosen, request.scope["request_id"])
+        service.audit.record_or_queue("refresh", principal.id, chosen, request.scope["request_id"])
     response.headers["location"] = f"/v1/refreshes/{refresh.id}"
-    return describe(service, refresh, joined=joined)
+    return describe_refresh(service, refresh, joined=joined)
 
 
-@router.get("/refreshes", response_model=RefreshList, responses=responses(503))
+@router.get("/refreshes", response_model=RefreshList, responses=error_responses(503))
 def list_refreshes(
     service: Parts,
     principal: Viewer,
@@ -91,31 +91,31 @@ def list_refreshes(
     # One that ends between these two looks, or just is being put aside, is in both.
     found = {one.id: one for one in both}.values()
     chosen = [one for one in found if may_see(service, principal, one) and (not store or one.store in store)][:limit]
-    return RefreshList(refreshes=[describe(service, service.refreshes.find(one.id) or one) for one in chosen])
+    return RefreshList(refreshes=[describe_refresh(service, service.refreshes.find(one.id) or one) for one in chosen])
 
 
-@router.get("/refreshes/{refresh_id}", response_model=RefreshAnswer, responses=responses(503))
+@router.get("/refreshes/{refresh_id}", response_model=RefreshAnswer, responses=error_responses(503))
 def show_refresh(service: Parts, principal: Viewer, refresh_id: RefreshId) -> RefreshAnswer:
     """Give a refresh as it is now."""
-    return describe(service, _find(service, principal, refresh_id))
+    return describe_refresh(service, _find_refresh(service, principal, refresh_id))
 
 
 @router.get(
     "/refreshes/{refresh_id}/events",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {}}}, **responses(429, 503)},
+    responses={200: {"content": {"text/event-stream": {}}}, **error_responses(429, 503)},
 )
 async def follow_refresh(request: Request, service: Parts, principal: Viewer, refresh_id: RefreshId) -> Response:
     """Follow a refresh live, by server-sent events named `refresh`, until it ends."""
-    await run_in_threadpool(_find, service, principal, refresh_id)
+    await run_in_threadpool(_find_refresh, service, principal, refresh_id)
     if service.streams >= STREAMS:
         message = "many pages follow refreshes now; ask for this one's state from time to time instead"
         raise ApiError(429, "too_many_streams", message, headers={"retry-after": "5"})
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(_events(service, principal, refresh_id), 200, headers, "text/event-stream")
+    return StreamingResponse(_stream_events(service, principal, refresh_id), 200, headers, "text/event-stream")
 
 
-async def _events(service: Service, principal: Principal, refresh_id: str) -> AsyncIterator[bytes]:
+async def _stream_events(service: Service, principal: Principal, refresh_id: str) -> AsyncIterator[bytes]:
     last, spoken, begun = None, time.monotonic(), time.monotonic()
     service.streams += 1
     service.metrics.streams.inc()
@@ -125,7 +125,7 @@ async def _events(service: Service, principal: Principal, refresh_id: str) -> As
             if refresh is None:
                 return
             if refresh != last:
-                answer = describe(service, refresh).model_dump(mode="json")
+                answer = describe_refresh(service, refresh).model_dump(mode="json")
                 yield b"event: refresh\ndata: " + orjson.dumps(answer) + b"\n\n"
                 last, spoken = refresh, time.monotonic()
             elif time.monotonic() - spoken > HEARTBEAT_SECONDS:
@@ -139,7 +139,7 @@ async def _events(service: Service, principal: Principal, refresh_id: str) -> As
         service.metrics.streams.dec()
 
 
-def _find(service: Service, principal: Principal, refresh_id: str) -> Refresh:
+def _find_refresh(service: Service, principal: Principal, refresh_id: str) -> Refresh:
     refresh = service.refreshes.find(refresh_id)
     if refresh is None or not may_see(service, principal, refresh):
         raise not_found("this refresh", "refresh_not_found")
@@ -150,11 +150,11 @@ def may_see(service: Service, principal: Principal, refresh: Refresh) -> bool:
     """Tell whether a refresh is of one of the caller's stores."""
     view = service.board.view
     if view is None:
-        return principal.sees.everything
-    return principal.sees.everything or view.covers(principal.sees, refresh.store)
+        return principal.visible_scope.everything
+    return principal.visible_scope.everything or view.covers(principal.visible_scope, refresh.store)
 
 
-def describe(service: Service, refresh: Refresh, *, joined: bool = False) -> RefreshAnswer:
+def describe_refresh(service: Service, refresh: Refresh, *, joined: bool = False) -> RefreshAnswer:
     """Put a refresh into the words of the interface; who asked for it stays in the audit log."""
     until = refresh.ended_at or service.clock()
     return RefreshAnswer(

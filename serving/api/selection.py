@@ -21,11 +21,11 @@ ROWS = 10_000
 LONGEST_ID = 500
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
-StoresAsked = Annotated[
+StoreFilter = Annotated[
     list[Annotated[str, Query(max_length=LONGEST_ID)]] | None,
     Query(description="Stores; none: all that you may see", max_length=500),
 ]
-ItemsAsked = Annotated[
+ItemFilter = Annotated[
     list[Annotated[str, Query(max_length=LONGEST_ID)]] | None, Query(description="Items; none: all", max_length=500)
 ]
 
@@ -46,27 +46,27 @@ Cursor = Annotated[str | None, Query(max_length=2_000, description="`next` of th
 
 def select_stores(view: FreshnessView, principal: Principal, asked: list[str] | None) -> list[StoreData]:
     """Give the stores asked for, or all that the caller sees."""
-    visible = view.visible(principal.sees)
+    visible = view.visible_stores(principal.visible_scope)
     if not asked:
         return list(visible.values())
     missing = [store for store in asked if store not in visible]
     if missing:
-        raise absent(view, principal, missing[0])
+        raise absent_store(view, principal, missing[0])
     return [visible[store] for store in dict.fromkeys(asked)]
 
 
 def select_store(view: FreshnessView, principal: Principal, segment: str) -> StoreData:
     """Give the store that a URL's segment means."""
-    store = view.snapshot.name(segment)
-    arrays = view.visible(principal.sees).get(store)
+    store = view.snapshot.store_of(segment)
+    arrays = view.visible_stores(principal.visible_scope).get(store)
     if arrays is None:
-        raise absent(view, principal, store)
+        raise absent_store(view, principal, store)
     return arrays
 
 
-def absent(view: FreshnessView, principal: Principal, store: str) -> ApiError:
+def absent_store(view: FreshnessView, principal: Principal, store: str) -> ApiError:
     """Say that a store is damaged, or that it is not there or not for this caller: these two are the same answer."""
-    if store not in view.lost(principal.sees):
+    if store not in view.lost_stores(principal.visible_scope):
         return not_found(f"store {store!r}", "store_not_found")
     message = f"what is published of store {store!r} is damaged and nothing earlier is at hand; a refresh replaces it"
     return ApiError(503, "store_damaged", message, headers={"retry-after": "60"})
@@ -97,7 +97,7 @@ def select_series(
     found: list[Series] = []
     known: set[str] = set()
     for arrays in stores:
-        first, last = arrays.span(start, end)
+        first, last = arrays.find_columns(start, end)
         if items:
             rows = [(item, arrays.rows.get(item)) for item in dict.fromkeys(items)]
             known.update(item for item, row in rows if row is not None)
@@ -115,7 +115,7 @@ def select_series(
 
 def write_cursor(view: FreshnessView, position: int) -> str:
     """Name the next page; it holds for this version only."""
-    data = orjson.dumps([view.snapshot.mark, position])
+    data = orjson.dumps([view.snapshot.fingerprint, position])
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
@@ -130,6 +130,6 @@ def read_cursor(view: FreshnessView, cursor: str | None) -> int:
             raise ValueError
     except (ValueError, TypeError):
         raise ApiError(422, "invalid_cursor", "this cursor is none of ours; begin again without one") from None
-    if mark != view.snapshot.mark:
+    if mark != view.snapshot.fingerprint:
         raise ApiError(409, "publication_changed", "a new publication came in between; begin again without a cursor")
     return position

@@ -6,11 +6,11 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from foreact.naming import encode_store as name_of
-from serving.api.answers import answer, encode
+from serving.api.answers import answer_json, encode_json
 from serving.api.schemas import Items, OneStore, Stores
 from serving.api.selection import LONGEST_ID, Cursor, read_cursor, select_store, write_cursor
 from serving.dependencies import Parts, Viewer
-from serving.errors import responses
+from serving.errors import error_responses
 from serving.publication import StoreData
 from serving.publication.view import FreshnessView
 
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v1", tags=["stores"])
 Segment = Annotated[str, Path(max_length=LONGEST_ID, description="The store's `name`, or its id where that fits a URL")]
 
 
-@router.get("/stores", response_model=Stores, responses=responses(503))
+@router.get("/stores", response_model=Stores, responses=error_responses(503))
 def list_stores(
     request: Request,
     service: Parts,
@@ -30,32 +30,32 @@ def list_stores(
     view = service.view
     stores = [
         arrays
-        for arrays in view.visible(principal.sees).values()
-        if (not region or view.region(arrays.store) in region) and (not q or q.casefold() in arrays.store.casefold())
+        for arrays in view.visible_stores(principal.visible_scope).values()
+        if (not region or view.region_of(arrays.store) in region) and (not q or q.casefold() in arrays.store.casefold())
     ]
 
     def body() -> bytes:
         described = [describe_store(view, arrays) for arrays in stores]
-        return encode({"publication": view.publication, "stores": described})
+        return encode_json({"publication": view.publication, "stores": described})
 
-    return answer(request, view, tuple(arrays.store for arrays in stores), stores, body)
+    return answer_json(request, view, tuple(arrays.store for arrays in stores), stores, body)
 
 
-@router.get("/stores/{store}", response_model=OneStore, responses=responses(503))
+@router.get("/stores/{store}", response_model=OneStore, responses=error_responses(503))
 def show_store(request: Request, service: Parts, principal: Viewer, store: Segment) -> Response:
     """Give one store."""
     view = service.view
     arrays = select_store(view, principal, store)
-    return answer(
+    return answer_json(
         request,
         view,
         arrays.store,
         [arrays],
-        lambda: encode({"publication": view.publication, "store": describe_store(view, arrays)}),
+        lambda: encode_json({"publication": view.publication, "store": describe_store(view, arrays)}),
     )
 
 
-@router.get("/stores/{store}/items", response_model=Items, responses=responses(409, 503))
+@router.get("/stores/{store}/items", response_model=Items, responses=error_responses(409, 503))
 def list_items(
     request: Request,
     service: Parts,
@@ -77,7 +77,7 @@ def list_items(
         "items": found[begin : begin + limit],
         "next": after,
     }
-    return answer(request, view, (arrays.store, q, limit, begin), [arrays], lambda: encode(part))
+    return answer_json(request, view, (arrays.store, q, limit, begin), [arrays], lambda: encode_json(part))
 
 
 def describe_store(view: FreshnessView, arrays: StoreData) -> dict[str, Any]:
@@ -85,11 +85,11 @@ def describe_store(view: FreshnessView, arrays: StoreData) -> dict[str, Any]:
     return {
         "store": arrays.store,
         "name": name_of(arrays.store),
-        "region": view.region(arrays.store),
+        "region": view.region_of(arrays.store),
         "attributes": arrays.entry.attributes,
         "items": len(arrays.items),
         "first_date": arrays.days[0],
         "last_date": arrays.days[-1],
-        **view.describe(arrays.store),
+        **view.describe_store(arrays.store),
         "accuracy": arrays.entry.accuracy,
     }

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from fastapi import Request
 
-from serving.api.answers import preference
+from serving.api.answers import read_preference
 
 ROWS_AT_ONCE = 2_000
 Format = Literal["json", "csv"]
@@ -18,7 +18,7 @@ def wants_csv(request: Request, given: Format | None) -> bool:
     if given is not None:
         return given == "csv"
     accept = request.headers.get("accept", "")
-    return preference(accept, "text/csv") > preference(accept, "application/json")
+    return read_preference(accept, "text/csv") > read_preference(accept, "application/json")
 
 
 def csv_chunks(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:

@@ -8,24 +8,24 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90, STORE, UNITS
-from serving.api.answers import answer, encode, envelope, stream
+from serving.api.answers import answer_csv, answer_json, encode_envelope, encode_json
 from serving.api.schemas import Drivers, History, Scorecard, Totals
-from serving.api.selection import LONGEST_ID, End, Start, StoresAsked, check_range, select_stores
+from serving.api.selection import LONGEST_ID, End, Start, StoreFilter, check_range, select_stores
 from serving.api.tabular import Format, csv_chunks, wants_csv
 from serving.dependencies import Parts, Viewer
-from serving.errors import not_found, responses
+from serving.errors import error_responses, not_found
 from serving.publication import StoreData
 
 router = APIRouter(prefix="/v1")
 AsFormat = Annotated[Format | None, Query(description="json or csv; none: as the Accept header says")]
 
 
-@router.get("/totals", response_model=Totals, responses=responses(503, csv=True), tags=["stores by day"])
+@router.get("/totals", response_model=Totals, responses=error_responses(503, csv=True), tags=["stores by day"])
 def list_totals(
     request: Request,
     service: Parts,
     principal: Viewer,
-    store: StoresAsked = None,
+    store: StoreFilter = None,
     start: Start = None,
     end: End = None,
     format: AsFormat = None,
@@ -33,20 +33,20 @@ def list_totals(
     """Give the stores' expected units by day, with the interval of the total itself."""
     view, days = service.view, check_range(start, end)
     stores = select_stores(view, principal, store)
-    rows = (row for arrays in stores for row in total_records(arrays, *arrays.span(*days)))
+    rows = (row for arrays in stores for row in total_records(arrays, *arrays.find_columns(*days)))
     asked = (tuple(arrays.store for arrays in stores), days)
     if wants_csv(request, format):
-        return stream(request, view, asked, stores, csv_chunks((STORE, DATE, MEAN, P10, P90), rows), "totals.csv")
+        return answer_csv(request, view, asked, stores, csv_chunks((STORE, DATE, MEAN, P10, P90), rows), "totals.csv")
     names = [arrays.store for arrays in stores]
-    return answer(request, view, asked, stores, lambda: envelope(view, names, rows=encode(list(rows))))
+    return answer_json(request, view, asked, stores, lambda: encode_envelope(view, names, rows=encode_json(list(rows))))
 
 
-@router.get("/history", response_model=History, responses=responses(503, csv=True), tags=["stores by day"])
+@router.get("/history", response_model=History, responses=error_responses(503, csv=True), tags=["stores by day"])
 def list_history(
     request: Request,
     service: Parts,
     principal: Viewer,
-    store: StoresAsked = None,
+    store: StoreFilter = None,
     item: Annotated[str | None, Query(max_length=LONGEST_ID, description="An item; none: the stores' totals")] = None,
     format: AsFormat = None,
 ) -> Response:
@@ -60,14 +60,14 @@ def list_history(
     rows = (row for arrays in stores for row in history_records(arrays, item))
     asked = (tuple(arrays.store for arrays in stores), item)
     if wants_csv(request, format):
-        return stream(request, view, asked, stores, csv_chunks((STORE, ITEM, DATE, UNITS), rows), "history.csv")
+        return answer_csv(request, view, asked, stores, csv_chunks((STORE, ITEM, DATE, UNITS), rows), "history.csv")
     names = [arrays.store for arrays in stores]
-    return answer(request, view, asked, stores, lambda: envelope(view, names, rows=encode(list(rows))))
+    return answer_json(request, view, asked, stores, lambda: encode_envelope(view, names, rows=encode_json(list(rows))))
 
 
-@router.get("/drivers", response_model=Drivers, responses=responses(503, csv=True), tags=["stores by day"])
+@router.get("/drivers", response_model=Drivers, responses=error_responses(503, csv=True), tags=["stores by day"])
 def list_drivers(
-    request: Request, service: Parts, principal: Viewer, store: StoresAsked = None, format: AsFormat = None
+    request: Request, service: Parts, principal: Viewer, store: StoreFilter = None, format: AsFormat = None
 ) -> Response:
     """Give what moves the stores' totals, in units by driver and day."""
     view = service.view
@@ -75,19 +75,21 @@ def list_drivers(
     rows = (row for arrays in stores for row in driver_records(arrays))
     asked = tuple(arrays.store for arrays in stores)
     if wants_csv(request, format):
-        return stream(request, view, asked, stores, csv_chunks((STORE, DATE, "driver", UNITS), rows), "drivers.csv")
+        return answer_csv(request, view, asked, stores, csv_chunks((STORE, DATE, "driver", UNITS), rows), "drivers.csv")
     names = [arrays.store for arrays in stores]
-    return answer(request, view, asked, stores, lambda: envelope(view, names, rows=encode(list(rows))))
+    return answer_json(request, view, asked, stores, lambda: encode_envelope(view, names, rows=encode_json(list(rows))))
 
 
-@router.get("/scorecard", response_model=Scorecard, responses=responses(503), tags=["stores by day"])
-def list_scorecard(request: Request, service: Parts, principal: Viewer, store: StoresAsked = None) -> Response:
+@router.get("/scorecard", response_model=Scorecard, responses=error_responses(503), tags=["stores by day"])
+def list_scorecard(request: Request, service: Parts, principal: Viewer, store: StoreFilter = None) -> Response:
     """Give how the stores' past forecasts did once the sales were known."""
     view = service.view
     stores = select_stores(view, principal, store)
     rows = [{STORE: arrays.store, **row} for arrays in stores for row in arrays.scorecard]
     names = [arrays.store for arrays in stores]
-    return answer(request, view, tuple(names), stores, lambda: envelope(view, names, rows=encode(rows)))
+    return answer_json(
+        request, view, tuple(names), stores, lambda: encode_envelope(view, names, rows=encode_json(rows))
+    )
 
 
 def total_records(arrays: StoreData, first: int, end: int) -> Iterable[dict[str, Any]]:

@@ -59,7 +59,7 @@ def create(
     text = PREFIX + secrets.token_urlsafe(32)
     key = Key(
         id=secrets.token_hex(4),
-        sha256=_hash(text),
+        sha256=_hash_text(text),
         name=name,
         grant=grant,
         created_at=datetime.now(UTC),
@@ -111,7 +111,7 @@ class KeyRing:
         """Tell whether the next look-up would read the store."""
         return time.monotonic() >= self._until
 
-    def load(self) -> None:
+    def load_keys(self) -> None:
         """Look at the store again; while it is away, or somebody else is looking, what was known counts on."""
         if not self._lock.acquire(blocking=self._until < 0):
             return
@@ -133,19 +133,19 @@ class KeyRing:
         finally:
             self._lock.release()
 
-    def find(self, text: str) -> Principal | None:
+    def find_principal(self, text: str) -> Principal | None:
         """Give the caller whose key this is.
 
         The look-up is by hash: its time tells nothing of a key that is near the right one.
         """
-        digest = _hash(text)
+        digest = _hash_text(text)
         key = self._keys.get(digest)
         if key is None or key.state != "active":
             return None
         return self._principals[digest]
 
 
-def _hash(text: str) -> str:
+def _hash_text(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

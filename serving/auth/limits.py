@@ -14,7 +14,7 @@ class RateLimit:
         self._clock = clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def take(self, caller: str) -> float:
+    def take_try(self, caller: str) -> float:
         """Take one try: 0 if there was one, else the seconds until there is."""
         now = self._clock()
         tries, at = self._buckets.pop(caller, (float(self._size), now))
@@ -25,7 +25,7 @@ class RateLimit:
             self._buckets.popitem(last=False)
         return wait
 
-    def give_back(self, caller: str) -> None:
+    def return_try(self, caller: str) -> None:
         """Return a try that turned out not to count."""
         tries, at = self._buckets.get(caller, (float(self._size), self._clock()))
         self._buckets[caller] = (min(self._size, tries + 1), at)

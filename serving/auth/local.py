@@ -26,19 +26,19 @@ class LocalLogin:
         """Give who logs in: somebody who may do everything here."""
         return Principal(f"local:{ACCOUNT}", "Demo planner", Role.admin, EVERYTHING)
 
-    def accepts(self, account: str, password: str) -> bool:
+    def accepts_password(self, account: str, password: str) -> bool:
         """Compare, in a time that tells nothing."""
-        same = hmac.compare_digest(_digest(password), _digest(self.password))
-        return hmac.compare_digest(_digest(account), _digest(ACCOUNT)) and same
+        same = hmac.compare_digest(_hash_text(password), _hash_text(self.password))
+        return hmac.compare_digest(_hash_text(account), _hash_text(ACCOUNT)) and same
 
-    def redeem(self, token: str) -> bool:
+    def redeem_token(self, token: str) -> bool:
         """Take the link's token, once."""
-        if not hmac.compare_digest(_digest(token), _digest(self.token)):
+        if not hmac.compare_digest(_hash_text(token), _hash_text(self.token)):
             return False
         with self._lock:
             first, self._used = not self._used, True
         return first
 
 
-def _digest(text: str) -> bytes:
+def _hash_text(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

@@ -53,7 +53,7 @@ class SingleSignOn:
         self._keys: jwt.PyJWKSet | None = None
         self._keys_at = 0.0
 
-    def begin(self, redirect_uri: str, target: str) -> tuple[str, str]:
+    def begin_sign_in(self, redirect_uri: str, target: str) -> tuple[str, str]:
         """Give where to send the person, and what their browser must bring back."""
         verifier = secrets.token_urlsafe(48)
         flow = {
@@ -74,23 +74,23 @@ class SingleSignOn:
             "code_challenge": challenge,
             "code_challenge_method": "S256",
         }
-        endpoint = self._discover()["authorization_endpoint"]
+        endpoint = self._read_metadata()["authorization_endpoint"]
         joiner = "&" if "?" in endpoint else "?"
         return endpoint + joiner + urlencode(query), self._signer.sign("oidc", flow, FLOW_SECONDS)
 
-    def complete(self, redirect_uri: str, flow_text: str, query: Mapping[str, str]) -> tuple[Principal, str]:
+    def complete_sign_in(self, redirect_uri: str, flow_text: str, query: Mapping[str, str]) -> tuple[Principal, str]:
         """Give who came back, and where they wanted to go."""
         flow = self._signer.read("oidc", flow_text)
         if flow is None or not hmac.compare_digest(flow["state"].encode(), query.get("state", "").encode()):
             raise SignInFailed("the sign-in took too long or began in another window; begin again")
         if "error" in query:
             raise SignInFailed("the provider did not sign you in; begin again, or ask your administrator")
-        claims = self._claims(self._exchange(redirect_uri, query.get("code", ""), flow["verifier"]))
+        claims = self._decode_claims(self._fetch_token(redirect_uri, query.get("code", ""), flow["verifier"]))
         if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), flow["nonce"].encode()):
             raise SignInFailed("the provider answered another sign-in; begin again")
-        return self._principal(claims), str(flow["target"])
+        return self._make_principal(claims), str(flow["target"])
 
-    def _exchange(self, redirect_uri: str, code: str, verifier: str) -> str:
+    def _fetch_token(self, redirect_uri: str, code: str, verifier: str) -> str:
         form = {
             "grant_type": "authorization_code",
             "client_id": self._client_id,
@@ -101,7 +101,7 @@ class SingleSignOn:
         if self._client_secret:
             form["client_secret"] = self._client_secret
         try:
-            answer = self._http.post(self._discover()["token_endpoint"], data=form)
+            answer = self._http.post(self._read_metadata()["token_endpoint"], data=form)
             token = answer.json().get("id_token") if answer.status_code == 200 else None
         except (httpx.HTTPError, ValueError):
             raise SignInFailed("the provider does not answer; try again in a minute") from None
@@ -109,15 +109,15 @@ class SingleSignOn:
             raise SignInFailed("the provider did not accept the sign-in; begin again")
         return token
 
-    def _claims(self, token: str) -> dict[str, Any]:
+    def _decode_claims(self, token: str) -> dict[str, Any]:
         try:
             header = jwt.get_unverified_header(token)
             claims: dict[str, Any] = jwt.decode(
                 token,
-                self._key(str(header.get("kid", ""))),
+                self._find_key(str(header.get("kid", ""))),
                 algorithms=ALGORITHMS,
                 audience=self._client_id,
-                issuer=str(self._discover()["issuer"]),
+                issuer=str(self._read_metadata()["issuer"]),
                 leeway=LEEWAY_SECONDS,
                 options={"require": ["exp", "iat", "iss", "aud", "sub"]},
             )
@@ -125,22 +125,22 @@ class SingleSignOn:
             raise SignInFailed("the provider's answer cannot be trusted; ask your administrator") from None
         return claims
 
-    def _key(self, key_id: str) -> jwt.PyJWK:
+    def _find_key(self, key_id: str) -> jwt.PyJWK:
         """Give the provider's key; an unknown one is looked for once, as keys change."""
         with self._lock:
             for fetch in (False, True):
                 if fetch or self._keys is None or time.monotonic() - self._keys_at > KEYS_SECONDS:
-                    self._keys = jwt.PyJWKSet.from_dict(self._fetch(self._discover()["jwks_uri"]))
+                    self._keys = jwt.PyJWKSet.from_dict(self._fetch_json(self._read_metadata()["jwks_uri"]))
                     self._keys_at = time.monotonic()
                 for key in self._keys.keys:
                     if key.key_id == key_id:
                         return key
         raise SignInFailed("the provider signs with a key that it does not publish; ask your administrator")
 
-    def _principal(self, claims: Mapping[str, Any]) -> Principal:
+    def _make_principal(self, claims: Mapping[str, Any]) -> Principal:
         if "groups" in claims.get("_claim_names", {}):
             raise SignInFailed("you are in too many groups for the provider to name them; ask for an app role")
-        named = [*_texts(claims.get("roles")), *_texts(claims.get("groups"))]
+        named = [*_list_texts(claims.get("roles")), *_list_texts(claims.get("groups"))]
         granted = [self._grants[name] for name in named if name in self._grants]
         if not granted:
             raise SignInFailed("your account has no role in this service; ask your administrator for one")
@@ -152,15 +152,15 @@ class SingleSignOn:
         name = str(claims.get("name") or claims.get("preferred_username") or "")
         return Principal(f"user:{account[:100]}", name[:100], role, sees, acts)
 
-    def _discover(self) -> dict[str, Any]:
+    def _read_metadata(self) -> dict[str, Any]:
         if self._metadata is None:
-            found = self._fetch(f"{self.issuer}/.well-known/openid-configuration")
+            found = self._fetch_json(f"{self.issuer}/.well-known/openid-configuration")
             if str(found.get("issuer", "")).rstrip("/") != self.issuer:
                 raise SignInFailed("the provider names itself differently from FOREACT_OIDC_ISSUER")
             self._metadata = found
         return self._metadata
 
-    def _fetch(self, url: str) -> dict[str, Any]:
+    def _fetch_json(self, url: str) -> dict[str, Any]:
         try:
             answer = self._http.get(url)
             answer.raise_for_status()
@@ -172,7 +172,7 @@ class SingleSignOn:
         return found
 
 
-def _texts(value: object) -> list[str]:
+def _list_texts(value: object) -> list[str]:
     return [part for part in value if isinstance(part, str)] if isinstance(value, list) else []
 
 

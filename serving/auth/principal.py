@@ -43,18 +43,18 @@ class Principal:
     role: Role
     scope: Scope
     # Where the caller may do more than look, if that is not everywhere they see.
-    acts: Scope | None = None
+    action_scope: Scope | None = None
     # What a page must send back with every change; None: the caller uses no cookie.
     csrf: str | None = None
 
     @property
-    def sees(self) -> Scope:
+    def visible_scope(self) -> Scope:
         """Give the scope that counts: an administrator sees all."""
         return EVERYTHING if self.role >= Role.admin else self.scope
 
     def may_change(self, store: str, region: str | None) -> bool:
         """Tell whether the caller may do more with a store than look."""
-        scope = self.scope if self.acts is None else self.acts
+        scope = self.scope if self.action_scope is None else self.action_scope
         return self.role >= Role.admin or (self.role >= Role.planner and scope.covers(store, region))
 
 

@@ -52,7 +52,7 @@ class Sessions:
         self.cookie = f"__Host-{COOKIE}" if https else COOKIE
         self.seconds = hours * 3600
 
-    def issue(self, principal: Principal) -> str:
+    def issue_cookie(self, principal: Principal) -> str:
         """Make the cookie of a new login."""
         return self.signer.sign(
             "session",
@@ -60,17 +60,17 @@ class Sessions:
                 "id": principal.id,
                 "name": principal.name[:100],
                 "grant": Grant.of(principal.role, principal.scope).to_json(),
-                "acts": Grant.of(principal.role, principal.acts).to_json() if principal.acts else None,
+                "acts": Grant.of(principal.role, principal.action_scope).to_json() if principal.action_scope else None,
                 "csrf": secrets.token_urlsafe(18),
             },
             self.seconds,
         )
 
-    def set(self, response: Response, principal: Principal) -> None:
+    def set_cookie(self, response: Response, principal: Principal) -> None:
         """Log a browser in."""
         response.set_cookie(
             self.cookie,
-            self.issue(principal),
+            self.issue_cookie(principal),
             max_age=int(self.seconds),
             path="/",
             secure=self.https,
@@ -78,11 +78,11 @@ class Sessions:
             samesite="lax",
         )
 
-    def end(self, response: Response) -> None:
+    def delete_cookie(self, response: Response) -> None:
         """Log a browser out."""
         response.delete_cookie(self.cookie, path="/", secure=self.https, httponly=True, samesite="lax")
 
-    def read(self, cookie: str) -> Principal | None:
+    def read_cookie(self, cookie: str) -> Principal | None:
         """Give the principal of a cookie."""
         statement = self.signer.read("session", cookie)
         if statement is None:
@@ -92,7 +92,7 @@ class Sessions:
         return Principal(statement["id"], statement["name"], grant.to_role(), grant.to_scope(), acts, statement["csrf"])
 
 
-def keep_secret(workspace: Path) -> bytes:
+def load_secret(workspace: Path) -> bytes:
     """Give this machine's own signing secret, made at first use; logins outlive a restart."""
     path = workspace / "serving" / "session.secret"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def keep_secret(workspace: Path) -> bytes:
         if len(kept) >= 32:
             return kept
         path.unlink()
-        return keep_secret(workspace)
+        return load_secret(workspace)
     with os.fdopen(descriptor, "wb") as file:
         secret = secrets.token_bytes(48)
         file.write(secret)

@@ -36,7 +36,7 @@ def log_in(
     """Log in with the local login."""
     check_same_site(request)
     _limit_attempts(request, service)
-    if service.local is None or not service.local.accepts(account, password):
+    if service.local is None or not service.local.accepts_password(account, password):
         _note_login(request, service, None, "local")
         return _login_page(request, service, target, "This account and password do not belong together.", 401)
     return _start_session(request, service, service.local.principal, target, "local")
@@ -46,7 +46,7 @@ def log_in(
 def log_in_once(request: Request, service: Parts, token: Annotated[str, Query(max_length=200)] = "") -> Response:
     """Log in with the link that was printed, which works once."""
     _limit_attempts(request, service)
-    if service.local is None or not service.local.redeem(token):
+    if service.local is None or not service.local.redeem_token(token):
         _note_login(request, service, None, "link")
         return _login_page(request, service, "/", "This link was used already, or is not of this start.", 401)
     return _start_session(request, service, service.local.principal, "/", "link")
@@ -58,7 +58,7 @@ def begin_sign_on(request: Request, service: Parts, target: Target = "/") -> Res
     if service.sign_on is None:
         raise ApiError(404, "not_found", "single sign-on is not set up here")
     try:
-        url, flow = service.sign_on.begin(_callback_url(request, service), safe_target(target))
+        url, flow = service.sign_on.begin_sign_in(_callback_url(request, service), safe_target(target))
     except SignInFailed as problem:
         return _login_page(request, service, target, f"Signing in failed: {problem}.", 503)
     response = RedirectResponse(url, 303)
@@ -76,7 +76,7 @@ def complete_sign_on(request: Request, service: Parts) -> Response:
     query = {name: value[:4_000] for name, value in request.query_params.items()}
     flow = request.cookies.get(FLOW, "")
     try:
-        principal, target = service.sign_on.complete(_callback_url(request, service), flow, query)
+        principal, target = service.sign_on.complete_sign_in(_callback_url(request, service), flow, query)
     except SignInFailed as problem:
         _note_login(request, service, None, "sso")
         return _login_page(request, service, "/", f"Signing in failed: {problem}.", 401)
@@ -94,9 +94,9 @@ def log_out(
 ) -> Response:
     """End the session; the form brings the page's token itself, so that this needs no script."""
     check_csrf(request, principal, csrf)
-    service.audit.note_soon("logout", principal.id, "", request.scope["request_id"])
+    service.audit.record_or_queue("logout", principal.id, "", request.scope["request_id"])
     response = RedirectResponse("/login", 303)
-    service.sessions.end(response)
+    service.sessions.delete_cookie(response)
     return response
 
 
@@ -109,17 +109,19 @@ def safe_target(target: str) -> str:
 
 def _start_session(request: Request, service: Service, principal: Principal, target: str, method: str) -> Response:
     # Only failures count: a whole office logs in from one address at 09:00.
-    service.login_limit.give_back(_client_address(request))
+    service.login_limit.return_try(_client_address(request))
     _note_login(request, service, principal, method)
     response = RedirectResponse(safe_target(target), 303)
-    service.sessions.set(response, principal)
+    service.sessions.set_cookie(response, principal)
     return response
 
 
 def _note_login(request: Request, service: Service, principal: Principal | None, method: str) -> None:
     service.metrics.logins.labels(method, "succeeded" if principal else "failed").inc()
     account = principal.id if principal else "unknown"
-    service.audit.note_soon("login" if principal else "login_failed", account, method, request.scope["request_id"])
+    service.audit.record_or_queue(
+        "login" if principal else "login_failed", account, method, request.scope["request_id"]
+    )
 
 
 def _client_address(request: Request) -> str:
@@ -127,7 +129,7 @@ def _client_address(request: Request) -> str:
 
 
 def _limit_attempts(request: Request, service: Service) -> None:
-    wait = service.login_limit.take(_client_address(request))
+    wait = service.login_limit.take_try(_client_address(request))
     if wait:
         headers = {"retry-after": str(int(wait) + 1)}
         raise ApiError(429, "too_many_requests", "too many logins failed from here; wait a minute", headers=headers)

@@ -14,18 +14,18 @@ from foreact.publications.reader import Reader
 from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90, STORE
 from serving.analysis.comparison import units_sold_on
 from serving.publication import PublicationCache, StoreData
-from serving.publication.tables import Wide, read_table, widen
+from serving.publication.tables import WideTable, read_table, widen_table
 
 LOOK_BACK = 12
 WANTED = 4
 
 
-def past_forecasts(library: PublicationCache, arrays: StoreData) -> list[tuple[str, Wide]]:
+def past_forecasts(library: PublicationCache, arrays: StoreData) -> list[tuple[str, WideTable]]:
     """Return the store's latest earlier forecasts that were made of older data, the latest first.
 
     There are none while the blob store is away; the next look tries again.
     """
-    found: list[tuple[str, Wide]] | None = arrays.derived.get("past_forecasts")
+    found: list[tuple[str, WideTable]] | None = arrays.derived.get("past_forecasts")
     if found is None:
         if library.unreachable:
             return []
@@ -36,9 +36,9 @@ def past_forecasts(library: PublicationCache, arrays: StoreData) -> list[tuple[s
     return found
 
 
-def _load_versions(reader: Reader, arrays: StoreData) -> list[tuple[str, Wide]]:
+def _load_versions(reader: Reader, arrays: StoreData) -> list[tuple[str, WideTable]]:
     seen = {arrays.entry.as_of}
-    found: list[tuple[str, Wide]] = []
+    found: list[tuple[str, WideTable]] = []
     for number in reversed(reader.versions()[-LOOK_BACK:]):
         try:
             entry = reader.version(number).stores.get(arrays.store)
@@ -49,7 +49,7 @@ def _load_versions(reader: Reader, arrays: StoreData) -> list[tuple[str, Wide]]:
             table = read_table(
                 reader.read(published), published.name, arrays.store, (STORE, ITEM, DATE, MEAN, P10, P90)
             )
-            found.append((str(entry.as_of), widen(table, published.name, (MEAN, P10, P90), ITEM)))
+            found.append((str(entry.as_of), widen_table(table, published.name, (MEAN, P10, P90), ITEM)))
         except BlobUnavailable:
             raise
         except ForeactError:

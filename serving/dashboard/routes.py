@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from foreact.naming import encode_store as name_of
 from serving.analysis.comparison import compare_levels
-from serving.api.answers import answer, encode
+from serving.api.answers import answer_json, encode_json
 from serving.api.selection import select_store, select_stores
 from serving.auth.principal import Principal
 from serving.dashboard import exports, past, stores, views
@@ -45,11 +45,11 @@ def _select_stores(
     view: FreshnessView, principal: Principal, store: list[str] | None, region: list[str] | None, q: str
 ) -> list[StoreData]:
     """Return the stores that the page's filters leave; of a kept address, those that are still there."""
-    there = [name for name in store or () if name in view.visible(principal.sees)]
+    there = [name for name in store or () if name in view.visible_stores(principal.visible_scope)]
     return [
         arrays
         for arrays in select_stores(view, principal, there or store)
-        if (not region or view.region(arrays.store) in region) and q.casefold() in arrays.store.casefold()
+        if (not region or view.region_of(arrays.store) in region) and q.casefold() in arrays.store.casefold()
     ]
 
 
@@ -66,11 +66,14 @@ def overview(
 ) -> Response:
     """Show the morning: what is unusual, how much in all, where and when."""
     view = service.view
-    visible, lost = list(view.visible(principal.sees).values()), view.lost(principal.sees)
+    visible, lost = (
+        list(view.visible_stores(principal.visible_scope).values()),
+        view.lost_stores(principal.visible_scope),
+    )
     chosen = _select_stores(view, principal, store, region, q)
     listed = stores.turn_to(stores.store_rows(view, chosen, sort), page)
     context: dict[str, Any] = {
-        "regions": sorted({found for arrays in visible if (found := view.region(arrays.store))}),
+        "regions": sorted({found for arrays in visible if (found := view.region_of(arrays.store))}),
         "visible": [arrays.store for arrays in visible],
         "picked": {"store": store or [], "region": region or [], "q": q, "sort": sort},
         "most_choices": MOST_CHOICES,
@@ -81,7 +84,7 @@ def overview(
         "stale": [arrays.store for arrays in visible if not view.freshness[arrays.store].is_fresh],
         "lost": lost,
         "may_refresh": {
-            name: service.refreshes.runner is not None and principal.may_change(name, view.region(name))
+            name: service.refreshes.runner is not None and principal.may_change(name, view.region_of(name))
             for name in (*(row["store"] for row in listed.rows), *lost)
         },
     }
@@ -116,9 +119,9 @@ def store_page(request: Request, service: Parts, principal: Viewer, store: Segme
     context = {
         "arrays": arrays,
         "entry": arrays.entry,
-        "region": view.region(arrays.store),
+        "region": view.region_of(arrays.store),
         "fresh": view.freshness[arrays.store],
-        "held": view.held(arrays.store),
+        "held": view.explain_held(arrays.store),
         "series": series,
         "summary": views.summarize_week([arrays], series),
         "drivers": views.driver_series(arrays),
@@ -127,7 +130,7 @@ def store_page(request: Request, service: Parts, principal: Viewer, store: Segme
         "active": _active_refreshes(service, principal),
         "last_failed": _last_failed(service, arrays),
         "may_refresh": service.refreshes.runner is not None
-        and principal.may_change(arrays.store, view.region(arrays.store)),
+        and principal.may_change(arrays.store, view.region_of(arrays.store)),
         "scores": [row for row in arrays.scorecard if row.get("lead") == 0][-5:],
         "short_history": _days_known(arrays) < 28,
     }
@@ -143,9 +146,11 @@ async def items_json(request: Request, service: Parts, principal: Viewer, store:
     def body() -> bytes:
         days = min(14, len(arrays.days))
         shape = [[round(float(value), 1) for value in row] for row in arrays.mean[:, :days]]
-        return encode({**views.item_rows(arrays), "shape": shape, "names": [name_of(item) for item in arrays.items]})
+        return encode_json(
+            {**views.item_rows(arrays), "shape": shape, "names": [name_of(item) for item in arrays.items]}
+        )
 
-    return await run_in_threadpool(answer, request, view, arrays.store, [arrays], body)
+    return await run_in_threadpool(answer_json, request, view, arrays.store, [arrays], body)
 
 
 @router.get("/stores/{store}/items/{item}")
@@ -161,7 +166,7 @@ def item_page(request: Request, service: Parts, principal: Viewer, store: Segmen
         "entry": arrays.entry,
         "item": arrays.items[row],
         "fresh": view.freshness[arrays.store],
-        "held": view.held(arrays.store),
+        "held": view.explain_held(arrays.store),
         "series": series,
         "row": {name: column[row] for name, column in views.item_rows(arrays).items()},
         "days": level.days,
@@ -244,7 +249,7 @@ def _find_item(arrays: StoreData, segment: str) -> int:
 
 def _active_refreshes(service: Service, principal: Principal) -> dict[str, str]:
     """Return the refreshes under way, by store."""
-    view, scope = service.view, principal.sees
+    view, scope = service.view, principal.visible_scope
     return {refresh.store: refresh.id for refresh in service.refreshes.active() if view.covers(scope, refresh.store)}
 
 

@@ -111,7 +111,7 @@ def _store_row(view: FreshnessView, arrays: StoreData) -> dict[str, Any]:
     fresh = view.freshness[arrays.store]
     return {
         "store": arrays.store,
-        "region": view.region(arrays.store) or "",
+        "region": view.region_of(arrays.store) or "",
         "items": len(arrays.items),
         "expected": expected,
         "recent": recent,
@@ -122,5 +122,5 @@ def _store_row(view: FreshnessView, arrays: StoreData) -> dict[str, Any]:
         "state": fresh.state,
         "fresh": fresh,
         "fallback": arrays.entry.fallback,
-        "held": view.held(arrays.store),
+        "held": view.explain_held(arrays.store),
     }

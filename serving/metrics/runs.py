@@ -41,7 +41,7 @@ RUN_METRICS: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 class RunMetrics(Collector):
-    """Turns the record of runs into metrics; `look` reads it, a scrape only what was read last."""
+    """Turns the record of runs into metrics; `read_ledger` reads it, a scrape only what was read last."""
 
     def __init__(self, store: BlobStore, clock: Callable[[], datetime]) -> None:
         self._store = store
@@ -54,16 +54,16 @@ class RunMetrics(Collector):
         self._series: dict[str, list[Point]] = {}
         self._drift: list[Drift] = []
 
-    def look(self) -> None:
+    def read_ledger(self) -> None:
         """Read what changed; a store that is away leaves what was known."""
         with self._looking:
             try:
-                self._read()
+                self._read_runs()
                 self._series, self._drift = self._watch()
             except ForeactError as problem:
                 log.warning("the record of runs cannot be read: %s", problem)
 
-    def _read(self) -> None:
+    def _read_runs(self) -> None:
         try:
             blob = self._store.read_if_changed(RUNS, self._etag) if self._etag else self._store.read(RUNS)
         except BlobNotFound:
@@ -94,7 +94,7 @@ class RunMetrics(Collector):
             ended = self._ledger.ended(pipeline)
             add("run_last_failed", float(bool(ended) and ended[0].state == "failed"), pipeline)
             if ended:
-                _describe(add, pipeline, ended[0])
+                _add_run(add, pipeline, ended[0])
         for store, points in self._series.items():
             for figure in LIVE:
                 add("store_live", points[-1].figures.get(figure), store, figure)
@@ -103,7 +103,7 @@ class RunMetrics(Collector):
         return found.values()
 
 
-def _describe(add: Callable[..., None], pipeline: str, run: RunRecord) -> None:
+def _add_run(add: Callable[..., None], pipeline: str, run: RunRecord) -> None:
     if run.ended_at is not None:
         add("run_seconds", (run.ended_at - run.started_at).total_seconds(), pipeline)
     for step in STEPS:

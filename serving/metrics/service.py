@@ -70,7 +70,7 @@ class Metrics:
         self.registry.register(_BoardCollector(board))
         self.registry.register(runs)
 
-    def render(self) -> bytes:
+    def render_text(self) -> bytes:
         """Write everything down in Prometheus' text form."""
         return generate_latest(self.registry)
 
@@ -81,24 +81,24 @@ class _BoardCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         library, view = self._board.library, self._board.view
-        yield _gauge("foreact_publication_refused", float(library.refused is not None))
-        yield _gauge("foreact_blob_store_up", float(library.unreachable is None))
-        yield _gauge("foreact_publication_version", float(view.snapshot.version if view else 0))
+        yield _make_gauge("foreact_publication_refused", float(library.refused is not None))
+        yield _make_gauge("foreact_blob_store_up", float(library.unreachable is None))
+        yield _make_gauge("foreact_publication_version", float(view.snapshot.version if view else 0))
         by_store = {
             name: GaugeMetricFamily(name, METRICS[name][1], labels=METRICS[name][0])
             for name in METRICS.keys() - RUN_METRICS.keys()
             if METRICS[name][0][:1] == ("store",)
         }
-        now: datetime = self._board.now()
-        yield _gauge("foreact_next_deadline_timestamp_seconds", self._board.promise.next_deadline(now).timestamp())
+        now: datetime = self._board.current_time()
+        yield _make_gauge("foreact_next_deadline_timestamp_seconds", self._board.promise.next_deadline(now).timestamp())
         snapshot = library.current
         if snapshot is not None:
             for store in snapshot.manifest.stores:
-                by_store["foreact_store_damaged"].add_metric([store], float(store in snapshot.damaged))
-            for store in snapshot.lost:
+                by_store["foreact_store_damaged"].add_metric([store], float(store in snapshot.damaged_stores))
+            for store in snapshot.lost_stores:
                 by_store["foreact_store_stale"].add_metric([store], 1.0)
         today = now.astimezone(self._board.promise.zone).date()
-        for store, arrays, fresh in view.judged() if view else ():
+        for store, arrays, fresh in view.judged_stores() if view else ():
             entry = arrays.entry
             age = max(0.0, now.timestamp() - entry.generated_at.timestamp())
             by_store["foreact_publication_age_seconds"].add_metric([store], age)
@@ -110,7 +110,7 @@ class _BoardCollector(Collector):
         yield from by_store.values()
 
 
-def _gauge(name: str, value: float) -> Metric:
+def _make_gauge(name: str, value: float) -> Metric:
     family = GaugeMetricFamily(name, METRICS[name][1])
     family.add_metric([], value)
     return family

@@ -44,7 +44,7 @@ class AnswerCache:
             self._view = view
             self._answers.clear()
         question = (scope["path"], scope["query_string"], headers.get("accept"))
-        key = (*question, takes_gzip(headers.get("accept-encoding", "")), principal.role, principal.sees)
+        key = (*question, takes_gzip(headers.get("accept-encoding", "")), principal.role, principal.visible_scope)
         answer = self._answers.get(key)
         if answer is None:
             await self.app(scope, receive, self._collect_answer(scope, send, view, key))

@@ -49,7 +49,7 @@ class BodyTooLarge(HTTPException):
         super().__init__(413, f"requests may have at most {limit:,} bytes", {"connection": "close"})
 
 
-class Enough(Exception):
+class HeadSent(Exception):
     """The head of an answer is out, and was all that was asked for."""
 
 
@@ -89,21 +89,21 @@ class RequestMiddleware:
         if scope["method"] == "HEAD" and scope["path"] not in ONCE:
             scope = {**scope, "method": "GET", "head": True}
         if not tracing.is_started() or scope["path"] in PROBES:
-            await self._serve(scope, receive, send)
+            await self._serve_request(scope, receive, send)
         else:
-            await self._trace(scope, receive, send)
+            await self._serve_in_span(scope, receive, send)
 
-    async def _trace(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve_in_span(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request as a span, which what it starts can be linked to."""
         parent = dict(scope["headers"]).get(b"traceparent", b"").decode("latin-1")
-        with tracing.span("request", parent=parent, kind="server", http__request__method=_method(scope)) as span:
+        with tracing.span("request", parent=parent, kind="server", http__request__method=_asked_method(scope)) as span:
             scope["traceparent"] = tracing.format_traceparent(span)
-            await self._serve(scope, receive, send)
+            await self._serve_request(scope, receive, send)
             route = getattr(scope.get("route"), "path", None) or "none"
-            span.update_name(f"{_method(scope)} {route}")
+            span.update_name(f"{_asked_method(scope)} {route}")
             span.set_attribute("foreact.request_id", scope["request_id"])
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve_request(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         headers = dict(scope["headers"])
         request_id = headers.get(b"x-request-id")
@@ -122,28 +122,28 @@ class RequestMiddleware:
                 await send(message)
                 if "head" in scope:
                     await send({"type": "http.response.body"})
-                    raise Enough
+                    raise HeadSent
                 return
             await send(message)
 
         try:
-            refusal = self._refuse(scope, headers)
+            refusal = self._find_refusal(scope, headers)
             if refusal is not None:
                 await refusal(scope, receive, answer)
             else:
-                await self.app(scope, self._counted(receive) if scope["method"] != "GET" else receive, answer)
+                await self.app(scope, self._limit_body(receive) if scope["method"] != "GET" else receive, answer)
         except Exception:
             if begun and "head" in scope:
                 return
             log.exception("request failed", extra={"request_id": scope["request_id"]})
             if begun:
                 raise
-            with contextlib.suppress(Enough):
-                await self._tell_failure(scope)(scope, receive, answer)
+            with contextlib.suppress(HeadSent):
+                await self._describe_failure(scope)(scope, receive, answer)
         finally:
-            self._note(scope, status, time.perf_counter() - started)
+            self._record_request(scope, status, time.perf_counter() - started)
 
-    def _tell_failure(self, scope: Scope) -> ASGIApp:
+    def _describe_failure(self, scope: Scope) -> ASGIApp:
         """Say that something broke, without a word of what: a page for people, even if pages are what broke."""
         if wants_page(Request(scope)):
             try:
@@ -153,16 +153,16 @@ class RequestMiddleware:
         message = "something went wrong here; the logs tell more under the request id"
         return error_response(scope["request_id"], 500, "internal", message)
 
-    def _refuse(self, scope: Scope, headers: MutableMapping[bytes, bytes]) -> ASGIApp | None:
-        if not self._is_ours(headers.get(b"host", b"")) and scope["path"] not in PROBES:
+    def _find_refusal(self, scope: Scope, headers: MutableMapping[bytes, bytes]) -> ASGIApp | None:
+        if not self._is_own_host(headers.get(b"host", b"")) and scope["path"] not in PROBES:
             message = "this service does not answer under that name"
             return error_response(scope["request_id"], 400, "wrong_host", message)
         length = headers.get(b"content-length")
         if length is not None and (not length.isdigit() or int(length) > self._limit):
-            return self._too_large(scope)
+            return self._refuse_large_body(scope)
         return None
 
-    def _is_ours(self, host: bytes) -> bool:
+    def _is_own_host(self, host: bytes) -> bool:
         known = self._known_hosts.get(host)
         if known is None:
             try:
@@ -173,11 +173,11 @@ class RequestMiddleware:
                 self._known_hosts[host] = known
         return known
 
-    def _too_large(self, scope: Scope) -> ASGIApp:
+    def _refuse_large_body(self, scope: Scope) -> ASGIApp:
         error = BodyTooLarge(self._limit)
         return error_response(scope["request_id"], 413, "body_too_large", error.detail, headers=error.headers)
 
-    def _counted(self, receive: Receive) -> Receive:
+    def _limit_body(self, receive: Receive) -> Receive:
         seen = 0
 
         async def counted() -> Message:
@@ -190,9 +190,9 @@ class RequestMiddleware:
 
         return counted
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+    def _record_request(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", None) or "none"
-        method = _method(scope)
+        method = _asked_method(scope)
         if method not in {"GET", "HEAD", "POST", "DELETE", "PUT"}:
             method = "other"
         key = (route, method, status)
@@ -216,6 +216,6 @@ class RequestMiddleware:
             )
 
 
-def _method(scope: Scope) -> str:
+def _asked_method(scope: Scope) -> str:
     """Give the method that was asked with."""
     return "HEAD" if "head" in scope else str(scope["method"])

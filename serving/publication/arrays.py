@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from foreact.publications.contract import Kind, StoreEntry
 from foreact.vocabulary import DATE, ITEM, MEAN, P10, P50, P90, STORE, UNITS
-from serving.publication.tables import BadObject, Days, Floats, Wide, read_table, widen
+from serving.publication.tables import BadObject, Days, Floats, WideTable, read_table, widen_table
 
 LONGEST_GAP = 1e-3
 
@@ -62,22 +62,22 @@ class StoreData:
         return {}
 
     @cached_property
-    def fragments(self) -> list[bytes | None]:
+    def encoded_items(self) -> list[bytes | None]:
         """Keep each item's rows as JSON once somebody asked for them."""
         return [None] * len(self.items)
 
-    def fragment(self, row: int) -> bytes:
+    def encode_item(self, row: int) -> bytes:
         """Give all of an item's days as JSON objects joined by commas."""
-        found = self.fragments[row]
+        found = self.encoded_items[row]
         if found is None:
-            found = self.fragments[row] = self.encode(row, 0, len(self.days))
+            found = self.encoded_items[row] = self.encode_days(row, 0, len(self.days))
         return found
 
-    def encode(self, row: int, first: int, end: int) -> bytes:
+    def encode_days(self, row: int, first: int, end: int) -> bytes:
         """Give an item's days in a range as JSON objects joined by commas."""
-        return orjson.dumps(list(self.records(row, first, end)), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+        return orjson.dumps(list(self.list_records(row, first, end)), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
 
-    def records(self, row: int, first: int, end: int) -> list[dict[str, Any]]:
+    def list_records(self, row: int, first: int, end: int) -> list[dict[str, Any]]:
         """Give an item's days in a range."""
         item, store = self.items[row], self.store
         numbers = (array[row, first:end] for array in (self.mean, self.p10, self.p50, self.p90))
@@ -86,24 +86,26 @@ class StoreData:
             for day, mean, p10, p50, p90 in zip(self.days[first:end], *numbers, strict=True)
         ]
 
-    def span(self, start: str | None, end: str | None) -> tuple[int, int]:
+    def find_columns(self, start: str | None, end: str | None) -> tuple[int, int]:
         """Find the columns from one day to another, both included."""
         first = 0 if start is None else int(np.searchsorted(self.dates, np.datetime64(start)))
         last = len(self.days) if end is None else int(np.searchsorted(self.dates, np.datetime64(end), side="right"))
         return first, max(first, last)
 
 
-def assemble(store: str, entry: StoreEntry, objects: Mapping[Kind, bytes]) -> StoreData:
+def assemble_store(store: str, entry: StoreEntry, objects: Mapping[Kind, bytes]) -> StoreData:
     """Make a store's arrays of its objects, or say in a BadObject what is wrong with them."""
-    forecasts = _read(store, entry, objects, "forecasts", (STORE, ITEM, DATE, MEAN, P10, P50, P90), ITEM)
-    totals = _read(store, entry, objects, "totals", (STORE, DATE, MEAN, P10, P90), None)
-    _check(entry.objects["forecasts"].name, forecasts, (P10, P50, P90))
-    _check(entry.objects["totals"].name, totals, (P10, P90))
+    forecasts = _read_wide(store, entry, objects, "forecasts", (STORE, ITEM, DATE, MEAN, P10, P50, P90), ITEM)
+    totals = _read_wide(store, entry, objects, "totals", (STORE, DATE, MEAN, P10, P90), None)
+    _check_values(entry.objects["forecasts"].name, forecasts, (P10, P50, P90))
+    _check_values(entry.objects["totals"].name, totals, (P10, P90))
     if not np.array_equal(forecasts.dates, totals.dates):
         raise BadObject(f"{entry.objects['totals'].name} covers other days than the forecasts")
-    past = _read(store, entry, objects, "history", (STORE, ITEM, DATE, UNITS), ITEM) if "history" in objects else None
+    past = (
+        _read_wide(store, entry, objects, "history", (STORE, ITEM, DATE, UNITS), ITEM) if "history" in objects else None
+    )
     drivers = (
-        _read(store, entry, objects, "drivers", (STORE, DATE, "driver", UNITS), "driver")
+        _read_wide(store, entry, objects, "drivers", (STORE, DATE, "driver", UNITS), "driver")
         if "drivers" in objects
         else None
     )
@@ -119,15 +121,15 @@ def assemble(store: str, entry: StoreEntry, objects: Mapping[Kind, bytes]) -> St
         total_mean=totals.columns[MEAN][0],
         total_p10=totals.columns[P10][0],
         total_p90=totals.columns[P90][0],
-        drivers=_aligned_drivers(drivers, forecasts.dates),
-        scorecard=_scorecard(objects.get("scorecard"), entry),
-        **_past(past, forecasts.labels),
+        drivers=_align_drivers(drivers, forecasts.dates),
+        scorecard=_read_scorecard(objects.get("scorecard"), entry),
+        **_align_past(past, forecasts.labels),
     )
 
 
-def _read(
+def _read_wide(
     store: str, entry: StoreEntry, objects: Mapping[Kind, bytes], kind: Kind, columns: tuple[str, ...], by: str | None
-) -> Wide:
+) -> WideTable:
     if kind not in objects:
         raise BadObject(f"the publication of store {store!r} has no {kind}")
     published = entry.objects[kind]
@@ -135,10 +137,10 @@ def _read(
     if table.num_rows != published.rows:
         raise BadObject(f"{published.name} has {table.num_rows:,} rows, the manifest says {published.rows:,}")
     values = tuple(column for column in columns if column not in {STORE, ITEM, DATE, "driver"})
-    return widen(table, published.name, values, by)
+    return widen_table(table, published.name, values, by)
 
 
-def _check(name: str, wide: Wide, quantiles: tuple[str, ...]) -> None:
+def _check_values(name: str, wide: WideTable, quantiles: tuple[str, ...]) -> None:
     """See that every day has whole numbers in order, and no day is left out."""
     if not wide.rows:
         raise BadObject(f"{name} is empty")
@@ -154,7 +156,7 @@ def _check(name: str, wide: Wide, quantiles: tuple[str, ...]) -> None:
             raise BadObject(f"{name} has {lower} above {upper}")
 
 
-def _past(past: Wide | None, items: tuple[str, ...]) -> dict[str, Any]:
+def _align_past(past: WideTable | None, items: tuple[str, ...]) -> dict[str, Any]:
     if past is None or not past.rows:
         empty = np.empty((len(items), 0), np.float32)
         return {"past_dates": np.empty(0, "datetime64[D]"), "past": empty, "past_total": np.empty(0, np.float32)}
@@ -167,13 +169,13 @@ def _past(past: Wide | None, items: tuple[str, ...]) -> dict[str, Any]:
     return {"past_dates": past.dates, "past": units, "past_total": total}
 
 
-def _aligned_drivers(drivers: Wide | None, dates: Days) -> dict[str, Floats]:
+def _align_drivers(drivers: WideTable | None, dates: Days) -> dict[str, Floats]:
     if drivers is None or not drivers.rows or not np.array_equal(drivers.dates, dates):
         return {}
     return {name: np.nan_to_num(drivers.columns[UNITS][row]) for row, name in enumerate(drivers.labels)}
 
 
-def _scorecard(data: bytes | None, entry: StoreEntry) -> tuple[dict[str, Any], ...]:
+def _read_scorecard(data: bytes | None, entry: StoreEntry) -> tuple[dict[str, Any], ...]:
     if data is None:
         return ()
     import pyarrow.parquet as pq

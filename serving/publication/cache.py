@@ -14,7 +14,7 @@ from foreact.errors import ForeactError
 from foreact.publications.contract import CURRENT, Kind, Manifest, StoreEntry
 from foreact.publications.reader import Reader
 from foreact.publications.sealing import unseal_manifest
-from serving.publication.arrays import StoreData, assemble
+from serving.publication.arrays import StoreData, assemble_store
 from serving.publication.snapshot import Snapshot
 
 log = logging.getLogger("foreact.serving")
@@ -50,11 +50,11 @@ class PublicationCache:
 
         Only the log names stores: whoever is told may not know of them.
         """
-        return self._unread or (self.current.damage if self.current else None)
+        return self._unread or (self.current.damage_sentence if self.current else None)
 
-    def why_not(self, store: str) -> str | None:
+    def explain_gap(self, store: str) -> str | None:
         """Tell why what is newest of a store is not served, or nothing."""
-        if self._unread or self.current is None or store not in self.current.damaged:
+        if self._unread or self.current is None or store not in self.current.damaged_stores:
             return self._unread
         return f"publication {self.current.version} is damaged in this store"
 
@@ -62,7 +62,7 @@ class PublicationCache:
         """Look at the manifest, take over what changed, and tell whether it was anything; never raises."""
         with self._lock:
             try:
-                changed = self._refresh()
+                changed = self._swap_if_changed()
             except BlobUnavailable as problem:
                 if self.unreachable is None:
                     log.warning("publications cannot be reached: %s", problem)
@@ -72,43 +72,43 @@ class PublicationCache:
             self.checked_at = self._clock()
             return changed
 
-    def _refresh(self) -> bool:
+    def _swap_if_changed(self) -> bool:
         try:
             blob = self._store.read_if_changed(CURRENT, self._seen) if self._seen else self._store.read(CURRENT)
         except BlobNotFound:
             return False
         if blob is None:
-            return self._try_again()
+            return self._retry_damaged()
         try:
             manifest = unseal_manifest(blob.data, CURRENT)
         except ForeactError as problem:
             log.error("the newest publication cannot be read: %s", problem)
             archived = None if self.current else self.reader.newest_archived()
             if archived is not None:
-                self._take(archived, f"version-{archived.version}")
+                self._serve_manifest(archived, f"version-{archived.version}")
             self._seen, self._unread = blob.etag, "the newest publication cannot be read"
             return True
-        self._take(manifest, blob.etag)
+        self._serve_manifest(manifest, blob.etag)
         self._seen, self._unread = blob.etag, None
         return True
 
-    def _take(self, manifest: Manifest, etag: str) -> None:
+    def _serve_manifest(self, manifest: Manifest, etag: str) -> None:
         """Serve a version: of stores that are damaged in it, their last good numbers."""
         before = self.current.stores if self.current else {}
-        stores, damaged = self._load(manifest.stores, before)
+        stores, damaged = self._load_stores(manifest.stores, before)
         last_good = {store: before[store] for store in damaged if store in before}
         lost = [store for store in damaged if store not in before]
-        self.current = Snapshot(manifest, etag, stores | last_good | self._look_back(manifest, lost))
+        self.current = Snapshot(manifest, etag, stores | last_good | self._find_last_good(manifest, lost))
         self._pause, self._again_at = FIRST_PAUSE, self._clock() + FIRST_PAUSE if damaged else None
         log.info("publication %d is served, %d stores", manifest.version, len(self.current.stores))
 
-    def _try_again(self) -> bool:
+    def _retry_damaged(self) -> bool:
         """See, now and then, whether damaged objects were put right."""
         current = self.current
         if current is None or self._again_at is None or self._clock() < self._again_at:
             return False
-        entries = {store: current.manifest.stores[store] for store in current.damaged}
-        mended, damaged = self._load(entries, {})
+        entries = {store: current.manifest.stores[store] for store in current.damaged_stores}
+        mended, damaged = self._load_stores(entries, {})
         if mended:
             self.current = Snapshot(current.manifest, current.etag, current.stores | mended)
             log.info("publication %d is mended, stores: %d", current.version, len(mended))
@@ -116,32 +116,32 @@ class PublicationCache:
         self._again_at = self._clock() + self._pause if damaged else None
         return bool(mended)
 
-    def _load(
-        self, entries: dict[str, StoreEntry], held: dict[str, StoreData]
+    def _load_stores(
+        self, entries: dict[str, StoreEntry], loaded: dict[str, StoreData]
     ) -> tuple[dict[str, StoreData], list[str]]:
-        """Load stores, but for those that are held already; give the sound ones and the names of the damaged."""
+        """Load stores, but for those that are loaded already; give the sound ones and the names of the damaged."""
         stores = {
-            store: held[store] for store, entry in entries.items() if store in held and held[store].entry == entry
+            store: loaded[store] for store, entry in entries.items() if store in loaded and loaded[store].entry == entry
         }
         missing = [store for store in entries if store not in stores]
         if missing:
             with ThreadPoolExecutor(min(LOADERS, len(missing)), "publication") as pool:
-                loaded = pool.map(lambda store: self._load_store(store, entries[store]), missing)
-                stores |= {arrays.store: arrays for arrays in loaded if arrays is not None}
+                results = pool.map(lambda store: self._load_store(store, entries[store]), missing)
+                stores |= {arrays.store: arrays for arrays in results if arrays is not None}
         return stores, [store for store in missing if store not in stores]
 
     def _load_store(self, store: str, entry: StoreEntry) -> StoreData | None:
         try:
             objects = {kind: self.reader.read(entry.objects[kind]) for kind in WANTED if kind in entry.objects}
-            return assemble(store, entry, objects)
+            return assemble_store(store, entry, objects)
         except BlobUnavailable:
             raise
         except ForeactError as problem:
             log.error("store %r is damaged and not served: %s", store, problem)
             return None
 
-    def _look_back(self, manifest: Manifest, lost: Iterable[str]) -> dict[str, StoreData]:
-        """Find the last good numbers of stores in the versions before, for a process that never held any."""
+    def _find_last_good(self, manifest: Manifest, lost: Iterable[str]) -> dict[str, StoreData]:
+        """Find the last good numbers of stores in the versions before, for a process that never loaded any."""
         found: dict[str, StoreData] = {}
         wanted = {store: [manifest.stores[store]] for store in lost}
         numbers = [number for number in self.reader.versions() if number < manifest.version] if wanted else []

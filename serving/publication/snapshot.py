@@ -31,25 +31,25 @@ class Snapshot:
         return self.manifest.version
 
     @cached_property
-    def held(self) -> frozenset[str]:
+    def held_stores(self) -> frozenset[str]:
         """Name the stores that show their last good numbers."""
         entries = self.manifest.stores
         return frozenset(store for store, arrays in self.stores.items() if arrays.entry != entries[store])
 
     @cached_property
-    def lost(self) -> frozenset[str]:
+    def lost_stores(self) -> frozenset[str]:
         """Name the stores that cannot be shown."""
         return frozenset(self.manifest.stores.keys() - self.stores.keys())
 
     @cached_property
-    def damaged(self) -> frozenset[str]:
+    def damaged_stores(self) -> frozenset[str]:
         """Name the stores of which this version holds nothing good."""
-        return self.held | self.lost
+        return self.held_stores | self.lost_stores
 
     @cached_property
-    def damage(self) -> str | None:
+    def damage_sentence(self) -> str | None:
         """Tell in one sentence how many stores are damaged, and what is shown of them."""
-        held, lost = len(self.held), len(self.lost)
+        held, lost = len(self.held_stores), len(self.lost_stores)
         if not held + lost:
             return None
         told = f"publication {self.version} is damaged in {held + lost} store{'s' if held + lost > 1 else ''}"
@@ -58,12 +58,12 @@ class Snapshot:
         return f"{told}, {'whose last good numbers stand in' if held else 'of which nothing can be shown'}"
 
     @cached_property
-    def mark(self) -> str:
+    def fingerprint(self) -> str:
         """Name what is held: another mark is other numbers. It goes to callers, so that it says nothing of stores."""
-        held = sorted((store, self.stores[store].entry.run) for store in self.held)
-        text = repr((self.version, self.etag, held, sorted(self.lost)))
+        held = sorted((store, self.stores[store].entry.run) for store in self.held_stores)
+        text = repr((self.version, self.etag, held, sorted(self.lost_stores)))
         return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=9).hexdigest()
 
-    def name(self, segment: str) -> str:
+    def store_of(self, segment: str) -> str:
         """Give the id of the store that a URL's segment means: by its name, or the id itself."""
         return self.names.get(segment, segment)

@@ -20,7 +20,7 @@ class BadObject(ForeactError):
 
 
 @dataclass(frozen=True)
-class Wide:
+class WideTable:
     """Columns of a long table, each as an array of labels x dates with NaN where there was no row."""
 
     labels: tuple[str, ...]
@@ -46,7 +46,7 @@ def read_table(data: bytes, name: str, store: str, columns: tuple[str, ...]) -> 
     return table
 
 
-def _days(table: pa.Table, name: str) -> NDArray[np.int32]:
+def _read_days(table: pa.Table, name: str) -> NDArray[np.int32]:
     column = table[DATE].combine_chunks()
     if column.null_count:
         raise BadObject(f"{name} has rows without a date")
@@ -56,7 +56,7 @@ def _days(table: pa.Table, name: str) -> NDArray[np.int32]:
         raise BadObject(f"{name} has dates of type {column.type}") from None
 
 
-def _codes(table: pa.Table, by: str, name: str) -> tuple[list[str], NDArray[np.int64]]:
+def _encode_labels(table: pa.Table, by: str, name: str) -> tuple[list[str], NDArray[np.int64]]:
     column = table[by].unify_dictionaries().combine_chunks()
     if isinstance(column, pa.ChunkedArray):
         column = pa.concat_arrays(column.chunks)
@@ -69,12 +69,12 @@ def _codes(table: pa.Table, by: str, name: str) -> tuple[list[str], NDArray[np.i
     return [labels[index] for index in order], rank[np.asarray(column.indices, dtype=np.int64)]
 
 
-def widen(table: pa.Table, name: str, values: tuple[str, ...], by: str | None) -> Wide:
+def widen_table(table: pa.Table, name: str, values: tuple[str, ...], by: str | None) -> WideTable:
     """Spread a long table over its dates and, where `by` names one, its labels; one row a cell at most."""
     if not table.num_rows:
-        return Wide((), np.empty(0, "datetime64[D]"), {value: np.empty((0, 0), np.float32) for value in values}, 0)
-    days = _days(table, name)
-    labels, codes = _codes(table, by, name) if by else ([""], np.zeros(table.num_rows, np.int64))
+        return WideTable((), np.empty(0, "datetime64[D]"), {value: np.empty((0, 0), np.float32) for value in values}, 0)
+    days = _read_days(table, name)
+    labels, codes = _encode_labels(table, by, name) if by else ([""], np.zeros(table.num_rows, np.int64))
     present = np.unique(days)
     cells = codes * len(present) + np.searchsorted(present, days)
     shape = (len(labels), len(present))
@@ -83,12 +83,12 @@ def widen(table: pa.Table, name: str, values: tuple[str, ...], by: str | None) -
     columns: dict[str, Floats] = {}
     for value in values:
         array = np.full(shape[0] * shape[1], np.nan, np.float32)
-        array[cells] = _floats(table[value], name, value)
+        array[cells] = _read_floats(table[value], name, value)
         columns[value] = array.reshape(shape)
-    return Wide(tuple(labels), present.astype("datetime64[D]"), columns, table.num_rows)
+    return WideTable(tuple(labels), present.astype("datetime64[D]"), columns, table.num_rows)
 
 
-def _floats(column: Any, name: str, value: str) -> Floats:
+def _read_floats(column: Any, name: str, value: str) -> Floats:
     try:
         return np.asarray(column.cast(pa.float32(), safe=False).to_numpy(), dtype=np.float32)
     except pa.ArrowException:

@@ -31,22 +31,22 @@ class FreshnessView:
     def tag(self) -> str:
         """Name the state that answers depend on."""
         states = ",".join(f"{store}={fresh.state}{fresh.deadline}" for store, fresh in self.freshness.items())
-        text = f"{self.snapshot.mark}|{self.refused}|{states}"
+        text = f"{self.snapshot.fingerprint}|{self.refused}|{states}"
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=9).hexdigest()
 
-    def region(self, store: str) -> str | None:
+    def region_of(self, store: str) -> str | None:
         """Give the region that a store is published in, whether or not its numbers are those of that version."""
         return self.snapshot.manifest.stores[store].attributes.get(self.region_attribute)
 
     def covers(self, scope: Scope, store: str) -> bool:
         """Tell whether a store is published, and in a scope."""
-        return store in self.snapshot.manifest.stores and scope.covers(store, self.region(store))
+        return store in self.snapshot.manifest.stores and scope.covers(store, self.region_of(store))
 
-    def lost(self, scope: Scope) -> list[str]:
+    def lost_stores(self, scope: Scope) -> list[str]:
         """Name the stores of a scope that are damaged and cannot be shown."""
-        return sorted(store for store in self.snapshot.lost if self.covers(scope, store))
+        return sorted(store for store in self.snapshot.lost_stores if self.covers(scope, store))
 
-    def visible(self, scope: Scope) -> dict[str, StoreData]:
+    def visible_stores(self, scope: Scope) -> dict[str, StoreData]:
         """Give the stores that a scope covers."""
         found = self._visible.get(scope)
         if found is None:
@@ -54,13 +54,13 @@ class FreshnessView:
             self._visible[scope] = found
         return found
 
-    def held(self, store: str) -> str | None:
+    def explain_held(self, store: str) -> str | None:
         """Tell why a store shows its last good numbers, if it does."""
-        if store not in self.snapshot.held:
+        if store not in self.snapshot.held_stores:
             return None
         return f"publication {self.snapshot.version} is damaged in this store; these are its last good numbers"
 
-    def judged(self) -> Iterator[tuple[str, StoreData, Freshness]]:
+    def judged_stores(self) -> Iterator[tuple[str, StoreData, Freshness]]:
         """Give every store with its arrays and its judgement."""
         for store, arrays in self.snapshot.stores.items():
             yield store, arrays, self.freshness[store]
@@ -90,10 +90,10 @@ class FreshnessView:
         """Encode what every answer says of a store that it has numbers of."""
         found = self._store_json.get(store)
         if found is None:
-            found = self._store_json[store] = orjson.dumps(self.describe(store))
+            found = self._store_json[store] = orjson.dumps(self.describe_store(store))
         return found
 
-    def describe(self, store: str) -> dict[str, Any]:
+    def describe_store(self, store: str) -> dict[str, Any]:
         """Tell where a store's numbers come from, and whether they are fresh."""
         entry = self.snapshot.stores[store].entry
         return {
@@ -102,7 +102,7 @@ class FreshnessView:
             "as_of": entry.as_of.isoformat(),
             "generated_at": entry.generated_at.astimezone(UTC).isoformat(),
             "fallback": entry.fallback,
-            "held": self.held(store),
+            "held": self.explain_held(store),
             "freshness": describe_freshness(self.freshness[store]),
         }
 
@@ -142,14 +142,14 @@ class PublicationBoard:
             or view.refused != refused
             or now.timestamp() >= view.valid_until
         ):
-            view = self._view = self._judge(snapshot, refused, now)
+            view = self._view = self._make_view(snapshot, refused, now)
         return view
 
-    def now(self) -> datetime:
+    def current_time(self) -> datetime:
         """Give the time."""
         return self._clock()
 
-    def _judge(self, snapshot: Snapshot, refused: str | None, now: datetime) -> FreshnessView:
+    def _make_view(self, snapshot: Snapshot, refused: str | None, now: datetime) -> FreshnessView:
         entries: dict[str, StoreEntry] = {store: arrays.entry for store, arrays in snapshot.stores.items()}
         midnight = datetime.combine(
             now.astimezone(self.promise.zone).date() + timedelta(days=1), time(), self.promise.zone

@@ -229,7 +229,7 @@ class Refreshes:
         self._library.refresh()
         if self._library.unreachable:
             return Progress("running", progress.steps)
-        problem = self._library.why_not(store)
+        problem = self._library.explain_gap(store)
         if problem:
             sentence = f"its numbers are not shown, as {problem}"
             return Progress("failed", progress.steps, "publish", sentence)

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from foreact.blobs.folder import FolderStore
 from serving.auth.principal import EVERYTHING, Principal, Role
-from serving.auth.sessions import COOKIE, Sessions, Signer, keep_secret
+from serving.auth.sessions import COOKIE, Sessions, Signer, load_secret
 from tests.benchmarks.serving import publish, run, say
 from tests.parts import require
 from tests.serving.dashboard.conftest import FLAGS
@@ -40,7 +40,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         workspace = Path(folder)
         publish(FolderStore(workspace / "blobs"), 1)
-        session = Sessions(Signer(keep_secret(workspace)), 1, https=False).issue(
+        session = Sessions(Signer(load_secret(workspace)), 1, https=False).issue_cookie(
             Principal("bench", "Bench", Role.admin, EVERYTHING)
         )
         (chromium,) = require("chromium", install="apt-get install chromium")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from foreact.errors import ForeactError
-from serving.address import take
+from serving.address import bind_address
 
 
 def test_a_port_that_is_taken_is_told_before_any_work(tmp_path: Path) -> None:
@@ -21,9 +21,9 @@ def test_a_port_that_is_taken_is_told_before_any_work(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
     assert not (tmp_path / "demo").exists()
-    take("127.0.0.1", port).close()
+    bind_address("127.0.0.1", port).close()
 
 
 def test_an_address_of_another_machine_is_told() -> None:
     with pytest.raises(ForeactError, match=r"at 203\.0\.113\.4, port 8000 \(cannot assign requested address\)"):
-        take("203.0.113.4", 8000)
+        bind_address("203.0.113.4", 8000)

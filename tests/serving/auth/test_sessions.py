@@ -140,11 +140,11 @@ def test_failed_logins_are_limited(start: Callable[..., Serving]) -> None:
 def test_a_bucket_refills_over_the_minute() -> None:
     now = [0.0]
     limit = RateLimit(2, lambda: now[0])
-    assert [limit.take("a"), limit.take("a")] == [0.0, 0.0]
-    assert limit.take("a") == pytest.approx(30)
-    assert limit.take("b") == 0.0
+    assert [limit.take_try("a"), limit.take_try("a")] == [0.0, 0.0]
+    assert limit.take_try("a") == pytest.approx(30)
+    assert limit.take_try("b") == 0.0
     now[0] = 30.5
-    assert limit.take("a") == 0.0
+    assert limit.take_try("a") == 0.0
 
 
 def test_a_signature_is_for_one_purpose_and_time() -> None:
@@ -216,8 +216,8 @@ def test_weak_settings_serve_nobody_but_this_machine(
 ) -> None:
     chosen = ServingSettings(workspace=tmp_path, _env_file=None, **settings)
     with pytest.raises(ForeactError, match=problem):
-        chosen.check(host, local_login=local)
-    chosen.check("127.0.0.1", local_login=local)
+        chosen.check_exposure(host, local_login=local)
+    chosen.check_exposure("127.0.0.1", local_login=local)
 
 
 def test_who_did_what_is_kept_without_names(house: Serving) -> None:
@@ -239,7 +239,7 @@ def test_nobody_is_kept_out_while_events_wait_for_the_store(house: Serving, monk
         patched.setattr(FolderStore, "write", away)
         log_in(house)
         assert house.client.get("/").status_code == 200
-        house.app.state.service.audit.append_waiting()
+        house.app.state.service.audit.write_queued()
     assert house.get("/v1/audit").text == ""
-    house.app.state.service.audit.append_waiting()
+    house.app.state.service.audit.write_queued()
     assert re.findall(r'"action": "(\w+)"', house.get("/v1/audit").text) == ["login"]

@@ -41,7 +41,7 @@ def run(store: FolderStore, name: str, pipeline: str, failing: bool = False) -> 
 
 
 def scrape(serving: Serving) -> dict[tuple[str, ...], float]:
-    serving.app.state.service.metrics.runs.look()
+    serving.app.state.service.metrics.runs.read_ledger()
     text = serving.client.get("/metrics").text
     return {
         (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
@@ -57,7 +57,7 @@ def test_every_name_and_label_is_documented_and_nothing_else() -> None:
 
 def test_a_scrape_shows_documented_names_and_labels_only(serving: Serving) -> None:
     run(serving.store, "r1", "retrain-all")
-    serving.app.state.service.metrics.runs.look()
+    serving.app.state.service.metrics.runs.read_ledger()
     serving.get("/v1/totals?store=S1")
     seen = set()
     for family in text_string_to_metric_families(serving.client.get("/metrics").text):
@@ -142,10 +142,10 @@ def test_a_look_that_takes_long_puts_nothing_old_back(store: FolderStore) -> Non
     slow = Slow(store.root)
     metrics = RunMetrics(slow, lambda: shop.NOW)
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(metrics.look)
+        first = pool.submit(metrics.read_ledger)
         slow.asked.wait()
         run(store, "r2", "retrain-all", failing=True)
-        second = pool.submit(metrics.look)
+        second = pool.submit(metrics.read_ledger)
         # Let it overtake the first, if it can.
         wait([second], 0.3)
         slow.arrives.set()

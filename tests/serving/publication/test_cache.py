@@ -131,11 +131,11 @@ def test_one_damaged_store_keeps_no_news_from_the_others(store: FolderStore) -> 
     for library in (running, started):
         assert served(library) == {"S1": "run-1", "S2": "run-3", "S3": "run-1"}
         assert library.refused == "publication 3 is damaged in 1 store, whose last good numbers stand in"
-        assert library.why_not("S1") == "publication 3 is damaged in this store"
-        assert library.why_not("S2") is None
+        assert library.explain_gap("S1") == "publication 3 is damaged in this store"
+        assert library.explain_gap("S2") is None
     assert running.current is not None
     assert started.current is not None
-    assert running.current.mark == started.current.mark
+    assert running.current.fingerprint == started.current.fingerprint
     shop.publish(store, ["S1"], run="run-4")
     running.refresh()
     assert (served(running)["S1"], running.refused) == ("run-4", None)
@@ -221,7 +221,7 @@ def test_objects_put_right_in_their_place_are_found(store: FolderStore) -> None:
     assert library.current is not None
     assert (library.refused, library.current.version) == (None, 1)
     assert library.current.stores["S2"] is before.stores["S2"]
-    assert library.current.mark != before.mark
+    assert library.current.fingerprint != before.fingerprint
     assert not library.refresh()
 
 
@@ -252,7 +252,7 @@ def test_a_store_is_seen_by_the_region_that_it_is_in_now(serving: Serving) -> No
     regions = {"S1": "North", "S2": "South", "S3": "South"}
     shop.publish(serving.store, ["S2"], run="run-2", regions=regions, tables={"S2": spoil("others")})
     serving.refresh()
-    assert serving.app.state.service.library.current.held == {"S2"}
+    assert serving.app.state.service.library.current.held_stores == {"S2"}
     assert serving.get("/v1/stores/S2", "planner").status_code == 404
 
 
@@ -293,9 +293,9 @@ def test_a_change_is_seen_whole_by_whoever_is_reading(store: FolderStore) -> Non
     library.refresh()
     held = library.current
     assert held is not None
-    rows = held.stores["S1"].records(0, 0, 14)
+    rows = held.stores["S1"].list_records(0, 0, 14)
     shop.publish(store, run="run-2", seed=9)
     library.refresh()
     assert library.current is not held
-    assert held.stores["S1"].records(0, 0, 14) == rows
+    assert held.stores["S1"].list_records(0, 0, 14) == rows
     assert replace(held).version == 1
