@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup run test coverage sbom drills check audit format benchmark benchmark-serving compile lock clean
+.PHONY: help setup run test coverage settings hooks lowest sbom drills check audit format benchmark benchmark-serving compile lock clean
 
 help:  ## List what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,12 +37,16 @@ drills: setup  ## Run every drill (make drill-NAME: one), results into docs/dril
 drill-%: setup
 	$(BIN)/python -m tests.drills $* --out docs/drills.md
 
+# yamllint comes under the GPL: it is run, and no part of what is locked or shipped.
 check: setup  ## Format, lint, types and drift of what is generated
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/uv tool run --quiet yamllint@1.37.1 --strict .
 	$(BIN)/foreact compile --check
+	$(BIN)/python docs/settings.py --check
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --resolution lowest-direct --all-extras --group dev pyproject.toml >/dev/null
 	$(BIN)/python -m tests.security.scan
 	$(BIN)/python -m tests.security.dependencies
 
@@ -66,6 +70,17 @@ benchmark-serving: setup  ## The service beside a bare route and model servers, 
 	$(BIN)/python -m tests.benchmarks.serving --beside
 	$(BIN)/python -m tests.benchmarks.pages
 	$(BIN)/python -m tests.benchmarks.refreshing
+
+settings: setup  ## Write docs/settings.md from the settings classes
+	$(BIN)/python docs/settings.py
+
+hooks: setup  ## Let git run the formatter and the linter before each commit
+	$(BIN)/pre-commit install
+
+lowest: setup  ## Test the oldest dependencies that pyproject.toml allows
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .lowest
+	$(BIN)/uv pip install --quiet --python .lowest/bin/python --resolution lowest-direct --group dev --editable ".[serving,steps,kubeflow]"
+	.lowest/bin/python -m pytest tests/foreact tests/components tests/pipelines tests/serving -m "not slow and not ray and not chromium and not azurite and not postgres"
 
 compile: setup  ## Write compiled/ from the pipeline definitions
 	$(BIN)/foreact compile

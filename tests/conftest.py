@@ -5,9 +5,11 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadFileScheduling
 
 # Fixtures are found by their names here.
 from tests.services import azurite, mlflow_server, postgres
@@ -28,14 +30,20 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one worker, and all that need an image: what they share is set up once.
+class FileScheduling(LoadFileScheduling):
+    """Keeps the tests of a file in one worker, and all that need an image: what they share is set up once."""
 
-    The images come first, since whoever builds them is busy longest.
-    """
+    def _split_scope(self, nodeid: str) -> str:
+        return "tests/image" if nodeid.startswith("tests/image/") else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileScheduling:
+    return FileScheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the images, since whoever builds them is busy longest."""
     images = Path(__file__).parent / "image"
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("image" if images in item.path.parents else str(item.path)))
     items.sort(key=lambda item: images not in item.path.parents)
 
 
