@@ -19,7 +19,7 @@ SHOWN_STORES = 50
 
 
 def read_earlier_series(settings: PipelineSettings) -> dict[str, list[Point]]:
-    """Read the series that earlier runs earlier; without them a training goes on."""
+    """Read the series that earlier runs stored; without them a training goes on."""
     from foreact.blobs import connect
 
     try:

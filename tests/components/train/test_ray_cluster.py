@@ -60,8 +60,8 @@ def test_data_reaches_workers_through_ray_alone(seen: dict[str, Any]) -> None:
     [
         ("nobody", "No Ray cluster answers at ray://127.0.0.1:9"),
         ("mute", "failed (ray client connection timeout)"),
-        ("wrong token", "check FOREACT_RAY_ADDRESS, that RAY_AUTH_TOKEN is the cluster's"),
-        ("no token", "wants a token: set RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH to its file."),
+        ("wrong token", "check that FOREACT_RAY_ADDRESS is a Ray cluster, RAY_AUTH_TOKEN its token"),
+        ("no token", "requires a token: set RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH to its file."),
     ],
 )
 def test_what_cannot_work_is_one_sentence_and_soon(seen: dict[str, Any], case: str, sentence: str) -> None:
