@@ -77,10 +77,11 @@ settings: setup  ## Write docs/settings.md from the settings classes
 hooks: setup  ## Let git run the formatter and the linter before each commit
 	$(BIN)/pre-commit install
 
+# What is old may warn of what came after it.
 lowest: setup  ## Test the oldest dependencies that pyproject.toml allows
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .lowest
 	$(BIN)/uv pip install --quiet --python .lowest/bin/python --resolution lowest-direct --group dev --editable ".[serving,steps,kubeflow]"
-	.lowest/bin/python -m pytest tests/foreact tests/components tests/pipelines tests/serving -m "not slow and not ray and not chromium and not azurite and not postgres"
+	.lowest/bin/python -m pytest -W default tests/foreact tests/components tests/pipelines tests/serving -m "not slow and not ray and not chromium and not azurite and not postgres"
 
 compile: setup  ## Write compiled/ from the pipeline definitions
 	$(BIN)/foreact compile
