@@ -12,13 +12,13 @@ ENTRY = r"(- name: {name}\n    newName: )(\S+)(\n    digest: )(\S+)"
 
 
 def read(text: str) -> dict[str, tuple[str, str]]:
-    """Give each image's place and digest in a kustomization."""
+    """Return each image's place and digest in a kustomization."""
     found = {name: re.search(ENTRY.format(name=name), text) for name in NAMES}
     return {name: (match.group(2), match.group(4)) for name, match in found.items() if match}
 
 
 def write(text: str, images: dict[str, tuple[str, str]]) -> str:
-    """Give the kustomization with these places and digests."""
+    """Return the kustomization with these places and digests."""
     for name, (place, digest) in images.items():
         text, count = re.subn(ENTRY.format(name=name), rf"\g<1>{place}\g<3>{digest}", text)
         if count != 1:

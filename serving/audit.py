@@ -77,7 +77,7 @@ class AuditLog:
         self._store.write(name, event.model_dump_json().encode(), if_absent=True)
 
     def read_events(self, first: date, last: date) -> Iterator[Event]:
-        """Give the events of some days, the oldest first."""
+        """Return the events of some days, the oldest first."""
         day = first
         while day <= last:
             for info in self._store.list(f"{FOLDER}{day:%Y-%m-%d}/"):
@@ -85,7 +85,7 @@ class AuditLog:
             day += timedelta(days=1)
 
     def export_lines(self, first: date, last: date) -> Iterator[bytes]:
-        """Give the events of some days as JSON lines."""
+        """Return the events of some days as JSON lines."""
         for event in self.read_events(first, last):
             yield json.dumps(event.model_dump(mode="json")).encode() + b"\n"
 

@@ -94,7 +94,7 @@ Page = Callable[[Request, int, str, str], Awaitable[Response]]
 
 
 def wants_page(request: Request) -> bool:
-    """Tell whether a person looks at the answer: a browser that asks for one of our pages."""
+    """Return whether a person looks at the answer: a browser that asks for one of our pages."""
     return not request.url.path.startswith("/v1/") and "text/html" in request.headers.get("accept", "")
 
 

@@ -70,7 +70,7 @@ def serve(
 
 
 def describe_logins(host: str, port: int, local: LocalLogin | None) -> list[str]:
-    """Tell where to look and how to log in."""
+    """Say where to look and how to log in."""
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     lines = [f"Dashboard: {address}"]
     if local is not None:

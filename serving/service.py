@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def utc_now() -> datetime:
-    """Give the time."""
+    """Return the time."""
     return datetime.now(UTC)
 
 
@@ -51,7 +51,7 @@ class Service:
 
     @property
     def view(self) -> FreshnessView:
-        """Give the current view, or answer that there is none yet."""
+        """Return the current view, or answer that there is none yet."""
         view = self.board.view
         if view is None:
             reason = self.library.refused or self.library.unreachable or "nothing has been published yet"

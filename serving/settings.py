@@ -57,7 +57,7 @@ class ServingSettings(PlaceSettings):
 
     @property
     def promise(self) -> Promise:
-        """Give what freshness is judged by."""
+        """Return what freshness is judged by."""
         try:
             closed = [date.fromisoformat(day.strip()) for day in self.closed_days.split(",") if day.strip()]
         except ValueError:
@@ -86,13 +86,13 @@ class ServingSettings(PlaceSettings):
 
     @property
     def hosts(self) -> frozenset[str]:
-        """Give the names that requests may address."""
+        """Return the names that requests may address."""
         public = urlsplit(self.public_url).hostname
         return frozenset({public} if public else {"127.0.0.1", "localhost", "::1"})
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach what listens there."""
+    """Return whether only this machine can reach what listens there."""
     if host == "localhost":
         return True
     try:

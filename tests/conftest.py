@@ -57,7 +57,7 @@ def ray_folder() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def mlflow_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give an empty MLflow database; making its tables takes seconds, copying it none."""
+    """Return an empty MLflow database; making its tables takes seconds, copying it none."""
     from foreact.registry.client import make_client
 
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
@@ -67,7 +67,7 @@ def mlflow_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def workspace(tmp_path: Path, mlflow_tables: Path) -> Path:
-    """Give a workspace of one's own, its registry ready."""
+    """Return a workspace of one's own, its registry ready."""
     folder = tmp_path / "workspace"
     folder.mkdir()
     shutil.copy(mlflow_tables, folder / "mlflow.db")

@@ -7,7 +7,7 @@ import pytest
 
 
 def require(*commands: str, install: str) -> list[str]:
-    """Give the paths of the commands; without them skip and say what to install, or in CI fail."""
+    """Return the paths of the commands; without them skip and say what to install, or in CI fail."""
     found = [shutil.which(command) for command in commands]
     missing = [command for command, path in zip(commands, found, strict=True) if path is None]
     if missing:

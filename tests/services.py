@@ -30,7 +30,7 @@ PORTS = range(20_000, 32_000)
 
 
 def free_port() -> int:
-    """Give a port that nothing listens on."""
+    """Return a port that nothing listens on."""
     while True:
         port = random.choice(PORTS)
         with suppress(OSError), closing(socket.socket()) as probe:
@@ -39,7 +39,7 @@ def free_port() -> int:
 
 
 def listens(port: int) -> bool:
-    """Tell whether somebody does."""
+    """Return whether somebody does."""
     with suppress(OSError), closing(socket.create_connection(("127.0.0.1", port), 5)):
         return True
     return False
@@ -120,7 +120,7 @@ class Azurite:
         )
 
     def settings(self, container: str = "", **more: Any) -> dict[str, Any]:
-        """Give the settings of a place that uses a container of its own."""
+        """Return the settings of a place that uses a container of its own."""
         container = container or f"c{uuid4().hex}"
         return {
             "blob_url": f"{self.endpoint}/{container}",
@@ -219,20 +219,20 @@ def serve_mlflow(postgres: str, azurite: Azurite, folder: Path, workers: int = 1
 
 @pytest.fixture(scope="session")
 def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
-    """Give the emulator that tests share; a test that stops one starts its own."""
+    """Return the emulator that tests share; a test that stops one starts its own."""
     with serve_azurite(tmp_path_factory.mktemp("azurite")) as service:
         yield service
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """Give the address of a PostgreSQL database."""
+    """Return the address of a PostgreSQL database."""
     with serve_postgres() as address:
         yield address
 
 
 @pytest.fixture(scope="session")
 def mlflow_server(postgres: str, azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give the address of an MLflow server as on a cluster."""
+    """Return the address of an MLflow server as on a cluster."""
     with serve_mlflow(postgres, azurite, tmp_path_factory.mktemp("mlflow-server")) as server:
         yield server.url

@@ -22,7 +22,7 @@ def write_rows(
 
 
 def days(count: int, last: date = date(2025, 3, 31)) -> list[date]:
-    """Give the days up to the last."""
+    """Return the days up to the last."""
     return [date.fromordinal(last.toordinal() - count + 1 + index) for index in range(count)]
 
 

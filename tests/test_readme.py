@@ -28,7 +28,7 @@ MAKE = tuple(command for command in COMMANDS if command.startswith("make "))
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with a user's files, in which forecasts are already published."""
+    """Return a folder with a user's files, in which forecasts are already published."""
     from datetime import date
 
     folder = tmp_path_factory.mktemp("readme")

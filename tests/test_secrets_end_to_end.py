@@ -110,7 +110,7 @@ class Place:
         self.said.append(f"{response.headers} {response.read().decode('latin-1')}")
 
     def left(self) -> Iterator[str]:
-        """Give everything in the workspace, in the emulator and in the registry."""
+        """Return everything in the workspace, in the emulator and in the registry."""
         for path in self.chain.workspace.rglob("*"):
             yield str(path)
             if path.is_file():
@@ -130,7 +130,7 @@ class Place:
 
 
 def forms(secret: str) -> set[str]:
-    """Give a secret as it is, in an address, and as an encoded text."""
+    """Return a secret as it is, in an address, and as an encoded text."""
     return {secret, quote(secret, safe=""), b64encode(secret.encode()).decode().rstrip("=")}
 
 

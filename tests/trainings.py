@@ -58,7 +58,7 @@ def write_training(
 
 
 def forecasts(store: str, value: float, as_of: date = AS_OF, horizon: int = 3) -> bytes:
-    """Give a store's forecasts as parquet, every mean being `value`."""
+    """Return a store's forecasts as parquet, every mean being `value`."""
     days = [as_of + timedelta(days=1 + day) for day in range(horizon)]
     rows = [
         {"store": store, "item": item, "date": day, "mean": value, "p10": value / 2, "p50": value, "p90": value * 2}
@@ -69,7 +69,7 @@ def forecasts(store: str, value: float, as_of: date = AS_OF, horizon: int = 3) -
 
 
 def totals(store: str, value: float, as_of: date = AS_OF, horizon: int = 3) -> bytes:
-    """Give a store's totals as parquet."""
+    """Return a store's totals as parquet."""
     days = [as_of + timedelta(days=1 + day) for day in range(horizon)]
     return _parquet([{"store": store, "date": day, "mean": 2 * value, "p10": value, "p90": 3 * value} for day in days])
 

@@ -11,7 +11,7 @@ SECONDS = 240.0
 
 
 def until(condition: Callable[[], Found], seconds: float = SECONDS) -> Found:
-    """Give what the condition gives once that counts as true; fail the test if it never does."""
+    """Return what the condition gives once that counts as true; fail the test if it never does."""
     deadline = time.monotonic() + seconds
     while True:
         # Whoever was held up for long still gets a last look.

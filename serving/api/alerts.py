@@ -52,7 +52,7 @@ def list_alerts(
     kind: Annotated[Literal["peak", "shortage"] | None, Query(description="none: both")] = None,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 50,
 ) -> Response:
-    """Give what is unusual in the coming week, those with most units at stake first."""
+    """Return what is unusual in the coming week, those with most units at stake first."""
     view = service.view
     stores = select_stores(view, principal, store)
     names = [arrays.store for arrays in stores]

@@ -85,7 +85,7 @@ def answer_csv(
 
 
 def shared_headers(view: FreshnessView, stores: Iterable[StoreData]) -> dict[str, str]:
-    """Give the headers of an answer in whatever form it leaves."""
+    """Return the headers of an answer in whatever form it leaves."""
     return {**describe_in_headers(view, stores), "cache-control": "private, no-cache", "vary": VARY}
 
 
@@ -106,7 +106,7 @@ def packed_tag(tag: str) -> str:
 
 
 def find_known_tag(request: Request, tag: str) -> str | None:
-    """Give the tag of the form that the caller holds already and may be answered with, if any."""
+    """Return the tag of the form that the caller holds already and may be answered with, if any."""
     given = ",".join(request.headers.getlist("if-none-match"))
     if given.strip() == "*":
         return tag
@@ -116,17 +116,17 @@ def find_known_tag(request: Request, tag: str) -> str | None:
 
 
 def wants_gzip(request: Request) -> bool:
-    """Tell whether the caller takes compressed answers."""
+    """Return whether the caller takes compressed answers."""
     return takes_gzip(request.headers.get("accept-encoding", ""))
 
 
 def takes_gzip(accepted: str) -> bool:
-    """Tell whether an Accept-Encoding header names gzip, and not to refuse it."""
+    """Return whether an Accept-Encoding header names gzip, and not to refuse it."""
     return "gzip" in accepted and read_preference(accepted, "gzip") > 0
 
 
 def read_preference(header: str, name: str) -> float:
-    """Tell how much an Accept header wants what it calls by name: 0 to 1, 0 for what it does not name."""
+    """Return how much an Accept header wants what it calls by name: 0 to 1, 0 for what it does not name."""
     for part in header.split(","):
         named, _, parameters = part.partition(";")
         if named.strip().lower() == name:

@@ -52,7 +52,7 @@ async def list_forecasts(
     cursor: Cursor = None,
     format: Annotated[Format | None, Query(description="json or csv; none: as the Accept header says")] = None,
 ) -> Response:
-    """Give the forecasts of stores and items over a range of days, sorted by store, item and day.
+    """Return the forecasts of stores and items over a range of days, sorted by store, item and day.
 
     JSON comes in pages; CSV is one stream of all rows.
     """

@@ -35,7 +35,7 @@ def _suggest_name(name: str, known: Known) -> str:
 
 
 def _read_description(request: Request) -> dict[tuple[str, str], Known]:
-    """Give each route's query parameters, and whether each may be given several times, as the description says."""
+    """Return each route's query parameters, and whether each may be given several times, as the description says."""
     state = request.app.state
     if not hasattr(state, "parameters"):
         state.parameters = {

@@ -33,13 +33,13 @@ class Readiness(BaseModel):
 
 @router.get("/healthz", response_model=Health)
 async def healthz() -> dict[str, str]:
-    """Tell that the process lives."""
+    """Answer that the process lives."""
     return {"status": "ok", "version": __version__}
 
 
 @router.get("/startupz", response_model=Health, responses=error_responses(503))
 async def startupz(service: Parts) -> dict[str, str]:
-    """Tell whether the first look for a publication is over, whatever it found."""
+    """Return whether the first look for a publication is over, whatever it found."""
     library = service.library
     if library.checked_at is None and library.unreachable is None:
         raise ApiError(503, "starting", "the first look for a publication is not over yet")
@@ -48,7 +48,7 @@ async def startupz(service: Parts) -> dict[str, str]:
 
 @router.get("/readyz", response_model=Readiness, responses=error_responses(503))
 async def readyz(service: Parts) -> Readiness:
-    """Tell whether all that is published can be served; last good ones count, with what is wrong beside them.
+    """Return whether all that is published can be served; last good ones count, with what is wrong beside them.
 
     Where nothing has been published yet, saying so is the service: else the first rollout could never end.
     """
@@ -71,7 +71,7 @@ async def readyz(service: Parts) -> Readiness:
     responses={200: {"content": {"text/plain": {}}}, **error_responses()},
 )
 async def metrics(request: Request, service: Parts) -> Response:
-    """Give this process's metrics in Prometheus' text form."""
+    """Return this process's metrics in Prometheus' text form."""
     token = service.settings.metrics_token.get_secret_value()
     given = request.headers.get("authorization", "").removeprefix("Bearer ")
     if token and not hmac.compare_digest(given.encode(), token.encode()):

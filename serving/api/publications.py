@@ -51,7 +51,7 @@ class Restore(BaseModel):
 def list_publications(
     service: Parts, principal: Viewer, limit: Annotated[int, Query(ge=1, le=200, description="Versions")] = 20
 ) -> Listing:
-    """Give the versions that were published, the newest first."""
+    """Return the versions that were published, the newest first."""
     view = service.view
     found = []
     for manifest in service.library.reader.history():
@@ -63,7 +63,7 @@ def list_publications(
 
 @router.get("/publications/{version}", response_model=Listed, responses=error_responses(503))
 def show_publication(service: Parts, principal: Viewer, version: Version) -> Listed:
-    """Give one version."""
+    """Return one version."""
     return _describe_version(_find_version(service, version), service.view, principal)
 
 

@@ -86,7 +86,7 @@ def list_refreshes(
     store: Annotated[list[str] | None, Query(max_length=500, description="Stores; none: all that you may see")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> RefreshList:
-    """Give the refreshes of your stores, those under way first."""
+    """Return the refreshes of your stores, those under way first."""
     both = [*reversed(service.refreshes.book.list_active()), *service.refreshes.ended()]
     # One that ends between these two looks, or just is being put aside, is in both.
     found = {one.id: one for one in both}.values()
@@ -96,7 +96,7 @@ def list_refreshes(
 
 @router.get("/refreshes/{refresh_id}", response_model=RefreshAnswer, responses=error_responses(503))
 def show_refresh(service: Parts, principal: Viewer, refresh_id: RefreshId) -> RefreshAnswer:
-    """Give a refresh as it is now."""
+    """Return a refresh as it is now."""
     return describe_refresh(service, _find_refresh(service, principal, refresh_id))
 
 
@@ -147,7 +147,7 @@ def _find_refresh(service: Service, principal: Principal, refresh_id: str) -> Re
 
 
 def may_see(service: Service, principal: Principal, refresh: Refresh) -> bool:
-    """Tell whether a refresh is of one of the caller's stores."""
+    """Return whether a refresh is of one of the caller's stores."""
     view = service.board.view
     if view is None:
         return principal.visible_scope.everything

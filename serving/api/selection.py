@@ -45,7 +45,7 @@ Cursor = Annotated[str | None, Query(max_length=2_000, description="`next` of th
 
 
 def select_stores(view: FreshnessView, principal: Principal, asked: list[str] | None) -> list[StoreData]:
-    """Give the stores asked for, or all that the caller sees."""
+    """Return the stores asked for, or all that the caller sees."""
     visible = view.visible_stores(principal.visible_scope)
     if not asked:
         return list(visible.values())
@@ -56,7 +56,7 @@ def select_stores(view: FreshnessView, principal: Principal, asked: list[str] | 
 
 
 def select_store(view: FreshnessView, principal: Principal, segment: str) -> StoreData:
-    """Give the store that a URL's segment means."""
+    """Return the store that a URL's segment means."""
     store = view.snapshot.store_of(segment)
     arrays = view.visible_stores(principal.visible_scope).get(store)
     if arrays is None:
@@ -73,7 +73,7 @@ def absent_store(view: FreshnessView, principal: Principal, store: str) -> ApiEr
 
 
 def check_range(start: date | None, end: date | None) -> tuple[str | None, str | None]:
-    """Give the days as text; the end may not be before the start."""
+    """Return the days as text; the end may not be before the start."""
     if start is not None and end is not None and end < start:
         raise ApiError(422, "invalid_parameter", f"end {end} is before start {start}")
     return (start.isoformat() if start else None, end.isoformat() if end else None)
@@ -92,7 +92,7 @@ class Series:
 def select_series(
     stores: Iterable[StoreData], items: list[str] | None, start: str | None, end: str | None
 ) -> list[Series]:
-    """Give the series of the stores; an item that none of them has is an error."""
+    """Return the series of the stores; an item that none of them has is an error."""
     stores = list(stores)
     found: list[Series] = []
     known: set[str] = set()

@@ -26,7 +26,7 @@ def list_stores(
     region: Annotated[list[str] | None, Query(max_length=100, description="Regions; none: all")] = None,
     q: Annotated[str | None, Query(max_length=100, description="Text in the store's id, upper or lower case")] = None,
 ) -> Response:
-    """Give the stores that you may see, and how fresh each is."""
+    """Return the stores that you may see, and how fresh each is."""
     view = service.view
     stores = [
         arrays
@@ -43,7 +43,7 @@ def list_stores(
 
 @router.get("/stores/{store}", response_model=OneStore, responses=error_responses(503))
 def show_store(request: Request, service: Parts, principal: Viewer, store: Segment) -> Response:
-    """Give one store."""
+    """Return one store."""
     view = service.view
     arrays = select_store(view, principal, store)
     return answer_json(
@@ -65,7 +65,7 @@ def list_items(
     limit: Annotated[int, Query(ge=1, le=100_000)] = 10_000,
     cursor: Cursor = None,
 ) -> Response:
-    """Give a store's items by name."""
+    """Return a store's items by name."""
     view = service.view
     arrays = select_store(view, principal, store)
     found = [item for item in arrays.items if not q or q.casefold() in item.casefold()]
@@ -81,7 +81,7 @@ def list_items(
 
 
 def describe_store(view: FreshnessView, arrays: StoreData) -> dict[str, Any]:
-    """Tell all that is known about a store's publication."""
+    """Describe all that is known about a store's publication."""
     return {
         "store": arrays.store,
         "name": name_of(arrays.store),

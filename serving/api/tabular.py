@@ -14,7 +14,7 @@ Format = Literal["json", "csv"]
 
 
 def wants_csv(request: Request, given: Format | None) -> bool:
-    """Tell whether rows should be CSV: `format` says so, or else the Accept header wants it more than JSON."""
+    """Return whether rows should be CSV: `format` says so, or else the Accept header wants it more than JSON."""
     if given is not None:
         return given == "csv"
     accept = request.headers.get("accept", "")

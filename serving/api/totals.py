@@ -30,7 +30,7 @@ def list_totals(
     end: End = None,
     format: AsFormat = None,
 ) -> Response:
-    """Give the stores' expected units by day, with the interval of the total itself."""
+    """Return the stores' expected units by day, with the interval of the total itself."""
     view, days = service.view, check_range(start, end)
     stores = select_stores(view, principal, store)
     rows = (row for arrays in stores for row in total_records(arrays, *arrays.find_columns(*days)))
@@ -50,7 +50,7 @@ def list_history(
     item: Annotated[str | None, Query(max_length=LONGEST_ID, description="An item; none: the stores' totals")] = None,
     format: AsFormat = None,
 ) -> Response:
-    """Give what was sold in the last eight weeks, and last year on the days around those of the forecast."""
+    """Return what was sold in the last eight weeks, and last year on the days around those of the forecast."""
     view = service.view
     stores = select_stores(view, principal, store)
     if item is not None:
@@ -69,7 +69,7 @@ def list_history(
 def list_drivers(
     request: Request, service: Parts, principal: Viewer, store: StoreFilter = None, format: AsFormat = None
 ) -> Response:
-    """Give what moves the stores' totals, in units by driver and day."""
+    """Return what moves the stores' totals, in units by driver and day."""
     view = service.view
     stores = select_stores(view, principal, store)
     rows = (row for arrays in stores for row in driver_records(arrays))
@@ -82,7 +82,7 @@ def list_drivers(
 
 @router.get("/scorecard", response_model=Scorecard, responses=error_responses(503), tags=["stores by day"])
 def list_scorecard(request: Request, service: Parts, principal: Viewer, store: StoreFilter = None) -> Response:
-    """Give how the stores' past forecasts did once the sales were known."""
+    """Return how the stores' past forecasts did once the sales were known."""
     view = service.view
     stores = select_stores(view, principal, store)
     rows = [{STORE: arrays.store, **row} for arrays in stores for row in arrays.scorecard]
@@ -93,14 +93,14 @@ def list_scorecard(request: Request, service: Parts, principal: Viewer, store: S
 
 
 def total_records(arrays: StoreData, first: int, end: int) -> Iterable[dict[str, Any]]:
-    """Give a store's total by day."""
+    """Return a store's total by day."""
     numbers = (array[first:end] for array in (arrays.total_mean, arrays.total_p10, arrays.total_p90))
     for day, mean, p10, p90 in zip(arrays.days[first:end], *numbers, strict=True):
         yield {STORE: arrays.store, DATE: day, MEAN: mean, P10: p10, P90: p90}
 
 
 def history_records(arrays: StoreData, item: str | None) -> Iterable[dict[str, Any]]:
-    """Give what was sold of an item, or in the whole store, on the days that are known."""
+    """Return what was sold of an item, or in the whole store, on the days that are known."""
     units = arrays.past_total if item is None else arrays.past[arrays.rows[item]]
     for day, sold in zip(arrays.past_days, units, strict=True):
         if np.isfinite(sold):
@@ -108,7 +108,7 @@ def history_records(arrays: StoreData, item: str | None) -> Iterable[dict[str, A
 
 
 def driver_records(arrays: StoreData) -> Iterable[dict[str, Any]]:
-    """Give what each driver adds to each day's total."""
+    """Return what each driver adds to each day's total."""
     for driver, values in arrays.drivers.items():
         for day, units in zip(arrays.days, values, strict=True):
             yield {STORE: arrays.store, DATE: day, "driver": driver, UNITS: units}

@@ -37,7 +37,7 @@ class Key(BaseModel):
 
     @property
     def state(self) -> Literal["active", "revoked", "expired"]:
-        """Tell whether it opens anything."""
+        """Return whether it opens anything."""
         if self.revoked_at is not None:
             return "revoked"
         if self.expires_at is not None and self.expires_at <= datetime.now(UTC):
@@ -92,7 +92,7 @@ def revoke(store: BlobStore, key_id: str) -> Key:
 
 
 def list_keys(store: BlobStore) -> list[Key]:
-    """Give all keys, the oldest first."""
+    """Return all keys, the oldest first."""
     return _parse_keys(read_if_present(store, OBJECT))
 
 
@@ -108,7 +108,7 @@ class KeyRing:
 
     @property
     def is_due(self) -> bool:
-        """Tell whether the next look-up would read the store."""
+        """Return whether the next look-up would read the store."""
         return time.monotonic() >= self._until
 
     def load_keys(self) -> None:
@@ -134,7 +134,7 @@ class KeyRing:
             self._lock.release()
 
     def find_principal(self, text: str) -> Principal | None:
-        """Give the caller whose key this is.
+        """Return the caller whose key this is.
 
         The look-up is by hash: its time tells nothing of a key that is near the right one.
         """

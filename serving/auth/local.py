@@ -23,7 +23,7 @@ class LocalLogin:
 
     @property
     def principal(self) -> Principal:
-        """Give who logs in: somebody who may do everything here."""
+        """Return who logs in: somebody who may do everything here."""
         return Principal(f"local:{ACCOUNT}", "Demo planner", Role.admin, EVERYTHING)
 
     def accepts_password(self, account: str, password: str) -> bool:

@@ -54,7 +54,7 @@ class SingleSignOn:
         self._keys_at = 0.0
 
     def begin_sign_in(self, redirect_uri: str, target: str) -> tuple[str, str]:
-        """Give where to send the person, and what their browser must bring back."""
+        """Return where to send the person, and what their browser must bring back."""
         verifier = secrets.token_urlsafe(48)
         flow = {
             "state": secrets.token_urlsafe(24),
@@ -79,7 +79,7 @@ class SingleSignOn:
         return endpoint + joiner + urlencode(query), self._signer.sign("oidc", flow, FLOW_SECONDS)
 
     def complete_sign_in(self, redirect_uri: str, flow_text: str, query: Mapping[str, str]) -> tuple[Principal, str]:
-        """Give who came back, and where they wanted to go."""
+        """Return who came back, and where they wanted to go."""
         flow = self._signer.read("oidc", flow_text)
         if flow is None or not hmac.compare_digest(flow["state"].encode(), query.get("state", "").encode()):
             raise SignInFailed("the sign-in took too long or began in another window; begin again")
@@ -126,7 +126,7 @@ class SingleSignOn:
         return claims
 
     def _find_key(self, key_id: str) -> jwt.PyJWK:
-        """Give the provider's key; an unknown one is looked for once, as keys change."""
+        """Return the provider's key; an unknown one is looked for once, as keys change."""
         with self._lock:
             for fetch in (False, True):
                 if fetch or self._keys is None or time.monotonic() - self._keys_at > KEYS_SECONDS:

@@ -24,7 +24,7 @@ class Scope:
     regions: frozenset[str] = frozenset()
 
     def covers(self, store: str, region: str | None) -> bool:
-        """Tell whether a store is in it."""
+        """Return whether a store is in it."""
         return self.everything or store in self.stores or (region is not None and region in self.regions)
 
     def __or__(self, other: "Scope") -> "Scope":
@@ -49,11 +49,11 @@ class Principal:
 
     @property
     def visible_scope(self) -> Scope:
-        """Give the scope that counts: an administrator sees all."""
+        """Return the scope that counts: an administrator sees all."""
         return EVERYTHING if self.role >= Role.admin else self.scope
 
     def may_change(self, store: str, region: str | None) -> bool:
-        """Tell whether the caller may do more with a store than look."""
+        """Return whether the caller may do more with a store than look."""
         scope = self.scope if self.action_scope is None else self.action_scope
         return self.role >= Role.admin or (self.role >= Role.planner and scope.covers(store, region))
 
@@ -68,11 +68,11 @@ class Grant(BaseModel):
     regions: list[str] | None = None
 
     def to_role(self) -> Role:
-        """Give the role."""
+        """Return the role."""
         return Role[self.role]
 
     def to_scope(self) -> Scope:
-        """Give the scope."""
+        """Return the scope."""
         if self.stores is None and self.regions is None:
             return EVERYTHING
         return Scope(False, frozenset(self.stores or ()), frozenset(self.regions or ()))
@@ -85,5 +85,5 @@ class Grant(BaseModel):
         return cls(role=role.name, stores=sorted(scope.stores), regions=sorted(scope.regions))
 
     def to_json(self) -> dict[str, Any]:
-        """Give what is written."""
+        """Return what is written."""
         return self.model_dump(exclude_none=True)

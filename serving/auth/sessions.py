@@ -83,7 +83,7 @@ class Sessions:
         response.delete_cookie(self.cookie, path="/", secure=self.https, httponly=True, samesite="lax")
 
     def read_cookie(self, cookie: str) -> Principal | None:
-        """Give the principal of a cookie."""
+        """Return the principal of a cookie."""
         statement = self.signer.read("session", cookie)
         if statement is None:
             return None
@@ -93,7 +93,7 @@ class Sessions:
 
 
 def load_secret(workspace: Path) -> bytes:
-    """Give this machine's own signing secret, made at first use; logins outlive a restart."""
+    """Return this machine's own signing secret, made at first use; logins outlive a restart."""
     path = workspace / "serving" / "session.secret"
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

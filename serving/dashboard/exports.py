@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
-from foreact.errors import count_noun
-from serving.dashboard import stores, views
+from serving.dashboard import columns, stores, views
+from serving.dashboard.columns import Column
 from serving.publication import StoreData
 from serving.publication.view import FreshnessView
 
@@ -25,90 +25,27 @@ class Sheet:
     """One table."""
 
     title: str
-    columns: tuple[str, ...]
+    columns: tuple[Column, ...]
     rows: Sequence[Sequence[Any]]
 
 
 def overview_sheets(view: FreshnessView, chosen: Sequence[StoreData], order: str) -> list[Sheet]:
     """Return the overview's tables; the first is what CSV gets."""
     if not chosen:
-        return [Sheet("Stores", ("store",), [])]
+        return [Sheet("Stores", columns.STORES[:1], [])]
     together = views.find_stores_in_step(chosen)
     series = views.total_series(together)
     days = views.summarize_week(together, series).days
-    zone = ZoneInfo(view.timezone)
     heat_days = series.dates[: stores.HEAT_DAYS]
     return [
-        Sheet(
-            "Stores",
-            (
-                "store",
-                "region",
-                "items",
-                *_week_columns(days),
-                "data as of",
-                f"published ({view.timezone})",
-                "state",
-            ),
-            [
-                (
-                    row["store"],
-                    row["region"],
-                    row["items"],
-                    row["expected"],
-                    row["recent"],
-                    row["change"],
-                    row["last_year"],
-                    row["as_of"],
-                    row["generated_at"].astimezone(zone),
-                    row["state"] + (", held" if row["held"] else ""),
-                )
-                for row in stores.store_rows(view, chosen, order)
-            ],
-        ),
+        _store_sheet(view, chosen, order, days),
         _total_sheet(series),
         Sheet(
             "Stores by day",
-            ("store", *(f"{day}: change" for day in heat_days)),
+            (columns.STORES[0], *(Column(day, heading=f"{day}: change", unit="share") for day in heat_days)),
             [(row.store, *row.against) for row in stores.heat_rows(together, heat_days)],
         ),
-        Sheet(
-            "Alerts",
-            (
-                "kind",
-                "store",
-                "item",
-                "from",
-                "to",
-                "expected (units)",
-                "90 % (units)",
-                "usual (units)",
-                "last year (units)",
-                "normal delivery (units)",
-                "at stake (units)",
-                "probability",
-                "busiest day",
-            ),
-            [
-                (
-                    ", ".join(other.kind for other in found),
-                    alert.store,
-                    alert.item or "",
-                    alert.start,
-                    alert.end,
-                    alert.expected,
-                    alert.expected_high,
-                    alert.recent,
-                    alert.last_year,
-                    next((other.normal_delivery for other in found if other.kind == "shortage"), None),
-                    alert.at_stake,
-                    alert.probability,
-                    alert.peak_day,
-                )
-                for found in views.merged_alerts(together)
-                for alert in found[:1]
-            ],
-        ),
+        _alert_sheet(together),
         _sold_sheet(series),
     ]
 
@@ -117,62 +54,62 @@ def store_sheets(arrays: StoreData, rows: Sequence[int]) -> list[Sheet]:
     """Return a store's tables, its items first."""
     table = views.item_rows(arrays)
     series = views.total_series([arrays])
-    days = views.summarize_week([arrays], series).days
+    shown = columns.list_exported(columns.name_window(columns.ITEMS, views.summarize_week([arrays], series).days))
     return [
-        Sheet(
-            "Items",
-            (
-                "item",
-                *_week_columns(days),
-                "busiest day",
-                "on that day (units)",
-                "90 % on that day (units)",
-            ),
-            [
-                [
-                    date.fromisoformat(table[name][row]) if name == "peak_day" else table[name][row]
-                    for name in views.ITEM_COLUMNS
-                ]
-                for row in rows
-            ],
-        ),
+        Sheet("Items", shown, [[_read_cell(table[column.key][row], column) for column in shown] for row in rows]),
         _total_sheet(series),
         *_driver_sheets(views.driver_series(arrays)),
         _sold_sheet(series),
     ]
 
 
-def _week_columns(days: int) -> tuple[str, ...]:
-    told = count_noun(days, "day")
-    return (f"next {told} (units)", f"usual {told} (units)", "change", "same days last year (units)")
+def _store_sheet(view: FreshnessView, chosen: Sequence[StoreData], order: str, days: int) -> Sheet:
+    zone = ZoneInfo(view.timezone)
+    shown = columns.list_exported(columns.name_window(columns.STORES, days, view.timezone))
+    rows = [
+        {
+            **row,
+            "generated_at": row["generated_at"].astimezone(zone),
+            "state": row["state"] + (", held" if row["held"] else ""),
+        }
+        for row in stores.store_rows(view, chosen, order)
+    ]
+    return Sheet("Stores", shown, [[row[column.key] for column in shown] for row in rows])
+
+
+def _alert_sheet(together: Sequence[StoreData]) -> Sheet:
+    rows = []
+    for alerts in views.merged_alerts(together):
+        first = alerts[0].to_json()
+        delivery = next((alert.normal_delivery for alert in alerts if alert.kind == "shortage"), None)
+        kinds = ", ".join(alert.kind for alert in alerts)
+        row = {**first, "kind": kinds, "item": first["item"] or "", "normal_delivery": delivery}
+        rows.append([row[column.key] for column in columns.ALERTS])
+    return Sheet("Alerts", columns.ALERTS, rows)
 
 
 def _total_sheet(series: views.Series) -> Sheet:
     rows = zip(series.dates, series.mean, series.low, series.high, series.last_year, strict=True)
-    return Sheet(
-        "Total by day",
-        ("date", "expected (units)", "10 % (units)", "90 % (units)", "last year (units)"),
-        [(date.fromisoformat(day), *numbers) for day, *numbers in rows],
-    )
+    return Sheet("Total by day", columns.TOTALS, [(date.fromisoformat(day), *numbers) for day, *numbers in rows])
 
 
 def _sold_sheet(series: views.Series) -> Sheet:
     rows = zip(series.past_dates, series.past, strict=True)
-    return Sheet("Sold", ("date", "sold (units)"), [(date.fromisoformat(day), units) for day, units in rows])
+    return Sheet("Sold", columns.SOLD, [(date.fromisoformat(day), units) for day, units in rows])
 
 
-def _driver_sheets(found: dict[str, Any]) -> list[Sheet]:
+def _driver_sheets(series: dict[str, Any]) -> list[Sheet]:
     """Return what drives a store's total, if its model tells that."""
-    if not found["drivers"]:
+    if not series["drivers"]:
         return []
-    parts = {"total": found["total"], "normal day": found["level"]}
-    parts |= {driver["name"]: driver["units"] for driver in found["drivers"]}
-    told = {name: units for name, units in parts.items() if units is not None}
-    rows = zip(found["dates"], *told.values(), strict=True)
+    parts = {"total": series["total"], "normal day": series["level"]}
+    parts |= {driver["name"]: driver["units"] for driver in series["drivers"]}
+    known = {name: units for name, units in parts.items() if units is not None}
+    rows = zip(series["dates"], *known.values(), strict=True)
     return [
         Sheet(
             "Drivers",
-            ("date", *(f"{name} (units)" for name in told)),
+            (columns.SOLD[0], *(Column(name, heading=f"{name} (units)", unit="units") for name in known)),
             [(date.fromisoformat(day), *units) for day, *units in rows],
         )
     ]
@@ -185,16 +122,7 @@ def item_sheets(arrays: StoreData, row: int) -> list[Sheet]:
     return [
         Sheet(
             "Forecast",
-            (
-                "store",
-                "item",
-                "date",
-                "expected (units)",
-                "10 % (units)",
-                "50 % (units)",
-                "90 % (units)",
-                "last year (units)",
-            ),
+            columns.FORECAST,
             [
                 (arrays.store, arrays.items[row], date.fromisoformat(day), *values)
                 for day, *values in zip(series.dates, *numbers, series.last_year, strict=True)
@@ -202,6 +130,10 @@ def item_sheets(arrays: StoreData, row: int) -> list[Sheet]:
         ),
         _sold_sheet(series),
     ]
+
+
+def _read_cell(value: Any, column: Column) -> Any:
+    return date.fromisoformat(value) if column.unit == "day" else value
 
 
 def answer_export(kind: str, name: str, sheets: Sequence[Sheet]) -> Response:
@@ -216,7 +148,7 @@ def write_csv(sheet: Sheet) -> bytes:
     """Write a table; a text that a spreadsheet would run as a formula is kept from it by an apostrophe."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    writer.writerow(sheet.columns)
+    writer.writerow([column.heading for column in sheet.columns])
     for row in sheet.rows:
         writer.writerow([_safe_text(value) for value in row])
     # The mark lets Excel see that it is UTF-8.
@@ -249,7 +181,7 @@ def write_xlsx(sheets: Sequence[Sheet]) -> bytes:
         for sheet in sheets:
             page = book.add_worksheet(sheet.title)
             page.freeze_panes(1, 0)
-            page.write_row(0, 0, sheet.columns, head)
+            page.write_row(0, 0, [column.heading for column in sheet.columns], head)
             page.set_column(0, len(sheet.columns) - 1, 15)
             page.autofilter(0, 0, max(len(sheet.rows), 1), len(sheet.columns) - 1)
             for number, row in enumerate(sheet.rows, 1):
@@ -258,7 +190,7 @@ def write_xlsx(sheets: Sequence[Sheet]) -> bytes:
     return buffer.getvalue()
 
 
-def _write_cell(page: Any, row: int, place: int, value: Any, column: str, formats: dict[str, Any]) -> None:
+def _write_cell(page: Any, row: int, place: int, value: Any, column: Column, formats: dict[str, Any]) -> None:
     if value is None:
         return
     if isinstance(value, datetime):
@@ -268,10 +200,4 @@ def _write_cell(page: Any, row: int, place: int, value: Any, column: str, format
     elif isinstance(value, str):
         page.write_string(row, place, value)
     else:
-        page.write_number(row, place, value, formats[_format_of(column)])
-
-
-def _format_of(column: str) -> str:
-    if column.endswith("change") or column == "probability":
-        return "share"
-    return "count" if column == "items" else "units"
+        page.write_number(row, place, value, formats[column.unit])

@@ -18,7 +18,8 @@ from foreact.errors import count_noun
 from foreact.naming import encode_store as name_of
 from foreact.steps import STEPS
 from serving.auth.principal import Principal
-from serving.dashboard import words
+from serving.dashboard import formatting
+from serving.dashboard.columns import TOTALS
 from serving.dependencies import identify, service_of
 
 # The longest address of ours that a login leads back to.
@@ -77,18 +78,19 @@ def make_templates() -> Environment:
     )
     environment.filters |= {
         "json": _encode_json,
-        "units": words.format_units,
-        "count": words.format_count,
+        "units": formatting.format_units,
+        "count": formatting.format_count,
         "things": count_noun,
-        "less": words.format_difference,
-        "percent": words.format_percent,
-        "change": words.format_change,
-        "points": words.format_points,
-        "day": words.format_day,
-        "moment": words.format_moment,
-        "ago": words.format_age,
+        "less": formatting.format_difference,
+        "percent": formatting.format_percent,
+        "change": formatting.format_change,
+        "points": formatting.format_points,
+        "day": formatting.format_day,
+        "moment": formatting.format_moment,
+        "ago": formatting.format_age,
         "name_of": name_of,
     }
+    environment.globals["TOTALS"] = TOTALS
     environment.globals["static"] = lambda name: f"/static/{static_version()}/{name}"
     return environment
 

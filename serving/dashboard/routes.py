@@ -14,7 +14,7 @@ from serving.analysis.comparison import compare_levels
 from serving.api.answers import answer_json, encode_json
 from serving.api.selection import select_store, select_stores
 from serving.auth.principal import Principal
-from serving.dashboard import exports, past, stores, views
+from serving.dashboard import columns, exports, past, stores, views
 from serving.dashboard.pages import STATIC, render_page, static_version
 from serving.dependencies import Parts, Viewer
 from serving.errors import not_found
@@ -91,6 +91,7 @@ def overview(
     if chosen:
         together = views.find_stores_in_step(chosen)
         series = views.total_series(together)
+        summary = views.summarize_week(together, series)
         days = series.dates[: stores.HEAT_DAYS]
         context |= {
             "together": together,
@@ -99,13 +100,15 @@ def overview(
             "generated_at": min(arrays.entry.generated_at for arrays in chosen),
             "next_deadline": view.freshness[chosen[0].store].next_deadline,
             "series": series,
-            "summary": views.summarize_week(together, series),
+            "summary": summary,
             "alerts": list(islice(views.merged_alerts(together), ALERTS_SHOWN * 3)),
             "alert_count": views.count_alerts(together),
             "heat": stores.heat_rows(together, days),
             "heat_days": days,
             "listed": listed,
             "headings": stores.order_links(sort),
+            "columns": columns.list_shown(columns.name_window(columns.STORES, summary.days)),
+            "cells": {column.key: column for column in columns.STORES},
         }
     return render_page(request, "overview.html", context, principal)
 
@@ -133,6 +136,8 @@ def store_page(request: Request, service: Parts, principal: Viewer, store: Segme
         and principal.may_change(arrays.store, view.region_of(arrays.store)),
         "scores": [row for row in arrays.scorecard if row.get("lead") == 0][-5:],
         "short_history": _days_known(arrays) < 28,
+        "columns": columns.list_shown(columns.ITEMS),
+        "cells": [column.to_json() for column in columns.list_shown(columns.ITEMS)[1:]],
     }
     return render_page(request, "store.html", context, principal)
 

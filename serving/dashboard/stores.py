@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from serving.analysis.comparison import compare_levels, known_or_none
+from serving.dashboard.columns import STORES, list_shown
 from serving.dashboard.views import Doubles, expected_together, list_for_json, sold_together
 from serving.publication import StoreData
 from serving.publication.tables import Days
@@ -17,7 +18,7 @@ HEAT_DAYS = 14
 PAGE_ROWS = 100
 USUAL_WEEKS = np.arange(1, 9) * np.timedelta64(7, "D")
 # What the list is ordered by when its heading is first chosen; a minus begins with the most.
-ORDERS = ("store", "region", "-expected", "-change", "-last_year", "as_of", "generated_at", "-state")
+ORDERS = tuple(f"{'-' if column.most_first else ''}{column.key}" for column in list_shown(STORES))
 ORDER = f"^-?({'|'.join(order.removeprefix('-') for order in ORDERS)})$"
 
 

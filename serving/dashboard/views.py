@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from serving.alerts.ranking import Alert, find_alerts
 from serving.analysis.comparison import WINDOW, YEAR, Z90, compare_levels, known_or_none, units_sold_on
+from serving.dashboard.columns import ITEMS
 from serving.publication import StoreData
 from serving.publication.tables import Days, Floats
 
@@ -187,7 +188,7 @@ def _merged_alerts(arrays: StoreData) -> list[list[Alert]]:
     return result
 
 
-ITEM_COLUMNS = ("item", "expected", "recent", "change", "last_year", "peak_day", "peak", "peak_high")
+ITEM_KEYS = tuple(column.key for column in ITEMS)
 
 
 def item_rows(arrays: StoreData) -> dict[str, list[Any]]:
@@ -217,7 +218,7 @@ def select_items(arrays: StoreData, text: str, sort: str, *, descending: bool) -
     table = item_rows(arrays)
     wanted = text.casefold()
     rows = [row for row, item in enumerate(arrays.items) if wanted in item.casefold()]
-    if sort not in ITEM_COLUMNS:
+    if sort not in ITEM_KEYS:
         sort = "expected"
     column = table[sort]
     known = [row for row in rows if column[row] is not None]

@@ -73,7 +73,7 @@ class RunMetrics(Collector):
             self._ledger, self._etag = parse_history(blob.data), blob.etag
 
     def collect(self) -> Iterable[Metric]:
-        """Give every family, the empty ones too."""
+        """Return every family, the empty ones too."""
         found = {
             name: GaugeMetricFamily(name, RUN_METRICS[name][1], labels=RUN_METRICS[name][0]) for name in RUN_METRICS
         }

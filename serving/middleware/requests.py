@@ -217,5 +217,5 @@ class RequestMiddleware:
 
 
 def _asked_method(scope: Scope) -> str:
-    """Give the method that was asked with."""
+    """Return the method that was asked with."""
     return "HEAD" if "head" in scope else str(scope["method"])

@@ -48,12 +48,12 @@ class StoreData:
 
     @cached_property
     def days(self) -> tuple[str, ...]:
-        """Give the dates as text."""
+        """Return the dates as text."""
         return tuple(str(day) for day in self.dates)
 
     @cached_property
     def past_days(self) -> tuple[str, ...]:
-        """Give the past dates as text."""
+        """Return the past dates as text."""
         return tuple(str(day) for day in self.past_dates)
 
     @cached_property
@@ -67,18 +67,18 @@ class StoreData:
         return [None] * len(self.items)
 
     def encode_item(self, row: int) -> bytes:
-        """Give all of an item's days as JSON objects joined by commas."""
+        """Return all of an item's days as JSON objects joined by commas."""
         found = self.encoded_items[row]
         if found is None:
             found = self.encoded_items[row] = self.encode_days(row, 0, len(self.days))
         return found
 
     def encode_days(self, row: int, first: int, end: int) -> bytes:
-        """Give an item's days in a range as JSON objects joined by commas."""
+        """Return an item's days in a range as JSON objects joined by commas."""
         return orjson.dumps(list(self.list_records(row, first, end)), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
 
     def list_records(self, row: int, first: int, end: int) -> list[dict[str, Any]]:
-        """Give an item's days in a range."""
+        """Return an item's days in a range."""
         item, store = self.items[row], self.store
         numbers = (array[row, first:end] for array in (self.mean, self.p10, self.p50, self.p90))
         return [

@@ -46,14 +46,14 @@ class PublicationCache:
 
     @property
     def refused(self) -> str | None:
-        """Tell in one sentence what of the newest publication is not served, or nothing.
+        """Say in one sentence what of the newest publication is not served, or nothing.
 
         Only the log names stores: whoever is told may not know of them.
         """
         return self._unread or (self.current.damage_sentence if self.current else None)
 
     def explain_gap(self, store: str) -> str | None:
-        """Tell why what is newest of a store is not served, or nothing."""
+        """Return why what is newest of a store is not served, or nothing."""
         if self._unread or self.current is None or store not in self.current.damaged_stores:
             return self._unread
         return f"publication {self.current.version} is damaged in this store"

@@ -27,7 +27,7 @@ class Snapshot:
 
     @property
     def version(self) -> int:
-        """Give the publication's version."""
+        """Return the publication's version."""
         return self.manifest.version
 
     @cached_property
@@ -48,7 +48,7 @@ class Snapshot:
 
     @cached_property
     def damage_sentence(self) -> str | None:
-        """Tell in one sentence how many stores are damaged, and what is shown of them."""
+        """Say in one sentence how many stores are damaged, and what is shown of them."""
         held, lost = len(self.held_stores), len(self.lost_stores)
         if not held + lost:
             return None
@@ -65,5 +65,5 @@ class Snapshot:
         return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=9).hexdigest()
 
     def store_of(self, segment: str) -> str:
-        """Give the id of the store that a URL's segment means: by its name, or the id itself."""
+        """Return the id of the store that a URL's segment means: by its name, or the id itself."""
         return self.names.get(segment, segment)

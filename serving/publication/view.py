@@ -35,11 +35,11 @@ class FreshnessView:
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=9).hexdigest()
 
     def region_of(self, store: str) -> str | None:
-        """Give the region that a store is published in, whether or not its numbers are those of that version."""
+        """Return the region that a store is published in, whether or not its numbers are those of that version."""
         return self.snapshot.manifest.stores[store].attributes.get(self.region_attribute)
 
     def covers(self, scope: Scope, store: str) -> bool:
-        """Tell whether a store is published, and in a scope."""
+        """Return whether a store is published, and in a scope."""
         return store in self.snapshot.manifest.stores and scope.covers(store, self.region_of(store))
 
     def lost_stores(self, scope: Scope) -> list[str]:
@@ -47,7 +47,7 @@ class FreshnessView:
         return sorted(store for store in self.snapshot.lost_stores if self.covers(scope, store))
 
     def visible_stores(self, scope: Scope) -> dict[str, StoreData]:
-        """Give the stores that a scope covers."""
+        """Return the stores that a scope covers."""
         found = self._visible.get(scope)
         if found is None:
             found = {store: arrays for store, arrays in self.snapshot.stores.items() if self.covers(scope, store)}
@@ -55,13 +55,13 @@ class FreshnessView:
         return found
 
     def explain_held(self, store: str) -> str | None:
-        """Tell why a store shows its last good numbers, if it does."""
+        """Return why a store shows its last good numbers, if it does."""
         if store not in self.snapshot.held_stores:
             return None
         return f"publication {self.snapshot.version} is damaged in this store; these are its last good numbers"
 
     def judged_stores(self) -> Iterator[tuple[str, StoreData, Freshness]]:
-        """Give every store with its arrays and its judgement."""
+        """Return every store with its arrays and its judgement."""
         for store, arrays in self.snapshot.stores.items():
             yield store, arrays, self.freshness[store]
 
@@ -94,7 +94,7 @@ class FreshnessView:
         return found
 
     def describe_store(self, store: str) -> dict[str, Any]:
-        """Tell where a store's numbers come from, and whether they are fresh."""
+        """Describe where a store's numbers come from, and whether they are fresh."""
         entry = self.snapshot.stores[store].entry
         return {
             "model": {"name": entry.model.name, "version": entry.model.version},
@@ -131,7 +131,7 @@ class PublicationBoard:
 
     @property
     def view(self) -> FreshnessView | None:
-        """Give the current view, or nothing while there are no numbers to serve."""
+        """Return the current view, or nothing while there are no numbers to serve."""
         snapshot, refused, now = self.library.current, self.library.refused, self._clock()
         view = self._view
         if snapshot is None or not snapshot.stores:
@@ -146,7 +146,7 @@ class PublicationBoard:
         return view
 
     def current_time(self) -> datetime:
-        """Give the time."""
+        """Return the time."""
         return self._clock()
 
     def _make_view(self, snapshot: Snapshot, refused: str | None, now: datetime) -> FreshnessView:

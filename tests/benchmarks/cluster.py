@@ -46,7 +46,7 @@ class Costs:
 
 
 def cpu(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Give the processor seconds of some work: what a core takes that nobody else uses."""
+    """Return the processor seconds of some work: what a core takes that nobody else uses."""
     started = time.process_time()
     result = work()
     return time.process_time() - started, result
@@ -162,7 +162,7 @@ def simulate(costs: Costs, stores: int, workers: int) -> tuple[float, float]:
 
 
 def table(costs: Costs, stores: int) -> Iterator[str]:
-    """Tell what clusters of growing size take."""
+    """Return what clusters of growing size take."""
     yield f"{stores:,} stores, {costs.at_once} at once on a worker of {CORES} cores and {MEMORY >> 30} GiB"
     yield "| workers | minutes | driver busy | worker hours |"
     yield "| ---: | ---: | ---: | ---: |"

@@ -32,7 +32,7 @@ class Memory:
 
 
 def family(pid: int) -> list[int]:
-    """Give a process and all that descend from it."""
+    """Return a process and all that descend from it."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
@@ -41,7 +41,7 @@ def family(pid: int) -> list[int]:
 
 
 def resident(pid: int) -> float:
-    """Give what a process has in memory, in GiB."""
+    """Return what a process has in memory, in GiB."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:

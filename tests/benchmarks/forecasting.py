@@ -34,7 +34,7 @@ app = typer.Typer(add_completion=False, help=__doc__)
 
 
 def made_up(items: int, days: int, stores: int = 1, horizon: int = HORIZON) -> list[tuple[Panel, NDArray[np.float64]]]:
-    """Give panels of the made-up chain, each with what was sold in the days ahead."""
+    """Return panels of the made-up chain, each with what was sold in the days ahead."""
     chain = make_chain(LAST, horizon, days=days, stores=stores, items=items)
     made = []
     for store in range(stores):
@@ -45,7 +45,7 @@ def made_up(items: int, days: int, stores: int = 1, horizon: int = HORIZON) -> l
 
 
 def cost(items: int, days: int) -> tuple[float, float]:
-    """Give the CPU seconds of one training and the peak memory of its process in GiB."""
+    """Return the CPU seconds of one training and the peak memory of its process in GiB."""
     import sklearn.ensemble  # noqa: F401  # Loading it is the process's cost, not the store's.
 
     panel = made_up(items, days)[0][0]

@@ -15,7 +15,7 @@ class LookUp(mlflow.pyfunc.PythonModel):
         self.rows = dict(list(pd.read_parquet(context.artifacts["rows"]).groupby("item")))
 
     def predict(self, context: Any, model_input: pd.DataFrame) -> Any:
-        """Give the rows of the first item asked for."""
+        """Return the rows of the first item asked for."""
         return self.rows[model_input["item"].iloc[0]]
 
 

@@ -20,7 +20,7 @@ logging.disable(logging.WARNING)
 
 
 def long_form(units: np.ndarray, start: str) -> pd.DataFrame:
-    """Give unique_id, ds, y as the libraries want it."""
+    """Return unique_id, ds, y as the libraries want it."""
     series, days = units.shape
     return pd.DataFrame(
         {

@@ -55,7 +55,7 @@ def foreact() -> Foreact:
 
 @pytest.fixture(scope="session")
 def one_store(tmp_path_factory: pytest.TempPathFactory) -> Chain:
-    """Give a chain of one store, published once."""
+    """Return a chain of one store, published once."""
     chain = write_chain(tmp_path_factory.mktemp("one"), stores=1, items=4)
     done = run_foreact("run", "retrain-all", *chain.inputs, "--workspace", str(chain.workspace))
     assert done.returncode == 0, done.stderr
@@ -64,7 +64,7 @@ def one_store(tmp_path_factory: pytest.TempPathFactory) -> Chain:
 
 @pytest.fixture(scope="session")
 def three_stores(tmp_path_factory: pytest.TempPathFactory) -> Chain:
-    """Give a chain of three stores, published once, as of the day before its last."""
+    """Return a chain of three stores, published once, as of the day before its last."""
     chain = write_chain(tmp_path_factory.mktemp("three"), stores=3, items=6)
     place = ("--workspace", str(chain.workspace))
     done = run_foreact("run", "retrain-all", *chain.inputs, "--as-of", "2026-03-30", *place)

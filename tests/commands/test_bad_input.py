@@ -20,7 +20,7 @@ def rows(units: str = "3", days: int = 60) -> str:
 
 
 def calendar(days: int = 50) -> str:
-    """Give a row for every day, but none of the days ahead."""
+    """Return a row for every day, but none of the days ahead."""
     return "date,event\n" + "".join(f"2026-0{1 + day // 28}-{1 + day % 28:02d},none\n" for day in range(days))
 
 

@@ -21,7 +21,7 @@ NOON = datetime(2026, 11, 21, 11, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def place(monkeypatch: pytest.MonkeyPatch, host: str, fake: Fake) -> None:
-    """Give an installation on which it is always noon."""
+    """Return an installation on which it is always noon."""
     fake.clock = lambda: NOON
     monkeypatch.setattr(scheduling, "Scheduler", partial(scheduling.Scheduler, now=fake.clock))
     monkeypatch.setenv("FOREACT_KFP_HOST", host)

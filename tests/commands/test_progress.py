@@ -17,7 +17,7 @@ from tests.commands.conftest import Chain, command
 
 
 def run_that_told_everything(workspace: Path) -> Run:
-    """Give a run with an event of every kind."""
+    """Return a run with an event of every kind."""
     run = WorkspaceRuns(workspace).create(Request(pipeline="retrain-all"))
     events = Events(run.events)
     with events.step("run"):

@@ -114,7 +114,7 @@ class TestRetraining:
 
 
 def reach_validate(runs: Path, known: set[Path]) -> Path:
-    """Give the folder of the run that is not known, once it validates."""
+    """Return the folder of the run that is not known, once it validates."""
     (folder,) = until(lambda: set(runs.iterdir()) - known)
     events = folder / "events.jsonl"
     until(lambda: events.exists() and '"step": "validate", "state": "started"' in events.read_text())
@@ -122,7 +122,7 @@ def reach_validate(runs: Path, known: set[Path]) -> Path:
 
 
 def processes_of(folder: Path) -> list[int]:
-    """Give the processes that were started for a run's folder."""
+    """Return the processes that were started for a run's folder."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:

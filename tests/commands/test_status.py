@@ -17,7 +17,7 @@ YESTERDAY = NOW.date() - timedelta(days=1)
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
-    """Give a place with one store published today and one whose last forecast is old."""
+    """Return a place with one store published today and one whose last forecast is old."""
     store = FolderStore(tmp_path / "blobs")
     for name, ago in (("old", 9), ("new", 0)):
         as_of = YESTERDAY - timedelta(days=ago)

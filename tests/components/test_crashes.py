@@ -22,7 +22,7 @@ MANY = 500
 
 @pytest.fixture(scope="module")
 def trainings(tmp_path_factory):
-    """Give two trainings whose numbers tell which is which, and the versions they were registered under."""
+    """Return two trainings whose numbers tell which is which, and the versions they were registered under."""
     root = tmp_path_factory.mktemp("trainings")
     for run, stores in (("before", BEFORE), ("now", NOW)):
         write_training(root / run, stores)

@@ -68,7 +68,7 @@ class Retailer:
         return process.returncode, lines[-1] if lines else ""
 
     def events(self) -> str:
-        """Give what the latest run has told."""
+        """Return what the latest run has told."""
         runs = sorted((self.workspace / "runs").glob("*/events.jsonl"))
         return runs[-1].read_text() if runs else ""
 
@@ -84,7 +84,7 @@ def make(folder: Path, stores: int = 1, items: int = 4) -> Retailer:
 
 
 def descendants(pid: int) -> Iterator[int]:
-    """Give the processes that a process began, theirs too."""
+    """Return the processes that a process began, theirs too."""
     with suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
             for child in (task / "children").read_text().split():

@@ -36,7 +36,7 @@ class Place:
         return httpx.Client(base_url=self.url, headers={"authorization": f"Bearer {self.token}"}, timeout=timeout)
 
     def memory(self) -> float:
-        """Give the service's resident memory in MiB."""
+        """Return the service's resident memory in MiB."""
         running = self.process.running
         assert running is not None
         for line in Path(f"/proc/{running.pid}/status").read_text().splitlines():
@@ -89,12 +89,12 @@ class Seen:
         self.seconds.append(seconds)
 
     def quantile(self, share: float) -> float:
-        """Give a quantile of the answers' times in milliseconds."""
+        """Return a quantile of the answers' times in milliseconds."""
         ordered = sorted(self.seconds)
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000 if ordered else float("nan")
 
     def rows(self) -> list[tuple[str, str]]:
-        """Tell it as rows of a table."""
+        """Describe it as rows of a table."""
         return [
             ("requests", f"{len(self.seconds):,}"),
             ("answers by status", ", ".join(f"{status}: {count:,}" for status, count in sorted(self.statuses.items()))),

@@ -52,7 +52,7 @@ class Engine:
         return tag
 
     def is_up(self) -> bool:
-        """Tell whether it answers."""
+        """Return whether it answers."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self.docker("version", check=False, timeout=30).returncode == 0
         return False
@@ -93,7 +93,7 @@ def run_engine() -> Iterator[Engine]:
 
 
 def make_base(engine: Engine) -> str:
-    """Give a base image made from the packages that this machine itself installs from."""
+    """Return a base image made from the packages that this machine itself installs from."""
     release = dict(
         line.split("=", 1) for line in Path("/etc/os-release").read_text().replace('"', "").splitlines() if "=" in line
     )

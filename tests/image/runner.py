@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def settle(text: str, environment: dict[str, str]) -> str:
-    """Give each task the place's settings, as the config map does: the runner's own give way to those of a task."""
+    """Return each task the place's settings, as the config map does: the runner's own give way to those of a task."""
     spec, *platform = yaml.safe_load_all(text)
     for executor in spec["deploymentSpec"]["executors"].values():
         executor["container"].setdefault("env", []).extend(

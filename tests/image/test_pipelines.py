@@ -44,7 +44,7 @@ def place(azurite: Azurite) -> PlaceSettings:
 
 @pytest.fixture(scope="module")
 def shop(place: PlaceSettings, tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """Give a made-up chain whose files lie in Blob."""
+    """Return a made-up chain whose files lie in Blob."""
     folder = tmp_path_factory.mktemp("shop")
     demo = write_demo(folder, datetime.now(UTC).date() - timedelta(days=1), stores=3, items=6, days=420)
     store = connect(place)

@@ -19,7 +19,7 @@ MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[str]:
-    """Give the address of an empty registry."""
+    """Return the address of an empty registry."""
     [command] = require("docker-registry", install="apt-get install docker-registry")
     port = free_port()
     settings = {

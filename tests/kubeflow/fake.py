@@ -64,7 +64,7 @@ class Fake:
     # --- what tests ask and arrange
 
     def kept(self, kind: str) -> list[Any]:
-        """Give the things of a kind in the order of their making."""
+        """Return the things of a kind in the order of their making."""
         return list(self.things.setdefault(kind, {}).values())
 
     def revive(self) -> None:

@@ -20,7 +20,7 @@ Object = dict[str, Any]
 
 
 def find_kustomizations() -> list[Path]:
-    """Give every folder that can be built by itself, components aside."""
+    """Return every folder that can be built by itself, components aside."""
     files = (file for file in ROOT.rglob("kustomization.yaml") if "kind: Component" not in file.read_text())
     return sorted(file.parent for file in files)
 
@@ -47,7 +47,7 @@ def name(item: Object) -> str:
 
 
 def namespace(item: Object) -> str:
-    """Give the object's namespace."""
+    """Return the object's namespace."""
     return str(item["metadata"].get("namespace", ""))
 
 
@@ -61,19 +61,19 @@ class Pods:
 
     @property
     def spec(self) -> Object:
-        """Give the pods' spec."""
+        """Return the pods' spec."""
         spec: Object = self.template["spec"]
         return spec
 
     @property
     def labels(self) -> dict[str, str]:
-        """Give the pods' labels."""
+        """Return the pods' labels."""
         labels: dict[str, str] = self.template.get("metadata", {}).get("labels", {})
         return labels
 
     @property
     def containers(self) -> list[Object]:
-        """Give the pods' containers, those of initialisation first."""
+        """Return the pods' containers, those of initialisation first."""
         return [*self.spec.get("initContainers", []), *self.spec["containers"]]
 
 
@@ -93,7 +93,7 @@ def pods(items: list[Object]) -> Iterator[Pods]:
 
 
 def selects(selector: Object, labels: dict[str, str]) -> bool:
-    """Tell whether a label selector takes these labels."""
+    """Return whether a label selector takes these labels."""
     if not all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items()):
         return False
     return all(

@@ -30,7 +30,7 @@ SAME = {"azmonitoring.coreos.com": "monitoring.coreos.com"}
 
 @functools.cache
 def fetch(group: str) -> Path:
-    """Give the folder of a group's definitions in the module cache."""
+    """Return the folder of a group's definitions in the module cache."""
     (go,) = require("go", install="Go 1.24 or newer")
     module, folder = MODULES[group]
     done = subprocess.run([go, "mod", "download", "-json", module], capture_output=True, text=True, check=False)
@@ -41,7 +41,7 @@ def fetch(group: str) -> Path:
 
 @functools.cache
 def find(group: str, version: str, kind: str) -> dict[str, Any]:
-    """Give the schema of one custom kind, closed to fields that it does not know."""
+    """Return the schema of one custom kind, closed to fields that it does not know."""
     group = SAME.get(group, group)
     for file in sorted(fetch(group).glob("*.yaml")):
         text = file.read_text()
@@ -82,6 +82,6 @@ def check(item: Object) -> None:
 
 
 def is_custom(item: Object) -> bool:
-    """Tell whether an object's kind is not built in."""
+    """Return whether an object's kind is not built in."""
     group = item["apiVersion"].rpartition("/")[0]
     return group in MODULES or group in SAME

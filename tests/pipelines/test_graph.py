@@ -26,7 +26,7 @@ def compiled(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any], dict[
 
 
 def inner(spec: dict[str, Any]) -> dict[str, Any]:
-    """Give the tasks that the exit handler watches over."""
+    """Return the tasks that the exit handler watches over."""
     (name,) = [n for n in spec["components"] if "dag" in spec["components"][n]]
     return dict(spec["components"][name]["dag"]["tasks"])
 

@@ -45,7 +45,7 @@ def check(locks: list[Path]) -> Iterator[str]:
 
 
 def licence(name: str) -> str:
-    """Give what an installed package says of its licence; nothing of one for another platform."""
+    """Return what an installed package says of its licence; nothing of one for another platform."""
     try:
         told = metadata(name)
     except PackageNotFoundError:

@@ -52,7 +52,7 @@ def scan(paths: list[Path]) -> Iterator[str]:
 
 
 def entropy(text: str) -> float:
-    """Give the bits a character of a text's own distribution."""
+    """Return the bits a character of a text's own distribution."""
     counts = [text.count(character) for character in set(text)]
     return -sum(count / len(text) * math.log2(count / len(text)) for count in counts)
 

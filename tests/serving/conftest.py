@@ -100,7 +100,7 @@ def serving(store: FolderStore, start: Callable[..., Serving]) -> Serving:
 
 
 def ended(serving: Serving, location: str) -> dict[str, Any]:
-    """Give a refresh once it has come to its end."""
+    """Return a refresh once it has come to its end."""
 
     def look() -> Any:
         found = serving.get(location).json()

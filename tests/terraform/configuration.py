@@ -40,13 +40,13 @@ def _parse() -> str:
 
 
 def parse() -> dict[str, list[Any]]:
-    """Give a fresh copy of everything that the configuration states, by kind of block."""
+    """Return a fresh copy of everything that the configuration states, by kind of block."""
     parsed: dict[str, list[Any]] = json.loads(_parse())
     return parsed
 
 
 def resources(configuration: dict[str, list[Any]]) -> Iterator[tuple[str, str, Block]]:
-    """Give every resource: type, name, body."""
+    """Return every resource: type, name, body."""
     for entry in configuration["resource"]:
         for kind, named in entry.items():
             for name, body in named.items():
@@ -54,13 +54,13 @@ def resources(configuration: dict[str, list[Any]]) -> Iterator[tuple[str, str, B
 
 
 def get(configuration: dict[str, list[Any]], kind: str, name: str = "this") -> Block:
-    """Give one resource."""
+    """Return one resource."""
     return next(body for k, n, body in resources(configuration) if (k, n) == (kind, name))
 
 
 @functools.cache
 def read_documentation(kind: str) -> str:
-    """Give the provider's page about a resource, its arguments only."""
+    """Return the provider's page about a resource, its arguments only."""
     (go,) = require("go", install="Go 1.24 or newer")
     done = subprocess.run([go, "mod", "download", "-json", PROVIDER], capture_output=True, text=True, check=False)
     answer = json.loads(done.stdout)

@@ -2,21 +2,13 @@
 import { change, count, dayText, units } from "./format.js";
 
 const MARGIN = 12, PRINTED = 60;
-// Each cell's name and writing; where rows fold, what stands before and after it says what it is.
-const CELLS = [
-  { name: "expected", text: units, after: "units" },
-  { name: "recent", text: units, before: "usual" },
-  { name: "change", text: change },
-  { name: "last_year", text: units, before: "last year" },
-  { name: "peak_day", text: dayText, before: "busiest" },
-  { name: "peak", text: units },
-  { name: "peak_high", text: units, before: "at most" },
-];
+const WRITERS = { units, share: change, day: dayText };
 
 export async function showItems(section) {
   const place = section.querySelector("[data-rows]"), body = place.querySelector("tbody");
   const find = section.querySelector("[data-find]"), told = section.querySelector("[data-count]");
   const base = `/stores/${section.dataset.base}`;
+  const cells = JSON.parse(document.getElementById("item-columns").textContent);
   const said = told.textContent;
   let table;
   try {
@@ -90,10 +82,11 @@ export async function showItems(section) {
     link.dataset.row = row;
     head.append(link);
     line.append(head);
-    for (const { name, text, before, after } of CELLS) {
-      const cell = addCell(line, name);
-      cell.textContent = text(table[name][row]);
-      if (text !== dayText) cell.classList.add("n");
+    // Where rows fold, what stands before and after a cell says what it is.
+    for (const { key, unit, before, after } of cells) {
+      const cell = addCell(line, key);
+      cell.textContent = WRITERS[unit](table[key][row]);
+      if (unit !== "day") cell.classList.add("n");
       if (before) cell.dataset.before = before;
       if (after) cell.dataset.after = after;
     }
@@ -133,7 +126,7 @@ export async function showItems(section) {
     const button = event.target.closest("[data-sort]");
     if (!button) return;
     const name = button.dataset.sort;
-    state.order = name === state.sort ? (state.order === "asc" ? "desc" : "asc") : name === "item" || name === "peak_day" ? "asc" : "desc";
+    state.order = name === state.sort ? (state.order === "asc" ? "desc" : "asc") : button.dataset.order;
     state.sort = name;
     place.scrollTop = 0;
     remember();

@@ -33,5 +33,5 @@ def make_dataset(folder: Path, stores: int, seed: int = 7) -> Dataset:
 
 
 def make_jobs(data: Dataset, stores: list[str] | None = None) -> dict[str, StoreJob]:
-    """Give the stores' work; all of them if none are named."""
+    """Return the stores' work; all of them if none are named."""
     return {s: StoreJob(parcel=data.pack_store(s), margin=0.02, seed=0) for s in stores or data.stores}

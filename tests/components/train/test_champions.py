@@ -112,7 +112,7 @@ def test_a_champion_that_cannot_be_used_is_told_everywhere_and_replaced(
 
 
 def failing(job: StoreJob) -> dict[str, bytes]:
-    """Give a champion that can be loaded, and fails at work."""
+    """Return a champion that can be loaded, and fails at work."""
     champion = train_store_job(job).model
     with np.load(io.BytesIO(champion["arrays.npz"])) as file:
         arrays = {name: array[:1] for name, array in file.items()}

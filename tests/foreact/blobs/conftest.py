@@ -10,7 +10,7 @@ from foreact.settings import PlaceSettings
 
 @pytest.fixture(params=["folder", pytest.param("azure", marks=pytest.mark.azurite)])
 def make_store(request, tmp_path) -> Callable[[], BlobStore]:
-    """Give a function that opens one empty store anew, as another process would."""
+    """Return a function that opens one empty store anew, as another process would."""
     if request.param == "folder":
         settings = PlaceSettings(workspace=tmp_path)
     else:
@@ -20,5 +20,5 @@ def make_store(request, tmp_path) -> Callable[[], BlobStore]:
 
 @pytest.fixture
 def store(make_store) -> BlobStore:
-    """Give an empty store."""
+    """Return an empty store."""
     return make_store()

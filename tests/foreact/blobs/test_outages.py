@@ -116,7 +116,7 @@ def test_azurite_stopped_for_good_is_one_sentence_and_changes_nothing(own_azurit
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """Give a folder on a disk of one megabyte, and a function to fill it and to make it read-only."""
+    """Return a folder on a disk of one megabyte, and a function to fill it and to make it read-only."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(

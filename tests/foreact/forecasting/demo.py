@@ -8,7 +8,7 @@ from foreact.forecasting.inputs.panel import Panel
 
 
 def demo_panel(chain: Chain, sales: Sales, *, tell_stockouts: bool = True) -> tuple[Panel, NDArray[np.float64]]:
-    """Give the panel and the truth: items x days ahead, what customers want on average."""
+    """Return the panel and the truth: items x days ahead, what customers want on average."""
     days, closed = chain.days, chain.calendar == 0
     on_sale = sales.on_sale & ~closed[:, None]
     units = np.where(on_sale, sales.units, np.nan).T.astype(np.float32)

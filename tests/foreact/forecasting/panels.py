@@ -16,7 +16,7 @@ def make_panel(
     events: bool = True,
     price: bool = True,
 ) -> Panel:
-    """Give items with a weekly pattern, an event every 50 days, a flag, and a price cut now and then."""
+    """Return items with a weekly pattern, an event every 50 days, a flag, and a price cut now and then."""
     random = np.random.default_rng(seed)
     end = days + horizon
     dates = np.datetime64("2022-01-03", "D") + np.arange(end)

@@ -20,7 +20,7 @@ quick = settings(max_examples=12, deadline=None)
 
 
 def disturbed(panel: Panel, origin: int, seed: int) -> Panel:
-    """Give the panel with other units and stock-outs from the origin on."""
+    """Return the panel with other units and stock-outs from the origin on."""
     random = np.random.default_rng(seed)
     units = panel.units.copy()
     units[:, origin:] = random.choice([0.0, 1.0, 1e6, np.nan], units[:, origin:].shape)

@@ -16,7 +16,7 @@ print(digest(train_store(make_panel(items=80, days=560), seed=3)))
 
 
 def digest(result: StoreResult) -> str:
-    """Give one hash of all the numbers of a forecast."""
+    """Return one hash of all the numbers of a forecast."""
     forecast = result.forecast
     parts = (forecast.mean, forecast.p10, forecast.p90, forecast.total_p90, *forecast.drivers.values())
     return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()

@@ -19,7 +19,7 @@ START = datetime(2024, 4, 1, 6, tzinfo=UTC)
 
 
 def table_bytes(store: str, value: float) -> bytes:
-    """Give a small object that says whose it is."""
+    """Return a small object that says whose it is."""
     buffer = io.BytesIO()
     pq.write_table(pa.table({"store": [store], "mean": [value]}), buffer)
     return buffer.getvalue()

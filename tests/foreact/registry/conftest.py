@@ -13,7 +13,7 @@ from foreact.settings import PipelineSettings
 
 @pytest.fixture(params=["workspace", pytest.param("server", marks=[pytest.mark.postgres, pytest.mark.azurite])])
 def connect(request) -> Callable[[], Registry]:
-    """Give a function that opens one registry anew, as another process would."""
+    """Return a function that opens one registry anew, as another process would."""
     if request.param == "workspace":
         settings = PipelineSettings(workspace=request.getfixturevalue("workspace"))
     else:
@@ -23,7 +23,7 @@ def connect(request) -> Callable[[], Registry]:
 
 @pytest.fixture
 def prefix() -> str:
-    """Give ids that no other test has, for all tests share the server."""
+    """Return ids that no other test has, for all tests share the server."""
     return uuid4().hex[:8]
 
 

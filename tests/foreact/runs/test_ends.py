@@ -33,7 +33,7 @@ def settings(receiver: Receiver, tmp_path: Path) -> PlaceSettings:
 
 @pytest.fixture
 def blobs(tmp_path: Path) -> FolderStore:
-    """Give a store in whose record a run was killed amid its training."""
+    """Return a store in whose record a run was killed amid its training."""
     blobs = FolderStore(tmp_path / "blobs")
     RunLedger(blobs, lambda: NIGHT).note_step_begun("r1", "train", "retrain-all")
     return blobs

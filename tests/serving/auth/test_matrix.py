@@ -130,7 +130,7 @@ def test_every_row_holds(house: Serving) -> None:
 
 
 def is_like(got: Any, looked: Any, route: str) -> bool:
-    """Tell whether HEAD answers as GET does; but a mere look must not use up what works once."""
+    """Return whether HEAD answers as GET does; but a mere look must not use up what works once."""
     if route in {"/login/once", "/login/callback"}:
         return looked.status_code == 405 and not looked.content
     apart = {"x-request-id", "content-length"} if route in {"/metrics", "/v1/refreshes"} else {"x-request-id"}

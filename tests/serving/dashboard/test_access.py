@@ -20,7 +20,7 @@ ROW_HEIGHTS = """() => [
 
 
 def read_tables(page: Any) -> list[tuple[str, str]]:
-    """Give what a screen reader is told of the page's tables."""
+    """Return what a screen reader is told of the page's tables."""
     tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
     parts = ("table", "row", "columnheader", "rowheader", "cell")
     return [

@@ -122,12 +122,12 @@ def test_an_export_holds_what_the_charts_show(serving: Serving) -> None:
 
 
 def listed(page: str) -> list[str]:
-    """Give the stores in the order of the overview's list."""
+    """Return the stores in the order of the overview's list."""
     return re.findall(r'<th scope="row" role="rowheader"><a href="[^"]*">([^<]*)', page.partition("list stores")[2])
 
 
 def exported(serving: Serving, query: str = "") -> list[str]:
-    """Give the stores in the order of the overview's export."""
+    """Return the stores in the order of the overview's export."""
     text = serving.get(f"/export.csv{query}").content.decode("utf-8-sig")
     return [row[0] for row in csv.reader(io.StringIO(text))][1:]
 

@@ -112,7 +112,7 @@ def test_a_bad_publication_is_refused_and_the_last_good_one_serves(
 
 
 def served(library: PublicationCache) -> dict[str, str]:
-    """Give the run behind each store that is served."""
+    """Return the run behind each store that is served."""
     assert library.current is not None
     return {store: arrays.entry.run for store, arrays in library.current.stores.items()}
 

@@ -17,12 +17,12 @@ from tests.serving import shop
 
 
 def runner(store: FolderStore, workspace: Path, how: str = "well", parallel: int = 1) -> EmbeddedRunner:
-    """Give a runner whose runs fare so."""
+    """Return a runner whose runs fare so."""
     return EmbeddedRunner(workspace, parallel, lambda refresh: command(store, workspace, refresh, how))
 
 
 def command(store: FolderStore, workspace: Path, refresh: Refresh, how: str) -> list[str]:
-    """Give the command of one run."""
+    """Return the command of one run."""
     places = [str(workspace / "runs"), str(store.root), refresh.id, refresh.store, how]
     return [sys.executable, "-m", "tests.serving.refreshes.runs", *places]
 

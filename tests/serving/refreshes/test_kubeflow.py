@@ -234,7 +234,7 @@ def test_says_why_refreshes_cannot_run(fake: Fake, runner: KubeflowRunner) -> No
 
 
 def made(fake: Fake) -> Any:
-    """Give the run, once there is one."""
+    """Return the run, once there is one."""
     return until(lambda: next(iter(fake.kept("runs")), None))
 
 

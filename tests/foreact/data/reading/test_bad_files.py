@@ -196,7 +196,7 @@ def test_known_tables_that_cannot_be_joined(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Give a folder with next to no space."""
+    """Return a folder with next to no space."""
     folder = tmp_path / "small"
     folder.mkdir()
     sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
@@ -224,7 +224,7 @@ def test_a_full_disk(tmp_path: Path, small_disk: Path) -> None:
 
 @pytest.fixture
 def nobody() -> Iterator[Path]:
-    """Give a folder of somebody else's, and let the test be nobody in particular."""
+    """Return a folder of somebody else's, and let the test be nobody in particular."""
     folder = Path(tempfile.mkdtemp(prefix="foreact-"))
     owner = os.geteuid()
     folder.chmod(0o755)

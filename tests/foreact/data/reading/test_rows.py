@@ -17,7 +17,7 @@ DAYS = days(40)
 
 
 def units(dataset: Dataset, store: str = "A") -> list[float]:
-    """Give the history of a store's only item."""
+    """Return the history of a store's only item."""
     panel = dataset.pack_store(store).make_panel()
     return [float(value) for value in panel.units[0, : panel.days]]
 

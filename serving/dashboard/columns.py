@@ -1,0 +1,129 @@
+"""The columns of the dashboard's tables, each declared once: pages, CSV and Excel follow from them."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from foreact.errors import count_noun
+
+Unit = Literal["text", "units", "share", "count", "day", "moment"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: where its value is found, what it is called on the page and in exports, and how it is written."""
+
+    key: str
+    # On the page; empty: exports alone. `rest` is what a narrow page leaves out.
+    title: str = ""
+    rest: str = ""
+    # In CSV and Excel; empty: the page alone.
+    heading: str = ""
+    unit: Unit = "text"
+    # Whether the heading first sorts by the most.
+    most_first: bool = False
+    # What stands before and after a cell where a narrow page folds rows into lines.
+    before: str = ""
+    after: str = ""
+
+    @property
+    def is_number(self) -> bool:
+        """Whether cells stand to the right."""
+        return self.unit in {"units", "share", "count"}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the page's script needs to write a cell."""
+        return {"key": self.key, "unit": self.unit, "before": self.before, "after": self.after}
+
+
+STORES = (
+    Column("store", "Store", heading="store"),
+    Column("region", "Region", heading="region"),
+    Column("items", heading="items", unit="count"),
+    Column("expected", "Next {days}", ", units", "next {days} (units)", "units", most_first=True, after="units"),
+    Column("recent", heading="usual {days} (units)", unit="units"),
+    Column("change", "Against usual", heading="change", unit="share", most_first=True, after="against usual"),
+    Column(
+        "last_year",
+        "Last year",
+        ", units",
+        "same days last year (units)",
+        "units",
+        most_first=True,
+        before="last year",
+        after="units",
+    ),
+    Column("as_of", "Data as of", heading="data as of", unit="day", before="data as of"),
+    Column("generated_at", "Published", heading="published ({zone})", unit="moment", before="published"),
+    Column("state", "State", heading="state", most_first=True),
+)
+
+ITEMS = (
+    Column("item", "Item", heading="item"),
+    Column("expected", "Expected", ", units", "next {days} (units)", "units", most_first=True, after="units"),
+    Column("recent", "Usual", ", units", "usual {days} (units)", "units", most_first=True, before="usual"),
+    Column("change", "Change", heading="change", unit="share", most_first=True),
+    Column(
+        "last_year", "Last year", ", units", "same days last year (units)", "units", most_first=True, before="last year"
+    ),
+    Column("peak_day", "Busiest day", heading="busiest day", unit="day", before="busiest"),
+    Column("peak", "That day", ", units", "on that day (units)", "units", most_first=True),
+    Column(
+        "peak_high", "At most", ", 90 % sure", "90 % on that day (units)", "units", most_first=True, before="at most"
+    ),
+)
+
+TOTALS = (
+    Column("date", "Day", heading="date", unit="day"),
+    Column("mean", "Expected, units", heading="expected (units)", unit="units", after="units"),
+    Column("low", "At least, 90 % sure", heading="10 % (units)", unit="units", before="at least"),
+    Column("high", "At most, 90 % sure", heading="90 % (units)", unit="units", before="at most"),
+    Column("last_year", "Last year, units", heading="last year (units)", unit="units", before="last year"),
+)
+
+SOLD = (Column("date", heading="date", unit="day"), Column("sold", heading="sold (units)", unit="units"))
+
+ALERTS = (
+    Column("kind", heading="kind"),
+    Column("store", heading="store"),
+    Column("item", heading="item"),
+    Column("start", heading="from", unit="day"),
+    Column("end", heading="to", unit="day"),
+    Column("expected", heading="expected (units)", unit="units"),
+    Column("expected_high", heading="90 % (units)", unit="units"),
+    Column("recent", heading="usual (units)", unit="units"),
+    Column("last_year", heading="last year (units)", unit="units"),
+    Column("normal_delivery", heading="normal delivery (units)", unit="units"),
+    Column("at_stake", heading="at stake (units)", unit="units"),
+    Column("probability", heading="probability", unit="share"),
+    Column("peak_day", heading="busiest day", unit="day"),
+)
+
+FORECAST = (
+    Column("store", heading="store"),
+    Column("item", heading="item"),
+    Column("date", heading="date", unit="day"),
+    Column("mean", heading="expected (units)", unit="units"),
+    Column("p10", heading="10 % (units)", unit="units"),
+    Column("p50", heading="50 % (units)", unit="units"),
+    Column("p90", heading="90 % (units)", unit="units"),
+    Column("last_year", heading="last year (units)", unit="units"),
+)
+
+
+def name_window(columns: tuple[Column, ...], days: int, zone: str = "") -> tuple[Column, ...]:
+    """Return the columns with the window's days and the time zone in their names."""
+    named = {"days": count_noun(days, "day"), "zone": zone}
+    return tuple(
+        replace(column, title=column.title.format(**named), heading=column.heading.format(**named))
+        for column in columns
+    )
+
+
+def list_exported(columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """Return the columns that exports have."""
+    return tuple(column for column in columns if column.heading)
+
+
+def list_shown(columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """Return the columns that the page has."""
+    return tuple(column for column in columns if column.title)
