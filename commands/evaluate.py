@@ -25,8 +25,8 @@ def evaluate(
     from foreact.runs import defaults
     from foreact.runs.events import Events
     from foreact.settings import PipelineSettings
-    from pipelines.evaluation import evaluate as backtest
-    from pipelines.evaluation import log_to_mlflow
+    from pipelines.evaluation.backtest import evaluate as backtest
+    from pipelines.evaluation.tracking import log_to_mlflow
     from pipelines.local import make_scratch
 
     given = read_parameters(history, tables, learning)

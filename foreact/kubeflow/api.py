@@ -52,9 +52,10 @@ class Kubeflow:
             base_url=f"{self.host}/apis/v2beta1/",
             timeout=httpx.Timeout(settings.answer_seconds, connect=settings.connect_seconds),
             auth=_TokenFile(settings.token_file) if settings.token_file else None,
-            verify=ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file else True,
             # What was never sent may be sent again, whatever it is.
-            transport=None if settings.ca_file else httpx.HTTPTransport(retries=2),
+            transport=httpx.HTTPTransport(
+                verify=ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file else True, retries=2
+            ),
             follow_redirects=True,
         )
 

@@ -118,7 +118,7 @@ def describe_freshness(fresh: Freshness) -> dict[str, Any]:
 
 
 class PublicationBoard:
-    """Gives the view that counts right now."""
+    """The view that counts right now, made anew when it has to be."""
 
     def __init__(
         self, library: PublicationCache, promise: Promise, region_attribute: str, clock: Callable[[], datetime]

@@ -1,6 +1,5 @@
 """Refreshes on this machine: each a `foreact run retrain-store` in its own process, which outlives this one."""
 
-import json
 import os
 import signal
 import socket
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 
 from foreact.context import RunContext
 from foreact.errors import ForeactError
+from foreact.runs.workspace import Run
 from serving.refreshes.records import Process, Refresh, Step
 from serving.refreshes.runner import Progress
 
@@ -73,7 +73,7 @@ class EmbeddedRunner:
     def observe(self, refresh: Refresh) -> Progress:
         """Read what the run tells; what it does not tell any more, its process does."""
         alive = self._is_alive(refresh.process)
-        events = _read_events(self._workspace / "runs" / refresh.id / "events.jsonl")
+        events, _ = Run(self._workspace / "runs" / refresh.id).read_events()
         steps, failed, sentence = _make_steps(events)
         ended = next((e["state"] for e in events if e.get("step") == "run" and e.get("state") != "started"), None)
         if alive or alive is None:
@@ -140,15 +140,6 @@ def _process_start(pid: int) -> str | None:
         return ""
     fields = text.rpartition(")")[2].split()
     return None if fields[0] == "Z" else fields[19]
-
-
-def _read_events(path: Path) -> list[dict[str, Any]]:
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return []
-    # The last line may still be being written.
-    return [json.loads(line) for line in data[: data.rfind(b"\n") + 1].splitlines()]
 
 
 def _make_steps(events: list[dict[str, Any]]) -> tuple[tuple[Step, ...], str | None, str | None]:
