@@ -30,6 +30,7 @@ from tests.waiting import until
 GCS, CLIENT = "127.0.0.1:6379", "ray://127.0.0.1:10001"
 TOKEN = "a" * 64
 STORES = 30
+GIVEN_UP_SECONDS = 300
 THIS = "tests.components.train.ray_cluster"
 
 
@@ -104,7 +105,7 @@ def train_and_tell(job: StoreJob) -> tuple[str, bool, StoreFiles]:
 
 def comparable(files: StoreFiles) -> tuple[Any, ...]:
     """Leave out how long it took."""
-    return files.record.model_copy(update={"seconds": 0.0}), files.model, files.objects
+    return files.record, files.model, files.objects
 
 
 def train_with_a_death(data: Path, victim: subprocess.Popen[bytes]) -> dict[str, Any]:
@@ -171,11 +172,16 @@ def refuse(address: str, **environment: str) -> dict[str, Any]:
         "except ForeactError as problem:\n"
         "    print(problem)\n"
     )
-    began = time.monotonic()
+    # Ray by itself goes on for more than six minutes.
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | environment, check=False
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        check=False,
+        timeout=GIVEN_UP_SECONDS,
     )
-    return {"said": done.stdout.strip() or done.stderr[-2000:], "seconds": time.monotonic() - began}
+    return {"said": done.stdout.strip() or done.stderr[-2000:]}
 
 
 class Mute(socketserver.BaseRequestHandler):

@@ -75,8 +75,6 @@ def work(events: Events, step: str, how: str) -> None:
             os._exit(9)
         if how == "hangs":
             time.sleep(600)
-        if how == "slow":
-            time.sleep(2)
         if how.startswith("until:"):
             while not Path(how.removeprefix("until:")).exists():
                 time.sleep(0.05)
