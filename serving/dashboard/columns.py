@@ -32,7 +32,13 @@ class Column:
 
     def to_json(self) -> dict[str, Any]:
         """Return what the page's script needs to write a cell."""
-        return {"key": self.key, "unit": self.unit, "before": self.before, "after": self.after}
+        return {
+            "key": self.key,
+            "unit": self.unit,
+            "number": self.is_number,
+            "before": self.before,
+            "after": self.after,
+        }
 
 
 STORES = (

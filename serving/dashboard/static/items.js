@@ -2,7 +2,7 @@
 import { change, count, dayText, units } from "./format.js";
 
 const MARGIN = 12, PRINTED = 60;
-const WRITERS = { units, share: change, day: dayText };
+const WRITERS = { units, share: change, count, day: dayText, text: (value) => value };
 
 export async function showItems(section) {
   const place = section.querySelector("[data-rows]"), body = place.querySelector("tbody");
@@ -83,10 +83,10 @@ export async function showItems(section) {
     head.append(link);
     line.append(head);
     // Where rows fold, what stands before and after a cell says what it is.
-    for (const { key, unit, before, after } of cells) {
+    for (const { key, unit, number, before, after } of cells) {
       const cell = addCell(line, key);
       cell.textContent = WRITERS[unit](table[key][row]);
-      if (unit !== "day") cell.classList.add("n");
+      if (number) cell.classList.add("n");
       if (before) cell.dataset.before = before;
       if (after) cell.dataset.after = after;
     }
