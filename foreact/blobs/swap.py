@@ -16,14 +16,14 @@ def swap_object(
     name: str,
     succeed: Callable[[Blob | None], bytes | None],
     *,
-    was_replaced: Callable[[bytes], bool] = lambda data: False,
+    was_written: Callable[[bytes], bool] = lambda data: False,
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
     """Replace an object by what succeeds it, or leave it where nothing does; raise BlobUnavailable after five minutes.
 
-    `succeed` gets the object as it is, or None, and is called again whenever somebody else was faster. A write that met
-    a conflict may have got through after all, its answer lost on the way: then the object holds the very bytes, or
-    `was_replaced` knows that it did.
+    `succeed` gets the object as it is, or None, and is called again whenever somebody else was faster. `was_written`
+    says whether a write that met a conflict had got through after all, its answer lost on the way. Only whoever writes
+    what nobody else could have written can tell.
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
     tries = 0
@@ -36,8 +36,7 @@ def swap_object(
             store.write(name, data, if_match=blob.etag if blob else None, if_absent=blob is None)
             return
         except BlobConflict:
-            written = read_if_present(store, name)
-            if (written is not None and written.data == data) or was_replaced(data):
+            if was_written(data):
                 return
         tries += 1
         if time.monotonic() > deadline:

@@ -36,16 +36,15 @@ class Package:
         """Read a compiled pipeline."""
         try:
             package = cls(path, path.read_bytes())
-            spec = package.spec
+            is_compiled = "pipelineInfo" in package.spec and bool(package.titles)
         except OSError as error:
             raise ForeactError(
                 f"The compiled pipeline {path} cannot be read ({error.strerror}): run `foreact compile`, "
                 "or name another with --package."
             ) from None
-            package.titles, package.groups  # noqa: B018 - read now, so that a broken file is refused here
         except (yaml.YAMLError, UnicodeDecodeError, LookupError, TypeError, AttributeError):
-            spec = {}
-        if "pipelineInfo" not in spec:
+            is_compiled = False
+        if not is_compiled:
             raise ForeactError(f"{path} is no compiled pipeline: write one with `foreact compile`.")
         return package
 

@@ -120,7 +120,7 @@ class Publisher:
             self.store,
             CURRENT,
             succeed,
-            was_replaced=self._is_archived,
+            was_written=self._was_current,
             pause=self.pause,
         )
         if outcome is None:
@@ -135,10 +135,10 @@ class Publisher:
         except BlobUnavailable as error:
             log.warning("version %d is published; the next one will archive it: %s", manifest.version, error)
 
-    def _is_archived(self, data: bytes) -> bool:
-        """Return whether a manifest was current: whoever swapped after it has archived it."""
-        archived = read_if_present(self.store, manifest_name(unseal_manifest(data, CURRENT).version))
-        return archived is not None and archived.data == data
+    def _was_current(self, data: bytes) -> bool:
+        """Return whether a manifest is or was current: whoever swapped after it has archived it."""
+        names = (CURRENT, manifest_name(unseal_manifest(data, CURRENT).version))
+        return any(blob is not None and blob.data == data for blob in (read_if_present(self.store, n) for n in names))
 
     def _archive_manifest(self, manifest: Manifest, *, known_absent: bool = False) -> None:
         name = manifest_name(manifest.version)

@@ -176,7 +176,7 @@ class RunLedger:
         return self._change_run(run, change)
 
     def _change_run(self, run: str, change: Callable[[RunRecord], RunRecord]) -> RunRecord:
-        changed: RunRecord | None = None
+        changed = RunRecord(id=run, started_at=self._clock())
 
         def succeed(blob: Blob | None) -> bytes | None:
             nonlocal changed
@@ -186,7 +186,6 @@ class RunLedger:
             return None if changed == before else self._put_run(history, changed).model_dump_json().encode()
 
         swap_object(self._store, RUNS, succeed)
-        assert changed is not None  # noqa: S101 - set whenever it was asked what succeeds
         return changed
 
     def _put_run(self, ledger: RunHistory, changed: RunRecord) -> RunHistory:

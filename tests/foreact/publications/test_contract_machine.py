@@ -64,7 +64,7 @@ class LostUpdate(Publisher):
 class TakesConflictForSuccess(Publisher):
     """Says that it has published whatever came of it."""
 
-    def _is_archived(self, data: bytes) -> bool:
+    def _was_current(self, data: bytes) -> bool:
         return True
 
 

@@ -295,7 +295,8 @@ def test_whole_numbers_are_numbers(package: Package) -> None:
 def test_no_compiled_pipeline(tmp_path: Path) -> None:
     with pytest.raises(ForeactError, match="run `foreact compile`"):
         Package.load(tmp_path / "retrain-all.yaml")
-    for content in ("", "a: b", "]["):
+    info = "pipelineInfo: {name: retrain-all}\n"
+    for content in ("", "---", "a: b", "][", info, info + "root: {}", info + "root: {dag: {tasks: {train: {}}}}"):
         (tmp_path / "other.yaml").write_text(content)
         with pytest.raises(ForeactError, match="is no compiled pipeline"):
             Package.load(tmp_path / "other.yaml")

@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from components.ingest.step import ingest
@@ -99,6 +101,14 @@ def test_broken_parquet(tmp_path: Path) -> None:
     path = tmp_path / "sales.parquet"
     path.write_bytes(b"PAR1 but no more")
     refused(tmp_path, path, says="broken Parquet file")
+
+
+def test_a_parquet_file_whose_columns_have_no_readable_names(tmp_path: Path) -> None:
+    path = tmp_path / "sales.parquet"
+    pq.write_table(pa.table({"date": ["2025-03-31"], "store": ["A"], "quux": [5]}), path)
+    path.write_bytes(path.read_bytes().replace(b"quux", b"\x80uux"))
+    with pytest.raises(ForeactError, match=r"sales.parquet is a broken Parquet file; write it again\."):
+        take_in(tmp_path, path)
 
 
 def test_an_absent_column_suggests_the_nearest(tmp_path: Path) -> None:
