@@ -13,7 +13,6 @@ function wire(root) {
   wireRefreshes(root);
   for (const section of root.querySelectorAll("[data-items]")) showItems(section);
   for (const button of root.querySelectorAll("[data-print]")) button.addEventListener("click", () => window.print());
-  for (const button of root.querySelectorAll("[data-reload]")) button.addEventListener("click", () => location.reload());
   for (const button of root.querySelectorAll("[data-more]")) {
     button.addEventListener("click", () => {
       const list = button.parentElement.querySelector(".alerts");

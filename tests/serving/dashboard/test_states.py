@@ -84,7 +84,7 @@ def test_a_failure_is_told_and_takes_no_page_away_unasked(shared_place: Place, v
     page.wait_for_selector("h1:has-text('Something went wrong here')")
     assert page.inner_text("code") == "the-code"
     page.unroute(pages)
-    page.click("[data-reload]")
+    page.click("a:has-text('Try again')")
     page.wait_for_selector("h1:has-text('TX_1: the week ahead')")
 
 
