@@ -10,6 +10,7 @@ from pathlib import Path
 from foreact.data.dataset.folder import INFO, REJECTED, DatasetInfo, Missing, unknown_store
 from foreact.data.dataset.plan import list_series, plan_columns
 from foreact.data.dataset.writing import Writer
+from foreact.data.reading import schema
 from foreact.data.reading.cells import as_text, literal, quote
 from foreact.data.reading.columns import missing_column
 from foreact.data.reading.dates import day_date, day_number
@@ -82,7 +83,7 @@ class _Intake:
     def run(self) -> DatasetInfo:
         """Take everything in."""
         request = self.request
-        table = self._open_source(request.history, "source")
+        table = self._open_source(request.history, schema.name_source())
         history = open_history(self.engine, table, request.columns, request.today, request.store)
         rows_read = self._count_rows(table)
         rejected = self._write_rejected(table)
@@ -115,14 +116,14 @@ class _Intake:
 
     def _count_rows(self, table: Table) -> int:
         rows = int(self.engine.fetch_one(f"SELECT count(*) FROM {quote(table.view)}")[0])
-        malformed = int(self.engine.fetch_one("SELECT count(*) FROM malformed")[0])
+        malformed = int(self.engine.fetch_one(f"SELECT count(*) FROM {schema.MALFORMED_LINES}")[0])
         if not rows + malformed:
             raise ForeactError(f"{table.label} has a header but no rows.")
         # A line that is no row is of no store.
         return (
             rows + malformed
             if self.request.store is None
-            else int(self.engine.fetch_one("SELECT count(*) FROM typed")[0])
+            else int(self.engine.fetch_one(f"SELECT count(*) FROM {schema.TYPED_ROWS}")[0])
         )
 
     def _write_rejected(self, table: Table) -> dict[str, int]:
@@ -130,10 +131,10 @@ class _Intake:
         path = self.dataset / REJECTED
         empty = "NULL::VARCHAR AS store, NULL::VARCHAR AS item, NULL::VARCHAR AS date, NULL::VARCHAR AS units"
         of_no_store = self.request.store is None
-        lines = f"SELECT line FROM malformed WHERE {of_no_store} AND label = {literal(table.label)}"
+        lines = f"SELECT line FROM {schema.MALFORMED_LINES} WHERE {of_no_store} AND label = {literal(table.label)}"
         malformed = f"SELECT 'line that is no row' AS rule, {empty}, line AS detail FROM ({lines})"
         self.engine.execute(
-            f"COPY (SELECT * FROM faults UNION ALL {malformed}) TO {literal(str(path))} (FORMAT parquet)"
+            f"COPY (SELECT * FROM {schema.FAULTY_ROWS} UNION ALL {malformed}) TO {literal(str(path))} (FORMAT parquet)"
         )
         counts = self.engine.execute(
             f"SELECT rule, count(*) FROM read_parquet({literal(str(path))}) GROUP BY rule ORDER BY 2 DESC, 1"
@@ -149,7 +150,7 @@ class _Intake:
             stores = [str(row[0]) for row in rows]
             if store not in stores:
                 raise unknown_store(store, stores)
-        first = self.engine.fetch_one("SELECT min(day) FROM history")[0]
+        first = self.engine.fetch_one(f"SELECT min(day) FROM {schema.HISTORY}")[0]
         if as_of is not None and first is not None:
             raise ForeactError(f"as_of is {as_of}, but {table.label} begins on {day_date(first)}; choose a later day.")
 
@@ -158,8 +159,8 @@ class _Intake:
         tables = [
             open_known(
                 self.engine,
-                self._open_source(uri, f"source_{number}"),
-                f"known_{number}",
+                self._open_source(uri, schema.name_source(number)),
+                schema.name_known(number),
                 request.columns,
                 history.with_items,
                 request.store,
@@ -180,4 +181,4 @@ class _Intake:
         return Writer(self.engine, self.dataset, info, plan, self.progress).write_dataset(history, tables)
 
     def _count_after(self, last: int) -> int:
-        return int(self.engine.fetch_one(f"SELECT count(*) FROM history WHERE day > {last}")[0])
+        return int(self.engine.fetch_one(f"SELECT count(*) FROM {schema.HISTORY} WHERE day > {last}")[0])

@@ -6,10 +6,21 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from foreact.data.dataset.parcel import ColumnInfo
-from foreact.data.reading.cells import as_number, as_text, is_number, quote
+from foreact.data.reading.cells import as_number, as_text, is_number
 from foreact.data.reading.engine import Engine
 from foreact.data.reading.history import History
 from foreact.data.reading.known import Known, is_numeric
+from foreact.data.reading.schema import (
+    HISTORY,
+    ITEMS,
+    SERIES,
+    STORES,
+    attribute_column,
+    count_column,
+    highest_column,
+    lowest_column,
+    value_column,
+)
 from foreact.errors import ForeactError, name_examples
 from foreact.vocabulary import STORE
 
@@ -28,28 +39,28 @@ class Plan:
 
 
 def list_series(engine: Engine, history: History, last: int | None) -> pa.Table:
-    """Make the table `series`: every store and item in order, with the range of each other column's values."""
+    """Make the tables of series, stores and items, and return the series with the range of their days."""
     ranges = "".join(
-        f", {function}({quote('x ' + name)}) AS {quote(f'{part} {name}')}"
+        f", {function}({value_column(name)}) AS {range_column(name)}"
         for name in history.others
-        for part, function in (("low", "min"), ("high", "max"), ("count", "count"))
+        for range_column, function in ((lowest_column, "min"), (highest_column, "max"), (count_column, "count"))
     )
     cut = f"WHERE day <= {last}" if last is not None else ""
     engine.execute(
-        f"""CREATE TABLE series AS SELECT row_number() OVER (ORDER BY store, item) - 1 AS series,
+        f"""CREATE TABLE {SERIES} AS SELECT row_number() OVER (ORDER BY store, item) - 1 AS series,
             min(first) OVER (PARTITION BY store) AS store_first, * FROM (SELECT store, item, count(*) AS rows,
-            min(day) AS first, max(day) AS last {ranges} FROM history {cut} GROUP BY store, item)"""
+            min(day) AS first, max(day) AS last {ranges} FROM {HISTORY} {cut} GROUP BY store, item)"""
     )
     engine.execute(
-        """CREATE TABLE stores AS SELECT row_number() OVER (ORDER BY store) - 1 AS place, * FROM
+        f"""CREATE TABLE {STORES} AS SELECT row_number() OVER (ORDER BY store) - 1 AS position, * FROM
            (SELECT store, min(first) AS first, max(last) AS last, sum(rows)::BIGINT AS rows, count(*) AS items
-            FROM series GROUP BY store)"""
+            FROM {SERIES} GROUP BY store)"""
     )
     engine.execute(
-        """CREATE TABLE items AS SELECT row_number() OVER (ORDER BY item) - 1 AS place, item
-           FROM (SELECT DISTINCT item FROM series)"""
+        f"""CREATE TABLE {ITEMS} AS SELECT row_number() OVER (ORDER BY item) - 1 AS position, item
+            FROM (SELECT DISTINCT item FROM {SERIES})"""
     )
-    return engine.fetch_table("SELECT store, item, rows, first, last FROM series ORDER BY series")
+    return engine.fetch_table(f"SELECT store, item, rows, first, last FROM {SERIES} ORDER BY series")
 
 
 def plan_columns(engine: Engine, history: History, tables: list[Known], last: int) -> Plan:
@@ -69,7 +80,7 @@ def plan_columns(engine: Engine, history: History, tables: list[Known], last: in
         elif (role := _find_constant_role(engine, name)) is not None:
             _add_attribute(engine, plan, name, kind, role, history.table.decimal_comma)
         else:
-            empty = is_numeric(engine, "history", name, kind, history.table.decimal_comma) is None
+            empty = is_numeric(engine, HISTORY.name, name, kind, history.table.decimal_comma) is None
             reason = "it is empty" if empty else "no known table carries it on over the horizon"
             plan.notes.append(f"Column {name!r} of {history.table.label} is left out: {reason}.")
     for name, known in ahead.items():
@@ -94,31 +105,31 @@ def _refuse_twice(tables: list[Known]) -> None:
 
 def _find_constant_role(engine: Engine, name: str) -> str | None:
     """Return whether a column of the history is the same for all rows of each store, or of each series."""
-    low, high, count = (quote(f"{part} {name}") for part in ("low", "high", "count"))
+    low, high, count = lowest_column(name), highest_column(name), count_column(name)
     same = f"(({count} = rows AND {low} = {high}) OR {count} = 0)"
-    by_series, any_value = engine.fetch_one(f"SELECT bool_and({same}), max({count}) > 0 FROM series")
+    by_series, any_value = engine.fetch_one(f"SELECT bool_and({same}), max({count}) > 0 FROM {SERIES}")
     if not by_series:
         return None
     whole = f"((sum({count}) = sum(rows) AND min({low}) = max({high})) OR sum({count}) = 0)"
-    by_store = engine.fetch_one(f"SELECT bool_and(same) FROM (SELECT {whole} AS same FROM series GROUP BY store)")[0]
+    by_store = engine.fetch_one(f"SELECT bool_and(same) FROM (SELECT {whole} AS same FROM {SERIES} GROUP BY store)")[0]
     return None if not any_value else "store" if by_store else "item"
 
 
 def _add_attribute(engine: Engine, plan: Plan, name: str, kind: str, role: str, decimal_comma: bool) -> None:
-    cell = as_text(quote("low " + name), kind if is_number(kind) else "VARCHAR")
-    engine.execute(f"ALTER TABLE series ADD COLUMN {quote('a ' + name)} VARCHAR")
-    engine.execute(f"UPDATE series SET {quote('a ' + name)} = {cell}")
+    cell = as_text(lowest_column(name), kind if is_number(kind) else "VARCHAR")
+    engine.execute(f"ALTER TABLE {SERIES} ADD COLUMN {attribute_column(name)} VARCHAR")
+    engine.execute(f"UPDATE {SERIES} SET {attribute_column(name)} = {cell}")
     _add_info(engine, plan, name, role)
 
 
 def _add_static(engine: Engine, plan: Plan, known: Known, name: str, role: str) -> None:
-    cell = as_text(quote("x " + name), known.values[name])
+    cell = as_text(value_column(name), known.values[name])
     keys = ", ".join(known.keys)
-    engine.execute(f"ALTER TABLE series ADD COLUMN {quote('a ' + name)} VARCHAR")
+    engine.execute(f"ALTER TABLE {SERIES} ADD COLUMN {attribute_column(name)} VARCHAR")
     engine.execute(
-        f"""UPDATE series SET {quote("a " + name)} = value FROM
-            (SELECT {keys}, min({cell}) AS value FROM {known.name} GROUP BY {keys}) AS given
-            WHERE {" AND ".join(f"series.{key} = given.{key}" for key in known.keys)}"""
+        f"""UPDATE {SERIES} SET {attribute_column(name)} = value FROM
+            (SELECT {keys}, min({cell}) AS value FROM {known.name} GROUP BY {keys}) AS known
+            WHERE {" AND ".join(f"{SERIES}.{key} = known.{key}" for key in known.keys)}"""
     )
     mixed = engine.execute(
         f"""SELECT {known.keys[-1]} FROM {known.name} GROUP BY {keys} HAVING min({cell}) <> max({cell})
@@ -137,8 +148,8 @@ def _add_static(engine: Engine, plan: Plan, known: Known, name: str, role: str) 
 
 def _add_info(engine: Engine, plan: Plan, name: str, role: str) -> bool:
     """Add an attribute, if any series has it."""
-    column = quote("a " + name)
-    values, numbers = engine.fetch_one(f"SELECT count({column}), count({as_number(column, 'VARCHAR')}) FROM series")
+    column = attribute_column(name)
+    values, numbers = engine.fetch_one(f"SELECT count({column}), count({as_number(column, 'VARCHAR')}) FROM {SERIES}")
     if values:
         plan.columns.append(
             ColumnInfo(
@@ -149,17 +160,17 @@ def _add_info(engine: Engine, plan: Plan, name: str, role: str) -> bool:
 
 
 def _add_known(engine: Engine, plan: Plan, history: History, known: Known, name: str, last: int) -> None:
-    column, kind, label = quote("x " + name), known.values[name], known.table.label
+    column, kind, label = value_column(name), known.values[name], known.table.label
     sources = [(known.name, kind)]
     numeric = is_numeric(engine, known.name, name, kind, known.table.decimal_comma)
     if numeric is None:
         plan.notes.append(f"Column {name!r} of {label} is left out: it is empty.")
         return
     if name in history.others:
-        sources.append(("history", history.others[name]))
+        sources.append((HISTORY.name, history.others[name]))
         numeric = (
             numeric
-            and is_numeric(engine, "history", name, history.others[name], history.table.decimal_comma) is not False
+            and is_numeric(engine, HISTORY.name, name, history.others[name], history.table.decimal_comma) is not False
         )
     elif not engine.fetch_one(f"SELECT count({column}) > 0 FROM {known.name} WHERE day <= {last}")[0]:
         plan.notes.append(
@@ -172,9 +183,9 @@ def _add_known(engine: Engine, plan: Plan, history: History, known: Known, name:
     plan.columns.append(
         ColumnInfo(name=name, kind="number" if numeric else "text", role="known", categories=categories)
     )
-    plan.known[known.name][name] = _write_cell("x " + name, kind, numeric, known.table.decimal_comma)
+    plan.known[known.name][name] = _write_cell(name, kind, numeric, known.table.decimal_comma)
     if name in history.others:
-        plan.history[name] = _write_cell("x " + name, history.others[name], numeric, history.table.decimal_comma)
+        plan.history[name] = _write_cell(name, history.others[name], numeric, history.table.decimal_comma)
 
 
 def _list_categories(
@@ -182,7 +193,7 @@ def _list_categories(
 ) -> list[str] | None:
     """List a text column's values; nothing, with a note, if there are too many to be categories."""
     union = " UNION ".join(
-        f"SELECT {as_text(quote('x ' + name), kind if is_number(kind) else 'VARCHAR')} AS value FROM {view}"
+        f"SELECT {as_text(value_column(name), kind if is_number(kind) else 'VARCHAR')} AS value FROM {view}"
         for view, kind in sources
     )
     rows = engine.execute(f"SELECT DISTINCT value FROM ({union}) WHERE value IS NOT NULL LIMIT {MOST_CATEGORIES + 1}")
@@ -195,8 +206,8 @@ def _list_categories(
 
 
 def _write_cell(name: str, kind: str, numeric: bool | None, decimal_comma: bool) -> str:
-    """Return SQL for a cell as it is kept: a float, or a text."""
+    """Return SQL for a cell as the dataset holds it: a float, or a text."""
     kind = kind if is_number(kind) else "VARCHAR"
     if numeric:
-        return f"CAST({as_number(quote(name), kind, decimal_comma)} AS FLOAT)"
-    return as_text(quote(name), kind)
+        return f"CAST({as_number(value_column(name), kind, decimal_comma)} AS FLOAT)"
+    return as_text(value_column(name), kind)

@@ -19,6 +19,7 @@ from foreact.data.reading.engine import Engine
 from foreact.data.reading.history import History
 from foreact.data.reading.known import Known, join_known
 from foreact.data.reading.ordering import KEY, sort_key
+from foreact.data.reading.schema import HISTORY, ITEMS, MALFORMED_LINES, SERIES, STORES, attribute_column
 from foreact.errors import ForeactError, name_examples
 from foreact.naming import encode_store
 from foreact.vocabulary import ITEM, OPEN, STOCKOUT, STORE, UNITS
@@ -41,7 +42,7 @@ class Writer:
         self.finished = self.total = 0
 
     def write_dataset(self, history: History, tables: list[Known]) -> DatasetInfo:
-        """Write everything and give the record of it."""
+        """Write everything and return the record of it."""
         dated = [known for known in tables if known.dated]
         self.total = len(self.series.stores) * (1 + len(dated))
         self._write_history(history)
@@ -57,7 +58,7 @@ class Writer:
         self.progress(self.finished, self.total, store)
 
     def _list_series(self) -> Series:
-        listed = self.engine.fetch_table("SELECT store, item FROM series ORDER BY series")
+        listed = self.engine.fetch_table(f"SELECT store, item FROM {SERIES} ORDER BY series")
         stores = listed["store"].combine_chunks().dictionary_encode()
         starts = np.flatnonzero(np.diff(np.asarray(stores.indices), prepend=-1))
         return Series(
@@ -66,20 +67,20 @@ class Writer:
 
     def _write_history(self, history: History) -> None:
         last = day_number(self.info.as_of)
-        flags = "".join(f", h.{flag}" for flag in (OPEN, STOCKOUT) if flag in history.roles)
+        flags = "".join(f", history.{flag}" for flag in (OPEN, STOCKOUT) if flag in history.roles)
         cells = "".join(f", {cell} AS {quote(name)}" for name, cell in self.plan.history.items())
-        key = f"{sort_key('s.series', 'h.day')} AS {quote(KEY)}"
-        selected = f"{key}, CAST(h.{UNITS} AS FLOAT) AS {UNITS} {flags} {cells}"
-        joined = "history h JOIN (SELECT series, store, item FROM series) s USING (store, item)"
-        query = f"SELECT {selected} FROM {joined} WHERE h.day <= {last} ORDER BY {quote(KEY)}"
+        key = f"{sort_key('series.series', 'history.day')} AS {quote(KEY)}"
+        selected = f"{key}, CAST(history.{UNITS} AS FLOAT) AS {UNITS} {flags} {cells}"
+        joined = f"{HISTORY} AS history JOIN (SELECT series, store, item FROM {SERIES}) AS series USING (store, item)"
+        query = f"SELECT {selected} FROM {joined} WHERE history.day <= {last} ORDER BY {quote(KEY)}"
         write_partitions(self.engine.stream_batches(query), self.series, self.dataset / "stores", self._count_done)
 
     def _write_items(self) -> None:
         """Write what is the same for all of an item's rows; of the stores it goes into the record."""
         names = [column.name for column in self.plan.columns if column.role == "item"]
-        cells = "".join(f", {quote('a ' + name)} AS {quote(name)}" for name in names)
+        cells = "".join(f", {attribute_column(name)} AS {quote(name)}" for name in names)
         days = "".join(f", (DATE '{EPOCH}' + {day}::INTEGER)::DATE AS {day}" for day in ("first", "last"))
-        table = self.engine.fetch_table(f"SELECT {ITEM}, rows {days} {cells} FROM series ORDER BY series")
+        table = self.engine.fetch_table(f"SELECT {ITEM}, rows {days} {cells} FROM {SERIES} ORDER BY series")
         (self.dataset / "items").mkdir()
         for place, store in enumerate(self.series.stores):
             begin, end = self.series.starts[place], self.series.starts[place + 1]
@@ -93,10 +94,10 @@ class Writer:
         cells = {**self.plan.known[known.name], **{flag: flag for flag in known.flags}}
         if not cells:
             return None
-        first = self.engine.fetch_one("SELECT min(first) FROM stores")[0]
+        first = self.engine.fetch_one(f"SELECT min(first) FROM {STORES}")[0]
         last = day_number(self.info.as_of) + self.info.horizon
         joined, key = join_known(known, first, last)
-        rows, begin, end = self.engine.fetch_one(f"SELECT count(*), min(k.day), max(k.day) FROM {joined}")
+        rows, begin, end = self.engine.fetch_one(f"SELECT count(*), min(known.day), max(known.day) FROM {joined}")
         if not rows:
             raise self._no_match(known)
         self._note_unusable(known)
@@ -129,14 +130,14 @@ class Writer:
             return write_partitions(
                 batches, self.series, folder / known.name, self._count_done, with_items=ITEM in known.keys
             )
-        items = self.engine.fetch_table("SELECT item FROM items ORDER BY place")["item"].combine_chunks()
+        items = self.engine.fetch_table(f"SELECT item FROM {ITEMS} ORDER BY position")["item"].combine_chunks()
         return write_whole(batches, items if ITEM in known.keys else None, folder / f"{known.name}.parquet")
 
     def _note_unusable(self, known: Known) -> None:
         """Note the rows of a known table that have no place."""
         keys = [key for key in (STORE, ITEM) if key in known.keys]
         lost = " OR ".join(["day IS NULL", *(f"{key} IS NULL" for key in keys)])
-        lines = f"SELECT count(*) FROM malformed WHERE label = {literal(known.table.label)}"
+        lines = f"SELECT count(*) FROM {MALFORMED_LINES} WHERE label = {literal(known.table.label)}"
         count = int(self.engine.fetch_one(f"SELECT (SELECT count(*) FROM {known.name} WHERE {lost}) + ({lines})")[0])
         if count:
             self._add_note(f"{known.table.label} has {count:,} rows that cannot be read; they are left out.")
@@ -148,14 +149,14 @@ class Writer:
         for key in (STORE, ITEM):
             if (
                 key in known.keys
-                and not self.engine.fetch_one(f"SELECT count(*) FROM {known.name} k JOIN series s USING ({key})")[0]
+                and not self.engine.fetch_one(f"SELECT count(*) FROM {known.name} JOIN {SERIES} USING ({key})")[0]
             ):
                 theirs, ours = (
                     [
                         str(row[0])
                         for row in self.engine.execute(f"SELECT DISTINCT {key} FROM {view} ORDER BY 1 LIMIT 3")
                     ]
-                    for view in (known.name, "series")
+                    for view in (known.name, SERIES)
                 )
                 return ForeactError(
                     f"{known.table.label} shares no {key} with the history: it has {name_examples(theirs)}, "
@@ -165,12 +166,12 @@ class Writer:
 
     def _describe_stores(self) -> dict[str, StoreInfo]:
         names = [column.name for column in self.plan.columns if column.role == "store"]
-        cells = "".join(f", min({quote('a ' + name)})" for name in names)
+        cells = "".join(f", min({attribute_column(name)})" for name in names)
         attributes = {
             row[0]: {name: value for name, value in zip(names, row[1:], strict=True) if value is not None}
-            for row in self.engine.execute(f"SELECT store {cells} FROM series GROUP BY store")
+            for row in self.engine.execute(f"SELECT store {cells} FROM {SERIES} GROUP BY store")
         }
-        rows: list[dict[str, Any]] = self.engine.fetch_table("SELECT * FROM stores ORDER BY place").to_pylist()
+        rows: list[dict[str, Any]] = self.engine.fetch_table(f"SELECT * FROM {STORES} ORDER BY position").to_pylist()
         return {
             row["store"]: StoreInfo(
                 rows=row["rows"],

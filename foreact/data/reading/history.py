@@ -21,6 +21,7 @@ from foreact.data.reading.cells import (
 from foreact.data.reading.columns import find_roles, missing_column
 from foreact.data.reading.dates import EPOCH, day_number, read_dates
 from foreact.data.reading.engine import Engine
+from foreact.data.reading.schema import FAULTY_ROWS, HISTORY, TYPED_ROWS, name_dates, value_column
 from foreact.data.reading.tables import Table
 from foreact.errors import ForeactError
 from foreact.vocabulary import DATE, ITEM, OPEN, ROLES, STOCKOUT, STORE, UNITS, WHOLE_STORE
@@ -30,7 +31,7 @@ MOST_DATES = 100_000
 
 @dataclass(frozen=True)
 class History:
-    """The view `history` of usable rows: store, item, day, units, flags and the other columns as they are."""
+    """The view of a history's usable rows, and what its columns are."""
 
     table: Table
     roles: dict[str, str]
@@ -46,14 +47,14 @@ class History:
 
 
 def open_history(engine: Engine, table: Table, columns: Mapping[str, str], today: date, store: str | None) -> History:
-    """Define the views over a history: `history` of what can be used, `faults` of what cannot.
+    """Define the views over a history: of the rows that can be used, and of those that cannot.
 
     A row whose store, item or date cannot be read is left out; a row whose units or flags cannot be read stays, with
     nothing in that cell: no more is known of that day than that something was written.
     """
     roles = _roles_of(table, columns)
     texts = {role: as_text(quote(name), table.kinds[name]) for role, name in roles.items()}
-    day = read_day(engine, table, roles[DATE], "history_dates")
+    day = read_day(engine, table, roles[DATE], name_dates(HISTORY.name))
     cells = {
         STORE: texts[STORE],
         ITEM: texts.get(ITEM, literal(WHOLE_STORE)),
@@ -85,13 +86,13 @@ def open_history(engine: Engine, table: Table, columns: Mapping[str, str], today
     originals = ", ".join(f"{texts[role]} AS original_{role}" for role in roles)
     where = f"WHERE {texts[STORE]} = {literal(store)}" if store is not None else ""
     engine.execute(
-        f"""CREATE VIEW typed AS SELECT {", ".join(f"{cell} AS {name}" for name, cell in cells.items())},
-            {"".join(f"{as_cell(name, kind)} AS {quote('x ' + name)}, " for name, kind in others.items())}
+        f"""CREATE VIEW {TYPED_ROWS} AS SELECT {", ".join(f"{cell} AS {name}" for name, cell in cells.items())},
+            {"".join(f"{as_cell(name, kind)} AS {value_column(name)}, " for name, kind in others.items())}
             {"".join(f"{test} AS blank_{role}, " for role, test in blank.items())} {originals}
             FROM {quote(table.view)} {where}"""
     )
     unusable = " OR ".join(f"({test})" for _, test in lost)
-    engine.execute(f"CREATE VIEW history AS SELECT * FROM typed WHERE NOT coalesce({unusable}, FALSE)")
+    engine.execute(f"CREATE VIEW {HISTORY} AS SELECT * FROM {TYPED_ROWS} WHERE NOT coalesce({unusable}, FALSE)")
     faults = [
         *lost,
         *((rule, f"{role} IS NULL AND original_{role} IS NOT NULL AND NOT blank_{role}") for rule, role in blanked),
@@ -102,20 +103,20 @@ def open_history(engine: Engine, table: Table, columns: Mapping[str, str], today
         for role in (STORE, ITEM, DATE, UNITS)
     )
     engine.execute(
-        f"""CREATE VIEW faults AS SELECT CASE {cases} END AS rule, {shown}, NULL::VARCHAR AS detail
-            FROM typed WHERE {" OR ".join(f"({test})" for _, test in faults)}"""
+        f"""CREATE VIEW {FAULTY_ROWS} AS SELECT CASE {cases} END AS rule, {shown}, NULL::VARCHAR AS detail
+            FROM {TYPED_ROWS} WHERE {" OR ".join(f"({test})" for _, test in faults)}"""
     )
     return History(table, roles, others, day)
 
 
 def _roles_of(table: Table, columns: Mapping[str, str]) -> dict[str, str]:
-    """Return the columns that play a part, or tell which one is absent."""
+    """Return the column of each role; raise if one that is needed is absent."""
     roles = find_roles(table.kinds, columns)
     for role in (DATE, STORE, UNITS):
         if role not in roles:
             raise missing_column(role, table.kinds, columns, table.label)
     for role in columns:
-        # Whether a store is open may be told by a known table alone.
+        # Whether a store is open may stand in a known table alone.
         if role == OPEN and role not in roles:
             continue
         if roles.get(role) != columns[role]:

@@ -8,6 +8,7 @@ from foreact.data.reading.columns import find_roles
 from foreact.data.reading.engine import Engine
 from foreact.data.reading.history import as_cell, read_day
 from foreact.data.reading.ordering import sort_key
+from foreact.data.reading.schema import ITEMS, SERIES, STORES, name_dates, value_column
 from foreact.data.reading.tables import Table
 from foreact.errors import ForeactError
 from foreact.vocabulary import DATE, ITEM, OPEN, ROLES, STORE
@@ -54,13 +55,13 @@ def open_known(
         if value not in taken and value not in ROLES and not is_nested(kind)
     }
     flags = (OPEN,) if OPEN in roles and DATE in keys else ()
-    cells = [f"{as_cell(value, table.kinds[value])} AS {quote('x ' + value)}" for value in values]
+    cells = [f"{as_cell(value, table.kinds[value])} AS {value_column(value)}" for value in values]
     cells += [f"{as_flag(quote(roles[flag]), table.kinds[roles[flag]])} AS {flag}" for flag in flags]
     for key in (STORE, ITEM):
         if key in keys:
             cells.append(f"{as_text(quote(roles[key]), table.kinds[roles[key]])} AS {key}")
     if DATE in keys:
-        cells.append(f"{read_day(engine, table, roles[DATE], name + '_dates')} AS day")
+        cells.append(f"{read_day(engine, table, roles[DATE], name_dates(name))} AS day")
     only = (
         f"WHERE {as_text(quote(roles[STORE]), table.kinds[roles[STORE]])} = {literal(store)}"
         if store and STORE in keys
@@ -72,21 +73,22 @@ def open_known(
 
 def join_known(known: Known, first: int, last: int) -> tuple[str, str]:
     """Return the FROM clause that joins a dated table to the series, and the SQL of its sort key."""
-    days = f"k.day BETWEEN {first} AND {last}"
+    days = f"known.day BETWEEN {first} AND {last}"
+    rows = f"{known.name} AS known"
     by = [key for key in (STORE, ITEM) if key in known.keys]
     if by == [STORE, ITEM]:
         return (
-            f"{known.name} k JOIN series s USING (store, item) WHERE {days} AND k.day >= s.store_first",
-            sort_key("s.series", "k.day"),
+            f"{rows} JOIN {SERIES} AS series USING (store, item) WHERE {days} AND known.day >= series.store_first",
+            sort_key("series.series", "known.day"),
         )
     if by == [STORE]:
         return (
-            f"{known.name} k JOIN stores s USING (store) WHERE {days} AND k.day >= s.first",
-            sort_key("s.place", "k.day"),
+            f"{rows} JOIN {STORES} AS stores USING (store) WHERE {days} AND known.day >= stores.first",
+            sort_key("stores.position", "known.day"),
         )
     if by == [ITEM]:
-        return f"{known.name} k JOIN items s USING (item) WHERE {days}", sort_key("s.place", "k.day")
-    return f"{known.name} k WHERE {days}", "k.day::BIGINT"
+        return f"{rows} JOIN {ITEMS} AS items USING (item) WHERE {days}", sort_key("items.position", "known.day")
+    return f"{rows} WHERE {days}", "known.day::BIGINT"
 
 
 def is_numeric(engine: Engine, view: str, name: str, kind: str, decimal_comma: bool) -> bool | None:
@@ -94,7 +96,7 @@ def is_numeric(engine: Engine, view: str, name: str, kind: str, decimal_comma: b
 
     A few texts among many different numbers are slips; among a few different numbers they are categories too.
     """
-    column = quote("x " + name)
+    column = value_column(name)
     if is_number(kind):
         return True if engine.fetch_one(f"SELECT count({column}) FROM {view}")[0] else None
     number = as_number(column, "VARCHAR", decimal_comma)

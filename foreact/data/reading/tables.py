@@ -7,6 +7,7 @@ from pathlib import Path
 from foreact.data.reading.cells import as_text, is_nested, literal, quote
 from foreact.data.reading.engine import Engine
 from foreact.data.reading.headers import Header, read_header
+from foreact.data.reading.schema import MALFORMED_LINES
 from foreact.errors import ForeactError
 
 
@@ -23,7 +24,7 @@ class Table:
 def open_table(engine: Engine, label: str, files: list[tuple[str, Path]], view: str) -> Table:
     """Make files one view; CSV goes through a Parquet copy of its texts, so that it is parsed once.
 
-    Lines that are no rows of their file are kept in the table `malformed`.
+    Lines that are not rows of their file are kept in a table of their own.
     """
     groups: dict[Header, list[Path]] = defaultdict(list)
     for name, path in files:
@@ -32,7 +33,7 @@ def open_table(engine: Engine, label: str, files: list[tuple[str, Path]], view: 
             groups[header].append(path)
     if not groups:
         raise ForeactError(f"{label} is empty: there is no header, let alone a row.")
-    engine.execute("CREATE TABLE IF NOT EXISTS malformed (label VARCHAR, line VARCHAR)")
+    engine.execute(f"CREATE TABLE IF NOT EXISTS {MALFORMED_LINES} (label VARCHAR, line VARCHAR)")
     parts = []
     for number, (header, paths) in enumerate(groups.items()):
         copy = engine.scratch / f"{view}-{number}.parquet"
@@ -63,7 +64,7 @@ def _copy_csv(engine: Engine, label: str, header: Header, paths: list[Path], cop
     )
     # A quote that is never closed takes what follows into its line: each line of it is a row that is lost.
     engine.execute(
-        f"""INSERT INTO malformed SELECT {literal(label)}, left(lost, 1000) FROM (
+        f"""INSERT INTO {MALFORMED_LINES} SELECT {literal(label)}, left(lost, 1000) FROM (
             SELECT unnest(string_split_regex(rtrim(any_value(csv_line), chr(13) || chr(10)), '\\r?\\n')) AS lost
             FROM reject_errors GROUP BY scan_id, file_id, line)"""
     )

@@ -1,0 +1,87 @@
+"""Every table and view that an intake makes in its SQL engine: what it is called, and which columns it has.
+
+Columns that come from a retailer's files get a prefix, so that none can be taken for one of ours; the functions
+below return them as SQL identifiers.
+"""
+
+from dataclasses import dataclass
+
+from foreact.data.reading.cells import quote
+from foreact.vocabulary import DATE, ITEM, OPEN, STOCKOUT, STORE, UNITS
+
+# A row's day as a number; dates.EPOCH is day 0.
+DAY = "day"
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A table or view; in SQL it stands for its name."""
+
+    name: str
+    columns: tuple[str, ...]
+    # Those it has only if the files do, and the prefixes of those that the files name.
+    optional: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+# Lines that are not rows of their file, and the file's label.
+MALFORMED_LINES = Relation("malformed_lines", ("label", "line"))
+# The history's rows with each cell as the value that it stands for. Beside it: whether a cell is empty, and its text.
+TYPED_ROWS = Relation("typed_rows", (STORE, ITEM, DAY, UNITS), (OPEN, STOCKOUT), ("value ", "blank_", "original_"))
+# The typed rows that have a store, an item and a day.
+HISTORY = Relation("history", TYPED_ROWS.columns, TYPED_ROWS.optional, TYPED_ROWS.prefixes)
+# Rows that cannot be used as they are: the rule that each breaks, and its own texts.
+FAULTY_ROWS = Relation("faulty_rows", ("rule", STORE, ITEM, DATE, UNITS, "detail"))
+# One row for each store and item, numbered by `series` in the order of a dataset: days of its first and last row, the
+# store's first day, the range of each other column's values, and the attributes.
+SERIES = Relation(
+    "series",
+    ("series", STORE, ITEM, "rows", "first", "last", "store_first"),
+    prefixes=("lowest ", "highest ", "count ", "attribute "),
+)
+# One row for each store and for each item, numbered by `position` in order.
+STORES = Relation("stores", ("position", STORE, "first", "last", "rows", "items"))
+ITEMS = Relation("items", ("position", ITEM))
+
+
+def name_source(number: int | None = None) -> str:
+    """Return the view of the history's files, or of a known table's, with columns as the files name them."""
+    return "source" if number is None else f"source_{number}"
+
+
+def name_known(number: int) -> str:
+    """Return the view of a known table: its keys out of store, item and day, `open` and its values."""
+    return f"known_{number}"
+
+
+def name_dates(view: str) -> str:
+    """Return the table of a view's dates: each text and the day that it stands for."""
+    return f"{view}_dates"
+
+
+def value_column(name: str) -> str:
+    """Return the column of a history or known table that holds a file's column as it is."""
+    return quote(f"value {name}")
+
+
+def lowest_column(name: str) -> str:
+    """Return the column of the series that holds the lowest value of a file's column."""
+    return quote(f"lowest {name}")
+
+
+def highest_column(name: str) -> str:
+    """Return the column of the series that holds the highest value of a file's column."""
+    return quote(f"highest {name}")
+
+
+def count_column(name: str) -> str:
+    """Return the column of the series that holds how many rows have a value in a file's column."""
+    return quote(f"count {name}")
+
+
+def attribute_column(name: str) -> str:
+    """Return the column of the series that holds an attribute as text."""
+    return quote(f"attribute {name}")
