@@ -22,6 +22,8 @@ FOR_A_RUN = {
     "request_id": "Request of the service that the run answers; log lines carry it",
     "traceparent": "The span that the run belongs to",
     "events": "File that the steps of a local run append their progress to",
+    "code_version": "Commit that the image was built from; images set it",
+    "mlflow_run": "MLflow run that `mlflow run` began; the run's models and figures belong to it",
 }
 # Variables that no settings class reads.
 ELSEWHERE = (

@@ -10,6 +10,8 @@ VARIABLES = {
     "request_id": "FOREACT_REQUEST_ID",
     "traceparent": "TRACEPARENT",
     "events": "FOREACT_EVENTS",
+    "code_version": "FOREACT_CODE_VERSION",
+    "mlflow_run": "MLFLOW_RUN_ID",
 }
 # What every log line of the run carries.
 LOGGED = ("run", "pipeline", "store", "request_id")
@@ -17,7 +19,7 @@ LOGGED = ("run", "pipeline", "store", "request_id")
 
 @dataclass(frozen=True)
 class RunContext:
-    """Which run it is and what asked for it; empty is what nobody said."""
+    """Which run it is and what asked for it; what is not known is empty."""
 
     run: str = ""
     pipeline: str = ""
@@ -28,6 +30,10 @@ class RunContext:
     traceparent: str = ""
     # The file that the process which started the run is reading.
     events: str = ""
+    # The commit of the code that runs; images know theirs.
+    code_version: str = ""
+    # The MLflow run within which this work was begun.
+    mlflow_run: str = ""
 
     @classmethod
     def read(cls) -> "RunContext":

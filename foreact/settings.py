@@ -12,7 +12,7 @@ from foreact.errors import ForeactError
 class PlaceSettings(BaseSettings):
     """Where this installation keeps things; shared by pipelines and serving."""
 
-    # A vault keeps no empty secret: one that nobody has given yet is a blank, and means the same.
+    # A vault stores no empty secret: a blank stands for one that is not set.
     model_config = SettingsConfigDict(env_prefix="FOREACT_", extra="ignore", frozen=True, str_strip_whitespace=True)
 
     workspace: Path = Field(Path(".foreact"), description="Folder for everything that has no other place")
@@ -25,13 +25,17 @@ class PlaceSettings(BaseSettings):
     )
     timezone: str = Field("UTC", description="The retailer's time zone, an IANA name")
     publish_deadline: str = Field("08:30", description="By when today's forecasts must be published, in that time zone")
-    webhook_url: SecretStr = Field(SecretStr(""), description="Told of runs that fail and recover; empty: nobody")
-    webhook_form: Literal["json", "teams"] = Field("json", description="How the webhook is told: plain JSON, or Teams")
+    webhook_url: SecretStr = Field(
+        SecretStr(""), description="Where runs that fail and recover are announced; empty: nowhere"
+    )
+    webhook_form: Literal["json", "teams"] = Field(
+        "json", description="What the webhook receives: plain JSON, or a Teams message"
+    )
     run_url: str = Field("", description="Where a run can be looked at, {run} being its id; notices link to it")
 
-    def __init__(self, **given: Any) -> None:
+    def __init__(self, **values: Any) -> None:
         try:
-            super().__init__(**given)
+            super().__init__(**values)
         except ValidationError as error:
             # The values are left out: a secret may be among them.
             wrong = [f"FOREACT_{fault['loc'][0]}".upper() + f" ({fault['msg']})" for fault in error.errors()]
@@ -44,4 +48,3 @@ class PipelineSettings(PlaceSettings):
     mlflow_uri: str = Field("", description="MLflow tracking server; empty: SQLite in the workspace")
     ray_address: str = Field("", description="Ray cluster as ray://HOST:PORT; empty: Ray inside the task")
     keep_versions: int = Field(30, ge=1, description="How many past manifests keep all their objects")
-    code_version: str = Field("", description="Git hash that the image was built from")

@@ -14,6 +14,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -45,16 +46,16 @@ def execute_run(run: Run) -> None:
 
     request = run.request
     artifacts = run.folder / "artifacts"
-    asked = RunContext.read()
-    RunContext(
+    requested = RunContext.read()
+    replace(
+        requested,
         run=run.id,
         pipeline=request.pipeline,
         store=str(request.parameters.get("store", "")),
-        request_id=asked.request_id,
-        traceparent=tracing.current_traceparent() or asked.traceparent,
+        traceparent=tracing.current_traceparent() or requested.traceparent,
         events=str(run.events),
+        code_version=requested.code_version or _code_version(),
     ).enter()
-    os.environ["FOREACT_CODE_VERSION"] = os.environ.get("FOREACT_CODE_VERSION") or _code_version()
     local.init(
         runner=local.SubprocessRunner(use_venv=False),
         pipeline_root=str(artifacts),

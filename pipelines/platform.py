@@ -20,8 +20,8 @@ SECRET = "foreact-pipelines"  # noqa: S105 - a name, not a value
 POOL_KEY = "foreact.io/pool"
 POOL = os.environ.get("FOREACT_NODE_POOL", "batch")
 
-# Known by the image, or no setting of a pod.
-NOT_OF_THE_PLACE = {"workspace", "code_version"}
+# No setting of a pod.
+NOT_OF_THE_PLACE = {"workspace"}
 # Where traces go, and what lets them in there; OpenTelemetry reads them by these names.
 TELEMETRY = ("OTEL_EXPORTER_OTLP_ENDPOINT",)
 TELEMETRY_KEY = ("OTEL_EXPORTER_OTLP_HEADERS",)

@@ -27,6 +27,7 @@ def publish(
     from pathlib import Path
 
     from components.publish.step import publish as step
+    from foreact.context import RunContext
     from foreact.runs.process import configure_task
 
     settings, events = configure_task(store)
@@ -34,6 +35,7 @@ def publish(
         trained=Path(trained.path),
         versions=Path(versions.path),
         settings=settings,
+        code_version=RunContext.read().code_version,
         events=events,
     )
     Path(summary.path).write_text(result.summary, encoding="utf-8")

@@ -43,6 +43,7 @@ def publish(
     trained: Path,
     versions: Path,
     settings: PipelineSettings,
+    code_version: str = "",
     events: Events,
 ) -> Published:
     """Publish all stores of the training; run again after a crash, it completes what is missing."""
@@ -64,7 +65,7 @@ def publish(
                 placed.run,
                 placed.stores[each.store],
                 {kind: objects[name] for kind, (name, _) in files[each.store].items()},
-                settings.code_version,
+                code_version,
             )
             for each in record.stores.values()
         }

@@ -26,7 +26,6 @@ def register(
         summary: What the gate decided for each store, and why.
         metrics: How many stores were promoted, kept their champion or fell back.
     """
-    import os
     from pathlib import Path
 
     from components.register.step import register as step
@@ -34,12 +33,14 @@ def register(
     from foreact.runs.process import configure_task
 
     settings, events = configure_task(store)
+    context = RunContext.read()
     result = step(
         trained=Path(trained.path),
         versions=Path(versions.path),
-        run=RunContext.read().run or run,
+        run=context.run or run,
         settings=settings,
-        parent_run=os.environ.get("MLFLOW_RUN_ID", ""),
+        code_version=context.code_version,
+        parent_run=context.mlflow_run,
         events=events,
     )
     Path(summary.path).write_text(result.summary, encoding="utf-8")

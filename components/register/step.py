@@ -27,6 +27,7 @@ def register(
     versions: Path,
     run: str,
     settings: PipelineSettings,
+    code_version: str = "",
     parent_run: str = "",
     events: Events,
 ) -> Registered:
@@ -40,7 +41,7 @@ def register(
                 folder=folder.model_folder(store.store),
                 promoted=store.outcome is GateOutcome.PROMOTED,
                 as_of=record.as_of.isoformat(),
-                tags=_version_tags(store, settings.code_version),
+                tags=_version_tags(store, code_version),
             )
             for store in record.stores.values()
             if folder.model_folder(store.store).is_dir()
@@ -50,7 +51,7 @@ def register(
             made = Registry.connect(settings).register_models(
                 run,
                 candidates,
-                tags=_run_tags(record, settings.code_version, parent_run),
+                tags=_run_tags(record, code_version, parent_run),
                 metrics=count_decisions(record),
                 told=lambda done: events.progress("register", done, len(candidates)),
             )

@@ -2,6 +2,7 @@
 
 import os
 
+from foreact.context import RunContext
 from foreact.settings import PipelineSettings
 from pipelines.evaluation.backtest import Evaluation
 
@@ -11,10 +12,10 @@ def log_to_mlflow(evaluation: Evaluation, parameters: dict[str, str], settings: 
     from foreact.registry import Registry
     from foreact.registry.client import make_client
 
-    given = os.environ.get("MLFLOW_RUN_ID")
-    if given:
+    begun = RunContext.read().mlflow_run
+    if begun:
         client = make_client(os.environ.get("MLFLOW_TRACKING_URI", settings.mlflow_uri))
-        run = given
+        run = begun
     else:
         registry = Registry.connect(settings)
         client = registry.client
@@ -27,6 +28,6 @@ def log_to_mlflow(evaluation: Evaluation, parameters: dict[str, str], settings: 
         for figure in ("scaled_error", "wape", "bias"):
             client.log_metric(run, f"{row['forecaster']}_{figure}", float(row[figure]))
     client.log_artifact(run, str(evaluation.report))
-    if not given:
+    if not begun:
         client.set_terminated(run)
     return run

@@ -81,7 +81,7 @@ def test_every_setting_of_the_steps_can_come_from_the_config_map(tasks: dict[str
         assert config["optional"], "a place without it runs on defaults"
         assert all(key["envVar"] == key["configMapKey"] for key in config["keyToEnv"])
         secret = {"FOREACT_BLOB_CONNECTION_STRING", "FOREACT_WEBHOOK_URL"}
-        given = {"FOREACT_WORKSPACE", "FOREACT_CODE_VERSION"}
+        given = {"FOREACT_WORKSPACE"}
         assert keys - {"RAY_AUTH_MODE", "OTEL_EXPORTER_OTLP_ENDPOINT"} == every - secret - given
         assert ("RAY_AUTH_MODE" in keys) == (name == "train")
 

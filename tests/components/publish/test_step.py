@@ -20,12 +20,13 @@ STORES = {"1": {}, "10": {}, "2": {}, "Köln/Süd": {}, "a b|c": {}, "../up": {}
 
 
 def run(workspace: Path, tmp_path: Path, name: str, stores: dict[str, dict], **options):
-    settings = PipelineSettings(workspace=workspace, code_version="abc123")
+    settings = PipelineSettings(workspace=workspace)
     trained = tmp_path / f"trained-{name}"
     write_training(trained, stores, **options)
     versions = tmp_path / f"versions-{name}.json"
     registered = register(trained=trained, versions=versions, run=name, settings=settings, events=Events())
-    return registered, publish(trained=trained, versions=versions, settings=settings, events=Events())
+    published = publish(trained=trained, versions=versions, settings=settings, code_version="abc123", events=Events())
+    return registered, published
 
 
 def test_every_store_answers_with_its_own_numbers(workspace, tmp_path):
@@ -75,11 +76,12 @@ def test_a_store_on_a_fallback_gets_no_version(workspace, tmp_path):
 
 def test_publishing_again_changes_nothing(workspace, tmp_path):
     run(workspace, tmp_path, "run-1", STORES)
-    settings = PipelineSettings(workspace=workspace, code_version="abc123")
+    settings = PipelineSettings(workspace=workspace)
     again = publish(
         trained=tmp_path / "trained-run-1",
         versions=tmp_path / "versions-run-1.json",
         settings=settings,
+        code_version="abc123",
         events=Events(),
     )
     assert again.outcome.manifest.version == 1
