@@ -2,7 +2,7 @@
 
 
 class ForeactError(Exception):
-    """A problem told in one sentence: what is wrong, where, and what to do about it."""
+    """A problem in one sentence: what is wrong, where, and what to do about it."""
 
 
 def count_noun(number: int, noun: str) -> str:

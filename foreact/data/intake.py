@@ -29,7 +29,7 @@ LONGEST = 3_650
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be taken in, and how."""
+    """What to take in, and how."""
 
     history: str
     horizon: int
@@ -56,7 +56,7 @@ def take_in(
     if not 1 <= request.horizon <= LONGEST:
         raise ForeactError(f"The horizon is {request.horizon} days; it must be at least 1 and at most {LONGEST:,}.")
     if request.as_of and request.as_of > request.today:
-        raise ForeactError(f"as_of is {request.as_of}, a day still to come; the last day with sales is meant.")
+        raise ForeactError(f"as_of is {request.as_of}, which is in the future; it must be the last day with sales.")
     with explain_engine_errors("take the data in", dataset):
         scratch.mkdir(parents=True, exist_ok=True)
         # What a try before this one left behind must not be mistaken for this one's.
@@ -87,11 +87,11 @@ class _Intake:
         history = open_history(self.engine, table, request.columns, request.today, request.store)
         rows_read = self._count_rows(table)
         rejected = self._write_rejected(table)
-        given = None if request.as_of is None else day_number(request.as_of)
-        series = list_series(self.engine, history, given)
+        requested = None if request.as_of is None else day_number(request.as_of)
+        series = list_series(self.engine, history, requested)
         if not series.num_rows:
             self._refuse_nothing(table, history)
-        last = given if given is not None else last_day(self.engine, history, request.today)
+        last = requested if requested is not None else last_day(self.engine, history, request.today)
         as_of = day_date(last) if last is not None else request.today
         info = DatasetInfo(
             as_of=as_of,
@@ -119,7 +119,7 @@ class _Intake:
         malformed = int(self.engine.fetch_one(f"SELECT count(*) FROM {schema.MALFORMED_LINES}")[0])
         if not rows + malformed:
             raise ForeactError(f"{table.label} has a header but no rows.")
-        # A line that is no row is of no store.
+        # A line that is not a row belongs to no store.
         return (
             rows + malformed
             if self.request.store is None
@@ -132,7 +132,7 @@ class _Intake:
         empty = "NULL::VARCHAR AS store, NULL::VARCHAR AS item, NULL::VARCHAR AS date, NULL::VARCHAR AS units"
         of_no_store = self.request.store is None
         lines = f"SELECT line FROM {schema.MALFORMED_LINES} WHERE {of_no_store} AND label = {literal(table.label)}"
-        malformed = f"SELECT 'line that is no row' AS rule, {empty}, line AS detail FROM ({lines})"
+        malformed = f"SELECT 'line that is not a row' AS rule, {empty}, line AS detail FROM ({lines})"
         self.engine.execute(
             f"COPY (SELECT * FROM {schema.FAULTY_ROWS} UNION ALL {malformed}) TO {literal(str(path))} (FORMAT parquet)"
         )

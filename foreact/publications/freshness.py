@@ -2,9 +2,12 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
+from functools import cached_property
 from typing import Literal
 from zoneinfo import ZoneInfo
+
+import numpy as np
 
 from foreact.errors import ForeactError
 from foreact.publications.contract import StoreEntry
@@ -33,31 +36,27 @@ class Promise:
             zone = ZoneInfo(timezone)
         except (KeyError, ValueError, OSError):
             raise ForeactError(
-                f"FOREACT_TIMEZONE {timezone!r} is no time zone: give an IANA name such as Europe/Berlin."
+                f"FOREACT_TIMEZONE {timezone!r} is not a time zone: set an IANA name such as Europe/Berlin."
             ) from None
         try:
             due = time.fromisoformat(deadline)
         except ValueError:
-            raise ForeactError(f"FOREACT_PUBLISH_DEADLINE {deadline!r} is no time of day: give it as HH:MM.") from None
+            raise ForeactError(
+                f"FOREACT_PUBLISH_DEADLINE {deadline!r} is not a time of day: write it as HH:MM."
+            ) from None
         if not weekdays or set(weekdays) - set("0123456"):
             raise ForeactError(
-                f"FOREACT_BUSINESS_DAYS {weekdays!r} are no weekdays: give digits like 01234, Monday is 0."
+                f"FOREACT_BUSINESS_DAYS {weekdays!r} are not weekdays: set digits like 01234, where Monday is 0."
             )
         return cls(zone, due, frozenset(map(int, weekdays)), frozenset(closed), slack)
 
     def is_business_day(self, day: date) -> bool:
         """Return whether the retailer works that day."""
-        return day.weekday() in self.weekdays and day not in self.closed
+        return bool(np.is_busday(day, busdaycal=self._calendar))
 
     def business_day_before(self, day: date, count: int = 1) -> date:
         """Return the business day `count` business days earlier."""
-        for _ in range(count):
-            day -= timedelta(days=1)
-            for _ in range(366):
-                if self.is_business_day(day):
-                    break
-                day -= timedelta(days=1)
-        return day
+        return self._move(day, -count, "forward")
 
     def deadline_of(self, day: date) -> datetime:
         """Return the deadline of a day; on the day that skips it, the first moment after."""
@@ -73,11 +72,18 @@ class Promise:
     def next_deadline(self, now: datetime) -> datetime:
         """Return the deadline to come."""
         day = now.astimezone(self.zone).date()
-        for _ in range(366):
-            if self.is_business_day(day) and self.deadline_of(day).timestamp() > now.timestamp():
-                break
-            day += timedelta(days=1)
+        if not self.is_business_day(day) or self.deadline_of(day).timestamp() <= now.timestamp():
+            day = self._move(day, 1, "backward")
         return self.deadline_of(day)
+
+    @cached_property
+    def _calendar(self) -> np.busdaycalendar:
+        return np.busdaycalendar([day in self.weekdays for day in range(7)], sorted(self.closed))
+
+    def _move(self, day: date, business_days: int, roll: Literal["forward", "backward"]) -> date:
+        """Return the day so many business days away, counted from the business day that a closed one rolls to."""
+        moved: date = np.busday_offset(day, business_days, roll, busdaycal=self._calendar).astype(date)
+        return moved
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """A small HTML page: headings, tables and charts, with everything that came from data escaped."""
 
 from collections.abc import Iterable, Sequence
-from html import escape
 from typing import Literal
 
+from markupsafe import Markup
+
 Kind = Literal["good", "warn", "bad"]
-STYLE = """
+STYLE = Markup("""
 body { font: 15px/1.5 system-ui, sans-serif; color: #1d2733; background: #fff; margin: 2rem auto; max-width: 68rem;
   padding: 0 1rem }
 h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2rem }
@@ -19,13 +20,7 @@ span[class] { padding: 0 .5rem; border-radius: .6rem; font-size: .85rem }
 .bad { background: #fde8e8; color: #7f1d1d }
 summary { cursor: pointer } small, figcaption { color: #55606d }
 figure { margin: 1rem 0 } svg { max-width: 100%; height: auto }
-"""
-
-
-class Markup(str):
-    """What is HTML already; any other text is escaped."""
-
-    __slots__ = ()
+""")
 
 
 class Page:
@@ -33,53 +28,56 @@ class Page:
 
     def __init__(self, title: str) -> None:
         self.title = title
-        self.parts: list[str] = [f"<h1>{escape(title)}</h1>"]
+        self.parts = [Markup("<h1>{}</h1>").format(title)]
 
     def heading(self, text: str) -> None:
         """Begin a part."""
-        self.parts.append(f"<h2>{escape(text)}</h2>")
+        self.parts.append(Markup("<h2>{}</h2>").format(text))
 
     def paragraph(self, text: str, kind: Kind | None = None) -> None:
-        """Say something; a verdict stands on its colour."""
-        self.parts.append(f"<p{f' class={kind}' if kind else ''}>{escape(text)}</p>")
+        """Add a paragraph; a verdict stands on its colour."""
+        opening = Markup("<p class={}>").format(kind) if kind else Markup("<p>")
+        self.parts.append(opening + text + Markup("</p>"))
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Show rows; numbers are rounded to what a reader can use."""
+        """Add a table; numbers are rounded to what a reader can use."""
         self.parts.append(render_table(header, rows))
 
-    def chart(self, svg: str, says: str) -> None:
-        """Show a chart and what it says, in words."""
-        label = escape(says, quote=True)
-        self.parts.append(
-            f'<figure role="img" aria-label="{label}">{svg}<figcaption>{escape(says)}</figcaption></figure>'
-        )
+    def chart(self, svg: str, caption: str) -> None:
+        """Add a chart, with what it shows in words."""
+        figure = Markup('<figure role="img" aria-label="{0}">{1}<figcaption>{0}</figcaption></figure>')
+        self.parts.append(figure.format(caption, Markup(svg)))  # noqa: S704 - drawn by our own charts
 
     def render(self) -> str:
         """Return the whole page."""
-        return (
+        page = Markup(
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-            f"<title>{escape(self.title)}</title><style>{STYLE}</style></head><body>{''.join(self.parts)}</body></html>"
+            "<title>{}</title><style>{}</style></head><body>{}</body></html>"
         )
+        return str(page.format(self.title, STYLE, Markup("").join(self.parts)))
 
 
 def render_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
-    """Write rows, below a header if there is one."""
+    """Return a table, with a header if there is one."""
     cells = [list(row) for row in rows]
-    head = f"<thead>{_render_row('th', header, cells[0] if cells else header)}</thead>" if header else ""
-    return Markup(f"<table>{head}<tbody>{''.join(_render_row('td', row, row) for row in cells)}</tbody></table>")
+    head = Markup("")
+    if header:
+        head = Markup("<thead>{}</thead>").format(_render_row("th", header, cells[0] if cells else header))
+    body = Markup("").join(_render_row("td", row, row) for row in cells)
+    return Markup("<table>{}<tbody>{}</tbody></table>").format(head, body)
 
 
-def _render_row(element: str, cells: Sequence[object], like: Sequence[object]) -> str:
-    """Write a row whose cells stand as those of another do: texts to the left, numbers to the right."""
-    kinds = [' class="text"' if isinstance(cell, str) else "" for cell in like]
-    texts = [f"<{element}{kind}>{_render_value(cell)}</{element}>" for cell, kind in zip(cells, kinds, strict=True)]
-    return f"<tr>{''.join(texts)}</tr>"
+def _render_row(element: str, cells: Sequence[object], like: Sequence[object]) -> Markup:
+    """Return a row whose cells are aligned as those of another: texts to the left, numbers to the right."""
+    kinds = [Markup(' class="text"') if isinstance(cell, str) else "" for cell in like]
+    cell = Markup("<{0}{1}>{2}</{0}>")
+    texts = [cell.format(element, kind, _format_value(value)) for value, kind in zip(cells, kinds, strict=True)]
+    return Markup("<tr>{}</tr>").format(Markup("").join(texts))
 
 
-def _render_value(value: object) -> Markup:
-    """Write a cell's value."""
-    if isinstance(value, Markup):
+def _format_value(value: object) -> str:
+    if isinstance(value, str):
         return value
     if isinstance(value, float):
-        return Markup(f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}")
-    return Markup(f"{value:,}" if isinstance(value, int) else escape(str(value)))
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,1 +1,1 @@
-"""How runs tell of themselves beyond their own logs: a record that the service reads, traces, and notices."""
+"""What runs report beyond their own logs: accuracy records, traces and notices."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from foreact.telemetry.tracing import fields_of
 
-# Clients that would tell every request, Azure's with its headers.
+# Clients that would log every request, Azure's with its headers.
 CHATTY = ("azure", "httpx", "httpcore")
 
 

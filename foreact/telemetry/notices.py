@@ -1,6 +1,6 @@
-"""Notices by webhook: a failure, and the recovery from it; told again until taken, and never twice.
+"""Notices by webhook: a failure, and the recovery from it; tried again until one is received, and never sent twice.
 
-telemetry/notices/<run>-<event>.json   a notice that was, or is being, told
+telemetry/notices/<run>-<event>.json   a notice that was, or is being, sent
 """
 
 import json
@@ -47,9 +47,9 @@ class Notice(BaseModel):
 
     @property
     def title(self) -> str:
-        """Say it in a line."""
-        whose = f"store {self.store}" if self.store else "all stores"
-        return f"{self.pipeline} of {whose} {'failed' if self.event == 'failed' else 'works again'}"
+        """One line that says it."""
+        scope = f"store {self.store}" if self.store else "all stores"
+        return f"{self.pipeline} of {scope} {'failed' if self.event == 'failed' else 'works again'}"
 
 
 def clean_sentence(text: str) -> str:
@@ -92,27 +92,27 @@ def make_body(notice: Notice, form: Form) -> bytes:
 
 
 def send_notice(notice: Notice, url: str, form: Form, store: BlobStore, pause: float) -> None:
-    """Send a notice unless it was sent; it is claimed first, so that two who know the same send it once between them.
+    """Send a notice unless it was sent; it is claimed first, so that of two processes only one sends it.
 
-    The claim is given back when nobody took the notice, for whoever tries the step again.
+    If nobody receives it, the claim is deleted, so that whoever tries the step again can send it.
     """
     name = f"{FOLDER}{encode_store(notice.run)}-{notice.event}.json"
     try:
         store.write(name, notice.model_dump_json().encode(), if_absent=True)
     except BlobConflict:
-        log.info("this was told already: %s", notice.title)
+        log.info("this notice was sent before: %s", notice.title)
         return
     if not _post_notice(url, make_body(notice, form), f"{notice.run}-{notice.event}", pause):
         store.delete(name)
 
 
 def _post_notice(url: str, data: bytes, key: str, pause: float) -> bool:
-    # The key lets a receiver that took a notice and failed to say so know it again.
+    # By the key a receiver recognises a notice that it has received but failed to acknowledge.
     headers = {"Content-Type": "application/json", "Idempotency-Key": quote(key)}
     try:
         request = urllib.request.Request(url, data, headers, method="POST")  # noqa: S310 - the operator's own address
     except ValueError:
-        log.warning("the webhook was not told: FOREACT_WEBHOOK_URL is no address")
+        log.warning("no notice was sent: FOREACT_WEBHOOK_URL is not an address")
         return False
     for attempt in range(TRIES):
         try:
@@ -125,13 +125,13 @@ def _post_notice(url: str, data: bytes, key: str, pause: float) -> bool:
                 log.warning("the webhook refused the notice: %s", why)
                 return False
         except TimeoutError:
-            # It may have been taken; to ask again could tell it twice.
-            log.warning("the webhook took the notice, or not: no answer in time")
+            # It may have been received; another try could send it twice.
+            log.warning("the webhook did not answer in time; the notice may have been received")
             return True
         except (urllib.error.URLError, OSError) as error:
             # The address itself may hold a token, so it is never logged.
             why = type(error).__name__
-        log.warning("the webhook did not take the notice (try %d of %d): %s", attempt + 1, TRIES, why)
+        log.warning("the webhook did not receive the notice (try %d of %d): %s", attempt + 1, TRIES, why)
         if attempt + 1 < TRIES:
             time.sleep(pause * 2**attempt)
     return False

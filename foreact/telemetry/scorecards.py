@@ -1,4 +1,4 @@
-"""How past forecasts did, kept store by store over publications, and what has drifted.
+"""How accurate past forecasts were, store by store over publications, and what has drifted.
 
 telemetry/scorecards/<as-of>/<run>.json   a training's live scorecard of each of its stores, never changed
 """
@@ -17,10 +17,10 @@ from foreact.naming import encode_store
 log = logging.getLogger(__name__)
 
 FOLDER = "telemetry/scorecards/"
-# So many days of data are looked at; older ones stay for whoever wants to look further back.
-LOOKED_AT = 60
+# How many days of data are read; older records stay for whoever wants to look further back.
+DAYS_READ = 60
 READERS = 8
-# Drift is a figure out of bounds on so many days of data in a row.
+# On how many days of data in a row a figure must be out of bounds to count as drift.
 SUSTAINED = 3
 BIAS = 0.15
 # The interval is made to hold four of five.
@@ -80,12 +80,12 @@ def read_series(store: BlobStore) -> dict[str, list[Point]]:
 
 def _list_names(store: BlobStore) -> list[str]:
     names = [info.name for info in store.list(FOLDER)]
-    days = sorted({name.split("/")[-2] for name in names})[-LOOKED_AT:]
+    days = sorted({name.split("/")[-2] for name in names})[-DAYS_READ:]
     return [name for name in names if name.split("/")[-2] in days]
 
 
 def _read_records(store: BlobStore, names: Sequence[str]) -> dict[str, Scorecards | None]:
-    """Read records by name; there is nothing to learn from one that is damaged."""
+    """Read records by name; a damaged one is None."""
 
     def read(name: str) -> Scorecards | None:
         try:
@@ -99,15 +99,15 @@ def _read_records(store: BlobStore, names: Sequence[str]) -> dict[str, Scorecard
 
 
 def _arrange_series(records: Mapping[str, Scorecards | None]) -> dict[str, list[Point]]:
-    found: dict[str, dict[date, Figures]] = {}
+    by_store: dict[str, dict[date, Figures]] = {}
     for record in sorted(filter(None, records.values()), key=lambda record: (record.as_of, record.written_at)):
         for name, figures in record.stores.items():
-            found.setdefault(name, {})[record.as_of] = figures
-    return {name: [Point(day, days[day]) for day in sorted(days)] for name, days in found.items()}
+            by_store.setdefault(name, {})[record.as_of] = figures
+    return {name: [Point(day, days[day]) for day in sorted(days)] for name, days in by_store.items()}
 
 
-def out_of_bounds(figures: Mapping[str, float]) -> set[str]:
-    """Name the figures that a store should not have."""
+def find_out_of_bounds(figures: Mapping[str, float]) -> set[str]:
+    """Return the figures that are out of bounds."""
     wrong = set()
     if abs(figures.get("bias", 0.0)) > BIAS:
         wrong.add("bias")
@@ -119,40 +119,40 @@ def out_of_bounds(figures: Mapping[str, float]) -> set[str]:
     return wrong
 
 
-def days_out(series: Sequence[Point], figure: str) -> int:
+def count_days_out_of_bounds(series: Sequence[Point], figure: str) -> int:
     """Count the latest days of data in a row on which a figure was out of bounds."""
     count = 0
     for point in reversed(series):
-        if figure not in out_of_bounds(point.figures):
+        if figure not in find_out_of_bounds(point.figures):
             break
         count += 1
     return count
 
 
 def find_drift(series: Mapping[str, Sequence[Point]]) -> list[Drift]:
-    """Find what has been out of bounds long enough to be no accident; these stores are marked for retraining."""
-    found = []
+    """Return what has been out of bounds for long enough not to be chance; these stores are marked for retraining."""
+    drifts = []
     for store, points in sorted(series.items()):
         for figure in ("bias", "coverage", "wape"):
-            days = days_out(points, figure)
+            days = count_days_out_of_bounds(points, figure)
             if days >= SUSTAINED:
-                found.append(Drift(store, figure, days, points[-1].figures.get(figure, float("nan"))))
-    return found
+                drifts.append(Drift(store, figure, days, points[-1].figures.get(figure, float("nan"))))
+    return drifts
 
 
 def watch_drift(store: BlobStore) -> Callable[[], tuple[dict[str, list[Point]], list[Drift]]]:
-    """Return the series and what has drifted, look by look; a record is read once, for it never changes."""
+    """Return a function that returns the series and what has drifted now; it reads each record once."""
     records: dict[str, Scorecards | None] = {}
-    found: tuple[dict[str, list[Point]], list[Drift]] = {}, []
+    latest: tuple[dict[str, list[Point]], list[Drift]] = {}, []
 
-    def look() -> tuple[dict[str, list[Point]], list[Drift]]:
-        nonlocal records, found
+    def look_again() -> tuple[dict[str, list[Point]], list[Drift]]:
+        nonlocal records, latest
         names = _list_names(store)
         if names != list(records):
             added = _read_records(store, [name for name in names if name not in records])
             records = {name: added[name] if name in added else records[name] for name in names}
             series = _arrange_series(records)
-            found = series, find_drift(series)
-        return found
+            latest = series, find_drift(series)
+        return latest
 
-    return look
+    return look_again

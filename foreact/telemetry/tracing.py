@@ -7,7 +7,6 @@ names, or else to one that follows from the run's id.
 import hashlib
 import logging
 import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 from foreact.context import RunContext
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Span, SpanContext
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Span
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
-_TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
-_about: ContextVar[Mapping[str, str]] = ContextVar("about", default=MappingProxyType({}))
+_log_fields: ContextVar[Mapping[str, str]] = ContextVar("log_fields", default=MappingProxyType({}))
 # What every record has, and Uvicorn's second copy of a message, with a terminal's colours in it.
-_PLAIN = frozenset(
+_STANDARD = frozenset(
     {*logging.LogRecord("", 0, "", 0, "", None, None).__dict__, "message", "asctime", "taskName", "color_message"}
 )
 _started: list[Any] = []
@@ -101,28 +100,28 @@ class _Lines(logging.Handler):
 
 def current_log_context() -> dict[str, str]:
     """Return the fields that a log line carries: those of the step's process, and of what it works on at the moment."""
-    return {**RunContext.read().to_log_fields(), **_about.get()}
+    return {**RunContext.read().to_log_fields(), **_log_fields.get()}
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what a log line carries beside its text: whose it is, and what else its writer said."""
-    said = {name: value for name, value in record.__dict__.items() if name not in _PLAIN and value is not None}
-    return {**current_log_context(), **said}
+    """Return what a log line carries beside its text: the run's fields, and those that its writer added."""
+    extra = {name: value for name, value in record.__dict__.items() if name not in _STANDARD and value is not None}
+    return {**current_log_context(), **extra}
 
 
 @contextmanager
 def log_context(**fields: str) -> Iterator[None]:
-    """Let the log lines of what is done within carry these fields too."""
-    token = _about.set({**_about.get(), **fields})
+    """Add fields to the log lines written within."""
+    token = _log_fields.set({**_log_fields.get(), **fields})
     try:
         yield
     finally:
-        _about.reset(token)
+        _log_fields.reset(token)
 
 
 @contextmanager
 def span(name: str, *, parent: str = "", run: str = "", kind: str = "internal", **attributes: Any) -> Iterator[Any]:
-    """Time something as a span, the current one for what it calls; gives None where traces are off.
+    """Time something as a span, the current one for what it calls; yield None where traces are off.
 
     `parent` is a traceparent from elsewhere; with `run` alone the span belongs to the run's own trace.
     """
@@ -131,40 +130,47 @@ def span(name: str, *, parent: str = "", run: str = "", kind: str = "internal", 
         return
     from opentelemetry import context, trace
 
-    remote = _parse_traceparent(parent) or (_parse_traceparent(trace_of(run)) if run and not _is_recording() else None)
-    around = trace.set_span_in_context(trace.NonRecordingSpan(remote)) if remote else context.get_current()
+    around = _read_traceparent(parent)
+    if not around and run and not trace.get_current_span().get_span_context().is_valid:
+        around = _read_traceparent(trace_of(run))
     tracer = _started[0].get_tracer("foreact")
     with tracer.start_as_current_span(
-        name, around, kind=trace.SpanKind[kind.upper()], attributes=_known_fields(attributes), record_exception=False
+        name,
+        around or context.get_current(),
+        kind=trace.SpanKind[kind.upper()],
+        attributes=_known_fields(attributes),
+        record_exception=False,
     ) as made:
         yield made
 
 
 def mark_run(run: str, parent: str, **attributes: Any) -> None:
-    """Note in the trace of a request which run it started, and link that run's own trace."""
+    """Record in a request's trace which run it started, and link that run's own trace."""
     if not _started or not run:
         return
     from opentelemetry import trace
 
-    remote = _parse_traceparent(parent)
-    around = trace.set_span_in_context(trace.NonRecordingSpan(remote)) if remote else None
-    linked = _parse_traceparent(trace_of(run))
-    links = [trace.Link(linked)] if linked else []
+    links = [trace.Link(trace.get_current_span(_read_traceparent(trace_of(run))).get_span_context())]
     tracer = _started[0].get_tracer("foreact")
     known = _known_fields({"foreact.run": run, **attributes})
+    around = _read_traceparent(parent) or None
     tracer.start_span("refresh started", around, kind=trace.SpanKind.PRODUCER, attributes=known, links=links).end()
 
 
 def format_traceparent(made: "Span | None") -> str:
-    """Name a span for another process; empty where traces are off."""
+    """Return the traceparent that names a span to another process; empty where traces are off."""
     if made is None:
         return ""
-    context = made.get_span_context()
-    return f"00-{context.trace_id:032x}-{context.span_id:016x}-01"
+    from opentelemetry import trace
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    carrier: dict[str, str] = {}
+    TraceContextTextMapPropagator().inject(carrier, trace.set_span_in_context(made))
+    return carrier.get("traceparent", "")
 
 
 def current_traceparent() -> str:
-    """Name the current span for another process; empty where traces are off."""
+    """Return the traceparent of the current span; empty where traces are off."""
     if not _started:
         return ""
     from opentelemetry import trace
@@ -173,24 +179,17 @@ def current_traceparent() -> str:
 
 
 def trace_of(run: str) -> str:
-    """Name the trace that a run's steps share when nobody's request began it."""
+    """Return the traceparent of the trace that a run's steps share when nobody's request began it."""
     digest = hashlib.sha256(f"foreact run {run}".encode()).hexdigest()
     return f"00-{digest[:32]}-{digest[32:48]}-01"
 
 
-def _parse_traceparent(text: str) -> "SpanContext | None":
-    found = _TRACEPARENT.fullmatch(text)
-    if found is None or not int(found[1], 16) or not int(found[2], 16):
-        return None
-    from opentelemetry import trace
+def _read_traceparent(traceparent: str) -> "Context":
+    """Return the context of a span elsewhere; an empty one if there is none."""
+    from opentelemetry.context import Context
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-    return trace.SpanContext(int(found[1], 16), int(found[2], 16), is_remote=True, trace_flags=trace.TraceFlags(1))
-
-
-def _is_recording() -> bool:
-    from opentelemetry import trace
-
-    return bool(trace.get_current_span().get_span_context().is_valid)
+    return TraceContextTextMapPropagator().extract({"traceparent": traceparent}, Context())
 
 
 def _known_fields(attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from foreact.blobs import BlobNotFound, BlobStore
 from foreact.errors import ForeactError
 from foreact.runs.ledger import RUNS, RunHistory, RunRecord, parse_history
 from foreact.steps import STEPS
-from foreact.telemetry.scorecards import Drift, Point, days_out, watch_drift
+from foreact.telemetry.scorecards import Drift, Point, count_days_out_of_bounds, watch_drift
 
 log = logging.getLogger("foreact.telemetry")
 
@@ -98,7 +98,7 @@ class RunMetrics(Collector):
         for store, points in self._series.items():
             for figure in LIVE:
                 add("store_live", points[-1].figures.get(figure), store, figure)
-                add("store_drift_days", days_out(points, figure), store, figure)
+                add("store_drift_days", count_days_out_of_bounds(points, figure), store, figure)
             add("store_marked", float(any(drift.store == store for drift in self._drift)), store)
         return found.values()
 

@@ -1,4 +1,4 @@
-"""Whether known tables say enough of the days of the horizon.
+"""Whether known tables cover the days of the horizon.
 
 A table shows in the past how long it is silent at most: a price list never, a list of holidays for weeks. Over the
 horizon it may be silent as long, and no longer; a table that begins after the history may not be silent at all. What
@@ -43,26 +43,28 @@ def _check_table(dataset: Dataset, table: TableInfo, store: str) -> Iterator[Row
     columns = _read_table(dataset, table, store)
     as_of = np.datetime64(dataset.info.as_of, "D")
     day = arrays.count_days(columns[DATE], as_of + 1)
-    spoken = np.unique(day)
-    silent = _too_silent(spoken, dataset.info.horizon)
+    covered_days = np.unique(day)
+    silent = _find_long_gaps(covered_days, dataset.info.horizon)
     days = [str(as_of + 1 + index) for index in range(dataset.info.horizon)]
     lags = bool(store) and (dataset.info.as_of - dataset.info.stores[store].last).days > LAG_DAYS
-    begins = int(np.min(spoken[spoken >= 0], initial=len(days)))
+    begins = int(np.min(covered_days[covered_days >= 0], initial=len(days)))
     for index, name in enumerate(days):
-        unsaid = SILENT if lags and index < begins else NO
-        yield _describe_gap(table, store, "", name, unsaid if silent[index] else YES)
-    if table.by_item and len(spoken):
+        missing = SILENT if lags and index < begins else NO
+        yield _describe_gap(table, store, "", name, missing if silent[index] else YES)
+    if table.by_item and len(covered_days):
         yield from _check_items(dataset, table, store, columns, day, days)
 
 
-def _too_silent(spoken: NDArray[np.int64], horizon: int) -> NDArray[np.bool_]:
-    """Say which days of the horizon (from 0 on) are in a silence longer than any before; the days are in order."""
-    past = spoken[spoken < 0]
+def _find_long_gaps(covered_days: NDArray[np.int64], horizon: int) -> NDArray[np.bool_]:
+    """Return which days of the horizon (from 0 on) are in a silence longer than any before."""
+    past = covered_days[covered_days < 0]
     if 0 < len(past) < FEWEST:
         return np.zeros(horizon, dtype=bool)
     longest = int(np.diff(past).max()) - 1 if len(past) > 1 else 0
     # A silence that goes on from the past counts as a whole.
-    edges = np.concatenate([past[-1:] if len(past) else [-1], spoken[(spoken >= 0) & (spoken < horizon)], [horizon]])
+    edges = np.concatenate(
+        [past[-1:] if len(past) else [-1], covered_days[(covered_days >= 0) & (covered_days < horizon)], [horizon]]
+    )
     silent = np.zeros(horizon, dtype=bool)
     for before, after in pairwise(edges.tolist()):
         if after - before - 1 > longest:
@@ -76,9 +78,9 @@ def _check_items(
     near = (day >= -RECENT) & (day < len(days))
     codes = arrays.read_dictionary(columns[ITEM].filter(pa.array(near)))
     items: list[str] = codes.dictionary.to_pylist()
-    given = np.zeros((len(items), RECENT + len(days)), dtype=bool)
-    given[np.asarray(codes.indices), day[near] + RECENT] = True
-    recent, ahead = given[:, :RECENT], given[:, RECENT:]
+    has_row = np.zeros((len(items), RECENT + len(days)), dtype=bool)
+    has_row[np.asarray(codes.indices), day[near] + RECENT] = True
+    recent, ahead = has_row[:, :RECENT], has_row[:, RECENT:]
     expected = np.asarray(recent.all(axis=1) if (day < 0).any() else ahead.any(axis=1))
     last = np.where(ahead.any(axis=1), len(days) - 1 - np.argmax(ahead[:, ::-1], axis=1), -1)
     lacking = expected[:, None] & ~ahead & np.asarray(ahead.any(axis=0))
@@ -94,5 +96,5 @@ def _read_table(dataset: Dataset, table: TableInfo, store: str) -> pa.Table:
     return arrays.read_table(path, names)
 
 
-def _describe_gap(table: TableInfo, store: str, item: str, day: str, given: str) -> Row:
-    return {STORE: store, ITEM: item, DATE: day, "found": f"no row in {table.label}", "given": given}
+def _describe_gap(table: TableInfo, store: str, item: str, day: str, covered: str) -> Row:
+    return {STORE: store, ITEM: item, DATE: day, "found": f"no row in {table.label}", "covered": covered}

@@ -1,4 +1,4 @@
-"""What came of the rules."""
+"""What checking the rules found."""
 
 from typing import Literal
 
@@ -28,7 +28,7 @@ class Sample(BaseModel):
 
 
 class Finding(BaseModel):
-    """One rule: whether it is kept, and by how many of how many not."""
+    """One rule: whether it is kept, and how many of how many break it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -74,6 +74,6 @@ class Findings(BaseModel):
         """Why the data may not be used, in a sentence; empty if it may."""
         if not self.broken:
             return ""
-        told = "; ".join(finding.describe() for finding in self.broken[:3])
+        described = "; ".join(finding.describe() for finding in self.broken[:3])
         more = f"; and {len(self.broken) - 3} more" if len(self.broken) > 3 else ""
-        return f"The data is refused, for it breaks a rule: {told}{more}. The validation report lists the rows."
+        return f"The data is refused because it breaks a rule: {described}{more}. The validation report lists the rows."

@@ -1,11 +1,11 @@
 """The validation report: what was read, every rule, and samples of what breaks one."""
 
-from html import escape
+from markupsafe import Markup
 
 from foreact.data.checks.findings import Finding, Findings
 from foreact.data.dataset.folder import DatasetInfo
 from foreact.errors import count_noun
-from foreact.reports.page import Kind, Markup, Page, render_table
+from foreact.reports.page import Kind, Page, render_table
 
 
 def render_report(findings: Findings, info: DatasetInfo) -> str:
@@ -45,15 +45,15 @@ def _judge_findings(findings: Findings) -> tuple[str, Kind]:
 
 def _mark_finding(finding: Finding) -> Markup:
     kind = "good" if finding.kept else "bad" if finding.severity == "critical" else "warn"
-    return Markup(f"<span class={kind}>{'kept' if finding.kept else finding.severity}</span>")
+    return Markup("<span class={}>{}</span>").format(kind, "kept" if finding.kept else finding.severity)
 
 
 def _describe_sample(finding: Finding) -> Markup:
-    text = escape(finding.rule)
+    text = Markup("{}").format(finding.rule)
     if not finding.kept and finding.detail:
-        text += f"<br><small>{escape(finding.detail)}</small>"
+        text += Markup("<br><small>{}</small>").format(finding.detail)
     if finding.samples:
         rows = [(one.store, one.item, one.date, one.found) for one in finding.samples]
         samples = render_table(["Store", "Item", "Date", "Found"], rows)
-        text += f"<details><summary>{len(rows)} of them</summary>{samples}</details>"
-    return Markup(text)
+        text += Markup("<details><summary>{} of them</summary>{}</details>").format(len(rows), samples)
+    return text

@@ -78,14 +78,14 @@ class Partition:
         }
 
     def find_faults(self) -> dict[str, NDArray[np.bool_]]:
-        """Say by rule which rows break it."""
+        """Return by rule which rows break it."""
         repeats = self._find_repeats()
         again = repeats.copy()
         again[:-1] |= repeats[1:]
         return {UNIQUE: again, NOT_NEGATIVE: self.units < 0}
 
     def write_mended(self, source: Path, target: Path) -> tuple[int, list[dict[str, str]]]:
-        """Write the rows anew without what cannot be trusted; give how many are left and which were rejected.
+        """Write the rows without those that cannot be trusted; return how many are left and which were rejected.
 
         A day that cannot be trusted stays, unknown: left out, it could pass for a day without sales.
         """
@@ -93,7 +93,7 @@ class Partition:
         units = np.where(faults[NOT_NEGATIVE], np.nan, self.units)
         keep = ~self._find_repeats()
         groups = np.cumsum(keep) - 1
-        # Rows that agree are one row told twice; where they do not, nobody knows which is right.
+        # Rows that agree are one row written twice; where they do not, nobody knows which is right.
         low, high = np.full(groups[-1] + 1, np.inf), np.full(groups[-1] + 1, -np.inf)
         filled = np.nan_to_num(self.units, nan=-1)
         np.minimum.at(low, groups, filled)
@@ -118,7 +118,7 @@ class Partition:
         return mended.num_rows, rejected
 
     def _find_repeats(self) -> NDArray[np.bool_]:
-        """Say which rows have the item and day of the row before."""
+        """Return which rows have the item and day of the row before."""
         again = np.zeros(len(self.item), dtype=bool)
         again[1:] = (np.diff(self.item) == 0) & (np.diff(self.day) == 0)
         return again

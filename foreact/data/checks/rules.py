@@ -13,8 +13,8 @@ from foreact.vocabulary import DATE, ITEM, STORE, UNITS
 FRESH_DAYS = 3
 # A history must hold the days of one forecast, to check it on, and two weeks before them, to learn a week from.
 LEAST_BEFORE = 14
-# Rows further apart than a week are no history by day; a store that has rows on fewer days than this is told of.
-MOST_APART, LEAST_TOLD = 7, 0.5
+# Rows further apart than a week are no history by day; a store that has rows on fewer days than this gets a warning.
+MOST_APART, LEAST_SHARE_OF_DAYS = 7, 0.5
 # A day is implausible if it sold this many times the mean of the series' other selling days, and not just a few units.
 SPIKE_TIMES, SPIKE_UNITS, SPIKE_DAYS = 30.0, 100.0, 10
 
@@ -25,7 +25,7 @@ UNIQUE, NOT_NEGATIVE, SPIKES = (
     "no day sells implausibly much",
 )
 FEW_REJECTED, FRESH, LONG_ENOUGH = "few rows are rejected", "the history is fresh", "the history is long enough"
-DAILY, TOLD = "the history is by day", "stores have rows on most days"
+DAILY, MOST_DAYS = "the history is by day", "stores have rows on most days"
 
 
 @dataclass(frozen=True)
@@ -92,10 +92,10 @@ STORES = (
         f"its last row is more than {LAG_DAYS} days before as_of",
     ),
     Rule(
-        TOLD,
+        MOST_DAYS,
         "warning",
         "ExpectColumnValuesToBeBetween",
-        {"column": "told", "min_value": LEAST_TOLD},
+        {"column": "share_of_days", "min_value": LEAST_SHARE_OF_DAYS},
         "days without any are unknown, and weekdays that never have one are forecast as closed; --missing zero "
         "takes them for days without sales",
     ),
@@ -105,20 +105,20 @@ KNOWN = (
         "known tables cover the horizon",
         "critical",
         "ExpectColumnValuesToBeInSet",
-        {"column": "given", "value_set": [YES, GONE, SILENT]},
+        {"column": "covered", "value_set": [YES, GONE, SILENT]},
     ),
     Rule(
         "items stay in known tables",
         "warning",
         "ExpectColumnValuesToBeInSet",
-        {"column": "given", "value_set": [YES, NO, SILENT]},
+        {"column": "covered", "value_set": [YES, NO, SILENT]},
         "taken as gone out of assortment",
     ),
     Rule(
         "stores stay in known tables",
         "warning",
         "ExpectColumnValuesToBeInSet",
-        {"column": "given", "value_set": [YES, NO, GONE]},
+        {"column": "covered", "value_set": [YES, NO, GONE]},
         "the store's own rows stopped before as_of too; it is forecast without",
     ),
 )
@@ -183,14 +183,14 @@ class Checkpoint:
                 raise RuntimeError(
                     f"rule {rule.name!r} could not be checked: {result.exception_info['exception_message']}"
                 )
-            found = result.result
-            bad = found.get("partial_unexpected_index_list") or []
+            counts = result.result
+            bad = counts.get("partial_unexpected_index_list") or []
             findings[rule.name] = Finding(
                 rule=rule.name,
                 severity=rule.severity,
                 kept=bool(result.success),
-                checked=int(found.get("element_count", len(frame))),
-                broken=0 if result.success else int(found.get("unexpected_count", 1)),
+                checked=int(counts.get("element_count", len(frame))),
+                broken=0 if result.success else int(counts.get("unexpected_count", 1)),
                 detail=rule.detail,
                 samples=[] if sample is None or result.success else [sample(rule.name, row) for row in bad[:SHOWN]],
             )
@@ -217,7 +217,7 @@ class Checkpoint:
 
 
 def open_context() -> Any:
-    """Start Great Expectations in memory: it writes nothing, shows nothing and tells nobody."""
+    """Start Great Expectations in memory: it writes nothing, shows nothing and sends nothing."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     import great_expectations as gx
 

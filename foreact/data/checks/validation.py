@@ -1,4 +1,4 @@
-"""Checking a dataset: every rule is asked, what can be mended is, and only sound data is handed on."""
+"""Checking a dataset: every rule is checked, what can be mended is mended, and only sound data is handed on."""
 
 import os
 import shutil
@@ -23,13 +23,13 @@ from foreact.data.checks.rules import (
     KNOWN,
     LEAST_BEFORE,
     LONG_ENOUGH,
+    MOST_DAYS,
     NOT_NEGATIVE,
     PREVIOUS,
     ROWS,
     SERIES,
     SPIKES,
     STORES,
-    TOLD,
     TOTAL,
     UNIQUE,
     Checkpoint,
@@ -52,7 +52,7 @@ class Limits:
 
     max_rejected_share: float
     today: date = field(default_factory=date.today)
-    # By store the items of the last publication; None: there is none, or nobody asked.
+    # By store the items of the last publication; None: there is none, or it does not matter.
     previous: Mapping[str, Iterable[str]] | None = None
 
 
@@ -64,7 +64,7 @@ def check_dataset(
 ) -> Findings:
     """Check a dataset and write the checked one, of the same form; partitions without a fault are linked, not copied.
 
-    What could not be mended is told in the record of the checked dataset, and nobody can train on it.
+    What cannot be mended stands in the record of the checked dataset, and nobody can train on it.
     """
     with explain_engine_errors("check the data", target):
         return _Check(dataset, target, limits, progress).run()
@@ -85,7 +85,7 @@ class _Check:
         self.days: dict[str, NDArray[np.int64]] = {}
 
     def run(self) -> Findings:
-        """Check everything."""
+        """Check every rule and write the checked dataset."""
         info = self.dataset.info
         shutil.rmtree(self.target, ignore_errors=True)
         link_tree(self.dataset.path, self.target)
@@ -93,7 +93,7 @@ class _Check:
         findings += self._check_stores() + self._check_known() + self._check_previous()
         ingested = pa.parquet.read_table(self.dataset.path / REJECTED)
         rejected = ingested.num_rows + len(self.rejected)
-        unread = _tell_rejected(ingested, info)
+        unread = _list_unreadable(ingested, info)
         aside = [*unread, *(finding for finding in findings if finding.rule in (UNIQUE, NOT_NEGATIVE))]
         findings = [*self._check_total(rejected, aside), *unread, *findings]
         result = Findings(findings=findings, rows=info.rows_read, rejected=rejected, notes=info.notes)
@@ -155,11 +155,11 @@ class _Check:
 
     def _check_stores(self) -> list[Finding]:
         info = self.dataset.info
-        rows = {STORE: [], ITEM: [], DATE: [], "found": [], "lag": [], "told": []}  # type: dict[str, list[Any]]
+        rows = {STORE: [], ITEM: [], DATE: [], "found": [], "lag": [], "share_of_days": []}  # type: dict[str, list[Any]]
         for name, store in info.stores.items():
-            told, days = len(self.days.get(name, ())), (store.last - store.first).days + 1
-            share = 1.0 if info.missing == "zero" else told / days
-            line = (name, "", str(store.last), f"{told:,} of {days:,} days", (info.as_of - store.last).days, share)
+            with_rows, days = len(self.days.get(name, ())), (store.last - store.first).days + 1
+            share = 1.0 if info.missing == "zero" else with_rows / days
+            line = (name, "", str(store.last), f"{with_rows:,} of {days:,} days", (info.as_of - store.last).days, share)
             for column, value in zip(rows, line, strict=True):
                 rows[column].append(value)
         return Checkpoint(self.context, "stores", STORES).run(_make_frame([rows]), _sample_store) if info.stores else []
@@ -210,7 +210,7 @@ class _Check:
         )
         bounds: dict[str, dict[str, Any]] = {FEW_REJECTED: {"max_value": limit}, LONG_ENOUGH: {"min_value": least}}
         checkpoint = Checkpoint(self.context, "total", TOTAL, bounds)
-        told: dict[str, dict[str, Any]] = {
+        details: dict[str, dict[str, Any]] = {
             FEW_REJECTED: {
                 "checked": info.rows_read,
                 "broken": rejected,
@@ -229,14 +229,14 @@ class _Check:
             FRESH: {"detail": f"its last day, {info.as_of}, is {age:,} days ago"},
         }
         findings = checkpoint.run(frame)
-        return [one if one.kept else one.model_copy(update=told.get(one.rule, {})) for one in findings]
+        return [one if one.kept else one.model_copy(update=details.get(one.rule, {})) for one in findings]
 
     def _write_checked(self, info: DatasetInfo, ingested: pa.Table, result: Findings) -> None:
         strings = pa.schema([(name, pa.string()) for name in REJECTED_COLUMNS])
-        found = pa.Table.from_pylist(self.rejected, schema=strings)
+        broken = pa.Table.from_pylist(self.rejected, schema=strings)
         path = self.target / REJECTED
         path.unlink(missing_ok=True)
-        pa.parquet.write_table(pa.concat_tables([ingested.select(REJECTED_COLUMNS).cast(strings), found]), path)
+        pa.parquet.write_table(pa.concat_tables([ingested.select(REJECTED_COLUMNS).cast(strings), broken]), path)
         counts = dict(info.rejected)
         for record in self.rejected:
             counts[record["rule"]] = counts.get(record["rule"], 0) + 1
@@ -277,7 +277,7 @@ def _make_sample(rule: str, row: dict[str, Any]) -> Sample:
 
 def _sample_store(rule: str, row: dict[str, Any]) -> Sample:
     shown = _make_sample(rule, row)
-    return shown.model_copy(update={"date": ""} if rule == TOLD else {"found": ""})
+    return shown.model_copy(update={"date": ""} if rule == MOST_DAYS else {"found": ""})
 
 
 def _sample_series(rule: str, row: dict[str, Any]) -> Sample:
@@ -290,8 +290,8 @@ def _sample_record(record: dict[str, Any]) -> Sample:
     return Sample(**shown, found=str(record.get("detail") or record.get(UNITS) or ""))
 
 
-def _tell_rejected(ingested: pa.Table, info: DatasetInfo) -> list[Finding]:
-    """Return what could not be read, as the intake found it."""
+def _list_unreadable(ingested: pa.Table, info: DatasetInfo) -> list[Finding]:
+    """Return a finding for each kind of row that the intake could not read."""
     import pyarrow.compute as pc
 
     findings = []

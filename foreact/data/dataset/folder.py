@@ -55,9 +55,9 @@ class DatasetInfo(BaseModel):
     stores: dict[str, StoreInfo] = Field(default_factory=dict)
     rows_read: int = 0
     rows_after_as_of: int = 0
-    # By rule, how many rows broke it: left out, or kept with the cell blanked.
+    # By rule, how many rows broke it: left out, or with a cell blanked.
     rejected: dict[str, int] = Field(default_factory=dict)
-    # What a person should know of choices that were made: columns left out and why ...
+    # What a person should know: columns left out and why, ...
     notes: list[str] = Field(default_factory=list)
     # Why nobody may train on it, in a sentence; empty for data that passed, or that nobody has looked at yet.
     problem: str = ""
@@ -76,7 +76,7 @@ class Dataset:
         try:
             self.info = DatasetInfo.model_validate_json((path / INFO).read_bytes())
         except FileNotFoundError as error:
-            raise ForeactError(f"{path} is no dataset: it has no {INFO}.") from error
+            raise ForeactError(f"{path} is not a dataset: it has no {INFO}.") from error
         except ValueError as error:
             raise ForeactError(f"{path / INFO} cannot be read as the record of a dataset.") from error
 
@@ -91,15 +91,15 @@ class Dataset:
             raise ForeactError(self.info.problem)
 
     def store_path(self, store: str) -> Path:
-        """Say where a store's rows are."""
+        """Return where a store's rows are."""
         return self.path / "stores" / f"{encode_store(store)}.parquet"
 
     def items_path(self, store: str) -> Path:
-        """Say where the attributes of a store's items are."""
+        """Return where the attributes of a store's items are."""
         return self.path / "items" / f"{encode_store(store)}.parquet"
 
     def known_path(self, table: TableInfo, store: str) -> Path | None:
-        """Say where what a known table tells of a store is, if it tells anything."""
+        """Return where a known table's rows of a store are, if it has any."""
         known = self.path / "known"
         path = (
             known / table.name / f"{encode_store(store)}.parquet" if table.by_store else known / f"{table.name}.parquet"
@@ -120,7 +120,7 @@ class Dataset:
         )
 
     def parcel_info(self, store: str) -> ParcelInfo:
-        """Say of one store what a reader of its parcel has to know."""
+        """Return what a reader of one store's parcel has to know."""
         info, of_store = self.info, self.info.stores[store]
         return ParcelInfo(
             store=store,

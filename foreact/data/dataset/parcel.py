@@ -49,7 +49,7 @@ class TableInfo(BaseModel):
 
     @property
     def by_item(self) -> bool:
-        """Whether it tells items apart."""
+        """Whether it has a column of items."""
         return ITEM in self.keys
 
 
@@ -189,7 +189,7 @@ class _Layout:
         return grid
 
     def _lay_out_history(self, column: ColumnInfo) -> Floats:
-        """Lay out a column of the history: by day, if no day tells items apart."""
+        """Lay out a column of the history: by day, if it is the same for all items."""
         cells = self.rows[column.name]
         values = arrays.read_codes(cells, column.categories) if column.kind == "text" else arrays.read_floats(cells)
         shown = ~np.isnan(values)

@@ -39,9 +39,9 @@ def write_partitions(
     *,
     with_items: bool = True,
 ) -> int:
-    """Write rows sorted by series and day as one file a store; tell each store when it is whole.
+    """Write rows sorted by series and day as one file a store; call `done` with each store when it is whole.
 
-    Gives how many rows repeat the series and day of another.
+    Return how many rows repeat the series and day of another.
     """
     folder.mkdir(parents=True, exist_ok=True)
     current, writer = -1, None
@@ -71,7 +71,7 @@ def write_partitions(
 
 
 def write_whole(batches: Iterator[pa.RecordBatch], items: pa.Array | None, path: Path) -> int:
-    """Write rows sorted by item (if any) and day as one file; gives how many repeat another's item and day."""
+    """Write rows sorted by item (if any) and day as one file; return how many repeat another's item and day."""
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = None
     repeats, last = 0, -1

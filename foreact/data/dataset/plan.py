@@ -137,12 +137,12 @@ def _add_static(engine: Engine, plan: Plan, known: Known, name: str, role: str) 
     )
     if mixed:
         plan.notes.append(
-            f"{known.table.label} gives more than one {name!r} for {name_examples([str(row[0]) for row in mixed])}; "
+            f"{known.table.label} has more than one {name!r} for {name_examples([str(row[0]) for row in mixed])}; "
             "the first is used."
         )
     if not _add_info(engine, plan, name, role):
         plan.notes.append(
-            f"Column {name!r} of {known.table.label} is left out: it says nothing of any {role} of the history."
+            f"Column {name!r} of {known.table.label} is left out: it has a value for no {role} of the history."
         )
 
 
@@ -199,7 +199,8 @@ def _list_categories(
     rows = engine.execute(f"SELECT DISTINCT value FROM ({union}) WHERE value IS NOT NULL LIMIT {MOST_CATEGORIES + 1}")
     if len(rows) > MOST_CATEGORIES:
         plan.notes.append(
-            f"Column {name!r} of {label} is left out: more than {MOST_CATEGORIES:,} different texts are no categories."
+            f"Column {name!r} of {label} is left out: it has more than {MOST_CATEGORIES:,} different texts, too many "
+            "for categories."
         )
         return None
     return sorted(str(row[0]) for row in rows)

@@ -124,7 +124,7 @@ class Writer:
         )
 
     def _stream_known(self, known: Known, query: str) -> int:
-        """Write a known table's rows; give how many have the keys of another."""
+        """Write a known table's rows; return how many have the keys of another."""
         batches, folder = self.engine.stream_batches(query), self.dataset / "known"
         if STORE in known.keys:
             return write_partitions(

@@ -13,12 +13,12 @@ def parse_columns(text: str) -> dict[str, str]:
     text = text.strip()
     if text.startswith("{"):
         try:
-            given = json.loads(text)
+            mapping = json.loads(text)
         except ValueError:
-            given = None
-        if not isinstance(given, dict) or not all(isinstance(name, str) for name in given.values()):
+            mapping = None
+        if not isinstance(mapping, dict) or not all(isinstance(name, str) for name in mapping.values()):
             raise ForeactError(f"The column mapping {text!r} is not a JSON object of texts.")
-        pairs = list(given.items())
+        pairs = list(mapping.items())
     else:
         parts = [part.partition("=") for part in text.split(",") if part.strip()]
         wrong = [name for name, sign, value in parts if not sign or not value.strip()]
@@ -32,12 +32,12 @@ def parse_columns(text: str) -> dict[str, str]:
             f"the names are {', '.join(ROLES)}."
         )
     if len(dict(pairs)) < len(pairs):
-        raise ForeactError(f"The column mapping {text!r} gives a name twice.")
+        raise ForeactError(f"The column mapping {text!r} has a name twice.")
     return dict(pairs)
 
 
 def find_roles(names: Iterable[str], columns: Mapping[str, str]) -> dict[str, str]:
-    """Return the columns that play a part, by the mapping or else by our own names."""
+    """Return the column of each role, by the mapping or else by our own names."""
     present = set(names)
     roles: dict[str, str] = {}
     for role in ROLES:
@@ -52,9 +52,9 @@ def missing_column(role: str, names: Iterable[str], columns: Mapping[str, str], 
     """Return the error that a column is absent, naming the one that may be meant."""
     wanted, present = columns.get(role, role), list(names)
     # In the words of the user: a mapping that names an absent column, or no mapping at all.
-    told = f"column {wanted!r}" + (f" (for {role})" if wanted != role else "")
+    missing = f"column {wanted!r}" + (f" (for {role})" if wanted != role else "")
     hint = suggest_name(wanted, present) or f"; it has {name_examples(present, 8)}"
-    return ForeactError(f"{end_sentence(f'{table} has no {told}{hint}')} Map it with --columns {role}=NAME.")
+    return ForeactError(f"{end_sentence(f'{table} has no {missing}{hint}')} Map it with --columns {role}=NAME.")
 
 
 def end_sentence(text: str) -> str:

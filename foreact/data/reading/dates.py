@@ -65,8 +65,8 @@ def read_dates(counts: Mapping[str, int], column: str) -> dict[str, date]:
     readings: dict[str, dict[str, date]] = {}
     rows: dict[str, int] = {}
     for way, read in WAYS.items():
-        found = {text: day for text in counts if (day := read(text)) is not None}
-        readings[way], rows[way] = found, sum(counts[text] for text in found)
+        dates = {text: day for text in counts if (day := read(text)) is not None}
+        readings[way], rows[way] = dates, sum(counts[text] for text in dates)
     best = max(rows, key=lambda way: rows[way])
     day_first, month_first = "31/03/2025", "03/31/2025"
     if rows[day_first] == rows[month_first] == rows[best] > 0 and readings[day_first] != readings[month_first]:

@@ -31,19 +31,19 @@ class Engine:
         self.execute("SET enable_progress_bar = false")
 
     def execute(self, sql: str) -> list[Row]:
-        """Run a statement to its end and give its rows."""
+        """Run a statement to its end and return its rows."""
         return list(self._connection.execute(sql).fetchall())
 
     def fetch_one(self, sql: str) -> Row:
-        """Run a statement that gives one row."""
+        """Run a statement and return its one row."""
         return self.execute(sql)[0]
 
     def fetch_table(self, sql: str) -> pa.Table:
-        """Run a query and give its rows as one Arrow table."""
+        """Run a query and return its rows as one Arrow table."""
         return self._connection.sql(sql).to_arrow_reader(1_000_000).read_all()
 
     def stream_batches(self, sql: str, rows: int = 1_000_000) -> Iterator[pa.RecordBatch]:
-        """Run a query and give its rows in batches."""
+        """Run a query and yield its rows in batches."""
         yield from self._connection.sql(sql).to_arrow_reader(rows)
 
     def register_table(self, name: str, table: pa.Table) -> None:

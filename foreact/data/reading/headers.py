@@ -60,7 +60,7 @@ def _read_csv_header(sample: bytes, gzipped: bool, name: str) -> Header | None:
     if sample[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise ForeactError(f"{name} is encoded as UTF-16; save it as UTF-8.")
     if b"\0" in sample:
-        raise ForeactError(f"{name} is no CSV or Parquet file: it has zero bytes in it.")
+        raise ForeactError(f"{name} is not a CSV or Parquet file: it has zero bytes in it.")
     whole = sample[: sample.rfind(b"\n")] if len(sample) == SAMPLE and b"\n" in sample else sample
     try:
         text = whole.decode("utf-8-sig")

@@ -42,7 +42,7 @@ class History:
 
     @property
     def with_items(self) -> bool:
-        """Whether it tells items apart."""
+        """Whether it has a column of items."""
         return ITEM in self.roles
 
 
@@ -80,7 +80,7 @@ def open_history(engine: Engine, table: Table, columns: Mapping[str, str], today
         ("date before 1990", "day < 0"),
         ("date in the future", f"day > {latest}"),
     ]
-    blanked = [("units that are no number", UNITS)] + [
+    blanked = [("units that are not a number", UNITS)] + [
         (f"{flag} that is neither 0 nor 1", flag) for flag in (OPEN, STOCKOUT) if flag in roles
     ]
     originals = ", ".join(f"{texts[role]} AS original_{role}" for role in roles)
@@ -128,8 +128,8 @@ def last_day(engine: Engine, history: History, today: date) -> int | None:
     """Return the last day of the whole history, whichever store is taken in."""
     latest = day_number(today)
     day = f"SELECT {history.day} AS day FROM {quote(history.table.view)}"
-    found = engine.fetch_one(f"SELECT max(day) FROM ({day}) WHERE day BETWEEN 0 AND {latest}")[0]
-    return None if found is None else int(found)
+    last = engine.fetch_one(f"SELECT max(day) FROM ({day}) WHERE day BETWEEN 0 AND {latest}")[0]
+    return None if last is None else int(last)
 
 
 def as_cell(name: str, kind: str) -> str:
@@ -151,11 +151,11 @@ def read_day(engine: Engine, table: Table, name: str, dates: str) -> str:
     )
     if len(rows) > MOST_DATES:
         raise ForeactError(
-            f"Column {name!r} of {table.label} holds more than {MOST_DATES:,} different texts: these are no dates."
+            f"Column {name!r} of {table.label} holds more than {MOST_DATES:,} different texts: these are not dates."
         )
-    found = read_dates(dict(rows), name)
-    days = [day_number(day) for day in found.values()]
+    dates_by_text = read_dates(dict(rows), name)
+    days = [day_number(day) for day in dates_by_text.values()]
     # Names that no file's column has: within the look-up such a column would otherwise be taken for ours.
-    known = {"foreact text": pa.array(list(found), pa.string()), "foreact day": pa.array(days, pa.int32())}
+    known = {"foreact text": pa.array(list(dates_by_text), pa.string()), "foreact day": pa.array(days, pa.int32())}
     engine.register_table(dates, pa.table(known))
     return f'(SELECT any_value("foreact day") FROM {dates} WHERE "foreact text" = {text})'

@@ -30,7 +30,7 @@ class Known:
 
     @property
     def dated(self) -> bool:
-        """Whether it tells one day from another."""
+        """Whether it has a column of dates."""
         return DATE in self.keys
 
 

@@ -1,4 +1,4 @@
-"""What the machine or the engine refuses, told in one sentence."""
+"""What the machine or the engine refuses, as one sentence."""
 
 import errno
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from foreact.errors import ForeactError
 
-# Errors in SQL that we wrote, not in what it was asked about.
+# Errors in our own SQL, not in the data.
 OURS = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
 
 
@@ -42,5 +42,5 @@ def _explain_error(what: str, where: Path, number: int | None, text: str) -> For
     if number in (errno.ENOSPC, errno.EDQUOT):
         return ForeactError(f"Could not {what}: there is no space left in {where}; free some and run again.")
     if number in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return ForeactError(f"Could not {what}: {where} cannot be written; give the right to, or choose another place.")
+        return ForeactError(f"Could not {what}: {where} cannot be written; allow it, or choose another place.")
     return ForeactError(f"Could not {what}: {text}.")

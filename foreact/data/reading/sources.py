@@ -13,7 +13,7 @@ from foreact.errors import ForeactError
 ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".pq")
 
 
-# Opens https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX: gives the container's objects and the prefix.
+# Opens https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX: returns the container's objects and the prefix.
 OpenUrl = Callable[[str], tuple[BlobStore, str]]
 
 
@@ -30,10 +30,10 @@ class Source:
 
 def find_sources(uri: str, open_url: OpenUrl | None = None) -> list[Source]:
     """List a table's files, by name."""
-    found = _find_blobs(uri, open_url) if is_remote(uri) else _find_files(uri)
-    if not found:
+    sources = _find_blobs(uri, open_url) if is_remote(uri) else _find_files(uri)
+    if not sources:
         raise ForeactError(f"{uri} has no files that end in {', '.join(ENDINGS)}.")
-    return sorted(found, key=lambda source: source.name)
+    return sorted(sources, key=lambda source: source.name)
 
 
 def is_remote(uri: str) -> bool:

@@ -1,4 +1,4 @@
-"""A table of any number of CSV and Parquet files as one thing that SQL can be asked about."""
+"""A table of any number of CSV and Parquet files as one view for SQL."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ def open_table(engine: Engine, label: str, files: list[tuple[str, Path]], view: 
         if header is not None:
             groups[header].append(path)
     if not groups:
-        raise ForeactError(f"{label} is empty: there is no header, let alone a row.")
+        raise ForeactError(f"{label} is empty: there is no header, and no row.")
     engine.execute(f"CREATE TABLE IF NOT EXISTS {MALFORMED_LINES} (label VARCHAR, line VARCHAR)")
     parts = []
     for number, (header, paths) in enumerate(groups.items()):
@@ -92,9 +92,9 @@ def _unify_columns(engine: Engine, view: str, parts: list[tuple[str, dict[str, s
         for name, kind in columns.items():
             kinds[name].add(kind)
     final = {
-        name: found.pop() if len(found) == 1 else "VARCHAR"
-        for name, found in kinds.items()
-        if not any(map(is_nested, found))
+        name: different.pop() if len(different) == 1 else "VARCHAR"
+        for name, different in kinds.items()
+        if not any(map(is_nested, different))
     }
 
     def select(source: str, columns: dict[str, str]) -> str:

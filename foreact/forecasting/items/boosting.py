@@ -39,7 +39,7 @@ def fit_boosting(features: Floats, target: Floats, weight: Floats, seed: int) ->
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     edges = [find_edges(column, weight) for column in features.T]
-    codes = encode(features, edges)
+    codes = encode_bins(features, edges)
     # scikit-learn fails on a feature without any value, as last year's sales are in a short history.
     codes[:, np.isnan(codes).all(0)] = 0
     leaf = min(200, max(20, len(target) // 500))
@@ -69,7 +69,7 @@ def find_edges(column: Floats, weight: Floats) -> Floats:
     return np.asarray(edges[edges < values[-1]])
 
 
-def encode(features: Floats, edges: list[Floats]) -> Floats:
+def encode_bins(features: Floats, edges: list[Floats]) -> Floats:
     """Return each value's bin, NaN for unknown values."""
     codes = np.full(features.shape, np.nan, np.float32)
     for feature, upper in enumerate(edges):

@@ -8,6 +8,9 @@ from enum import StrEnum
 from foreact.forecasting.judging.accuracy import Accuracy
 from foreact.forecasting.judging.baselines import Baseline
 
+# How much worse than the champion a challenger may score and still go live.
+MARGIN = 0.02
+
 
 class GateOutcome(StrEnum):
     """What becomes of a store's challenger."""
@@ -16,7 +19,7 @@ class GateOutcome(StrEnum):
     PROMOTED = "promoted"
     # The champion stays live because it is better.
     KEPT = "kept"
-    # Neither the challenger nor a champion that the gate kept makes the numbers: an older model or a baseline does.
+    # Neither the challenger nor the champion makes the numbers: an older model or a baseline does.
     FALLBACK = "fallback"
 
 

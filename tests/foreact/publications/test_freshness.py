@@ -114,10 +114,10 @@ def test_a_deadline_in_the_skipped_hour_still_comes() -> None:
 
 
 def test_bad_settings_are_told() -> None:
-    with pytest.raises(ForeactError, match="no time zone"):
+    with pytest.raises(ForeactError, match="not a time zone"):
         Promise.from_settings("Mars/Olympus", "08:30")
-    with pytest.raises(ForeactError, match="no time of day"):
+    with pytest.raises(ForeactError, match="not a time of day"):
         Promise.from_settings("UTC", "half past")
     for weekdays in ("", "1-5", "weekdays"):
-        with pytest.raises(ForeactError, match="are no weekdays"):
+        with pytest.raises(ForeactError, match="are not weekdays"):
             Promise.from_settings("UTC", "08:30", weekdays)

@@ -8,11 +8,11 @@ import pytest
 from foreact.blobs.folder import FolderStore
 from foreact.blobs.protocol import Blob
 from foreact.telemetry.scorecards import (
-    LOOKED_AT,
+    DAYS_READ,
     SUSTAINED,
     Scorecards,
     find_drift,
-    out_of_bounds,
+    find_out_of_bounds,
     read_series,
     watch_drift,
     write_scorecards,
@@ -66,24 +66,24 @@ def test_only_what_lasts_is_drift(tmp_path: Path) -> None:
     ],
 )
 def test_figures_have_bounds(changed: dict[str, float], wrong: set[str]) -> None:
-    assert out_of_bounds({**GOOD, **changed}) == wrong
+    assert find_out_of_bounds({**GOOD, **changed}) == wrong
 
 
 def test_many_refreshes_of_one_store_hide_nothing_of_the_others(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     for day in range(SUSTAINED):
         write(store, day, HIGH)
-    for number in range(LOOKED_AT):
+    for number in range(DAYS_READ):
         write(store, SUSTAINED - 1, GOOD, run=f"refresh-{number}", of="S/2")
     assert [drift.store for drift in find_drift(read_series(store))] == ["S/1"]
 
 
 def test_only_the_latest_days_of_data_are_looked_at(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
-    for day in range(LOOKED_AT + 2):
+    for day in range(DAYS_READ + 2):
         write(store, day, GOOD)
     series = read_series(store)["S/1"]
-    assert (len(series), series[0].as_of) == (LOOKED_AT, FIRST + timedelta(days=2))
+    assert (len(series), series[0].as_of) == (DAYS_READ, FIRST + timedelta(days=2))
 
 
 def test_whoever_watches_reads_a_record_once(tmp_path: Path) -> None:

@@ -117,9 +117,9 @@ def test_too_many_faulty_rows_refuse_the_data(check: Check, rows: Rows, tmp_path
     outcome = check(rows)
     assert (
         '"few rows are rejected" (40 of 160): 25.00% are, where at most 1.00% may be, most of all for "units that '
-        """are no number" (40), such as store 'A', item 'x', 2025-02-20, found 'many'""" in outcome.problem
+        """are not a number" (40), such as store 'A', item 'x', 2025-02-20, found 'many'""" in outcome.problem
     )
-    assert "units that are no number" in outcome.problem
+    assert "units that are not a number" in outcome.problem
     assert "'many'" in outcome.problem
     checked = Dataset(tmp_path / "checked")
     with pytest.raises(ForeactError, match="The data is refused"):

@@ -127,7 +127,7 @@ def test_an_absent_column_suggests_the_nearest(tmp_path: Path) -> None:
         ("day=Date", "names 'day'.*the names are date, store"),
         ("unitz=Sales", "did you mean 'units'"),
         ("date", "should read like date=Day,store=Shop"),
-        ("date=a,date=b", "gives a name twice"),
+        ("date=a,date=b", "has a name twice"),
         ("{date}", "not a JSON object"),
     ],
 )
@@ -177,7 +177,7 @@ def test_an_unknown_store_suggests_the_nearest(tmp_path: Path) -> None:
     ("as_of", "says"),
     [
         ("31.03.2025", "must be a date like 2025-03-31"),
-        ("2026-01-01", "a day still to come"),
+        ("2026-01-01", "in the future"),
         ("2019-01-01", "begins on 2025-02-20; choose a later day"),
     ],
 )

@@ -177,7 +177,7 @@ def test_a_column_may_have_any_name(tmp_path: Path, name: str) -> None:
 def test_attributes_of_other_stores_are_told(tmp_path: Path, history: Path) -> None:
     dataset = take_in(tmp_path, history, write_rows(tmp_path / "k.csv", [("a", "North")], "store,region"))
     assert dataset.info.columns == []
-    assert dataset.info.notes == ["Column 'region' of k.csv is left out: it says nothing of any store of the history."]
+    assert dataset.info.notes == ["Column 'region' of k.csv is left out: it has a value for no store of the history."]
 
 
 def test_rows_beyond_the_horizon_and_of_other_stores_are_left_out(tmp_path: Path, history: Path) -> None:

@@ -37,7 +37,7 @@ def test_faulty_rows_are_kept_with_their_own_text(tmp_path: Path) -> None:
     rows[9][3] = "1e300"
     dataset = take_in(tmp_path, write_rows(tmp_path / "sales.csv", rows))
     assert dataset.info.rejected == {
-        "units that are no number": 2,
+        "units that are not a number": 2,
         "date before 1990": 1,
         "date in the future": 1,
         "no date that can be read": 1,
@@ -47,7 +47,7 @@ def test_faulty_rows_are_kept_with_their_own_text(tmp_path: Path) -> None:
     assert dataset.info.rows_read == 40
     assert dataset.info.rows == 35
     told = {(row["rule"], row["date"], row["units"]) for row in rejected(dataset)}
-    assert ("units that are no number", str(DAYS[3]), "five") in told
+    assert ("units that are not a number", str(DAYS[3]), "five") in told
     assert ("no date that can be read", "2025-02-30", "5") in told
 
 
@@ -73,7 +73,7 @@ def test_lines_that_are_no_rows(tmp_path: Path) -> None:
     with path.open("ab") as file:
         file.write(b'2025-03-31,A\n2025-03-31,A,x,1,too much\n"2025-03-31,never closed\n')
     dataset = take_in(tmp_path, path)
-    assert dataset.info.rejected == {"line that is no row": 3}
+    assert dataset.info.rejected == {"line that is not a row": 3}
     assert {row["detail"].strip() for row in rejected(dataset)} >= {"2025-03-31,A", "2025-03-31,A,x,1,too much"}
     assert dataset.info.rows == 40
 
@@ -83,7 +83,7 @@ def test_a_quote_that_is_never_closed_counts_every_line_that_it_takes(tmp_path: 
     with path.open("ab") as file:
         file.write(b'2025-03-31,"B,x,1\n' + b"2025-03-31,C,x,1\r\n" * 50)
     dataset = take_in(tmp_path, path)
-    assert dataset.info.rejected == {"line that is no row": 51}
+    assert dataset.info.rejected == {"line that is not a row": 51}
     assert {row["detail"] for row in rejected(dataset)} == {'2025-03-31,"B,x,1', "2025-03-31,C,x,1"}
     assert dataset.info.rows_read == 40 + 51
     with path.open("ab") as file:
@@ -100,7 +100,7 @@ def test_bytes_that_are_no_text_deep_in_the_file(tmp_path: Path) -> None:
     with path.open("ab") as file:
         file.write("2025-03-31,Köln,x,1\n".encode("latin-1"))
     dataset = take_in(tmp_path, path)
-    assert dataset.info.rejected == {"line that is no row": 1}
+    assert dataset.info.rejected == {"line that is not a row": 1}
     assert dataset.info.rows == 1300
 
 
@@ -128,7 +128,7 @@ def test_a_comma_may_be_the_decimal_sign_where_it_parts_no_columns(tmp_path: Pat
     path = write_rows(tmp_path / "sales.csv", rows, header="date;store;item;units", sign=";")
     assert units(take_in(tmp_path, path))[0] == 2.5
     quoted = write_rows(tmp_path / "quoted.csv", [(day, "A", "x", '"1,250"') for day in DAYS])
-    assert take_in(tmp_path / "quoted", quoted).info.rejected == {"units that are no number": 40}
+    assert take_in(tmp_path / "quoted", quoted).info.rejected == {"units that are not a number": 40}
 
 
 def test_as_of_cuts_what_came_after(tmp_path: Path) -> None:

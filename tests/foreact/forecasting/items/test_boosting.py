@@ -9,7 +9,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from foreact.errors import ForeactError
 from foreact.forecasting.inputs.threads import single_thread
 from foreact.forecasting.items import boosting
-from foreact.forecasting.items.boosting import BINS, SETTINGS, encode, find_edges, fit_boosting
+from foreact.forecasting.items.boosting import BINS, SETTINGS, encode_bins, find_edges, fit_boosting
 
 ROWS = 20_000
 
@@ -32,7 +32,7 @@ def rows():
 def test_values_are_forecast_as_their_bins_are(rows):
     features, target, weight = rows
     edges = [find_edges(column, weight) for column in features.T]
-    codes = np.nan_to_num(encode(features, edges), nan=-1)
+    codes = np.nan_to_num(encode_bins(features, edges), nan=-1)
     codes = np.where(np.isnan(features) & np.isfinite(features).any(0), np.nan, codes)
     with single_thread():
         on_codes = HistGradientBoostingRegressor(**SETTINGS, min_samples_leaf=40, random_state=5)
@@ -41,7 +41,7 @@ def test_values_are_forecast_as_their_bins_are(rows):
         assert np.array_equal(fitted.predict(features), on_codes.predict(codes))
         # Between the values that were learnt from, too, and beyond them.
         others = np.random.default_rng(2).normal(scale=4, size=(5_000, features.shape[1])).astype(np.float32)
-        assert np.array_equal(fitted.predict(others), on_codes.predict(encode(others, edges)))
+        assert np.array_equal(fitted.predict(others), on_codes.predict(encode_bins(others, edges)))
 
 
 def test_it_learns_what_scikit_learn_does_by_itself(rows):
@@ -67,7 +67,7 @@ def test_few_values_have_a_bin_each(rows):
     features, _, weight = rows
     edges = [find_edges(column, weight) for column in features.T]
     assert [len(upper) for upper in edges[1:3]] == [6, 0]
-    assert np.array_equal(encode(features, edges)[:, 1], features[:, 1])
+    assert np.array_equal(encode_bins(features, edges)[:, 1], features[:, 1])
     assert not len(edges[4])
 
 
