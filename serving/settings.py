@@ -42,7 +42,7 @@ class ServingSettings(PlaceSettings):
     data_slack_days: int = Field(0, ge=0, description="Business days that sales may be late by")
 
     runner: Literal["embedded", "kubeflow", "none"] = Field("embedded", description="Where refreshes run")
-    refresh_queue: int = Field(50, ge=1, description="Refreshes that may wait; more are told to come back")
+    refresh_queue: int = Field(50, ge=1, description="Refreshes that may wait; more are asked to come back later")
     refresh_parallel: int = Field(1, ge=1, description="Embedded refreshes that run at once")
     refresh_minutes: float = Field(15, gt=0, description="After how long a refresh counts as failed")
     refresh_package: str = Field("compiled/retrain-store.yaml", description="The compiled pipeline of a refresh")
