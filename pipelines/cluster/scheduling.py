@@ -9,7 +9,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from foreact.errors import ForeactError, name_examples
-from foreact.kubeflow.api import Answer, Kubeflow, read_moment, refer_to_version
+from foreact.kubeflow.api import Kubeflow, read_moment, refer_to_version
+from foreact.kubeflow.connection import Answer
 from foreact.kubeflow.package import Package
 from foreact.kubeflow.settings import KubeflowSettings
 from foreact.kubeflow.states import ENDED

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from foreact.errors import ForeactError
-from foreact.kubeflow.api import Answer, Kubeflow, Unreachable, refer_to_version
+from foreact.kubeflow.api import Kubeflow, refer_to_version
+from foreact.kubeflow.connection import Answer, Unreachable
 from foreact.kubeflow.package import Package
 from foreact.kubeflow.states import ENDED, PENDING
 from foreact.kubeflow.verdict import Outcome, Task, judge_run, list_tasks

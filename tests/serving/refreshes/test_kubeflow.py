@@ -207,7 +207,7 @@ def test_a_try_that_went_well_makes_up_for_one_that_did_not(
 def test_a_package_that_is_none_is_refused_in_a_sentence(tmp_path: Path, runs: RunLedger, text: str) -> None:
     package = tmp_path / "broken.yaml"
     package.write_text(text)
-    with pytest.raises(ForeactError, match="is no compiled pipeline"):
+    with pytest.raises(ForeactError, match="is not a compiled pipeline"):
         KubeflowRunner.from_settings(
             ServingSettings(refresh_package=str(package)), KubeflowSettings(host="http://127.0.0.1:9"), runs
         )
@@ -226,7 +226,7 @@ def test_a_run_can_be_ended(fake: Fake, runner: KubeflowRunner, refresh: Refresh
 def test_says_why_refreshes_cannot_run(fake: Fake, runner: KubeflowRunner) -> None:
     assert runner.check() is None
     fake.forbidden = True
-    assert "does not let this caller do that: User 'robot' is not authorized" in (runner.check() or "")
+    assert "does not allow this caller to do that: User 'robot' is not authorized" in (runner.check() or "")
     fake.page = "<html>Log in</html>"
     assert "answered with text/html instead of the Kubeflow Pipelines API's JSON" in (runner.check() or "")
     fake.dead, fake.page = True, ""
