@@ -17,14 +17,14 @@ from foreact.runs import defaults
 R = TypeVar("R")
 
 
-def _store_id(text: str) -> str:
+def _parse_store(text: str) -> str:
     # To the steps no store means all of them.
     if not text:
         raise ForeactError("--store is empty: name the store to retrain.")
     return text
 
 
-Store = Annotated[str, typer.Option(metavar="ID", help="The store to retrain", parser=_store_id)]
+Store = Annotated[str, typer.Option(metavar="ID", help="The store to retrain", parser=_parse_store)]
 
 
 @dataclass(frozen=True)

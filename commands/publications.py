@@ -39,15 +39,15 @@ def list_publications(
     ] = "",
 ) -> None:
     """List every retained version, newest first."""
-    from foreact.publications.lineage import describe_in_a_line, find_carriers
+    from foreact.publications.lineage import find_versions_with_model, summarize_version
 
     reader = open_reader(workspace)
     name, _, number = model.rpartition(":")
     if model and not (name and number):
         raise ForeactError(f"--model takes a registered model and its version, as in foreact-1:3, not {model!r}.")
-    versions = list(find_carriers(reader, name, number) if model else reader.history(retained=True))
+    versions = list(find_versions_with_model(reader, name, number) if model else reader.read_history(retained=True))
     for manifest in versions:
-        typer.echo(describe_in_a_line(manifest))
+        typer.echo(summarize_version(manifest))
     if not versions:
         typer.echo("No version carries it." if model else "Nothing is published yet.", err=True)
 
@@ -84,7 +84,7 @@ def export(
     if out.suffix not in {".csv", ".parquet"}:
         raise ForeactError(f"--out takes a .csv or a .parquet file, not {str(out)!r}.")
     reader = open_reader(workspace)
-    manifest = reader.current().manifest
+    manifest = reader.read_current().manifest
     unknown = sorted(set(store or []) - set(manifest.stores))
     if unknown:
         hint = suggest_name(unknown[0], manifest.stores)
@@ -97,7 +97,9 @@ def export(
         with draft.open("wb") as file:
             writer = None
             for name in names:
-                table = _read_plain(reader.table(manifest.stores[name].objects[kind]).select(COLUMNS[kind]))
+                table = _cast_to_plain_text(
+                    reader.read_table(manifest.stores[name].objects[kind]).select(COLUMNS[kind])
+                )
                 writer = writer or _open_writer(file, table.schema, out.suffix)
                 writer.write_table(table)
                 rows += table.num_rows
@@ -111,7 +113,7 @@ def export(
     typer.echo(f"{count_noun(rows, 'row')} of {count_noun(len(names), 'store')}, version {manifest.version}, in {out}")
 
 
-def _read_plain(table: Any) -> Any:
+def _cast_to_plain_text(table: Any) -> Any:
     """Text columns as plain text, so that every store's rows have one schema."""
     import pyarrow as pa
 

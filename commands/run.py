@@ -40,7 +40,7 @@ History = Annotated[
 ]
 
 
-def _run_id(text: str) -> str:
+def _parse_run_id(text: str) -> str:
     if not re.fullmatch(r"[0-9a-f-]{8,64}", text):
         raise ForeactError(f"--run-id {text!r} is not of digits, a to f and hyphens.")
     return text
@@ -65,7 +65,8 @@ def retrain_store(
     learning: Learning,
     judging: Judging,
     run_id: Annotated[
-        str | None, typer.Option(hidden=True, parser=_run_id, help="The run's name, for whoever follows its events")
+        str | None,
+        typer.Option(hidden=True, parser=_parse_run_id, help="The run's name, for whoever follows its events"),
     ] = None,
     workspace: Workspace,
 ) -> None:
@@ -88,8 +89,8 @@ def run_pipeline(pipeline: str, parameters: dict[str, Any], workspace: Path, run
             if last is None:
                 raise ForeactError("No --history is given, and this workspace has no retrain-all to take it from.")
             parameters = {**last.parameters, **parameters}
-        _reach_publications(settings)
-        run: Run = runs.create(Request(pipeline=pipeline, parameters=parameters), run_id)
+        _check_publications_reachable(settings)
+        run: Run = runs.create_run(Request(pipeline=pipeline, parameters=parameters), run_id)
     except OSError as error:
         raise ForeactError(f"The workspace {str(workspace)!r} cannot be written: {error.strerror}.") from None
     process = _launch_run(run.folder, run.log, workspace)
@@ -110,7 +111,7 @@ def run_pipeline(pipeline: str, parameters: dict[str, Any], workspace: Path, run
         runs.remember_request(run.request)
 
 
-def _reach_publications(settings: PipelineSettings) -> None:
+def _check_publications_reachable(settings: PipelineSettings) -> None:
     """Refuse to begin what could not be published: each step would wait out its own patience before it said so."""
     with suppress(BlobNotFound):
         connect(settings, patience=REACH_SECONDS).read(CURRENT)

@@ -70,12 +70,12 @@ def apply_schedules(
     compiled = load_packages(schedules, packages or FOLDER)
     with _open_scheduler(read_settings(cluster, service_account)) as scheduler:
         if dry_run:
-            steps = scheduler.plan(schedules, compiled)
+            steps = scheduler.plan_steps(schedules, compiled)
             for step in steps:
                 typer.echo(step)
             typer.echo(f"{len(steps)} steps to take." if steps else "Nothing to do.", err=True)
             return
-        left = scheduler.apply(schedules, compiled, typer.echo)
+        left = scheduler.apply_schedules(schedules, compiled, typer.echo)
     for name in left:
         typer.echo(f"{name}: one that was replaced still has a run; the next apply deletes it.", err=True)
     typer.echo(f"In force: {count_noun(len(schedules.schedules), 'schedule')}.", err=True)
@@ -118,7 +118,7 @@ def pause_schedules(
 ) -> None:
     """Keep schedules from firing until the next `foreact schedule apply`; runs that have begun go on."""
     with _open_scheduler(read_settings(cluster)) as scheduler:
-        scheduler.pause(names or [], typer.echo)
+        scheduler.pause_schedules(names or [], typer.echo)
 
 
 @contextmanager

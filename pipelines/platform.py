@@ -21,7 +21,7 @@ POOL_KEY = "foreact.io/pool"
 POOL = os.environ.get("FOREACT_NODE_POOL", "batch")
 
 # Known by the image, or no setting of a pod.
-NOT_OF_THE_PLACE = {"workspace", "code_version"}
+NOT_IN_CONFIG_MAP = {"workspace", "code_version"}
 # Where traces go, and what lets them in there; OpenTelemetry reads them by these names.
 TELEMETRY = ("OTEL_EXPORTER_OTLP_ENDPOINT",)
 TELEMETRY_KEY = ("OTEL_EXPORTER_OTLP_HEADERS",)
@@ -78,5 +78,5 @@ def place_settings() -> list[str]:
     return [
         name
         for name, field in PipelineSettings.model_fields.items()
-        if field.annotation is not SecretStr and name not in NOT_OF_THE_PLACE
+        if field.annotation is not SecretStr and name not in NOT_IN_CONFIG_MAP
     ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from components.publish.summary import describe_in_a_line, summarize_publication
+from components.publish.summary import summarize_outcome, summarize_publication
 from foreact.blobs import BlobStore, connect
 from foreact.errors import ForeactError, name_examples
 from foreact.publications import (
@@ -49,7 +49,7 @@ def publish(
     with events.step("publish"):
         store = connect(settings)
         folder = TrainedFolder(trained)
-        record, placed = folder.read(), Versions.read(versions)
+        record, placed = folder.read_record(), Versions.read(versions)
         files = _find_objects(folder, record, placed.run)
         objects = put_objects(
             store,
@@ -69,14 +69,14 @@ def publish(
             for each in record.stores.values()
         }
         outcome = Publisher(store, keep_versions=settings.keep_versions).publish(entries, by=f"run {placed.run}")
-        _keep_scorecards(store, record, placed.run)
+        _store_scorecards(store, record, placed.run)
         # A refresh of a few stores leaves that to the next run of all: what it costs must not grow with the others.
         deleted = _prune_safely(store) if entries.keys() >= outcome.manifest.stores.keys() else []
-        events.note("publish", describe_in_a_line(outcome))
+        events.note("publish", summarize_outcome(outcome))
     metrics = {
         "version": float(outcome.manifest.version),
         "stores_published": float(len(outcome.published)),
-        "stores_kept": float(len(outcome.kept)),
+        "stores_kept": float(len(outcome.unchanged)),
         "objects_deleted": float(len(deleted)),
     }
     return Published(outcome, summarize_publication(outcome, entries), metrics)
@@ -88,7 +88,7 @@ def _find_objects(folder: TrainedFolder, record: Trained, run: str) -> dict[str,
     for store in record.stores:
         kinds: dict[Kind, tuple[str, Path]] = {}
         for kind in get_args(Kind):
-            path = folder.object(store, kind)
+            path = folder.object_path(store, kind)
             if path.is_file():
                 kinds[kind] = (object_name(run, store, kind), path)
         found[store] = kinds
@@ -124,7 +124,7 @@ def _make_entry(
     )
 
 
-def _keep_scorecards(store: BlobStore, record: Trained, run: str) -> None:
+def _store_scorecards(store: BlobStore, record: Trained, run: str) -> None:
     """Add how past forecasts did to the stores' series; what goes wrong here takes nothing from what is published."""
     stores = {each.store: each.scored_figures for each in record.stores.values() if each.scorecard}
     if not stores:

@@ -33,7 +33,7 @@ def register(
     """Register every model of the training, rejected challengers too, and write which version is whose."""
     with events.step("register"):
         folder = TrainedFolder(trained)
-        record = folder.read()
+        record = folder.read_record()
         candidates = [
             Candidate(
                 store=store.store,
@@ -54,12 +54,12 @@ def register(
                 metrics=count_decisions(record),
                 told=lambda done: events.progress("register", done, len(candidates)),
             )
-        result = Versions(run=run, stores={store: _place_version(each, made) for store, each in record.stores.items()})
+        result = Versions(run=run, stores={store: _choose_version(each, made) for store, each in record.stores.items()})
         result.write(versions)
     return Registered(result, summarize_decisions(record, result), count_decisions(record))
 
 
-def _place_version(store: TrainedStore, made: dict[str, str]) -> RegisteredStore:
+def _choose_version(store: TrainedStore, made: dict[str, str]) -> RegisteredStore:
     registered = made.get(store.store)
     promoted = store.outcome is GateOutcome.PROMOTED and registered is not None
     return RegisteredStore(

@@ -35,7 +35,7 @@ def report(
         report_stuck_runs(settings, blobs, pause=pause)
     except ForeactError as problem:
         log.warning("whether another run is stuck is not known: %s", problem)
-    well, told = _ended_well(state, run, blobs), None
+    well, told = _has_succeeded(state, run, blobs), None
     if well is not None:
         told = report_end(
             run,
@@ -57,7 +57,7 @@ def report(
     return "\n".join(lines) + "\n"
 
 
-def _ended_well(state: str, run: str, blobs: BlobStore) -> bool | None:
+def _has_succeeded(state: str, run: str, blobs: BlobStore) -> bool | None:
     """Return whether the run did what it was for; nothing if that cannot be known.
 
     While its exit handler runs, Kubeflow may still call the group of steps running; then the last step's word counts.
@@ -65,7 +65,7 @@ def _ended_well(state: str, run: str, blobs: BlobStore) -> bool | None:
     if state.upper() in WELL | BADLY:
         return state.upper() in WELL
     try:
-        record = RunLedger(blobs).read().find(run)
+        record = RunLedger(blobs).read_history().find_run(run)
     except ForeactError as problem:
         log.warning("how the run ended is not known, Kubeflow calls it %s: %s", state or "nothing", problem)
         return None

@@ -61,13 +61,13 @@ def _find_previous(stores: list[str], as_of: date, settings: PipelineSettings) -
     reader = Reader(connect(settings))
     wanted = set(stores)
     previous: dict[str, dict[date, bytes]] = {store: {} for store in stores}
-    for manifest in reader.history(retained=True):
+    for manifest in reader.read_history(retained=True):
         for store in wanted & manifest.stores.keys():
             entry = manifest.stores[store]
             ages = [age for age in SCORED_AGES if entry.as_of <= as_of - timedelta(days=age)]
             if len(ages) > len(previous[store]) and entry.as_of not in previous[store]:
                 try:
-                    previous[store][entry.as_of] = reader.read(entry.objects["forecasts"])
+                    previous[store][entry.as_of] = reader.read_object(entry.objects["forecasts"])
                 except ForeactError:
                     continue
         wanted = {store for store in wanted if len(previous[store]) < len(SCORED_AGES)}

@@ -79,7 +79,7 @@ def train(
             margin=margin,
             stores={store: records[store] for store in stores},
         )
-        folder.write(outcome)
+        folder.write_record(outcome)
         _note_unusable_champions(records, events)
         return write_report(report, outcome, pictures, earlier)
 
@@ -148,6 +148,6 @@ def _write_files(folder: TrainedFolder, files: StoreFiles) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     for kind, content in files.objects.items():
-        path = folder.object(files.record.store, kind)
+        path = folder.object_path(files.record.store, kind)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

@@ -16,14 +16,14 @@ def previous_items(settings: PlaceSettings, only: str = "") -> dict[str, list[st
     Of a store whose object is damaged only the store is known: a new publication is what mends it.
     """
     reader = Reader(connect(settings))
-    publication = reader.follow()
+    publication = reader.find_current()
     if publication is None:
         return None
     entries = {store: entry for store, entry in publication.manifest.stores.items() if not only or store == only}
 
     def read(store: str) -> list[str]:
         try:
-            table = reader.table(entries[store].objects["forecasts"])
+            table = reader.read_table(entries[store].objects["forecasts"])
         except BrokenPublication as error:
             log.warning("the published items of store %r are not compared: %s", store, error)
             return []

@@ -23,7 +23,7 @@ from azure.storage.blob import ContainerClient
 
 from foreact.blobs.names import check_name
 from foreact.blobs.protocol import Blob, BlobInfo
-from foreact.blobs.refusals import error_code, error_reason, explain_refusal, is_passing
+from foreact.blobs.refusals import error_code, error_reason, explain_refusal, is_transient
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -171,7 +171,7 @@ class AzureStore:
                     continue
                 # Spread out, so that many that failed together do not come back together.
                 pause = min(LONGEST_PAUSE_SECONDS, random.uniform(pause, 3 * pause))  # noqa: S311
-                if not is_passing(error) or time.monotonic() + pause > deadline:
+                if not is_transient(error) or time.monotonic() + pause > deadline:
                     raise explain_refusal(verb, name, str(self), self.patience, error) from None
                 log.warning("%s did not answer (%s); trying again in %.1f s", self, error_reason(error), pause)
             time.sleep(pause)

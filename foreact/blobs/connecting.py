@@ -41,11 +41,11 @@ def open_url(url: str, settings: PlaceSettings, *, patience: float | None = None
             raise ForeactError(
                 f"FOREACT_BLOB_CONNECTION_STRING is for the Azurite emulator only: unset it to use {parts.hostname}."
             )
-        store = _by_identity(f"https://{parts.netloc}", path[0], patience)
+        store = _connect_by_identity(f"https://{parts.netloc}", path[0], patience)
         return store, _read_prefix(path[1:])
     if parts.scheme == "http" and path[0] == EMULATOR_ACCOUNT and len(path) > 1 and path[1]:
         endpoint = f"{parts.scheme}://{parts.netloc}/{path[0]}"
-        return _on_emulator(url, endpoint, path[1], settings, patience), _read_prefix(path[2:])
+        return _connect_emulator(url, endpoint, path[1], settings, patience), _read_prefix(path[2:])
     raise ForeactError(f"{url!r} is no address of a container: {HINT}.")
 
 
@@ -73,7 +73,7 @@ def _read_prefix(parts: list[str]) -> str:
     return check_name(prefix) if prefix else ""
 
 
-def _by_identity(account: str, container: str, patience: float | None) -> BlobStore:
+def _connect_by_identity(account: str, container: str, patience: float | None) -> BlobStore:
     from azure.identity import DefaultAzureCredential
     from azure.storage.blob import ContainerClient
 
@@ -83,7 +83,9 @@ def _by_identity(account: str, container: str, patience: float | None) -> BlobSt
     return AzureStore(client, patience=PATIENCE_SECONDS if patience is None else patience)
 
 
-def _on_emulator(url: str, endpoint: str, container: str, settings: PlaceSettings, patience: float | None) -> BlobStore:
+def _connect_emulator(
+    url: str, endpoint: str, container: str, settings: PlaceSettings, patience: float | None
+) -> BlobStore:
     from azure.storage.blob import ContainerClient
 
     from foreact.blobs.azure import CLIENT_OPTIONS, PATIENCE_SECONDS, AzureStore

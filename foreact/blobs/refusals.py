@@ -21,7 +21,7 @@ NEVER_BETTER = (501, 505)
 SIGN_IN = "sign in (az login, workload identity or AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET)"
 
 
-def is_passing(error: AzureError) -> bool:
+def is_transient(error: AzureError) -> bool:
     """Say whether another try may do better."""
     if isinstance(error, ServiceRequestError | ServiceResponseError):
         return True
@@ -60,7 +60,7 @@ def _explain_trouble(patience: float, error: AzureError) -> str:
         return "the container does not exist; create it or mend FOREACT_BLOB_URL"
     if isinstance(error, ClientAuthenticationError) or _status_code(error) in (401, 403):
         return f"this identity may not ({error_reason(error)}); {SIGN_IN} with the role Storage Blob Data Contributor"
-    if is_passing(error):
+    if is_transient(error):
         return (
             f"no answer within {patience:.0f} s ({error_reason(error)}); "
             "see whether the account can be reached, then run again"

@@ -16,7 +16,7 @@ from foreact.blobs.swap import read_if_present, swap_object
 from foreact.errors import ForeactError, name_examples
 from foreact.publications.contract import CURRENT, Manifest, StoreEntry, manifest_name, run_prefix
 from foreact.publications.reader import Reader, read_manifest
-from foreact.publications.retention import named_objects
+from foreact.publications.retention import list_object_names
 from foreact.publications.sealing import seal_manifest, unseal_manifest
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class Outcome:
     manifest: Manifest
     published: list[str]
     # Stores left as they were, each with the reason.
-    kept: dict[str, str] = field(default_factory=dict)
+    unchanged: dict[str, str] = field(default_factory=dict)
 
 
 class Publisher:
@@ -58,7 +58,7 @@ class Publisher:
         def next_version(current: Manifest | None) -> Manifest | None:
             kept.clear()
             before = current.stores if current else {}
-            kept.update(_newer_than(entries, before))
+            kept.update(_find_newer(entries, before))
             stores = {**before, **{store: entry for store, entry in entries.items() if store not in kept}}
             if current is not None and stores == before:
                 return None
@@ -80,7 +80,7 @@ class Publisher:
                     f"Version {version} cannot be restored: versions {current.retained_from} to {current.version} "
                     f"are retained in {self.store}."
                 )
-            old = Reader(self.store).version(version)
+            old = Reader(self.store).read_version(version)
             self._check_whole(old)
             # How many versions to keep is for those who publish to say.
             floor = current.retained_from
@@ -154,14 +154,14 @@ class Publisher:
         there: dict[str, int] = {}
         for run in {entry.run for entry in manifest.stores.values()}:
             there |= {info.name: info.size for info in self.store.list(run_prefix(run))}
-        gone = sorted(named_objects(manifest) - set(there))
+        gone = sorted(list_object_names(manifest) - set(there))
         if gone:
             raise BlobNotFound(
                 f"Version {manifest.version} cannot be restored: {name_examples(gone)} are gone from {self.store}."
             )
 
 
-def _newer_than(entries: Mapping[str, StoreEntry], published: Mapping[str, StoreEntry]) -> dict[str, str]:
+def _find_newer(entries: Mapping[str, StoreEntry], published: Mapping[str, StoreEntry]) -> dict[str, str]:
     """Name the stores whose published data is newer than what would replace it."""
     return {
         store: f"published data as of {published[store].as_of} is newer than {entry.as_of}"

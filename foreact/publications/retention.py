@@ -11,7 +11,7 @@ from foreact.publications.reader import Reader
 GRACE = timedelta(days=1)
 
 
-def named_objects(manifest: Manifest) -> set[str]:
+def list_object_names(manifest: Manifest) -> set[str]:
     """Name all objects that a version needs."""
     return {each.name for entry in manifest.stores.values() for each in entry.objects.values()}
 
@@ -24,13 +24,13 @@ def prune_objects(
     Which versions are retained stands in the current manifest. If any of them cannot be read, nothing is deleted.
     """
     reader = Reader(store)
-    publication = reader.follow()
+    publication = reader.find_current()
     if publication is None or publication.problem:
         return []
     current = publication.manifest
-    needed = named_objects(current)
+    needed = list_object_names(current)
     for number in range(current.retained_from, current.version):
-        needed |= named_objects(reader.version(number))
+        needed |= list_object_names(reader.read_version(number))
     objects = list(store.list(DATA))
     if not objects:
         return []

@@ -63,14 +63,14 @@ def explain_mlflow_errors(place: str) -> Iterator[None]:
     try:
         yield
     except (RequestException, SQLAlchemyError) as error:
-        raise RegistryUnavailable(_first_sentence(place, _explain_error(error))) from None
+        raise RegistryUnavailable(_describe_outage(place, _explain_error(error))) from None
     except OSError as error:
-        raise RegistryUnavailable(_first_sentence(place, error.strerror or type(error).__name__)) from None
+        raise RegistryUnavailable(_describe_outage(place, error.strerror or type(error).__name__)) from None
     except MlflowException as error:
         cause = error.__cause__ or error.__context__
         if isinstance(cause, RequestException | SQLAlchemyError):
-            raise RegistryUnavailable(_first_sentence(place, _explain_error(cause))) from None
-        raise RegistryUnavailable(_first_sentence(place, error.error_code)) from None
+            raise RegistryUnavailable(_describe_outage(place, _explain_error(cause))) from None
+        raise RegistryUnavailable(_describe_outage(place, error.error_code)) from None
 
 
 def is_missing(error: Exception) -> bool:
@@ -79,7 +79,7 @@ def is_missing(error: Exception) -> bool:
     return getattr(error, "error_code", "") in MISSING or status == NOT_FOUND
 
 
-def for_each(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+def map_concurrently(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
     """Do the work for each item, several at once, and give the results in order; the first failure ends it."""
     if threads == 1:
         yield from map(work, items)
@@ -105,5 +105,5 @@ def _explain_error(error: Exception) -> str:
     return str(said) if isinstance(said, sqlite3.Error) else type(error).__name__
 
 
-def _first_sentence(place: str, why: str) -> str:
+def _describe_outage(place: str, why: str) -> str:
     return f"The model registry at {place} did not do its part ({why}): see whether it runs, then run again."

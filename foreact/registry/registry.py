@@ -16,9 +16,9 @@ from foreact.registry.client import (
     display_address,
     download_file,
     explain_mlflow_errors,
-    for_each,
     is_missing,
     make_client,
+    map_concurrently,
     sqlite_uri,
 )
 from foreact.registry.packing import compute_checksum, pack_folder, unpack_folder
@@ -41,9 +41,9 @@ from foreact.settings import PipelineSettings
 log = logging.getLogger(__name__)
 EXPERIMENT = "foreact"
 # How many of a store's latest promoted versions may come from runs that are under way at once.
-RIVALS = 10
+PROMOTED_CONSIDERED = 10
 # What MLflow says to one of two who give a model its first alias in the same instant.
-TWO_AT_ONCE = "BAD_REQUEST"
+ALIAS_RACE = "BAD_REQUEST"
 
 
 class Registry:
@@ -102,7 +102,7 @@ class Registry:
                 return candidate.store, version
 
             versions = {}
-            for store, version in for_each(place, candidates, self.threads):
+            for store, version in map_concurrently(place, candidates, self.threads):
                 versions[store] = version
                 told(len(versions))
             self.client.set_terminated(mlflow_run.info.run_id)
@@ -112,7 +112,7 @@ class Registry:
         """Return the version that carries the alias for each store that has one."""
         stores = list(stores)
         with explain_mlflow_errors(self.place):
-            found = for_each(self._find_champion, stores, self.threads)
+            found = map_concurrently(self._find_champion, stores, self.threads)
             return {store: champion for store, champion in zip(stores, found, strict=True) if champion is not None}
 
     def load_champions(self, stores: Iterable[str], folder: Path) -> dict[str, LoadedChampion]:
@@ -133,7 +133,7 @@ class Registry:
             unpack_folder(data, target)
             return store, LoadedChampion(champion.version, target)
 
-        return dict(for_each(load, champions.items(), self.threads))
+        return dict(map_concurrently(load, champions.items(), self.threads))
 
     def _files_of(self, mlflow_run: str) -> Any:
         """Return where a run's files are; None if the run itself is gone."""
@@ -236,7 +236,7 @@ class Registry:
         try:
             self.client.set_registered_model_alias(name, CHAMPION, version)
         except Exception as error:
-            if getattr(error, "error_code", "") != TWO_AT_ONCE:
+            if getattr(error, "error_code", "") != ALIAS_RACE:
                 raise
             # The alias that was not there a moment ago is there now, and can be moved.
             self.client.set_registered_model_alias(name, CHAMPION, version)
@@ -244,7 +244,9 @@ class Registry:
     def _list_promoted(self, name: str) -> list[tuple[str, int]]:
         """Return data-as-of and number of a model's latest promoted versions."""
         filter_ = f"name = '{name}' and tags.`{PROMOTED}` = 'true'"
-        found = self.client.search_model_versions(filter_, max_results=RIVALS, order_by=["version_number DESC"])
+        found = self.client.search_model_versions(
+            filter_, max_results=PROMOTED_CONSIDERED, order_by=["version_number DESC"]
+        )
         return [(each.tags.get(AS_OF, ""), int(each.version)) for each in found]
 
     def _find_champion(self, store: str) -> Champion | None:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 ACTUAL, FORECAST = "#1d2733", "#1f6feb"
 
 
-def line_chart(
+def draw_line_chart(
     x: ArrayLike,
     lines: dict[str, ArrayLike],
     *,

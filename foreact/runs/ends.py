@@ -11,7 +11,7 @@ from foreact.telemetry.notices import Notice, clean_sentence, send_notice
 
 log = logging.getLogger(__name__)
 
-NEVER_TOLD = "the run never told how it ended; it may have been killed"
+END_UNKNOWN = "the run never told how it ended; it may have been killed"
 
 
 def report_end(
@@ -34,14 +34,16 @@ def report_end(
     record = before = None
     try:
         runs = RunLedger(blobs)
-        known = runs.read().find(run)
+        known = runs.read_history().find_run(run)
         # What a step says of itself says more than what the platform says of the step.
         sentence = (
-            "" if succeeded else clean_sentence((known and known.complaint) or message or "the run ended unexpectedly")
+            ""
+            if succeeded
+            else clean_sentence((known and known.failed_step_sentence) or message or "the run ended unexpectedly")
         )
         state: State = "succeeded" if succeeded else "failed"
         record = runs.note_end(run, state, pipeline=pipeline, store=store, sentence=sentence)
-        before = runs.read().find_previous(record)
+        before = runs.read_history().find_previous(record)
     except ForeactError as problem:
         log.warning("the run's end was not recorded: %s", problem)
     if not succeeded:
@@ -62,9 +64,9 @@ def report_stuck_runs(
     """Report the runs that can no longer end by themselves: they were killed with all that would have reported them."""
     now = now or datetime.now(UTC)
     runs = RunLedger(blobs, lambda: now)
-    ledger = runs.read()
+    ledger = runs.read_history()
     for record in ledger.list_overdue(now):
-        if not ledger.succeeded_since(record):
+        if not ledger.has_succeeded_since(record):
             step = next((name for name, step in record.steps.items() if step.state == "running"), "")
             notice = Notice(
                 event="failed",
@@ -72,11 +74,11 @@ def report_stuck_runs(
                 store=record.store,
                 run=record.id,
                 step=step,
-                sentence=NEVER_TOLD,
+                sentence=END_UNKNOWN,
             )
             # Before it counts as ended: whoever dies in between leaves it to the next who looks.
             _send_notice(notice, settings, blobs, pause)
-        runs.note_end(record.id, "failed", pipeline="", sentence=NEVER_TOLD, at=record.heard_at)
+        runs.note_end(record.id, "failed", pipeline="", sentence=END_UNKNOWN, at=record.last_event_at)
 
 
 def _send_notice(notice: Notice, settings: PlaceSettings, blobs: BlobStore, pause: float) -> None:

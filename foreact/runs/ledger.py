@@ -18,10 +18,10 @@ from foreact.errors import ForeactError
 log = logging.getLogger(__name__)
 
 RUNS = "telemetry/runs.json"
-KEPT = 60
-FIGURES = 40
+KEPT_RUNS = 60
+MOST_FIGURES = 40
 # No pipeline may take longer; a run that has not told its end by then never will.
-LONGEST = timedelta(hours=5)
+LONGEST_RUN = timedelta(hours=5)
 
 State = Literal["running", "succeeded", "failed"]
 
@@ -62,17 +62,17 @@ class RunRecord(_Record):
         return next((name for name, step in self.steps.items() if step.state == "failed"), "")
 
     @property
-    def complaint(self) -> str:
+    def failed_step_sentence(self) -> str:
         """Return what a step said that failed; empty if none told why."""
         return next((step.sentence for step in self.steps.values() if step.sentence), "")
 
     @property
-    def heard_at(self) -> datetime:
+    def last_event_at(self) -> datetime:
         """Return the last moment of which it told anything."""
         steps = (step.started_at + timedelta(seconds=step.seconds or 0) for step in self.steps.values())
         return max([self.started_at, *steps])
 
-    def figure(self, step: str, name: str) -> float | None:
+    def get_figure(self, step: str, name: str) -> float | None:
         """Return one figure of a step, if it told it."""
         return self.steps[step].figures.get(name) if step in self.steps else None
 
@@ -83,27 +83,31 @@ class RunHistory(_Record):
     runs: tuple[RunRecord, ...] = ()
     last_success: dict[str, datetime] = Field(default_factory=dict)
 
-    def find(self, run: str) -> RunRecord | None:
+    def find_run(self, run: str) -> RunRecord | None:
         """Find a run by its id."""
         return next((each for each in self.runs if each.id == run), None)
 
-    def ended(self, pipeline: str) -> list[RunRecord]:
+    def list_ended(self, pipeline: str) -> list[RunRecord]:
         """Return a pipeline's runs that ended, the latest first."""
         runs = [run for run in self.runs if run.pipeline == pipeline and run.ended_at is not None]
         return sorted(runs, key=lambda run: run.ended_at or run.started_at, reverse=True)
 
     def list_overdue(self, now: datetime) -> list[RunRecord]:
         """Return the runs that count as under way for longer than any run may take."""
-        return [run for run in self.runs if run.state == "running" and now - run.started_at > LONGEST]
+        return [run for run in self.runs if run.state == "running" and now - run.started_at > LONGEST_RUN]
 
-    def succeeded_since(self, run: RunRecord) -> bool:
+    def has_succeeded_since(self, run: RunRecord) -> bool:
         """Return whether a run of the same pipeline and store has ended well since this one was last heard of."""
         latest = self.find_previous(run)
-        return latest is not None and latest.state == "succeeded" and (latest.ended_at or run.heard_at) > run.heard_at
+        return (
+            latest is not None
+            and latest.state == "succeeded"
+            and (latest.ended_at or run.last_event_at) > run.last_event_at
+        )
 
     def find_previous(self, run: RunRecord) -> RunRecord | None:
         """Return the run of the same pipeline and store that ended before this one."""
-        others = (each for each in self.ended(run.pipeline) if each.store == run.store and each.id != run.id)
+        others = (each for each in self.list_ended(run.pipeline) if each.store == run.store and each.id != run.id)
         return next(others, None)
 
 
@@ -114,7 +118,7 @@ class RunLedger:
         self._store = store
         self._clock = clock
 
-    def read(self) -> RunHistory:
+    def read_history(self) -> RunHistory:
         """Return what is known; what cannot be understood counts as nothing."""
         blob = read_if_present(self._store, RUNS)
         return parse_history(blob.data) if blob else RunHistory()
@@ -148,7 +152,7 @@ class RunLedger:
     def add_figures(self, run: str, step: str, figures: dict[str, float]) -> None:
         """Note a step's figures; at most so many, and no number that is none."""
         kept = {name: float(value) for name, value in sorted(figures.items()) if math.isfinite(value)}
-        kept = dict(list(kept.items())[:FIGURES])
+        kept = dict(list(kept.items())[:MOST_FIGURES])
 
         def change(found: RunRecord) -> RunRecord:
             held = found.steps.get(step) or StepRecord(state="running", started_at=self._clock())
@@ -167,7 +171,7 @@ class RunLedger:
             named = {"pipeline": pipeline or found.pipeline, "store": store or found.store}
             if found.ended_at is not None:
                 return found.model_copy(update=named)
-            told = sentence or found.complaint
+            told = sentence or found.failed_step_sentence
             if state == "succeeded":
                 told = ""
             ended = {"state": state, "ended_at": now, "sentence": told[:500]}
@@ -181,7 +185,7 @@ class RunLedger:
         def succeed(blob: Blob | None) -> bytes | None:
             nonlocal changed
             history = parse_history(blob.data) if blob else RunHistory()
-            before = history.find(run)
+            before = history.find_run(run)
             changed = change(before or RunRecord(id=run, started_at=self._clock()))
             return None if changed == before else self._put_run(history, changed).model_dump_json().encode()
 
@@ -196,7 +200,7 @@ class RunLedger:
         )
         # Many refreshes hide no nightly run: the last of each pipeline that ended stays too.
         last = {run.pipeline: run for run in every if run.state != "running"}
-        kept = {run.id: run for run in [*last.values(), *every[-KEPT:]]}
+        kept = {run.id: run for run in [*last.values(), *every[-KEPT_RUNS:]]}
         runs = sorted(kept.values(), key=lambda run: run.started_at)
         success = dict(ledger.last_success)
         if changed.state == "succeeded" and changed.ended_at is not None and changed.pipeline:
@@ -213,7 +217,9 @@ def parse_history(data: bytes) -> RunHistory:
         return RunHistory()
 
 
-def make_sink(runs: RunLedger, run: str, pipeline: str = "", store: str = "") -> Callable[[str, dict[str, Any]], None]:
+def make_record_sink(
+    runs: RunLedger, run: str, pipeline: str = "", store: str = ""
+) -> Callable[[str, dict[str, Any]], None]:
     """Turn a run's events into its record; whatever goes wrong is logged, and never stops a step."""
 
     def sink(event: str, fields: dict[str, Any]) -> None:

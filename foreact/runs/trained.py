@@ -79,11 +79,11 @@ class TrainedFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def read(self) -> Trained:
+    def read_record(self) -> Trained:
         """Read the record."""
         return Trained.model_validate_json((self.root / RECORD).read_bytes())
 
-    def write(self, trained: Trained) -> None:
+    def write_record(self, trained: Trained) -> None:
         """Write the record; the last thing that training does."""
         self.root.mkdir(parents=True, exist_ok=True)
         (self.root / RECORD).write_text(trained.model_dump_json(indent=1), encoding="utf-8")
@@ -97,6 +97,6 @@ class TrainedFolder:
         """Return the folder of the challenger's files."""
         return self.models / encode_store(store)
 
-    def object(self, store: str, kind: Kind) -> Path:
+    def object_path(self, store: str, kind: Kind) -> Path:
         """Return the path of one publishable object."""
         return self.root / "objects" / f"{encode_store(store)}{SUFFIXES[kind]}"

@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-KEPT = 20
+KEPT_RUNS = 20
 
 
 class Request(BaseModel):
@@ -78,7 +78,7 @@ class WorkspaceRuns:
     def __init__(self, workspace: Path) -> None:
         self.folder = workspace / "runs"
 
-    def create(self, request: Request, name: str | None = None) -> Run:
+    def create_run(self, request: Request, name: str | None = None) -> Run:
         """Make the folder of a new run, under a name that the caller chose or one that sorts by time."""
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         run = Run(self.folder / (name or f"{stamp}-{secrets.token_hex(3)}"))
@@ -108,5 +108,5 @@ class WorkspaceRuns:
 
     def delete_old_runs(self) -> None:
         """Drop the folders of all but the latest runs."""
-        for run in list(self.list_runs())[:-KEPT]:
+        for run in list(self.list_runs())[:-KEPT_RUNS]:
             shutil.rmtree(run.folder, ignore_errors=True)

@@ -60,7 +60,7 @@ class Cron:
         day = moment.astimezone(self.zone).date()
         for _ in range(366 * YEARS):
             if self._fires_on(day):
-                later = [firing for firing in self._firings(day) if firing > moment]
+                later = [firing for firing in self._list_firings_on(day) if firing > moment]
                 if later:
                     return min(later)
             day += timedelta(days=1)
@@ -79,7 +79,7 @@ class Cron:
         in_month, in_week = day.day in self.fields[3], (day.weekday() + 1) % 7 in self.fields[5]
         return day.month in self.fields[4] and (in_month or in_week if self.either_day else in_month and in_week)
 
-    def _firings(self, day: date) -> Iterator[datetime]:
+    def _list_firings_on(self, day: date) -> Iterator[datetime]:
         for hour, minute, second, fold in product(self.fields[2], self.fields[1], self.fields[0], (0, 1)):
             wall = datetime(day.year, day.month, day.day, hour, minute, second, tzinfo=self.zone, fold=fold)
             firing = wall.astimezone(UTC)

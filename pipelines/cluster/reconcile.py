@@ -146,7 +146,7 @@ def _start_step(wanted: Wanted, found: list[Found], right: list[Found], now: dat
     return Step("enable", wanted.name, "ready", newest.id)
 
 
-def foresee_steps(choose: Callable[[list[Found], datetime], Step | None], wanted: Wanted | None, found: list[Found],
+def predict_steps(choose: Callable[[list[Found], datetime], Step | None], wanted: Wanted | None, found: list[Found],
             now: datetime) -> Iterator[Step]:  # fmt: skip
     """Return the steps that settling would take, without taking them."""
     for number in range(MOST_STEPS):
@@ -155,10 +155,10 @@ def foresee_steps(choose: Callable[[list[Found], datetime], Step | None], wanted
             return
         yield step
         now = step.until + timedelta(seconds=1) if step.until else now + timedelta(seconds=1)
-        found = _apply_in_mind(step, wanted, found, now, f"the new one{number or ''}")
+        found = _predict_runs(step, wanted, found, now, f"the new one{number or ''}")
 
 
-def _apply_in_mind(step: Step, wanted: Wanted | None, found: list[Found], now: datetime, name: str) -> list[Found]:
+def _predict_runs(step: Step, wanted: Wanted | None, found: list[Found], now: datetime, name: str) -> list[Found]:
     if step.verb == "create" and wanted is not None:
         return [*found, Found(name, wanted.name, wanted.fingerprint, now, enabled=False, cron=wanted.cron)]
     if step.verb == "delete":

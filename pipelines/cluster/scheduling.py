@@ -19,9 +19,9 @@ from pipelines.cluster.reconcile import (
     Found,
     Step,
     Wanted,
-    foresee_steps,
     next_retirement_step,
     next_step,
+    predict_steps,
     read_mark,
     take_steps,
     write_mark,
@@ -51,22 +51,22 @@ class Scheduler:
     wait: Callable[[datetime], None] = sleep_until
     _versions: dict[str, Any] = field(default_factory=dict)
 
-    def plan(self, schedules: Schedules, packages: dict[str, Package]) -> list[Step]:
+    def plan_steps(self, schedules: Schedules, packages: dict[str, Package]) -> list[Step]:
         """Return the steps that `apply` would take now; changes nothing."""
-        wanted = self._want_schedules(schedules, packages)
+        wanted = self._read_desired_schedules(schedules, packages)
         experiment = self.kubeflow.find_experiment(self.settings.experiment)
-        found = self._observe_experiment(str(experiment["experiment_id"])) if experiment else []
+        found = self._list_our_runs(str(experiment["experiment_id"])) if experiment else []
         now = self.now()
         steps: list[Step] = []
         for name in _list_names(wanted, found):
-            steps += foresee_steps(_make_chooser(wanted.get(name)), wanted.get(name), _find_by_name(name, found), now)
+            steps += predict_steps(_make_chooser(wanted.get(name)), wanted.get(name), _find_by_name(name, found), now)
         return steps
 
-    def apply(self, schedules: Schedules, packages: dict[str, Package], tell: Tell) -> list[str]:
+    def apply_schedules(self, schedules: Schedules, packages: dict[str, Package], tell: Tell) -> list[str]:
         """Make the recurring runs match; gives those that are left because a run of theirs goes on."""
-        wanted = self._want_schedules(schedules, packages)
+        wanted = self._read_desired_schedules(schedules, packages)
         experiment = self.kubeflow.ensure_experiment(self.settings.experiment)
-        for name in _list_names(wanted, self._observe_experiment(experiment)):
+        for name in _list_names(wanted, self._list_our_runs(experiment)):
             schedule, package = schedules.schedules.get(name), packages.get(name)
 
             def take(step: Step, schedule: Any = schedule, package: Any = package) -> None:
@@ -75,13 +75,13 @@ class Scheduler:
 
             take_steps(
                 _make_chooser(wanted.get(name)),
-                lambda name=name: _find_by_name(name, self._observe_experiment(experiment)),  # type: ignore[misc]
+                lambda name=name: _find_by_name(name, self._list_our_runs(experiment)),  # type: ignore[misc]
                 take,
                 self.now,
             )
-        return [run.name for run in self._observe_experiment(experiment) if run.busy and not run.enabled]
+        return [run.name for run in self._list_our_runs(experiment) if run.busy and not run.enabled]
 
-    def pause(self, names: list[str], tell: Tell) -> None:
+    def pause_schedules(self, names: list[str], tell: Tell) -> None:
         """Keep schedules from firing until the next `apply`; no name means all of them."""
         found = self.list_recurring_runs()
         unknown = sorted(set(names) - {run.name for run in found})
@@ -103,9 +103,9 @@ class Scheduler:
     def list_recurring_runs(self) -> list[Found]:
         """Return the recurring runs that are ours."""
         experiment = self.kubeflow.find_experiment(self.settings.experiment)
-        return self._observe_experiment(str(experiment["experiment_id"])) if experiment else []
+        return self._list_our_runs(str(experiment["experiment_id"])) if experiment else []
 
-    def _want_schedules(self, schedules: Schedules, packages: dict[str, Package]) -> dict[str, Wanted]:
+    def _read_desired_schedules(self, schedules: Schedules, packages: dict[str, Package]) -> dict[str, Wanted]:
         if schedules.timezone != self.settings.timezone:
             raise ForeactError(
                 f"The schedules are in {schedules.timezone}, but Kubeflow Pipelines reads them in "
@@ -126,7 +126,7 @@ class Scheduler:
             wanted[name] = Wanted(name, fingerprint_content(content), cron, schedule.enabled)
         return wanted
 
-    def _observe_experiment(self, experiment: str) -> list[Found]:
+    def _list_our_runs(self, experiment: str) -> list[Found]:
         recent = self.kubeflow.list_recent_runs(experiment)
         busy = {run.get("recurring_run_id") for run in recent if run.get("state") not in ENDED}
         found = []

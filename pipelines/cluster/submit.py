@@ -23,7 +23,7 @@ SETTLING = 1.5
 
 
 @dataclass(frozen=True)
-class Submitted:
+class SubmittedRun:
     """A run that Kubeflow Pipelines has taken."""
 
     id: str
@@ -52,7 +52,7 @@ def submit_run(
     experiment: str,
     account: str,
     settling: float = 0.0,
-) -> Submitted:
+) -> SubmittedRun:
     """Start a run, unless the experiment has one of that name already.
 
     Somebody else may take the same name at once: what is made within the time of settling gives way to the first.
@@ -67,12 +67,12 @@ def submit_run(
             run = kubeflow.create_run(name, experiment_id, refer_to_version(version), parameters, account)
         except Unreachable as problem:
             # The answer was lost; the run may be there.
-            run, adopted = _look_again(kubeflow, name, experiment_id, problem), True
+            run, adopted = _find_lost_run(kubeflow, name, experiment_id, problem), True
         else:
             if settling:
                 time.sleep(settling)
-                run, adopted = _give_way(kubeflow, run, name, experiment_id)
-    return Submitted(
+                run, adopted = _yield_to_earlier_run(kubeflow, run, name, experiment_id)
+    return SubmittedRun(
         id=run["run_id"],
         name=name,
         url=f"{kubeflow.host}/#/runs/details/{run['run_id']}",
@@ -82,7 +82,7 @@ def submit_run(
     )
 
 
-def _give_way(kubeflow: Kubeflow, run: Answer, name: str, experiment: str) -> tuple[Answer, bool]:
+def _yield_to_earlier_run(kubeflow: Kubeflow, run: Answer, name: str, experiment: str) -> tuple[Answer, bool]:
     """End our run if another of its name was made before it; Kubeflow takes as many of one name as come."""
     try:
         first = kubeflow.find_run(name, experiment) or run
@@ -101,7 +101,7 @@ def _give_way(kubeflow: Kubeflow, run: Answer, name: str, experiment: str) -> tu
     return first, True
 
 
-def _look_again(kubeflow: Kubeflow, name: str, experiment: str, problem: Unreachable) -> Answer:
+def _find_lost_run(kubeflow: Kubeflow, name: str, experiment: str, problem: Unreachable) -> Answer:
     try:
         run = kubeflow.find_run(name, experiment)
     except Unreachable:

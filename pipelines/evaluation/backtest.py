@@ -84,4 +84,4 @@ def evaluate(
         ray_address=settings.ray_address,
         size=machine_size(),
     )
-    return Evaluation(TrainedFolder(scratch / "trained").read(), figures, report)
+    return Evaluation(TrainedFolder(scratch / "trained").read_record(), figures, report)

@@ -149,7 +149,7 @@ def test_a_group_that_still_counts_as_running_is_judged_by_its_last_step(
     end(tmp_path, receiver.url, "r1", state)
     told = [json.loads(data) for _, _, data in receiver.received]
     assert [(one["event"], one["sentence"]) for one in told] == ([("failed", sentence)] if sentence else [])
-    record = runs.read().find("r1")
+    record = runs.read_history().find_run("r1")
     assert record is not None
     assert (record.state, record.sentence) == ("failed" if sentence else "succeeded", sentence)
 
@@ -160,7 +160,7 @@ def test_what_nobody_knows_is_not_told(
     def away(*_: Any) -> None:
         raise ForeactError("the store is away")
 
-    monkeypatch.setattr(RunLedger, "read", away)
+    monkeypatch.setattr(RunLedger, "read_history", away)
     with caplog.at_level(logging.WARNING):
         end(tmp_path, receiver.url, "r1", "RUNNING")
     assert receiver.received == []

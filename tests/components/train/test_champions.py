@@ -91,7 +91,7 @@ def test_a_champion_that_cannot_be_used_is_told_everywhere_and_replaced(
     spoil(registry, tmp_path)
     registered = run_once(data, workspace, "second")
 
-    record = TrainedFolder(workspace / "second" / "trained").read().stores[STORE]
+    record = TrainedFolder(workspace / "second" / "trained").read_record().stores[STORE]
     assert record.champion_problem == problem
     assert record.outcome is GateOutcome.PROMOTED
     assert record.reason.startswith(f"{problem} Without it: the first model; scaled error")
@@ -107,7 +107,7 @@ def test_a_champion_that_cannot_be_used_is_told_everywhere_and_replaced(
     assert champion.run == "second"
     found = registry.client.get_model_version(champion.name, champion.version)
     assert found.tags["foreact.reason"] == record.reason
-    entry = Reader(connect(PipelineSettings(workspace=workspace))).current().manifest.stores[STORE]
+    entry = Reader(connect(PipelineSettings(workspace=workspace))).read_current().manifest.stores[STORE]
     assert (entry.run, entry.model.version) == ("second", champion.version)
 
 

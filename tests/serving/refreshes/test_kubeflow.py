@@ -243,7 +243,7 @@ def test_a_request_is_followed_to_the_new_numbers(fake: Fake, house: Serving, ru
     location, run = asked.headers["location"], made(fake)
     assert run.display_name == f"foreact-refresh-{location.rpartition('/')[2]}"
     # The run's steps find there whose request they serve.
-    record = until(lambda: runs.read().find(run.run_id))
+    record = until(lambda: runs.read_history().find_run(run.run_id))
     assert (record.pipeline, record.store) == ("retrain-store", "S1")
     assert record.request_id == asked.headers["x-request-id"]
     run.run_details.task_details = [task("ingest", "SUCCEEDED", 0, 5), task("train", "RUNNING", 5)]
@@ -263,7 +263,7 @@ def test_a_failure_names_its_step_and_is_kept(fake: Fake, house: Serving, runs: 
     done = ended(house, location)
     assert (done["state"], done["failed_step"], done["sentence"]) == ("failed", "validate", "3 rules are broken")
     # Had it been killed with all its tasks, nobody else would have said so.
-    record = until(lambda: (found := runs.read().find(run.run_id)) and found.ended_at and found)
+    record = until(lambda: (found := runs.read_history().find_run(run.run_id)) and found.ended_at and found)
     assert (record.state, record.sentence) == ("failed", "3 rules are broken")
 
 
