@@ -9,7 +9,7 @@ SHOWN = 200
 
 
 def summarize_outcome(outcome: Outcome) -> str:
-    """Say in a line what became of the publication."""
+    """Return the result of the publication in one line."""
     manifest = outcome.manifest
     done = f"Version {manifest.version}: {len(outcome.published):,} of {len(manifest.stores):,} stores published"
     if not outcome.unchanged:

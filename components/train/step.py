@@ -122,7 +122,9 @@ def _note_unusable_champions(records: dict[str, TrainedStore], events: Events) -
     if problems:
         first = next(iter(problems.values()))
         stores = name_examples(sorted(problems))
-        events.note("train", f"warning: live models of {stores} could not be used, new ones were judged alone: {first}")
+        events.note(
+            "train", f"warning: live models of {stores} could not be used, new ones were judged without them: {first}"
+        )
 
 
 def _make_job(data: Dataset, store: str, live: LiveStore, margin: float, seed: int) -> StoreJob:

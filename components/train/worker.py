@@ -1,4 +1,4 @@
-"""The training of one store, from its job to its files; only values travel, so it may run on another machine."""
+"""The training of one store, from its job to its files; only values are passed, so it may run on another machine."""
 
 import logging
 import tempfile
@@ -83,7 +83,7 @@ def _train_store(job: StoreJob) -> StoreFiles:
         try:
             result = train(champion=champion)
         except ChampionError:
-            log.exception("store %r: its champion failed, the new model is judged alone", panel.store)
+            log.exception("store %r: its champion failed, the new model is judged without it", panel.store)
             champion, problem = None, _describe_failure(job)
             result = train()
     decision = result.decision

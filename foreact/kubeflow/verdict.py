@@ -32,7 +32,7 @@ class Outcome:
     title: str = ""
     # What happened, in words that follow the step's title or "Its steps".
     event: str = ""
-    # What Kubeflow says of it.
+    # Kubeflow's own message.
     message: str = ""
 
     @property
@@ -94,8 +94,8 @@ def _find_failure(run: Run, package: Package) -> Outcome | None:
     groups = _find_latest_tries(run, package.groups | _name_drivers(package.groups) | _name_drivers({"root": "root"}))
     if not any(group["state"] == FAILED for group in groups.values()):
         return None
-    began = any(name in package.groups for name in groups)
-    return Outcome(FAILED, event="failed as a whole" if began else "could not be started")
+    has_started = any(name in package.groups for name in groups)
+    return Outcome(FAILED, event="failed as a whole" if has_started else "could not be started")
 
 
 def _name_drivers(titles: dict[str, str]) -> dict[str, str]:
@@ -119,8 +119,8 @@ def _read_moment(text: str | None) -> datetime | None:
 
 
 def _measure_seconds(task: TaskDetail) -> float | None:
-    began, ended = _read_moment(task.get("start_time")), _read_moment(task.get("end_time"))
-    return (ended - began).total_seconds() if began and ended and ended >= began else None
+    started, ended = _read_moment(task.get("start_time")), _read_moment(task.get("end_time"))
+    return (ended - started).total_seconds() if started and ended and ended >= started else None
 
 
 def _read_first_line(failed: Run | TaskDetail) -> str:

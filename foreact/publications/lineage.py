@@ -62,12 +62,12 @@ def find_versions_with_model(reader: Reader, model: str, version: str) -> Iterat
 def describe_version(reader: Reader, version: int) -> str:
     """Describe one version: who made it and why, each store's origin, and what changed since the version before."""
     manifest = reader.read_version(version)
-    before, gone = None, ""
+    before, problem = None, ""
     if manifest.previous:
         try:
             before = reader.read_version(manifest.previous)
         except ForeactError as error:
-            gone = f"What changed since version {manifest.previous} cannot be told: {error}"
+            problem = f"What changed since version {manifest.previous} is unknown: {error}"
     lines = [summarize_version(manifest), ""]
     for store, entry in sorted(manifest.stores.items()):
         lines.append(
@@ -77,7 +77,7 @@ def describe_version(reader: Reader, version: int) -> str:
             + (f", backtest wape {entry.accuracy['wape']:.3f}" if "wape" in entry.accuracy else "")
             + (f", fallback: {entry.fallback}" if entry.fallback else "")
         )
-    since = f"Changed since version {before.version}:" if before else gone or "The first version."
+    since = f"Changed since version {before.version}:" if before else problem or "The first version."
     lines += ["", since]
     lines += [f"  {change.store}: {change}" for change in list_changes(before, manifest)] if before else []
     return "\n".join(lines)

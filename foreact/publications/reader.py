@@ -25,7 +25,7 @@ class Publication:
 
 
 class Reader:
-    """What a blob store has published."""
+    """The publications in a blob store."""
 
     def __init__(self, store: BlobStore) -> None:
         self.store = store
@@ -52,7 +52,7 @@ class Reader:
             return self._fall_back(last, error)
 
     def read_current(self) -> Publication:
-        """Return the current publication, or say that there is none."""
+        """Return the current publication; raise if there is none."""
         publication = self.find_current()
         if publication is None:
             raise ForeactError(f"Nothing is published in {self.store}: run retrain-all first.")
@@ -76,7 +76,7 @@ class Reader:
             raise ForeactError(f"There is no version {number} in {self.store}: the newest is {newest}.") from None
 
     def read_history(self, *, retained: bool = False) -> Iterator[Manifest]:
-        """Return the current manifest and those before it, newest first; a damaged one is passed over.
+        """Return the current manifest and those before it, newest first; a damaged one is skipped.
 
         With `retained` only those whose objects are all still there.
         """
@@ -88,10 +88,10 @@ class Reader:
             try:
                 yield self.read_version(number)
             except ForeactError as error:
-                log.warning("passed over version %d: %s", number, error)
+                log.warning("skipped version %d: %s", number, error)
 
     def read_object(self, published: PublishedObject) -> bytes:
-        """Read one object, refusing bytes that are not those published."""
+        """Read one object; raise if its bytes are not those published."""
         try:
             data = self.store.read(published.name).data
         except BlobNotFound:
@@ -131,7 +131,7 @@ class Reader:
 
 
 def read_manifest(store: BlobStore, blob: Blob | None) -> Manifest | None:
-    """Return what the current manifest's bytes say, or the newest archived one where they are gone or broken."""
+    """Return the current manifest, or the newest archived one if its bytes are gone or broken."""
     if blob is None:
         return Reader(store).read_newest_archived()
     try:

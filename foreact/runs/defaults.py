@@ -1,4 +1,4 @@
-"""What a pipeline's parameters are where nobody says otherwise."""
+"""The default values of the pipelines' parameters."""
 
 HORIZON = 28
 MISSING = "auto"

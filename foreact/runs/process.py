@@ -1,4 +1,4 @@
-"""How a step's process begins: logging set, settings read."""
+"""The start of a step's process: set logging, read settings."""
 
 import atexit
 import logging
@@ -41,9 +41,9 @@ def machine_size() -> TaskSize:
 
 
 def configure_task(store: str = "") -> tuple[PipelineSettings, Events]:
-    """Set logging for a step's process; return what the step needs to know of its place, and where to write events.
+    """Set logging for a step's process; return its settings, and where to write events.
 
-    A step that is given the run's one store says so: on a cluster nobody else does.
+    A step that gets the run's one store passes it here: on a cluster nothing else names it.
     """
     context = RunContext.read()
     context = replace(context, store=context.store or store)
@@ -63,9 +63,9 @@ def configure_logging() -> None:
 
 
 def _open_record_sink(context: RunContext, settings: PipelineSettings) -> Sink | None:
-    """Return what keeps the run's record where the service reads it; a run without a name has none.
+    """Return a function that keeps the run's record where the service reads it; None for a run without a name.
 
-    The record says whose request the run serves: Kubeflow hands a task no more than its parameters.
+    The record says whose request the run serves, because Kubeflow passes a task nothing but its parameters.
     """
     if not context.run:
         return None

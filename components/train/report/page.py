@@ -68,18 +68,18 @@ def _mean_figures(stores: list[TrainedStore]) -> dict[str, float]:
     }
     for name in SHOWN_FIGURES:
         values = [_or_nan(getattr(s.accuracy, name)) for s in stores]
-        known = [value for value in values if np.isfinite(value)]
-        if known:
-            figures[name] = float(np.mean(known))
+        measured = [value for value in values if np.isfinite(value)]
+        if measured:
+            figures[name] = float(np.mean(measured))
     for name in ("wape", "bias", "coverage", "beats_naive"):
-        known = [s.scorecard[name] for s in stores if np.isfinite(s.scorecard.get(name, np.nan))]
-        if known:
-            figures[f"live_{name}"] = float(np.mean(known))
+        measured = [s.scorecard[name] for s in stores if np.isfinite(s.scorecard.get(name, np.nan))]
+        if measured:
+            figures[f"live_{name}"] = float(np.mean(measured))
     return figures
 
 
 def _or_nan(figure: float | None, otherwise: float = float("nan")) -> float:
-    """Return a figure, or what stands for one that was not measured."""
+    """Return a figure, or the substitute for one that was not measured."""
     return otherwise if figure is None else figure
 
 

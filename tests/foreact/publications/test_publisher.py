@@ -235,7 +235,7 @@ def test_a_version_is_shown_though_the_one_before_is_damaged(store):
     told = describe_version(Reader(store), 2)
     assert "1: model foreact-1 version 1, run r2" in told
     assert told.endswith(
-        "What changed since version 1 cannot be told: "
+        "What changed since version 1 is unknown: "
         "forecasts/manifests/00000001.json is damaged: its 4 bytes do not match their checksum."
     )
 

@@ -35,7 +35,7 @@ def settings(receiver: Receiver, tmp_path: Path) -> PlaceSettings:
 def blobs(tmp_path: Path) -> FolderStore:
     """Return a store in whose record a run was killed amid its training."""
     blobs = FolderStore(tmp_path / "blobs")
-    RunLedger(blobs, lambda: NIGHT).note_step_begun("r1", "train", "retrain-all")
+    RunLedger(blobs, lambda: NIGHT).note_step_started("r1", "train", "retrain-all")
     return blobs
 
 

@@ -53,7 +53,7 @@ def test_no_run_is_lost_when_many_tell_at_once(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
 
     def tell(number: int) -> None:
-        RunLedger(store).note_step_begun(f"r{number}", "ingest", "retrain-store", f"S{number}")
+        RunLedger(store).note_step_started(f"r{number}", "ingest", "retrain-store", f"S{number}")
         RunLedger(store).note_end(f"r{number}", "succeeded", pipeline="retrain-store")
 
     threads = [threading.Thread(target=tell, args=(number,)) for number in range(12)]
@@ -69,9 +69,9 @@ def test_no_run_is_lost_when_many_tell_at_once(tmp_path: Path) -> None:
 def test_the_record_is_bounded_and_a_run_that_fell_silent_outlasts_the_others(tmp_path: Path) -> None:
     store, clock = FolderStore(tmp_path), Clock()
     runs = RunLedger(store, clock)
-    runs.note_step_begun("silent", "train", "retrain-all")
+    runs.note_step_started("silent", "train", "retrain-all")
     clock.now += LONGEST_RUN
-    runs.note_step_begun("later", "train", "retrain-all")
+    runs.note_step_started("later", "train", "retrain-all")
     assert [run.id for run in runs.read_history().list_overdue(clock())] == ["silent"]
     for number in range(KEPT_RUNS + 5):
         runs.note_end(f"r{number:03d}", "succeeded", pipeline="retrain-all")

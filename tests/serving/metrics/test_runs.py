@@ -87,7 +87,7 @@ def test_runs_are_shown_as_their_steps_told_them(serving: Serving) -> None:
 
 
 def test_a_run_that_does_not_end_shows_its_age(serving: Serving) -> None:
-    RunLedger(serving.store, lambda: shop.NOW - timedelta(minutes=40)).note_step_begun(
+    RunLedger(serving.store, lambda: shop.NOW - timedelta(minutes=40)).note_step_started(
         "r1", "train", "retrain-store", "S1"
     )
     assert scrape(serving)["foreact_run_running_seconds", "retrain-store"] == 2400
@@ -167,7 +167,7 @@ def test_a_store_that_is_away_leaves_what_was_known(serving: Serving) -> None:
 
 
 def test_replicas_tell_of_a_killed_run_once_between_them(store: FolderStore, start: Callable[..., Serving]) -> None:
-    RunLedger(store, lambda: shop.NOW - LONGEST_RUN - timedelta(minutes=1)).note_step_begun(
+    RunLedger(store, lambda: shop.NOW - LONGEST_RUN - timedelta(minutes=1)).note_step_started(
         "r1", "train", "retrain-all"
     )
     with receive() as receiver:

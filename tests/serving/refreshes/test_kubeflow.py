@@ -158,7 +158,7 @@ def test_why_it_failed(fake: Fake, runner: KubeflowRunner, refresh: Refresh, run
         "validate",
         "Task ended with code 1.",
     )
-    runs.note_step_begun(str(started.run), "validate", "retrain-store", refresh.store)
+    runs.note_step_started(str(started.run), "validate", "retrain-store", refresh.store)
     runs.note_step_ended(str(started.run), "validate", "failed", 9.0, "3 rules are broken.")
     assert runner.observe(started).sentence == "3 rules are broken."
 
