@@ -24,7 +24,7 @@ def demo(
     from serving.address import bind_address
 
     if serve:
-        # Before a minute's work, not after it.
+        # Checked before a minute of work, not after it.
         bind_address("127.0.0.1", port).close()
     folder = (workspace / "demo").absolute()
     typer.echo(f"Writing the sales of a made-up retailer to {_shorten_path(folder)}")

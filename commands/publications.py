@@ -1,4 +1,4 @@
-"""`foreact publications` and `foreact export`: what is published, was published, and is put back."""
+"""`foreact publications` and `foreact export`: list, show, restore and export what is published."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -25,7 +25,7 @@ COLUMNS: dict[Kind, list[str]] = {
 
 
 def open_reader(workspace: Path) -> "Reader":
-    """Open the publications of a workspace, or of the place that the settings name."""
+    """Open the publications of a workspace, or those in the blob store that the settings name."""
     from foreact.publications import Reader
 
     return Reader(open_store(workspace))
@@ -35,7 +35,10 @@ def open_reader(workspace: Path) -> "Reader":
 def list_publications(
     workspace: Workspace,
     model: Annotated[
-        str, typer.Option(metavar="NAME:VERSION", help="All that ever carried this model version's forecasts")
+        str,
+        typer.Option(
+            metavar="NAME:VERSION", help="Only versions, retained or not, with forecasts of this model version"
+        ),
     ] = "",
 ) -> None:
     """List every retained version, newest first."""
@@ -49,7 +52,9 @@ def list_publications(
     for manifest in versions:
         typer.echo(summarize_version(manifest))
     if not versions:
-        typer.echo("No version carries it." if model else "Nothing is published yet.", err=True)
+        typer.echo(
+            "No version has forecasts of this model version." if model else "Nothing is published yet.", err=True
+        )
 
 
 @publications_app.command("show")
@@ -66,12 +71,12 @@ def restore_publication(
     workspace: Workspace,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for those who read the list later")] = "",
 ) -> None:
-    """Bring a retained version back, as a new version that says who and why."""
+    """Restore a retained version, as a new version that records who did it and why."""
     from foreact.publications import Publisher
 
     manifest = Publisher(open_store(workspace)).restore(version, by=name_caller(), reason=reason)
     note_action(workspace, "restore", f"version {version}")
-    typer.echo(f"Version {manifest.version} is current: it brought back version {version}.")
+    typer.echo(f"Version {manifest.version} is current: it restores version {version}.")
 
 
 def export(
@@ -114,7 +119,7 @@ def export(
 
 
 def _cast_to_plain_text(table: Any) -> Any:
-    """Text columns as plain text, so that every store's rows have one schema."""
+    """Return the table with text columns as plain text, so that every store's rows have one schema."""
     import pyarrow as pa
 
     kinds = [pa.field(f.name, pa.string() if pa.types.is_dictionary(f.type) else f.type) for f in table.schema]

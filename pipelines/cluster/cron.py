@@ -1,7 +1,7 @@
 """When a cron expression of six fields, seconds first, fires: read as the scheduler of Kubeflow Pipelines reads it.
 
-That is the library robfig/cron, release 1: "?" is "*", names of months and days are known, Sunday is 0, and a day has
-to fulfil both day fields if one of them is a star, else either. It knows no time zone of its own.
+That is the library robfig/cron, release 1: "?" is "*", names of months and days are allowed, Sunday is 0, and a day
+has to match both day fields if one of them is a star, else either. It has no time zone of its own.
 """
 
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ class Cron:
 
     @classmethod
     def parse(cls, expression: str, zone: ZoneInfo) -> "Cron":
-        """Read an expression."""
+        """Parse an expression."""
         parts = expression.split()
         if len(parts) != len(_FIELDS):
             raise ForeactError(
@@ -103,10 +103,10 @@ def _parse_field(field: str, lowest: int, highest: int, names: dict[str, int]) -
             end = _parse_number(high, names) if high else highest if step else start
         if not lowest <= start <= end <= highest:
             raise ValueError(f"{part!r} is not within {lowest} to {highest}")
-        stride = _parse_number(step, {}) if step else 1
-        if stride < 1:
-            raise ValueError(f"{part!r} has no stride")
-        values.update(range(start, end + 1, stride))
+        step_size = _parse_number(step, {}) if step else 1
+        if step_size < 1:
+            raise ValueError(f"{part!r} needs a step of at least 1")
+        values.update(range(start, end + 1, step_size))
     if not values:
         raise ValueError("a field is empty")
     return values
