@@ -55,7 +55,7 @@ def compile_pipelines(
     if check:
         stale = find_stale(folder)
         if stale:
-            raise ForeactError(f"Out of date in {folder}: {', '.join(stale)}. Run `foreact compile`.")
+            raise ForeactError(f"Out of date in {folder}: {', '.join(stale)}; run `foreact compile`.")
         return
     for path in compile_all(folder):
         typer.echo(path)

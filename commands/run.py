@@ -101,7 +101,7 @@ def run_pipeline(pipeline: str, parameters: dict[str, Any], workspace: Path, run
             _stop_run(process)
             runs.delete_old_runs()
     if process.returncode < 0:
-        # Only this process was killed: its task still works, and its end is not reported.
+        # If only the run's own process was killed, its task still works and its end is not reported.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         report_killed(run, settings, "the run ended unexpectedly")

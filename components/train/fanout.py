@@ -175,7 +175,9 @@ def _check_reachable(address: str) -> None:
     except ValueError:
         target = ("", 0)
     if not address.startswith("ray://") or not target[0]:
-        raise ForeactError(f"FOREACT_RAY_ADDRESS is {address!r}; it is ray://HOST:10001, or empty for Ray in the task.")
+        raise ForeactError(
+            f"FOREACT_RAY_ADDRESS is {address!r}; it must be ray://HOST:10001, or empty for Ray in the task."
+        )
     try:
         socket.create_connection(target, timeout=CONNECT_SECONDS).close()
     except OSError as error:

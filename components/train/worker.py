@@ -174,7 +174,7 @@ def _published_accuracy(decision: "Decision", champion: "StoreModel | None") -> 
 
 
 def _overall_score(scores: "list[Score]") -> dict[str, float]:
-    """Return the latest publication's score over all of its days that have come."""
+    """Return the latest publication's score over all of its days so far."""
     whole = [score for score in scores if score.lead == 0]
     if not whole:
         return {}

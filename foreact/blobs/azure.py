@@ -49,7 +49,7 @@ class AzureStore:
     def __init__(self, client: ContainerClient, *, patience: float = PATIENCE_SECONDS, create: bool = False) -> None:
         self.client = client
         self.patience = patience
-        # An emulator begins empty; elsewhere the container exists since the account was set up.
+        # An emulator begins empty; elsewhere the container was made together with the account.
         self.create = create
 
     def __str__(self) -> str:

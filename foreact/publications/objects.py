@@ -28,14 +28,14 @@ def put_objects(
     done: list[PublishedObject] = []
     lock = threading.Lock()
 
-    def put_object(name: str, path: Path) -> None:
+    def put_and_count(name: str, path: Path) -> None:
         record = _put_object(store, name, path, existing.get(name), now())
         with lock:
             done.append(record)
             on_progress(len(done))
 
     with ThreadPoolExecutor(THREADS) as pool:
-        futures = [pool.submit(put_object, name, path) for name, path in files.items()]
+        futures = [pool.submit(put_and_count, name, path) for name, path in files.items()]
         _, unfinished = wait(futures, return_when=FIRST_EXCEPTION)
         for future in unfinished:
             future.cancel()

@@ -74,7 +74,7 @@ class RegisteredStore(BaseModel):
 
 
 class Versions(BaseModel):
-    """What register hands to publish."""
+    """What the register step passes to the publish step."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

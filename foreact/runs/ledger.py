@@ -78,7 +78,7 @@ class RunRecord(_Record):
 
 
 class RunHistory(_Record):
-    """The latest runs, the oldest first, and when each pipeline last ended well."""
+    """The latest runs, the oldest first, and when each pipeline last succeeded."""
 
     runs: tuple[RunRecord, ...] = ()
     last_success: dict[str, datetime] = Field(default_factory=dict)
@@ -93,11 +93,11 @@ class RunHistory(_Record):
         return sorted(runs, key=lambda run: run.ended_at or run.started_at, reverse=True)
 
     def list_overdue(self, now: datetime) -> list[RunRecord]:
-        """Return the runs that count as under way for longer than any run may take."""
+        """Return the runs that have no end although they started longer ago than any run may take."""
         return [run for run in self.runs if run.state == "running" and now - run.started_at > LONGEST_RUN]
 
     def has_succeeded_since(self, run: RunRecord) -> bool:
-        """Return whether a run of the same pipeline and store has ended well since this one was last heard of."""
+        """Return whether a run of the same pipeline and store has succeeded since the last event of this one."""
         latest = self.find_previous(run)
         return (
             latest is not None

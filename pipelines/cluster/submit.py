@@ -108,8 +108,8 @@ def _find_lost_run(kubeflow: Kubeflow, name: str, experiment: str, problem: Unre
         run = None
     if run is None:
         raise ForeactError(
-            f"{problem} Whether the run was started is unknown: the same command with --name {name} finds it "
-            "or starts it."
+            f"It is not known whether the run was started ({str(problem).rstrip('.')}): the same command with "
+            f"--name {name} finds it or starts it."
         ) from None
     return run
 
