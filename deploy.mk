@@ -73,7 +73,7 @@ evaluate:  ## Backtest OVERLAY's history in its cluster, beside the baselines, i
 	$(kube) --namespace kubeflow logs --follow job/evaluate
 	$(kube) --namespace kubeflow wait --for condition=complete --timeout 1m job/evaluate
 
-smoke: setup  ## Call every route of URL; fails on any surprise
+smoke: setup  ## Call every route of URL; fails if an answer is not as expected
 	$(BIN)/foreact smoke $(URL)
 
 secrets-local:  ## Make the local cluster's secrets

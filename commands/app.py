@@ -1,4 +1,4 @@
-"""The command line: each command parses, calls the part that does the work, and tells the outcome."""
+"""The command line: each command parses, calls the part that does the work, and prints the outcome."""
 
 import sys
 from pathlib import Path
@@ -30,8 +30,8 @@ app.add_typer(keys_app, name="keys")
 app.command()(smoke)
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"foreact {__version__}")
         raise typer.Exit
 
@@ -55,20 +55,20 @@ def compile_pipelines(
     if check:
         stale = find_stale(folder)
         if stale:
-            raise ForeactError(f"Out of date in {folder}: {', '.join(stale)}. Run `foreact compile`.")
+            raise ForeactError(f"Out of date in {folder}: {', '.join(stale)}; run `foreact compile`.")
         return
     for path in compile_all(folder):
         typer.echo(path)
 
 
 def main() -> None:
-    """Run the command line; a problem that the user can mend is one sentence and exit code 1."""
+    """Run the command line; a problem that the user can fix is one sentence and exit code 1."""
     try:
         app()
     except ForeactError as problem:
         _exit_with(str(problem))
     except OSError as error:
-        # What no command foresaw of a disk that is full, or a place that is read-only or not there.
+        # What no command expected: a disk that is full, or a place that is read-only or missing.
         if error.filename is None:
             raise
         _exit_with(f"{str(error.filename)!r} cannot be read or written: {error.strerror}.")

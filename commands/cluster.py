@@ -1,4 +1,4 @@
-"""What the commands on Kubeflow Pipelines share: which installation is meant, and how parameters are given."""
+"""What the commands on Kubeflow Pipelines share: the installation, and parameters of the pipelines."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -21,7 +21,7 @@ Source = typer.Option(
 
 @dataclass(frozen=True)
 class Cluster:
-    """Which installation is meant; what is left out, FOREACT_KFP_* settings say."""
+    """The installation; what is left out comes from the FOREACT_KFP_* settings."""
 
     host: Annotated[
         str | None,
@@ -58,11 +58,11 @@ OtherParameters = Annotated[
 
 
 def read_settings(cluster: Cluster, account: str | None = None) -> "KubeflowSettings":
-    """Return the installation's settings, with what the command line says in their place."""
+    """Return the installation's settings, overridden by the options of the command line."""
     from foreact.kubeflow.settings import KubeflowSettings
 
-    given = asdict(cluster) | {"service_account": account}
-    return KubeflowSettings().model_copy(update={name: value for name, value in given.items() if value is not None})
+    options = asdict(cluster) | {"service_account": account}
+    return KubeflowSettings().model_copy(update={name: value for name, value in options.items() if value is not None})
 
 
 def connect_kubeflow(settings: "KubeflowSettings") -> "Kubeflow":
@@ -89,10 +89,10 @@ def read_other_parameters(pairs: list[str] | None) -> dict[str, Any]:
 
 
 def refuse_local_paths(parameters: dict[str, Any]) -> None:
-    """Refuse files of this machine, which no pod of the cluster could read."""
+    """Raise if a path is on this machine, because no pod of the cluster could read it."""
     for uri in [parameters.get("history", ""), *parameters.get("known", [])]:
         if uri and "://" not in uri:
             raise ForeactError(
-                f"{uri} is a path on this machine; the cluster's pods read from Blob: give "
+                f"{uri} is a path on this machine; the cluster's pods read from Blob: use "
                 "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX."
             )

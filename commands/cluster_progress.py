@@ -1,4 +1,4 @@
-"""A run on the cluster as it is seen while it works: a table on a terminal, a line a change in a log."""
+"""The progress of a run on the cluster: a table on a terminal, a line for each change in a log."""
 
 import time
 
@@ -11,7 +11,7 @@ STYLES = {"SUCCEEDED": "green", "RUNNING": "cyan", "FAILED": "red", "CANCELED": 
 
 
 class StepsTable:
-    """The steps' states, shown as they change."""
+    """The steps' states as a table, updated when they change."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
@@ -43,6 +43,6 @@ class StepsTable:
     def _make_table(self) -> Table:
         table = Table.grid(padding=(0, 2))
         for title, state in self.states.items():
-            moved = f"{time.monotonic() - self.since[title]:.0f} s" if state == "RUNNING" else ""
-            table.add_row(title, Text(state.lower(), style=STYLES.get(state, "dim")), moved)
+            elapsed = f"{time.monotonic() - self.since[title]:.0f} s" if state == "RUNNING" else ""
+            table.add_row(title, Text(state.lower(), style=STYLES.get(state, "dim")), elapsed)
         return table

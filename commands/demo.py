@@ -24,10 +24,10 @@ def demo(
     from serving.address import bind_address
 
     if serve:
-        # Before a minute's work, not after it.
+        # Checked before a minute of work, not after it.
         bind_address("127.0.0.1", port).close()
     folder = (workspace / "demo").absolute()
-    typer.echo(f"Writing the sales of a made-up retailer to {_format_units(folder)}")
+    typer.echo(f"Writing the sales of a made-up retailer to {_shorten_path(folder)}")
     try:
         files = write_demo(folder, date.today() - timedelta(days=1))
     except OSError as error:
@@ -49,12 +49,12 @@ def _show_week(workspace: Path) -> None:
     from rich.table import Table
 
     reader = open_reader(workspace)
-    manifest = reader.current().manifest
+    manifest = reader.read_current().manifest
     # Narrow enough for a week on a terminal of 80 characters.
     title = f"Units expected a day, with the 80 % interval (version {manifest.version})"
     view = Table(title=title, box=SIMPLE, padding=(0, 0, 0, 1))
     for store, entry in manifest.stores.items():
-        week = reader.table(entry.objects["totals"]).slice(0, 7).to_pydict()
+        week = reader.read_table(entry.objects["totals"]).slice(0, 7).to_pydict()
         if not view.columns:
             view.add_column("store", no_wrap=True)
             for day in week[DATE]:
@@ -64,5 +64,5 @@ def _show_week(workspace: Path) -> None:
     Console().print(view)
 
 
-def _format_units(path: Path) -> str:
+def _shorten_path(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,4 +1,4 @@
-"""`foreact evaluate`: how well the forecaster would have done."""
+"""`foreact evaluate`: how accurate the forecaster would have been."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +17,7 @@ def evaluate(
     history: Annotated[str, typer.Option(metavar="URI", help="Sales, as for `foreact run`")],
     tables: Tables,
     learning: Learning,
-    store: Annotated[str, typer.Option(metavar="ID", help="This store alone")] = "",
+    store: Annotated[str, typer.Option(metavar="ID", help="Only this store")] = "",
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write the page with the plots")] = None,
     workspace: Workspace,
 ) -> None:
@@ -25,11 +25,11 @@ def evaluate(
     from foreact.runs import defaults
     from foreact.runs.events import Events
     from foreact.settings import PipelineSettings
-    from pipelines.evaluation.backtest import evaluate as backtest
+    from pipelines.evaluation.backtest import backtest_history
     from pipelines.evaluation.tracking import log_to_mlflow
     from pipelines.local import make_scratch
 
-    given = read_parameters(history, tables, learning)
+    options = read_parameters(history, tables, learning)
     parameters = {
         "columns": "",
         "as_of": "",
@@ -37,12 +37,12 @@ def evaluate(
         "missing": defaults.MISSING,
         "seed": defaults.SEED,
         "store": store,
-        **given,
+        **options,
     }
     settings = PipelineSettings(workspace=workspace)
-    with stop_with_sentence("Stopped; the backtest has not come to its end."), make_scratch() as folder:
+    with stop_with_sentence("Stopped; the backtest is not complete."), make_scratch() as folder:
         events = Events(folder / "events.jsonl")
-        evaluation = backtest(**parameters, scratch=folder, settings=settings, events=events)
+        evaluation = backtest_history(**parameters, scratch=folder, settings=settings, events=events)
         if report is not None:
             report.write_bytes(evaluation.report.read_bytes())
         run = log_to_mlflow(evaluation, {name: str(value) for name, value in parameters.items()}, settings)

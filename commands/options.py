@@ -18,7 +18,7 @@ Workspace = Annotated[
     Path,
     typer.Option(
         metavar="DIR",
-        help="Folder for everything that has no other place (default: .foreact, or FOREACT_WORKSPACE)",
+        help="Folder for everything without a place of its own (default: .foreact, or FOREACT_WORKSPACE)",
         default_factory=lambda: PlaceSettings().workspace,
         show_default=False,
     ),
@@ -26,19 +26,19 @@ Workspace = Annotated[
 
 
 def read_place(workspace: Path) -> PlaceSettings:
-    """Read the settings, with the workspace that the command line names."""
+    """Read the settings, with the workspace of the command line."""
     return PlaceSettings(workspace=workspace)
 
 
 def open_store(workspace: Path) -> "BlobStore":
-    """Open the blob store of a workspace, or of the place that the settings name."""
+    """Open the blob store of a workspace, or the one that the settings name."""
     from foreact.blobs import connect
 
     return connect(read_place(workspace))
 
 
 def name_caller() -> str:
-    """Name the account of this machine that gave the command; in a container it may have no name."""
+    """Return the name of the account that runs the command; in a container it may have only a number."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -46,7 +46,7 @@ def name_caller() -> str:
 
 
 def note_action(workspace: Path, action: "Action", subject: str) -> None:
-    """Keep in the audit log what an account of this machine did at the command line."""
+    """Record in the audit log what an account of this machine did at the command line."""
     from serving.audit import AuditLog
 
     AuditLog(open_store(workspace)).record_event(action, f"cli:{name_caller()}", subject)

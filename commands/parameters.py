@@ -1,4 +1,4 @@
-"""The pipelines' parameters as options of a command: each is written down once."""
+"""The pipelines' parameters as options of a command: each is defined once."""
 
 import inspect
 from collections.abc import Callable
@@ -17,19 +17,19 @@ from foreact.runs import defaults
 R = TypeVar("R")
 
 
-def _store_id(text: str) -> str:
-    # To the steps no store means all of them.
+def _parse_store(text: str) -> str:
+    # To the steps, no store means all of them.
     if not text:
         raise ForeactError("--store is empty: name the store to retrain.")
     return text
 
 
-Store = Annotated[str, typer.Option(metavar="ID", help="The store to retrain", parser=_store_id)]
+Store = Annotated[str, typer.Option(metavar="ID", help="The store to retrain", parser=_parse_store)]
 
 
 @dataclass(frozen=True)
 class Tables:
-    """What is read beside the history, and how all of it is to be understood."""
+    """The tables that are read beside the history, and the names of their columns."""
 
     known: Annotated[
         list[str] | None,
@@ -50,7 +50,7 @@ class Tables:
 
 @dataclass(frozen=True)
 class Learning:
-    """What is learnt from, and how far ahead."""
+    """Which data is used for training, and how far ahead is forecast."""
 
     as_of: Annotated[
         str | None, typer.Option(metavar="DATE", help="Last day to learn from (default: the history's last)")
@@ -72,7 +72,7 @@ class Learning:
 
 @dataclass(frozen=True)
 class Judging:
-    """What is good enough to go on, and to go live."""
+    """How good the data must be to go on, and a model to go live."""
 
     margin: Annotated[
         float | None,
@@ -90,20 +90,20 @@ class Judging:
 
 
 def spread_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Let a command take dataclasses of options: on the command line, each field is an option of its own."""
+    """Make each field of a command's dataclass parameters an option of its own on the command line."""
     signature = inspect.signature(command)
     groups: dict[str, type[Any]] = {
-        name: taken.annotation
-        for name, taken in signature.parameters.items()
-        if isinstance(taken.annotation, type) and is_dataclass(taken.annotation)
+        name: parameter.annotation
+        for name, parameter in signature.parameters.items()
+        if isinstance(parameter.annotation, type) and is_dataclass(parameter.annotation)
     }
-    options: list[inspect.Parameter] = []
-    for name, taken in signature.parameters.items():
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in signature.parameters.items():
         if name not in groups:
-            options.append(taken.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
             continue
         hints = get_type_hints(groups[name], include_extras=True)
-        options += [
+        parameters += [
             inspect.Parameter(
                 field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
             )
@@ -111,32 +111,32 @@ def spread_options(command: Callable[..., R]) -> Callable[..., R]:
         ]
 
     @wraps(command)
-    def run(**given: Any) -> R:
+    def run_command(**options: Any) -> R:
         for name, group in groups.items():
-            given[name] = group(**{field.name: given.pop(field.name) for field in fields(group)})
-        return command(**given)
+            options[name] = group(**{field.name: options.pop(field.name) for field in fields(group)})
+        return command(**options)
 
-    run.__signature__ = signature.replace(parameters=options)  # type: ignore[attr-defined]
-    return run
+    run_command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return run_command
 
 
 def read_parameters(history: str | None, tables: Tables, *others: Learning | Judging) -> dict[str, Any]:
-    """Read what was given on the command line as a pipeline's parameters."""
+    """Return the pipeline's parameters that the command line sets."""
     known = [_make_absolute(uri) for uri in tables.known or [] if uri]
-    given: dict[str, Any] = {
+    parameters: dict[str, Any] = {
         "history": _make_absolute(history) if history is not None else None,
-        # A history given anew comes with its own tables, or none.
+        # A new history comes with its own tables, or none.
         "known": known if known or history is not None else None,
         "columns": _join_columns(tables.columns) if tables.columns else None,
     }
     for group in others:
-        given |= asdict(group)
-    if given.get("as_of") is not None:
-        given["as_of"] = _read_day(given["as_of"])
+        parameters |= asdict(group)
+    if parameters.get("as_of") is not None:
+        parameters["as_of"] = _read_day(parameters["as_of"])
     for name in ("margin", "max_rejected_share"):
-        if given.get(name) is not None and not 0 <= given[name] <= 1:
-            raise ForeactError(f"--{name.replace('_', '-')} is {given[name]}; it is a share, from 0 to 1.")
-    return {name: value for name, value in given.items() if value is not None}
+        if parameters.get(name) is not None and not 0 <= parameters[name] <= 1:
+            raise ForeactError(f"--{name.replace('_', '-')} is {parameters[name]}; it must be a share from 0 to 1.")
+    return {name: value for name, value in parameters.items() if value is not None}
 
 
 def _read_day(text: str) -> str:

@@ -1,4 +1,4 @@
-"""A run as it is seen while it works: bars on a terminal, plain lines in a log."""
+"""The progress of a run on this machine: bars on a terminal, plain lines in a log."""
 
 import subprocess
 import time
@@ -15,23 +15,23 @@ PAUSE = 0.1
 
 
 def follow_run(run: "Run", process: "subprocess.Popen[bytes]", console: Console | None = None) -> bool:
-    """Show a run's events until its process ends; True if it succeeded."""
+    """Show a run's events until its process ends; return whether it succeeded."""
     console = console or Console(stderr=True)
     view: _Bars | _Lines = _Bars(console) if console.is_terminal else _Lines(console)
-    place = 0
+    position = 0
     with view:
         while True:
             ended = process.poll() is not None
-            events, place = run.read_events(place)
+            events, position = run.read_events(position)
             for event in events:
-                view.show(event)
+                view.show_event(event)
             if ended:
                 return process.returncode == 0
             time.sleep(PAUSE)
 
 
 class _Lines:
-    """A line when a step ends or tells something."""
+    """A line when a step ends or has a note."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -42,18 +42,18 @@ class _Lines:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def show(self, event: dict[str, Any]) -> None:
+    def show_event(self, event: dict[str, Any]) -> None:
         if event["event"] == "step" and event["step"] != "run" and event["state"] != "started":
-            self._say(f"{event['step']:<9} {event['state']} after {event['seconds']:.1f} s")
+            self._print_line(f"{event['step']:<9} {event['state']} after {event['seconds']:.1f} s")
         elif event["event"] == "note":
-            self._say(f"{event['step']:<9} {event['text']}")
+            self._print_line(f"{event['step']:<9} {event['text']}")
 
-    def _say(self, text: str) -> None:
+    def _print_line(self, text: str) -> None:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 class _Bars:
-    """A bar a step, moved by its stores or parts."""
+    """A bar for each step, which shows how many of its stores or parts are done."""
 
     def __init__(self, console: Console) -> None:
         self.progress = Progress(
@@ -75,7 +75,7 @@ class _Bars:
     def __exit__(self, *_: object) -> None:
         self.progress.stop()
 
-    def show(self, event: dict[str, Any]) -> None:
+    def show_event(self, event: dict[str, Any]) -> None:
         step = event.get("step", "run")
         if step == "run":
             return
@@ -86,7 +86,7 @@ class _Bars:
             case {"event": "progress", "done": done, "total": total, "detail": detail}:
                 self.progress.update(bar, completed=done, total=total, detail=_make_printable(detail))
             case {"event": "note", "text": text}:
-                # Above the bars, where it stays.
+                # Printed above the bars, where it stays.
                 self.progress.console.print(f"{step:<9} {text}", highlight=False, markup=False, soft_wrap=True)
             case {"event": "step", "state": "succeeded"}:
                 total = self.progress.tasks[bar].total or 1
@@ -98,5 +98,5 @@ class _Bars:
 
 
 def _make_printable(name: str) -> str:
-    """Keep an id from breaking the line, or from steering the terminal."""
+    """Replace characters of an id that would break the line or control the terminal."""
     return "".join(character if character.isprintable() else " " for character in name)

@@ -1,4 +1,4 @@
-"""`foreact publications` and `foreact export`: what is published, was published, and is put back."""
+"""`foreact publications` and `foreact export`: list, show, restore and export what is published."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -25,7 +25,7 @@ COLUMNS: dict[Kind, list[str]] = {
 
 
 def open_reader(workspace: Path) -> "Reader":
-    """Open the publications of a workspace, or of the place that the settings name."""
+    """Open the publications of a workspace, or those in the blob store that the settings name."""
     from foreact.publications import Reader
 
     return Reader(open_store(workspace))
@@ -35,21 +35,26 @@ def open_reader(workspace: Path) -> "Reader":
 def list_publications(
     workspace: Workspace,
     model: Annotated[
-        str, typer.Option(metavar="NAME:VERSION", help="All that ever carried this model version's forecasts")
+        str,
+        typer.Option(
+            metavar="NAME:VERSION", help="Only versions, retained or not, with forecasts of this model version"
+        ),
     ] = "",
 ) -> None:
     """List every retained version, newest first."""
-    from foreact.publications.lineage import describe_in_a_line, find_carriers
+    from foreact.publications.lineage import find_versions_with_model, summarize_version
 
     reader = open_reader(workspace)
     name, _, number = model.rpartition(":")
     if model and not (name and number):
         raise ForeactError(f"--model takes a registered model and its version, as in foreact-1:3, not {model!r}.")
-    versions = list(find_carriers(reader, name, number) if model else reader.history(retained=True))
+    versions = list(find_versions_with_model(reader, name, number) if model else reader.read_history(retained=True))
     for manifest in versions:
-        typer.echo(describe_in_a_line(manifest))
+        typer.echo(summarize_version(manifest))
     if not versions:
-        typer.echo("No version carries it." if model else "Nothing is published yet.", err=True)
+        typer.echo(
+            "No version has forecasts of this model version." if model else "Nothing is published yet.", err=True
+        )
 
 
 @publications_app.command("show")
@@ -66,12 +71,12 @@ def restore_publication(
     workspace: Workspace,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for those who read the list later")] = "",
 ) -> None:
-    """Bring a retained version back, as a new version that says who and why."""
+    """Restore a retained version, as a new version that records who did it and why."""
     from foreact.publications import Publisher
 
     manifest = Publisher(open_store(workspace)).restore(version, by=name_caller(), reason=reason)
     note_action(workspace, "restore", f"version {version}")
-    typer.echo(f"Version {manifest.version} is current: it brought back version {version}.")
+    typer.echo(f"Version {manifest.version} is current: it restores version {version}.")
 
 
 def export(
@@ -84,7 +89,7 @@ def export(
     if out.suffix not in {".csv", ".parquet"}:
         raise ForeactError(f"--out takes a .csv or a .parquet file, not {str(out)!r}.")
     reader = open_reader(workspace)
-    manifest = reader.current().manifest
+    manifest = reader.read_current().manifest
     unknown = sorted(set(store or []) - set(manifest.stores))
     if unknown:
         hint = suggest_name(unknown[0], manifest.stores)
@@ -97,7 +102,9 @@ def export(
         with draft.open("wb") as file:
             writer = None
             for name in names:
-                table = _read_plain(reader.table(manifest.stores[name].objects[kind]).select(COLUMNS[kind]))
+                table = _cast_to_plain_text(
+                    reader.read_table(manifest.stores[name].objects[kind]).select(COLUMNS[kind])
+                )
                 writer = writer or _open_writer(file, table.schema, out.suffix)
                 writer.write_table(table)
                 rows += table.num_rows
@@ -111,8 +118,8 @@ def export(
     typer.echo(f"{count_noun(rows, 'row')} of {count_noun(len(names), 'store')}, version {manifest.version}, in {out}")
 
 
-def _read_plain(table: Any) -> Any:
-    """Text columns as plain text, so that every store's rows have one schema."""
+def _cast_to_plain_text(table: Any) -> Any:
+    """Return the table with text columns as plain text, so that every store's rows have one schema."""
     import pyarrow as pa
 
     kinds = [pa.field(f.name, pa.string() if pa.types.is_dictionary(f.type) else f.type) for f in table.schema]

@@ -20,9 +20,9 @@ from foreact.errors import ForeactError
 from foreact.publications.contract import CURRENT
 from foreact.settings import PipelineSettings
 
-# A store that is restarted is back by then.
+# A blob store that restarts is back by then.
 REACH_SECONDS = 30.0
-# A run that is told to stop tidies up and tells its end; on a machine that is busy both take their time.
+# A run that is stopped cleans up and reports its end; on a busy machine both take time.
 STOP_SECONDS = 30.0
 
 run_app = typer.Typer(
@@ -40,9 +40,9 @@ History = Annotated[
 ]
 
 
-def _run_id(text: str) -> str:
+def _parse_run_id(text: str) -> str:
     if not re.fullmatch(r"[0-9a-f-]{8,64}", text):
-        raise ForeactError(f"--run-id {text!r} is not of digits, a to f and hyphens.")
+        raise ForeactError(f"--run-id {text!r} must be 8 to 64 digits, letters a to f and hyphens.")
     return text
 
 
@@ -65,21 +65,22 @@ def retrain_store(
     learning: Learning,
     judging: Judging,
     run_id: Annotated[
-        str | None, typer.Option(hidden=True, parser=_run_id, help="The run's name, for whoever follows its events")
+        str | None,
+        typer.Option(hidden=True, parser=_parse_run_id, help="The run's name, for a program that follows its events"),
     ] = None,
     workspace: Workspace,
 ) -> None:
     """Retrain one store; every other store's forecasts stay as they are, byte for byte."""
-    given = read_parameters(history, tables, learning, judging)
-    run_pipeline("retrain-store", {"store": store, **given}, workspace, run_id)
+    options = read_parameters(history, tables, learning, judging)
+    run_pipeline("retrain-store", {"store": store, **options}, workspace, run_id)
 
 
 def run_pipeline(pipeline: str, parameters: dict[str, Any], workspace: Path, run_id: str | None = None) -> None:
-    """Run a pipeline in a process of its own, show how it fares, and raise what stopped it."""
+    """Run a pipeline in a process of its own, show its progress, and raise if it fails."""
     from foreact.runs.workspace import Request, Run, WorkspaceRuns
     from pipelines.local import report_killed
 
-    # A setting that is wrong is told at once, not by the first step.
+    # A wrong setting is reported at once, not by the first step.
     settings = PipelineSettings(workspace=workspace.absolute())
     try:
         runs = WorkspaceRuns(workspace.resolve())
@@ -88,8 +89,8 @@ def run_pipeline(pipeline: str, parameters: dict[str, Any], workspace: Path, run
             if last is None:
                 raise ForeactError("No --history is given, and this workspace has no retrain-all to take it from.")
             parameters = {**last.parameters, **parameters}
-        _reach_publications(settings)
-        run: Run = runs.create(Request(pipeline=pipeline, parameters=parameters), run_id)
+        _check_publications_reachable(settings)
+        run: Run = runs.create_run(Request(pipeline=pipeline, parameters=parameters), run_id)
     except OSError as error:
         raise ForeactError(f"The workspace {str(workspace)!r} cannot be written: {error.strerror}.") from None
     process = _launch_run(run.folder, run.log, workspace)
@@ -100,7 +101,7 @@ def run_pipeline(pipeline: str, parameters: dict[str, Any], workspace: Path, run
             _stop_run(process)
             runs.delete_old_runs()
     if process.returncode < 0:
-        # Killed by itself, it has left its task at work and its end untold.
+        # If only the run's own process was killed, its task still works and its end is not reported.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         report_killed(run, settings, "the run ended unexpectedly")
@@ -110,8 +111,8 @@ def run_pipeline(pipeline: str, parameters: dict[str, Any], workspace: Path, run
         runs.remember_request(run.request)
 
 
-def _reach_publications(settings: PipelineSettings) -> None:
-    """Refuse to begin what could not be published: each step would wait out its own patience before it said so."""
+def _check_publications_reachable(settings: PipelineSettings) -> None:
+    """Raise if the publications cannot be reached, because each step would wait until its own time is up first."""
     with suppress(BlobNotFound):
         connect(settings, patience=REACH_SECONDS).read(CURRENT)
 
@@ -142,7 +143,7 @@ def _stop_run(process: "subprocess.Popen[bytes]") -> None:
 
 def _explain_failure(run: Any) -> str:
     events, _ = run.read_events()
-    # Data that was refused fails the step that reads it; what the checks said is what the user can mend.
+    # Refused data fails the step that reads it, but the user can fix what the checks reported.
     refused = [e for e in events if e.get("event") == "refused"]
     failed = [
         *refused,
@@ -151,7 +152,7 @@ def _explain_failure(run: Any) -> str:
     if failed:
         report = run.reports / f"{failed[0]['step']}.html"
         return f"{failed[0]['sentence']} (step {failed[0]['step']}; see {report if report.exists() else run.log})"
-    begun = [
+    started = [
         e["step"] for e in events if e.get("event") == "step" and e.get("state") == "started" and e["step"] != "run"
     ]
-    return f"The run ended unexpectedly in step {begun[-1] if begun else 'start'}: see {run.log}."
+    return f"The run ended unexpectedly in step {started[-1] if started else 'start'}: see {run.log}."

@@ -1,4 +1,4 @@
-"""`foreact schedule`: the recurring runs that Kubeflow Pipelines is to have."""
+"""`foreact schedule`: the recurring runs that Kubeflow Pipelines should have."""
 
 import json
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pipelines.cluster.schedules import Schedules
     from pipelines.cluster.scheduling import Scheduler
 
-schedule_app = typer.Typer(no_args_is_help=True, help="Keep Kubeflow Pipelines' recurring runs as schedules.yaml says.")
+schedule_app = typer.Typer(no_args_is_help=True, help="Make Kubeflow Pipelines' recurring runs match schedules.yaml.")
 
 
 File = Annotated[
@@ -49,35 +49,35 @@ def apply_schedules(
     history: Annotated[str | None, Source] = None,
     tables: Tables,
     parameter: OtherParameters = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be done")] = False,
     file: File = None,
     packages: Folder = None,
     cluster: Cluster,
     service_account: ServiceAccount = None,
 ) -> None:
-    """Make the recurring runs match the schedules; done twice, it changes nothing the second time.
+    """Make the recurring runs match the schedules; a second time changes nothing.
 
     Parameters given here are added to those of every schedule in the file.
     """
     from foreact.kubeflow.package import FOLDER
     from pipelines.cluster.scheduling import load_packages
 
-    given = read_parameters(history, tables)
+    parameters = read_parameters(history, tables)
     if not tables.known:
-        given.pop("known", None)
-    refuse_local_paths(given)
-    schedules = _load_schedules(file, given | read_other_parameters(parameter))
+        parameters.pop("known", None)
+    refuse_local_paths(parameters)
+    schedules = _load_schedules(file, parameters | read_other_parameters(parameter))
     compiled = load_packages(schedules, packages or FOLDER)
     with _open_scheduler(read_settings(cluster, service_account)) as scheduler:
         if dry_run:
-            steps = scheduler.plan(schedules, compiled)
+            steps = scheduler.plan_steps(schedules, compiled)
             for step in steps:
                 typer.echo(step)
             typer.echo(f"{len(steps)} steps to take." if steps else "Nothing to do.", err=True)
             return
-        left = scheduler.apply(schedules, compiled, typer.echo)
+        left = scheduler.apply_schedules(schedules, compiled, typer.echo)
     for name in left:
-        typer.echo(f"{name}: one that was replaced still has a run; the next apply deletes it.", err=True)
+        typer.echo(f"{name}: a recurring run that was replaced still has a run; the next apply deletes it.", err=True)
     typer.echo(f"In force: {count_noun(len(schedules.schedules), 'schedule')}.", err=True)
 
 
@@ -113,12 +113,14 @@ def list_schedules(
 @spread_options
 def pause_schedules(
     *,
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Which; none means all")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Names of the schedules; without a name, all")
+    ] = None,
     cluster: Cluster,
 ) -> None:
-    """Keep schedules from firing until the next `foreact schedule apply`; runs that have begun go on."""
+    """Keep schedules from firing until the next `foreact schedule apply`; runs that have started go on."""
     with _open_scheduler(read_settings(cluster)) as scheduler:
-        scheduler.pause(names or [], typer.echo)
+        scheduler.pause_schedules(names or [], typer.echo)
 
 
 @contextmanager
@@ -129,12 +131,12 @@ def _open_scheduler(settings: "KubeflowSettings") -> Iterator["Scheduler"]:
         yield Scheduler(kubeflow, settings)
 
 
-def _load_schedules(file: Path | None, given: dict[str, Any]) -> "Schedules":
+def _load_schedules(file: Path | None, added: dict[str, Any]) -> "Schedules":
     from pipelines.cluster.schedules import FILE, load_schedules
 
     schedules = load_schedules(file or FILE)
     changed = {
-        name: schedule.model_copy(update={"parameters": schedule.parameters | given})
+        name: schedule.model_copy(update={"parameters": schedule.parameters | added})
         for name, schedule in schedules.schedules.items()
     }
     return schedules.model_copy(update={"schedules": changed})

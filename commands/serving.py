@@ -1,4 +1,4 @@
-"""`foreact serve`, `keys`, `status` and `smoke`: the service, who may use it, and whether it can be trusted."""
+"""`foreact serve`, `keys`, `status` and `smoke`: the service, its keys, and whether its forecasts are fresh."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from serving.settings import ServingSettings
 
 Port = Annotated[int, typer.Option(min=1, max=65_535, metavar="N", help="Port to listen at")]
-keys_app = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys; only their hashes are kept.")
+keys_app = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys; only their hashes are stored.")
 
 
 def _read_settings(workspace: Path) -> "ServingSettings":
@@ -41,7 +41,7 @@ def serve(
 
 
 def serve_locally(workspace: Path, port: int) -> None:
-    """Serve to this machine alone, with a login made for the occasion."""
+    """Serve to this machine only, with a temporary login."""
     from serving.main import serve as listen
 
     listen(_read_settings(workspace), port=port, local_login=True, say=typer.echo)
@@ -50,13 +50,13 @@ def serve_locally(workspace: Path, port: int) -> None:
 @keys_app.command("create")
 def create_key(
     workspace: Workspace,
-    name: Annotated[str, typer.Option(metavar="TEXT", help="Whom or what it is for")],
+    name: Annotated[str, typer.Option(metavar="TEXT", help="The person or program that uses it")],
     role: Annotated[str, typer.Option(metavar="viewer|planner|admin", help="What it may do")] = "viewer",
     store: Annotated[list[str] | None, typer.Option(metavar="ID", help="Only this store. May be repeated.")] = None,
     region: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this region. May be repeated.")] = None,
-    days: Annotated[int | None, typer.Option(metavar="N", min=1, help="After how many days it ends")] = None,
+    days: Annotated[int | None, typer.Option(metavar="N", min=1, help="Number of days until it expires")] = None,
 ) -> None:
-    """Make a key and show it, this once."""
+    """Create a key and show it, only this once."""
     from serving.auth import keys
     from serving.auth.principal import Grant
 
@@ -66,20 +66,21 @@ def create_key(
     note_action(workspace, "key_created", key.id)
     typer.echo(text)
     typer.echo(
-        f"Key {key.id} for {name}: keep it now, it is not shown again. Send it as `Authorization: Bearer`.", err=True
+        f"Key {key.id} for {name}: save it now, because it is not shown again. Send it as `Authorization: Bearer`.",
+        err=True,
     )
 
 
 @keys_app.command("list")
 def list_keys(workspace: Workspace) -> None:
-    """List all keys, without what opens anything."""
+    """List all keys, without their secrets."""
     from serving.auth import keys
 
-    kept = keys.list_keys(open_store(workspace))
-    for key in kept:
+    stored = keys.list_keys(open_store(workspace))
+    for key in stored:
         where = ", ".join([*(key.grant.stores or []), *(key.grant.regions or [])]) or "all stores"
         typer.echo(f"{key.id}  {key.state:<8} {key.grant.role:<8} {key.created_at:%Y-%m-%d}  {key.name} ({where})")
-    if not kept:
+    if not stored:
         typer.echo("There are no keys yet.", err=True)
 
 
@@ -87,7 +88,7 @@ def list_keys(workspace: Workspace) -> None:
 def revoke_key(
     key: Annotated[str, typer.Argument(metavar="ID", help="Its id, as `list` shows it")], workspace: Workspace
 ) -> None:
-    """End a key; it opens nothing within seconds."""
+    """Revoke a key; it stops working within seconds."""
     from serving.auth import keys
 
     ended = keys.revoke(open_store(workspace), key)
@@ -99,13 +100,13 @@ def status(
     workspace: Workspace,
     as_json: Annotated[bool, typer.Option("--json", help="For programs")] = False,
 ) -> None:
-    """Say whether every store's forecasts are fresh; exit code 1 if one is not, or nothing is published.
+    """Show whether every store's forecasts are fresh; exit code 1 if one is not, or nothing is published.
 
-    What has been wrong in the same way for days is named too: those stores are marked for retraining.
+    Stores whose forecasts have been wrong in the same way for days are marked for retraining.
     """
     from foreact.telemetry.scorecards import find_drift, read_series
 
-    manifest = open_reader(workspace).current().manifest
+    manifest = open_reader(workspace).read_current().manifest
     promise, now = _read_settings(workspace).promise, datetime.now(UTC)
     judged = {store: judge_freshness(entry, promise, now) for store, entry in sorted(manifest.stores.items())}
     stale = [store for store, fresh in judged.items() if not fresh.is_fresh]
@@ -141,38 +142,38 @@ def smoke(
     ] = "",
     timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long an answer may take")] = 10.0,
 ) -> None:
-    """Call every route that changes nothing, print status and time of each; exit code 1 on any surprise."""
+    """Call every route that changes nothing, print status and time of each; exit code 1 on any unexpected answer."""
     import httpx
 
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    surprises = 0
+    unexpected = 0
     with httpx.Client(base_url=url, headers=headers, timeout=timeout) as client:
         try:
             routes = _list_routes(client)
             for path in routes:
                 answer = client.get(path)
                 expected = _is_expected(path, answer.status_code, key)
-                surprises += not expected
+                unexpected += not expected
                 elapsed = answer.elapsed.total_seconds() * 1000
                 typer.echo(f"{'ok ' if expected else 'BAD'} {answer.status_code} {elapsed:7.1f} ms  {path}")
         except (httpx.HTTPError, ValueError) as error:
-            raise ForeactError(f"{url} does not answer as the service would: {type(error).__name__}: {error}") from None
-    if surprises:
-        raise ForeactError(f"{surprises} of {len(routes)} routes surprised.")
+            raise ForeactError(f"{url} does not answer like this service: {type(error).__name__}: {error}") from None
+    if unexpected:
+        raise ForeactError(f"{unexpected} of {len(routes)} routes gave an unexpected answer.")
 
 
 def _is_expected(path: str, status: int, key: str) -> bool:
     if path == "/metrics":
-        # Where they have a token, it is the scraper's alone.
+        # If they have a token, only the scraper has it.
         return status in {200, 401}
     if path == "/v1/audit" and key:
-        # An administrator's key opens it, and others' are told so.
+        # An administrator's key may read it; other keys get 403.
         return status in {200, 403}
     return status == (401 if path.startswith("/v1") and not key else 200)
 
 
 def _list_routes(client: "httpx.Client") -> list[str]:
-    """Return the paths that can be asked for, with a store, an item and a version that exist."""
+    """Return the paths that can be requested, with a store, an item and a version that exist."""
     paths = client.get("/openapi.json").raise_for_status().json()["paths"]
     values: dict[str, str] = {}
     stores = client.get("/v1/stores")
@@ -181,9 +182,9 @@ def _list_routes(client: "httpx.Client") -> list[str]:
     publications = client.get("/v1/publications")
     if publications.status_code == 200 and publications.json()["publications"]:
         values["version"] = str(publications.json()["publications"][0]["version"])
-    found = []
+    routes = []
     for path, methods in paths.items():
         names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
         if "get" in methods and all(name in values for name in names):
-            found.append(path.format(**values))
-    return found
+            routes.append(path.format(**values))
+    return routes

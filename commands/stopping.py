@@ -1,4 +1,4 @@
-"""Ctrl-C, answered by a sentence."""
+"""Ctrl-C, answered with a sentence."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import typer
 
 @contextmanager
 def stop_with_sentence(sentence: str) -> Iterator[None]:
-    """Let Ctrl-C end a command with a sentence on what became of its work."""
+    """Let Ctrl-C end a command with a sentence about the state of its work."""
     try:
         yield
     except KeyboardInterrupt:

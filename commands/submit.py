@@ -33,7 +33,7 @@ CANCELLED, UNFINISHED = 3, 4
 
 @dataclass(frozen=True)
 class Following:
-    """What is started, and how it is followed."""
+    """What is started, and whether and how long it is followed."""
 
     package: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Compiled pipeline (default: compiled/)", show_default=False)
@@ -42,14 +42,14 @@ class Following:
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Name of the run; one of that name that is there already is followed instead of started again",
+            help="Name of the run; if one of that name exists, it is followed instead of started again",
             show_default=False,
         ),
     ] = None
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the run to its end")] = True
-    timeout: Annotated[float, typer.Option(metavar="MINUTES", help="Stop following after so long; the run goes on")] = (
-        300
-    )
+    timeout: Annotated[
+        float, typer.Option(metavar="MINUTES", help="Stop following after this time; the run goes on")
+    ] = 300
 
 
 @submit_app.command("retrain-all")
@@ -66,8 +66,8 @@ def submit_all(
     following: Following,
 ) -> None:
     """Retrain every store on the cluster."""
-    given = read_parameters(history, tables, learning, judging) | read_other_parameters(parameter)
-    _submit_pipeline("retrain-all", given, read_settings(cluster, service_account), following)
+    options = read_parameters(history, tables, learning, judging) | read_other_parameters(parameter)
+    _submit_pipeline("retrain-all", options, read_settings(cluster, service_account), following)
 
 
 @submit_app.command("retrain-store")
@@ -85,8 +85,8 @@ def submit_store(
     following: Following,
 ) -> None:
     """Retrain one store on the cluster; every other store's forecasts stay as they are."""
-    given = {"store": store} | read_parameters(history, tables, learning, judging) | read_other_parameters(parameter)
-    _submit_pipeline("retrain-store", given, read_settings(cluster, service_account), following)
+    options = {"store": store} | read_parameters(history, tables, learning, judging) | read_other_parameters(parameter)
+    _submit_pipeline("retrain-store", options, read_settings(cluster, service_account), following)
 
 
 def _submit_pipeline(
@@ -107,7 +107,7 @@ def _submit_pipeline(
             name=following.name or make_run_name(pipeline, parameters.get("store", "")),
             experiment=settings.experiment,
             account=settings.service_account,
-            # Names that are drawn meet no other.
+            # A generated name cannot clash.
             settling=SETTLING if following.name else 0.0,
         )
         typer.echo(f"{'Uploaded' if run.uploaded else 'Reused'} {package.name} {run.version}", err=True)

@@ -1,5 +1,5 @@
 """The steps of the pipelines, a folder each.
 
-`component.py` needs kfp's compiler and is imported where pipelines are built; the rest also where they run, which knows
-kfp's runtime alone.
+`component.py` needs kfp's compiler and is imported where pipelines are built; the rest also where they run, which has
+only kfp's runtime.
 """

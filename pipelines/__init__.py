@@ -1,1 +1,1 @@
-"""The graphs made of the steps, and where they run."""
+"""The pipelines: their graphs of steps, and where they run."""

@@ -1,4 +1,4 @@
-"""compiled/: the pipelines as Kubeflow takes them, made from the definitions and from nothing else."""
+"""compiled/: the pipelines as Kubeflow takes them, made from the definitions alone."""
 
 import tempfile
 from pathlib import Path
@@ -23,7 +23,7 @@ def compile_all(folder: Path) -> list[Path]:
 
 
 def find_stale(folder: Path) -> list[str]:
-    """Name the files in the folder that are not what the definitions say."""
+    """Return the names of the files in the folder that differ from the definitions."""
     with tempfile.TemporaryDirectory() as scratch:
         fresh = compile_all(Path(scratch))
         return [

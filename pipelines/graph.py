@@ -24,7 +24,7 @@ DESCRIPTIONS = {
     "retrain-store": "Retrain one store on fresh data and publish its forecasts; every other store stays as it is.",
 }
 
-# What Kubeflow's page says of each parameter.
+# The description of each parameter on Kubeflow's page.
 STORE = """
     store: The store to retrain, as the history names it."""
 PARAMETERS = """
@@ -47,7 +47,7 @@ PARAMETERS = """
 
 
 def build_pipeline(name: str, *, retries: bool = True) -> Any:
-    """Return a pipeline by its name; without retries where an error would only come again."""
+    """Return a pipeline by its name; without retries where an error would only recur."""
 
     def retrain_all(
         history: str,
@@ -153,14 +153,14 @@ def _run_steps(
     train_cpu: str,
     train_memory: str,
 ) -> None:
-    place = partial(configure_task, pipeline=pipeline, retry=retries, cpu=step_cpu, memory=step_memory)
+    configure = partial(configure_task, pipeline=pipeline, retry=retries, cpu=step_cpu, memory=step_memory)
     ended = report(pipeline=pipeline, store=store)
-    place(ended, REPORT)
+    configure(ended, REPORT)
     with dsl.ExitHandler(ended, name="Retrain"):
         # Inside an exit handler a size reaches a task only if some task there takes it as an input of its own, as
-        # ingest and train do: KFP's compiler does not hand resource parameters down by themselves.
+        # ingest and train do: KFP's compiler does not pass resource parameters down by itself.
         located = locate(history=history, known=known, store=store)
-        place(located, STEPS["locate"])
+        configure(located, STEPS["locate"])
 
         ingested = ingest(
             history=history,
@@ -174,10 +174,10 @@ def _run_steps(
             cpu=step_cpu,
             memory=step_memory,
         )
-        place(ingested, STEPS["ingest"])
+        configure(ingested, STEPS["ingest"])
 
         validated = validate(dataset=ingested.outputs["dataset"], max_rejected_share=max_rejected_share, store=store)
-        place(validated, STEPS["validate"])
+        configure(validated, STEPS["validate"])
 
         trained = train(
             dataset=validated.outputs["checked"],
@@ -188,10 +188,10 @@ def _run_steps(
             memory=train_memory,
             store=store,
         )
-        place(trained, STEPS["train"], cpu=train_cpu, memory=train_memory)
+        configure(trained, STEPS["train"], cpu=train_cpu, memory=train_memory)
 
         registered = register(trained=trained.outputs["trained"], run=dsl.PIPELINE_JOB_ID_PLACEHOLDER, store=store)
-        place(registered, STEPS["register"])
+        configure(registered, STEPS["register"])
 
         published = publish(trained=trained.outputs["trained"], versions=registered.outputs["versions"], store=store)
-        place(published, STEPS["publish"])
+        configure(published, STEPS["publish"])

@@ -118,7 +118,7 @@ def _code_version() -> str:
 
 
 def _lay_out_reports(artifacts: Path, run: Run) -> None:
-    """Return what the run page shows names that a browser and an editor know."""
+    """Copy the reports to names that a browser and an editor know."""
     run.reports.mkdir(exist_ok=True)
     for name, ending in (("report", ".html"), ("summary", ".md")):
         for path in artifacts.glob(f"*/*/{name}"):

@@ -1,6 +1,6 @@
-"""What every task is given: name, caching, retries, size, and its place on the cluster.
+"""The options of every task: name, caching, retries, size, and its place on the cluster.
 
-kfp's local runner ignores all that kfp-kubernetes sets; compiled, it is the second document of the YAML.
+kfp's local runner ignores everything that kfp-kubernetes sets; compiled, that is the second document of the YAML.
 """
 
 import os
@@ -12,40 +12,40 @@ from pydantic import SecretStr
 from foreact.settings import PipelineSettings
 from foreact.steps import Step
 
-# Made by kustomize in the namespace of the runs: what varies by place, and what nobody may read.
+# Made by kustomize in the namespace of the runs: the settings that vary by place, and the secrets.
 CONFIG_MAP = "foreact-pipelines"
 SECRET = "foreact-pipelines"  # noqa: S105 - a name, not a value
 
-# The nodes that tasks run on carry this label and taint; an empty FOREACT_NODE_POOL at compile time: any node.
+# The nodes of the tasks have this label and taint; with an empty FOREACT_NODE_POOL at compile time, any node will do.
 POOL_KEY = "foreact.io/pool"
 POOL = os.environ.get("FOREACT_NODE_POOL", "batch")
 
-# No setting of a pod.
-NOT_OF_THE_PLACE = {"workspace"}
-# Where traces go, and what lets them in there; OpenTelemetry reads them by these names.
+# Pods do not use it.
+NOT_IN_CONFIG_MAP = {"workspace"}
+# Where traces go, and the credentials for it; OpenTelemetry reads them by these names.
 TELEMETRY = ("OTEL_EXPORTER_OTLP_ENDPOINT",)
 TELEMETRY_KEY = ("OTEL_EXPORTER_OTLP_HEADERS",)
 
 
 def configure_task(task: Any, step: Step, *, pipeline: str, retry: bool, cpu: Any, memory: Any) -> None:
-    """Set on a task all that does not depend on what it does."""
+    """Set the options of a task that do not depend on what it does."""
     task.set_display_name(step.title)
     task.set_caching_options(step.is_cached)
     task.set_cpu_request(cpu).set_cpu_limit(cpu)
     task.set_memory_request(memory).set_memory_limit(memory)
     if retry and step.retries:
-        # Argo counts it from the first try's start, the wait for a node included, and ends the try that runs then.
+        # Argo counts it from the first try's start, including the wait for a node, and ends the try that runs then.
         longest = (step.retries + 1) * step.timeout_seconds
         task.set_retry(step.retries, backoff_duration="10s", backoff_factor=2.0, backoff_max_duration=f"{longest}s")
-    # Whose the run is, told from its first step on: Kubeflow's own labels do not say.
+    # Names the pipeline from the first step on, because Kubeflow's own labels do not.
     task.set_env_variable("FOREACT_PIPELINE", pipeline)
     _place_pod(task, step)
     _pass_settings(task, step)
 
 
 def _place_pod(task: Any, step: Step) -> None:
-    """Say where its pod runs, as whom, for how long and with what room."""
-    # The service account is the run's; the label lets the webhook of workload identity find the pod.
+    """Set where its pod runs, as which user, for how long and with how much disk."""
+    # The service account is set for the run; the label lets the webhook of workload identity find the pod.
     kubernetes.add_pod_label(task, "azure.workload.identity/use", "true")
     kubernetes.add_pod_label(task, "app.kubernetes.io/part-of", "foreact")
     kubernetes.set_image_pull_policy(task, "IfNotPresent")
@@ -54,16 +54,16 @@ def _place_pod(task: Any, step: Step) -> None:
     if POOL:
         kubernetes.add_node_selector(task, POOL_KEY, POOL)
         kubernetes.add_toleration(task, key=POOL_KEY, operator="Equal", value=POOL, effect="NoSchedule")
-    # An emptyDir: a disk of its own would take longer to attach than a step runs.
+    # An emptyDir, because attaching a disk would take longer than a step runs.
     kubernetes.empty_dir_mount(task, "scratch", "/tmp", size_limit=step.scratch)  # noqa: S108
     if step.name == "train":
-        # Ray keeps its objects in shared memory, of which a container has 64 MB otherwise.
+        # Ray keeps its objects in shared memory, of which a container has only 64 MB by default.
         kubernetes.empty_dir_mount(task, "shared-memory", "/dev/shm", medium="Memory", size_limit="4Gi")  # noqa: S108
 
 
 def _pass_settings(task: Any, step: Step) -> None:
-    """Hand it the place's settings, and its credentials by reference alone; what the place does not set is left out."""
-    settings = [f"FOREACT_{name.upper()}" for name in place_settings()]
+    """Pass it the settings, and its credentials by reference only; what the cluster does not set is left out."""
+    settings = [f"FOREACT_{name.upper()}" for name in list_config_map_settings()]
     settings += TELEMETRY
     settings += step.settings
     kubernetes.use_config_map_as_env(task, CONFIG_MAP, {name: name for name in settings}, optional=True)
@@ -73,10 +73,10 @@ def _pass_settings(task: Any, step: Step) -> None:
     kubernetes.use_secret_as_env(task, SECRET, {name: name for name in secrets}, optional=True)
 
 
-def place_settings() -> list[str]:
-    """Name the settings of the steps that the config map may hold: every one but the secrets."""
+def list_config_map_settings() -> list[str]:
+    """Return the names of the settings that the config map may hold: all but the secrets."""
     return [
         name
         for name, field in PipelineSettings.model_fields.items()
-        if field.annotation is not SecretStr and name not in NOT_OF_THE_PLACE
+        if field.annotation is not SecretStr and name not in NOT_IN_CONFIG_MAP
     ]

@@ -82,17 +82,17 @@ def test_every_store_s_answer_comes_from_its_own_data(workspace, tmp_path):
         publish(trained=folder / "trained", versions=versions, settings=settings, events=events)
 
         reader = Reader(connect(settings))
-        manifest = reader.current().manifest
+        manifest = reader.read_current().manifest
         assert set(manifest.stores) == set(LEVELS)
         for name, entry in manifest.stores.items():
             assert entry.run == ("run-2" if name == "1" and turn == 2 else "run-1")
             assert entry.model.name == f"foreact-{encode_store(name)}"
-            table = reader.table(entry.objects["forecasts"]).to_pylist()
+            table = reader.read_table(entry.objects["forecasts"]).to_pylist()
             assert {row["store"] for row in table} == {name}
             for row in table:
                 expected = LEVELS[name] * (1 if row["item"] == "x" else 2)
                 assert expected / 1.5 < row["mean"] < expected * 1.5, (name, row)
-            for row in reader.table(entry.objects["totals"]).to_pylist():
+            for row in reader.read_table(entry.objects["totals"]).to_pylist():
                 assert row["store"] == name
                 assert LEVELS[name] * 2 < row["mean"] < LEVELS[name] * 4.5, (name, row)
         check_answers(settings)

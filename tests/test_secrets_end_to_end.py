@@ -162,7 +162,7 @@ def search(place: Place) -> None:
     signed = f"{place.environment['FOREACT_BLOB_URL']}/sales?sig=planted-signature"
     opened = place.environment["FOREACT_BLOB_URL"].replace("://", "://u:planted-address-password@")  # not a secret
     for environment, arguments, sentence in (
-        ({"FOREACT_BLOB_CONNECTION_STRING": wrong_key}, one, "this identity may not"),
+        ({"FOREACT_BLOB_CONNECTION_STRING": wrong_key}, one, "this identity is not allowed"),
         ({"FOREACT_MLFLOW_URI": f"http://127.0.0.1:{free_port()}"}, one, "The model registry at http://127.0.0.1:"),
         ({"FOREACT_MLFLOW_URI": address}, one, "carries credentials"),
         ({"FOREACT_RAY_ADDRESS": "ray://127.0.0.1:1"}, ["run", "retrain-all"], "No Ray cluster answers"),

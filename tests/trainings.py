@@ -46,10 +46,10 @@ def write_training(
             ("forecasts", forecasts(store, value, as_of, horizon)),
             ("totals", totals(store, value, as_of, horizon)),
         ):
-            path = folder.object(store, kind)  # type: ignore[arg-type]
+            path = folder.object_path(store, kind)  # type: ignore[arg-type]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-    folder.write(
+    folder.write_record(
         Trained(
             as_of=as_of, horizon=horizon, source_version="source-1", margin=0.02, generated_at=GENERATED, stores=records
         )

@@ -1,1 +1,1 @@
-"""Take the retailer's files in: one partition a store."""
+"""Turn the retailer's files into one partition a store."""

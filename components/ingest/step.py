@@ -44,7 +44,7 @@ def ingest(
     threads: int = 2,
     today: date | None = None,
 ) -> Ingested:
-    """Write the dataset; empty texts leave a choice to the data itself."""
+    """Write the dataset; what an empty parameter leaves open is decided by the data."""
     with (
         events.step("ingest"),
         explain_engine_errors("take the data in", scratch or Path(tempfile.gettempdir())),

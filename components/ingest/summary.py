@@ -1,4 +1,4 @@
-"""What was taken in, as text for the run page."""
+"""The ingested dataset, as text for the run page."""
 
 from foreact.data.dataset.folder import DatasetInfo
 from foreact.reports.markdown import escape_cell
@@ -12,7 +12,7 @@ ROLES = {
 
 
 def summarize_dataset(info: DatasetInfo) -> str:
-    """List rows, stores, items, dates and columns, and what was left out."""
+    """List rows, stores, items, dates and columns, and what was left out, as Markdown."""
     first = min((store.first for store in info.stores.values()), default=None)
     series = sum(store.items for store in info.stores.values())
     lines = [

@@ -1,1 +1,1 @@
-"""Return which version of the source data there is, without reading it."""
+"""Name the version of the source data, without reading it."""

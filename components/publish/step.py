@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from components.publish.summary import describe_in_a_line, summarize_publication
+from components.publish.summary import summarize_outcome, summarize_publication
 from foreact.blobs import BlobStore, connect
 from foreact.errors import ForeactError, name_examples
 from foreact.publications import (
@@ -46,66 +46,66 @@ def publish(
     code_version: str = "",
     events: Events,
 ) -> Published:
-    """Publish all stores of the training; run again after a crash, it completes what is missing."""
+    """Publish all stores of the training; if run again after a crash, complete what is missing."""
     with events.step("publish"):
         store = connect(settings)
         folder = TrainedFolder(trained)
-        record, placed = folder.read(), Versions.read(versions)
-        files = _find_objects(folder, record, placed.run)
+        record, registered = folder.read_record(), Versions.read(versions)
+        files = _find_objects(folder, record, registered.run)
         objects = put_objects(
             store,
-            placed.run,
+            registered.run,
             {name: path for kinds in files.values() for name, path in kinds.values()},
-            told=lambda done: events.progress("publish", done, sum(map(len, files.values()))),
+            on_progress=lambda done: events.progress("publish", done, sum(map(len, files.values()))),
         )
         entries = {
             each.store: _make_entry(
                 record,
                 each,
-                placed.run,
-                placed.stores[each.store],
+                registered.run,
+                registered.stores[each.store],
                 {kind: objects[name] for kind, (name, _) in files[each.store].items()},
                 code_version,
             )
             for each in record.stores.values()
         }
-        outcome = Publisher(store, keep_versions=settings.keep_versions).publish(entries, by=f"run {placed.run}")
-        _keep_scorecards(store, record, placed.run)
-        # A refresh of a few stores leaves that to the next run of all: what it costs must not grow with the others.
+        outcome = Publisher(store, keep_versions=settings.keep_versions).publish(entries, by=f"run {registered.run}")
+        _store_scorecards(store, record, registered.run)
+        # A refresh of a few stores leaves that to the next run of all, so that its cost does not grow with the others.
         deleted = _prune_safely(store) if entries.keys() >= outcome.manifest.stores.keys() else []
-        events.note("publish", describe_in_a_line(outcome))
+        events.note("publish", summarize_outcome(outcome))
     metrics = {
         "version": float(outcome.manifest.version),
         "stores_published": float(len(outcome.published)),
-        "stores_kept": float(len(outcome.kept)),
+        "stores_kept": float(len(outcome.unchanged)),
         "objects_deleted": float(len(deleted)),
     }
     return Published(outcome, summarize_publication(outcome, entries), metrics)
 
 
 def _find_objects(folder: TrainedFolder, record: Trained, run: str) -> dict[str, dict[Kind, tuple[str, Path]]]:
-    """Find each store's objects by kind: the name each is to have, and the file."""
-    found: dict[str, dict[Kind, tuple[str, Path]]] = {}
+    """Return each store's objects by kind: the name each will have, and its file."""
+    objects: dict[str, dict[Kind, tuple[str, Path]]] = {}
     for store in record.stores:
         kinds: dict[Kind, tuple[str, Path]] = {}
         for kind in get_args(Kind):
-            path = folder.object(store, kind)
+            path = folder.object_path(store, kind)
             if path.is_file():
                 kinds[kind] = (object_name(run, store, kind), path)
-        found[store] = kinds
-    lacking = [store for store, kinds in found.items() if not all(kind in kinds for kind in REQUIRED)]
-    if lacking:
+        objects[store] = kinds
+    incomplete = [store for store, kinds in objects.items() if not all(kind in kinds for kind in REQUIRED)]
+    if incomplete:
         raise ForeactError(
-            f"The training left no forecasts for {name_examples(lacking)}: nothing was published; run train."
+            f"The training left no forecasts for {name_examples(incomplete)}: nothing was published; run train."
         )
-    return found
+    return objects
 
 
 def _make_entry(
     record: Trained,
     store: TrainedStore,
     run: str,
-    placed: RegisteredStore,
+    registered: RegisteredStore,
     objects: dict[Kind, PublishedObject],
     code_version: str,
 ) -> StoreEntry:
@@ -115,7 +115,7 @@ def _make_entry(
         generated_at=record.generated_at,
         horizon=record.horizon,
         items=store.items,
-        model=PublishedModel(name=placed.name, version=placed.version),
+        model=PublishedModel(name=registered.name, version=registered.version),
         data_hash=store.data_hash,
         code_version=code_version,
         objects=objects,
@@ -125,19 +125,19 @@ def _make_entry(
     )
 
 
-def _keep_scorecards(store: BlobStore, record: Trained, run: str) -> None:
-    """Add how past forecasts did to the stores' series; what goes wrong here takes nothing from what is published."""
+def _store_scorecards(store: BlobStore, record: Trained, run: str) -> None:
+    """Add the accuracy of past forecasts to the stores' series; a failure here does not undo the publication."""
     stores = {each.store: each.scored_figures for each in record.stores.values() if each.scorecard}
     if not stores:
         return
     try:
         write_scorecards(store, Scorecards(run=run, as_of=record.as_of, stores=stores))
     except ForeactError as error:
-        log.warning("the scorecards were not kept: %s", error)
+        log.warning("the scorecards were not stored: %s", error)
 
 
 def _prune_safely(store: BlobStore) -> list[str]:
-    """Clean up; what goes wrong here takes nothing away from what is published."""
+    """Delete objects that are no longer needed; a failure here does not undo the publication."""
     try:
         return prune_objects(store)
     except ForeactError as error:

@@ -8,20 +8,20 @@ from foreact.reports.markdown import escape_cell
 SHOWN = 200
 
 
-def describe_in_a_line(outcome: Outcome) -> str:
-    """Say in a line what became of the publication."""
+def summarize_outcome(outcome: Outcome) -> str:
+    """Return the result of the publication in one line."""
     manifest = outcome.manifest
     done = f"Version {manifest.version}: {len(outcome.published):,} of {len(manifest.stores):,} stores published"
-    if not outcome.kept:
+    if not outcome.unchanged:
         return done
-    store, why = next(iter(outcome.kept.items()))
-    return f"{done}, {len(outcome.kept):,} left as they were, such as {store!r}: {why}"
+    store, why = next(iter(outcome.unchanged.items()))
+    return f"{done}, {len(outcome.unchanged):,} left as they were, such as {store!r}: {why}"
 
 
 def summarize_publication(outcome: Outcome, entries: Mapping[str, StoreEntry]) -> str:
     """List the version, its stores and what stayed as it was."""
     lines = [
-        f"## {describe_in_a_line(outcome)}",
+        f"## {summarize_outcome(outcome)}",
         "",
         "| store | data as of | items | model | fallback |",
         "| --- | --- | --- | --- | --- |",
@@ -33,7 +33,9 @@ def summarize_publication(outcome: Outcome, entries: Mapping[str, StoreEntry]) -
         lines.append("| " + " | ".join(escape_cell(cell) for cell in cells) + " |")
     if len(outcome.published) > SHOWN:
         lines.append(f"\n... and {len(outcome.published) - SHOWN:,} more, all in the manifest.")
-    if outcome.kept:
+    if outcome.unchanged:
         lines += ["", "Left as they were:", ""]
-        lines += [f"- {escape_cell(store)}: {escape_cell(why)}" for store, why in list(outcome.kept.items())[:SHOWN]]
+        lines += [
+            f"- {escape_cell(store)}: {escape_cell(why)}" for store, why in list(outcome.unchanged.items())[:SHOWN]
+        ]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""Register the models of a training and say which version makes each store's numbers."""
+"""Register the models of a training and record which version makes each store's numbers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,10 +31,10 @@ def register(
     parent_run: str = "",
     events: Events,
 ) -> Registered:
-    """Register every model of the training, rejected challengers too, and write which version is whose."""
+    """Register every model of the training, rejected challengers too, and write each store's version."""
     with events.step("register"):
         folder = TrainedFolder(trained)
-        record = folder.read()
+        record = folder.read_record()
         candidates = [
             Candidate(
                 store=store.store,
@@ -46,27 +46,29 @@ def register(
             for store in record.stores.values()
             if folder.model_folder(store.store).is_dir()
         ]
-        made: dict[str, str] = {}
+        registered: dict[str, str] = {}
         if candidates:
-            made = Registry.connect(settings).register_models(
+            registered = Registry.connect(settings).register_models(
                 run,
                 candidates,
                 tags=_run_tags(record, code_version, parent_run),
                 metrics=count_decisions(record),
-                told=lambda done: events.progress("register", done, len(candidates)),
+                on_progress=lambda done: events.progress("register", done, len(candidates)),
             )
-        result = Versions(run=run, stores={store: _place_version(each, made) for store, each in record.stores.items()})
+        result = Versions(
+            run=run, stores={store: _choose_version(each, registered) for store, each in record.stores.items()}
+        )
         result.write(versions)
     return Registered(result, summarize_decisions(record, result), count_decisions(record))
 
 
-def _place_version(store: TrainedStore, made: dict[str, str]) -> RegisteredStore:
-    registered = made.get(store.store)
-    promoted = store.outcome is GateOutcome.PROMOTED and registered is not None
+def _choose_version(store: TrainedStore, registered: dict[str, str]) -> RegisteredStore:
+    version = registered.get(store.store)
+    promoted = store.outcome is GateOutcome.PROMOTED and version is not None
     return RegisteredStore(
         name=model_name(store.store),
-        version=registered if promoted else store.champion_version,
-        registered=registered,
+        version=version if promoted else store.champion_version,
+        registered=version,
         promoted=promoted,
     )
 

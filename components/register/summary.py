@@ -30,11 +30,11 @@ def summarize_decisions(record: Trained, versions: Versions) -> str:
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for store in stores[:SHOWN]:
-        placed = versions.stores[store.store]
+        registered = versions.stores[store.store]
         cells = [
             store.store,
             _describe_decision(store),
-            placed.version or "none",
+            registered.version or "none",
             _format_figure(store.challenger_accuracy),
             _format_figure(store.champion_accuracy),
             store.fallback or store.reason,
@@ -46,7 +46,7 @@ def summarize_decisions(record: Trained, versions: Versions) -> str:
 
 
 def count_decisions(record: Trained) -> dict[str, float]:
-    """Count the decisions."""
+    """Return how many stores there are, and how many of each decision."""
     stores = record.stores.values()
     return {
         "stores": float(len(stores)),

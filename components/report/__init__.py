@@ -1,1 +1,1 @@
-"""Return how a run ended, whatever happened."""
+"""Report how a run ended, whatever happened."""

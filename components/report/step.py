@@ -1,4 +1,4 @@
-"""How a run ended, told in the log, in the run's record, and to the webhook."""
+"""Report how a run ended: in the log, in the run's record, and by the webhook."""
 
 import json
 import logging
@@ -11,10 +11,10 @@ from foreact.settings import PipelineSettings
 
 log = logging.getLogger(__name__)
 
-# What Kubeflow calls a group of steps, now and when it kept them in ML Metadata.
-WELL = frozenset({"SUCCEEDED", "COMPLETE", "CACHED"})
-BADLY = frozenset({"FAILED", "ERROR", "CANCELED"})
-STOPPED = "the run was stopped before its last step was done, as when somebody cancels it"
+# The states of a group of steps in Kubeflow, now and when it stored them in ML Metadata.
+SUCCESSES = frozenset({"SUCCEEDED", "COMPLETE", "CACHED"})
+FAILURES = frozenset({"FAILED", "ERROR", "CANCELED"})
+STOPPED = "the run was stopped before its last step was done, for example because somebody cancelled it"
 
 
 def report(
@@ -29,26 +29,26 @@ def report(
     blobs: BlobStore,
     pause: float = 2.0,
 ) -> str:
-    """Report the run's end; neither a webhook nor a blob store that does not answer ever fails the run."""
+    """Report the run's end; a webhook or a blob store that does not answer never fails the run."""
     try:
-        # First, so that a failure is told before the recovery from it.
+        # First, so that a failure is reported before the recovery from it.
         report_stuck_runs(settings, blobs, pause=pause)
     except ForeactError as problem:
         log.warning("whether another run is stuck is not known: %s", problem)
-    well, told = _ended_well(state, run, blobs), None
-    if well is not None:
-        told = report_end(
+    succeeded, notice = _has_succeeded(state, run, blobs), None
+    if succeeded is not None:
+        notice = report_end(
             run,
-            well,
+            succeeded,
             pipeline=pipeline,
             store=store,
             step=failed_task or "",
-            message=message or ("" if state.upper() in BADLY else STOPPED),
+            message=message or ("" if state.upper() in FAILURES else STOPPED),
             settings=settings,
             blobs=blobs,
             pause=pause,
         )
-    failed = told if told is not None and told.event == "failed" else None
+    failed = notice if notice is not None and notice.event == "failed" else None
     step, sentence = (failed.step, failed.sentence) if failed else ("", "")
     outcome = {"pipeline": pipeline, "store": store, "state": state, "run": run, "step": step, "sentence": sentence}
     log.info("run ended: %s", json.dumps(outcome))
@@ -57,15 +57,16 @@ def report(
     return "\n".join(lines) + "\n"
 
 
-def _ended_well(state: str, run: str, blobs: BlobStore) -> bool | None:
-    """Return whether the run did what it was for; nothing if that cannot be known.
+def _has_succeeded(state: str, run: str, blobs: BlobStore) -> bool | None:
+    """Return whether the run succeeded; None if that is not known.
 
-    While its exit handler runs, Kubeflow may still call the group of steps running; then the last step's word counts.
+    While the exit handler runs, Kubeflow may still report the group of steps as running; then the last step's record
+    decides.
     """
-    if state.upper() in WELL | BADLY:
-        return state.upper() in WELL
+    if state.upper() in SUCCESSES | FAILURES:
+        return state.upper() in SUCCESSES
     try:
-        record = RunLedger(blobs).read().find(run)
+        record = RunLedger(blobs).read_history().find_run(run)
     except ForeactError as problem:
         log.warning("how the run ended is not known, Kubeflow calls it %s: %s", state or "nothing", problem)
         return None

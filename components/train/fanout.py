@@ -1,4 +1,4 @@
-"""Runs one task a store, on Ray or in this process, no more at a time than memory allows."""
+"""Run one task a store, on Ray or in this process, no more at a time than memory allows."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
-# A worker that dies affects its own store alone, which is tried this many times.
+# A worker that dies affects only its own store, which is tried this many times.
 TRIES = 3
 CONNECT_SECONDS = 10
 CONNECT_TRIES = 3
@@ -80,17 +80,17 @@ def _run_remotely(
 
     # An error of the model would recur; only a dead worker is worth another try.
     remote = ray.remote(num_cpus=1, max_retries=TRIES - 1, retry_exceptions=False)(function)
-    waiting: dict[Any, Task[Job]] = {}
+    running: dict[Any, Task[Job]] = {}
     source = iter(tasks)
     following = next(source, None)
-    while following is not None or waiting:
-        while following is not None and capacity.admits_task(following.memory, waiting.values()):
+    while following is not None or running:
+        while following is not None and capacity.admits_task(following.memory, running.values()):
             reference = remote.options(**capacity.task_options(following.memory)).remote(ray.put(following.job))
-            waiting[reference] = following
+            running[reference] = following
             following = next(source, None)
-        done, _ = ray.wait(list(waiting), num_returns=1)
+        done, _ = ray.wait(list(running), num_returns=1)
         for reference in done:
-            task = waiting.pop(reference)
+            task = running.pop(reference)
             try:
                 yield TaskResult(task.store, ray.get(reference))
             except RayTaskError as error:
@@ -104,7 +104,7 @@ def _run_remotely(
 
 
 class _Capacity:
-    """The work that a local Ray takes at once; a store that is too large by itself runs alone."""
+    """The work that a local Ray accepts at once; a store that is too large by itself runs alone."""
 
     def __init__(self, cpus: float, memory: float) -> None:
         self.memory = memory or float("inf")
@@ -122,7 +122,7 @@ class _Capacity:
 
 
 class _ClusterCapacity(_Capacity):
-    """The work that a cluster takes: its own scheduler places tasks by the memory they ask for, and lets it grow."""
+    """The work that a cluster accepts: its own scheduler places tasks by the memory they request, and lets it grow."""
 
     def __init__(self, largest: float) -> None:
         super().__init__(0, 0)
@@ -134,7 +134,7 @@ class _ClusterCapacity(_Capacity):
         return len(list(running)) < max(TASKS_AHEAD, int(2 * ray.cluster_resources().get("CPU", 0)))
 
     def task_options(self, memory: int) -> dict[str, Any]:
-        # A task that asks for more than any node has would wait for ever.
+        # A task that requests more than any node has would wait for ever.
         return {"memory": int(min(memory, self.largest))} if self.largest else {}
 
 
@@ -153,7 +153,7 @@ class _Session:
             return _ClusterCapacity(_await_worker(self.address))
         import ray
 
-        # "local" means never another cluster that happens to run on this machine.
+        # "local" never means another cluster that happens to run on this machine.
         memory = int(self.size.memory * WORKERS_SHARE)
         ray.init(address="local", num_cpus=self.size.cpus, _memory=memory, include_dashboard=False, **RAY_OPTIONS)
         return _Capacity(self.size.cpus, memory)
@@ -175,7 +175,9 @@ def _check_reachable(address: str) -> None:
     except ValueError:
         target = ("", 0)
     if not address.startswith("ray://") or not target[0]:
-        raise ForeactError(f"FOREACT_RAY_ADDRESS is {address!r}; it is ray://HOST:10001, or empty for Ray in the task.")
+        raise ForeactError(
+            f"FOREACT_RAY_ADDRESS is {address!r}; it must be ray://HOST:10001, or empty for Ray in the task."
+        )
     try:
         socket.create_connection(target, timeout=CONNECT_SECONDS).close()
     except OSError as error:

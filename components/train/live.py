@@ -29,7 +29,7 @@ class LiveStore:
 def make_live_finder(settings: PipelineSettings) -> Callable[[list[str], date], dict[str, LiveStore]]:
     """Return a function that finds what is live in the registry and among the publications."""
 
-    def find(stores: list[str], as_of: date) -> dict[str, LiveStore]:
+    def find_live(stores: list[str], as_of: date) -> dict[str, LiveStore]:
         previous = _find_previous(stores, as_of, settings)
         with tempfile.TemporaryDirectory() as scratch:
             champions = _load_champions(stores, settings, Path(scratch))
@@ -37,7 +37,7 @@ def make_live_finder(settings: PipelineSettings) -> Callable[[list[str], date], 
                 store: replace(champions.get(store, LiveStore()), previous=previous.get(store, {})) for store in stores
             }
 
-    return find
+    return find_live
 
 
 def _load_champions(stores: list[str], settings: PipelineSettings, scratch: Path) -> dict[str, LiveStore]:
@@ -59,18 +59,18 @@ def _find_previous(stores: list[str], as_of: date, settings: PipelineSettings) -
     from foreact.publications import Reader
 
     reader = Reader(connect(settings))
-    wanted = set(stores)
+    remaining = set(stores)
     previous: dict[str, dict[date, bytes]] = {store: {} for store in stores}
-    for manifest in reader.history(retained=True):
-        for store in wanted & manifest.stores.keys():
+    for manifest in reader.read_history(retained=True):
+        for store in remaining & manifest.stores.keys():
             entry = manifest.stores[store]
             ages = [age for age in SCORED_AGES if entry.as_of <= as_of - timedelta(days=age)]
             if len(ages) > len(previous[store]) and entry.as_of not in previous[store]:
                 try:
-                    previous[store][entry.as_of] = reader.read(entry.objects["forecasts"])
+                    previous[store][entry.as_of] = reader.read_object(entry.objects["forecasts"])
                 except ForeactError:
                     continue
-        wanted = {store for store in wanted if len(previous[store]) < len(SCORED_AGES)}
-        if not wanted:
+        remaining = {store for store in remaining if len(previous[store]) < len(SCORED_AGES)}
+        if not remaining:
             break
     return previous

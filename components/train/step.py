@@ -79,7 +79,7 @@ def train(
             margin=margin,
             stores={store: records[store] for store in stores},
         )
-        folder.write(outcome)
+        folder.write_record(outcome)
         _note_unusable_champions(records, events)
         return write_report(report, outcome, pictures, earlier)
 
@@ -122,7 +122,9 @@ def _note_unusable_champions(records: dict[str, TrainedStore], events: Events) -
     if problems:
         first = next(iter(problems.values()))
         stores = name_examples(sorted(problems))
-        events.note("train", f"warning: live models of {stores} could not be used, new ones were judged alone: {first}")
+        events.note(
+            "train", f"warning: live models of {stores} could not be used, new ones were judged without them: {first}"
+        )
 
 
 def _make_job(data: Dataset, store: str, live: LiveStore, margin: float, seed: int) -> StoreJob:
@@ -148,6 +150,6 @@ def _write_files(folder: TrainedFolder, files: StoreFiles) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     for kind, content in files.objects.items():
-        path = folder.object(files.record.store, kind)
+        path = folder.object_path(files.record.store, kind)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""The training of one store, from its job to its files; only values travel, so it may run on another machine."""
+"""The training of one store, from its job to its files; only values are passed, so it may run on another machine."""
 
 import logging
 import tempfile
@@ -83,7 +83,7 @@ def _train_store(job: StoreJob) -> StoreFiles:
         try:
             result = train(champion=champion)
         except ChampionError:
-            log.exception("store %r: its champion failed, the new model is judged alone", panel.store)
+            log.exception("store %r: its champion failed, the new model is judged without it", panel.store)
             champion, problem = None, _describe_failure(job)
             result = train()
     decision = result.decision
@@ -174,7 +174,7 @@ def _published_accuracy(decision: "Decision", champion: "StoreModel | None") -> 
 
 
 def _overall_score(scores: "list[Score]") -> dict[str, float]:
-    """Return the latest publication's score over all of its days that have come."""
+    """Return the latest publication's score over all of its days so far."""
     whole = [score for score in scores if score.lead == 0]
     if not whole:
         return {}

@@ -1,1 +1,1 @@
-"""Check the data against its rules before anything is learnt from it."""
+"""Check the data against its rules before a model is trained on it."""

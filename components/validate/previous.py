@@ -1,4 +1,4 @@
-"""What the last publication held: the items of each store."""
+"""The items of each store in the last publication."""
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
@@ -13,21 +13,21 @@ log = logging.getLogger(__name__)
 def previous_items(settings: PlaceSettings, only: str = "") -> dict[str, list[str]] | None:
     """Read the items that are published for each store, or for one; None while nothing is published.
 
-    Of a store whose object is damaged only the store is known: a new publication is what mends it.
+    A store whose object is damaged has no items here: a new publication repairs it.
     """
     reader = Reader(connect(settings))
-    publication = reader.follow()
+    publication = reader.find_current()
     if publication is None:
         return None
     entries = {store: entry for store, entry in publication.manifest.stores.items() if not only or store == only}
 
-    def read(store: str) -> list[str]:
+    def read_items(store: str) -> list[str]:
         try:
-            table = reader.table(entries[store].objects["forecasts"])
+            table = reader.read_table(entries[store].objects["forecasts"])
         except BrokenPublication as error:
             log.warning("the published items of store %r are not compared: %s", store, error)
             return []
         return sorted(set(table["item"].to_pylist()))
 
     with ThreadPoolExecutor(8) as pool:
-        return dict(zip(entries, pool.map(read, entries), strict=True))
+        return dict(zip(entries, pool.map(read_items, entries), strict=True))

@@ -1,4 +1,4 @@
-"""Check a dataset, hand on what is sound, and tell the rest."""
+"""Check a dataset, pass on the sound rows, and report the rest."""
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping
@@ -23,7 +23,7 @@ class Validated:
 
     @property
     def problem(self) -> str:
-        """Why the data may not be used, in a sentence; empty if it may."""
+        """Why the data must not be used, in a sentence; empty if it may be used."""
         return self.findings.problem
 
 
@@ -39,9 +39,8 @@ def validate(
 ) -> Validated:
     """Write the checked dataset, the rejected rows and the report.
 
-    Data that breaks a rule which it must keep is no failure of this step: a failed step leaves no artifacts on a
-    cluster, and the report is what a person then needs. Instead the checked dataset carries the problem, and whoever
-    reads it is refused.
+    Data that breaks a mandatory rule does not fail this step: a failed step leaves no artifacts on a cluster, and a
+    person then needs the report. Instead the checked dataset carries the problem, and the step that reads it fails.
     """
     with events.step("validate"):
         source = Dataset(dataset)

@@ -1,4 +1,4 @@
-"""Where bytes are kept: one protocol, a folder on a laptop or Azure Blob."""
+"""Blob stores: one protocol for a folder on a laptop and for Azure Blob."""
 
 from foreact.blobs.connecting import connect, open_url
 from foreact.blobs.folder import FolderStore

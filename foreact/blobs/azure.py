@@ -1,4 +1,4 @@
-"""A container of Azure Blob as blob store."""
+"""A container of Azure Blob as a blob store."""
 
 import hashlib
 import io
@@ -23,17 +23,17 @@ from azure.storage.blob import ContainerClient
 
 from foreact.blobs.names import check_name
 from foreact.blobs.protocol import Blob, BlobInfo
-from foreact.blobs.refusals import error_code, error_reason, explain_refusal, is_passing
+from foreact.blobs.refusals import error_code, error_reason, explain_refusal, is_transient
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 NOT_MODIFIED = 304
 
-# How long one operation goes on trying while nothing, or only an error of the service, comes back.
+# How long one operation is retried while the service does not answer, or answers with an error of its own.
 PATIENCE_SECONDS = 60.0
 LONGEST_PAUSE_SECONDS = 8.0
-# Handed to every client. Retries are made here, bounded by time; the client's own are bounded by their number.
+# Options of every client. Retries are made here, limited by time; the client would limit them by number.
 CLIENT_OPTIONS: dict[str, Any] = {
     "retry_total": 0,
     "connection_timeout": 5,
@@ -49,7 +49,7 @@ class AzureStore:
     def __init__(self, client: ContainerClient, *, patience: float = PATIENCE_SECONDS, create: bool = False) -> None:
         self.client = client
         self.patience = patience
-        # An emulator begins empty; elsewhere whoever set up the account has made the container.
+        # An emulator begins empty; elsewhere the container was made together with the account.
         self.create = create
 
     def __str__(self) -> str:
@@ -57,25 +57,25 @@ class AzureStore:
 
     def read(self, name: str) -> Blob:
         """Read one object, or raise BlobNotFound."""
-        return self._call_patiently("read", name, lambda: self._download(name))
+        return self._call_patiently("read", name, lambda: self._download_blob(name))
 
     def read_if_changed(self, name: str, etag: str) -> Blob | None:
         """Read one object unless it still has that tag."""
 
-        def attempt() -> Blob | None:
+        def download_if_changed() -> Blob | None:
             try:
-                return self._download(name, etag=etag, match_condition=MatchConditions.IfModified)
+                return self._download_blob(name, etag=etag, match_condition=MatchConditions.IfModified)
             except HttpResponseError as error:
                 if error.status_code == NOT_MODIFIED:
                     return None
                 raise
 
-        return self._call_patiently("read", name, attempt)
+        return self._call_patiently("read", name, download_if_changed)
 
     def open(self, name: str) -> BinaryIO:
-        """Open one object for streaming; it comes by way of a temporary file, so that it can be read in any order."""
+        """Open one object for streaming, from a temporary file, so that it can be read in any order."""
 
-        def attempt() -> IO[bytes]:
+        def download_to_file() -> IO[bytes]:
             file = tempfile.TemporaryFile()  # noqa: SIM115 - handed on open
             try:
                 self.client.download_blob(check_name(name), max_concurrency=4).readinto(file)
@@ -85,24 +85,24 @@ class AzureStore:
             file.seek(0)
             return file
 
-        return cast(BinaryIO, self._call_patiently("read", name, attempt))
+        return cast(BinaryIO, self._call_patiently("read", name, download_to_file))
 
     def write(self, name: str, data: bytes | Path, *, if_match: str | None = None, if_absent: bool = False) -> str:
-        """Write one object whole and give its new tag."""
+        """Write one object whole and return its new tag."""
         options: dict[str, Any] = {"overwrite": not if_absent}
         if if_match is not None:
             options |= {"etag": if_match, "match_condition": MatchConditions.IfNotModified}
         blob = self.client.get_blob_client(check_name(name))
         tries = 0
 
-        def attempt() -> str:
+        def upload() -> str:
             nonlocal tries
             tries += 1
             try:
                 with closing(data.open("rb") if isinstance(data, Path) else io.BytesIO(data)) as file:
                     return str(blob.upload_blob(file, **options)["etag"])
             except (ResourceExistsError, ResourceModifiedError):
-                # The answer to an earlier try may have been lost on the way: then what is there is what was sent.
+                # The answer to an earlier try may have been lost: then the object holds what was sent.
                 written = self._find_written_tag(name, data) if tries > 1 else None
                 if written is None:
                     raise
@@ -112,54 +112,54 @@ class AzureStore:
                     raise ResourceModifiedError(str(error)) from None
                 raise
 
-        return self._call_patiently("write", name, attempt)
+        return self._call_patiently("write", name, upload)
 
     def list(self, prefix: str = "") -> Iterator[BlobInfo]:
         """Return the objects whose names begin with the prefix, by name."""
         token: str | None = ""
         while token is not None:
-            page, token = self._call_patiently("list", prefix, lambda token=token: self._page(prefix, token))  # type: ignore[misc]
+            page, token = self._call_patiently("list", prefix, lambda token=token: self._list_page(prefix, token))  # type: ignore[misc]
             yield from page
 
     def delete(self, name: str) -> None:
-        """Delete one object; deleting nothing is no error."""
+        """Delete one object; an object that does not exist is not an error."""
 
-        def attempt() -> None:
+        def delete_if_present() -> None:
             try:
                 self.client.delete_blob(check_name(name))
             except ResourceNotFoundError:
                 return
 
-        self._call_patiently("delete", name, attempt)
+        self._call_patiently("delete", name, delete_if_present)
 
-    def _download(self, name: str, **conditions: Any) -> Blob:
+    def _download_blob(self, name: str, **conditions: Any) -> Blob:
         download = self.client.download_blob(check_name(name), **conditions)
         data = cast(bytes, download.readall())
         return Blob(data, str(download.properties.etag))
 
-    def _page(self, prefix: str, token: str) -> tuple[Sequence[BlobInfo], str | None]:
+    def _list_page(self, prefix: str, token: str) -> tuple[Sequence[BlobInfo], str | None]:
         pages = self.client.list_blobs(name_starts_with=prefix or None).by_page(token or None)
         page = next(pages, None)
         blobs = [BlobInfo(b.name, b.size, _quote_tag(b.etag), b.last_modified) for b in page or []]
         return blobs, cast(Any, pages).continuation_token or None
 
     def _find_written_tag(self, name: str, data: bytes | Path) -> str | None:
-        found = self._download(name)
+        blob = self._download_blob(name)
         if isinstance(data, Path):
             with data.open("rb") as file:
-                same = hashlib.file_digest(file, "sha256").digest() == hashlib.sha256(found.data).digest()
+                same = hashlib.file_digest(file, "sha256").digest() == hashlib.sha256(blob.data).digest()
         else:
-            same = found.data == data
-        return found.etag if same else None
+            same = blob.data == data
+        return blob.etag if same else None
 
-    def _make_container(self) -> None:
+    def _create_container(self) -> None:
         try:
             self.client.create_container()
         except ResourceExistsError:
-            log.debug("another process has made %s meanwhile", self)
+            log.debug("another process has created %s meanwhile", self)
 
     def _call_patiently(self, verb: str, name: str, attempt: Callable[[], Result]) -> Result:
-        """Try until it works, is refused, or patience ends; tell refusals in one sentence."""
+        """Call until it succeeds, is refused, or time is up; raise a refusal as one sentence."""
         deadline = time.monotonic() + self.patience
         pause = 0.2
         while True:
@@ -167,11 +167,11 @@ class AzureStore:
                 return attempt()
             except AzureError as error:
                 if self.create and error_code(error) == "ContainerNotFound":
-                    self._make_container()
+                    self._create_container()
                     continue
-                # Spread out, so that many that failed together do not come back together.
+                # Random, so that clients that failed together do not come back together.
                 pause = min(LONGEST_PAUSE_SECONDS, random.uniform(pause, 3 * pause))  # noqa: S311
-                if not is_passing(error) or time.monotonic() + pause > deadline:
+                if not is_transient(error) or time.monotonic() + pause > deadline:
                     raise explain_refusal(verb, name, str(self), self.patience, error) from None
                 log.warning("%s did not answer (%s); trying again in %.1f s", self, error_reason(error), pause)
             time.sleep(pause)

@@ -1,4 +1,4 @@
-"""From settings and addresses to a blob store."""
+"""The blob store that settings or an address name."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from foreact.settings import PlaceSettings
 
 # The emulator's one account, the same on every machine.
 EMULATOR_ACCOUNT = "devstoreaccount1"
-# Where a token of ours may go: the public cloud and the sovereign ones.
+# The only hosts that our tokens are sent to: the public cloud and the sovereign ones.
 CLOUDS = (".blob.core.windows.net", ".blob.core.usgovcloudapi.net", ".blob.core.chinacloudapi.cn")
 FOLDER = "blobs"
 HINT = "use https://ACCOUNT.blob.core.windows.net/CONTAINER"
@@ -21,7 +21,7 @@ HINT = "use https://ACCOUNT.blob.core.windows.net/CONTAINER"
 def connect(settings: PlaceSettings, *, patience: float | None = None) -> BlobStore:
     """Return the store of publications: the container that the settings name, or a folder of the workspace.
 
-    With `patience`, an operation gives up after so many seconds; somebody may be waiting.
+    With `patience`, an operation gives up after that many seconds, because somebody may be waiting.
     """
     if not settings.blob_url:
         return FolderStore(settings.workspace.absolute() / FOLDER)
@@ -41,27 +41,27 @@ def open_url(url: str, settings: PlaceSettings, *, patience: float | None = None
             raise ForeactError(
                 f"FOREACT_BLOB_CONNECTION_STRING is for the Azurite emulator only: unset it to use {parts.hostname}."
             )
-        store = _by_identity(f"https://{parts.netloc}", path[0], patience)
+        store = _connect_by_identity(f"https://{parts.netloc}", path[0], patience)
         return store, _read_prefix(path[1:])
     if parts.scheme == "http" and path[0] == EMULATOR_ACCOUNT and len(path) > 1 and path[1]:
         endpoint = f"{parts.scheme}://{parts.netloc}/{path[0]}"
-        return _on_emulator(url, endpoint, path[1], settings, patience), _read_prefix(path[2:])
-    raise ForeactError(f"{url!r} is no address of a container: {HINT}.")
+        return _connect_emulator(url, endpoint, path[1], settings, patience), _read_prefix(path[2:])
+    raise ForeactError(f"{url!r} is not the address of a container: {HINT}.")
 
 
 def refuse_credentials(url: str) -> None:
-    """Refuse an address that opens by itself: it would stand in the record of every run that is given it."""
+    """Raise if an address carries credentials: it would be in the record of every run that gets it."""
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise ForeactError(f"An address cannot be read as one: {HINT}.") from None
+        raise ForeactError(f"An address cannot be parsed: {HINT}.") from None
     if parts.username or parts.password or parts.query:
-        # Not repeated in full: what stands there may be a key or a shared access signature.
+        # Not repeated in full, because it may hold a key or a shared access signature.
         raise ForeactError(f"The address at {parts.hostname} carries credentials: identities are used instead; {HINT}.")
 
 
 def refuse_credentials_among(parameters: Mapping[str, Any]) -> None:
-    """Refuse a pipeline's parameters if one of them is, or holds, an address that opens by itself."""
+    """Raise if one of a pipeline's parameters is, or holds, an address that carries credentials."""
     for value in parameters.values():
         for text in value if isinstance(value, list) else [value]:
             if isinstance(text, str) and "://" in text:
@@ -73,7 +73,7 @@ def _read_prefix(parts: list[str]) -> str:
     return check_name(prefix) if prefix else ""
 
 
-def _by_identity(account: str, container: str, patience: float | None) -> BlobStore:
+def _connect_by_identity(account: str, container: str, patience: float | None) -> BlobStore:
     from azure.identity import DefaultAzureCredential
     from azure.storage.blob import ContainerClient
 
@@ -83,7 +83,9 @@ def _by_identity(account: str, container: str, patience: float | None) -> BlobSt
     return AzureStore(client, patience=PATIENCE_SECONDS if patience is None else patience)
 
 
-def _on_emulator(url: str, endpoint: str, container: str, settings: PlaceSettings, patience: float | None) -> BlobStore:
+def _connect_emulator(
+    url: str, endpoint: str, container: str, settings: PlaceSettings, patience: float | None
+) -> BlobStore:
     from azure.storage.blob import ContainerClient
 
     from foreact.blobs.azure import CLIENT_OPTIONS, PATIENCE_SECONDS, AzureStore

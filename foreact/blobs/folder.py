@@ -1,4 +1,4 @@
-"""A folder as blob store: whole or absent writes, compare-and-swap under a lock that dies with its holder.
+"""A folder as a blob store: all-or-nothing writes, compare-and-swap under a lock that is released if its holder dies.
 
 The tag of an object is the SHA-256 of its bytes. Two states with equal bytes are the same state, so a swap that finds
 the bytes it expects can lose nothing; unlike a time or an inode number, the tag neither depends on the clock nor
@@ -21,7 +21,7 @@ from typing import BinaryIO
 from foreact.blobs.names import check_name
 from foreact.blobs.protocol import Blob, BlobConflict, BlobInfo, BlobNotFound, BlobUnavailable
 
-# What no object may be named, because names do not begin with a dot.
+# No object can have these names, because names do not begin with a dot.
 SCRATCH, LOCKS = ".scratch", ".locks"
 # Names share this many lock files, so that the folder does not fill with them.
 LOCK_FILES = 64
@@ -41,7 +41,7 @@ class FolderStore:
     def read(self, name: str) -> Blob:
         """Read one object, or raise BlobNotFound."""
         with self._explain_os_errors("read", name):
-            data = self._path_of(name).read_bytes()
+            data = self._object_path(name).read_bytes()
         return Blob(data, _compute_tag(data))
 
     def read_if_changed(self, name: str, etag: str) -> Blob | None:
@@ -52,11 +52,11 @@ class FolderStore:
     def open(self, name: str) -> BinaryIO:
         """Open one object for streaming."""
         with self._explain_os_errors("read", name):
-            return self._path_of(name).open("rb")
+            return self._object_path(name).open("rb")
 
     def write(self, name: str, data: bytes | Path, *, if_match: str | None = None, if_absent: bool = False) -> str:
-        """Write one object whole and give its new tag."""
-        target = self._path_of(name)
+        """Write one object whole and return its new tag."""
+        target = self._object_path(name)
         with self._explain_os_errors("write", name):
             self._sweep_drafts()
             scratch, tag = self._write_draft(data)
@@ -80,22 +80,22 @@ class FolderStore:
                 state = (self.root / name).stat()
             except FileNotFoundError:
                 continue
-            print_ = f"{state.st_ino:x}-{state.st_mtime_ns:x}-{state.st_size:x}"
-            yield BlobInfo(name, state.st_size, print_, datetime.fromtimestamp(state.st_mtime, UTC))
+            fingerprint = f"{state.st_ino:x}-{state.st_mtime_ns:x}-{state.st_size:x}"
+            yield BlobInfo(name, state.st_size, fingerprint, datetime.fromtimestamp(state.st_mtime, UTC))
 
     def delete(self, name: str) -> None:
-        """Delete one object; deleting nothing is no error."""
-        path = self._path_of(name)
+        """Delete one object; an object that does not exist is not an error."""
+        path = self._object_path(name)
         with self._explain_os_errors("delete", name), self._hold_lock(name):
             path.unlink(missing_ok=True)
-            # Folders are no objects: one that is empty is not there.
+            # Folders are not objects, so one that is empty is removed.
             for parent in path.relative_to(self.root).parents[:-1]:
                 try:
                     (self.root / parent).rmdir()
                 except OSError:
                     break
 
-    def _path_of(self, name: str) -> Path:
+    def _object_path(self, name: str) -> Path:
         return self.root / check_name(name)
 
     def _walk_names(self, start: Path) -> Iterator[str]:
@@ -106,7 +106,7 @@ class FolderStore:
                     yield Path(folder, file).relative_to(self.root).as_posix()
 
     def _write_draft(self, data: bytes | Path) -> tuple[Path, str]:
-        """Put the bytes on the disk, under a name that no reader sees."""
+        """Write the bytes to the disk, under a name that no reader sees; return the path and the tag."""
         folder = self.root / SCRATCH
         folder.mkdir(parents=True, exist_ok=True)
         scratch = folder / uuid.uuid4().hex
@@ -129,7 +129,7 @@ class FolderStore:
 
     @contextmanager
     def _hold_lock(self, name: str) -> Iterator[None]:
-        """Hold the name's lock; the kernel lets go of it when the holder dies."""
+        """Hold the name's lock; the kernel releases it when the holder dies."""
         number = hashlib.sha256(name.encode()).digest()[0] % LOCK_FILES
         path = self.root / LOCKS / f"{number:02d}"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -144,19 +144,19 @@ class FolderStore:
             raise BlobConflict(f"{name} in {self} is no longer in the state that was read.")
 
     def _sweep_drafts(self) -> None:
-        """Remove, once a process, what writers that died have left."""
+        """Delete, once per process, the drafts that dead writers left."""
         if self._swept:
             return
         self._swept = True
         for scratch in (self.root / SCRATCH).glob("*"):
-            # Another writer may take its own away meanwhile.
+            # Another writer may remove its own draft meanwhile.
             with suppress(FileNotFoundError):
                 if time.time() - scratch.stat().st_mtime > ABANDONED_SECONDS:
                     scratch.unlink()
 
     @contextmanager
     def _explain_os_errors(self, verb: str, name: str) -> Iterator[None]:
-        """Raise the file system's refusals as one sentence."""
+        """Raise errors of the file system as one sentence."""
         try:
             yield
         except OSError as error:
@@ -178,7 +178,7 @@ def _compute_tag(data: bytes) -> str:
 
 
 def _replace_durably(scratch: Path, target: Path) -> None:
-    """Move the file to its name and make both last through a power cut."""
+    """Move the file to its name so that both survive a power cut."""
     while True:
         missing = [folder for folder in target.parents if not folder.exists()]
         try:
@@ -186,7 +186,7 @@ def _replace_durably(scratch: Path, target: Path) -> None:
             scratch.replace(target)
             break
         except FileNotFoundError:
-            # A deletion has taken the empty folder away meanwhile.
+            # A deletion has removed the empty folder meanwhile.
             if not scratch.exists():
                 raise
     for folder in {target.parent, *(folder.parent for folder in missing)}:

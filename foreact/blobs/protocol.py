@@ -1,4 +1,4 @@
-"""What a blob store promises."""
+"""The protocol of a blob store."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class BlobNotFound(ForeactError):
 
 
 class BlobConflict(ForeactError):
-    """The object is not in the state that a conditional write asked for; nothing was written."""
+    """The object is not in the state that a conditional write requires; nothing was written."""
 
 
 class BlobUnavailable(ForeactError):
@@ -41,25 +41,25 @@ class BlobInfo:
 
 
 class BlobStore(Protocol):
-    """Objects under slash-separated names; every write is whole or absent, and visible to all once it returns."""
+    """Objects under slash-separated names; a write happens whole or not at all, and all see it once it returns."""
 
     def read(self, name: str) -> Blob:
         """Read one object, or raise BlobNotFound."""
         ...
 
     def read_if_changed(self, name: str, etag: str) -> Blob | None:
-        """Read one object unless it still has that tag; what a poll costs then does not depend on its size."""
+        """Read one object unless it still has that tag; a poll then costs the same whatever its size."""
         ...
 
     def open(self, name: str) -> BinaryIO:
-        """Open one object for streaming, for those too large to hold."""
+        """Open one object for streaming, if it is too large for memory."""
         ...
 
     def write(self, name: str, data: bytes | Path, *, if_match: str | None = None, if_absent: bool = False) -> str:
-        """Write one object and give its new tag.
+        """Write one object and return its new tag.
 
-        With `if_match` only over the state with that tag, with `if_absent` only where nothing has the name; else
-        BlobConflict. A Path is streamed.
+        Raise BlobConflict if, with `if_match`, the object does not have that tag, or if, with `if_absent`, it exists.
+        A Path is streamed.
         """
         ...
 
@@ -68,5 +68,5 @@ class BlobStore(Protocol):
         ...
 
     def delete(self, name: str) -> None:
-        """Delete one object; deleting nothing is no error."""
+        """Delete one object; an object that does not exist is not an error."""
         ...

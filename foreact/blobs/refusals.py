@@ -1,4 +1,4 @@
-"""What Azure's errors mean: worth another try, a state that a caller asked about, or a sentence for the user."""
+"""The meaning of Azure's errors: another try, a state that a caller tested for, or a sentence for the user."""
 
 from typing import cast
 
@@ -16,32 +16,32 @@ from azure.core.exceptions import (
 from foreact.blobs.protocol import BlobConflict, BlobNotFound, BlobUnavailable
 from foreact.errors import ForeactError
 
-PASSING = (408, 429)
-NEVER_BETTER = (501, 505)
+TRANSIENT = (408, 429)
+PERMANENT = (501, 505)
 SIGN_IN = "sign in (az login, workload identity or AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET)"
 
 
-def is_passing(error: AzureError) -> bool:
-    """Say whether another try may do better."""
+def is_transient(error: AzureError) -> bool:
+    """Return whether another try may succeed."""
     if isinstance(error, ServiceRequestError | ServiceResponseError):
         return True
     if not isinstance(error, HttpResponseError) or isinstance(error, ClientAuthenticationError):
         return False
     # No status: the connection broke while the answer was being read.
     status = _status_code(error)
-    return status is None or status in PASSING or (status >= 500 and status not in NEVER_BETTER)
+    return status is None or status in TRANSIENT or (status >= 500 and status not in PERMANENT)
 
 
-def explain_refusal(verb: str, name: str, place: str, patience: float, error: AzureError) -> ForeactError:
-    """Return what a final error means."""
-    where = f"{name} in {place}" if name else place
+def explain_refusal(verb: str, name: str, store: str, patience: float, error: AzureError) -> ForeactError:
+    """Return the exception for a final error."""
+    where = f"{name} in {store}" if name else store
     if isinstance(error, ResourceExistsError):
-        return BlobConflict(f"{name} is already in {place}.")
+        return BlobConflict(f"{name} is already in {store}.")
     if isinstance(error, ResourceModifiedError):
         return BlobConflict(f"{where} is no longer in the state that was read.")
     if isinstance(error, ResourceNotFoundError) and error_code(error) != "ContainerNotFound":
-        return BlobNotFound(f"{name} is not in {place}.")
-    return BlobUnavailable(f"Cannot {verb} {where}: {_explain_trouble(patience, error)}.")
+        return BlobNotFound(f"{name} is not in {store}.")
+    return BlobUnavailable(f"Cannot {verb} {where}: {_describe_trouble(patience, error)}.")
 
 
 def error_code(error: AzureError) -> str:
@@ -51,19 +51,20 @@ def error_code(error: AzureError) -> str:
 
 
 def error_reason(error: AzureError) -> str:
-    """Say what went wrong without the client's own text, which may repeat headers and addresses."""
+    """Return what went wrong without the client's own text, which may repeat headers and addresses."""
     return error_code(error) or (f"status {_status_code(error)}" if _status_code(error) else type(error).__name__)
 
 
-def _explain_trouble(patience: float, error: AzureError) -> str:
+def _describe_trouble(patience: float, error: AzureError) -> str:
     if isinstance(error, ResourceNotFoundError):
-        return "the container does not exist; create it or mend FOREACT_BLOB_URL"
+        return "the container does not exist; create it or correct FOREACT_BLOB_URL"
     if isinstance(error, ClientAuthenticationError) or _status_code(error) in (401, 403):
-        return f"this identity may not ({error_reason(error)}); {SIGN_IN} with the role Storage Blob Data Contributor"
-    if is_passing(error):
+        role = "with the role Storage Blob Data Contributor"
+        return f"this identity is not allowed ({error_reason(error)}); {SIGN_IN} {role}"
+    if is_transient(error):
         return (
             f"no answer within {patience:.0f} s ({error_reason(error)}); "
-            "see whether the account can be reached, then run again"
+            "check that the account can be reached, then run again"
         )
     return f"the service refused ({error_reason(error)})"
 

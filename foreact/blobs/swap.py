@@ -1,4 +1,4 @@
-"""Changing an object by compare-and-swap, however often others change it meanwhile."""
+"""Replacing an object by compare-and-swap, however often others change it meanwhile."""
 
 import random
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from foreact.blobs.protocol import Blob, BlobConflict, BlobNotFound, BlobStore, BlobUnavailable
 
-# How long to go on against others who change the same object; each of them needs a fraction of a second.
+# How long to go on while others change the same object; each of them needs a fraction of a second.
 PATIENCE_SECONDS = 300.0
 LONGEST_PAUSE_SECONDS = 2.0
 
@@ -14,22 +14,22 @@ LONGEST_PAUSE_SECONDS = 2.0
 def swap_object(
     store: BlobStore,
     name: str,
-    succeed: Callable[[Blob | None], bytes | None],
+    make_successor: Callable[[Blob | None], bytes | None],
     *,
     was_written: Callable[[bytes], bool] = lambda data: False,
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Replace an object by what succeeds it, or leave it where nothing does; raise BlobUnavailable after five minutes.
+    """Replace an object by its successor, or leave it if there is none; raise BlobUnavailable after five minutes.
 
-    `succeed` gets the object as it is, or None, and is called again whenever somebody else was faster. `was_written`
-    says whether a write that met a conflict had got through after all, its answer lost on the way. Only whoever writes
-    what nobody else could have written can tell.
+    `make_successor` gets the current object, or None, and is called again whenever another writer was faster.
+    `was_written` returns whether a write that met a conflict had succeeded after all and only its answer was lost. A
+    caller can know that only if nobody else could have written the same bytes.
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
     tries = 0
     while True:
         blob = read_if_present(store, name)
-        data = succeed(blob)
+        data = make_successor(blob)
         if data is None:
             return
         try:
@@ -45,7 +45,7 @@ def swap_object(
 
 
 def read_if_present(store: BlobStore, name: str) -> Blob | None:
-    """Return an object, or None where nothing has the name."""
+    """Return an object, or None if it does not exist."""
     try:
         return store.read(name)
     except BlobNotFound:

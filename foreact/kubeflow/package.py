@@ -45,7 +45,7 @@ class Package:
         except (yaml.YAMLError, UnicodeDecodeError, LookupError, TypeError, AttributeError):
             is_compiled = False
         if not is_compiled:
-            raise ForeactError(f"{path} is no compiled pipeline: write one with `foreact compile`.")
+            raise ForeactError(f"{path} is not a compiled pipeline: write one with `foreact compile`.")
         return package
 
     @cached_property
@@ -60,7 +60,7 @@ class Package:
 
     @cached_property
     def hash(self) -> str:
-        """What tells this content from any other, platform settings included."""
+        """The hash of the content, platform settings included."""
         return hashlib.sha256(self.content).hexdigest()
 
     @property
@@ -75,18 +75,18 @@ class Package:
 
     @cached_property
     def titles(self) -> dict[str, str]:
-        """What people call each task, in the order they run in, by the task's name."""
-        found: dict[str, str] = {}
+        """Each task's title, by the task's name, in the order they run in."""
+        titles: dict[str, str] = {}
         for tasks in self._dags:
             after = {name: tasks[name].get("dependentTasks", []) for name in tasks}
             for name in TopologicalSorter(after).static_order():
                 if self._is_step(tasks[name]):
-                    found[name] = tasks[name].get("taskInfo", {}).get("name", name)
-        return found
+                    titles[name] = tasks[name].get("taskInfo", {}).get("name", name)
+        return titles
 
     @cached_property
     def groups(self) -> dict[str, str]:
-        """What people call each group of tasks, by the group's name."""
+        """Each group of tasks' title, by the group's name."""
         return {
             name: task.get("taskInfo", {}).get("name", name)
             for tasks in self._dags
@@ -103,22 +103,22 @@ class Package:
         return "dag" not in self.spec["components"].get(task["componentRef"]["name"], {})
 
     def check_parameters(self, parameters: dict[str, Any]) -> None:
-        """Refuse parameters that the pipeline would refuse, before anything is sent."""
+        """Raise if the pipeline would refuse these parameters, before anything is sent."""
         refuse_credentials_among(parameters)
-        taken = self.spec["root"].get("inputDefinitions", {}).get("parameters", {})
-        unknown = sorted(set(parameters) - set(taken))
+        definitions = self.spec["root"].get("inputDefinitions", {}).get("parameters", {})
+        unknown = sorted(set(parameters) - set(definitions))
         if unknown:
             raise ForeactError(
-                f"{self.name} has no parameter {name_examples(unknown)}: it takes {', '.join(sorted(taken))}."
+                f"{self.name} has no parameter {name_examples(unknown)}: it takes {', '.join(sorted(definitions))}."
             )
         missing = sorted(
             name
-            for name, definition in taken.items()
+            for name, definition in definitions.items()
             if name not in parameters and not definition.get("isOptional") and "defaultValue" not in definition
         )
         if missing:
             raise ForeactError(f"{self.name} needs {name_examples(missing)}.")
         for name, value in parameters.items():
-            wanted, types = _TYPES.get(taken[name]["parameterType"], ("", (object,)))
+            expected, types = _TYPES.get(definitions[name]["parameterType"], ("", (object,)))
             if not isinstance(value, types) or (isinstance(value, bool) and bool not in types and object not in types):
-                raise ForeactError(f"{self.name} takes {wanted} as {name}, not {value!r}.")
+                raise ForeactError(f"{self.name} takes {expected} as {name}, not {value!r}.")

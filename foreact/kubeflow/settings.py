@@ -18,19 +18,19 @@ class KubeflowSettings(BaseSettings):
     namespace: str = Field("", description="Namespace of the runs, where the installation has several users")
     experiment: str = Field("foreact", description="Experiment that runs and schedules belong to; made if missing")
     service_account: str = Field("foreact-pipelines", description="Kubernetes service account of the runs' pods")
-    token_file: Path | None = Field(None, description="File with the bearer token to present; read anew for every call")
+    token_file: Path | None = Field(None, description="File with the bearer token; read again for every call")
     ca_file: Path | None = Field(None, description="Certificate authority of the API's own TLS certificate")
     connect_seconds: float = Field(5, gt=0, description="How long to wait for a connection")
     answer_seconds: float = Field(60, gt=0, description="How long to wait for an answer")
     timezone: str = Field(
         "UTC",
-        description="Time zone that the installation reads cron expressions in, an IANA name: what its controller "
-        "ml-pipeline-scheduledworkflow was given as CRON_SCHEDULE_TIMEZONE",
+        description="Time zone in which the installation reads cron expressions, an IANA name: the "
+        "CRON_SCHEDULE_TIMEZONE of its controller ml-pipeline-scheduledworkflow",
     )
 
-    def __init__(self, **given: Any) -> None:
+    def __init__(self, **values: Any) -> None:
         try:
-            super().__init__(**given)
+            super().__init__(**values)
         except ValidationError as error:
             first = error.errors()[0]
             raise ForeactError(f"FOREACT_KFP_{str(first['loc'][0]).upper()}: {first['msg']}.") from None

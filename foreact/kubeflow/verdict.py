@@ -1,4 +1,4 @@
-"""How a run on Kubeflow Pipelines stands, judged by its steps: what the whole is called depends on its release."""
+"""The state of a run on Kubeflow Pipelines, judged by its steps: the run's own state depends on the release."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,15 +24,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended, or that it has not: the step that failed and why, as far as that is known."""
+    """How a run ended, or that it is not over yet; the step that failed and why, as far as known."""
 
     state: str
     # By name and title; of a run that failed as a whole both are empty.
     step: str = ""
     title: str = ""
-    # What happened to it, in words that follow the step's name or "its steps".
+    # What happened, in words that follow the step's title or "Its steps".
     event: str = ""
-    # What Kubeflow says of it.
+    # Kubeflow's own message.
     message: str = ""
 
     @property
@@ -42,7 +42,7 @@ class Outcome:
 
     @property
     def sentence(self) -> str:
-        """What went wrong, for whoever knows the pipeline."""
+        """What went wrong, in the words of the pipeline."""
         if self.title and self.message:
             return f"{self.title}: {self.message}"
         if self.event:
@@ -52,7 +52,7 @@ class Outcome:
 
 def list_tasks(run: Run, package: Package) -> list[Task]:
     """Return the steps' states in the pipeline's order; drivers and groups of the engine are left out."""
-    latest = _find_latest(run, package.titles)
+    latest = _find_latest_tries(run, package.titles)
     return [
         Task(name, title, latest[name]["state"], _measure_seconds(latest[name]), is_listed=True)
         if name in latest
@@ -62,15 +62,15 @@ def list_tasks(run: Run, package: Package) -> list[Task]:
 
 
 def judge_run(run: Run, package: Package) -> Outcome:
-    """Judge how a run stands, and why it failed if it did."""
+    """Return the state of a run, and why it failed if it did."""
     state = run.get("state") or PENDING
-    # A run that somebody ended counts as failed in the end.
+    # A run that somebody cancelled may end as failed.
     ended_by_hand = any(past.get("state") == CANCELING for past in (run.get("state_history") or [])[-2:])
     if state == CANCELED or (state == FAILED and ended_by_hand):
         return Outcome(CANCELED, message="The run was cancelled.")
     if state not in ENDED:
         return Outcome(state)
-    # One of which a step failed counts as succeeded where the exit handler ended well.
+    # A run with a failed step counts as succeeded if its exit handler succeeded.
     failure = _find_failure(run, package)
     if failure is not None:
         return failure
@@ -82,47 +82,47 @@ def judge_run(run: Run, package: Package) -> Outcome:
 def _find_failure(run: Run, package: Package) -> Outcome | None:
     """Return which step failed or was never started, or None if all went well."""
     titles = package.titles
-    latest = _find_latest(run, titles)
+    latest = _find_latest_tries(run, titles)
     failed = [name for name in titles if name in latest and latest[name]["state"] == FAILED]
     if failed:
         name = next((name for name in failed if _read_first_line(latest[name])), failed[0])
         return Outcome(FAILED, name, titles[name], "failed", _read_first_line(latest[name]))
-    drivers = _find_latest(run, _name_drivers(titles))
+    drivers = _find_latest_tries(run, _name_drivers(titles))
     for name, title in titles.items():
         if f"{name}-driver" in drivers and drivers[f"{name}-driver"]["state"] == FAILED:
             return Outcome(FAILED, name, title, "could not be started")
-    groups = _find_latest(run, package.groups | _name_drivers(package.groups) | _name_drivers({"root": "root"}))
+    groups = _find_latest_tries(run, package.groups | _name_drivers(package.groups) | _name_drivers({"root": "root"}))
     if not any(group["state"] == FAILED for group in groups.values()):
         return None
-    began = any(name in package.groups for name in groups)
-    return Outcome(FAILED, event="failed as a whole" if began else "could not be started")
+    has_started = any(name in package.groups for name in groups)
+    return Outcome(FAILED, event="failed as a whole" if has_started else "could not be started")
 
 
 def _name_drivers(titles: dict[str, str]) -> dict[str, str]:
     return {f"{name}-driver": f"{title}-driver" for name, title in titles.items()}
 
 
-def _find_latest(run: Run, titles: dict[str, str]) -> dict[str, TaskDetail]:
+def _find_latest_tries(run: Run, titles: dict[str, str]) -> dict[str, TaskDetail]:
     """Return the last try of each task by its name; Kubeflow lists them in no order, by name or title."""
     names = {shown: name for name, title in titles.items() for shown in (name, title)}
     details = (run.get("run_details") or {}).get("task_details") or []
-    # What was left out since something else failed has no state.
+    # A task that was skipped because another one failed has no state.
     tried = [task for task in details if task.get("state") and task.get("display_name") in names]
     tried.sort(key=lambda task: _read_moment(task.get("start_time")) or datetime.max.replace(tzinfo=UTC))
     return {names[task["display_name"]]: task for task in tried}
 
 
 def _read_moment(text: str | None) -> datetime | None:
-    """Return a moment; what has not happened yet has none, or one long ago."""
+    """Return a moment; None if it has not come yet, which Kubeflow writes as no text or as a date long ago."""
     moment = datetime.fromisoformat(text) if text else None
     return moment if moment and moment.year > 1970 else None
 
 
 def _measure_seconds(task: TaskDetail) -> float | None:
-    began, ended = _read_moment(task.get("start_time")), _read_moment(task.get("end_time"))
-    return (ended - began).total_seconds() if began and ended and ended >= began else None
+    started, ended = _read_moment(task.get("start_time")), _read_moment(task.get("end_time"))
+    return (ended - started).total_seconds() if started and ended and ended >= started else None
 
 
-def _read_first_line(thing: Run | TaskDetail) -> str:
-    message = str((thing.get("error") or {}).get("message") or "").strip()
+def _read_first_line(failed: Run | TaskDetail) -> str:
+    message = str((failed.get("error") or {}).get("message") or "").strip()
     return message.splitlines()[0][:300] if message else ""

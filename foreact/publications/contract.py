@@ -47,7 +47,7 @@ class _Record(BaseModel):
 
 
 class PublishedObject(_Record):
-    """One immutable object and how to know that it is whole."""
+    """One immutable object, and what its bytes are checked against."""
 
     name: str
     sha256: str
@@ -56,7 +56,7 @@ class PublishedObject(_Record):
 
 
 class PublishedModel(_Record):
-    """The version whose numbers these are; without a version, a baseline that has none."""
+    """The model version that made the numbers; a baseline has no version."""
 
     name: str
     version: str | None = None
@@ -78,7 +78,7 @@ class StoreEntry(_Record):
     accuracy: dict[str, float] = Field(default_factory=dict)
     # What is the same for all of the store's rows: region, city ...
     attributes: dict[str, str] = Field(default_factory=dict)
-    # Why these are not the numbers of a freshly trained model, or nothing.
+    # Why these are not the numbers of a newly trained model; None if they are.
     fallback: str | None = None
 
 
@@ -92,9 +92,9 @@ class Manifest(_Record):
     created_by: str
     action: Literal["publish", "restore"] = "publish"
     reason: str = ""
-    # The version whose stores a restore brought back.
+    # The version that a restore made current again.
     restored: int | None = None
-    # Nothing that this version or a later one names is ever deleted. Raised in the same swap that makes a version, so
-    # that whoever prunes and whoever restores can never disagree on what is still whole.
+    # Nothing that this version or a later one names is ever deleted. It is raised in the same swap that makes a
+    # version, so that pruning and restoring can never disagree on which versions are still whole.
     retained_from: int = 1
     stores: dict[str, StoreEntry]

@@ -52,23 +52,23 @@ def list_changes(before: Manifest | None, after: Manifest) -> list[Change]:
     ]
 
 
-def find_carriers(reader: Reader, model: str, version: str) -> Iterator[Manifest]:
+def find_versions_with_model(reader: Reader, model: str, version: str) -> Iterator[Manifest]:
     """Return the publications that carry a model version's forecasts, newest first."""
-    for manifest in reader.history():
+    for manifest in reader.read_history():
         if any(entry.model.name == model and entry.model.version == version for entry in manifest.stores.values()):
             yield manifest
 
 
 def describe_version(reader: Reader, version: int) -> str:
     """Describe one version: who made it and why, each store's origin, and what changed since the version before."""
-    manifest = reader.version(version)
-    before, gone = None, ""
+    manifest = reader.read_version(version)
+    before, problem = None, ""
     if manifest.previous:
         try:
-            before = reader.version(manifest.previous)
+            before = reader.read_version(manifest.previous)
         except ForeactError as error:
-            gone = f"What changed since version {manifest.previous} cannot be told: {error}"
-    lines = [describe_in_a_line(manifest), ""]
+            problem = f"What changed since version {manifest.previous} is unknown: {error}"
+    lines = [summarize_version(manifest), ""]
     for store, entry in sorted(manifest.stores.items()):
         lines.append(
             f"{store}: model {_describe_model(entry)}, run {entry.run}, data as of {entry.as_of} "
@@ -77,13 +77,13 @@ def describe_version(reader: Reader, version: int) -> str:
             + (f", backtest wape {entry.accuracy['wape']:.3f}" if "wape" in entry.accuracy else "")
             + (f", fallback: {entry.fallback}" if entry.fallback else "")
         )
-    since = f"Changed since version {before.version}:" if before else gone or "The first version."
+    since = f"Changed since version {before.version}:" if before else problem or "The first version."
     lines += ["", since]
     lines += [f"  {change.store}: {change}" for change in list_changes(before, manifest)] if before else []
     return "\n".join(lines)
 
 
-def describe_in_a_line(manifest: Manifest) -> str:
+def summarize_version(manifest: Manifest) -> str:
     """Describe a version in one line."""
     action = f"restored version {manifest.restored}" if manifest.action == "restore" else "published"
     why = f" ({manifest.reason})" if manifest.reason else ""

@@ -20,24 +20,24 @@ def put_objects(
     run: str,
     files: Mapping[str, Path],
     *,
-    told: Callable[[int], None] = lambda done: None,
+    on_progress: Callable[[int], None] = lambda done: None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> dict[str, PublishedObject]:
-    """Write a run's parquet files under their names, those already there left alone; give each one's record."""
-    there = {info.name: info for info in store.list(run_prefix(run))}
+    """Write a run's parquet files under their names, leaving those that exist, and return each one's record."""
+    existing = {info.name: info for info in store.list(run_prefix(run))}
     done: list[PublishedObject] = []
     lock = threading.Lock()
 
-    def put(name: str, path: Path) -> None:
-        record = _put_object(store, name, path, there.get(name), now())
+    def put_and_count(name: str, path: Path) -> None:
+        record = _put_object(store, name, path, existing.get(name), now())
         with lock:
             done.append(record)
-            told(len(done))
+            on_progress(len(done))
 
     with ThreadPoolExecutor(THREADS) as pool:
-        futures = [pool.submit(put, name, path) for name, path in files.items()]
-        _, waiting = wait(futures, return_when=FIRST_EXCEPTION)
-        for future in waiting:
+        futures = [pool.submit(put_and_count, name, path) for name, path in files.items()]
+        _, unfinished = wait(futures, return_when=FIRST_EXCEPTION)
+        for future in unfinished:
             future.cancel()
     for future in futures:
         if not future.cancelled():
@@ -45,7 +45,7 @@ def put_objects(
     return {record.name: record for record in done}
 
 
-def _put_object(store: BlobStore, name: str, path: Path, there: BlobInfo | None, now: datetime) -> PublishedObject:
+def _put_object(store: BlobStore, name: str, path: Path, existing: BlobInfo | None, now: datetime) -> PublishedObject:
     import pyarrow.parquet
 
     data = path.read_bytes()
@@ -55,20 +55,20 @@ def _put_object(store: BlobStore, name: str, path: Path, there: BlobInfo | None,
         size=len(data),
         rows=pyarrow.parquet.read_metadata(path).num_rows,
     )
-    if there is None:
+    if existing is None:
         try:
             store.write(name, data, if_absent=True)
         except BlobConflict:
-            _check_same(store, record)
+            _check_same_content(store, record)
         return record
-    _check_same(store, record)
-    if not timedelta(0) <= now - there.modified < GRACE / 4:
-        # Left by a try long ago, or the clock cannot be trusted: as good as new, before retention takes it for waste.
+    _check_same_content(store, record)
+    if not timedelta(0) <= now - existing.modified < GRACE / 4:
+        # An earlier try left it long ago, or the clock is wrong: written again, so that retention does not delete it.
         store.write(name, data)
     return record
 
 
-def _check_same(store: BlobStore, record: PublishedObject) -> None:
+def _check_same_content(store: BlobStore, record: PublishedObject) -> None:
     if hashlib.sha256(store.read(record.name).data).hexdigest() != record.sha256:
         raise ForeactError(
             f"{record.name} in {store} has other content: a run's objects never change; publish under a new run id."

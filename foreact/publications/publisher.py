@@ -1,8 +1,8 @@
 """The write side: new versions by compare-and-swap on the one mutable object.
 
-A version comes to be in one instruction, the swap of the manifest. Its copy in the archive is written after that, by
-whoever swapped or, if that one died, by whoever swaps next: so the archive holds what was current and nothing else,
-and its numbers have no gap.
+A version is created in one operation, the swap of the manifest. Its copy in the archive is written after that, by
+the publisher that swapped or, if it died, by the next one: so the archive holds what was current and nothing else, and
+its numbers have no gap.
 """
 
 import logging
@@ -16,7 +16,7 @@ from foreact.blobs.swap import read_if_present, swap_object
 from foreact.errors import ForeactError, name_examples
 from foreact.publications.contract import CURRENT, Manifest, StoreEntry, manifest_name, run_prefix
 from foreact.publications.reader import Reader, read_manifest
-from foreact.publications.retention import named_objects
+from foreact.publications.retention import list_object_names
 from foreact.publications.sealing import seal_manifest, unseal_manifest
 
 log = logging.getLogger(__name__)
@@ -24,12 +24,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a publication."""
+    """The result of a publication."""
 
     manifest: Manifest
     published: list[str]
     # Stores left as they were, each with the reason.
-    kept: dict[str, str] = field(default_factory=dict)
+    unchanged: dict[str, str] = field(default_factory=dict)
 
 
 class Publisher:
@@ -49,23 +49,23 @@ class Publisher:
         self.pause = pause
 
     def publish(self, entries: Mapping[str, StoreEntry], *, by: str, reason: str = "") -> Outcome:
-        """Put the entries in place of what is published for their stores; all of them become visible at once.
+        """Replace what is published for the stores of the entries; all of them become visible at once.
 
-        Other stores stay as they are. A store whose published data is newer stays too. The objects must be there.
+        Other stores stay as they are, and so does a store whose published data is newer. The objects must exist.
         """
-        kept: dict[str, str] = {}
+        unchanged: dict[str, str] = {}
 
         def next_version(current: Manifest | None) -> Manifest | None:
-            kept.clear()
+            unchanged.clear()
             before = current.stores if current else {}
-            kept.update(_newer_than(entries, before))
-            stores = {**before, **{store: entry for store, entry in entries.items() if store not in kept}}
+            unchanged.update(_find_newer(entries, before))
+            stores = {**before, **{store: entry for store, entry in entries.items() if store not in unchanged}}
             if current is not None and stores == before:
                 return None
             return self._make_successor(current, by=by, reason=reason, stores=stores)
 
         manifest = self._swap_manifest(next_version)
-        return Outcome(manifest, sorted(set(entries) - set(kept)), dict(kept))
+        return Outcome(manifest, sorted(set(entries) - set(unchanged)), dict(unchanged))
 
     def restore(self, version: int, *, by: str, reason: str) -> Manifest:
         """Make a retained version's stores current again, as a new version that says who did it and why."""
@@ -80,12 +80,12 @@ class Publisher:
                     f"Version {version} cannot be restored: versions {current.retained_from} to {current.version} "
                     f"are retained in {self.store}."
                 )
-            old = Reader(self.store).version(version)
-            self._check_whole(old)
-            # How many versions to keep is for those who publish to say.
+            old = Reader(self.store).read_version(version)
+            self._check_objects_exist(old)
+            # Only publishing decides how many versions to keep.
             floor = current.retained_from
-            changed = {"stores": old.stores, "action": "restore", "restored": version, "retained_from": floor}
-            return self._make_successor(current, by=by, reason=reason, **changed)
+            fields = {"stores": old.stores, "action": "restore", "restored": version, "retained_from": floor}
+            return self._make_successor(current, by=by, reason=reason, **fields)
 
         return self._swap_manifest(next_version)
 
@@ -103,11 +103,11 @@ class Publisher:
         )
 
     def _swap_manifest(self, next_version: Callable[[Manifest | None], Manifest | None]) -> Manifest:
-        """Swap in what follows from the current manifest, and return what is current then."""
+        """Replace the current manifest by its successor, and return what is current then."""
         outcome: Manifest | None = None
         swapped = False
 
-        def succeed(blob: Blob | None) -> bytes | None:
+        def seal_successor(blob: Blob | None) -> bytes | None:
             nonlocal outcome, swapped
             current = read_manifest(self.store, blob)
             if current is not None:
@@ -119,7 +119,7 @@ class Publisher:
         swap_object(
             self.store,
             CURRENT,
-            succeed,
+            seal_successor,
             was_written=self._was_current,
             pause=self.pause,
         )
@@ -136,7 +136,7 @@ class Publisher:
             log.warning("version %d is published; the next one will archive it: %s", manifest.version, error)
 
     def _was_current(self, data: bytes) -> bool:
-        """Return whether a manifest is or was current: whoever swapped after it has archived it."""
+        """Return whether a manifest is or was current: the publisher that swapped after it has archived it."""
         names = (CURRENT, manifest_name(unseal_manifest(data, CURRENT).version))
         return any(blob is not None and blob.data == data for blob in (read_if_present(self.store, n) for n in names))
 
@@ -149,20 +149,20 @@ class Publisher:
         except BlobConflict:
             log.debug("another publisher has archived %s", name)
 
-    def _check_whole(self, manifest: Manifest) -> None:
-        """Refuse to bring back a version of which something is gone."""
-        there: dict[str, int] = {}
+    def _check_objects_exist(self, manifest: Manifest) -> None:
+        """Raise if an object of the version is gone."""
+        sizes: dict[str, int] = {}
         for run in {entry.run for entry in manifest.stores.values()}:
-            there |= {info.name: info.size for info in self.store.list(run_prefix(run))}
-        gone = sorted(named_objects(manifest) - set(there))
-        if gone:
+            sizes |= {info.name: info.size for info in self.store.list(run_prefix(run))}
+        missing = sorted(list_object_names(manifest) - set(sizes))
+        if missing:
             raise BlobNotFound(
-                f"Version {manifest.version} cannot be restored: {name_examples(gone)} are gone from {self.store}."
+                f"Version {manifest.version} cannot be restored: {name_examples(missing)} are gone from {self.store}."
             )
 
 
-def _newer_than(entries: Mapping[str, StoreEntry], published: Mapping[str, StoreEntry]) -> dict[str, str]:
-    """Name the stores whose published data is newer than what would replace it."""
+def _find_newer(entries: Mapping[str, StoreEntry], published: Mapping[str, StoreEntry]) -> dict[str, str]:
+    """Return the stores whose published data is newer than what would replace it, each with a sentence."""
     return {
         store: f"published data as of {published[store].as_of} is newer than {entry.as_of}"
         for store, entry in entries.items()

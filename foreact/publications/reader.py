@@ -25,12 +25,12 @@ class Publication:
 
 
 class Reader:
-    """What a blob store has published."""
+    """The publications in a blob store."""
 
     def __init__(self, store: BlobStore) -> None:
         self.store = store
 
-    def follow(self, last: Publication | None = None) -> Publication | None:
+    def find_current(self, last: Publication | None = None) -> Publication | None:
         """Return the current publication, or the last good one and what is wrong with the current; None: none yet.
 
         With the answer of an earlier call this costs one small request while nothing changes.
@@ -41,57 +41,57 @@ class Reader:
                 return replace(last, problem="") if last else None
             return Publication(unseal_manifest(blob.data, CURRENT), blob.etag)
         except BlobNotFound as error:
-            if last is None and not self.versions():
+            if last is None and not self.list_versions():
                 return None
-            return self._last_good(last, error)
+            return self._fall_back(last, error)
         except BlobUnavailable as error:
             if last is None:
                 raise
             return replace(last, problem=str(error))
         except ForeactError as error:
-            return self._last_good(last, error)
+            return self._fall_back(last, error)
 
-    def current(self) -> Publication:
-        """Return the current publication, or say that there is none."""
-        publication = self.follow()
+    def read_current(self) -> Publication:
+        """Return the current publication; raise if there is none."""
+        publication = self.find_current()
         if publication is None:
             raise ForeactError(f"Nothing is published in {self.store}: run retrain-all first.")
         return publication
 
-    def versions(self) -> list[int]:
+    def list_versions(self) -> list[int]:
         """Return the numbers of all versions in the archive, oldest first."""
         names = (info.name.removeprefix(MANIFESTS).removesuffix(".json") for info in self.store.list(MANIFESTS))
         return [int(name) for name in names if name.isdecimal()]
 
-    def version(self, number: int) -> Manifest:
+    def read_version(self, number: int) -> Manifest:
         """Return one version's manifest."""
         name = manifest_name(number)
         try:
             return unseal_manifest(self.store.read(name).data, name)
         except BlobNotFound:
-            publication = self.follow()
+            publication = self.find_current()
             if publication is not None and publication.manifest.version == number:
                 return publication.manifest
             newest = publication.manifest.version if publication else 0
             raise ForeactError(f"There is no version {number} in {self.store}: the newest is {newest}.") from None
 
-    def history(self, *, retained: bool = False) -> Iterator[Manifest]:
-        """Return the current manifest and those before it, newest first; a damaged one is passed over.
+    def read_history(self, *, retained: bool = False) -> Iterator[Manifest]:
+        """Return the current manifest and those before it, newest first; a damaged one is skipped.
 
         With `retained` only those whose objects are all still there.
         """
-        current = self.follow()
+        current = self.find_current()
         if current is None:
             return
         yield current.manifest
         for number in range(current.manifest.version - 1, current.manifest.retained_from - 1 if retained else 0, -1):
             try:
-                yield self.version(number)
+                yield self.read_version(number)
             except ForeactError as error:
-                log.warning("passed over version %d: %s", number, error)
+                log.warning("skipped version %d: %s", number, error)
 
-    def read(self, published: PublishedObject) -> bytes:
-        """Read one object, refusing bytes that are not those published."""
+    def read_object(self, published: PublishedObject) -> bytes:
+        """Read one object; raise if its bytes are not those published."""
         try:
             data = self.store.read(published.name).data
         except BlobNotFound:
@@ -103,17 +103,17 @@ class Reader:
             raise BrokenPublication(f"{published.name} in {self.store} is damaged: its bytes are not those published.")
         return data
 
-    def table(self, published: PublishedObject) -> Any:
+    def read_table(self, published: PublishedObject) -> Any:
         """Read one object as an Arrow table."""
         import pyarrow as pa
         import pyarrow.parquet
 
         # Not a Python file: Arrow's threads may still hold one when a short process ends, and abort it.
-        return pa.parquet.read_table(pa.BufferReader(self.read(published)), use_threads=False)
+        return pa.parquet.read_table(pa.BufferReader(self.read_object(published)), use_threads=False)
 
-    def newest_archived(self) -> Manifest | None:
+    def read_newest_archived(self) -> Manifest | None:
         """Return the newest manifest of the archive that is whole."""
-        for number in reversed(self.versions()):
+        for number in reversed(self.list_versions()):
             name = manifest_name(number)
             try:
                 return unseal_manifest(self.store.read(name).data, name)
@@ -121,22 +121,22 @@ class Reader:
                 log.warning("%s", error)
         return None
 
-    def _last_good(self, last: Publication | None, error: ForeactError) -> Publication:
+    def _fall_back(self, last: Publication | None, error: ForeactError) -> Publication:
         if last is not None:
             return replace(last, problem=f"{error} Version {last.manifest.version} is kept.")
-        archived = self.newest_archived()
+        archived = self.read_newest_archived()
         if archived is None:
             raise error
         return Publication(archived, "", f"{error} Version {archived.version} is kept.")
 
 
 def read_manifest(store: BlobStore, blob: Blob | None) -> Manifest | None:
-    """Return what the current manifest's bytes say, or the newest archived one where they are gone or broken."""
+    """Return the current manifest, or the newest archived one if its bytes are gone or broken."""
     if blob is None:
-        return Reader(store).newest_archived()
+        return Reader(store).read_newest_archived()
     try:
         return unseal_manifest(blob.data, CURRENT)
     except BrokenPublication as error:
-        archived = Reader(store).newest_archived()
+        archived = Reader(store).read_newest_archived()
         log.warning("%s Going on from version %s.", error, archived.version if archived else 0)
         return archived

@@ -1,4 +1,4 @@
-"""A manifest as bytes: JSON closed with the checksum of itself, so that a damaged one is known as such."""
+"""A manifest as bytes: JSON closed with the checksum of itself, so that damage is noticed."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ def seal_manifest(manifest: Manifest) -> bytes:
 
 
 def unseal_manifest(data: bytes, name: str) -> Manifest:
-    """Read a manifest, or say that it is damaged or too new."""
+    """Read a manifest; raise if it is damaged or too new."""
     sealed = _SEALED.fullmatch(data)
     if sealed is None or hashlib.sha256(sealed[2]).hexdigest().encode() != sealed[1]:
         raise BrokenPublication(f"{name} is damaged: its {len(data):,} bytes do not match their checksum.")
@@ -40,4 +40,4 @@ def unseal_manifest(data: bytes, name: str) -> Manifest:
                 f"{name} has schema version {schema} and this software knows {SCHEMA_VERSION}: update it."
             ) from None
         first = error.errors(include_url=False, include_input=False)[0]
-        raise BrokenPublication(f"{name} is no manifest: {first['loc']}: {first['msg']}.") from None
+        raise BrokenPublication(f"{name} is not a manifest: {first['loc']}: {first['msg']}.") from None

@@ -1,4 +1,4 @@
-"""MLflow's client with our patience, and its errors in one sentence."""
+"""MLflow's client with our own limits on retries, and its errors as one sentence."""
 
 import os
 import sqlite3
@@ -40,8 +40,8 @@ def make_client(uri: str) -> Any:
 def download_file(files: Any, name: str, target: Path) -> None:
     """Download one file of a run.
 
-    By what each of MLflow's artifact repositories implements for itself: the public way would list the whole run, every
-    other store's model included, for each file.
+    It uses the method that each of MLflow's artifact repositories implements, because the public one would list the
+    whole run, every other store's model included, for each file.
     """
     files._download_file(name, str(target))
 
@@ -54,7 +54,7 @@ def display_address(uri: str) -> str:
 
 
 @contextmanager
-def explain_mlflow_errors(place: str) -> Iterator[None]:
+def explain_mlflow_errors(address: str) -> Iterator[None]:
     """Raise MLflow's errors as one sentence."""
     from mlflow.exceptions import MlflowException
     from requests.exceptions import RequestException  # type: ignore[import-untyped]
@@ -63,24 +63,24 @@ def explain_mlflow_errors(place: str) -> Iterator[None]:
     try:
         yield
     except (RequestException, SQLAlchemyError) as error:
-        raise RegistryUnavailable(_first_sentence(place, _explain_error(error))) from None
+        raise RegistryUnavailable(_describe_outage(address, _explain_error(error))) from None
     except OSError as error:
-        raise RegistryUnavailable(_first_sentence(place, error.strerror or type(error).__name__)) from None
+        raise RegistryUnavailable(_describe_outage(address, error.strerror or type(error).__name__)) from None
     except MlflowException as error:
         cause = error.__cause__ or error.__context__
         if isinstance(cause, RequestException | SQLAlchemyError):
-            raise RegistryUnavailable(_first_sentence(place, _explain_error(cause))) from None
-        raise RegistryUnavailable(_first_sentence(place, error.error_code)) from None
+            raise RegistryUnavailable(_describe_outage(address, _explain_error(cause))) from None
+        raise RegistryUnavailable(_describe_outage(address, error.error_code)) from None
 
 
 def is_missing(error: Exception) -> bool:
-    """Say whether MLflow means that what was asked for is not there."""
+    """Return whether MLflow means that the thing requested does not exist."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     return getattr(error, "error_code", "") in MISSING or status == NOT_FOUND
 
 
-def for_each(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
-    """Do the work for each item, several at once, and give the results in order; the first failure ends it."""
+def map_concurrently(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+    """Return the results of the work for each item in order, several at a time; the first failure ends it."""
     if threads == 1:
         yield from map(work, items)
         return
@@ -100,10 +100,10 @@ def sqlite_uri(workspace: Path) -> str:
 
 
 def _explain_error(error: Exception) -> str:
-    """Name an error; what SQLite says of its own file is safe to repeat, and what a server says is not."""
-    said = getattr(error, "orig", None)
-    return str(said) if isinstance(said, sqlite3.Error) else type(error).__name__
+    """Return SQLite's own message, which is safe to repeat, or for a server only the kind of the error."""
+    original = getattr(error, "orig", None)
+    return str(original) if isinstance(original, sqlite3.Error) else type(error).__name__
 
 
-def _first_sentence(place: str, why: str) -> str:
-    return f"The model registry at {place} did not do its part ({why}): see whether it runs, then run again."
+def _describe_outage(address: str, why: str) -> str:
+    return f"The model registry at {address} failed ({why}): check that it is running, then run again."

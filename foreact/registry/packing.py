@@ -12,7 +12,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def pack_folder(folder: Path) -> bytes:
-    """Return a folder's files as one zip, not compressed, for what it holds already is."""
+    """Return a folder's files as one zip, not compressed, because their contents already are."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for path in sorted(folder.rglob("*")):

@@ -40,14 +40,14 @@ class Candidate:
 class Champion:
     """The version that carries a store's alias."""
 
-    # Whose model it says it is.
+    # The store that its tags name.
     store: str
     name: str
     version: str
     run: str
     as_of: str
     sha256: str
-    # The registry's own run, in which the model lies.
+    # MLflow's own run, which holds the model.
     mlflow_run: str
 
 
@@ -74,7 +74,7 @@ class RegisteredStore(BaseModel):
 
 
 class Versions(BaseModel):
-    """What register hands to publish."""
+    """What the register step passes to the publish step."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -16,9 +16,9 @@ from foreact.registry.client import (
     display_address,
     download_file,
     explain_mlflow_errors,
-    for_each,
     is_missing,
     make_client,
+    map_concurrently,
     sqlite_uri,
 )
 from foreact.registry.packing import compute_checksum, pack_folder, unpack_folder
@@ -40,10 +40,10 @@ from foreact.settings import PipelineSettings
 
 log = logging.getLogger(__name__)
 EXPERIMENT = "foreact"
-# How many of a store's latest promoted versions may come from runs that are under way at once.
-RIVALS = 10
-# What MLflow says to one of two who give a model its first alias in the same instant.
-TWO_AT_ONCE = "BAD_REQUEST"
+# How many of a store's latest promoted versions are compared: more than there are runs at the same time.
+PROMOTED_CONSIDERED = 10
+# The error code of MLflow for one of two processes that set a model's first alias in the same instant.
+ALIAS_RACE = "BAD_REQUEST"
 
 
 class Registry:
@@ -51,11 +51,11 @@ class Registry:
 
     def __init__(self, uri: str, *, artifacts: Path | None = None) -> None:
         self.uri = uri
-        self.place = display_address(uri)
+        self.address = display_address(uri)
         self.threads = SERVER_THREADS if uri.startswith("http") else 1
-        # Where files go when there is no server to take them.
+        # The folder for files when no server takes them.
         self.artifacts = artifacts
-        with self._lock_database(), explain_mlflow_errors(self.place):
+        with self._lock_database(), explain_mlflow_errors(self.address):
             self.client = make_client(uri)
             self.experiment = self._ensure_experiment()
 
@@ -65,7 +65,7 @@ class Registry:
         if settings.mlflow_uri:
             if "@" in urlsplit(settings.mlflow_uri).netloc:
                 raise ForeactError(
-                    f"FOREACT_MLFLOW_URI for {display_address(settings.mlflow_uri)} carries credentials: give them as "
+                    f"FOREACT_MLFLOW_URI for {display_address(settings.mlflow_uri)} carries credentials: set them as "
                     "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
                 )
             return cls(settings.mlflow_uri)
@@ -73,7 +73,7 @@ class Registry:
         try:
             workspace.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ForeactError(f"Cannot make the workspace {workspace}: {error.strerror}.") from None
+            raise ForeactError(f"Cannot create the workspace {workspace}: {error.strerror}.") from None
         return cls(sqlite_uri(workspace), artifacts=workspace / "mlflow-artifacts")
 
     def register_models(
@@ -83,18 +83,18 @@ class Registry:
         *,
         tags: dict[str, str] | None = None,
         metrics: dict[str, float] | None = None,
-        told: Callable[[int], None] = lambda done: None,
+        on_progress: Callable[[int], None] = lambda done: None,
     ) -> dict[str, str]:
-        """Upload the models, make a version of each and set the alias on the promoted; give the versions by store.
+        """Upload the models, make a version of each, set the alias on the promoted, and return the versions by store.
 
         Doing it again for the same run completes what is missing and changes nothing else.
         """
-        with self._lock_database(), explain_mlflow_errors(self.place):
+        with self._lock_database(), explain_mlflow_errors(self.address):
             mlflow_run = self._ensure_run(run, tags or {}, metrics or {})
-            made = self._versions_of(mlflow_run.info.run_id)
+            existing = self._list_run_versions(mlflow_run.info.run_id)
 
-            def place(candidate: Candidate) -> tuple[str, str]:
-                version = made.get(model_name(candidate.store))
+            def register_candidate(candidate: Candidate) -> tuple[str, str]:
+                version = existing.get(model_name(candidate.store))
                 if version is None:
                     version = self._make_version(candidate, run, mlflow_run)
                 if candidate.promoted:
@@ -102,30 +102,32 @@ class Registry:
                 return candidate.store, version
 
             versions = {}
-            for store, version in for_each(place, candidates, self.threads):
+            for store, version in map_concurrently(register_candidate, candidates, self.threads):
                 versions[store] = version
-                told(len(versions))
+                on_progress(len(versions))
             self.client.set_terminated(mlflow_run.info.run_id)
         return versions
 
     def find_champions(self, stores: Iterable[str]) -> dict[str, Champion]:
         """Return the version that carries the alias for each store that has one."""
         stores = list(stores)
-        with explain_mlflow_errors(self.place):
-            found = for_each(self._find_champion, stores, self.threads)
-            return {store: champion for store, champion in zip(stores, found, strict=True) if champion is not None}
+        with explain_mlflow_errors(self.address):
+            champions = map_concurrently(self._find_champion, stores, self.threads)
+            return {store: champion for store, champion in zip(stores, champions, strict=True) if champion is not None}
 
     def load_champions(self, stores: Iterable[str], folder: Path) -> dict[str, LoadedChampion]:
-        """Fetch each store's live model into a folder of its own; one that is lost or tampered with says so instead."""
+        """Fetch each store's live model into a folder of its own; return why for one that is lost or changed."""
         champions = self.find_champions(stores)
-        with explain_mlflow_errors(self.place):
-            sources = {run: self._files_of(run) for run in {champion.mlflow_run for champion in champions.values()}}
+        with explain_mlflow_errors(self.address):
+            sources = {
+                run: self._open_run_files(run) for run in {champion.mlflow_run for champion in champions.values()}
+            }
 
-        def load(found: tuple[str, Champion]) -> tuple[str, LoadedChampion]:
-            store, champion = found
+        def load_champion(store_and_champion: tuple[str, Champion]) -> tuple[str, LoadedChampion]:
+            store, champion = store_and_champion
             target = folder / encode_store(store)
             try:
-                with explain_mlflow_errors(self.place):
+                with explain_mlflow_errors(self.address):
                     data = _fetch_champion(store, champion, sources[champion.mlflow_run])
             except UnusableModel as error:
                 log.warning("%s", error)
@@ -133,46 +135,46 @@ class Registry:
             unpack_folder(data, target)
             return store, LoadedChampion(champion.version, target)
 
-        return dict(for_each(load, champions.items(), self.threads))
+        return dict(map_concurrently(load_champion, champions.items(), self.threads))
 
-    def _files_of(self, mlflow_run: str) -> Any:
-        """Return where a run's files are; None if the run itself is gone."""
+    def _open_run_files(self, mlflow_run: str) -> Any:
+        """Return the repository of a run's files; None if the run itself is gone."""
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         try:
-            place = self.client.get_run(mlflow_run).info.artifact_uri
+            artifact_uri = self.client.get_run(mlflow_run).info.artifact_uri
         except Exception as error:
             if is_missing(error):
                 return None
             raise
-        return get_artifact_repository(place, self.uri, self.uri)
+        return get_artifact_repository(artifact_uri, self.uri, self.uri)
 
     def _ensure_experiment(self) -> str:
-        found = self.client.get_experiment_by_name(EXPERIMENT)
-        if found is not None:
-            return str(found.experiment_id)
+        experiment = self.client.get_experiment_by_name(EXPERIMENT)
+        if experiment is not None:
+            return str(experiment.experiment_id)
         location = self.artifacts.as_uri() if self.artifacts else None
         try:
             return str(self.client.create_experiment(EXPERIMENT, artifact_location=location))
         except Exception:
-            # Another run may have made it meanwhile.
-            found = self.client.get_experiment_by_name(EXPERIMENT)
-            if found is None:
+            # Another run may have created it meanwhile.
+            experiment = self.client.get_experiment_by_name(EXPERIMENT)
+            if experiment is None:
                 raise
-            return str(found.experiment_id)
+            return str(experiment.experiment_id)
 
     def _ensure_run(self, run: str, tags: dict[str, str], metrics: dict[str, float]) -> Any:
         quoted = run.replace("'", "")
-        found = self.client.search_runs([self.experiment], f"tags.`{RUN}` = '{quoted}'", max_results=1)
-        if found:
-            return found[0]
-        made = self.client.create_run(self.experiment, run_name=run, tags={**tags, RUN: quoted})
+        runs = self.client.search_runs([self.experiment], f"tags.`{RUN}` = '{quoted}'", max_results=1)
+        if runs:
+            return runs[0]
+        mlflow_run = self.client.create_run(self.experiment, run_name=run, tags={**tags, RUN: quoted})
         from mlflow.entities import Metric
 
-        self.client.log_batch(made.info.run_id, [Metric(key, value, 0, 0) for key, value in metrics.items()])
-        return made
+        self.client.log_batch(mlflow_run.info.run_id, [Metric(key, value, 0, 0) for key, value in metrics.items()])
+        return mlflow_run
 
-    def _versions_of(self, mlflow_run: str) -> dict[str, str]:
+    def _list_run_versions(self, mlflow_run: str) -> dict[str, str]:
         versions: dict[str, str] = {}
         token = None
         while True:
@@ -201,14 +203,14 @@ class Registry:
             CHECKSUM: compute_checksum(data),
         }
 
-        def make() -> str:
-            made = self.client.create_model_version(
+        def create_version() -> str:
+            version = self.client.create_model_version(
                 name, source, mlflow_run.info.run_id, tags=tags, await_creation_for=0
             )
-            return str(made.version)
+            return str(version.version)
 
         try:
-            return make()
+            return create_version()
         except Exception as error:
             if not is_missing(error):
                 raise
@@ -217,17 +219,17 @@ class Registry:
         except Exception as error:
             if getattr(error, "error_code", "") != "RESOURCE_ALREADY_EXISTS":
                 raise
-        return make()
+        return create_version()
 
     def _promote_newest(self, store: str) -> None:
         """Move the alias to the promoted version of the newest data, never back, and look again after each move.
 
-        MLflow moves an alias without a condition. So whoever moved it last sees, looking again, what others have
-        registered meanwhile, and makes good what it has overwritten.
+        MLflow moves an alias unconditionally. So the process that moved it last looks again, sees what others have
+        registered meanwhile, and corrects what it has overwritten.
         """
         name = model_name(store)
-        found = self._find_champion(store)
-        live = (found.as_of, int(found.version)) if found is not None and found.store == store else ("", 0)
+        champion = self._find_champion(store)
+        live = (champion.as_of, int(champion.version)) if champion and champion.store == store else ("", 0)
         while (newest := max(live, *self._list_promoted(name))) != live:
             self._set_alias(name, str(newest[1]))
             live = newest
@@ -236,33 +238,35 @@ class Registry:
         try:
             self.client.set_registered_model_alias(name, CHAMPION, version)
         except Exception as error:
-            if getattr(error, "error_code", "") != TWO_AT_ONCE:
+            if getattr(error, "error_code", "") != ALIAS_RACE:
                 raise
             # The alias that was not there a moment ago is there now, and can be moved.
             self.client.set_registered_model_alias(name, CHAMPION, version)
 
     def _list_promoted(self, name: str) -> list[tuple[str, int]]:
-        """Return data-as-of and number of a model's latest promoted versions."""
+        """Return the date of the data and the number of each of a model's latest promoted versions."""
         filter_ = f"name = '{name}' and tags.`{PROMOTED}` = 'true'"
-        found = self.client.search_model_versions(filter_, max_results=RIVALS, order_by=["version_number DESC"])
-        return [(each.tags.get(AS_OF, ""), int(each.version)) for each in found]
+        versions = self.client.search_model_versions(
+            filter_, max_results=PROMOTED_CONSIDERED, order_by=["version_number DESC"]
+        )
+        return [(each.tags.get(AS_OF, ""), int(each.version)) for each in versions]
 
     def _find_champion(self, store: str) -> Champion | None:
         try:
-            found = self.client.get_model_version_by_alias(model_name(store), CHAMPION)
+            version = self.client.get_model_version_by_alias(model_name(store), CHAMPION)
         except Exception as error:
             if is_missing(error):
                 return None
             raise
-        tags = found.tags
+        tags = version.tags
         return Champion(
             store=tags.get(STORE, ""),
-            name=found.name,
-            version=str(found.version),
+            name=version.name,
+            version=str(version.version),
             run=tags.get(RUN, ""),
             as_of=tags.get(AS_OF, ""),
             sha256=tags.get(CHECKSUM, ""),
-            mlflow_run=found.run_id,
+            mlflow_run=version.run_id,
         )
 
     @contextmanager
@@ -283,10 +287,10 @@ class Registry:
 
 def _fetch_champion(store: str, champion: Champion, files: Any) -> bytes:
     """Return a champion's packed model if it is there, the store's own, and what was registered."""
-    what = f"{champion.name} version {champion.version}"
+    version = f"{champion.name} version {champion.version}"
     if champion.store != store:
-        raise UnusableModel(f"{what} is refused: it belongs to another store.")
-    lost = UnusableModel(f"{what} is lost: its file is no longer in the registry.")
+        raise UnusableModel(f"{version} is refused: it belongs to another store.")
+    lost = UnusableModel(f"{version} is lost: its file is no longer in the registry.")
     if files is None:
         raise lost
     with tempfile.TemporaryDirectory() as scratch:
@@ -299,5 +303,7 @@ def _fetch_champion(store: str, champion: Champion, files: Any) -> bytes:
             raise
         data = fetched.read_bytes()
     if compute_checksum(data) != champion.sha256:
-        raise UnusableModel(f"{what} is refused: it has been tampered with, its bytes are not those registered.")
+        raise UnusableModel(
+            f"{version} is refused because it has been tampered with: its bytes are not those registered."
+        )
     return data

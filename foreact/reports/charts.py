@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 ACTUAL, FORECAST = "#1d2733", "#1f6feb"
 
 
-def line_chart(
+def draw_line_chart(
     x: ArrayLike,
     lines: dict[str, ArrayLike],
     *,
@@ -19,7 +19,7 @@ def line_chart(
     xlabel: str = "",
     level: float | None = None,
 ) -> str:
-    """Draw lines over days or leads, with a band behind them and a level to compare with."""
+    """Draw lines over days or leads, with an optional band behind them and an optional level to compare with."""
     figure, axes = _make_figure()
     if band is not None:
         axes.fill_between(x, *band, color=FORECAST, alpha=0.15, linewidth=0, label="80 % interval")
@@ -32,7 +32,7 @@ def line_chart(
     if np.nanmin([np.nanmin(axis, initial=0) for axis in map(np.asarray, lines.values())]) >= 0:
         axes.set_ylim(bottom=0)
     if np.issubdtype(np.asarray(x).dtype, np.datetime64):
-        _write_dates(axes)
+        _format_date_axis(axes)
     axes.legend(frameon=False, fontsize=8, ncols=4)
     return _render_svg(figure)
 
@@ -46,7 +46,7 @@ def _make_figure() -> tuple[Any, Any]:
     return figure, axes
 
 
-def _write_dates(axes: Any) -> None:
+def _format_date_axis(axes: Any) -> None:
     import matplotlib.dates
 
     dates: Any = matplotlib.dates
@@ -63,5 +63,5 @@ def _render_svg(figure: Any) -> str:
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
-    # What describes the drawing names addresses elsewhere, and nobody reads it here.
+    # The metadata names addresses of other sites, and nothing reads it.
     return re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)

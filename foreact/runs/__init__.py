@@ -1,1 +1,1 @@
-"""Runs: their workspace, their events, their record in the blob store, how they end, and what training hands on."""
+"""Runs: their workspace, their events, their record in the blob store, how they end, and the results of training."""

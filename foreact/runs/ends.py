@@ -1,4 +1,4 @@
-"""The end of a run, told once to whoever should know: in the runs' record, and by webhook where it is news."""
+"""The end of a run, reported once: in the runs' record, and by webhook where it is news."""
 
 import logging
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from foreact.telemetry.notices import Notice, clean_sentence, send_notice
 
 log = logging.getLogger(__name__)
 
-NEVER_TOLD = "the run never told how it ended; it may have been killed"
+END_UNKNOWN = "the run never reported how it ended; it may have been killed"
 
 
 def report_end(
@@ -26,22 +26,24 @@ def report_end(
     blobs: BlobStore,
     pause: float = 2.0,
 ) -> Notice | None:
-    """Record a run's end and tell the webhook of a failure or a recovery; gives what there was to tell.
+    """Record a run's end and notify the webhook of a failure or a recovery; return that notice, if there is one.
 
-    Whoever sees a run end may call this, and call it again. Neither a blob store nor a webhook that does not answer
-    raises anything.
+    Every process that sees a run end may call this, and call it again. It raises nothing, even if the blob store or
+    the webhook does not answer.
     """
     record = before = None
     try:
         runs = RunLedger(blobs)
-        known = runs.read().find(run)
-        # What a step says of itself says more than what the platform says of the step.
+        stored = runs.read_history().find_run(run)
+        # A step's own message says more than the platform's message about the step.
         sentence = (
-            "" if succeeded else clean_sentence((known and known.complaint) or message or "the run ended unexpectedly")
+            ""
+            if succeeded
+            else clean_sentence((stored and stored.failed_step_sentence) or message or "the run ended unexpectedly")
         )
         state: State = "succeeded" if succeeded else "failed"
         record = runs.note_end(run, state, pipeline=pipeline, store=store, sentence=sentence)
-        before = runs.read().find_previous(record)
+        before = runs.read_history().find_previous(record)
     except ForeactError as problem:
         log.warning("the run's end was not recorded: %s", problem)
     if not succeeded:
@@ -59,12 +61,12 @@ def report_end(
 def report_stuck_runs(
     settings: PlaceSettings, blobs: BlobStore, *, now: datetime | None = None, pause: float = 2.0
 ) -> None:
-    """Report the runs that can no longer end by themselves: they were killed with all that would have reported them."""
+    """Report the runs that can no longer end by themselves: whatever would have reported them was killed too."""
     now = now or datetime.now(UTC)
     runs = RunLedger(blobs, lambda: now)
-    ledger = runs.read()
+    ledger = runs.read_history()
     for record in ledger.list_overdue(now):
-        if not ledger.succeeded_since(record):
+        if not ledger.has_succeeded_since(record):
             step = next((name for name, step in record.steps.items() if step.state == "running"), "")
             notice = Notice(
                 event="failed",
@@ -72,11 +74,11 @@ def report_stuck_runs(
                 store=record.store,
                 run=record.id,
                 step=step,
-                sentence=NEVER_TOLD,
+                sentence=END_UNKNOWN,
             )
-            # Before it counts as ended: whoever dies in between leaves it to the next who looks.
+            # Before it counts as ended: if this process dies in between, the next one that looks sends the notice.
             _send_notice(notice, settings, blobs, pause)
-        runs.note_end(record.id, "failed", pipeline="", sentence=NEVER_TOLD, at=record.heard_at)
+        runs.note_end(record.id, "failed", pipeline="", sentence=END_UNKNOWN, at=record.last_event_at)
 
 
 def _send_notice(notice: Notice, settings: PlaceSettings, blobs: BlobStore, pause: float) -> None:
@@ -87,4 +89,4 @@ def _send_notice(notice: Notice, settings: PlaceSettings, blobs: BlobStore, paus
     try:
         send_notice(linked, url, settings.webhook_form, blobs, pause=pause)
     except ForeactError as problem:
-        log.warning("the webhook was not told: %s", problem)
+        log.warning("the webhook was not notified: %s", problem)

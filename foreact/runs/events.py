@@ -1,7 +1,7 @@
-"""What a run tells of itself while it works: one JSON line an event.
+"""The events of a run while it works, one JSON line each.
 
-Each step appends to the file that the run context names; the command line turns them into progress bars and the
-serving process into live steps. Without that file an event is one log line.
+Each step appends them to the file that the run context names; the command line shows them as progress bars and the
+serving process as live steps. Without that file an event is one log line.
 """
 
 import json
@@ -24,7 +24,7 @@ class Events:
 
     def __init__(self, path: Path | None = None, sink: Sink | None = None) -> None:
         self.path = path
-        # Told of every event but progress, beside the file.
+        # Called with every event except progress, in addition to the file.
         self.sink = sink
 
     def emit(self, event: str, **fields: Any) -> None:
@@ -39,7 +39,7 @@ class Events:
             file.write(json.dumps(record, default=str).encode() + b"\n")
 
     def progress(self, step: str, done: int, total: int, detail: str = "") -> None:
-        """Write how far a step is."""
+        """Write how much of a step is done."""
         self.emit("progress", step=step, done=done, total=total, detail=detail)
 
     def figures(self, step: str, figures: Mapping[str, float]) -> None:
@@ -47,12 +47,12 @@ class Events:
         self.emit("figures", step=step, figures=dict(figures))
 
     def note(self, step: str, text: str) -> None:
-        """Write in a sentence what a person should know, though the run goes on."""
+        """Write a sentence that a person should read, although the run goes on."""
         self.emit("note", step=step, text=text)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Write when a step begins and how it ends."""
+        """Write when a step starts and how it ends."""
         started = time.monotonic()
         self.emit("step", step=name, state="started")
         context = RunContext.read()

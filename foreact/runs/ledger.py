@@ -1,4 +1,4 @@
-"""What is known of runs: one bounded object in the blob store, written by the steps and read by the service.
+"""The record of the latest runs: one bounded object in the blob store, written by the steps and read by the service.
 
 telemetry/runs.json   the latest runs, changed by compare-and-swap
 """
@@ -18,10 +18,10 @@ from foreact.errors import ForeactError
 log = logging.getLogger(__name__)
 
 RUNS = "telemetry/runs.json"
-KEPT = 60
-FIGURES = 40
-# No pipeline may take longer; a run that has not told its end by then never will.
-LONGEST = timedelta(hours=5)
+KEPT_RUNS = 60
+MOST_FIGURES = 40
+# No pipeline may take longer; a run that has not reported its end by then never will.
+LONGEST_RUN = timedelta(hours=5)
 
 State = Literal["running", "succeeded", "failed"]
 
@@ -31,7 +31,7 @@ class _Record(BaseModel):
 
 
 class StepRecord(_Record):
-    """One step of a run: how it stands, how long it took, and its figures."""
+    """One step of a run: its state, how long it took, and its figures."""
 
     state: State
     started_at: datetime
@@ -48,7 +48,7 @@ class RunRecord(_Record):
     # The one store that was retrained; empty for all.
     store: str = ""
     state: State = "running"
-    # The planner's request that it serves, if one did ask, and that request's trace.
+    # The planner's request that it serves, if there is one, and that request's trace.
     request_id: str = ""
     traceparent: str = ""
     started_at: datetime
@@ -58,52 +58,56 @@ class RunRecord(_Record):
 
     @property
     def failed_step(self) -> str:
-        """Name the step that failed; empty if none told so."""
+        """Name the step that failed; empty if none reported a failure."""
         return next((name for name, step in self.steps.items() if step.state == "failed"), "")
 
     @property
-    def complaint(self) -> str:
-        """Return what a step said that failed; empty if none told why."""
+    def failed_step_sentence(self) -> str:
+        """Return the sentence of the step that failed; empty if none gave a reason."""
         return next((step.sentence for step in self.steps.values() if step.sentence), "")
 
     @property
-    def heard_at(self) -> datetime:
-        """Return the last moment of which it told anything."""
+    def last_event_at(self) -> datetime:
+        """Return the time of the last event it reported."""
         steps = (step.started_at + timedelta(seconds=step.seconds or 0) for step in self.steps.values())
         return max([self.started_at, *steps])
 
-    def figure(self, step: str, name: str) -> float | None:
-        """Return one figure of a step, if it told it."""
+    def get_figure(self, step: str, name: str) -> float | None:
+        """Return one figure of a step, if the step reported it."""
         return self.steps[step].figures.get(name) if step in self.steps else None
 
 
 class RunHistory(_Record):
-    """The latest runs, the oldest first, and when each pipeline last ended well."""
+    """The latest runs, the oldest first, and when each pipeline last succeeded."""
 
     runs: tuple[RunRecord, ...] = ()
     last_success: dict[str, datetime] = Field(default_factory=dict)
 
-    def find(self, run: str) -> RunRecord | None:
-        """Find a run by its id."""
+    def find_run(self, run: str) -> RunRecord | None:
+        """Return the run with this id, if it is recorded."""
         return next((each for each in self.runs if each.id == run), None)
 
-    def ended(self, pipeline: str) -> list[RunRecord]:
+    def list_ended(self, pipeline: str) -> list[RunRecord]:
         """Return a pipeline's runs that ended, the latest first."""
         runs = [run for run in self.runs if run.pipeline == pipeline and run.ended_at is not None]
         return sorted(runs, key=lambda run: run.ended_at or run.started_at, reverse=True)
 
     def list_overdue(self, now: datetime) -> list[RunRecord]:
-        """Return the runs that count as under way for longer than any run may take."""
-        return [run for run in self.runs if run.state == "running" and now - run.started_at > LONGEST]
+        """Return the runs that have no end although they started longer ago than any run may take."""
+        return [run for run in self.runs if run.state == "running" and now - run.started_at > LONGEST_RUN]
 
-    def succeeded_since(self, run: RunRecord) -> bool:
-        """Return whether a run of the same pipeline and store has ended well since this one was last heard of."""
+    def has_succeeded_since(self, run: RunRecord) -> bool:
+        """Return whether a run of the same pipeline and store has succeeded since the last event of this one."""
         latest = self.find_previous(run)
-        return latest is not None and latest.state == "succeeded" and (latest.ended_at or run.heard_at) > run.heard_at
+        return (
+            latest is not None
+            and latest.state == "succeeded"
+            and (latest.ended_at or run.last_event_at) > run.last_event_at
+        )
 
     def find_previous(self, run: RunRecord) -> RunRecord | None:
         """Return the run of the same pipeline and store that ended before this one."""
-        others = (each for each in self.ended(run.pipeline) if each.store == run.store and each.id != run.id)
+        others = (each for each in self.list_ended(run.pipeline) if each.store == run.store and each.id != run.id)
         return next(others, None)
 
 
@@ -114,90 +118,90 @@ class RunLedger:
         self._store = store
         self._clock = clock
 
-    def read(self) -> RunHistory:
-        """Return what is known; what cannot be understood counts as nothing."""
+    def read_history(self) -> RunHistory:
+        """Return the recorded runs; an object that cannot be read counts as empty."""
         blob = read_if_present(self._store, RUNS)
         return parse_history(blob.data) if blob else RunHistory()
 
     def note_request(self, run: str, pipeline: str, store: str, request_id: str, traceparent: str) -> None:
-        """Note whose request a run serves, as whoever starts it does."""
-        asked = {"pipeline": pipeline, "store": store, "request_id": request_id, "traceparent": traceparent}
-        self._change_run(run, lambda found: found.model_copy(update=asked))
+        """Note whose request a run serves, for the caller that starts it."""
+        requested = {"pipeline": pipeline, "store": store, "request_id": request_id, "traceparent": traceparent}
+        self._change_run(run, lambda record: record.model_copy(update=requested))
 
-    def note_step_begun(self, run: str, step: str, pipeline: str = "", store: str = "") -> None:
-        """Note that a step began; the first one begins the run."""
+    def note_step_started(self, run: str, step: str, pipeline: str = "", store: str = "") -> None:
+        """Note that a step started; the first one starts the run."""
         now = self._clock()
 
-        def change(found: RunRecord) -> RunRecord:
-            steps = {**found.steps, step: StepRecord(state="running", started_at=now)}
-            update = {"steps": steps, "pipeline": pipeline or found.pipeline, "store": store or found.store}
-            return found.model_copy(update=update)
+        def change(record: RunRecord) -> RunRecord:
+            steps = {**record.steps, step: StepRecord(state="running", started_at=now)}
+            update = {"steps": steps, "pipeline": pipeline or record.pipeline, "store": store or record.store}
+            return record.model_copy(update=update)
 
         self._change_run(run, change)
 
     def note_step_ended(self, run: str, step: str, state: State, seconds: float, sentence: str = "") -> None:
         """Note how a step ended."""
 
-        def change(found: RunRecord) -> RunRecord:
-            held = found.steps.get(step) or StepRecord(state=state, started_at=self._clock())
-            ended = held.model_copy(update={"state": state, "seconds": round(seconds, 3), "sentence": sentence[:500]})
-            return found.model_copy(update={"steps": {**found.steps, step: ended}})
+        def change(record: RunRecord) -> RunRecord:
+            step_record = record.steps.get(step) or StepRecord(state=state, started_at=self._clock())
+            ended = step_record.model_copy(
+                update={"state": state, "seconds": round(seconds, 3), "sentence": sentence[:500]}
+            )
+            return record.model_copy(update={"steps": {**record.steps, step: ended}})
 
         self._change_run(run, change)
 
     def add_figures(self, run: str, step: str, figures: dict[str, float]) -> None:
-        """Note a step's figures; at most so many, and no number that is none."""
-        kept = {name: float(value) for name, value in sorted(figures.items()) if math.isfinite(value)}
-        kept = dict(list(kept.items())[:FIGURES])
+        """Note a step's figures: at most MOST_FIGURES of them, and only finite numbers."""
+        finite = {name: float(value) for name, value in sorted(figures.items()) if math.isfinite(value)}
+        finite = dict(list(finite.items())[:MOST_FIGURES])
 
-        def change(found: RunRecord) -> RunRecord:
-            held = found.steps.get(step) or StepRecord(state="running", started_at=self._clock())
-            held = held.model_copy(update={"figures": {**held.figures, **kept}})
-            return found.model_copy(update={"steps": {**found.steps, step: held}})
+        def change(record: RunRecord) -> RunRecord:
+            step_record = record.steps.get(step) or StepRecord(state="running", started_at=self._clock())
+            step_record = step_record.model_copy(update={"figures": {**step_record.figures, **finite}})
+            return record.model_copy(update={"steps": {**record.steps, step: step_record}})
 
         self._change_run(run, change)
 
     def note_end(
         self, run: str, state: State, *, pipeline: str, store: str = "", sentence: str = "", at: datetime | None = None
     ) -> RunRecord:
-        """Note how a run ended, and when if not just now; the first to tell is believed."""
+        """Note how a run ended, and when if not just now; only the first report counts."""
         now = at or self._clock()
 
-        def change(found: RunRecord) -> RunRecord:
-            named = {"pipeline": pipeline or found.pipeline, "store": store or found.store}
-            if found.ended_at is not None:
-                return found.model_copy(update=named)
-            told = sentence or found.complaint
-            if state == "succeeded":
-                told = ""
-            ended = {"state": state, "ended_at": now, "sentence": told[:500]}
-            return found.model_copy(update={**named, **ended})
+        def change(record: RunRecord) -> RunRecord:
+            identity = {"pipeline": pipeline or record.pipeline, "store": store or record.store}
+            if record.ended_at is not None:
+                return record.model_copy(update=identity)
+            reason = "" if state == "succeeded" else sentence or record.failed_step_sentence
+            ended = {"state": state, "ended_at": now, "sentence": reason[:500]}
+            return record.model_copy(update={**identity, **ended})
 
         return self._change_run(run, change)
 
     def _change_run(self, run: str, change: Callable[[RunRecord], RunRecord]) -> RunRecord:
         changed = RunRecord(id=run, started_at=self._clock())
 
-        def succeed(blob: Blob | None) -> bytes | None:
+        def replace_run(blob: Blob | None) -> bytes | None:
             nonlocal changed
             history = parse_history(blob.data) if blob else RunHistory()
-            before = history.find(run)
+            before = history.find_run(run)
             changed = change(before or RunRecord(id=run, started_at=self._clock()))
-            return None if changed == before else self._put_run(history, changed).model_dump_json().encode()
+            return None if changed == before else self._replace_run(history, changed).model_dump_json().encode()
 
-        swap_object(self._store, RUNS, succeed)
+        swap_object(self._store, RUNS, replace_run)
         return changed
 
-    def _put_run(self, ledger: RunHistory, changed: RunRecord) -> RunHistory:
+    def _replace_run(self, ledger: RunHistory, changed: RunRecord) -> RunHistory:
         every = sorted(
             [*(run for run in ledger.runs if run.id != changed.id), changed],
-            # One that has not told its end outlasts those that have: it may be stuck, and somebody is to be told.
+            # A run without an end is kept longer than those that ended: it may be stuck, which has to be reported.
             key=lambda run: (run.state == "running", run.started_at),
         )
-        # Many refreshes hide no nightly run: the last of each pipeline that ended stays too.
+        # The last ended run of each pipeline stays too, so that many refreshes do not displace the nightly run.
         last = {run.pipeline: run for run in every if run.state != "running"}
-        kept = {run.id: run for run in [*last.values(), *every[-KEPT:]]}
-        runs = sorted(kept.values(), key=lambda run: run.started_at)
+        retained = {run.id: run for run in [*last.values(), *every[-KEPT_RUNS:]]}
+        runs = sorted(retained.values(), key=lambda run: run.started_at)
         success = dict(ledger.last_success)
         if changed.state == "succeeded" and changed.ended_at is not None and changed.pipeline:
             success[changed.pipeline] = max(changed.ended_at, success.get(changed.pipeline, changed.ended_at))
@@ -205,24 +209,26 @@ class RunLedger:
 
 
 def parse_history(data: bytes) -> RunHistory:
-    """Read a ledger's bytes; a damaged one is an empty one, so that telling never stops a run."""
+    """Read a ledger's bytes; a damaged one counts as empty, so that the record never stops a run."""
     try:
         return RunHistory.model_validate_json(data)
     except ValueError:
-        log.warning("%s cannot be read; it is begun anew", RUNS)
+        log.warning("%s cannot be read; it is started again, empty", RUNS)
         return RunHistory()
 
 
-def make_sink(runs: RunLedger, run: str, pipeline: str = "", store: str = "") -> Callable[[str, dict[str, Any]], None]:
-    """Turn a run's events into its record; whatever goes wrong is logged, and never stops a step."""
+def make_record_sink(
+    runs: RunLedger, run: str, pipeline: str = "", store: str = ""
+) -> Callable[[str, dict[str, Any]], None]:
+    """Return a function that writes a run's events into its record; errors are logged and never stop a step."""
 
-    def sink(event: str, fields: dict[str, Any]) -> None:
+    def record_event(event: str, fields: dict[str, Any]) -> None:
         step = str(fields.get("step", ""))
         if not step or step == "run":
             return
         try:
             if event == "step" and fields["state"] == "started":
-                runs.note_step_begun(run, step, pipeline, store)
+                runs.note_step_started(run, step, pipeline, store)
             elif event == "step":
                 runs.note_step_ended(run, step, fields["state"], fields["seconds"], fields.get("sentence", ""))
             elif event == "figures":
@@ -230,4 +236,4 @@ def make_sink(runs: RunLedger, run: str, pipeline: str = "", store: str = "") ->
         except (ForeactError, OSError) as problem:
             log.warning("the run's record was not written: %s", problem)
 
-    return sink
+    return record_event

@@ -1,4 +1,4 @@
-"""How a step's process begins: logging set, settings read."""
+"""The start of a step's process: set logging, read settings."""
 
 import atexit
 import logging
@@ -41,16 +41,16 @@ def machine_size() -> TaskSize:
 
 
 def configure_task(store: str = "") -> tuple[PipelineSettings, Events]:
-    """Set logging for a step's process; return what the step needs to know of its place, and where to write events.
+    """Set logging for a step's process; return its settings, and where to write events.
 
-    A step that is given the run's one store says so: on a cluster nobody else does.
+    A step that gets the run's one store passes it here: on a cluster nothing else names it.
     """
     context = RunContext.read()
     context = replace(context, store=context.store or store)
     context.enter()
     configure_logging()
     settings = PipelineSettings()
-    sink = _open_record(context, settings)
+    sink = _open_record_sink(context, settings)
     if tracing.is_on():
         tracing.start_exporting("foreact-pipeline")
         atexit.register(tracing.stop_exporting)
@@ -62,23 +62,23 @@ def configure_logging() -> None:
     lines.configure_logging(as_json="KUBERNETES_SERVICE_HOST" in os.environ)
 
 
-def _open_record(context: RunContext, settings: PipelineSettings) -> Sink | None:
-    """Return what keeps the run's record where the service reads it; a run without a name has none.
+def _open_record_sink(context: RunContext, settings: PipelineSettings) -> Sink | None:
+    """Return a function that keeps the run's record where the service reads it; None for a run without a name.
 
-    The record says whose request the run serves: Kubeflow hands a task no more than its parameters.
+    The record says whose request the run serves, because Kubeflow passes a task nothing but its parameters.
     """
     if not context.run:
         return None
     from foreact.blobs import connect
-    from foreact.runs.ledger import RunLedger, make_sink
+    from foreact.runs.ledger import RunLedger, make_record_sink
 
     try:
         runs = RunLedger(connect(settings, patience=PATIENCE_SECONDS))
-        record = None if context.request_id else runs.read().find(context.run)
+        record = None if context.request_id else runs.read_history().find_run(context.run)
     except (ForeactError, OSError) as problem:
         logging.getLogger(__name__).warning("the run's record will not be written: %s", problem)
         return None
     if record is not None and record.request_id:
         parent = context.traceparent or record.traceparent
         replace(context, request_id=record.request_id, traceparent=parent).enter()
-    return make_sink(runs, context.run, context.pipeline, context.store)
+    return make_record_sink(runs, context.run, context.pipeline, context.store)

@@ -29,9 +29,9 @@ class TrainedStore(BaseModel):
     data_hash: str
     outcome: GateOutcome
     reason: str
-    # The version whose numbers these are when the challenger is not promoted; None: a baseline without a version.
+    # The version that made the numbers when the challenger is not promoted; None: a baseline without a version.
     champion_version: str | None = None
-    # Why the champion could not be used, so that the challenger was judged without it; empty where all was well.
+    # Why the champion could not be used, so that the challenger was judged without it; empty if it could.
     champion_problem: str = ""
     # What makes the numbers instead, and why; None unless the outcome is a fallback.
     fallback: str | None = None
@@ -74,17 +74,17 @@ class Trained(BaseModel):
 
 
 class TrainedFolder:
-    """Where the record, the models and the objects lie."""
+    """The folder of the record, the models and the objects."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def read(self) -> Trained:
+    def read_record(self) -> Trained:
         """Read the record."""
         return Trained.model_validate_json((self.root / RECORD).read_bytes())
 
-    def write(self, trained: Trained) -> None:
-        """Write the record; the last thing that training does."""
+    def write_record(self, trained: Trained) -> None:
+        """Write the record, as the last thing that training does."""
         self.root.mkdir(parents=True, exist_ok=True)
         (self.root / RECORD).write_text(trained.model_dump_json(indent=1), encoding="utf-8")
 
@@ -97,6 +97,6 @@ class TrainedFolder:
         """Return the folder of the challenger's files."""
         return self.models / encode_store(store)
 
-    def object(self, store: str, kind: Kind) -> Path:
+    def object_path(self, store: str, kind: Kind) -> Path:
         """Return the path of one publishable object."""
         return self.root / "objects" / f"{encode_store(store)}{SUFFIXES[kind]}"

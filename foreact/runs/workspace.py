@@ -1,10 +1,10 @@
-"""Runs in a workspace: what each was asked, its folder, and what it told while it worked.
+"""Runs in a workspace: the request of each, its folder, and its events.
 
-runs/<id>/run.json       what was asked
-runs/<id>/events.jsonl   what happened, one line an event
+runs/<id>/run.json       the request
+runs/<id>/events.jsonl   the events, one a line
 runs/<id>/log.txt        everything the steps logged
-runs/<id>/reports/       what each step tells of itself, as a page or a text
-runs/last.json           what the last retrain-all that succeeded was asked
+runs/<id>/reports/       the report of each step, as a page or a text
+runs/last.json           the request of the last retrain-all that succeeded
 """
 
 import json
@@ -18,11 +18,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-KEPT = 20
+KEPT_RUNS = 20
 
 
 class Request(BaseModel):
-    """What a run is asked to do: a pipeline and its parameters."""
+    """What a run has to do: a pipeline and its parameters."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,26 +43,26 @@ class Run:
 
     @property
     def events(self) -> Path:
-        """Where the run tells what happens."""
+        """The file of the run's events."""
         return self.folder / "events.jsonl"
 
     @property
     def log(self) -> Path:
-        """Where all output of the steps goes."""
+        """The file of all output of the steps."""
         return self.folder / "log.txt"
 
     @property
     def reports(self) -> Path:
-        """Where the pages and texts of the steps are."""
+        """The folder of the steps' pages and texts."""
         return self.folder / "reports"
 
     @property
     def request(self) -> Request:
-        """What the run was asked."""
+        """What the run has to do."""
         return Request.model_validate_json((self.folder / "run.json").read_bytes())
 
     def read_events(self, start: int = 0) -> tuple[list[dict[str, Any]], int]:
-        """Read the whole events from a place in the file on, and the place to go on from."""
+        """Read the complete events after a position in the file, and the position to go on from."""
         if not self.events.exists():
             return [], start
         with self.events.open("rb") as file:
@@ -78,7 +78,7 @@ class WorkspaceRuns:
     def __init__(self, workspace: Path) -> None:
         self.folder = workspace / "runs"
 
-    def create(self, request: Request, name: str | None = None) -> Run:
+    def create_run(self, request: Request, name: str | None = None) -> Run:
         """Make the folder of a new run, under a name that the caller chose or one that sorts by time."""
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         run = Run(self.folder / (name or f"{stamp}-{secrets.token_hex(3)}"))
@@ -95,18 +95,18 @@ class WorkspaceRuns:
                     yield Run(folder)
 
     def read_last_request(self) -> Request | None:
-        """Return what the last successful retrain-all was asked: where this workspace's data comes from."""
+        """Return the request of the last successful retrain-all: where this workspace's data comes from."""
         path = self.folder / "last.json"
         return Request.model_validate_json(path.read_bytes()) if path.is_file() else None
 
     def remember_request(self, request: Request) -> None:
-        """Keep what a successful retrain-all was asked."""
+        """Store the request of a successful retrain-all."""
         path = self.folder / "last.json"
         draft = path.with_suffix(f".{os.getpid()}")
         draft.write_text(request.model_dump_json(indent=1), encoding="utf-8")
         draft.replace(path)
 
     def delete_old_runs(self) -> None:
-        """Drop the folders of all but the latest runs."""
-        for run in list(self.list_runs())[:-KEPT]:
+        """Delete the folders of all but the latest runs."""
+        for run in list(self.list_runs())[:-KEPT_RUNS]:
             shutil.rmtree(run.folder, ignore_errors=True)

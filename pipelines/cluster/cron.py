@@ -1,7 +1,7 @@
 """When a cron expression of six fields, seconds first, fires: read as the scheduler of Kubeflow Pipelines reads it.
 
-That is the library robfig/cron, release 1: "?" is "*", names of months and days are known, Sunday is 0, and a day has
-to fulfil both day fields if one of them is a star, else either. It knows no time zone of its own.
+That is the library robfig/cron, release 1: "?" is "*", names of months and days are allowed, Sunday is 0, and a day
+has to match both day fields if one of them is a star, else either. It has no time zone of its own.
 """
 
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ class Cron:
 
     @classmethod
     def parse(cls, expression: str, zone: ZoneInfo) -> "Cron":
-        """Read an expression."""
+        """Parse an expression."""
         parts = expression.split()
         if len(parts) != len(_FIELDS):
             raise ForeactError(
@@ -60,7 +60,7 @@ class Cron:
         day = moment.astimezone(self.zone).date()
         for _ in range(366 * YEARS):
             if self._fires_on(day):
-                later = [firing for firing in self._firings(day) if firing > moment]
+                later = [firing for firing in self._list_firings_on(day) if firing > moment]
                 if later:
                     return min(later)
             day += timedelta(days=1)
@@ -79,7 +79,7 @@ class Cron:
         in_month, in_week = day.day in self.fields[3], (day.weekday() + 1) % 7 in self.fields[5]
         return day.month in self.fields[4] and (in_month or in_week if self.either_day else in_month and in_week)
 
-    def _firings(self, day: date) -> Iterator[datetime]:
+    def _list_firings_on(self, day: date) -> Iterator[datetime]:
         for hour, minute, second, fold in product(self.fields[2], self.fields[1], self.fields[0], (0, 1)):
             wall = datetime(day.year, day.month, day.day, hour, minute, second, tzinfo=self.zone, fold=fold)
             firing = wall.astimezone(UTC)
@@ -103,10 +103,10 @@ def _parse_field(field: str, lowest: int, highest: int, names: dict[str, int]) -
             end = _parse_number(high, names) if high else highest if step else start
         if not lowest <= start <= end <= highest:
             raise ValueError(f"{part!r} is not within {lowest} to {highest}")
-        stride = _parse_number(step, {}) if step else 1
-        if stride < 1:
-            raise ValueError(f"{part!r} has no stride")
-        values.update(range(start, end + 1, stride))
+        step_size = _parse_number(step, {}) if step else 1
+        if step_size < 1:
+            raise ValueError(f"{part!r} needs a step of at least 1")
+        values.update(range(start, end + 1, step_size))
     if not values:
         raise ValueError("a field is empty")
     return values

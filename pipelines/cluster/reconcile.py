@@ -1,8 +1,8 @@
 """Make Kubeflow Pipelines' recurring runs match the schedules, one step at a time.
 
 A recurring run cannot be changed, so a new one replaces it: created paused, the old one disabled, the new one enabled,
-the old one deleted. Each step is chosen from what is there alone, so a run of this that died anywhere is completed by
-the next. Why the order is as it is: docs/decisions, "Schedules are reconciled, not updated".
+the old one deleted. Each step is chosen from the current state alone, so if this process dies, the next one completes
+its work. Reasons for the order: docs/decisions, "Schedules are reconciled, not updated".
 """
 
 import re
@@ -14,9 +14,9 @@ from typing import Literal
 from foreact.errors import ForeactError
 from pipelines.cluster.cron import Cron
 
-# No switch so near a firing that it could fall between disabling one and enabling the other.
+# No replacement this close to a firing, which could fall between disabling the old one and enabling the new one.
 QUIET = timedelta(minutes=2)
-# More than any reconciliation takes; reached only if somebody else keeps changing the same recurring runs.
+# More than any reconciliation takes; reached only if something else keeps changing the same recurring runs.
 MOST_STEPS = 100
 
 Verb = Literal["create", "enable", "disable", "delete", "wait"]
@@ -24,8 +24,8 @@ _MARK = re.compile(r"\[foreact (?P<name>[a-z0-9-]+) (?P<fingerprint>[0-9a-f]{16}
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A schedule as it should be there."""
+class DesiredSchedule:
+    """A schedule as it should be on the cluster."""
 
     name: str
     fingerprint: str
@@ -34,8 +34,8 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Found:
-    """One of our recurring runs as it is there."""
+class RecurringRun:
+    """One of our recurring runs as it is on the cluster."""
 
     id: str
     name: str
@@ -64,120 +64,132 @@ class Step:
 
 
 def write_mark(name: str, fingerprint: str) -> str:
-    """Write into a recurring run's description whose it is and what it holds."""
+    """Return the mark in a recurring run's description: which schedule it belongs to, and the hash of its content."""
     return f"[foreact {name} {fingerprint}]"
 
 
 def read_mark(description: str | None) -> tuple[str, str] | None:
-    """Read a mark; recurring runs without one are somebody else's and are never touched."""
-    found = _MARK.search(description or "")
-    return (found["name"], found["fingerprint"]) if found else None
+    """Read a mark; recurring runs without one belong to others and are never touched."""
+    mark = _MARK.search(description or "")
+    return (mark["name"], mark["fingerprint"]) if mark else None
 
 
-def next_retirement_step(found: list[Found]) -> Step | None:
-    """Return the next step towards a schedule that is no longer wanted at all."""
-    for run in found:
+def next_retirement_step(runs: list[RecurringRun]) -> Step | None:
+    """Return the next step towards a schedule that is no longer in the file."""
+    for run in runs:
         if run.enabled:
             return Step("disable", run.name, "no longer in the file", run.id)
-    for run in found:
+    for run in runs:
         if not run.busy:
             return Step("delete", run.name, "no longer in the file", run.id)
     return None
 
 
-def next_step(wanted: Wanted, found: list[Found], now: datetime) -> Step | None:
+def next_step(desired: DesiredSchedule, runs: list[RecurringRun], now: datetime) -> Step | None:
     """Return the next step towards one schedule; None when nothing is left to do."""
-    found = sorted(found, key=lambda run: (run.created, run.id))
-    right = [run for run in found if run.fingerprint == wanted.fingerprint]
-    enabled = [run for run in found if run.enabled]
-    if not wanted.enabled:
-        return _keep_paused(wanted, found, right, enabled)
+    runs = sorted(runs, key=lambda run: (run.created, run.id))
+    matching = [run for run in runs if run.fingerprint == desired.fingerprint]
+    enabled = [run for run in runs if run.enabled]
+    if not desired.enabled:
+        return _next_pause_step(desired, runs, matching, enabled)
     if len(enabled) > 1:
-        keep = next((run for run in reversed(enabled) if run in right), enabled[-1])
+        keep = next((run for run in reversed(enabled) if run in matching), enabled[-1])
         surplus = next(run for run in enabled if run is not keep)
-        return Step("disable", wanted.name, "two would fire", surplus.id)
-    if enabled and enabled[0] in right:
-        return _prune_duplicate(wanted, found, enabled[0])
+        return Step("disable", desired.name, "two would fire", surplus.id)
+    if enabled and enabled[0] in matching:
+        return _next_cleanup_step(desired, runs, enabled[0])
     if enabled:
-        return _replace_step(wanted, enabled[0], right, now)
-    return _start_step(wanted, found, right, now)
+        return _next_replacement_step(desired, enabled[0], matching, now)
+    return _next_start_step(desired, runs, matching, now)
 
 
-def _keep_paused(wanted: Wanted, found: list[Found], right: list[Found], enabled: list[Found]) -> Step | None:
+def _next_pause_step(
+    desired: DesiredSchedule, runs: list[RecurringRun], matching: list[RecurringRun], enabled: list[RecurringRun]
+) -> Step | None:
     if enabled:
-        return Step("disable", wanted.name, "paused in the file", enabled[0].id)
-    if not right:
-        return Step("create", wanted.name, "new, and paused in the file")
-    return _prune_duplicate(wanted, found, right[-1])
+        return Step("disable", desired.name, "paused in the file", enabled[0].id)
+    if not matching:
+        return Step("create", desired.name, "new, and paused in the file")
+    return _next_cleanup_step(desired, runs, matching[-1])
 
 
-def _prune_duplicate(wanted: Wanted, found: list[Found], keep: Found) -> Step | None:
-    for run in found:
+def _next_cleanup_step(desired: DesiredSchedule, runs: list[RecurringRun], keep: RecurringRun) -> Step | None:
+    for run in runs:
         if run is not keep and not run.busy:
-            return Step("delete", wanted.name, "replaced", run.id)
+            return Step("delete", desired.name, "replaced", run.id)
     return None
 
 
-def _replace_step(wanted: Wanted, old: Found, right: list[Found], now: datetime) -> Step:
-    """Keep the old one firing until the new one is there, paused, and nothing is about to fire."""
-    for run in right:
-        # It was made before a firing that the old one has served: enabled, it would make up for it at once.
-        if wanted.cron.list_firings(run.created, now):
-            return Step("delete", wanted.name, "made before the last firing", run.id)
-    if not right:
-        return Step("create", wanted.name, "changed")
-    for cron in filter(None, (old.cron, wanted.cron)):
+def _next_replacement_step(
+    desired: DesiredSchedule, old: RecurringRun, matching: list[RecurringRun], now: datetime
+) -> Step:
+    """Return the next step of a replacement: the old one fires until the new one exists and no firing is near."""
+    for run in matching:
+        # It was made before a firing that the old one has served: once enabled, it would run for it again at once.
+        if desired.cron.list_firings(run.created, now):
+            return Step("delete", desired.name, "made before the last firing", run.id)
+    if not matching:
+        return Step("create", desired.name, "changed")
+    for cron in filter(None, (old.cron, desired.cron)):
         near = cron.list_firings(now - QUIET, now + QUIET)
         if near:
-            return Step("wait", wanted.name, "about to fire", until=near[-1] + QUIET)
-    return Step("disable", wanted.name, "replaced", old.id)
+            return Step("wait", desired.name, "about to fire", until=near[-1] + QUIET)
+    return Step("disable", desired.name, "replaced", old.id)
 
 
-def _start_step(wanted: Wanted, found: list[Found], right: list[Found], now: datetime) -> Step:
-    if not right:
-        return Step("create", wanted.name, "changed" if found else "new")
-    newest = right[-1]
-    if newest is not found[0]:
-        # What it has missed since it was made, nobody has served: it makes up for the last of it.
-        return Step("enable", wanted.name, "takes over", newest.id)
-    if wanted.cron.list_firings(newest.created, now):
-        # Alone and paused for some time; enabled, it would run at once instead of when it is due.
-        return Step("create", wanted.name, "was paused")
-    return Step("enable", wanted.name, "ready", newest.id)
+def _next_start_step(
+    desired: DesiredSchedule, runs: list[RecurringRun], matching: list[RecurringRun], now: datetime
+) -> Step:
+    if not matching:
+        return Step("create", desired.name, "changed" if runs else "new")
+    newest = matching[-1]
+    if newest is not runs[0]:
+        # Nothing else has served the firings since it was made: it catches up with the last of them.
+        return Step("enable", desired.name, "takes over", newest.id)
+    if desired.cron.list_firings(newest.created, now):
+        # Alone and paused for some time; once enabled, it would run at once instead of when it is due.
+        return Step("create", desired.name, "was paused")
+    return Step("enable", desired.name, "ready", newest.id)
 
 
-def foresee_steps(choose: Callable[[list[Found], datetime], Step | None], wanted: Wanted | None, found: list[Found],
-            now: datetime) -> Iterator[Step]:  # fmt: skip
-    """Return the steps that settling would take, without taking them."""
+def predict_steps(
+    choose_step: Callable[[list[RecurringRun], datetime], Step | None],
+    desired: DesiredSchedule | None,
+    runs: list[RecurringRun],
+    now: datetime,
+) -> Iterator[Step]:
+    """Return the steps that reconciliation would take, without taking them."""
     for number in range(MOST_STEPS):
-        step = choose(found, now)
+        step = choose_step(runs, now)
         if step is None:
             return
         yield step
         now = step.until + timedelta(seconds=1) if step.until else now + timedelta(seconds=1)
-        found = _apply_in_mind(step, wanted, found, now, f"the new one{number or ''}")
+        runs = _predict_runs(step, desired, runs, now, f"the new one{number or ''}")
 
 
-def _apply_in_mind(step: Step, wanted: Wanted | None, found: list[Found], now: datetime, name: str) -> list[Found]:
-    if step.verb == "create" and wanted is not None:
-        return [*found, Found(name, wanted.name, wanted.fingerprint, now, enabled=False, cron=wanted.cron)]
+def _predict_runs(
+    step: Step, desired: DesiredSchedule | None, runs: list[RecurringRun], now: datetime, name: str
+) -> list[RecurringRun]:
+    if step.verb == "create" and desired is not None:
+        return [*runs, RecurringRun(name, desired.name, desired.fingerprint, now, enabled=False, cron=desired.cron)]
     if step.verb == "delete":
-        return [run for run in found if run.id != step.target]
+        return [run for run in runs if run.id != step.target]
     if step.verb in {"enable", "disable"}:
-        return [replace(r, enabled=step.verb == "enable") if r.id == step.target else r for r in found]
-    return found
+        return [replace(r, enabled=step.verb == "enable") if r.id == step.target else r for r in runs]
+    return runs
 
 
 def take_steps(
-    choose: Callable[[list[Found], datetime], Step | None],
-    observe: Callable[[], list[Found]],
-    take: Callable[[Step], None],
+    choose_step: Callable[[list[RecurringRun], datetime], Step | None],
+    list_runs: Callable[[], list[RecurringRun]],
+    take_step: Callable[[Step], None],
     now: Callable[[], datetime],
 ) -> None:
-    """Take steps until none is left."""
+    """Take steps until none is left; raise if there is no end to them."""
     for _ in range(MOST_STEPS):
-        step = choose(observe(), now())
+        step = choose_step(list_runs(), now())
         if step is None:
             return
-        take(step)
+        take_step(step)
     raise ForeactError("The schedules do not settle: something else is changing the same recurring runs.")

@@ -15,17 +15,17 @@ from foreact.kubeflow.package import Package
 from pipelines.cluster.cron import Cron
 
 FILE = Path(__file__).resolve().parent.parent / "schedules.yaml"
-AHEAD = timedelta(days=400)
-# What runs in this many hours of the day may run once more or less when clocks change.
-OFTEN = 12
+LOOK_AHEAD = timedelta(days=400)
+# A schedule that fires in this many hours of the day may run once more or less when clocks change.
+MANY_HOURS = 12
 
-# Kubeflow Pipelines keeps descriptions in a column of 191 characters on some databases; the mark has to fit in too.
+# Kubeflow Pipelines stores descriptions in a column of 191 characters on some databases; the mark has to fit too.
 LONGEST_DESCRIPTION = 120
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?$")]
 
 
 class Schedule(BaseModel):
-    """One pipeline that runs by itself."""
+    """One pipeline that runs on a schedule."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,7 +38,7 @@ class Schedule(BaseModel):
 
     @field_validator("description")
     @classmethod
-    def _one_line(cls, text: str) -> str:
+    def _check_one_line(cls, text: str) -> str:
         if "[" in text or "\n" in text:
             raise ValueError("has to be one line without square brackets")
         return text
@@ -54,7 +54,7 @@ class Schedules(BaseModel):
 
     @field_validator("timezone")
     @classmethod
-    def _known(cls, name: str) -> str:
+    def _check_timezone(cls, name: str) -> str:
         try:
             ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError):
@@ -82,33 +82,33 @@ def load_schedules(path: Path) -> Schedules:
 
 
 def check_schedule(name: str, schedule: Schedule, zone: ZoneInfo, package: Package, now: datetime) -> Cron:
-    """Refuse a schedule that would not do what it says; gives its expression."""
+    """Raise if a schedule would not do what it says; return its parsed expression."""
     package.check_parameters(schedule.parameters)
     cron = Cron.parse(schedule.cron, zone)
-    if cron.next_firing(now) > now + AHEAD:
-        raise ForeactError(f"Schedule {name!r} does not fire within {AHEAD.days} days: {schedule.cron}.")
-    if len(cron.fields[2]) < OFTEN:
-        firings = cron.list_firings(now, now + AHEAD)
+    if cron.next_firing(now) > now + LOOK_AHEAD:
+        raise ForeactError(f"Schedule {name!r} does not fire within {LOOK_AHEAD.days} days: {schedule.cron}.")
+    if len(cron.fields[2]) < MANY_HOURS:
+        firings = cron.list_firings(now, now + LOOK_AHEAD)
         _refuse_changing_clocks(name, cron, firings)
         if schedule.done_by is not None:
-            _refuse_late(name, cron.zone, firings, schedule.done_by, timedelta(seconds=_read_deadline(package)))
+            _refuse_late_end(name, cron.zone, firings, schedule.done_by, timedelta(seconds=_read_deadline(package)))
     return cron
 
 
-def _refuse_late(name: str, zone: ZoneInfo, firings: list[datetime], done_by: time, longest: timedelta) -> None:
+def _refuse_late_end(name: str, zone: ZoneInfo, firings: list[datetime], done_by: time, longest: timedelta) -> None:
     for firing in firings:
         start = firing.astimezone(zone)
         due = datetime.combine(start.date(), done_by, tzinfo=zone)
         due = due if due > start else due + timedelta(days=1)
         if firing + longest > due.astimezone(UTC):
             raise ForeactError(
-                f"Schedule {name!r} may end too late: a run that starts at {start:%H:%M} and takes the {longest} it "
-                f"is given ends after {done_by:%H:%M}. Let it start earlier."
+                f"Schedule {name!r} may end too late: a run that starts at {start:%H:%M} and takes {longest}, "
+                f"the limit, ends after {done_by:%H:%M}; set an earlier start."
             )
 
 
 def _refuse_changing_clocks(name: str, cron: Cron, firings: list[datetime]) -> None:
-    """No gap and no double run, on those two days of the year either."""
+    """Raise if a change of clocks makes the schedule run twice or not at all."""
     wall = [firing.astimezone(cron.zone) for firing in firings]
     twice = [at for at in wall if at.fold]
     plain = Cron(cron.expression, ZoneInfo("UTC"), cron.fields, cron.either_day)
@@ -117,15 +117,15 @@ def _refuse_changing_clocks(name: str, cron: Cron, firings: list[datetime]) -> N
         at.replace(tzinfo=UTC, fold=0) for at in wall
     }
     if twice or skipped:
-        day, what = (twice[0], "twice") if twice else (min(skipped), "not at all")
+        day, times = (twice[0], "twice") if twice else (min(skipped), "not at all")
         raise ForeactError(
-            f"Schedule {name!r} would run {what} on {day:%Y-%m-%d}, when clocks change in {cron.zone.key} at that "
-            "hour: let it start at another one."
+            f"Schedule {name!r} would run {times} on {day:%Y-%m-%d}, because clocks change in {cron.zone.key} at that "
+            "hour: set another one."
         )
 
 
 def _read_deadline(package: Package) -> int:
-    """How long Kubernetes lets a run of the pipeline take."""
+    """Return how many seconds Kubernetes lets a run of the pipeline take."""
     documents = list(yaml.safe_load_all(package.content))
     platform = documents[1] if len(documents) > 1 else {}
     config = platform.get("platforms", {}).get("kubernetes", {}).get("pipelineConfig", {})
@@ -133,6 +133,6 @@ def _read_deadline(package: Package) -> int:
 
 
 def fingerprint_content(content: dict[str, Any]) -> str:
-    """Return what tells one content of a recurring run from any other."""
+    """Return a hash that identifies the content of a recurring run."""
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]

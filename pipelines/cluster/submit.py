@@ -1,4 +1,4 @@
-"""One run on Kubeflow Pipelines: submitted, found again by its name, watched to its end."""
+"""One run on Kubeflow Pipelines: submitted, found again by its name, followed to its end."""
 
 import secrets
 import time
@@ -8,34 +8,35 @@ from datetime import UTC, datetime
 from typing import Any
 
 from foreact.errors import ForeactError
-from foreact.kubeflow.api import Answer, Kubeflow, Unreachable, refer_to_version
+from foreact.kubeflow.api import Kubeflow, refer_to_version
+from foreact.kubeflow.connection import Answer, Unreachable
 from foreact.kubeflow.package import Package
 from foreact.kubeflow.states import ENDED, PENDING
 from foreact.kubeflow.verdict import Outcome, Task, judge_run, list_tasks
 from foreact.naming import encode_store
 
-# A server that restarts is waited for this long before the watch is given up.
+# How long to wait for a server that restarts before giving up.
 PATIENCE = 300.0
 PAUSE = 5.0
-# Kubeflow knows when a run was made to the second.
+# Kubeflow records when a run was made to the second only.
 SETTLING = 1.5
 
 
 @dataclass(frozen=True)
-class Submitted:
-    """A run that Kubeflow Pipelines has taken."""
+class SubmittedRun:
+    """A run that Kubeflow Pipelines has accepted."""
 
     id: str
     name: str
     url: str
     version: str
     uploaded: bool
-    # It was there already: an earlier attempt of the same name had got through.
+    # It existed already: an earlier attempt with the same name had succeeded.
     adopted: bool = False
 
 
 def make_run_name(pipeline: str, store: str = "") -> str:
-    """Name a run so that people see what it is and programs find it."""
+    """Return a name that tells people what the run is and that programs can find it by."""
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     return "-".join(
         part for part in (pipeline, encode_store(store) if store else "", stamp, secrets.token_hex(3)) if part
@@ -51,10 +52,10 @@ def submit_run(
     experiment: str,
     account: str,
     settling: float = 0.0,
-) -> Submitted:
+) -> SubmittedRun:
     """Start a run, unless the experiment has one of that name already.
 
-    Somebody else may take the same name at once: what is made within the time of settling gives way to the first.
+    Another process may use the same name at the same time: after `settling` seconds, all but the earliest run end.
     """
     package.check_parameters(parameters)
     experiment_id = kubeflow.ensure_experiment(experiment)
@@ -65,13 +66,13 @@ def submit_run(
         try:
             run = kubeflow.create_run(name, experiment_id, refer_to_version(version), parameters, account)
         except Unreachable as problem:
-            # The answer was lost; the run may be there.
-            run, adopted = _look_again(kubeflow, name, experiment_id, problem), True
+            # The answer was lost; the run may exist.
+            run, adopted = _find_lost_run(kubeflow, name, experiment_id, problem), True
         else:
             if settling:
                 time.sleep(settling)
-                run, adopted = _give_way(kubeflow, run, name, experiment_id)
-    return Submitted(
+                run, adopted = _yield_to_earlier_run(kubeflow, run, name, experiment_id)
+    return SubmittedRun(
         id=run["run_id"],
         name=name,
         url=f"{kubeflow.host}/#/runs/details/{run['run_id']}",
@@ -81,12 +82,12 @@ def submit_run(
     )
 
 
-def _give_way(kubeflow: Kubeflow, run: Answer, name: str, experiment: str) -> tuple[Answer, bool]:
-    """End our run if another of its name was made before it; Kubeflow takes as many of one name as come."""
+def _yield_to_earlier_run(kubeflow: Kubeflow, run: Answer, name: str, experiment: str) -> tuple[Answer, bool]:
+    """Terminate our run if another of its name was made before it, because Kubeflow accepts any number of one name."""
     try:
         first = kubeflow.find_run(name, experiment) or run
     except ForeactError:
-        # Ours is there, which is what was asked for.
+        # Our run exists, which is what was requested.
         return run, False
     if first["run_id"] == run["run_id"]:
         return run, False
@@ -94,21 +95,21 @@ def _give_way(kubeflow: Kubeflow, run: Answer, name: str, experiment: str) -> tu
         kubeflow.terminate_run(run["run_id"])
     except ForeactError as problem:
         raise ForeactError(
-            f"Two runs of the name {name} were started at once: {first['run_id']} goes on, and {run['run_id']} does "
-            f"too, for it could not be ended: {problem}"
+            f"Two runs with the name {name} were started at once: {first['run_id']} goes on, and {run['run_id']} does "
+            f"too, because it could not be terminated: {problem}"
         ) from None
     return first, True
 
 
-def _look_again(kubeflow: Kubeflow, name: str, experiment: str, problem: Unreachable) -> Answer:
+def _find_lost_run(kubeflow: Kubeflow, name: str, experiment: str, problem: Unreachable) -> Answer:
     try:
         run = kubeflow.find_run(name, experiment)
     except Unreachable:
         run = None
     if run is None:
         raise ForeactError(
-            f"{problem} Whether the run was started is unknown: the same command with --name {name} finds it "
-            "or starts it."
+            f"It is not known whether the run was started ({str(problem).rstrip('.')}): the same command with "
+            f"--name {name} finds it or starts it."
         ) from None
     return run
 
@@ -124,23 +125,23 @@ def watch_run(
     patience: float = PATIENCE,
 ) -> Outcome:
     """Follow a run to its end, or until time is up."""
-    began = heard = time.monotonic()
+    started = last_answer = time.monotonic()
     outcome = Outcome(PENDING)
     while True:
         try:
             run = kubeflow.get_run(run_id)
         except Unreachable:
-            # It goes on without us; a server that restarts comes back.
-            if time.monotonic() - heard > patience:
+            # The run goes on, and a server that restarts comes back.
+            if time.monotonic() - last_answer > patience:
                 raise
         else:
-            heard = time.monotonic()
+            last_answer = time.monotonic()
             show(list_tasks(run, package))
             outcome = judge_run(run, package)
             if outcome.state in ENDED:
                 return outcome
-        if time.monotonic() - began > timeout:
+        if time.monotonic() - started > timeout:
             return Outcome(
                 outcome.state, message=f"The run has not ended after {timeout / 60:.0f} minutes; it goes on."
             )
-        time.sleep(min(pause, max(0.0, timeout - (time.monotonic() - began) + 0.01)))
+        time.sleep(min(pause, max(0.0, timeout - (time.monotonic() - started) + 0.01)))

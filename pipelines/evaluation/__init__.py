@@ -1,1 +1,1 @@
-"""How well the forecaster does on a history, and where that is logged."""
+"""The accuracy of the forecaster on a history, and its record in MLflow."""

@@ -1,4 +1,4 @@
-"""How well the forecaster does on a history: a backtest that registers and publishes nothing."""
+"""The accuracy of the forecaster on a history, by a backtest that registers and publishes nothing."""
 
 import logging
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Evaluation:
     report: Path
 
     def list_rows(self) -> list[dict[str, float | str]]:
-        """Return a row a forecaster: ours and the baselines, averaged over stores."""
+        """Return one row for each forecaster, ours and the baselines, averaged over stores."""
         rows: list[dict[str, float | str]] = []
         stores = self.trained.stores.values()
         forecasters = {"foreact": [store.challenger_accuracy for store in stores]}
@@ -37,13 +37,13 @@ class Evaluation:
             row: dict[str, float | str] = {"forecaster": name}
             for figure in ("scaled_error", "wape", "bias"):
                 values = [getattr(accuracy, figure) for accuracy in accuracies]
-                known = [value for value in values if value is not None]
-                row[figure] = sum(known) / len(known) if known else float("nan")
+                measured = [value for value in values if value is not None]
+                row[figure] = sum(measured) / len(measured) if measured else float("nan")
             rows.append(row)
         return rows
 
 
-def evaluate(
+def backtest_history(
     *,
     history: str,
     known: list[str],
@@ -57,7 +57,7 @@ def evaluate(
     settings: PipelineSettings,
     events: Events,
 ) -> Evaluation:
-    """Ingest and backtest; what is written stays in the scratch folder."""
+    """Ingest a history and backtest it; everything that is written stays in the scratch folder."""
     ingest(
         history=history,
         known=known,
@@ -84,4 +84,4 @@ def evaluate(
         ray_address=settings.ray_address,
         size=machine_size(),
     )
-    return Evaluation(TrainedFolder(scratch / "trained").read(), figures, report)
+    return Evaluation(TrainedFolder(scratch / "trained").read_record(), figures, report)

@@ -8,14 +8,14 @@ from pipelines.evaluation.backtest import Evaluation
 
 
 def log_to_mlflow(evaluation: Evaluation, parameters: dict[str, str], settings: PipelineSettings) -> str:
-    """Log figures, parameters and the page; into the run that MLflow began, where it did, else into a new one."""
+    """Log figures, parameters and the page to the run that MLflow started, or to a new one; return the run's id."""
     from foreact.registry import Registry
     from foreact.registry.client import make_client
 
-    begun = RunContext.read().mlflow_run
-    if begun:
+    existing_run = RunContext.read().mlflow_run
+    if existing_run:
         client = make_client(os.environ.get("MLFLOW_TRACKING_URI", settings.mlflow_uri))
-        run = begun
+        run = existing_run
     else:
         registry = Registry.connect(settings)
         client = registry.client
@@ -28,6 +28,6 @@ def log_to_mlflow(evaluation: Evaluation, parameters: dict[str, str], settings: 
         for figure in ("scaled_error", "wape", "bias"):
             client.log_metric(run, f"{row['forecaster']}_{figure}", float(row[figure]))
     client.log_artifact(run, str(evaluation.report))
-    if not begun:
+    if not existing_run:
         client.set_terminated(run)
     return run

@@ -54,7 +54,7 @@ def list_publications(
     """Return the versions that were published, the newest first."""
     view = service.view
     found = []
-    for manifest in service.library.reader.history():
+    for manifest in service.library.reader.read_history():
         found.append(_describe_version(manifest, view, principal))
         if len(found) == limit:
             break
@@ -84,7 +84,7 @@ def restore_publication(
 
 def _find_version(service: Service, version: int) -> Manifest:
     try:
-        return service.library.reader.version(version)
+        return service.library.reader.read_version(version)
     except ForeactError:
         raise ApiError(404, "publication_not_found", f"there is no publication {version}") from None
 

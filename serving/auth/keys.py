@@ -71,7 +71,7 @@ def create(
 
 
 def revoke(store: BlobStore, key_id: str) -> Key:
-    """End a key; it opens nothing within seconds."""
+    """End a key; within seconds no process accepts it."""
     ended: list[Key] = []
 
     def end(keys: list[Key]) -> list[Key]:

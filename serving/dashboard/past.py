@@ -39,15 +39,15 @@ def past_forecasts(library: PublicationCache, arrays: StoreData) -> list[tuple[s
 def _load_versions(reader: Reader, arrays: StoreData) -> list[tuple[str, WideTable]]:
     seen = {arrays.entry.as_of}
     found: list[tuple[str, WideTable]] = []
-    for number in reversed(reader.versions()[-LOOK_BACK:]):
+    for number in reversed(reader.list_versions()[-LOOK_BACK:]):
         try:
-            entry = reader.version(number).stores.get(arrays.store)
+            entry = reader.read_version(number).stores.get(arrays.store)
             if entry is None or entry.as_of in seen or entry.as_of > arrays.entry.as_of:
                 continue
             seen.add(entry.as_of)
             published = entry.objects["forecasts"]
             table = read_table(
-                reader.read(published), published.name, arrays.store, (STORE, ITEM, DATE, MEAN, P10, P90)
+                reader.read_object(published), published.name, arrays.store, (STORE, ITEM, DATE, MEAN, P10, P90)
             )
             found.append((str(entry.as_of), widen_table(table, published.name, (MEAN, P10, P90), ITEM)))
         except BlobUnavailable:

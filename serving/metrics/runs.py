@@ -91,7 +91,7 @@ class RunMetrics(Collector):
             add("run_running_seconds", max(0.0, now - min(begun)) if begun else 0.0, pipeline)
             success = self._ledger.last_success.get(pipeline)
             add("run_last_success_timestamp_seconds", success.timestamp() if success else None, pipeline)
-            ended = self._ledger.ended(pipeline)
+            ended = self._ledger.list_ended(pipeline)
             add("run_last_failed", float(bool(ended) and ended[0].state == "failed"), pipeline)
             if ended:
                 _add_run(add, pipeline, ended[0])
@@ -110,14 +110,14 @@ def _add_run(add: Callable[..., None], pipeline: str, run: RunRecord) -> None:
         held = run.steps.get(step)
         add("run_step_seconds", held.seconds if held else None, pipeline, step)
         add("run_step_failed", float(held is not None and held.state == "failed"), pipeline, step)
-    add("run_rows", run.figure("ingest", "rows"), pipeline, "taken")
-    rejected = [run.figure(step, "rejected_rows") for step in ("ingest", "validate")]
+    add("run_rows", run.get_figure("ingest", "rows"), pipeline, "taken")
+    rejected = [run.get_figure(step, "rejected_rows") for step in ("ingest", "validate")]
     known = [value for value in rejected if value is not None]
     add("run_rows", sum(known) if known else None, pipeline, "rejected")
-    stores, promoted, fallbacks = (run.figure("train", name) for name in ("stores", "promoted", "fallbacks"))
+    stores, promoted, fallbacks = (run.get_figure("train", name) for name in ("stores", "promoted", "fallbacks"))
     add("run_stores", promoted, pipeline, "promoted")
     add("run_stores", fallbacks, pipeline, "fallback")
     if stores is not None:
         add("run_stores", max(0.0, stores - (promoted or 0) - (fallbacks or 0)), pipeline, "kept")
     for figure in FIGURES:
-        add("run_accuracy", run.figure("train", figure), pipeline, figure)
+        add("run_accuracy", run.get_figure("train", figure), pipeline, figure)

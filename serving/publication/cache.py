@@ -83,7 +83,7 @@ class PublicationCache:
             manifest = unseal_manifest(blob.data, CURRENT)
         except ForeactError as problem:
             log.error("the newest publication cannot be read: %s", problem)
-            archived = None if self.current else self.reader.newest_archived()
+            archived = None if self.current else self.reader.read_newest_archived()
             if archived is not None:
                 self._serve_manifest(archived, f"version-{archived.version}")
             self._seen, self._unread = blob.etag, "the newest publication cannot be read"
@@ -132,7 +132,7 @@ class PublicationCache:
 
     def _load_store(self, store: str, entry: StoreEntry) -> StoreData | None:
         try:
-            objects = {kind: self.reader.read(entry.objects[kind]) for kind in WANTED if kind in entry.objects}
+            objects = {kind: self.reader.read_object(entry.objects[kind]) for kind in WANTED if kind in entry.objects}
             return assemble_store(store, entry, objects)
         except BlobUnavailable:
             raise
@@ -144,10 +144,10 @@ class PublicationCache:
         """Find the last good numbers of stores in the versions before, for a process that never loaded any."""
         found: dict[str, StoreData] = {}
         wanted = {store: [manifest.stores[store]] for store in lost}
-        numbers = [number for number in self.reader.versions() if number < manifest.version] if wanted else []
+        numbers = [number for number in self.reader.list_versions() if number < manifest.version] if wanted else []
         for number in reversed(numbers[-LOOK_BACK:]):
             try:
-                older = self.reader.version(number).stores
+                older = self.reader.read_version(number).stores
             except BlobUnavailable:
                 raise
             except ForeactError as problem:

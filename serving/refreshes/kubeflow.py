@@ -119,7 +119,7 @@ class KubeflowRunner:
 
     def _find_record(self, refresh: Refresh) -> RunRecord | None:
         try:
-            return self._runs.read().find(str(refresh.run))
+            return self._runs.read_history().find_run(str(refresh.run))
         except ForeactError:
             return None
 
@@ -143,4 +143,6 @@ def _explain_failure(outcome: Outcome, step: str, record: RunRecord | None) -> s
         seen = "its steps failed as a whole"
     else:
         seen = outcome.message if outcome.step else ""
-    return own or seen or (record.complaint if record else "") or outcome.message or "the run ended as failed"
+    return (
+        own or seen or (record.failed_step_sentence if record else "") or outcome.message or "the run ended as failed"
+    )

@@ -57,13 +57,13 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 def test_it_shows_the_week_of_every_store(demo: Demo) -> None:
-    manifest = Reader(connect(PlaceSettings(workspace=demo.workspace))).current().manifest
+    manifest = Reader(connect(PlaceSettings(workspace=demo.workspace))).read_current().manifest
     assert len(manifest.stores) == 10
     assert all(re.search(rf"{re.escape(store)}\W+[\d,]+", demo.printed) for store in manifest.stores)
 
 
 def test_its_numbers_name_the_code_they_came_from(demo: Demo) -> None:
-    manifest = Reader(connect(PlaceSettings(workspace=demo.workspace))).current().manifest
+    manifest = Reader(connect(PlaceSettings(workspace=demo.workspace))).read_current().manifest
     assert all(re.match(r"[0-9a-f]{12}|\d+\.\d+", entry.code_version) for entry in manifest.stores.values())
 
 

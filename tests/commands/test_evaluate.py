@@ -26,6 +26,6 @@ def test_a_stopped_evaluation_says_so_and_leaves_no_temporary_file(tmp_path: Pat
     _, told = process.communicate()
     # Python itself ends by the signal where that came while it ran code made of text, as imports do.
     assert process.returncode in {130, -signal.SIGINT}, told
-    assert told.splitlines()[-1] == "Stopped; the backtest has not come to its end."
+    assert told.splitlines()[-1] == "Stopped; the backtest is not complete."
     assert "Traceback" not in told
     assert list(scratch.iterdir()) == []

@@ -18,7 +18,7 @@ from tests.commands.conftest import Chain, command
 
 def run_that_told_everything(workspace: Path) -> Run:
     """Return a run with an event of every kind."""
-    run = WorkspaceRuns(workspace).create(Request(pipeline="retrain-all"))
+    run = WorkspaceRuns(workspace).create_run(Request(pipeline="retrain-all"))
     events = Events(run.events)
     with events.step("run"):
         with events.step("ingest"):

@@ -24,7 +24,7 @@ def reader(workspace: Path) -> Reader:
 
 
 def manifest(workspace: Path) -> Manifest:
-    return reader(workspace).current().manifest
+    return reader(workspace).read_current().manifest
 
 
 @pytest.mark.ray
@@ -80,7 +80,7 @@ class TestRetraining:
         after = manifest(three_stores.workspace)
         assert after.version == before.version + 1
         assert {entry.as_of for entry in after.stores.values()} == {date(2026, 3, 31)}
-        scores = reader(three_stores.workspace).table(after.stores[three_stores.stores[0]].objects["scorecard"])
+        scores = reader(three_stores.workspace).read_table(after.stores[three_stores.stores[0]].objects["scorecard"])
         assert set(scores["published_as_of"].to_pylist()) == {date(2026, 3, 30)}
         assert set(scores["lead"].to_pylist()) == {0, 1}
         runs = {entry.run for entry in after.stores.values()}
@@ -95,7 +95,7 @@ class TestRetraining:
         assert done.returncode == 0, done.stderr
         now = manifest(three_stores.workspace)
         assert (now.version, now.restored, now.reason) == (latest + 1, 1, "a drill")
-        assert now.stores == reader(three_stores.workspace).version(1).stores
+        assert now.stores == reader(three_stores.workspace).read_version(1).stores
         listed = foreact("publications", "list", *place).stdout
         assert len(listed.splitlines()) == now.version
         assert "a drill" in listed
@@ -158,7 +158,7 @@ def test_a_stopped_run_leaves_the_last_publication_and_no_process(
     until(lambda: processes_of(folder) == [])
     assert list(tmp_path.iterdir()) == []
     assert manifest(one_store.workspace) == before
-    record = Ledger(connect(PlaceSettings(workspace=one_store.workspace))).read().find(folder.name)
+    record = Ledger(connect(PlaceSettings(workspace=one_store.workspace))).read_history().find_run(folder.name)
     assert record is not None
     assert (record.state, record.sentence) == ("failed", "the run was stopped")
 
@@ -179,7 +179,7 @@ def test_a_run_that_is_killed_behind_the_command_is_told_and_leaves_no_process(
     assert process.returncode == 1
     assert "The run ended unexpectedly in step validate" in told
     until(lambda: processes_of(folder) == [])
-    record = Ledger(connect(PlaceSettings(workspace=one_store.workspace))).read().find(folder.name)
+    record = Ledger(connect(PlaceSettings(workspace=one_store.workspace))).read_history().find_run(folder.name)
     assert record is not None
     assert (record.state, record.sentence) == ("failed", "the run ended unexpectedly")
 

@@ -37,12 +37,12 @@ def trainings(tmp_path_factory):
 def published_values(settings: PipelineSettings) -> tuple[int, dict[str, float]]:
     """Read everything that is published, every byte checked."""
     reader = Reader(connect(settings))
-    publication = reader.current()
+    publication = reader.read_current()
     assert publication.problem == ""
     values = {}
     for store, entry in publication.manifest.stores.items():
-        table = reader.table(entry.objects["forecasts"]).to_pydict()
-        reader.read(entry.objects["totals"])
+        table = reader.read_table(entry.objects["forecasts"]).to_pydict()
+        reader.read_object(entry.objects["totals"])
         assert set(table["store"]) == {store}
         [values[store]] = set(table["mean"])
     return publication.manifest.version, values
@@ -71,7 +71,7 @@ def test_publish_survives_sigkill_anywhere(place, trainings, tmp_path, request):
         seen.append(found)
         publish_run("now", settings)
         assert published_values(settings) == new
-        assert Reader(connect(settings)).versions() == [1, 2]
+        assert Reader(connect(settings)).list_versions() == [1, 2]
         shutil.rmtree(settings.workspace, ignore_errors=True)
         if not died:
             break

@@ -54,7 +54,7 @@ def test_a_run_leaves_no_credential_behind(azurite, mlflow_server, tmp_path, mon
     wrong = {**place, "blob_connection_string": place["blob_connection_string"].replace(azurite.key, PLANTED[3])}
     gone = {**settings.model_dump(), "mlflow_uri": f"http://127.0.0.1:{free_port()}"}
     for attempt in (
-        lambda: Reader(connect(PipelineSettings(**wrong))).current(),
+        lambda: Reader(connect(PipelineSettings(**wrong))).read_current(),
         lambda: connect(PipelineSettings(**{**place, "blob_url": "https://acc.blob.core.windows.net/c"})),
         lambda: Registry.connect(PipelineSettings(**gone)),
     ):

@@ -36,14 +36,14 @@ class Retailer:
         return Reader(self.blobs)
 
     def manifest(self) -> Manifest:
-        return self.reader.current().manifest
+        return self.reader.read_current().manifest
 
     def check(self) -> int:
         """Read every published object, its bytes held against its hash; gives the version."""
         manifest = self.manifest()
         for entry in manifest.stores.values():
             for published in entry.objects.values():
-                self.reader.read(published)
+                self.reader.read_object(published)
         return manifest.version
 
     def start(

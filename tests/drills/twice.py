@@ -16,12 +16,12 @@ def drill(folder: Path) -> Outcome:
     codes = [process.returncode for process in processes]
     version, manifest = retailer.check(), retailer.manifest()
     runs = {entry.run for entry in manifest.stores.values()}
-    known = {run.id: run.state for run in RunLedger(retailer.blobs).read().runs}
+    known = {run.id: run.state for run in RunLedger(retailer.blobs).read_history().runs}
     rows = [
         ("exit codes", ", ".join(map(str, codes)) + "".join(f"; {line[0]}" for line in said if line and any(codes))),
         ("versions made", f"{version - before}"),
         ("stores published", f"{len(manifest.stores)} of {len(retailer.stores)}, from {len(runs)} run(s)"),
-        ("in the archive", ", ".join(map(str, retailer.reader.versions()))),
+        ("in the archive", ", ".join(map(str, retailer.reader.list_versions()))),
         ("runs recorded", f"{sum(state == 'succeeded' for state in known.values())} succeeded of {len(known)}"),
     ]
     held = codes == [0, 0] and version == before + 2 and set(manifest.stores) == set(retailer.stores)

@@ -101,7 +101,7 @@ def inputs(shop: Demo, place: PlaceSettings) -> dict[str, Any]:
 
 
 def manifest(place: PlaceSettings) -> Manifest:
-    return Reader(connect(place)).current().manifest
+    return Reader(connect(place)).read_current().manifest
 
 
 @pytest.fixture(scope="module")

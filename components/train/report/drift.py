@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from foreact.errors import ForeactError
-from foreact.reports.charts import line_chart
+from foreact.reports.charts import draw_line_chart
 from foreact.reports.page import Page
 from foreact.runs.trained import Trained
 from foreact.settings import PipelineSettings
@@ -59,7 +59,7 @@ def draw_drift(page: Page, series: Series) -> None:
         ]
         lines[label] = np.array([np.mean(values) if values else np.nan for values in by_day])
     page.chart(
-        line_chart(np.array(days, "datetime64[D]"), dict(lines), ylabel="share"),
+        draw_line_chart(np.array(days, "datetime64[D]"), dict(lines), ylabel="share"),
         "Means over stores of what was published, compared with the actuals since; latest: "
         + ", ".join(f"{label} {values[-1]:.2f}" for label, values in lines.items())
         + ".",

@@ -9,7 +9,7 @@ import numpy as np
 from components.train.report.drift import Series, add_latest, draw_drift
 from components.train.report.pictures import Curve, Doubles, Picture
 from foreact.forecasting.judging.gate import GateOutcome
-from foreact.reports.charts import line_chart
+from foreact.reports.charts import draw_line_chart
 from foreact.reports.page import Page
 from foreact.runs.trained import Trained, TrainedStore
 
@@ -68,18 +68,18 @@ def _mean_figures(stores: list[TrainedStore]) -> dict[str, float]:
     }
     for name in SHOWN_FIGURES:
         values = [_or_nan(getattr(s.accuracy, name)) for s in stores]
-        known = [value for value in values if np.isfinite(value)]
-        if known:
-            figures[name] = float(np.mean(known))
+        measured = [value for value in values if np.isfinite(value)]
+        if measured:
+            figures[name] = float(np.mean(measured))
     for name in ("wape", "bias", "coverage", "beats_naive"):
-        known = [s.scorecard[name] for s in stores if np.isfinite(s.scorecard.get(name, np.nan))]
-        if known:
-            figures[f"live_{name}"] = float(np.mean(known))
+        measured = [s.scorecard[name] for s in stores if np.isfinite(s.scorecard.get(name, np.nan))]
+        if measured:
+            figures[f"live_{name}"] = float(np.mean(measured))
     return figures
 
 
 def _or_nan(figure: float | None, otherwise: float = float("nan")) -> float:
-    """Return a figure, or what stands for one that was not measured."""
+    """Return a figure, or the substitute for one that was not measured."""
     return otherwise if figure is None else figure
 
 
@@ -94,7 +94,7 @@ def _draw_leads(page: Page, pictures: Collection[Picture]) -> None:
     wape, bias = sums["absolute"] / sold, sums["signed"] / sold
     page.heading("Error by days ahead")
     page.chart(
-        line_chart(ahead, {"WAPE": wape}, ylabel="share of units", xlabel="days ahead"),
+        draw_line_chart(ahead, {"WAPE": wape}, ylabel="share of units", xlabel="days ahead"),
         f"WAPE of items by days ahead: {wape[0]:.0%} on the first day, {wape[-1]:.0%} on the last; bias over all days "
         f"{(sums['signed'].sum() / sold.sum()):+.1%}, between {bias.min():+.1%} and {bias.max():+.1%} by day.",
     )
@@ -102,7 +102,7 @@ def _draw_leads(page: Page, pictures: Collection[Picture]) -> None:
     items = sums["inside"] / np.maximum(sums["cells"], 1)
     totals = sums["totals_inside"] / np.maximum(sums["totals"], 1)
     page.chart(
-        line_chart(
+        draw_line_chart(
             ahead, {"items": items, "stores": totals}, ylabel="share inside", xlabel="days ahead", level=PROMISED
         ),
         f"Share of days inside the 80 % interval by days ahead: between {items.min():.0%} and {items.max():.0%} for "
@@ -128,7 +128,9 @@ def _draw_curves(page: Page, trained: Trained, pictures: dict[str, Picture]) -> 
         inside = ((curve.actual >= curve.low) & (curve.actual <= curve.high))[np.isfinite(curve.actual)]
         page.heading(f"{title}: {curve.name}")
         page.chart(
-            line_chart(curve.dates, {"actual": curve.actual, "forecast": curve.mean}, band=(curve.low, curve.high)),
+            draw_line_chart(
+                curve.dates, {"actual": curve.actual, "forecast": curve.mean}, band=(curve.low, curve.high)
+            ),
             f"Units a day of {curve.name}: {np.nansum(curve.actual):,.0f} sold, {curve.mean.sum():,.0f} forecast; "
             f"{inside.mean() if len(inside) else float('nan'):.0%} of the days within the 80 % interval.",
         )

@@ -1,4 +1,4 @@
-"""The curves and sums of one store for the backtest page, small enough to travel."""
+"""The curves and sums of one store for the backtest page, small enough to send."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -79,13 +79,13 @@ class _Curves:
         errors = self.errors
         return self._make_curve(self.store, errors.total_actual, errors.total_mean, self.total_low, self.total_high)
 
-    def item_curve(self, place: int) -> Curve:
+    def item_curve(self, index: int) -> Curve:
         """Return the curve of one item."""
-        errors, name = self.errors, f"{self.items[place]} in {self.store}"
-        return self._make_curve(name, errors.actual[place], errors.mean[place], self.low[place], self.high[place])
+        errors, name = self.errors, f"{self.items[index]} in {self.store}"
+        return self._make_curve(name, errors.actual[index], errors.mean[index], self.low[index], self.high[index])
 
     def find_worst_item(self) -> int:
-        """Return the place of the item with the largest error per unit, among those that sell one a day if any do."""
+        """Return the index of the item with the largest error per unit, among those that sell one a day if any do."""
         absolute = np.abs(self.error).sum(axis=1)
         often = self.sold >= min(self.known.shape[1], self.sold.max())
         return int(np.argmax(np.where(often, absolute / np.maximum(self.sold, 1e-9), -1.0)))

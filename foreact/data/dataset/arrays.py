@@ -25,7 +25,7 @@ def read_texts(column: pa.ChunkedArray) -> NDArray[np.str_]:
 
 def find_positions(column: pa.ChunkedArray, values: pa.ChunkedArray) -> NDArray[np.int64]:
     """Return each row's position among the values, -1 for none."""
-    found = pc.index_in(read_dictionary(column).dictionary, value_set=_read_plain(values))
+    found = pc.index_in(read_dictionary(column).dictionary, value_set=_cast_to_plain_text(values))
     codes = np.asarray(pc.fill_null(found, -1), dtype=np.int64)
     indices = np.asarray(pc.fill_null(read_dictionary(column).indices, -1), dtype=np.int64)
     return np.where(indices < 0, -1, codes[indices]) if len(codes) else np.full(len(column), -1, dtype=np.int64)
@@ -43,7 +43,7 @@ def read_dictionary(column: pa.ChunkedArray) -> pa.DictionaryArray:
     return array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
 
 
-def _read_plain(column: pa.ChunkedArray) -> pa.Array:
+def _cast_to_plain_text(column: pa.ChunkedArray) -> pa.Array:
     array = column.combine_chunks()
     return array.cast(pa.string())
 

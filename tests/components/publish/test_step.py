@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.publish.step import publish
-from components.publish.summary import describe_in_a_line
+from components.publish.summary import summarize_outcome
 from components.register.step import register
 from foreact.blobs import connect
 from foreact.errors import ForeactError
@@ -32,11 +32,11 @@ def run(workspace: Path, tmp_path: Path, name: str, stores: dict[str, dict], **o
 def test_every_store_answers_with_its_own_numbers(workspace, tmp_path):
     registered, published = run(workspace, tmp_path, "run-1", STORES)
     reader = Reader(connect(PipelineSettings(workspace=workspace)))
-    manifest = reader.current().manifest
+    manifest = reader.read_current().manifest
     assert set(manifest.stores) == set(STORES) == set(published.outcome.published)
     for place, store in enumerate(STORES):
         entry = manifest.stores[store]
-        table = reader.table(entry.objects["forecasts"]).to_pydict()
+        table = reader.read_table(entry.objects["forecasts"]).to_pydict()
         assert set(table["store"]) == {store}
         assert set(table["mean"]) == {place + 1.0}
         assert entry.model.version == registered.versions.stores[store].version == "1"
@@ -46,7 +46,7 @@ def test_every_store_answers_with_its_own_numbers(workspace, tmp_path):
 
 def test_one_store_refreshed_leaves_the_others(workspace, tmp_path):
     run(workspace, tmp_path, "run-1", STORES)
-    before = Reader(connect(PipelineSettings(workspace=workspace))).current().manifest
+    before = Reader(connect(PipelineSettings(workspace=workspace))).read_current().manifest
     _, published = run(workspace, tmp_path, "run-2", {"2": {"value": 99}})
     after = published.outcome.manifest
     assert after.version == 2
@@ -90,10 +90,10 @@ def test_publishing_again_changes_nothing(workspace, tmp_path):
 def test_older_data_never_replaces_newer(workspace, tmp_path):
     run(workspace, tmp_path, "new", {"1": {"value": 7}})
     _, late = run(workspace, tmp_path, "old", {"1": {"value": 3}, "2": {}}, as_of=AS_OF - timedelta(days=1))
-    assert list(late.outcome.kept) == ["1"]
+    assert list(late.outcome.unchanged) == ["1"]
     assert late.outcome.manifest.stores["1"].run == "new"
     assert "Left as they were" in late.summary
-    assert describe_in_a_line(late.outcome).startswith(
+    assert summarize_outcome(late.outcome).startswith(
         "Version 2: 1 of 2 stores published, 1 left as they were, such as '1': "
     )
 
@@ -110,7 +110,7 @@ def test_a_training_without_forecasts_is_refused(workspace, tmp_path):
     folder = write_training(tmp_path / "trained", {"1": {}})
     versions = tmp_path / "versions.json"
     register(trained=tmp_path / "trained", versions=versions, run="r", settings=settings, events=Events())
-    folder.object("1", "totals").unlink()
+    folder.object_path("1", "totals").unlink()
     with pytest.raises(ForeactError, match="no forecasts for '1'"):
         publish(trained=tmp_path / "trained", versions=versions, settings=settings, events=Events())
 

@@ -81,7 +81,7 @@ def test_a_server_stopped_in_the_middle_changes_nothing_published_and_a_rerun_co
         first = run("first", 1.0)
         with pytest.raises(RegistryUnavailable, match=r"^The model registry at .* then run again\.$"):
             run("second", 2.0, lambda path: Progress(path, server))
-        assert Reader(connect(settings)).current().manifest == first
+        assert Reader(connect(settings)).read_current().manifest == first
         assert not (tmp_path / "second.json").exists()
         server.start()
         half = Registry.connect(settings).find_champions(stores)

@@ -43,7 +43,7 @@ def end(tmp_path: Path, url: str, run: str, state: str, message: str | None = No
 
 def test_a_failure_and_the_recovery_are_told_once_each(tmp_path: Path, receiver: Receiver) -> None:
     blobs = FolderStore(tmp_path / "blobs")
-    RunLedger(blobs).note_step_begun("r1", "validate", "retrain-store", "Bonn")
+    RunLedger(blobs).note_step_started("r1", "validate", "retrain-store", "Bonn")
     RunLedger(blobs).note_step_ended("r1", "validate", "failed", 1.0, "312 rows are negative")
     for _ in range(3):
         end(tmp_path, receiver.url, "r1", "FAILED", "the task failed")
@@ -143,13 +143,13 @@ def test_a_group_that_still_counts_as_running_is_judged_by_its_last_step(
     tmp_path: Path, receiver: Receiver, state: str, last: str, sentence: str
 ) -> None:
     runs = RunLedger(FolderStore(tmp_path / "blobs"))
-    runs.note_step_begun("r1", "publish", "retrain-store", "Bonn")
+    runs.note_step_started("r1", "publish", "retrain-store", "Bonn")
     if last == "succeeded":
         runs.note_step_ended("r1", "publish", "succeeded", 1.0)
     end(tmp_path, receiver.url, "r1", state)
     told = [json.loads(data) for _, _, data in receiver.received]
     assert [(one["event"], one["sentence"]) for one in told] == ([("failed", sentence)] if sentence else [])
-    record = runs.read().find("r1")
+    record = runs.read_history().find_run("r1")
     assert record is not None
     assert (record.state, record.sentence) == ("failed" if sentence else "succeeded", sentence)
 
@@ -160,7 +160,7 @@ def test_what_nobody_knows_is_not_told(
     def away(*_: Any) -> None:
         raise ForeactError("the store is away")
 
-    monkeypatch.setattr(RunLedger, "read", away)
+    monkeypatch.setattr(RunLedger, "read_history", away)
     with caplog.at_level(logging.WARNING):
         end(tmp_path, receiver.url, "r1", "RUNNING")
     assert receiver.received == []

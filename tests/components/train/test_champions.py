@@ -63,7 +63,7 @@ def tamper(registry: Registry, folder: Path) -> None:
 
 def lose(registry: Registry, folder: Path) -> None:
     run = registry.find_champions([STORE])[STORE].mlflow_run
-    registry._files_of(run).delete_artifacts(artifact_name(STORE))
+    registry._open_run_files(run).delete_artifacts(artifact_name(STORE))
 
 
 def outdate(registry: Registry, folder: Path) -> None:
@@ -78,7 +78,10 @@ def outdate(registry: Registry, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "problem"),
     [
-        (tamper, "foreact-S0 version 1 is refused: it has been tampered with, its bytes are not those registered."),
+        (
+            tamper,
+            "foreact-S0 version 1 is refused because it has been tampered with: its bytes are not those registered.",
+        ),
         (lose, "foreact-S0 version 1 is lost: its file is no longer in the registry."),
         (outdate, "The live model, version 2, cannot be read by this software."),
     ],
@@ -91,7 +94,7 @@ def test_a_champion_that_cannot_be_used_is_told_everywhere_and_replaced(
     spoil(registry, tmp_path)
     registered = run_once(data, workspace, "second")
 
-    record = TrainedFolder(workspace / "second" / "trained").read().stores[STORE]
+    record = TrainedFolder(workspace / "second" / "trained").read_record().stores[STORE]
     assert record.champion_problem == problem
     assert record.outcome is GateOutcome.PROMOTED
     assert record.reason.startswith(f"{problem} Without it: the first model; scaled error")
@@ -100,14 +103,16 @@ def test_a_champion_that_cannot_be_used_is_told_everywhere_and_replaced(
     assert problem in (workspace / "second" / "report.html").read_text()
     events = [json.loads(line) for line in (workspace / "second.jsonl").read_text().splitlines()]
     [note] = [event for event in events if event["event"] == "note" and event["step"] == "train"]
-    assert note["text"] == f"warning: live models of 'S0' could not be used, new ones were judged alone: {problem}"
+    assert (
+        note["text"] == f"warning: live models of 'S0' could not be used, new ones were judged without them: {problem}"
+    )
     [figures] = [e["figures"] for e in events if e["event"] == "figures" and e["step"] == "train"]
     assert figures["unusable_champions"] == 1
     champion = registry.find_champions([STORE])[STORE]
     assert champion.run == "second"
     found = registry.client.get_model_version(champion.name, champion.version)
     assert found.tags["foreact.reason"] == record.reason
-    entry = Reader(connect(PipelineSettings(workspace=workspace))).current().manifest.stores[STORE]
+    entry = Reader(connect(PipelineSettings(workspace=workspace))).read_current().manifest.stores[STORE]
     assert (entry.run, entry.model.version) == ("second", champion.version)
 
 

@@ -38,7 +38,7 @@ def test_it_is_forecast_by_the_baseline_and_every_output_says_so(data: Dataset, 
     figures = run(data, tmp_path, share=1.0)
     assert figures["fallbacks"] == 1
     assert "warning: 'S0' could not be trained" in (tmp_path / "events").read_text()
-    fallback = TrainedFolder(tmp_path / "trained").read().stores["S0"].fallback
+    fallback = TrainedFolder(tmp_path / "trained").read_record().stores["S0"].fallback
     assert fallback
     assert fallback.split(":")[0] in (tmp_path / "report.html").read_text()
 

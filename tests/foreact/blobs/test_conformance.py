@@ -111,9 +111,9 @@ def test_large_objects_are_streamed(store, tmp_path):
 
 @pytest.mark.parametrize("name", ["", "/a", "a/", "a//b", "../a", "a/../b", ".a", "a/.b", "a\\b", "a\0b", "a" * 2000])
 def test_a_name_cannot_leave_the_store(store, name):
-    with pytest.raises(ForeactError, match="is no object name"):
+    with pytest.raises(ForeactError, match="is not an object name"):
         store.write(name, b"x")
-    with pytest.raises(ForeactError, match="is no object name"):
+    with pytest.raises(ForeactError, match="is not an object name"):
         store.read(name)
 
 

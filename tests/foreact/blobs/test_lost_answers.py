@@ -31,8 +31,8 @@ def test_a_publication_whose_answer_is_lost_is_published_once(azurite, settings)
         proxy.losses = 2
         assert Publisher(store).restore(1, by="ada", reason="test").version == 4
         assert proxy.lost == 2
-    assert Reader(direct).versions() == [1, 2, 3, 4]
-    assert Reader(direct).current().manifest.stores["1"].run == "r1"
+    assert Reader(direct).list_versions() == [1, 2, 3, 4]
+    assert Reader(direct).read_current().manifest.stores["1"].run == "r1"
 
 
 def test_a_stranger_s_write_is_still_a_conflict(azurite, settings):

@@ -74,10 +74,10 @@ def test_azurite_stopped_in_mid_publish_and_back_20_seconds_later(own_azurite, t
         assert not publishing.done()
         own_azurite.process.start()
         assert publishing.result().outcome.manifest.version == 1
-    manifest = Reader(connect(settings)).current().manifest
+    manifest = Reader(connect(settings)).read_current().manifest
     assert len(manifest.stores) == 60
     for entry in manifest.stores.values():
-        Reader(connect(settings)).read(entry.objects["forecasts"])
+        Reader(connect(settings)).read_object(entry.objects["forecasts"])
 
 
 @pytest.mark.azurite
@@ -87,7 +87,7 @@ def test_azurite_stopped_for_good_is_one_sentence_and_changes_nothing(own_azurit
     assert isinstance(store, AzureStore)
     Publisher(store).publish({"1": put(store, "1", "r1", 1)}, by="x")
     before = {info.name: info.etag for info in store.list()}
-    held = Reader(store).follow()
+    held = Reader(store).find_current()
     second = put(store, "1", "r2", 2)
     trained, _ = write_run(tmp_path, 30, 3.0)
     files = {f"forecasts/data/r3/{path.name}": path for path in (trained / "objects").iterdir()}
@@ -97,14 +97,14 @@ def test_azurite_stopped_for_good_is_one_sentence_and_changes_nothing(own_azurit
         for attempt in (
             lambda: Publisher(impatient).publish({"1": second}, by="x"),
             lambda: put_objects(impatient, "r3", files),
-            lambda: Reader(impatient).current(),
+            lambda: Reader(impatient).read_current(),
         ):
             with pytest.raises(BlobUnavailable, match=r"^Cannot .*no answer within 2 s .*then run again\.$") as caught:
                 attempt()
             assert "\n" not in str(caught.value)
             assert own_azurite.key not in str(caught.value)
         # A reader keeps what it has and says why.
-        publication = Reader(impatient).follow(held)
+        publication = Reader(impatient).find_current(held)
         assert publication.manifest == held.manifest
         assert "no answer" in publication.problem
     finally:
@@ -150,7 +150,7 @@ def test_a_full_disk_is_one_sentence_and_changes_nothing(small_disk, tmp_path):
     try:
         with pytest.raises(BlobUnavailable, match=r"^Cannot write .*(disk is full: free space|size limit).*\.$"):
             Publisher(store).publish({"1": put(store, "1", "r2", 2)}, by="x")
-        assert Reader(store).current().manifest == first
+        assert Reader(store).read_current().manifest == first
         assert list((folder / ".scratch").iterdir()) == []
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -170,7 +170,7 @@ def test_a_read_only_workspace_is_one_sentence(small_disk, tmp_path):
     try:
         with pytest.raises(BlobUnavailable, match=r"(read-only|permission denied).*choose another workspace\.$"):
             store.write("x", b"x")
-        assert Reader(store).current().manifest.version == 1
+        assert Reader(store).read_current().manifest.version == 1
     finally:
         if not small_disk:
             for path in [folder, *folder.rglob("*/")]:
@@ -212,12 +212,12 @@ SECRET = "cGxhbnRlZC1zZWNyZXQ="  # not a secret
         ("https://a.blob.core.windows.net/c", f"AccountName=a;AccountKey={SECRET}", "emulator only"),
         (f"https://a.blob.core.windows.net/c?sig={SECRET}", "", "carries credentials"),
         (f"https://u:{SECRET}@a.blob.core.windows.net/c", "", "carries credentials"),
-        ("https://evil.example/c", "", "is no address"),
-        ("https://a.blob.core.windows.net.evil.example/c", "", "is no address"),
-        ("https://a.blob.core.windows.net", "", "is no address"),
-        ("http://a.blob.core.windows.net/c", "", "is no address"),
-        ("ftp://x/y", "", "is no address"),
-        ("folder/x", "", "is no address"),
+        ("https://evil.example/c", "", "is not the address"),
+        ("https://a.blob.core.windows.net.evil.example/c", "", "is not the address"),
+        ("https://a.blob.core.windows.net", "", "is not the address"),
+        ("http://a.blob.core.windows.net/c", "", "is not the address"),
+        ("ftp://x/y", "", "is not the address"),
+        ("folder/x", "", "is not the address"),
         ("http://127.0.0.1:1/devstoreaccount1/c", "", "needs FOREACT_BLOB_CONNECTION_STRING"),
         (
             "http://127.0.0.1:1/devstoreaccount1/c",
@@ -250,7 +250,9 @@ def test_a_prefix_within_a_container():
 def test_a_wrong_key_is_one_sentence_without_the_key(azurite):
     text = azurite.connection_string.replace(azurite.key, SECRET)
     store = connect(PlaceSettings(**azurite.settings(blob_connection_string=text)))
-    with pytest.raises(BlobUnavailable, match=r"this identity may not .*Storage Blob Data Contributor\.$") as caught:
+    with pytest.raises(
+        BlobUnavailable, match=r"this identity is not allowed .*Storage Blob Data Contributor\.$"
+    ) as caught:
         store.read("x")
     assert SECRET not in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -265,7 +267,9 @@ class NoIdentity:
 
 def test_a_machine_without_an_identity_is_told_how_to_sign_in():
     client = ContainerClient("https://acc.blob.core.windows.net", "c", credential=NoIdentity(), **CLIENT_OPTIONS)
-    with pytest.raises(BlobUnavailable, match=r"may not .*az login, workload identity or AZURE_CLIENT_ID") as caught:
+    with pytest.raises(
+        BlobUnavailable, match=r"is not allowed .*az login, workload identity or AZURE_CLIENT_ID"
+    ) as caught:
         AzureStore(client).read("x")
     assert SECRET not in str(caught.value)
     assert "\n" not in str(caught.value)

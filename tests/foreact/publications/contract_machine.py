@@ -154,7 +154,7 @@ class PublicationMachine(RuleBasedStateMachine):
     @rule(back=st.integers(0, 4))
     def restore(self, back: int) -> None:
         def work(store: Any) -> Any:
-            newest = Reader(store).follow()
+            newest = Reader(store).find_current()
             version = newest.manifest.version - back if newest else 0
             return self.make(store).restore(version, by="ada", reason="test")
 
@@ -229,7 +229,7 @@ class PublicationMachine(RuleBasedStateMachine):
 
     @invariant()
     def readers_see_one_whole_version(self) -> None:
-        publication = Reader(self.store).follow()
+        publication = Reader(self.store).find_current()
         if not self.current:
             assert publication is None
             return
@@ -245,7 +245,7 @@ class PublicationMachine(RuleBasedStateMachine):
         for manifest in self.current[promised:]:
             for name, entry in manifest.stores.items():
                 value = self.values[entry.run, name]
-                assert reader.read(entry.objects["forecasts"]) == table_bytes(name, value)
+                assert reader.read_object(entry.objects["forecasts"]) == table_bytes(name, value)
 
     @invariant()
     def the_archive_holds_what_was_current(self) -> None:

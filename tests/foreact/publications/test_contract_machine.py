@@ -9,7 +9,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from foreact.publications import CURRENT, BrokenPublication, Publisher, Reader
 from foreact.publications.contract import DATA
-from foreact.publications.retention import named_objects
+from foreact.publications.retention import list_object_names
 from tests.foreact.publications.contract_machine import PublicationMachine
 
 CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
@@ -86,21 +86,21 @@ class TornManifest(Publisher):
 
 def delete_all_but_current(store: Any, **options: Any) -> list[str]:
     """Keep only what the current version names."""
-    publication = Reader(store).follow()
-    needed = named_objects(publication.manifest) if publication else set()
+    publication = Reader(store).find_current()
+    needed = list_object_names(publication.manifest) if publication else set()
     return _delete(store, needed, datetime.max.replace(tzinfo=UTC))
 
 
 def delete_without_grace(store: Any, **options: Any) -> list[str]:
     """Take the objects of a publisher on its way for waste."""
     reader = Reader(store)
-    publication = reader.follow()
+    publication = reader.find_current()
     if publication is None:
         return []
     manifest = publication.manifest
-    needed = named_objects(manifest)
+    needed = list_object_names(manifest)
     for number in range(manifest.retained_from, manifest.version):
-        needed |= named_objects(reader.version(number))
+        needed |= list_object_names(reader.read_version(number))
     return _delete(store, needed, options["now"]() + timedelta(seconds=1))
 
 

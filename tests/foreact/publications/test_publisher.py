@@ -8,7 +8,7 @@ import pytest
 from foreact.errors import ForeactError
 from foreact.publications import CURRENT, BrokenPublication, NewerPublication, Publisher, Reader, prune_objects
 from foreact.publications.contract import manifest_name
-from foreact.publications.lineage import describe_version, find_carriers, list_changes
+from foreact.publications.lineage import describe_version, find_versions_with_model, list_changes
 from foreact.publications.sealing import seal_manifest, unseal_manifest
 from tests.crashing import at_once
 from tests.foreact.publications.stores import START, entry, put, table_bytes
@@ -21,8 +21,8 @@ def test_a_publisher_replaces_only_its_own_stores(store):
     assert (first.version, first.previous, second.version, second.previous) == (1, None, 2, 1)
     assert second.stores["1"] == first.stores["1"]
     assert second.stores["2"].run == "r2"
-    assert Reader(store).version(1) == first
-    assert Reader(store).versions() == [1, 2]
+    assert Reader(store).read_version(1) == first
+    assert Reader(store).list_versions() == [1, 2]
 
 
 def test_publishing_the_same_again_makes_no_version(store):
@@ -36,7 +36,7 @@ def test_older_data_is_kept_out_and_said_so(store):
     older = {"1": put(store, "1", "old", 2, as_of=date(2024, 3, 30)), "2": put(store, "2", "old", 2)}
     outcome = Publisher(store).publish(older, by="y")
     assert outcome.published == ["2"]
-    assert outcome.kept == {"1": "published data as of 2024-03-31 is newer than 2024-03-30"}
+    assert outcome.unchanged == {"1": "published data as of 2024-03-31 is newer than 2024-03-30"}
     assert outcome.manifest.stores["1"].run == "new"
 
 
@@ -63,8 +63,8 @@ def test_a_publisher_that_is_overtaken_before_its_swap_merges(store, before):
     overtaken = Overtaken(store, lambda: Publisher(store).publish(fast, by="x"))
     manifest = Publisher(overtaken).publish(slow, by="y").manifest
     assert {name: each.run for name, each in manifest.stores.items()} == {"1": "r1", "2": "r2"}
-    assert Reader(store).current().manifest == manifest
-    assert Reader(store).versions() == list(range(1, before + 3))
+    assert Reader(store).read_current().manifest == manifest
+    assert Reader(store).list_versions() == list(range(1, before + 3))
 
 
 def test_fifty_publishers_lose_nothing(make_store):
@@ -86,14 +86,14 @@ def test_fifty_publishers_lose_nothing(make_store):
     make_store().write("begin", b"")
     at_once([partial(publish, number) for number in range(50)])
     reader = Reader(make_store())
-    manifest = reader.current().manifest
+    manifest = reader.read_current().manifest
     assert {name: each.run for name, each in manifest.stores.items()} == {n: f"r{days[n]}" for n in days}
-    versions = reader.versions()
+    versions = reader.list_versions()
     assert versions == list(range(1, manifest.version + 1))
-    history = list(reader.history())
+    history = list(reader.read_history())
     assert [each.previous for each in history] == [*range(manifest.version - 1, 0, -1), None]
     for name, each in manifest.stores.items():
-        assert reader.read(each.objects["forecasts"]) == table_bytes(name, days[name])
+        assert reader.read_object(each.objects["forecasts"]) == table_bytes(name, days[name])
 
 
 def test_restore_is_a_version_that_says_who_and_why(store):
@@ -104,7 +104,7 @@ def test_restore_is_a_version_that_says_who_and_why(store):
     restored = publisher.restore(1, by="ada", reason="prices were wrong")
     assert (restored.version, restored.action, restored.restored, restored.previous) == (3, "restore", 1, 2)
     assert (restored.created_by, restored.reason) == ("ada", "prices were wrong")
-    assert Reader(store).current().manifest.stores["1"].run == "r1"
+    assert Reader(store).read_current().manifest.stores["1"].run == "r1"
     # A later retrain goes forward from there, though its data is older than what was rolled back.
     onward = publisher.publish({"1": put(store, "1", "r4", 4, as_of=date(2024, 3, 30))}, by="run r4")
     assert onward.manifest.version == 4
@@ -120,7 +120,7 @@ def test_what_cannot_be_restored(store, version):
         publisher.publish({"1": put(store, "1", f"r{number}", number)}, by="x")
     with pytest.raises(ForeactError, match="restore"):
         publisher.restore(version, by="x", reason="y")
-    assert Reader(store).versions() == [1, 2]
+    assert Reader(store).list_versions() == [1, 2]
 
 
 def test_a_version_that_has_lost_an_object_is_not_restored(store):
@@ -134,9 +134,9 @@ def test_a_version_that_has_lost_an_object_is_not_restored(store):
 
 
 def test_nothing_published_yet(store):
-    assert Reader(store).follow() is None
+    assert Reader(store).find_current() is None
     with pytest.raises(ForeactError, match="Nothing is published"):
-        Reader(store).current()
+        Reader(store).read_current()
     with pytest.raises(ForeactError, match="Nothing is published"):
         Publisher(store).restore(1, by="x", reason="y")
     assert prune_objects(store) == []
@@ -145,10 +145,10 @@ def test_nothing_published_yet(store):
 def test_a_poll_costs_one_small_read(store):
     Publisher(store).publish({"1": put(store, "1", "r1", 1)}, by="x")
     reader = Reader(store)
-    first = reader.follow()
-    assert reader.follow(first) == first
+    first = reader.find_current()
+    assert reader.find_current(first) == first
     Publisher(store).publish({"1": put(store, "1", "r2", 2)}, by="x")
-    assert reader.follow(first).manifest.version == 2
+    assert reader.find_current(first).manifest.version == 2
 
 
 @pytest.mark.parametrize(
@@ -159,9 +159,9 @@ def test_a_damaged_manifest_keeps_the_last_good_one_and_says_so(store, damage):
     publisher.publish({"1": put(store, "1", "r1", 1)}, by="x")
     publisher.publish({"1": put(store, "1", "r2", 2)}, by="x")
     reader = Reader(store)
-    held = reader.follow()
+    held = reader.find_current()
     store.write(CURRENT, damage(store.read(CURRENT).data))
-    for publication in (reader.follow(held), reader.follow()):
+    for publication in (reader.find_current(held), reader.find_current()):
         assert publication.manifest == held.manifest
         assert "damaged" in publication.problem
         assert "Version 2 is kept" in publication.problem
@@ -169,15 +169,15 @@ def test_a_damaged_manifest_keeps_the_last_good_one_and_says_so(store, damage):
     # The next publisher goes on from the last good version.
     mended = Publisher(store).publish({"2": put(store, "2", "r3", 3)}, by="x").manifest
     assert (mended.version, set(mended.stores)) == (3, {"1", "2"})
-    assert reader.follow(held).problem == ""
+    assert reader.find_current(held).problem == ""
 
 
 def test_a_lost_manifest_is_found_in_the_archive(store):
     Publisher(store).publish({"1": put(store, "1", "r1", 1)}, by="x")
-    held = Reader(store).follow()
+    held = Reader(store).find_current()
     store.delete(CURRENT)
-    assert "Version 1 is kept" in Reader(store).follow().problem
-    assert "Version 1 is kept" in Reader(store).follow(held).problem
+    assert "Version 1 is kept" in Reader(store).find_current().problem
+    assert "Version 1 is kept" in Reader(store).find_current(held).problem
     assert Publisher(store).publish({"1": put(store, "1", "r2", 2)}, by="x").manifest.version == 2
 
 
@@ -202,10 +202,10 @@ def _with_new_field(data: bytes) -> bytes:
 def test_a_damaged_object_is_refused(store, damage):
     published = put(store, "1", "r1", 1).objects["forecasts"]
     reader = Reader(store)
-    assert reader.table(published).to_pydict() == {"store": ["1"], "mean": [1]}
+    assert reader.read_table(published).to_pydict() == {"store": ["1"], "mean": [1]}
     store.write(published.name, damage(table_bytes("1", 1)))
     with pytest.raises(BrokenPublication, match="is damaged"):
-        reader.read(published)
+        reader.read_object(published)
 
 
 def test_lineage_runs_both_ways(store):
@@ -214,15 +214,15 @@ def test_lineage_runs_both_ways(store):
     publisher.publish({"1": put(store, "1", "r2", 2, version="2")}, by="run r2")
     publisher.publish({"3": put(store, "3", "r3", 3)}, by="run r3")
     reader = Reader(store)
-    assert [each.version for each in find_carriers(reader, "foreact-1", "1")] == [1]
-    assert [each.version for each in find_carriers(reader, "foreact-1", "2")] == [3, 2]
-    assert [each.version for each in find_carriers(reader, "foreact-2", "1")] == [3, 2, 1]
+    assert [each.version for each in find_versions_with_model(reader, "foreact-1", "1")] == [1]
+    assert [each.version for each in find_versions_with_model(reader, "foreact-1", "2")] == [3, 2]
+    assert [each.version for each in find_versions_with_model(reader, "foreact-2", "1")] == [3, 2, 1]
     told = describe_version(reader, 2)
     assert "Version 2: published on 2024-04-01 06:00 UTC by run r2, 2 stores" in told
     assert "1: model foreact-1 version 2, run r2, data as of 2024-03-31 (hash-1-2), code abc" in told
     assert "Changed since version 1:" in told
     assert "1: model foreact-1 version 1 -> foreact-1 version 2, run r1 -> r2, data hash-1-1 -> hash-1-2" in told
-    assert [str(change) for change in list_changes(reader.version(2), reader.version(3))] == ["new"]
+    assert [str(change) for change in list_changes(reader.read_version(2), reader.read_version(3))] == ["new"]
     assert "The first version." in describe_version(reader, 1)
     with pytest.raises(ForeactError, match=r"There is no version 9 in .*: the newest is 3"):
         describe_version(reader, 9)
@@ -235,7 +235,7 @@ def test_a_version_is_shown_though_the_one_before_is_damaged(store):
     told = describe_version(Reader(store), 2)
     assert "1: model foreact-1 version 1, run r2" in told
     assert told.endswith(
-        "What changed since version 1 cannot be told: "
+        "What changed since version 1 is unknown: "
         "forecasts/manifests/00000001.json is damaged: its 4 bytes do not match their checksum."
     )
 
@@ -243,7 +243,7 @@ def test_a_version_is_shown_though_the_one_before_is_damaged(store):
 def test_a_crash_before_the_archive_is_made_good_by_the_next(store):
     Publisher(store).publish({"1": put(store, "1", "r1", 1)}, by="x")
     store.delete(manifest_name(1))
-    assert Reader(store).version(1).version == 1
+    assert Reader(store).read_version(1).version == 1
     Publisher(store).publish({"1": put(store, "1", "r2", 2)}, by="x")
-    assert Reader(store).versions() == [1, 2]
-    assert Reader(store).version(1).stores["1"] == entry("1", "r1", 1)
+    assert Reader(store).list_versions() == [1, 2]
+    assert Reader(store).read_version(1).stores["1"] == entry("1", "r1", 1)

@@ -45,11 +45,11 @@ def test_the_last_versions_stay_whole_and_older_objects_go(days, clock):
     assert deleted == [f"forecasts/data/r{day}/1.parquet" for day in range(7)]
     reader = Reader(days)
     for number in (8, 9, 10):
-        for name, entry in reader.version(number).stores.items():
+        for name, entry in reader.read_version(number).stores.items():
             value = number - 1 if name == "1" else 0
-            assert reader.read(entry.objects["forecasts"]) == table_bytes(name, value)
+            assert reader.read_object(entry.objects["forecasts"]) == table_bytes(name, value)
     # The record of what was stays.
-    assert reader.versions() == list(range(1, 11))
+    assert reader.list_versions() == list(range(1, 11))
     assert prune_objects(days, now=clock) == []
 
 
@@ -62,7 +62,7 @@ def test_what_is_pruned_cannot_be_restored_and_what_is_retained_can(days, clock)
     clock.time += timedelta(days=9)
     prune_objects(days, now=clock)
     reader = Reader(days)
-    assert reader.read(reader.current().manifest.stores["1"].objects["forecasts"]) == table_bytes("1", 7)
+    assert reader.read_object(reader.read_current().manifest.stores["1"].objects["forecasts"]) == table_bytes("1", 7)
 
 
 def test_a_restore_gives_up_no_retained_version(days, clock):
@@ -87,7 +87,7 @@ def test_what_the_current_version_alone_names_stays_however_old(days, clock):
     put(days, "3", "on-its-way", 3)
     prune_objects(days, now=clock)
     reader = Reader(days)
-    assert reader.read(reader.current().manifest.stores["1"].objects["forecasts"]) == table_bytes("1", 9)
+    assert reader.read_object(reader.read_current().manifest.stores["1"].objects["forecasts"]) == table_bytes("1", 9)
 
 
 def test_objects_of_a_step_that_is_run_again_are_as_good_as_new(days, clock, tmp_path):
@@ -126,11 +126,11 @@ def test_nothing_is_deleted_while_a_retained_manifest_cannot_be_read(days, clock
 
 def test_a_reader_of_an_old_version_is_told_that_it_is_gone(days, clock):
     reader = Reader(days)
-    oldest, retained = reader.version(1), reader.version(8)
+    oldest, retained = reader.read_version(1), reader.read_version(8)
     prune_objects(days, now=clock)
-    reader.read(retained.stores["1"].objects["forecasts"])
+    reader.read_object(retained.stores["1"].objects["forecasts"])
     with pytest.raises(ForeactError, match="the version that names it is not retained; read the current one"):
-        reader.read(oldest.stores["1"].objects["forecasts"])
+        reader.read_object(oldest.stores["1"].objects["forecasts"])
 
 
 def test_a_clock_that_jumps_back_does_not_disturb_the_order_of_versions(days, clock):
@@ -138,8 +138,8 @@ def test_a_clock_that_jumps_back_does_not_disturb_the_order_of_versions(days, cl
     publisher = Publisher(days, keep_versions=3, now=clock)
     manifest = publisher.publish({"1": put(days, "1", "r10", 10)}, by="x").manifest
     assert manifest.version == 11
-    assert manifest.created_at < Reader(days).version(10).created_at
-    assert Reader(days).current().manifest.stores["1"].run == "r10"
+    assert manifest.created_at < Reader(days).read_version(10).created_at
+    assert Reader(days).read_current().manifest.stores["1"].run == "r10"
 
 
 def test_a_reader_goes_on_reading_a_retained_version_while_retention_runs(make_store):
@@ -147,7 +147,7 @@ def test_a_reader_goes_on_reading_a_retained_version_while_retention_runs(make_s
     publisher = Publisher(make_store(), keep_versions=8)
     publisher.publish({name: put(make_store(), name, "r0", 0) for name in ("1", "2")}, by="x")
     reader = Reader(make_store())
-    held = reader.current().manifest
+    held = reader.read_current().manifest
     stop = threading.Event()
 
     def go_on() -> None:
@@ -160,7 +160,7 @@ def test_a_reader_goes_on_reading_a_retained_version_while_retention_runs(make_s
         writing = pool.submit(go_on)
         while not stop.is_set() and not writing.done():
             for name, entry in held.stores.items():
-                assert reader.read(entry.objects["forecasts"]) == table_bytes(name, 0)
+                assert reader.read_object(entry.objects["forecasts"]) == table_bytes(name, 0)
         writing.result()
     # One more, and the version is no longer retained: what only it named goes, what others name stays.
     # Azure tells ages in whole seconds.
@@ -169,5 +169,5 @@ def test_a_reader_goes_on_reading_a_retained_version_while_retention_runs(make_s
     publisher.publish({"1": put(make_store(), "1", "r8", 8)}, by="x")
     assert prune_objects(make_store(), grace=timedelta(0)) == [held.stores["1"].objects["forecasts"].name]
     with pytest.raises(ForeactError, match="not retained"):
-        reader.read(held.stores["1"].objects["forecasts"])
-    assert reader.read(held.stores["2"].objects["forecasts"]) == table_bytes("2", 0)
+        reader.read_object(held.stores["1"].objects["forecasts"])
+    assert reader.read_object(held.stores["2"].objects["forecasts"]) == table_bytes("2", 0)

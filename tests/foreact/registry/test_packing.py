@@ -27,6 +27,6 @@ def test_no_file_leaves_the_folder(tmp_path, name):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr(name, "x")
-    with pytest.raises(ForeactError, match="no object name"):
+    with pytest.raises(ForeactError, match="not an object name"):
         unpack_folder(buffer.getvalue(), tmp_path / "in")
     assert list(tmp_path.rglob("out")) == []

@@ -143,14 +143,14 @@ def test_a_tampered_or_lost_model_is_refused_and_takes_nothing_from_the_others(c
     with zipfile.ZipFile(evil, "w") as archive:
         archive.writestr("model.json", '{"value": 666}')
     registry.client.log_artifact(run, str(evil), "models")
-    registry._files_of(run).delete_artifacts(artifact_name(stores["lost"]))
+    registry._open_run_files(run).delete_artifacts(artifact_name(stores["lost"]))
     registry.client.set_model_version_tag(model_name(stores["foreign"]), "1", STORE, "another")
 
     loaded = connect().load_champions(stores.values(), tmp_path / "loaded")
     assert [path.name for path in (tmp_path / "loaded").iterdir()] == [stores["whole"]]
     assert {each: loaded[store].problem for each, store in stores.items()} == {
         "whole": "",
-        "evil": f"foreact-{stores['evil']} version 1 is refused: it has been tampered with, "
+        "evil": f"foreact-{stores['evil']} version 1 is refused because it has been tampered with: "
         "its bytes are not those registered.",
         "lost": f"foreact-{stores['lost']} version 1 is lost: its file is no longer in the registry.",
         "foreign": f"foreact-{stores['foreign']} version 1 is refused: it belongs to another store.",
@@ -191,7 +191,9 @@ def test_a_server_that_is_not_there_is_one_sentence(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ada")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "planted-secret")
     settings = PipelineSettings(mlflow_uri=f"http://127.0.0.1:{free_port()}")
-    with pytest.raises(RegistryUnavailable, match=r"^The model registry at http://127.0.0.1:\d+/? did not") as caught:
+    with pytest.raises(
+        RegistryUnavailable, match=r"^The model registry at http://127.0.0.1:\d+/? failed \(ConnectionError\)"
+    ) as caught:
         Registry.connect(settings)
     assert "planted-secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -206,14 +208,14 @@ def test_an_address_with_credentials_is_refused():
 
 def test_a_workspace_that_is_a_file_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ForeactError, match="Cannot make the workspace"):
+    with pytest.raises(ForeactError, match="Cannot create the workspace"):
         Registry.connect(PipelineSettings(workspace=tmp_path / "file" / "workspace"))
 
 
 def test_a_full_disk_below_the_workspaces_own_registry_is_named():
     full = OperationalError("insert", {}, sqlite3.OperationalError("database or disk is full"))
     with (
-        pytest.raises(RegistryUnavailable, match=r"mlflow.db did not do its part \(database or disk is full\)"),
+        pytest.raises(RegistryUnavailable, match=r"mlflow.db failed \(database or disk is full\)"),
         explain_mlflow_errors("mlflow.db"),
     ):
         raise full

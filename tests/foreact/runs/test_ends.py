@@ -10,13 +10,13 @@ import pytest
 from pydantic import SecretStr
 
 from foreact.blobs.folder import FolderStore
-from foreact.runs.ends import NEVER_TOLD, report_end, report_stuck_runs
-from foreact.runs.ledger import LONGEST, RunLedger
+from foreact.runs.ends import END_UNKNOWN, report_end, report_stuck_runs
+from foreact.runs.ledger import LONGEST_RUN, RunLedger
 from foreact.settings import PlaceSettings
 from tests.observability.receiver import Receiver, receive
 
 NIGHT = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
-MORNING = NIGHT + LONGEST + timedelta(minutes=1)
+MORNING = NIGHT + LONGEST_RUN + timedelta(minutes=1)
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def settings(receiver: Receiver, tmp_path: Path) -> PlaceSettings:
 def blobs(tmp_path: Path) -> FolderStore:
     """Return a store in whose record a run was killed amid its training."""
     blobs = FolderStore(tmp_path / "blobs")
-    RunLedger(blobs, lambda: NIGHT).note_step_begun("r1", "train", "retrain-all")
+    RunLedger(blobs, lambda: NIGHT).note_step_started("r1", "train", "retrain-all")
     return blobs
 
 
@@ -46,7 +46,7 @@ def told(receiver: Receiver) -> list[tuple[str, str]]:
 def test_a_killed_run_is_told_once_by_however_many_look(
     settings: PlaceSettings, blobs: FolderStore, receiver: Receiver
 ) -> None:
-    report_stuck_runs(settings, blobs, now=NIGHT + LONGEST)
+    report_stuck_runs(settings, blobs, now=NIGHT + LONGEST_RUN)
     assert told(receiver) == [], "it may still be at work"
     replicas = [
         threading.Thread(target=report_stuck_runs, args=(settings, blobs), kwargs={"now": MORNING}) for _ in range(5)
@@ -62,12 +62,12 @@ def test_a_killed_run_is_told_once_by_however_many_look(
         "pipeline": "retrain-all",
         "run": "r1",
         "step": "train",
-        "sentence": NEVER_TOLD,
+        "sentence": END_UNKNOWN,
         "link": "https://kfp.example/#/runs/details/r1",
         "title": "retrain-all of all stores failed",
     }
-    [record] = RunLedger(blobs).read().runs
-    assert (record.state, record.ended_at, record.sentence) == ("failed", NIGHT, NEVER_TOLD)
+    [record] = RunLedger(blobs).read_history().runs
+    assert (record.state, record.ended_at, record.sentence) == ("failed", NIGHT, END_UNKNOWN)
 
 
 def test_the_recovery_from_it_is_told(settings: PlaceSettings, blobs: FolderStore, receiver: Receiver) -> None:
@@ -82,7 +82,7 @@ def test_what_has_worked_since_is_no_news(settings: PlaceSettings, blobs: Folder
     report_stuck_runs(settings, blobs, now=MORNING)
     report_end("r3", True, pipeline="retrain-all", settings=settings, blobs=blobs)
     assert told(receiver) == []
-    assert [run.state for run in RunLedger(blobs).read().runs] == ["failed", "succeeded", "succeeded"]
+    assert [run.state for run in RunLedger(blobs).read_history().runs] == ["failed", "succeeded", "succeeded"]
 
 
 def test_a_receiver_that_is_away_holds_nothing_open(
@@ -90,4 +90,4 @@ def test_a_receiver_that_is_away_holds_nothing_open(
 ) -> None:
     receiver.statuses = [500] * 4
     report_stuck_runs(settings, blobs, now=MORNING, pause=0.01)
-    assert [run.state for run in RunLedger(blobs).read().runs] == ["failed"]
+    assert [run.state for run in RunLedger(blobs).read_history().runs] == ["failed"]

@@ -9,7 +9,7 @@ import pytest
 from foreact.blobs.folder import FolderStore
 from foreact.blobs.protocol import BlobUnavailable
 from foreact.runs.events import Events
-from foreact.runs.ledger import KEPT, LONGEST, RUNS, RunHistory, RunLedger, make_sink
+from foreact.runs.ledger import KEPT_RUNS, LONGEST_RUN, RUNS, RunHistory, RunLedger, make_record_sink
 
 NOW = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
 
@@ -29,9 +29,9 @@ def runs(tmp_path: Path) -> RunLedger:
 
 
 def test_a_run_is_known_from_its_first_step_to_its_end(runs: RunLedger) -> None:
-    events = Events(sink=make_sink(runs, "r1", "retrain-store", "S1"))
+    events = Events(sink=make_record_sink(runs, "r1", "retrain-store", "S1"))
     with events.step("ingest"):
-        assert runs.read().runs[0].steps["ingest"].state == "running"
+        assert runs.read_history().runs[0].steps["ingest"].state == "running"
     events.figures("ingest", {"rows": 120.0, "nothing": float("nan")})
     with pytest.raises(ValueError, match="no such column"), events.step("train"):
         raise ValueError("no such column\nand more")
@@ -39,21 +39,21 @@ def test_a_run_is_known_from_its_first_step_to_its_end(runs: RunLedger) -> None:
     assert (ended.pipeline, ended.store, ended.state, ended.failed_step) == ("retrain-store", "S1", "failed", "train")
     assert ended.sentence == "no such column"
     assert ended.steps["ingest"].figures == {"rows": 120.0}
-    assert runs.read().last_success == {}
+    assert runs.read_history().last_success == {}
 
 
 def test_the_first_to_tell_a_runs_end_is_believed(runs: RunLedger) -> None:
     first = runs.note_end("r1", "succeeded", pipeline="retrain-all")
     second = runs.note_end("r1", "failed", pipeline="retrain-all", sentence="too late")
     assert second == first
-    assert runs.read().last_success["retrain-all"] == first.ended_at
+    assert runs.read_history().last_success["retrain-all"] == first.ended_at
 
 
 def test_no_run_is_lost_when_many_tell_at_once(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
 
     def tell(number: int) -> None:
-        RunLedger(store).note_step_begun(f"r{number}", "ingest", "retrain-store", f"S{number}")
+        RunLedger(store).note_step_started(f"r{number}", "ingest", "retrain-store", f"S{number}")
         RunLedger(store).note_end(f"r{number}", "succeeded", pipeline="retrain-store")
 
     threads = [threading.Thread(target=tell, args=(number,)) for number in range(12)]
@@ -61,43 +61,45 @@ def test_no_run_is_lost_when_many_tell_at_once(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert {run.id: run.state for run in RunLedger(store).read().runs} == {f"r{n}": "succeeded" for n in range(12)}
+    assert {run.id: run.state for run in RunLedger(store).read_history().runs} == {
+        f"r{n}": "succeeded" for n in range(12)
+    }
 
 
 def test_the_record_is_bounded_and_a_run_that_fell_silent_outlasts_the_others(tmp_path: Path) -> None:
     store, clock = FolderStore(tmp_path), Clock()
     runs = RunLedger(store, clock)
-    runs.note_step_begun("silent", "train", "retrain-all")
-    clock.now += LONGEST
-    runs.note_step_begun("later", "train", "retrain-all")
-    assert [run.id for run in runs.read().list_overdue(clock())] == ["silent"]
-    for number in range(KEPT + 5):
+    runs.note_step_started("silent", "train", "retrain-all")
+    clock.now += LONGEST_RUN
+    runs.note_step_started("later", "train", "retrain-all")
+    assert [run.id for run in runs.read_history().list_overdue(clock())] == ["silent"]
+    for number in range(KEPT_RUNS + 5):
         runs.note_end(f"r{number:03d}", "succeeded", pipeline="retrain-all")
-    assert len(runs.read().runs) == KEPT
-    assert runs.read().list_overdue(clock())[0].id == "silent"
+    assert len(runs.read_history().runs) == KEPT_RUNS
+    assert runs.read_history().list_overdue(clock())[0].id == "silent"
     assert len(store.read(RUNS).data) < 100_000
 
 
 def test_many_refreshes_hide_no_nightly_run_that_failed(runs: RunLedger) -> None:
     runs.note_end("night", "failed", pipeline="retrain-all", sentence="the source is away")
-    for number in range(KEPT + 5):
+    for number in range(KEPT_RUNS + 5):
         runs.note_end(f"r{number:03d}", "succeeded", pipeline="retrain-store", store="S1")
-    ledger = runs.read()
-    assert ledger.ended("retrain-all")[0].sentence == "the source is away"
-    assert len(ledger.runs) == KEPT + 1
+    ledger = runs.read_history()
+    assert ledger.list_ended("retrain-all")[0].sentence == "the source is away"
+    assert len(ledger.runs) == KEPT_RUNS + 1
 
 
 def test_a_damaged_record_and_a_store_that_is_away_stop_no_step(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     store.write(RUNS, b"{ broken")
-    events = Events(sink=make_sink(RunLedger(store), "r1"))
+    events = Events(sink=make_record_sink(RunLedger(store), "r1"))
     with events.step("ingest"):
         pass
-    assert RunLedger(store).read().runs[0].id == "r1"
+    assert RunLedger(store).read_history().runs[0].id == "r1"
 
     class Away(RunLedger):
         def _read(self) -> tuple[RunHistory, str | None]:
             raise BlobUnavailable("the store does not answer")
 
-    with Events(sink=make_sink(Away(store), "r2")).step("ingest"):
+    with Events(sink=make_record_sink(Away(store), "r2")).step("ingest"):
         pass

@@ -32,7 +32,7 @@ def test_fires_when_the_scheduler_does() -> None:
         ("TZ=Europe/Berlin 0 30 3 * * *", "has 7 fields"),
         ("0 61 3 * * *", "'61' is not within 0 to 59"),
         ("0 0 3 * * mo", "'mo' is not a number"),
-        ("0 0 */0 * * *", "'\\*/0' has no stride"),
+        ("0 0 */0 * * *", "'\\*/0' needs a step of at least 1"),
         ("0 0 , * * *", "a field is empty"),
     ],
 )

@@ -39,7 +39,7 @@ def test_the_nightly_run_is_done_long_before_planners_look(package: Package) -> 
 
 def test_too_late_to_be_done_in_time(package: Package) -> None:
     judge(package, "0 30 4 * * *", "08:30")
-    with pytest.raises(ForeactError, match=r"starts at 05:00 and takes the 4:00:00 it is given ends after 08:30"):
+    with pytest.raises(ForeactError, match=r"starts at 05:00 and takes 4:00:00, the limit, ends after 08:30"):
         judge(package, "0 0 5 * * *", "08:30")
     judge(package, "0 0 22 * * *", "08:30")
 
@@ -47,7 +47,7 @@ def test_too_late_to_be_done_in_time(package: Package) -> None:
 @pytest.mark.parametrize(
     ("cron", "sentence"),
     [
-        ("0 30 2 * * *", "would run twice on 2027-10-31, when clocks change in Europe/Berlin"),
+        ("0 30 2 * * *", "would run twice on 2027-10-31, because clocks change in Europe/Berlin"),
         ("0 0 4 31 2 *", "never fires"),
         ("0 0 4 29 2 *", "does not fire within 400 days"),
     ],

@@ -64,7 +64,7 @@ class World:
 
     def apply(self, schedules: Schedules | None = None) -> list[str]:
         schedules = schedules or file()
-        return self.scheduler.apply(schedules, load_packages(schedules, self.packages), self.told.append)
+        return self.scheduler.apply_schedules(schedules, load_packages(schedules, self.packages), self.told.append)
 
     def nights(self) -> list[str]:
         """When runs were due, in Berlin."""
@@ -95,7 +95,7 @@ def test_the_second_time_changes_nothing(world: World) -> None:
     before = world.fake.mutations
     world.apply()
     assert world.fake.mutations == before
-    assert world.scheduler.plan(file(), load_packages(file(), world.packages)) == []
+    assert world.scheduler.plan_steps(file(), load_packages(file(), world.packages)) == []
 
 
 def change_pipeline(world: World) -> Schedules:
@@ -129,7 +129,7 @@ def test_a_change_takes_the_old_ones_place(world: World, change: str) -> None:
 def test_the_plan_is_what_is_done(world: World) -> None:
     world.apply()
     new = file("0 0 4 * * *")
-    plan = world.scheduler.plan(new, load_packages(new, world.packages))
+    plan = world.scheduler.plan_steps(new, load_packages(new, world.packages))
     before = world.fake.mutations
     assert [step.verb for step in plan] == ["create", "disable", "enable", "delete"]
     assert world.fake.mutations == before
@@ -219,7 +219,7 @@ def test_one_whose_run_goes_on_is_deleted_later(world: World) -> None:
 
 def test_paused_and_resumed_without_a_run_out_of_turn(world: World) -> None:
     world.apply()
-    world.scheduler.pause([], world.told.append)
+    world.scheduler.pause_schedules([], world.told.append)
     world.until(NOON + 3 * DAY)
     assert world.nights() == []
     world.apply()
@@ -239,7 +239,7 @@ def test_paused_amid_a_replacement(world: World) -> None:
         world.apply(changed)
     world.fake.revive()
     assert [mode for _, mode in world.state()] == ["ENABLE", "DISABLE"]
-    world.scheduler.pause(["nightly"], world.told.append)
+    world.scheduler.pause_schedules(["nightly"], world.told.append)
     world.until(NOON + 3 * DAY)
     world.apply(changed)
     world.until(NOON + 3 * DAY + HOUR)
@@ -259,7 +259,7 @@ def test_paused_in_the_file(world: World) -> None:
 
 def test_nobody_pauses_what_is_not_there(world: World) -> None:
     with pytest.raises(ForeactError, match="There is no schedule 'weekly' in experiment 'foreact'"):
-        world.scheduler.pause(["weekly"], world.told.append)
+        world.scheduler.pause_schedules(["weekly"], world.told.append)
 
 
 def test_one_that_left_the_file_goes(world: World) -> None:

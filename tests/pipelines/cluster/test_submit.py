@@ -7,7 +7,8 @@ import kfp_server_api as api
 import pytest
 
 from foreact.errors import ForeactError
-from foreact.kubeflow.api import Kubeflow, Refused, Unreachable
+from foreact.kubeflow.api import Kubeflow
+from foreact.kubeflow.connection import Refused, Unreachable
 from foreact.kubeflow.package import Package
 from foreact.kubeflow.settings import KubeflowSettings
 from foreact.kubeflow.verdict import Task
@@ -248,7 +249,7 @@ def test_tokens_are_read_anew(fake: Fake, host: str, package: Package, tmp_path:
         fake.token = "first"
         send(kubeflow, package, "one")
         fake.token = "second"
-        with pytest.raises(Refused, match="does not know this caller: check FOREACT_KFP_TOKEN_FILE"):
+        with pytest.raises(Refused, match="does not recognise this caller: check FOREACT_KFP_TOKEN_FILE"):
             send(kubeflow, package, "two")
         file.write_text("second\n")
         send(kubeflow, package, "two")
@@ -259,7 +260,7 @@ def test_tokens_are_read_anew(fake: Fake, host: str, package: Package, tmp_path:
 
 def test_a_caller_without_rights(fake: Fake, kubeflow: Kubeflow, package: Package) -> None:
     fake.forbidden = True
-    with pytest.raises(Refused, match="does not let this caller do that: User 'robot' is not authorized"):
+    with pytest.raises(Refused, match="does not allow this caller to do that: User 'robot' is not authorized"):
         send(kubeflow, package)
 
 
@@ -298,7 +299,7 @@ def test_no_compiled_pipeline(tmp_path: Path) -> None:
     info = "pipelineInfo: {name: retrain-all}\n"
     for content in ("", "---", "a: b", "][", info, info + "root: {}", info + "root: {dag: {tasks: {train: {}}}}"):
         (tmp_path / "other.yaml").write_text(content)
-        with pytest.raises(ForeactError, match="is no compiled pipeline"):
+        with pytest.raises(ForeactError, match="is not a compiled pipeline"):
             Package.load(tmp_path / "other.yaml")
 
 
@@ -311,5 +312,5 @@ def test_names_tell_the_store_and_differ() -> None:
 def test_a_host_without_a_scheme_is_https() -> None:
     with Kubeflow(KubeflowSettings(host="kfp.example.com/")) as kubeflow:
         assert kubeflow.host == "https://kfp.example.com"
-    with pytest.raises(ForeactError, match="Say where Kubeflow Pipelines is"):
+    with pytest.raises(ForeactError, match="The address of Kubeflow Pipelines is not set"):
         Kubeflow(KubeflowSettings())

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from foreact.blobs import Blob
 from foreact.blobs.folder import FolderStore
 from foreact.runs.events import Events
-from foreact.runs.ledger import LONGEST, RunLedger, make_sink
+from foreact.runs.ledger import LONGEST_RUN, RunLedger, make_record_sink
 from foreact.telemetry.scorecards import Scorecards, write_scorecards
 from serving.metrics.runs import RunMetrics
 from serving.metrics.service import METRICS
@@ -28,7 +28,7 @@ ROW = re.compile(r"^\| `(foreact_\w+)` \| (.*?) \| (.*?) \|$", re.MULTILINE)
 
 def run(store: FolderStore, name: str, pipeline: str, failing: bool = False) -> None:
     runs = RunLedger(store, lambda: shop.NOW - timedelta(hours=2 if failing else 3))
-    events = Events(sink=make_sink(runs, name, pipeline))
+    events = Events(sink=make_record_sink(runs, name, pipeline))
     for step, figures in (
         ("ingest", {"rows": 1200.0, "rejected_rows": 2.0}),
         ("validate", {"rejected_rows": 3.0}),
@@ -87,7 +87,7 @@ def test_runs_are_shown_as_their_steps_told_them(serving: Serving) -> None:
 
 
 def test_a_run_that_does_not_end_shows_its_age(serving: Serving) -> None:
-    RunLedger(serving.store, lambda: shop.NOW - timedelta(minutes=40)).note_step_begun(
+    RunLedger(serving.store, lambda: shop.NOW - timedelta(minutes=40)).note_step_started(
         "r1", "train", "retrain-store", "S1"
     )
     assert scrape(serving)["foreact_run_running_seconds", "retrain-store"] == 2400
@@ -167,11 +167,13 @@ def test_a_store_that_is_away_leaves_what_was_known(serving: Serving) -> None:
 
 
 def test_replicas_tell_of_a_killed_run_once_between_them(store: FolderStore, start: Callable[..., Serving]) -> None:
-    RunLedger(store, lambda: shop.NOW - LONGEST - timedelta(minutes=1)).note_step_begun("r1", "train", "retrain-all")
+    RunLedger(store, lambda: shop.NOW - LONGEST_RUN - timedelta(minutes=1)).note_step_started(
+        "r1", "train", "retrain-all"
+    )
     with receive() as receiver:
         for _ in range(2):
             start(webhook_url=receiver.url)
         assert receiver.wait(lambda: bool(receiver.received))
-        assert until(lambda: RunLedger(store).read().runs[0].state == "failed")
+        assert until(lambda: RunLedger(store).read_history().runs[0].state == "failed")
         [notice] = [json.loads(data) for _, _, data in receiver.received]
     assert (notice["event"], notice["run"], notice["step"]) == ("failed", "r1", "train")

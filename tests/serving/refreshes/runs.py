@@ -47,7 +47,7 @@ def main() -> None:
 
 def publish(blobs: FolderStore, store: str, run: str, *, spoilt: bool) -> None:
     """Publish other numbers of the store, made of the same data a moment later."""
-    before = Reader(blobs).current().manifest.stores[store]
+    before = Reader(blobs).read_current().manifest.stores[store]
     tables = shop.make_tables(store, before.items, before.horizon, before.as_of, sum(run.encode()))
     if spoilt:
         tables["totals"] = tables["totals"].slice(1)

@@ -158,7 +158,7 @@ def test_why_it_failed(fake: Fake, runner: KubeflowRunner, refresh: Refresh, run
         "validate",
         "Task ended with code 1.",
     )
-    runs.note_step_begun(str(started.run), "validate", "retrain-store", refresh.store)
+    runs.note_step_started(str(started.run), "validate", "retrain-store", refresh.store)
     runs.note_step_ended(str(started.run), "validate", "failed", 9.0, "3 rules are broken.")
     assert runner.observe(started).sentence == "3 rules are broken."
 
@@ -207,7 +207,7 @@ def test_a_try_that_went_well_makes_up_for_one_that_did_not(
 def test_a_package_that_is_none_is_refused_in_a_sentence(tmp_path: Path, runs: RunLedger, text: str) -> None:
     package = tmp_path / "broken.yaml"
     package.write_text(text)
-    with pytest.raises(ForeactError, match="is no compiled pipeline"):
+    with pytest.raises(ForeactError, match="is not a compiled pipeline"):
         KubeflowRunner.from_settings(
             ServingSettings(refresh_package=str(package)), KubeflowSettings(host="http://127.0.0.1:9"), runs
         )
@@ -226,7 +226,7 @@ def test_a_run_can_be_ended(fake: Fake, runner: KubeflowRunner, refresh: Refresh
 def test_says_why_refreshes_cannot_run(fake: Fake, runner: KubeflowRunner) -> None:
     assert runner.check() is None
     fake.forbidden = True
-    assert "does not let this caller do that: User 'robot' is not authorized" in (runner.check() or "")
+    assert "does not allow this caller to do that: User 'robot' is not authorized" in (runner.check() or "")
     fake.page = "<html>Log in</html>"
     assert "answered with text/html instead of the Kubeflow Pipelines API's JSON" in (runner.check() or "")
     fake.dead, fake.page = True, ""
@@ -243,7 +243,7 @@ def test_a_request_is_followed_to_the_new_numbers(fake: Fake, house: Serving, ru
     location, run = asked.headers["location"], made(fake)
     assert run.display_name == f"foreact-refresh-{location.rpartition('/')[2]}"
     # The run's steps find there whose request they serve.
-    record = until(lambda: runs.read().find(run.run_id))
+    record = until(lambda: runs.read_history().find_run(run.run_id))
     assert (record.pipeline, record.store) == ("retrain-store", "S1")
     assert record.request_id == asked.headers["x-request-id"]
     run.run_details.task_details = [task("ingest", "SUCCEEDED", 0, 5), task("train", "RUNNING", 5)]
@@ -263,7 +263,7 @@ def test_a_failure_names_its_step_and_is_kept(fake: Fake, house: Serving, runs: 
     done = ended(house, location)
     assert (done["state"], done["failed_step"], done["sentence"]) == ("failed", "validate", "3 rules are broken")
     # Had it been killed with all its tasks, nobody else would have said so.
-    record = until(lambda: (found := runs.read().find(run.run_id)) and found.ended_at and found)
+    record = until(lambda: (found := runs.read_history().find_run(run.run_id)) and found.ended_at and found)
     assert (record.state, record.sentence) == ("failed", "3 rules are broken")
 
 

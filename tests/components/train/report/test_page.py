@@ -12,7 +12,7 @@ from components.train.report.page import write_report
 from components.train.report.pictures import Picture
 from components.train.worker import StoreFiles, train_store_job
 from foreact.forecasting import Accuracy
-from foreact.reports.charts import line_chart
+from foreact.reports.charts import draw_line_chart
 from foreact.runs.trained import Trained
 from tests.components.train.small import ITEMS, make_dataset, make_jobs
 
@@ -100,7 +100,7 @@ MINUS = "\N{MINUS SIGN}"
 
 def test_a_chart_shows_what_is_below_zero() -> None:
     def ticks(values: list[float]) -> str:
-        return "".join(re.findall("<text[^>]*>([^<]*)</text>", line_chart([1, 2, 3], {"bias": values})))
+        return "".join(re.findall("<text[^>]*>([^<]*)</text>", draw_line_chart([1, 2, 3], {"bias": values})))
 
     assert MINUS in ticks([-0.2, 0.1, 0.2])
     assert MINUS not in ticks([0.2, 0.1, np.nan])
