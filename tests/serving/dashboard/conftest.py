@@ -13,7 +13,7 @@ import pytest
 
 from foreact.blobs.folder import FolderStore
 from tests.parts import require, unavailable
-from tests.services import Process, free_port
+from tests.services import Process, hold_port
 from tests.serving import shop
 from tests.waiting import SECONDS
 
@@ -93,7 +93,7 @@ def run_service(workspace: Path, *, published: bool) -> Iterator[Place]:
             )
     how = workspace / "how"
     how.write_text("well")
-    port = free_port()
+    port = hold_port()
     command = [sys.executable, "-m", "tests.serving.dashboard.service", str(workspace), str(port), PASSWORD]
     process = Process(command, port, workspace / "service.txt")
     process.start()
