@@ -33,5 +33,5 @@ def wait(condition: Callable[[], object], seconds: float = SECONDS) -> bool:
     while time.monotonic() < deadline:
         if condition():
             return True
-        time.sleep(0.1)
+        time.sleep(0.05)
     return False

@@ -83,6 +83,8 @@ class Seen:
     statuses: dict[str, int] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    # The newest version among the answers.
+    newest: int = 0
 
     def note(self, status: int | str, seconds: float) -> None:
         self.statuses[str(status)] = self.statuses.get(str(status), 0) + 1
