@@ -32,6 +32,16 @@ PASSWORD = "one-two-three"
 TOO_WIDE = """() => [document.scrollingElement, ...document.querySelectorAll("table, .scroll")]
     .filter(each => each.scrollWidth > each.clientWidth)
     .map(each => `${each.className || each.tagName}: ${each.scrollWidth} > ${each.clientWidth}`)"""
+# Charts are drawn once their places have a size; items are fetched; then whatever follows of it has two frames' time.
+COMPLETE = """async () => {
+    const isComplete = () =>
+        [...document.querySelectorAll(".plot")].every(each => !each.clientWidth || each.querySelector("svg")) &&
+        [...document.querySelectorAll("[data-items] tbody")].every(each => each.querySelector("a"));
+    const frame = () => new Promise(requestAnimationFrame);
+    while (!isComplete()) await frame();
+    await frame();
+    await frame();
+}"""
 
 
 @pytest.fixture(scope="session")
@@ -143,6 +153,12 @@ def visit(browser: Any) -> Iterator[Open]:
         context.close()
     for opened in visits:
         assert opened.unmeant() == []
+
+
+def open_page(page: Any, address: str) -> None:
+    """Open a page and wait until it is complete."""
+    page.goto(address)
+    page.evaluate(COMPLETE)
 
 
 def log_in(page: Any, place: Place) -> None:
