@@ -1,7 +1,6 @@
 """The real services that tests talk to: started on free loopback ports, once a test run, ended with it."""
 
 import os
-import random
 import secrets
 import shutil
 import signal
@@ -24,18 +23,21 @@ from tests.parts import require, unavailable
 from tests.waiting import until
 
 ACCOUNT = "devstoreaccount1"
-# Above those of Ray's workers and below those that the kernel gives to whoever asks for any: nobody takes one before,
-# or between, its server's starts.
-PORTS = range(20_000, 32_000)
+# Bound but not listened at, until this process ends.
+_held: list[socket.socket] = []
 
 
-def free_port() -> int:
-    """Return a port that nothing listens on."""
-    while True:
-        port = random.choice(PORTS)
-        with suppress(OSError), closing(socket.socket()) as probe:
-            probe.bind(("127.0.0.1", port))
-            return port
+def hold_port() -> int:
+    """Return a port of our own: nobody listens there but whoever is told of it, as often as that is started.
+
+    The kernel gives a port that is bound to nobody who asks for any, nor as the near end of a connection.
+    """
+    holder = socket.socket()
+    # Where both sides ask for this, a server may bind what is bound already; servers do, to be started again at once.
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    _held.append(holder)
+    return int(holder.getsockname()[1])
 
 
 def listens(port: int) -> bool:
@@ -133,7 +135,7 @@ class Azurite:
 def serve_azurite(folder: Path) -> Iterator[Azurite]:
     """Run an emulator that keeps its blobs in a folder."""
     [command] = require("azurite-blob", install="npm install -g azurite")
-    port, key = free_port(), b64encode(secrets.token_bytes(64)).decode()
+    port, key = hold_port(), b64encode(secrets.token_bytes(64)).decode()
     options = ["--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", str(folder / "blobs")]
     quiet = ["--disableTelemetry", "--skipApiVersionCheck", "--silent"]
     environment = {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{key}"}
@@ -165,7 +167,7 @@ def _serve_postgres(initdb: str, server: str, folder: Path) -> Iterator[str]:
     if os.geteuid() == 0:
         shutil.chown(folder, "nobody", "nogroup")
         humbly = ["--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-    data, port = str(folder / "data"), free_port()
+    data, port = str(folder / "data"), hold_port()
     cluster = ["-U", "foreact", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"]
     [setpriv] = require("setpriv", install="apt-get install util-linux")
     subprocess.run([setpriv, *humbly, initdb, "-D", data, *cluster], check=True, capture_output=True, cwd="/")
@@ -187,7 +189,7 @@ def serve_mlflow(postgres: str, azurite: Azurite, folder: Path, workers: int = 1
     container = f"mlflow{uuid4().hex[:8]}"
     with ContainerClient.from_connection_string(azurite.connection_string, container) as client:
         client.create_container()
-    port = free_port()
+    port = hold_port()
     command = [
         *(
             sys.executable,

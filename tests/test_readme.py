@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from foreact.demo import write_demo
-from tests.services import Process, free_port
+from tests.services import Process, hold_port
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = [
@@ -91,7 +91,7 @@ def serve(command: str, port: int, folder: Path, health: str) -> Iterator[None]:
 
 @pytest.fixture
 def serving(folder: Path) -> Iterator[int]:
-    port = free_port()
+    port = hold_port()
     command = next(c for c in COMMANDS if c.startswith("foreact serve")).replace("8080", str(port))
     with serve(command, port, folder, "/healthz"):
         yield port
@@ -107,6 +107,6 @@ def test_the_service_serves_and_smoke_finds_nothing(serving: int, folder: Path) 
 @pytest.mark.slow
 def test_mlflow_shows_the_models(folder: Path) -> None:
     (command,) = [c for c in COMMANDS if c.startswith("mlflow ui")]
-    port = free_port()
+    port = hold_port()
     with serve(f"{command} --port {port}", port, folder, "/health"):
         pass

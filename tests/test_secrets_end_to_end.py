@@ -16,7 +16,7 @@ from azure.storage.blob import BlobServiceClient
 from foreact.registry import Registry
 from foreact.settings import PipelineSettings
 from tests.commands.conftest import Chain, command, write_chain
-from tests.services import Azurite, free_port, listens
+from tests.services import Azurite, hold_port, listens
 from tests.waiting import until
 
 KEY = b64encode(b"planted-account-key-" * 3).decode()
@@ -63,7 +63,7 @@ class Place:
             "FOREACT_BLOB_URL": blobs["blob_url"],
             "FOREACT_BLOB_CONNECTION_STRING": blobs["blob_connection_string"],
             "FOREACT_MLFLOW_URI": mlflow,
-            "FOREACT_WEBHOOK_URL": f"http://127.0.0.1:{free_port()}/hook?token=planted-webhook-token",
+            "FOREACT_WEBHOOK_URL": f"http://127.0.0.1:{hold_port()}/hook?token=planted-webhook-token",
         }
 
     def __enter__(self) -> "Place":
@@ -97,7 +97,7 @@ class Place:
 
     @contextmanager
     def serving(self, **environment: str) -> Iterator[httpx.Client]:
-        port = free_port()
+        port = hold_port()
         process = self.start("serve", "--port", str(port), **environment)
         until(lambda: listens(port) or process.poll() is not None)
         address, hooks = f"http://127.0.0.1:{port}", {"response": [self.keep]}
@@ -148,7 +148,7 @@ def search(place: Place) -> None:
     azurite, mlflow_server = place.azurite, place.environment["FOREACT_MLFLOW_URI"]
     inputs = place.chain.inputs
     one = ["run", "retrain-store", "--store", place.chain.stores[0]]
-    dead = f"http://127.0.0.1:{free_port()}/devstoreaccount1"
+    dead = f"http://127.0.0.1:{hold_port()}/devstoreaccount1"
     without_blobs = {
         "FOREACT_BLOB_URL": f"{dead}/c",
         "FOREACT_BLOB_CONNECTION_STRING": azurite.connection_string.replace(azurite.endpoint, dead),
@@ -163,7 +163,7 @@ def search(place: Place) -> None:
     opened = place.environment["FOREACT_BLOB_URL"].replace("://", "://u:planted-address-password@")  # not a secret
     for environment, arguments, sentence in (
         ({"FOREACT_BLOB_CONNECTION_STRING": wrong_key}, one, "this identity is not allowed"),
-        ({"FOREACT_MLFLOW_URI": f"http://127.0.0.1:{free_port()}"}, one, "The model registry at http://127.0.0.1:"),
+        ({"FOREACT_MLFLOW_URI": f"http://127.0.0.1:{hold_port()}"}, one, "The model registry at http://127.0.0.1:"),
         ({"FOREACT_MLFLOW_URI": address}, one, "carries credentials"),
         ({"FOREACT_RAY_ADDRESS": "ray://127.0.0.1:1"}, ["run", "retrain-all"], "No Ray cluster answers"),
         ({"FOREACT_BLOB_URL": signed}, one, "carries credentials"),

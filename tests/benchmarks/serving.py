@@ -34,6 +34,7 @@ import numpy as np
 from foreact.blobs.folder import FolderStore
 from serving.auth import keys
 from serving.auth.principal import Grant
+from tests.services import hold_port
 from tests.serving import shop
 
 STORES = [f"{state}_{number}" for state, count in (("CA", 4), ("TX", 3), ("WI", 3)) for number in range(1, count + 1)]
@@ -287,9 +288,7 @@ async def mix(store: FolderStore, port: int, token: str, seconds: float, pid: in
 
 @contextlib.contextmanager
 def run(what: str, workspace: Path) -> Iterator[tuple[int, "subprocess.Popen[bytes]", float]]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = hold_port()
     begun = time.perf_counter()
     command = [sys.executable, "-m", "tests.benchmarks.served", what, str(workspace), str(port)]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"

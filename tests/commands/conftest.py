@@ -43,6 +43,24 @@ def run_foreact(*arguments: str, **environment: str) -> subprocess.CompletedProc
     )
 
 
+HALT = """
+import sys, threading
+
+class Halt:
+    def find_spec(self, name, path=None, target=None):
+        if name == {part!r}:
+            threading.Event().wait()
+
+sys.meta_path.insert(0, Halt())
+"""
+
+
+def halt_at(part: str, folder: Path) -> dict[str, str]:
+    """Return an environment in which Python comes to a halt where it imports that part, until it is stopped."""
+    (folder / "sitecustomize.py").write_text(HALT.format(part=part))
+    return {**os.environ, "PYTHONPATH": str(folder)}
+
+
 def write_chain(folder: Path, stores: int, items: int) -> Chain:
     demo = write_demo(folder / "data", date(2026, 3, 31), stores=stores, items=items, days=420)
     return Chain(demo.history, demo.known, folder / "workspace", demo.chain.stores)

@@ -15,7 +15,7 @@ from foreact.blobs import connect
 from foreact.publications import Reader
 from foreact.settings import PlaceSettings
 from tests.commands.conftest import command
-from tests.services import free_port, listens
+from tests.services import hold_port, listens
 from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
@@ -39,7 +39,7 @@ class Demo:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     folder = tmp_path_factory.mktemp("demo")
     workspace, output = folder / "workspace", folder / "output"
-    port = free_port()
+    port = hold_port()
     with output.open("w") as file:
         process = subprocess.Popen(
             command("demo", "--workspace", str(workspace), "--port", str(port)),

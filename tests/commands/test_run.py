@@ -15,7 +15,7 @@ from foreact.publications.contract import Manifest
 from foreact.runs.ledger import RunLedger as Ledger
 from foreact.runs.workspace import WorkspaceRuns
 from foreact.settings import PlaceSettings
-from tests.commands.conftest import Chain, Foreact, command
+from tests.commands.conftest import Chain, Foreact, command, halt_at
 from tests.waiting import until
 
 
@@ -133,10 +133,16 @@ def processes_of(folder: Path) -> list[int]:
     return found
 
 
+@pytest.fixture
+def never_valid(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return an environment in which no run gets beyond its validation, the only step that needs that part."""
+    return halt_at("great_expectations", tmp_path_factory.mktemp("halt"))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_stopped_run_leaves_the_last_publication_and_no_process(
-    one_store: Chain, tmp_path: Path, number: signal.Signals
+    one_store: Chain, tmp_path: Path, never_valid: dict[str, str], number: signal.Signals
 ) -> None:
     before = manifest(one_store.workspace)
     runs = one_store.workspace / "runs"
@@ -145,7 +151,7 @@ def test_a_stopped_run_leaves_the_last_publication_and_no_process(
         command("run", "retrain-all", *one_store.inputs, "--workspace", str(one_store.workspace)),
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
+        env={**never_valid, "TMPDIR": str(tmp_path)},
         start_new_session=True,
     )
     folder = reach_validate(runs, known)
@@ -165,12 +171,12 @@ def test_a_stopped_run_leaves_the_last_publication_and_no_process(
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_behind_the_command_is_told_and_leaves_no_process(
-    one_store: Chain, tmp_path: Path
+    one_store: Chain, tmp_path: Path, never_valid: dict[str, str]
 ) -> None:
     runs = one_store.workspace / "runs"
     known = set(runs.iterdir())
     arguments = ("run", "retrain-all", *one_store.inputs, "--workspace", str(one_store.workspace))
-    place = {**os.environ, "TMPDIR": str(tmp_path)}
+    place = {**never_valid, "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True, env=place)
     folder = reach_validate(runs, known)
     [behind] = [pid for pid in processes_of(folder) if b"pipelines.local" in Path(f"/proc/{pid}/cmdline").read_bytes()]

@@ -14,7 +14,7 @@ from foreact.publications.lineage import describe_version
 from foreact.registry import Registry, model_name
 from foreact.runs.events import Events
 from foreact.settings import PipelineSettings
-from tests.services import free_port
+from tests.services import hold_port
 from tests.trainings import write_training
 
 PLANTED = ["planted-client-secret", "planted-webhook-token", "planted-tracking-password", "cGxhbnRlZA=="]
@@ -52,7 +52,7 @@ def test_a_run_leaves_no_credential_behind(azurite, mlflow_server, tmp_path, mon
 
     # What goes wrong must not tell either.
     wrong = {**place, "blob_connection_string": place["blob_connection_string"].replace(azurite.key, PLANTED[3])}
-    gone = {**settings.model_dump(), "mlflow_uri": f"http://127.0.0.1:{free_port()}"}
+    gone = {**settings.model_dump(), "mlflow_uri": f"http://127.0.0.1:{hold_port()}"}
     for attempt in (
         lambda: Reader(connect(PipelineSettings(**wrong))).read_current(),
         lambda: connect(PipelineSettings(**{**place, "blob_url": "https://acc.blob.core.windows.net/c"})),

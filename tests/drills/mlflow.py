@@ -6,12 +6,12 @@ from pathlib import Path
 
 from tests.drills.outcome import Outcome
 from tests.drills.retailer import make
-from tests.services import Process, free_port
+from tests.services import Process, hold_port
 
 
 def drill(folder: Path) -> Outcome:
     """Publish with a real server, take it down for one run, and bring it back."""
-    port = free_port()
+    port = hold_port()
     database, artifacts = folder / "server.db", folder / "artifacts"
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),

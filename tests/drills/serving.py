@@ -15,7 +15,7 @@ from foreact.blobs import BlobStore, connect
 from foreact.settings import PlaceSettings
 from serving.auth import keys
 from serving.auth.principal import Grant
-from tests.services import Process, free_port
+from tests.services import Process, hold_port
 from tests.waiting import SECONDS
 
 
@@ -66,7 +66,7 @@ def serve(workspace: Path, **settings: str) -> Iterator[Place]:
     fields = PlaceSettings.model_fields
     store = connect(PlaceSettings(**{name: value for name, value in known.items() if name in fields}))  # type: ignore[arg-type]
     token, _ = keys.create(store, "drill", Grant(role="admin"), created_by="drill")
-    port = free_port()
+    port = hold_port()
     command = [sys.executable, "-m", "commands", "serve", "--port", str(port), "--workspace", str(workspace)]
     place = Place(workspace, store, Process(command, port, workspace / "serve.txt", environment), token)
     place.process.start()
@@ -83,6 +83,8 @@ class Seen:
     statuses: dict[str, int] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    # The newest version among the answers.
+    newest: int = 0
 
     def note(self, status: int | str, seconds: float) -> None:
         self.statuses[str(status)] = self.statuses.get(str(status), 0) + 1

@@ -1,5 +1,6 @@
 """Serving under load while publications swap: every answer is of one publication, whole, and none goes back in time."""
 
+import math
 import threading
 import time
 from datetime import UTC, datetime
@@ -8,10 +9,10 @@ from pathlib import Path
 import httpx
 
 from foreact.publications import prune_objects
+from tests.drills.inside import wait
 from tests.drills.outcome import Outcome
 from tests.drills.serving import Place, Seen, serve
 from tests.serving import shop
-from tests.waiting import SECONDS
 
 STORES = [f"S{number:02d}" for number in range(10)]
 ITEMS = 60
@@ -21,8 +22,11 @@ CLIENTS = 2
 PROMISE = 10.0
 
 
-def drill(folder: Path, minutes: float = 1.0, rate: float = 20.0, promise: float = PROMISE) -> Outcome:
-    """Publish again and again while clients ask at a steady rate, each answer held against what was published."""
+def drill(folder: Path, minutes: float = 1.0, swaps: int = 0, rate: float = 20.0, promise: float = PROMISE) -> Outcome:
+    """Publish again and again while clients ask at a steady rate, each answer held against what was published.
+
+    It lasts for some minutes, or for so many publications, the next one as soon as every client has seen the last.
+    """
     with serve(folder, FOREACT_POLL_SECONDS="0.5") as place:
         published: dict[str, list[float]] = {}
         _publish(place, 0, published)
@@ -34,15 +38,19 @@ def drill(folder: Path, minutes: float = 1.0, rate: float = 20.0, promise: float
         ]
         for client in clients:
             client.start()
-        memory, lags, swaps = [place.memory()], [], 0
-        end = time.monotonic() + minutes * 60
-        while time.monotonic() < end:
+        memory, lags, followed = [place.memory()], list[float](), True
+        started = time.monotonic()
+        end = started + minutes * 60
+        while len(lags) < swaps or (not swaps and time.monotonic() < end):
             begun = time.monotonic()
-            swaps += 1
-            version = _publish(place, swaps, published)
+            version = _publish(place, len(lags) + 1, published)
             lags.append(_visible(place, version))
             memory.append(place.memory())
-            stop.wait(max(0.0, min(SWAP_SECONDS - (time.monotonic() - begun), end - time.monotonic())))
+            if swaps:
+                followed &= wait(lambda version=version: all(one.newest >= version for one in seen))  # type: ignore[misc]
+            else:
+                stop.wait(max(0.0, min(SWAP_SECONDS - (time.monotonic() - begun), end - time.monotonic())))
+        took = time.monotonic() - started
         stop.set()
         for client in clients:
             client.join()
@@ -53,8 +61,8 @@ def drill(folder: Path, minutes: float = 1.0, rate: float = 20.0, promise: float
                 whole.statuses[status] = whole.statuses.get(status, 0) + count
         late = sorted(lags)
         rows = [
-            ("minutes", f"{minutes:g}"),
-            ("publications swapped in", f"{swaps:,}"),
+            ("minutes", f"{took / 60:.3g}"),
+            ("publications swapped in", f"{len(lags):,}"),
             *whole.rows(),
             ("publication visible after, p50 / worst", f"{late[len(late) // 2]:.1f} s / {late[-1]:.1f} s"),
             (
@@ -62,7 +70,7 @@ def drill(folder: Path, minutes: float = 1.0, rate: float = 20.0, promise: float
                 f"{memory[0]:.0f} / {memory[-1]:.0f} / {max(memory):.0f} MiB",
             ),
         ]
-        good = not whole.wrong and set(whole.statuses) == {"200"} and late[-1] < promise
+        good = followed and not whole.wrong and set(whole.statuses) == {"200"} and late[-1] < promise
         return Outcome(
             "swap",
             good,
@@ -86,13 +94,11 @@ def _publish(place: Place, number: int, published: dict[str, list[float]]) -> in
 
 
 def _visible(place: Place, version: int) -> float:
+    """Return after how many seconds the service shows a publication; infinity if it never does."""
     begun = time.monotonic()
     with place.client() as client:
-        while time.monotonic() - begun < SECONDS:
-            if (client.get("/readyz").json().get("publication") or 0) >= version:
-                break
-            time.sleep(0.05)
-    return time.monotonic() - begun
+        shown = wait(lambda: (client.get("/readyz").json().get("publication") or 0) >= version)
+    return time.monotonic() - begun if shown else math.inf
 
 
 def _same(given: list[float], published: list[float]) -> bool:
@@ -101,7 +107,6 @@ def _same(given: list[float], published: list[float]) -> bool:
 
 
 def _ask(place: Place, seen: Seen, published: dict[str, list[float]], stop: threading.Event, pause: float) -> None:
-    newest = 0
     query = "/v1/totals?" + "&".join(f"store={store}" for store in STORES)
     with place.client() as client:
         while not stop.is_set():
@@ -110,16 +115,16 @@ def _ask(place: Place, seen: Seen, published: dict[str, list[float]], stop: thre
                 answer = client.get(query)
                 seen.note(answer.status_code, time.monotonic() - begun)
                 if answer.status_code == 200:
-                    newest = _check(answer.json(), newest, seen, published)
+                    _check(answer.json(), seen, published)
             except httpx.HTTPError as error:
                 seen.note(type(error).__name__, time.monotonic() - begun)
             stop.wait(max(0.0, pause - (time.monotonic() - begun)))
 
 
-def _check(answer: dict, newest: int, seen: Seen, published: dict[str, list[float]]) -> int:  # type: ignore[type-arg]
+def _check(answer: dict, seen: Seen, published: dict[str, list[float]]) -> None:  # type: ignore[type-arg]
     version = answer["publication"]["version"]
-    if version < newest:
-        seen.wrong.append(f"version {version} after {newest}")
+    if version < seen.newest:
+        seen.wrong.append(f"version {version} after {seen.newest}")
     runs = {described["run"] for described in answer["stores"].values()}
     if len(runs) != 1:
         seen.wrong.append(f"version {version} mixes the runs {sorted(runs)}")
@@ -130,4 +135,4 @@ def _check(answer: dict, newest: int, seen: Seen, published: dict[str, list[floa
         run = answer["stores"][store]["run"]
         if not _same(means.get(store, []), published.get(f"{run}/{store}", [])):
             seen.wrong.append(f"version {version}: the numbers of {store} are not those of {run}")
-    return max(version, newest)
+    seen.newest = max(version, seen.newest)

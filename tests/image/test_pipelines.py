@@ -23,7 +23,7 @@ from serving.auth import keys
 from serving.auth.principal import Grant
 from tests.image.conftest import Images
 from tests.image.engine import ROOT, Engine
-from tests.services import Azurite, free_port
+from tests.services import Azurite, hold_port
 from tests.waiting import until
 
 pytestmark = [
@@ -161,7 +161,7 @@ def test_a_component_that_must_fail_is_reported_failed(run: Run, images: Images,
 @pytest.fixture
 def service(docker_engine: Engine, images: Images, place: PlaceSettings, retrained: Manifest) -> Iterator[str]:
     """Run the serving image, locked up, over what the pipelines published; gives where it answers."""
-    port = free_port()
+    port = hold_port()
     settings = {
         "FOREACT_BLOB_URL": place.blob_url,
         "FOREACT_BLOB_CONNECTION_STRING": place.blob_connection_string.get_secret_value(),

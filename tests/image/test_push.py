@@ -11,7 +11,7 @@ import pytest
 from tests.image.conftest import Images
 from tests.image.engine import ROOT, Engine, make_base
 from tests.parts import require
-from tests.services import Process, free_port
+from tests.services import Process, hold_port
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -21,7 +21,7 @@ MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 def registry(tmp_path: Path) -> Iterator[str]:
     """Return the address of an empty registry."""
     [command] = require("docker-registry", install="apt-get install docker-registry")
-    port = free_port()
+    port = hold_port()
     settings = {
         "version": 0.1,
         "storage": {"filesystem": {"rootdirectory": str(tmp_path / "registry")}},

@@ -15,7 +15,7 @@ def test_a_port_that_is_taken_is_told_before_any_work(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         command = [sys.executable, "-m", "commands", "demo", "--port", str(port), "--workspace", str(tmp_path / "demo")]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     said = (
         f"foreact: Nothing can listen at 127.0.0.1, port {port} (address already in use): choose another with --port.\n"
     )

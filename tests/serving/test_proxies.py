@@ -8,12 +8,12 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
-from tests.services import Process, free_port
+from tests.services import Process, hold_port
 
 
 @contextmanager
 def serving(workspace: Path, proxies: str) -> Iterator[httpx.Client]:
-    port = free_port()
+    port = hold_port()
     process = Process(
         [sys.executable, "-m", "commands", "serve", "--port", str(port), "--workspace", str(workspace)],
         port,

@@ -16,7 +16,7 @@ from foreact.registry.client import explain_mlflow_errors
 from foreact.registry.records import STORE, artifact_name
 from foreact.settings import PipelineSettings
 from tests.foreact.registry.conftest import candidate
-from tests.services import free_port
+from tests.services import hold_port
 
 IDS = ["1", "10", "Köln/Süd", "a:b", "models:/x@champion", "'; DROP TABLE x; --", "日" * 100]
 
@@ -190,7 +190,7 @@ def test_a_server_that_is_not_there_is_one_sentence(monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ada")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "planted-secret")
-    settings = PipelineSettings(mlflow_uri=f"http://127.0.0.1:{free_port()}")
+    settings = PipelineSettings(mlflow_uri=f"http://127.0.0.1:{hold_port()}")
     with pytest.raises(
         RegistryUnavailable, match=r"^The model registry at http://127.0.0.1:\d+/? failed \(ConnectionError\)"
     ) as caught:

@@ -13,7 +13,7 @@ import pytest
 
 from foreact.blobs.folder import FolderStore
 from tests.parts import require, unavailable
-from tests.services import Process, free_port
+from tests.services import Process, hold_port
 from tests.serving import shop
 from tests.waiting import SECONDS
 
@@ -32,6 +32,16 @@ PASSWORD = "one-two-three"
 TOO_WIDE = """() => [document.scrollingElement, ...document.querySelectorAll("table, .scroll")]
     .filter(each => each.scrollWidth > each.clientWidth)
     .map(each => `${each.className || each.tagName}: ${each.scrollWidth} > ${each.clientWidth}`)"""
+# Charts are drawn once their places have a size; items are fetched; then whatever follows of it has two frames' time.
+COMPLETE = """async () => {
+    const isComplete = () =>
+        [...document.querySelectorAll(".plot")].every(each => !each.clientWidth || each.querySelector("svg")) &&
+        [...document.querySelectorAll("[data-items] tbody")].every(each => each.querySelector("a"));
+    const frame = () => new Promise(requestAnimationFrame);
+    while (!isComplete()) await frame();
+    await frame();
+    await frame();
+}"""
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +103,7 @@ def run_service(workspace: Path, *, published: bool) -> Iterator[Place]:
             )
     how = workspace / "how"
     how.write_text("well")
-    port = free_port()
+    port = hold_port()
     command = [sys.executable, "-m", "tests.serving.dashboard.service", str(workspace), str(port), PASSWORD]
     process = Process(command, port, workspace / "service.txt")
     process.start()
@@ -143,6 +153,12 @@ def visit(browser: Any) -> Iterator[Open]:
         context.close()
     for opened in visits:
         assert opened.unmeant() == []
+
+
+def open_page(page: Any, address: str) -> None:
+    """Open a page and wait until it is complete."""
+    page.goto(address)
+    page.evaluate(COMPLETE)
 
 
 def log_in(page: Any, place: Place) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from serving.dashboard.pages import failure_page
-from tests.serving.dashboard.conftest import TOO_WIDE, Open, Place, judge, log_in
+from tests.serving.dashboard.conftest import TOO_WIDE, Open, Place, judge, log_in, open_page
 
 pytestmark = pytest.mark.chromium
 
@@ -51,8 +51,7 @@ def test_nothing_stands_in_anybodys_way(
     failure = failure_page("a1b2c3d4e5f60000002a").body
     page.route("**/failure", lambda route: route.fulfill(content_type="text/html", body=failure))
     for name, address in addresses.items():
-        page.goto(f"{shared_place.url}{address}")
-        page.wait_for_load_state("networkidle")
+        open_page(page, f"{shared_place.url}{address}")
         page.screenshot(path=shots / f"{name}-{width}-{scheme}.png", full_page=True)
         found[name] = judge(page, axe)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} scrolls sideways"
@@ -64,8 +63,7 @@ def test_on_a_phone_only_down_is_scrolled_and_tables_stay_tables(shared_place: P
     page = visit(390, 844).page
     log_in(page, shared_place)
     for address in ("/", "/stores/CA_2", "/stores/CA_2/items/item-0007", "/docs"):
-        page.goto(f"{shared_place.url}{address}")
-        page.wait_for_load_state("networkidle")
+        open_page(page, f"{shared_place.url}{address}")
         page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
         assert page.evaluate(TOO_WIDE) == [], address
         if address == "/stores/CA_2":
@@ -87,15 +85,13 @@ def test_on_a_phone_only_down_is_scrolled_and_tables_stay_tables(shared_place: P
 def test_the_page_stays_still_and_comes_at_once(shared_place: Place, visit: Open) -> None:
     page = visit().page
     log_in(page, shared_place)
-    page.goto(f"{shared_place.url}/")
-    page.wait_for_load_state("networkidle")
+    open_page(page, f"{shared_place.url}/")
     shift = page.evaluate(
-        """() => new Promise(done => {
-            let sum = 0;
-            new PerformanceObserver(list => { for (const e of list.getEntries()) sum += e.value; })
-                .observe({type: "layout-shift", buffered: true});
-            setTimeout(() => done(sum), 300);
-        })"""
+        """() => {
+            const observer = new PerformanceObserver(() => {});
+            observer.observe({type: "layout-shift", buffered: true});
+            return observer.takeRecords().reduce((sum, entry) => sum + entry.value, 0);
+        }"""
     )
     assert shift < 0.02
     assert page.evaluate("performance.getEntriesByType('navigation')[0].transferSize") < 200_000

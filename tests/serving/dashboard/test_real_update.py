@@ -13,7 +13,7 @@ import pytest
 
 from foreact.demo import Demo, write_demo
 from tests.commands.conftest import command, run_foreact
-from tests.services import free_port, listens
+from tests.services import hold_port, listens
 from tests.serving.dashboard.conftest import Visit
 from tests.waiting import until
 
@@ -38,7 +38,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     place = ("--workspace", str(workspace))
     done = run_foreact("run", "retrain-all", "--history", str(demo.history), *known, *place)
     assert done.returncode == 0, done.stderr
-    port = free_port()
+    port = hold_port()
     process = subprocess.Popen(
         command("serve", "--port", str(port), *place),
         stdout=subprocess.PIPE,

@@ -4,10 +4,11 @@ import json
 import re
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from foreact.blobs import Blob
@@ -137,17 +138,32 @@ class Slow(FolderStore):
         return blob
 
 
-def test_a_look_that_takes_long_puts_nothing_old_back(store: FolderStore) -> None:
+class Door:
+    """A lock that counts who came to it."""
+
+    def __init__(self) -> None:
+        self.lock, self.comers = threading.Lock(), 0
+
+    def __enter__(self) -> None:
+        self.comers += 1
+        self.lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.lock.release()
+
+
+def test_a_look_that_takes_long_puts_nothing_old_back(store: FolderStore, monkeypatch: pytest.MonkeyPatch) -> None:
     run(store, "r1", "retrain-all")
     slow = Slow(store.root)
-    metrics = RunMetrics(slow, lambda: shop.NOW)
+    metrics, door = RunMetrics(slow, lambda: shop.NOW), Door()
+    monkeypatch.setattr(metrics, "_looking", door)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(metrics.read_ledger)
         slow.asked.wait()
         run(store, "r2", "retrain-all", failing=True)
         second = pool.submit(metrics.read_ledger)
-        # Let it overtake the first, if it can.
-        wait([second], 0.3)
+        # It overtakes the first, or has to wait for it.
+        until(lambda: second.done() or door.comers == 2)
         slow.arrives.set()
         first.result()
         second.result()
