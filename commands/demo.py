@@ -21,11 +21,11 @@ def demo(
 ) -> None:
     """Make up a retailer, retrain all its stores, and serve the dashboard of their forecasts."""
     from foreact.demo import write_demo
-    from serving.address import bind_address
+    from serving.address import listen_at
 
     if serve:
         # Checked before a minute of work, not after it.
-        bind_address("127.0.0.1", port).close()
+        listen_at("127.0.0.1", port).close()
     folder = (workspace / "demo").absolute()
     typer.echo(f"Writing the sales of a made-up retailer to {_shorten_path(folder)}")
     try:

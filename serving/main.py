@@ -14,7 +14,7 @@ from foreact.errors import ForeactError
 from foreact.runs.ledger import RunLedger
 from foreact.telemetry import tracing
 from foreact.telemetry.lines import configure_logging
-from serving.address import bind_address
+from serving.address import listen_at
 from serving.app import create_app
 from serving.auth.local import ACCOUNT, LocalLogin
 from serving.refreshes.embedded import EmbeddedRunner
@@ -41,7 +41,7 @@ def serve(
     if local_login is None:
         local_login = is_loopback(host) and not settings.oidc_issuer
     settings.check_exposure(host, local_login=local_login)
-    address = bind_address(host, port)
+    address = listen_at(host, port)
     configure_logging(as_json=not sys.stderr.isatty())
     tracing.start_exporting("foreact-serving")
     local = LocalLogin() if local_login else None

@@ -15,7 +15,7 @@ from foreact.blobs import connect
 from foreact.publications import Reader
 from foreact.settings import PlaceSettings
 from tests.commands.conftest import command
-from tests.services import hold_port, listens
+from tests.services import hold_port
 from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
@@ -48,8 +48,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
             env={**os.environ, "COLUMNS": "200"},
             text=True,
         )
-    # What it prints, it prints before it listens.
-    until(lambda: listens(port) or process.poll() is not None, seconds=1_000)
+    until(lambda: "with the password" in output.read_text() or process.poll() is not None, seconds=1_000)
     yield Demo(process, output.read_text(), workspace)
     process.send_signal(signal.SIGINT)
     assert process.wait() == 0

@@ -13,9 +13,8 @@ import pytest
 
 from foreact.demo import Demo, write_demo
 from tests.commands.conftest import command, run_foreact
-from tests.services import hold_port, listens
+from tests.services import hold_port
 from tests.serving.dashboard.conftest import Visit
-from tests.waiting import until
 
 pytestmark = [pytest.mark.chromium, pytest.mark.slow]
 
@@ -49,8 +48,6 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     try:
         assert process.stdout is not None
         link = next(found for line in process.stdout if (found := re.search(r"http\S+token=\S+", line)))
-        # It is told before anybody listens.
-        until(lambda: listens(port) or process.poll() is not None)
         yield Shop(demo, demo.chain.stores[0], link.group())
     finally:
         process.terminate()
