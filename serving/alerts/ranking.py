@@ -13,8 +13,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.analysis.comparison import Z90, Doubles, Levels, compare_levels, known_or_none
+from serving.analysis.comparison import Z90, Levels, compare_levels
+from serving.analysis.known import known_or_none
 from serving.publication import StoreData
+from serving.publication.tables import Doubles
 
 KEPT = 200
 

@@ -5,30 +5,21 @@ recent level is the mean of the last four weeks, last year's that of the same we
 four in five of the last eight weeks would have needed.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from serving.analysis.daily_units import YEAR, units_sold_on
 from serving.publication import StoreData
-from serving.publication.tables import Days, Floats
+from serving.publication.tables import Doubles, Floats
 
 WINDOW = 7
 RECENT = 28
 WEEKS = 8
-# The same weekdays a year before.
-YEAR = np.timedelta64(364, "D")
 # How much the errors of two days of one series move together.
 TOGETHER = 0.2
 Z80, Z90 = 2.5631, 1.2816
-
-Doubles = NDArray[np.float64]
-
-
-def known_or_none(value: float) -> float | None:
-    """Return a number, or nothing for one that is not known."""
-    return float(value) if math.isfinite(value) else None
 
 
 @dataclass(frozen=True)
@@ -93,14 +84,6 @@ def _column_quantile(values: Doubles, share: float) -> Doubles:
     columns = np.arange(values.shape[1])
     below, above = ordered[low, columns], ordered[high, columns]
     return np.asarray(below + (above - below) * (place - low))
-
-
-def units_sold_on(arrays: StoreData, past: Floats, days: Days) -> Floats:
-    """Return what was sold on some days, NaN where that is not known."""
-    if not len(arrays.past_dates):
-        return np.full((len(past), len(days)), np.nan, np.float32)
-    places = np.minimum(np.searchsorted(arrays.past_dates, days), len(arrays.past_dates) - 1)
-    return np.where(arrays.past_dates[places] == days, past[:, places], np.float32(np.nan))
 
 
 def _sum_window(units: Floats, days: int) -> Doubles:

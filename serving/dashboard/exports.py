@@ -10,7 +10,12 @@ from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
-from serving.dashboard import columns, stores, views
+from serving.alerts.grouping import merge_alert_groups
+from serving.analysis.item_table import tabulate_items
+from serving.analysis.series import Series, find_stores_in_step, item_series, sum_totals
+from serving.analysis.week import summarize_week
+from serving.dashboard import columns, stores
+from serving.dashboard.charts import driver_chart
 from serving.dashboard.columns import Column
 from serving.publication import StoreData
 from serving.publication.view import FreshnessView
@@ -33,9 +38,9 @@ def overview_sheets(view: FreshnessView, chosen: Sequence[StoreData], order: str
     """Return the overview's tables; the first is what CSV gets."""
     if not chosen:
         return [Sheet("Stores", columns.STORES[:1], [])]
-    together = views.find_stores_in_step(chosen)
-    series = views.total_series(together)
-    days = views.summarize_week(together, series).days
+    together = find_stores_in_step(chosen)
+    series = sum_totals(together)
+    days = summarize_week(together, series).days
     heat_days = series.dates[: stores.HEAT_DAYS]
     return [
         _store_sheet(view, chosen, order, days),
@@ -43,7 +48,7 @@ def overview_sheets(view: FreshnessView, chosen: Sequence[StoreData], order: str
         Sheet(
             "Stores by day",
             (columns.STORES[0], *(Column(day, heading=f"{day}: change", unit="share") for day in heat_days)),
-            [(row.store, *row.against) for row in stores.heat_rows(together, heat_days)],
+            [(row.store, *row.change) for row in stores.heat_rows(together, heat_days)],
         ),
         _alert_sheet(together),
         _sold_sheet(series),
@@ -52,13 +57,13 @@ def overview_sheets(view: FreshnessView, chosen: Sequence[StoreData], order: str
 
 def store_sheets(arrays: StoreData, rows: Sequence[int]) -> list[Sheet]:
     """Return a store's tables, its items first."""
-    table = views.item_rows(arrays)
-    series = views.total_series([arrays])
-    shown = columns.list_exported(columns.name_window(columns.ITEMS, views.summarize_week([arrays], series).days))
+    table = tabulate_items(arrays)
+    series = sum_totals([arrays])
+    shown = columns.list_exported(columns.name_window(columns.ITEMS, summarize_week([arrays], series).days))
     return [
         Sheet("Items", shown, [[_read_cell(table[column.key][row], column) for column in shown] for row in rows]),
         _total_sheet(series),
-        *_driver_sheets(views.driver_series(arrays)),
+        *_driver_sheets(driver_chart(arrays)),
         _sold_sheet(series),
     ]
 
@@ -79,7 +84,7 @@ def _store_sheet(view: FreshnessView, chosen: Sequence[StoreData], order: str, d
 
 def _alert_sheet(together: Sequence[StoreData]) -> Sheet:
     rows = []
-    for alerts in views.merged_alerts(together):
+    for alerts in merge_alert_groups(together):
         first = alerts[0].to_json()
         delivery = next((alert.normal_delivery for alert in alerts if alert.kind == "shortage"), None)
         kinds = ", ".join(alert.kind for alert in alerts)
@@ -88,12 +93,12 @@ def _alert_sheet(together: Sequence[StoreData]) -> Sheet:
     return Sheet("Alerts", columns.ALERTS, rows)
 
 
-def _total_sheet(series: views.Series) -> Sheet:
+def _total_sheet(series: Series) -> Sheet:
     rows = zip(series.dates, series.mean, series.low, series.high, series.last_year, strict=True)
     return Sheet("Total by day", columns.TOTALS, [(date.fromisoformat(day), *numbers) for day, *numbers in rows])
 
 
-def _sold_sheet(series: views.Series) -> Sheet:
+def _sold_sheet(series: Series) -> Sheet:
     rows = zip(series.past_dates, series.past, strict=True)
     return Sheet("Sold", columns.SOLD, [(date.fromisoformat(day), units) for day, units in rows])
 
@@ -117,7 +122,7 @@ def _driver_sheets(series: dict[str, Any]) -> list[Sheet]:
 
 def item_sheets(arrays: StoreData, row: int) -> list[Sheet]:
     """Return an item's days."""
-    series = views.item_series(arrays, row)
+    series = item_series(arrays, row)
     numbers = (array[row].tolist() for array in (arrays.mean, arrays.p10, arrays.p50, arrays.p90))
     return [
         Sheet(

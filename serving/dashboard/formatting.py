@@ -64,6 +64,11 @@ def format_moment(value: datetime, zone: tzinfo) -> str:
     return f"{format_day(local.date(), year=True)}, {local:%H:%M}"
 
 
+def format_driver(name: str) -> str:
+    """Write a driver that is named after a column of the data as people write it."""
+    return name.replace("_", " ")
+
+
 def format_age(value: timedelta) -> str:
     """Write how long something is ago, roughly."""
     seconds = value.total_seconds()

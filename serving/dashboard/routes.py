@@ -10,15 +10,25 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from foreact.naming import encode_store as name_of
+from serving.alerts.grouping import count_alert_groups, merge_alert_groups
 from serving.analysis.comparison import compare_levels
+from serving.analysis.daily_units import count_known_days
+from serving.analysis.drivers import explain_peak
+from serving.analysis.item_table import tabulate_items
+from serving.analysis.scoring import score_item
+from serving.analysis.series import find_stores_in_step, item_series, sum_totals
+from serving.analysis.week import summarize_week
 from serving.api.answers import answer_json, encode_json
 from serving.api.selection import select_store, select_stores
 from serving.auth.principal import Principal
-from serving.dashboard import columns, exports, past, stores, views
+from serving.dashboard import columns, exports, stores
+from serving.dashboard.charts import driver_chart, item_parts_chart
+from serving.dashboard.items import select_items
 from serving.dashboard.pages import STATIC, render_page, static_version
 from serving.dependencies import Parts, Viewer
 from serving.errors import not_found
 from serving.publication import StoreData
+from serving.publication.earlier import load_earlier_forecasts
 from serving.publication.view import FreshnessView
 from serving.service import Service
 
@@ -89,9 +99,9 @@ def overview(
         },
     }
     if chosen:
-        together = views.find_stores_in_step(chosen)
-        series = views.total_series(together)
-        summary = views.summarize_week(together, series)
+        together = find_stores_in_step(chosen)
+        series = sum_totals(together)
+        summary = summarize_week(together, series)
         days = series.dates[: stores.HEAT_DAYS]
         context |= {
             "together": together,
@@ -101,8 +111,8 @@ def overview(
             "next_deadline": view.freshness[chosen[0].store].next_deadline,
             "series": series,
             "summary": summary,
-            "alerts": list(islice(views.merged_alerts(together), ALERTS_SHOWN * 3)),
-            "alert_count": views.count_alerts(together),
+            "alerts": list(islice(merge_alert_groups(together), ALERTS_SHOWN * 3)),
+            "alert_count": count_alert_groups(together),
             "heat": stores.heat_rows(together, days),
             "heat_days": days,
             "listed": listed,
@@ -118,7 +128,7 @@ def store_page(request: Request, service: Parts, principal: Viewer, store: Segme
     """Show a store: its total, what drives it, and its items."""
     view = service.view
     arrays = select_store(view, principal, store)
-    series = views.total_series([arrays])
+    series = sum_totals([arrays])
     context = {
         "arrays": arrays,
         "entry": arrays.entry,
@@ -126,16 +136,16 @@ def store_page(request: Request, service: Parts, principal: Viewer, store: Segme
         "fresh": view.freshness[arrays.store],
         "held": view.explain_held(arrays.store),
         "series": series,
-        "summary": views.summarize_week([arrays], series),
-        "drivers": views.driver_series(arrays),
-        "peak": views.explain_peak(arrays),
-        "alerts": list(islice(views.merged_alerts([arrays]), ALERTS_SHOWN)),
+        "summary": summarize_week([arrays], series),
+        "drivers": driver_chart(arrays),
+        "peak": explain_peak(arrays),
+        "alerts": list(islice(merge_alert_groups([arrays]), ALERTS_SHOWN)),
         "active": _active_refreshes(service, principal),
         "last_failed": _last_failed(service, arrays),
         "may_refresh": service.refreshes.runner is not None
         and principal.may_change(arrays.store, view.region_of(arrays.store)),
         "scores": [row for row in arrays.scorecard if row.get("lead") == 0][-5:],
-        "short_history": _days_known(arrays) < 28,
+        "short_history": count_known_days(arrays) < 28,
         "columns": columns.list_shown(columns.ITEMS),
         "cells": [column.to_json() for column in columns.list_shown(columns.ITEMS)[1:]],
     }
@@ -152,7 +162,7 @@ async def items_json(request: Request, service: Parts, principal: Viewer, store:
         days = min(14, len(arrays.days))
         shape = [[round(float(value), 1) for value in row] for row in arrays.mean[:, :days]]
         return encode_json(
-            {**views.item_rows(arrays), "shape": shape, "names": [name_of(item) for item in arrays.items]}
+            {**tabulate_items(arrays), "shape": shape, "names": [name_of(item) for item in arrays.items]}
         )
 
     return await run_in_threadpool(answer_json, request, view, arrays.store, [arrays], body)
@@ -165,7 +175,7 @@ def item_page(request: Request, service: Parts, principal: Viewer, store: Segmen
     arrays = select_store(view, principal, store)
     row = _find_item(arrays, item)
     level = compare_levels(arrays, total=False)
-    series = views.item_series(arrays, row)
+    series = item_series(arrays, row)
     context = {
         "arrays": arrays,
         "entry": arrays.entry,
@@ -173,11 +183,11 @@ def item_page(request: Request, service: Parts, principal: Viewer, store: Segmen
         "fresh": view.freshness[arrays.store],
         "held": view.explain_held(arrays.store),
         "series": series,
-        "row": {name: column[row] for name, column in views.item_rows(arrays).items()},
+        "row": {name: column[row] for name, column in tabulate_items(arrays).items()},
         "days": level.days,
-        "split": views.split_item(arrays, row),
-        "alerts": [found for found in views.merged_alerts([arrays]) if found[0].item == arrays.items[row]],
-        "score": past.score_item(service.library, arrays, row),
+        "parts": item_parts_chart(arrays, row),
+        "alerts": [found for found in merge_alert_groups([arrays]) if found[0].item == arrays.items[row]],
+        "score": score_item(load_earlier_forecasts(service.library, arrays), arrays, row),
         "known_days": sum(value is not None for value in series.past),
     }
     return render_page(request, "item.html", context, principal)
@@ -211,7 +221,7 @@ def export_store(
 ) -> Response:
     """Export a store's items, filtered and sorted as on screen."""
     arrays = select_store(service.view, principal, store)
-    rows = views.select_items(arrays, q, sort, descending=order == "desc")
+    rows = select_items(arrays, q, sort, descending=order == "desc")
     return exports.answer_export(kind, f"foreact-{name_of(arrays.store)}", exports.store_sheets(arrays, rows))
 
 
@@ -264,8 +274,3 @@ def _last_failed(service: Service, arrays: StoreData) -> Any:
     if refresh is None or refresh.ended_at is None or refresh.ended_at < arrays.entry.generated_at:
         return None
     return refresh
-
-
-def _days_known(arrays: StoreData) -> int:
-    before = arrays.past_dates > arrays.dates[0] - 57
-    return int((before & (arrays.past_total == arrays.past_total)).sum())

@@ -12,6 +12,7 @@ from foreact.errors import ForeactError
 from foreact.vocabulary import DATE, ITEM, STORE
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 Days = NDArray[np.datetime64]
 
 
