@@ -2,6 +2,9 @@
 
 import math
 from datetime import date, datetime, timedelta, tzinfo
+from typing import Any
+
+from serving.dashboard.columns import Unit
 
 MINUS = "\N{MINUS SIGN}"
 NARROW = "\N{NARROW NO-BREAK SPACE}"
@@ -77,3 +80,20 @@ def format_age(value: timedelta) -> str:
         if count:
             return f"{count} {name}{'s' if count > 1 else ''} ago"
     return "just now"
+
+
+def format_cell(value: Any, unit: Unit, now: datetime) -> str:
+    """Write a table's cell in the unit of its column; a moment as how long ago it is."""
+    match unit:
+        case "units":
+            return format_units(value)
+        case "share":
+            return format_change(value)
+        case "count":
+            return format_count(value)
+        case "day":
+            return format_day(value)
+        case "moment":
+            return format_age(now - value)
+        case "text":
+            return str(value)

@@ -88,6 +88,7 @@ def make_templates() -> Environment:
         "day": formatting.format_day,
         "moment": formatting.format_moment,
         "ago": formatting.format_age,
+        "cell": formatting.format_cell,
         "driver": formatting.format_driver,
         "name_of": name_of,
     }

@@ -118,7 +118,6 @@ def overview(
             "listed": listed,
             "headings": stores.order_links(sort),
             "columns": columns.list_shown(columns.name_window(columns.STORES, summary.days)),
-            "cells": {column.key: column for column in columns.STORES},
         }
     return render_page(request, "overview.html", context, principal)
 
