@@ -1,4 +1,4 @@
-"""Where the service listens: taken before anything else, so that an address that is not free is told at once."""
+"""The address that the service listens at, bound before anything else so that one in use is reported at once."""
 
 import socket
 
@@ -6,13 +6,15 @@ from foreact.errors import ForeactError
 
 
 def bind_address(host: str, port: int) -> socket.socket:
-    """Bind an address, for whoever serves to listen at; or say in one sentence why not."""
-    taken = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """Bind an address and return its socket; raise ForeactError if it cannot be bound."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        taken.bind((host, port))
+        listener.bind((host, port))
     except OSError as error:
-        taken.close()
-        why = (error.strerror or str(error)).lower()
-        raise ForeactError(f"Nothing can listen at {host}, port {port} ({why}): choose another with --port.") from None
-    return taken
+        listener.close()
+        reason = (error.strerror or str(error)).lower()
+        raise ForeactError(
+            f"Nothing can listen at {host}, port {port} ({reason}): choose another with --port."
+        ) from None
+    return listener

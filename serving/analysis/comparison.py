@@ -1,4 +1,4 @@
-"""The first week ahead held against what was sold before: lately, last year, and what a normal delivery would be.
+"""The first week ahead beside what was sold before: lately, last year, and what a normal delivery would be.
 
 The window's demand is taken as normal around the sum of the means, with daily errors that move together a little; the
 recent level is the mean of the last four weeks, last year's that of the same weekdays, and a normal delivery is what
@@ -17,8 +17,8 @@ from serving.publication.tables import Doubles, Floats
 WINDOW = 7
 RECENT = 28
 WEEKS = 8
-# How much the errors of two days of one series move together.
-TOGETHER = 0.2
+# How much the errors of two days of one series are taken to be correlated.
+CORRELATION = 0.2
 Z80, Z90 = 2.5631, 1.2816
 
 
@@ -55,7 +55,7 @@ def _compute_levels(arrays: StoreData, *, total: bool) -> Levels:
     ahead = mean[:, :days].astype(np.float64)
     spread = np.maximum((p90 - p10)[:, :days] / Z80, (p90[:, :days] - ahead) / Z90)
     spread = np.maximum(spread, 1e-3)
-    variance = (1 - TOGETHER) * (spread**2).sum(1) + TOGETHER * spread.sum(1) ** 2
+    variance = (1 - CORRELATION) * (spread**2).sum(1) + CORRELATION * spread.sum(1) ** 2
     first = arrays.dates[0]
     recent = units_sold_on(arrays, past, np.arange(first - RECENT, first))
     last_year = units_sold_on(arrays, past, arrays.dates[:days] - YEAR)

@@ -36,7 +36,7 @@ router = APIRouter(include_in_schema=False)
 
 
 def _drop_blanks(texts: list[str] | None) -> list[str] | None:
-    """Leave out what is empty: a filter that a form sends without a value filters nothing."""
+    """Return the texts that are not empty: a filter that a form sends without a value does not filter."""
     return [text for text in texts if text] if texts else None
 
 
@@ -46,7 +46,7 @@ Texts = Annotated[
 Text = Annotated[str, Query(max_length=100)]
 Order = Annotated[str, Query(pattern=stores.ORDER)]
 Segment = Annotated[str, Path(max_length=500)]
-# Of more stores, the page carries the names, and its script makes the choices when they are looked at.
+# For more stores, the page has their names, and its script makes the checkboxes when the picker is opened.
 MOST_CHOICES = 100
 ALERTS_SHOWN = 6
 
@@ -54,11 +54,11 @@ ALERTS_SHOWN = 6
 def _select_stores(
     view: FreshnessView, principal: Principal, store: list[str] | None, region: list[str] | None, q: str
 ) -> list[StoreData]:
-    """Return the stores that the page's filters leave; of a kept address, those that are still there."""
-    there = [name for name in store or () if name in view.visible_stores(principal.visible_scope)]
+    """Return the stores that match the page's filters; stores in an old address that no longer exist are left out."""
+    existing = [name for name in store or () if name in view.visible_stores(principal.visible_scope)]
     return [
         arrays
-        for arrays in select_stores(view, principal, there or store)
+        for arrays in select_stores(view, principal, existing or store)
         if (not region or view.region_of(arrays.store) in region) and q.casefold() in arrays.store.casefold()
     ]
 
@@ -74,20 +74,20 @@ def overview(
     sort: Order = "store",
     page: Annotated[int, Query(ge=1, le=100_000)] = 1,
 ) -> Response:
-    """Show the morning: what is unusual, how much in all, where and when."""
+    """Show the overview: what is unusual, and the demand in all, by day and by store."""
     view = service.view
     visible, lost = (
         list(view.visible_stores(principal.visible_scope).values()),
         view.lost_stores(principal.visible_scope),
     )
     chosen = _select_stores(view, principal, store, region, q)
-    listed = stores.turn_to(stores.store_rows(view, chosen, sort), page)
+    listed = stores.select_page(stores.store_rows(view, chosen, sort), page)
     context: dict[str, Any] = {
         "regions": sorted({found for arrays in visible if (found := view.region_of(arrays.store))}),
         "visible": [arrays.store for arrays in visible],
-        "picked": {"store": store or [], "region": region or [], "q": q, "sort": sort},
+        "filters": {"store": store or [], "region": region or [], "q": q, "sort": sort},
         "most_choices": MOST_CHOICES,
-        "gone": len({*(store or ())} - {*(arrays.store for arrays in visible)} - {*lost}),
+        "missing_count": len({*(store or ())} - {*(arrays.store for arrays in visible)} - {*lost}),
         "chosen": [arrays.store for arrays in chosen],
         "query": request.url.query,
         "active": _active_refreshes(service, principal),
@@ -99,32 +99,32 @@ def overview(
         },
     }
     if chosen:
-        together = find_stores_in_step(chosen)
-        series = sum_totals(together)
-        summary = summarize_week(together, series)
+        in_step = find_stores_in_step(chosen)
+        series = sum_totals(in_step)
+        summary = summarize_week(in_step, series)
         days = series.dates[: stores.HEAT_DAYS]
         context |= {
-            "together": together,
-            "left_behind": sorted({arrays.store for arrays in chosen} - {arrays.store for arrays in together}),
+            "in_step": in_step,
+            "left_behind": sorted({arrays.store for arrays in chosen} - {arrays.store for arrays in in_step}),
             "as_of": min(arrays.entry.as_of for arrays in chosen),
             "generated_at": min(arrays.entry.generated_at for arrays in chosen),
             "next_deadline": view.freshness[chosen[0].store].next_deadline,
             "series": series,
             "summary": summary,
-            "alerts": list(islice(merge_alert_groups(together), ALERTS_SHOWN * 3)),
-            "alert_count": count_alert_groups(together),
-            "heat": stores.heat_rows(together, days),
+            "alerts": list(islice(merge_alert_groups(in_step), ALERTS_SHOWN * 3)),
+            "alert_count": count_alert_groups(in_step),
+            "heat": stores.heat_rows(in_step, days),
             "heat_days": days,
             "listed": listed,
             "headings": stores.order_links(sort),
-            "columns": columns.list_shown(columns.name_window(columns.STORES, summary.days)),
+            "columns": columns.select_shown(columns.name_window(columns.STORES, summary.days)),
         }
     return render_page(request, "overview.html", context, principal)
 
 
 @router.get("/stores/{store}")
 def store_page(request: Request, service: Parts, principal: Viewer, store: Segment) -> Response:
-    """Show a store: its total, what drives it, and its items."""
+    """Show a store: its total, its drivers, and its items."""
     view = service.view
     arrays = select_store(view, principal, store)
     series = sum_totals([arrays])
@@ -145,15 +145,15 @@ def store_page(request: Request, service: Parts, principal: Viewer, store: Segme
         and principal.may_change(arrays.store, view.region_of(arrays.store)),
         "scores": [row for row in arrays.scorecard if row.get("lead") == 0][-5:],
         "short_history": count_known_days(arrays) < 28,
-        "columns": columns.list_shown(columns.ITEMS),
-        "cells": [column.to_json() for column in columns.list_shown(columns.ITEMS)[1:]],
+        "columns": columns.select_shown(columns.ITEMS),
+        "cells": [column.to_json() for column in columns.select_shown(columns.ITEMS)[1:]],
     }
     return render_page(request, "store.html", context, principal)
 
 
 @router.get("/stores/{store}/items.json")
 async def items_json(request: Request, service: Parts, principal: Viewer, store: Segment) -> Response:
-    """Return the items' table to its script."""
+    """Return the items' table for its script."""
     view = service.view
     arrays = select_store(view, principal, store)
 
@@ -169,7 +169,7 @@ async def items_json(request: Request, service: Parts, principal: Viewer, store:
 
 @router.get("/stores/{store}/items/{item}")
 def item_page(request: Request, service: Parts, principal: Viewer, store: Segment, item: Segment) -> Response:
-    """Show an item of a store: history, band, what makes up its days, how its forecasts did."""
+    """Show an item of a store: its history, its forecast, what makes up its days, and how its last forecast did."""
     view = service.view
     arrays = select_store(view, principal, store)
     row = _find_item(arrays, item)
@@ -186,7 +186,7 @@ def item_page(request: Request, service: Parts, principal: Viewer, store: Segmen
         "days": level.days,
         "parts": item_parts_chart(arrays, row),
         "alerts": [found for found in merge_alert_groups([arrays]) if found[0].item == arrays.items[row]],
-        "score": score_item(load_earlier_forecasts(service.library, arrays), arrays, row),
+        "score": score_item(load_earlier_forecasts(service.publications, arrays), arrays, row),
         "known_days": sum(value is not None for value in series.past),
     }
     return render_page(request, "item.html", context, principal)
@@ -241,17 +241,17 @@ def export_item(
 
 @router.get("/static/{version}/{name}")
 def static_file(version: Annotated[str, Path(max_length=20)], name: Annotated[str, Path(max_length=50)]) -> Response:
-    """Return a file that pages need; nothing in it is anybody's secret."""
+    """Return a static file; none of them is secret."""
     path = {path.name: path for path in STATIC.iterdir()}.get(name)
     if path is None:
         raise not_found("this file", "not_found")
-    kept = "public, max-age=31536000, immutable" if version == static_version() else "no-cache"
+    caching = "public, max-age=31536000, immutable" if version == static_version() else "no-cache"
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return Response(path.read_bytes(), 200, {"cache-control": kept}, kind)
+    return Response(path.read_bytes(), 200, {"cache-control": caching}, kind)
 
 
 def _find_item(arrays: StoreData, segment: str) -> int:
-    """Find the item that a URL's segment means: its name, or the id itself."""
+    """Return the row of the item that a URL's segment names, by its encoded name or by its id."""
     names = arrays.derived.get("item_names")
     if names is None:
         names = arrays.derived["item_names"] = {name_of(item): row for row, item in enumerate(arrays.items)}
@@ -262,13 +262,13 @@ def _find_item(arrays: StoreData, segment: str) -> int:
 
 
 def _active_refreshes(service: Service, principal: Principal) -> dict[str, str]:
-    """Return the refreshes under way, by store."""
+    """Return the ids of the refreshes under way, by store."""
     view, scope = service.view, principal.visible_scope
     return {refresh.store: refresh.id for refresh in service.refreshes.active() if view.covers(scope, refresh.store)}
 
 
 def _last_failed(service: Service, arrays: StoreData) -> Any:
-    """Return the store's last refresh if it failed after what is shown was made."""
+    """Return the store's last refresh, if it failed after the shown forecast was generated."""
     refresh = service.refreshes.last_failed(arrays.store)
     if refresh is None or refresh.ended_at is None or refresh.ended_at < arrays.entry.generated_at:
         return None

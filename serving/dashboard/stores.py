@@ -1,4 +1,4 @@
-"""The overview's tables of stores: their days against what is usual, and their list, in order and page by page."""
+"""The overview's tables of stores: the heat map, and the list in its order and by page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ import numpy as np
 from serving.analysis.comparison import compare_levels
 from serving.analysis.known import known_or_none, list_known, relative_change
 from serving.analysis.weekdays import compare_weekdays
-from serving.dashboard.columns import STORES, list_shown
+from serving.dashboard.columns import STORES, select_shown
 from serving.publication import StoreData
 from serving.publication.view import FreshnessView
 
 MOST_HEAT_ROWS = 60
 HEAT_DAYS = 14
 PAGE_ROWS = 100
-# What the list is ordered by when its heading is first chosen; a minus begins with the most.
-ORDERS = tuple(f"{'-' if column.most_first else ''}{column.key}" for column in list_shown(STORES))
+# The order that the first click on each heading asks for; a minus puts the largest values first.
+ORDERS = tuple(f"{'-' if column.most_first else ''}{column.key}" for column in select_shown(STORES))
 ORDER = f"^-?({'|'.join(order.removeprefix('-') for order in ORDERS)})$"
 
 
@@ -46,19 +46,19 @@ def heat_rows(stores: Sequence[StoreData], days: Sequence[str]) -> list[HeatRow]
 
 @dataclass(frozen=True)
 class Page:
-    """Some of the list's rows, and where they stand."""
+    """One page of the list, and its place among the others."""
 
     rows: list[dict[str, Any]]
     number: int
     last: int
-    # Counted from one, both included.
+    # The numbers of its first and last row, counted from one.
     first_row: int
     last_row: int
     total: int
 
 
-def turn_to(rows: list[dict[str, Any]], number: int) -> Page:
-    """Return a page of the list; beyond its end, the last one."""
+def select_page(rows: list[dict[str, Any]], number: int) -> Page:
+    """Return a page of the list; beyond the end, the last one."""
     last = max(1, -(-len(rows) // PAGE_ROWS))
     number = min(number, last)
     first = (number - 1) * PAGE_ROWS
@@ -67,7 +67,7 @@ def turn_to(rows: list[dict[str, Any]], number: int) -> Page:
 
 
 def store_rows(view: FreshnessView, stores: Sequence[StoreData], order: str) -> list[dict[str, Any]]:
-    """Return the list in an order; unknown numbers come last, equals by name."""
+    """Return the list's rows in an order; unknown numbers come last, equal ones by name."""
     rows = [_store_row(view, arrays) for arrays in sorted(stores, key=lambda arrays: arrays.store)]
     name = order.removeprefix("-")
     known = [row for row in rows if row[name] is not None]
@@ -76,7 +76,7 @@ def store_rows(view: FreshnessView, stores: Sequence[StoreData], order: str) -> 
 
 
 def order_links(order: str) -> Mapping[str, tuple[str, str]]:
-    """Return for each column how it is ordered now, in ARIA's words, and the order that its heading asks for next."""
+    """Return for each column its current order in ARIA's terms, and the order that its heading asks for next."""
     found = {}
     for first in ORDERS:
         name = first.removeprefix("-")

@@ -19,17 +19,17 @@ MOST_FORECASTS = 4
 EarlierForecast = tuple[str, WideTable]
 
 
-def load_earlier_forecasts(library: PublicationCache, arrays: StoreData) -> list[EarlierForecast]:
+def load_earlier_forecasts(cache: PublicationCache, arrays: StoreData) -> list[EarlierForecast]:
     """Return the store's latest earlier forecasts that were made of older data, the latest first.
 
-    There are none while the blob store is away; the next call tries again.
+    There are none while the blob store is unreachable; the next call tries again.
     """
     found: list[EarlierForecast] | None = arrays.derived.get("earlier_forecasts")
     if found is None:
-        if library.unreachable:
+        if cache.unreachable:
             return []
         try:
-            found = arrays.derived["earlier_forecasts"] = _read_versions(library.reader, arrays)
+            found = arrays.derived["earlier_forecasts"] = _read_versions(cache.reader, arrays)
         except BlobUnavailable:
             return []
     return found
@@ -52,7 +52,7 @@ def _read_versions(reader: Reader, arrays: StoreData) -> list[EarlierForecast]:
         except BlobUnavailable:
             raise
         except ForeactError:
-            # No longer kept, or damaged: the page says less, and the next version may serve.
+            # Deleted since, or damaged: go on with the version before.
             continue
         if len(found) == MOST_FORECASTS:
             break

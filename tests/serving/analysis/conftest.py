@@ -18,9 +18,9 @@ def load(store: FolderStore) -> Load:
 
     def load(stores: list[str], **options: Any) -> dict[str, StoreData]:
         shop.publish(store, stores, **options)
-        library = PublicationCache(store)
-        library.refresh()
-        assert library.current is not None
-        return library.current.stores
+        cache = PublicationCache(store)
+        cache.refresh()
+        assert cache.current is not None
+        return cache.current.stores
 
     return load
