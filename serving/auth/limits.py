@@ -26,6 +26,6 @@ class RateLimit:
         return wait
 
     def return_try(self, caller: str) -> None:
-        """Give back a try that does not count after all."""
+        """Add back a try that does not count after all."""
         tries, at = self._buckets.get(caller, (float(self._size), self._clock()))
         self._buckets[caller] = (min(self._size, tries + 1), at)

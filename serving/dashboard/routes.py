@@ -76,10 +76,8 @@ def overview(
 ) -> Response:
     """Show the overview: what is unusual, and the demand in all, by day and by store."""
     view = service.view
-    visible, lost = (
-        list(view.visible_stores(principal.visible_scope).values()),
-        view.lost_stores(principal.visible_scope),
-    )
+    visible = list(view.visible_stores(principal.visible_scope).values())
+    lost = view.lost_stores(principal.visible_scope)
     chosen = _select_stores(view, principal, store, region, q)
     listed = stores.select_page(stores.store_rows(view, chosen, sort), page)
     context: dict[str, Any] = {
@@ -99,27 +97,30 @@ def overview(
         },
     }
     if chosen:
-        in_step = find_stores_in_step(chosen)
-        series = sum_totals(in_step)
-        summary = summarize_week(in_step, series)
-        days = series.dates[: stores.HEAT_DAYS]
-        context |= {
-            "in_step": in_step,
-            "left_behind": sorted({arrays.store for arrays in chosen} - {arrays.store for arrays in in_step}),
-            "as_of": min(arrays.entry.as_of for arrays in chosen),
-            "generated_at": min(arrays.entry.generated_at for arrays in chosen),
-            "next_deadline": view.freshness[chosen[0].store].next_deadline,
-            "series": series,
-            "summary": summary,
-            "alerts": list(islice(merge_alert_groups(in_step), ALERTS_SHOWN * 3)),
-            "alert_count": count_alert_groups(in_step),
-            "heat": stores.heat_rows(in_step, days),
-            "heat_days": days,
-            "listed": listed,
-            "headings": stores.order_links(sort),
-            "columns": columns.select_shown(columns.name_window(columns.STORES, summary.days)),
-        }
+        context |= _week_context(view, chosen) | {"listed": listed, "headings": stores.order_links(sort)}
     return render_page(request, "overview.html", context, principal)
+
+
+def _week_context(view: FreshnessView, chosen: list[StoreData]) -> dict[str, Any]:
+    """Return what the overview shows of the coming week of the chosen stores."""
+    in_step = find_stores_in_step(chosen)
+    series = sum_totals(in_step)
+    summary = summarize_week(in_step, series)
+    heat_days = series.dates[: stores.HEAT_DAYS]
+    return {
+        "in_step": in_step,
+        "left_behind": sorted({arrays.store for arrays in chosen} - {arrays.store for arrays in in_step}),
+        "as_of": min(arrays.entry.as_of for arrays in chosen),
+        "generated_at": min(arrays.entry.generated_at for arrays in chosen),
+        "next_deadline": view.freshness[chosen[0].store].next_deadline,
+        "series": series,
+        "summary": summary,
+        "alerts": list(islice(merge_alert_groups(in_step), ALERTS_SHOWN * 3)),
+        "alert_count": count_alert_groups(in_step),
+        "heat": stores.heat_rows(in_step, heat_days),
+        "heat_days": heat_days,
+        "columns": columns.select_shown(columns.name_window(columns.STORES, summary.days)),
+    }
 
 
 @router.get("/stores/{store}")

@@ -54,7 +54,7 @@ class HeadSent(Exception):
 
 
 class RequestMiddleware:
-    """Gives each request an id, refuses foreign hosts and large bodies, adds security headers, counts and logs.
+    """Identifies each request, refuses foreign hosts and large bodies, adds security headers, counts and logs.
 
     HEAD is answered as GET would be, without the body.
     """
