@@ -1,4 +1,4 @@
-"""The application, made of its parts."""
+"""The application, put together from its parts."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ from serving.metrics.service import Metrics
 from serving.middleware.caching import AnswerCache
 from serving.middleware.requests import RequestMiddleware
 from serving.publication import PublicationCache
-from serving.publication.view import PublicationBoard
+from serving.publication.view import ViewSource
 from serving.refreshes.records import RefreshRecords
 from serving.refreshes.runner import Runner
 from serving.refreshes.service import Refreshes
@@ -50,11 +50,11 @@ log = logging.getLogger("foreact.serving")
 WARM_SECONDS = 0.5
 # How often the record of runs is read for the metrics.
 RUNS_SECONDS = 15.0
-# How often it is asked whether a run was killed with all that would have told of it.
+# How often to check for runs that were killed before they could report their end.
 STUCK_SECONDS = 60.0
-# How often events that found the store away are tried again.
+# How often audit events are retried that could not be written while the blob store did not answer.
 AUDIT_SECONDS = 5.0
-# How often the audit log is held to its retention.
+# How often events older than the retention are deleted.
 DAY_SECONDS = 86_400.0
 DESCRIPTION = """Demand forecasts per store and item. Send an API key as a bearer token, or log in with a browser.
 Dates are days in the retailer's time zone; moments carry their offset."""
@@ -70,20 +70,20 @@ def create_app(
     clock: Callable[[], datetime] = utc_now,
     ticks: Callable[[], float] = time.monotonic,
 ) -> FastAPI:
-    """Make the application over a blob store; without a runner there are no refreshes, without a local login none.
+    """Return the application over a blob store; without `runner` it has no refreshes, without `local` no local login.
 
-    Limits count by `ticks`, which never go back as a clock may.
+    Rate limits are measured by `ticks`, which never run backwards as a clock may.
     """
-    library = PublicationCache(store, clock)
-    board = PublicationBoard(library, settings.promise, settings.region_attribute, clock)
-    metrics = Metrics(board, RunMetrics(store, clock))
+    cache = PublicationCache(store, clock)
+    views = ViewSource(cache, settings.promise, settings.region_attribute, clock)
+    metrics = Metrics(views, RunMetrics(store, clock))
     secret = settings.session_secret.get_secret_value().encode() or load_secret(settings.workspace)
     signer = Signer(secret, lambda: clock().timestamp())
     service = Service(
         settings=settings,
         store=store,
-        library=library,
-        board=board,
+        publications=cache,
+        views=views,
         keys=KeyRing(store),
         sessions=Sessions(signer, settings.session_hours, https=settings.public_url.startswith("https://")),
         metrics=metrics,
@@ -91,7 +91,7 @@ def create_app(
         refreshes=Refreshes(
             RefreshRecords(store),
             runner,
-            library,
+            cache,
             metrics,
             RunLedger(store, clock),
             partial(report_end, pipeline="retrain-store", settings=settings, blobs=store),
@@ -108,13 +108,13 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await run_in_threadpool(library.refresh)
+        await run_in_threadpool(cache.refresh)
         await run_in_threadpool(metrics.runs.read_ledger)
         tasks: list[asyncio.Task[Any]] = [
-            # Kept, so that the first question waits for no description.
+            # FastAPI keeps the description once made, so the first request does not wait for it.
             asyncio.create_task(run_in_threadpool(app.openapi)),
-            asyncio.create_task(_repeat_forever(settings.poll_seconds, library.refresh)),
-            asyncio.create_task(_repeat_forever(WARM_SECONDS, lambda: _prepare_alerts(library))),
+            asyncio.create_task(_repeat_forever(settings.poll_seconds, cache.refresh)),
+            asyncio.create_task(_repeat_forever(WARM_SECONDS, lambda: _prepare_alerts(cache))),
             asyncio.create_task(_repeat_forever(RUNS_SECONDS, metrics.runs.read_ledger)),
             asyncio.create_task(_repeat_forever(STUCK_SECONDS, lambda: _report_stuck_runs(settings, store, clock()))),
             asyncio.create_task(_repeat_forever(AUDIT_SECONDS, service.audit.write_queued)),
@@ -162,7 +162,7 @@ def create_app(
 def _make_sign_on(settings: ServingSettings, signer: Signer, http: "httpx.Client | None") -> "SingleSignOn | None":
     if not settings.oidc_issuer:
         return None
-    # Half a second that only those who sign on pay for.
+    # Importing these takes half a second, spent only where single sign-on is set up.
     import httpx
 
     from serving.auth.oidc import SingleSignOn, read_grants
@@ -173,9 +173,9 @@ def _make_sign_on(settings: ServingSettings, signer: Signer, http: "httpx.Client
     return SingleSignOn(settings.oidc_issuer, settings.oidc_client_id, secret, grants, signer, client)
 
 
-def _prepare_alerts(library: PublicationCache) -> None:
-    """Work out what the first page of the morning needs before somebody waits for it."""
-    for arrays in library.current.stores.values() if library.current else ():
+def _prepare_alerts(cache: PublicationCache) -> None:
+    """Compute the alerts that pages need, before the first request waits for them."""
+    for arrays in cache.current.stores.values() if cache.current else ():
         find_alerts(arrays)
 
 
@@ -183,11 +183,11 @@ def _report_stuck_runs(settings: ServingSettings, store: BlobStore, now: datetim
     try:
         report_stuck_runs(settings, store, now=now)
     except ForeactError as problem:
-        log.warning("whether a run is stuck is not known: %s", problem)
+        log.warning("stuck runs cannot be looked for: %s", problem)
 
 
 async def _repeat_forever(seconds: float, work: Callable[[], object]) -> None:
-    """Do something again and again; what goes wrong once is logged, and tried again."""
+    """Call `work` every so many seconds; log what it raises, and go on."""
     while True:
         try:
             await run_in_threadpool(work)

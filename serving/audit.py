@@ -1,4 +1,4 @@
-"""Who did what and when: one object an event, written once, never changed, kept as long as the retention says."""
+"""Who did what and when: one object per event, never changed, and deleted after the retention period."""
 
 import json
 import logging
@@ -15,16 +15,16 @@ from foreact.blobs import BlobStore, BlobUnavailable
 log = logging.getLogger("foreact.audit")
 
 FOLDER = "serving/audit/"
-# A year and a month: who restored what last season can be told. Nothing personal but the account's id is kept.
+# A year and a month, so that last season's restores can be traced. The account's id is the only personal data.
 RETENTION_DAYS = 400
-# More than a morning's logins; whoever guesses passwords while the store is away fills no memory.
+# More than a morning's logins; a bound, so that password guessing while the store is unreachable cannot fill memory.
 MOST_QUEUED = 10_000
 
 Action = Literal["login", "login_failed", "logout", "refresh", "restore", "key_created", "key_revoked"]
 
 
 class Event(BaseModel):
-    """One thing that somebody did."""
+    """One action of one account."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -37,7 +37,7 @@ class Event(BaseModel):
 
 
 class AuditLog:
-    """Appends events, and gives them back by day."""
+    """Appends events, and reads them by day."""
 
     def __init__(self, store: BlobStore, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._store = store
@@ -49,16 +49,16 @@ class AuditLog:
         self._write_event(self._make_event(action, account, subject))
 
     def record_or_queue(self, action: Action, account: str, subject: str, request_id: str) -> None:
-        """Append one event; while the store is away it waits here and stands in the log, and nobody is kept out."""
+        """Append one event; while the store is unreachable, log and queue it, so that no login has to wait."""
         event = self._make_event(action, account, subject, request_id)
         try:
             self._write_event(event)
         except BlobUnavailable:
             self._queued.append(event)
-            log.warning("an event waits for the store: %s", event.model_dump_json())
+            log.warning("the blob store is unreachable, an event is queued: %s", event.model_dump_json())
 
     def write_queued(self) -> None:
-        """Append what had to wait, the oldest first, as far as the store answers."""
+        """Append the queued events, the oldest first, until the store stops answering."""
         while self._queued:
             event = self._queued.popleft()
             try:
@@ -72,7 +72,7 @@ class AuditLog:
         return Event(at=at, action=action, account=account, subject=subject, request_id=request_id)
 
     def _write_event(self, event: Event) -> None:
-        # A name that is taken is never written over.
+        # An existing event is never overwritten.
         name = f"{FOLDER}{event.at:%Y-%m-%d}/{event.at:%H%M%S.%f}-{secrets.token_hex(4)}.json"
         self._store.write(name, event.model_dump_json().encode(), if_absent=True)
 
@@ -90,11 +90,11 @@ class AuditLog:
             yield json.dumps(event.model_dump(mode="json")).encode() + b"\n"
 
     def prune(self) -> int:
-        """Drop events beyond the retention, and tell how many."""
+        """Delete events older than the retention, and return how many."""
         oldest = self._clock().date() - timedelta(days=RETENTION_DAYS)
-        dropped = 0
+        deleted = 0
         for info in self._store.list(FOLDER):
             if info.name[len(FOLDER) :][:10] < f"{oldest:%Y-%m-%d}":
                 self._store.delete(info.name)
-                dropped += 1
-        return dropped
+                deleted += 1
+        return deleted

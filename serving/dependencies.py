@@ -1,4 +1,4 @@
-"""What routes take from the application and require of their caller, as FastAPI's dependencies."""
+"""FastAPI dependencies: the application's parts, and what a route requires of its caller."""
 
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
@@ -13,13 +13,13 @@ from serving.service import Service
 
 
 def service_of(request: Request) -> Service:
-    """Return the parts that the application was made of."""
+    """Return the application's parts."""
     service: Service = request.app.state.service
     return service
 
 
 async def provide_service(request: Request) -> Service:
-    """Return the application's parts; FastAPI would call what is not a coroutine in a thread."""
+    """Return the application's parts; a coroutine, because FastAPI runs anything else in a thread."""
     return service_of(request)
 
 
@@ -27,7 +27,7 @@ Parts = Annotated[Service, Depends(provide_service)]
 
 
 async def identify(request: Request) -> Principal | None:
-    """Return the caller, by key or by session, or None."""
+    """Return the caller by API key or session; None if neither is valid."""
     service = service_of(request)
     header = request.headers.get("authorization")
     if header is not None:
@@ -42,7 +42,7 @@ async def identify(request: Request) -> Principal | None:
 
 
 async def require_principal(request: Request) -> Principal:
-    """Return the caller, or refuse one who has neither a valid key nor a session."""
+    """Return the caller; raise ApiError for one without a valid key or session."""
     principal = await identify(request)
     if principal is None:
         headers = {"www-authenticate": 'Bearer realm="foreact"'}
@@ -51,7 +51,7 @@ async def require_principal(request: Request) -> Principal:
 
 
 def require_role(role: Role) -> Callable[[Request], Coroutine[Any, Any, Principal]]:
-    """Make the dependency that lets callers of a role, or a higher one, pass."""
+    """Return a dependency that lets callers of a role, or a higher one, pass."""
 
     async def guard(request: Request) -> Principal:
         principal = await require_principal(request)

@@ -1,4 +1,4 @@
-"""One shape for everything that goes wrong, with codes that stay the same."""
+"""Every error as JSON of one shape with a stable code, or as a page for people."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
@@ -25,13 +25,13 @@ class Problem(BaseModel):
 
 
 class ErrorAnswer(BaseModel):
-    """The body of every answer that is no success."""
+    """The body of every error answer."""
 
     error: Problem
 
 
 class ApiError(Exception):
-    """An answer other than the one asked for."""
+    """An error that is answered with a status, a code and a message."""
 
     def __init__(self, status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -39,16 +39,16 @@ class ApiError(Exception):
 
 
 class SignInFailed(ForeactError):
-    """A sign-in that ends in a sentence for the person, not in a session."""
+    """A sign-in that failed; its message is shown to the person."""
 
 
 def not_found(what: str, code: str) -> ApiError:
-    """Say that something is not there, or not for this caller: the answer is the same."""
+    """Return the error for what does not exist, or is not for this caller to see: the answer is the same."""
     return ApiError(404, code, f"{what} does not exist, or you may not see it")
 
 
-# Where the framework says no more than the status.
-SENTENCES = {404: "there is nothing at this address", 405: "this address does not take this method"}
+# Messages for errors of the framework that carry only a status.
+SENTENCES = {404: "nothing exists at this address", 405: "this address does not support this method"}
 CODES = {
     400: "bad_request",
     401: "not_authenticated",
@@ -73,7 +73,7 @@ def error_response(
     headers: Mapping[str, str] | None = None,
     details: list[dict[str, Any]] | None = None,
 ) -> Response:
-    """Put a problem into the one shape."""
+    """Return an error answer in JSON."""
     problem: dict[str, Any] = {"code": code, "message": message, "request_id": request_id}
     if details:
         problem["details"] = details
@@ -82,7 +82,7 @@ def error_response(
 
 
 def error_responses(*statuses: int, csv: bool = False) -> dict[int | str, dict[str, Any]]:
-    """Document the problems that a route can answer with, and whether it answers in CSV, too."""
+    """Return the OpenAPI description of a route's errors, and of CSV if it answers in that too."""
     tables: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
     return (tables if csv else {}) | {
         status: {"model": ErrorAnswer, "description": CODES[status].replace("_", " ").capitalize()}
@@ -94,12 +94,12 @@ Page = Callable[[Request, int, str, str], Awaitable[Response]]
 
 
 def wants_page(request: Request) -> bool:
-    """Return whether a person looks at the answer: a browser that asks for one of our pages."""
+    """Return whether a browser asks for a page, so that a person reads the answer."""
     return not request.url.path.startswith("/v1/") and "text/html" in request.headers.get("accept", "")
 
 
 def install_handlers(app: FastAPI, page: Page) -> None:
-    """Make every exception an answer in that shape, and for people a page that tells the same."""
+    """Answer every exception as JSON, or as a page with the same message for browsers."""
 
     async def respond(
         request: Request,
@@ -134,7 +134,7 @@ def install_handlers(app: FastAPI, page: Page) -> None:
         message = "; ".join(f"{detail['where']}: {detail['problem']}" for detail in details[:3])
         if wants_page(request):
             named = dict.fromkeys(str(problem["loc"][1]) for problem in error.errors() if problem["loc"][1:])
-            message = f"what does not fit is: {', '.join(named)}" if named else message
+            message = f"these parts are not valid: {', '.join(named)}" if named else message
         return await respond(request, 422, CODES[422], message, details=details)
 
     async def http(request: Request, error: HTTPException) -> Response:

@@ -22,7 +22,7 @@ from serving.refreshes.runner import Runner
 from serving.settings import ServingSettings, is_loopback
 
 log = logging.getLogger("foreact.serving")
-# Somebody waits for an answer: a store that is away is noticed soon, and what is held in memory is served.
+# A caller is waiting, so give up soon on a store that does not answer, and serve what is in memory.
 PATIENCE_SECONDS = 3.0
 
 
@@ -34,9 +34,9 @@ def serve(
     local_login: bool | None = None,
     say: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve until stopped; refuses settings too weak for the address.
+    """Serve until stopped; raise ForeactError for settings that are too weak for the address.
 
-    On loopback, and where no single sign-on is set up, one local login is made and told through `say`.
+    On loopback, where no single sign-on is set up, one local login is made and printed through `say`.
     """
     if local_login is None:
         local_login = is_loopback(host) and not settings.oidc_issuer
@@ -62,15 +62,15 @@ def serve(
         limit_concurrency=1_000,
     )
     server = uvicorn.Server(config)
-    # Ctrl-C is how it is stopped.
+    # Ctrl-C is the usual way to stop it.
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[address])
     if not server.started:
-        raise ForeactError("The service did not start: its log says why.")
+        raise ForeactError("The service did not start; its log has the reason.")
 
 
 def describe_logins(host: str, port: int, local: LocalLogin | None) -> list[str]:
-    """Say where to look and how to log in."""
+    """Return lines that name the dashboard's address and how to log in."""
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     lines = [f"Dashboard: {address}"]
     if local is not None:
@@ -80,7 +80,7 @@ def describe_logins(host: str, port: int, local: LocalLogin | None) -> list[str]
 
 
 def make_runner(settings: ServingSettings, store: BlobStore) -> Runner | None:
-    """Make what runs refreshes here."""
+    """Return the runner of refreshes that the settings name; None for none."""
     if settings.runner == "embedded":
         return EmbeddedRunner(settings.workspace, settings.refresh_parallel)
     if settings.runner == "kubeflow":

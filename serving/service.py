@@ -1,4 +1,4 @@
-"""The parts that the application is made of, handed in by whoever starts it."""
+"""The parts that the application is made of, passed in by the entry point."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from serving.auth.sessions import Sessions
 from serving.errors import ApiError
 from serving.metrics.service import Metrics
 from serving.publication import PublicationCache
-from serving.publication.view import FreshnessView, PublicationBoard
+from serving.publication.view import FreshnessView, ViewSource
 from serving.refreshes.service import Refreshes
 from serving.settings import ServingSettings
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def utc_now() -> datetime:
-    """Return the time."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
@@ -33,8 +33,8 @@ class Service:
 
     settings: ServingSettings
     store: BlobStore
-    library: PublicationCache
-    board: PublicationBoard
+    publications: PublicationCache
+    views: ViewSource
     keys: KeyRing
     sessions: Sessions
     metrics: Metrics
@@ -51,10 +51,10 @@ class Service:
 
     @property
     def view(self) -> FreshnessView:
-        """Return the current view, or answer that there is none yet."""
-        view = self.board.view
+        """Return the current view; raise ApiError while there is none."""
+        view = self.views.current
         if view is None:
-            reason = self.library.refused or self.library.unreachable or "nothing has been published yet"
+            reason = self.publications.refused or self.publications.unreachable or "nothing has been published yet"
             raise ApiError(
                 503, "no_publication", f"there are no forecasts to serve: {reason}", headers={"retry-after": "10"}
             )

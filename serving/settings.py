@@ -1,4 +1,4 @@
-"""What the service needs to know of its place, and which values are too weak to serve others with."""
+"""The service's settings, and which values are too weak to serve other machines with."""
 
 import ipaddress
 from datetime import date
@@ -57,19 +57,19 @@ class ServingSettings(PlaceSettings):
 
     @property
     def promise(self) -> Promise:
-        """Return what freshness is judged by."""
+        """Return the schedule that freshness is judged by."""
         try:
             closed = [date.fromisoformat(day.strip()) for day in self.closed_days.split(",") if day.strip()]
         except ValueError:
             raise ForeactError(
-                f"FOREACT_CLOSED_DAYS {self.closed_days!r} is no list of dates like 2026-12-25,2026-12-26."
+                f"FOREACT_CLOSED_DAYS {self.closed_days!r} is not a list of dates like 2026-12-25,2026-12-26."
             ) from None
         return Promise.from_settings(
             self.timezone, self.publish_deadline, self.business_days, closed, self.data_slack_days
         )
 
     def check_exposure(self, host: str, *, local_login: bool) -> None:
-        """Refuse, in one sentence, what must not serve beyond this machine."""
+        """Raise ForeactError for settings that must not serve other machines."""
         if is_loopback(host):
             return
         if local_login:
@@ -86,13 +86,13 @@ class ServingSettings(PlaceSettings):
 
     @property
     def hosts(self) -> frozenset[str]:
-        """Return the names that requests may address."""
+        """Return the host names that requests may be addressed to."""
         public = urlsplit(self.public_url).hostname
         return frozenset({public} if public else {"127.0.0.1", "localhost", "::1"})
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach what listens there."""
+    """Return whether an address can be reached from this machine only."""
     if host == "localhost":
         return True
     try:

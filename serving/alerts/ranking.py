@@ -1,6 +1,6 @@
 """Peaks and risks of shortage among a store's items and in its total.
 
-What is at stake is the expected demand of the first week ahead less what it is held against, so that a planner can
+What is at stake is the expected demand of the first week ahead less what it is compared with, so that a planner can
 check it by eye.
 """
 
@@ -13,10 +13,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.analysis.comparison import Z90, Doubles, Levels, compare_levels, known_or_none
+from serving.analysis.comparison import Z90, Levels, compare_levels
+from serving.analysis.known import known_or_none
 from serving.publication import StoreData
+from serving.publication.tables import Doubles
 
-KEPT = 200
+MOST_ALERTS = 200
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 Kind = Literal["peak", "shortage"]
@@ -24,7 +26,7 @@ Kind = Literal["peak", "shortage"]
 
 @dataclass(frozen=True)
 class Alert:
-    """One thing to look at."""
+    """One series whose coming week is unusual."""
 
     kind: Kind
     store: str
@@ -33,7 +35,7 @@ class Alert:
     start: date
     end: date
     expected: float
-    # What demand stays below with 90 %.
+    # What demand stays below with 90 % probability.
     expected_high: float
     # What the same number of days brought lately, and last year; None: not known.
     recent: float | None
@@ -46,12 +48,12 @@ class Alert:
 
     @property
     def against(self) -> float:
-        """Return what the expected demand is held against: the higher of lately and last year, or a normal delivery."""
+        """Return what the demand is compared with: the higher of lately and last year, or a normal delivery."""
         known = (self.recent, self.last_year) if self.kind == "peak" else (self.normal_delivery,)
         return max(value for value in known if value is not None)
 
     def to_json(self) -> dict[str, Any]:
-        """Return it for an answer."""
+        """Return the alert for an answer."""
         return asdict(self)
 
 
@@ -65,8 +67,8 @@ def find_alerts(arrays: StoreData) -> tuple[Alert, ...]:
     """Return a store's alerts, those with most at stake first."""
     found = arrays.derived.get("alerts")
     if found is None:
-        made = [*_make_alerts(arrays, total=True), *_make_alerts(arrays, total=False)]
-        found = arrays.derived["alerts"] = tuple(sorted(made, key=lambda alert: -alert.at_stake))
+        alerts = [*_make_alerts(arrays, total=True), *_make_alerts(arrays, total=False)]
+        found = arrays.derived["alerts"] = tuple(sorted(alerts, key=lambda alert: -alert.at_stake))
     result: tuple[Alert, ...] = found
     return result
 
@@ -86,14 +88,14 @@ def _make_alerts(arrays: StoreData, *, total: bool) -> list[Alert]:
         ("peak", peaks, extra, beyond),
         ("shortage", short, lacking, risk),
     ]
-    made = []
+    alerts = []
     for kind, chosen, stake, probability in kinds:
         rows = np.flatnonzero(chosen & np.isfinite(stake))
-        for row in rows[np.argsort(-stake[rows], kind="stable")][:KEPT]:
-            made.append(
+        for row in rows[np.argsort(-stake[rows], kind="stable")][:MOST_ALERTS]:
+            alerts.append(
                 _make_alert(arrays, level, int(row), kind, float(stake[row]), float(probability[row]), total=total)
             )
-    return made
+    return alerts
 
 
 def _make_alert(
@@ -118,5 +120,5 @@ def _make_alert(
 
 
 def _normal_probability(z: Doubles) -> Doubles:
-    """Return the normal distribution's share below."""
+    """Return the probability of a standard normal value below z."""
     return np.asarray((1 + _erf(z / math.sqrt(2))) / 2)

@@ -1,1 +1,1 @@
-"""What is expected, beside what was sold before: worked out once a store, for alerts, pages and exports."""
+"""What is computed from a publication for alerts, pages and exports, apart from how they show it."""

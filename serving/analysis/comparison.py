@@ -1,34 +1,25 @@
-"""The first week ahead held against what was sold before: lately, last year, and what a normal delivery would be.
+"""The first week ahead beside what was sold before: lately, last year, and what a normal delivery would be.
 
 The window's demand is taken as normal around the sum of the means, with daily errors that move together a little; the
 recent level is the mean of the last four weeks, last year's that of the same weekdays, and a normal delivery is what
 four in five of the last eight weeks would have needed.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from serving.analysis.daily_units import YEAR, units_sold_on
 from serving.publication import StoreData
-from serving.publication.tables import Days, Floats
+from serving.publication.tables import Doubles, Floats
 
 WINDOW = 7
 RECENT = 28
 WEEKS = 8
-# The same weekdays a year before.
-YEAR = np.timedelta64(364, "D")
-# How much the errors of two days of one series move together.
-TOGETHER = 0.2
+# How much the errors of two days of one series are taken to be correlated.
+CORRELATION = 0.2
 Z80, Z90 = 2.5631, 1.2816
-
-Doubles = NDArray[np.float64]
-
-
-def known_or_none(value: float) -> float | None:
-    """Return a number, or nothing for one that is not known."""
-    return float(value) if math.isfinite(value) else None
 
 
 @dataclass(frozen=True)
@@ -64,7 +55,7 @@ def _compute_levels(arrays: StoreData, *, total: bool) -> Levels:
     ahead = mean[:, :days].astype(np.float64)
     spread = np.maximum((p90 - p10)[:, :days] / Z80, (p90[:, :days] - ahead) / Z90)
     spread = np.maximum(spread, 1e-3)
-    variance = (1 - TOGETHER) * (spread**2).sum(1) + TOGETHER * spread.sum(1) ** 2
+    variance = (1 - CORRELATION) * (spread**2).sum(1) + CORRELATION * spread.sum(1) ** 2
     first = arrays.dates[0]
     recent = units_sold_on(arrays, past, np.arange(first - RECENT, first))
     last_year = units_sold_on(arrays, past, arrays.dates[:days] - YEAR)
@@ -93,14 +84,6 @@ def _column_quantile(values: Doubles, share: float) -> Doubles:
     columns = np.arange(values.shape[1])
     below, above = ordered[low, columns], ordered[high, columns]
     return np.asarray(below + (above - below) * (place - low))
-
-
-def units_sold_on(arrays: StoreData, past: Floats, days: Days) -> Floats:
-    """Return what was sold on some days, NaN where that is not known."""
-    if not len(arrays.past_dates):
-        return np.full((len(past), len(days)), np.nan, np.float32)
-    places = np.minimum(np.searchsorted(arrays.past_dates, days), len(arrays.past_dates) - 1)
-    return np.where(arrays.past_dates[places] == days, past[:, places], np.float32(np.nan))
 
 
 def _sum_window(units: Floats, days: int) -> Doubles:

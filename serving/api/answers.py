@@ -1,4 +1,4 @@
-"""How an answer leaves: with a tag, unmodified if known already, compressed if wanted, in pieces if large."""
+"""Sends answers: with a tag, without a body that the caller has already, compressed if wanted, in pieces if large."""
 
 import asyncio
 import gzip
@@ -25,25 +25,25 @@ WORTH_COMPRESSING = 1_200
 STORES_IN_HEADER = 20
 VARY = "authorization, cookie, accept, accept-encoding"
 PIECE_BYTES = 1 << 18
-# How many answers are computed beside the event loop at once: it shares the interpreter with them.
+# How many answers are computed in threads at once, because they share the interpreter with the event loop.
 ASIDE = CapacityLimiter(1)
 TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
 async def run_aside(work: Callable[[], Response]) -> Response:
-    """Return what takes computing, without keeping the event loop from answering others."""
+    """Compute an answer in a thread, so that the event loop goes on answering other requests."""
     return await to_thread.run_sync(work, limiter=ASIDE)
 
 
 def answer_json(
-    request: Request, view: FreshnessView, asked: object, stores: Iterable[StoreData], body: Callable[[], bytes]
+    request: Request, view: FreshnessView, request_key: object, stores: Iterable[StoreData], body: Callable[[], bytes]
 ) -> Response:
-    """Answer in JSON what depends on nothing but the view and what was asked."""
-    tag = tag_of(request, view, asked)
+    """Return the JSON answer to a request; it must depend only on the view and on `request_key`."""
+    tag = tag_of(request, view, request_key)
     headers = shared_headers(view, stores)
-    held = find_known_tag(request, tag) if request.method == "GET" else None
-    if held is not None:
-        return Response(status_code=304, headers={**headers, "etag": f'"{held}"'})
+    known_tag = find_known_tag(request, tag) if request.method == "GET" else None
+    if known_tag is not None:
+        return Response(status_code=304, headers={**headers, "etag": f'"{known_tag}"'})
     plain = body()
     if not wants_gzip(request) or len(plain) < WORTH_COMPRESSING:
         return _make_response(plain, {**headers, "etag": f'"{tag}"'})
@@ -51,7 +51,7 @@ def answer_json(
 
 
 def _make_response(body: bytes, headers: dict[str, str]) -> Response:
-    """Return a JSON response; a large body leaves in pieces, between which others are answered."""
+    """Return a JSON response; a large body is sent in pieces, so that other requests are answered in between."""
     if len(body) <= PIECE_BYTES:
         return Response(body, 200, headers, JSON)
     return StreamingResponse(_split_body(body), 200, {**headers, "content-length": str(len(body))}, JSON)
@@ -67,17 +67,17 @@ async def _split_body(body: bytes) -> AsyncIterator[memoryview]:
 def answer_csv(
     request: Request,
     view: FreshnessView,
-    asked: object,
+    request_key: object,
     stores: Iterable[StoreData],
     chunks: Iterable[bytes],
     filename: str,
 ) -> Response:
-    """Answer in CSV, sent as it is made."""
-    tag = tag_of(request, view, asked) + "c"
+    """Return the CSV answer to a request, sent while it is made."""
+    tag = tag_of(request, view, request_key) + "c"
     headers = shared_headers(view, stores) | {"content-disposition": f'attachment; filename="{filename}"'}
-    held = find_known_tag(request, tag)
-    if held is not None:
-        return Response(status_code=304, headers={**headers, "etag": f'"{held}"'})
+    known_tag = find_known_tag(request, tag)
+    if known_tag is not None:
+        return Response(status_code=304, headers={**headers, "etag": f'"{known_tag}"'})
     if wants_gzip(request):
         packed = {**headers, "etag": f'"{packed_tag(tag)}"', "content-encoding": "gzip"}
         return StreamingResponse(_compress_chunks(chunks), 200, packed, CSV)
@@ -85,48 +85,48 @@ def answer_csv(
 
 
 def shared_headers(view: FreshnessView, stores: Iterable[StoreData]) -> dict[str, str]:
-    """Return the headers of an answer in whatever form it leaves."""
+    """Return the headers that an answer has in every form."""
     return {**describe_in_headers(view, stores), "cache-control": "private, no-cache", "vary": VARY}
 
 
-def tag_of(request: Request, view: FreshnessView, asked: object) -> str:
-    """Name the answer to a request."""
-    return make_tag(view, request.scope["path"], asked)
+def tag_of(request: Request, view: FreshnessView, request_key: object) -> str:
+    """Return the tag of the answer to a request."""
+    return make_tag(view, request.scope["path"], request_key)
 
 
-def make_tag(view: FreshnessView, path: str, asked: object) -> str:
-    """Name an answer: the same tag is the same bytes."""
-    text = f"{view.tag}|{path}|{asked!r}"
+def make_tag(view: FreshnessView, path: str, request_key: object) -> str:
+    """Return an answer's tag; equal tags mean equal bytes."""
+    text = f"{view.tag}|{path}|{request_key!r}"
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
 def packed_tag(tag: str) -> str:
-    """Name the compressed form of an answer: other bytes, so another tag."""
+    """Return the tag of the compressed answer; its bytes differ, so its tag does too."""
     return f"{tag}-gzip"
 
 
 def find_known_tag(request: Request, tag: str) -> str | None:
-    """Return the tag of the form that the caller holds already and may be answered with, if any."""
+    """Return the tag of a form of the answer that the caller has already and still accepts; None if there is none."""
     given = ",".join(request.headers.getlist("if-none-match"))
     if given.strip() == "*":
         return tag
-    held = set(TAG.findall(given))
+    sent = set(TAG.findall(given))
     forms = [tag, packed_tag(tag)] if wants_gzip(request) else [tag]
-    return next((form for form in forms if form in held), None)
+    return next((form for form in forms if form in sent), None)
 
 
 def wants_gzip(request: Request) -> bool:
-    """Return whether the caller takes compressed answers."""
-    return takes_gzip(request.headers.get("accept-encoding", ""))
+    """Return whether the caller accepts compressed answers."""
+    return accepts_gzip(request.headers.get("accept-encoding", ""))
 
 
-def takes_gzip(accepted: str) -> bool:
-    """Return whether an Accept-Encoding header names gzip, and not to refuse it."""
+def accepts_gzip(accepted: str) -> bool:
+    """Return whether an Accept-Encoding header accepts gzip."""
     return "gzip" in accepted and read_preference(accepted, "gzip") > 0
 
 
 def read_preference(header: str, name: str) -> float:
-    """Return how much an Accept header wants what it calls by name: 0 to 1, 0 for what it does not name."""
+    """Return the preference, 0 to 1, of an Accept header for a named form; 0 for one that it does not name."""
     for part in header.split(","):
         named, _, parameters = part.partition(";")
         if named.strip().lower() == name:
@@ -139,7 +139,7 @@ def read_preference(header: str, name: str) -> float:
 
 
 def describe_in_headers(view: FreshnessView, stores: Iterable[StoreData]) -> dict[str, str]:
-    """Say in headers where the numbers come from: of several stores the oldest, stale if any is, how many are held."""
+    """Return headers on where the numbers come from: of several stores the oldest, and stale if any store is."""
     shown = list(stores)
     headers = {"foreact-publication": str(view.snapshot.version), "foreact-timezone": view.timezone}
     if shown:
@@ -153,19 +153,19 @@ def describe_in_headers(view: FreshnessView, stores: Iterable[StoreData]) -> dic
         headers["foreact-generated-at"] = min(entry.generated_at for entry in entries).astimezone(UTC).isoformat()
         states = {view.freshness[arrays.store].state for arrays in shown}
         headers["foreact-staleness"] = "fresh" if states == {"fresh"} else "stale"
-        held = sum(arrays.store in view.snapshot.held_stores for arrays in shown)
-        if held:
-            headers["foreact-held"] = str(held)
+        held_count = sum(arrays.store in view.snapshot.held_stores for arrays in shown)
+        if held_count:
+            headers["foreact-held"] = str(held_count)
     return headers
 
 
 def _quote_for_header(text: str) -> str:
-    """Keep a text from saying anything to whoever reads headers."""
+    """Return a text with all characters quoted that have a meaning in headers."""
     return quote(text, safe="/~ ")
 
 
 def encode_envelope(view: FreshnessView, stores: Iterable[str], **parts: bytes) -> bytes:
-    """Return one object of encoded parts, after what every answer carries."""
+    """Return a JSON object of encoded parts, after the parts that every answer has."""
     described = b",".join(orjson.dumps(store) + b":" + view.store_json(store) for store in stores)
     head = [b'{"publication":', view.publication_json, b',"stores":{', described, b"}"]
     named = ((b',"', name.encode(), b'":', value) for name, value in parts.items())
@@ -174,12 +174,12 @@ def encode_envelope(view: FreshnessView, stores: Iterable[str], **parts: bytes) 
 
 
 def encode_json(value: Any) -> bytes:
-    """Encode a part; NumPy's numbers keep exactly the digits they need."""
+    """Return a part as JSON; NumPy's numbers keep exactly the digits they need."""
     return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def compress_body(body: bytes) -> bytes:
-    """Compress a whole answer; the same bytes make the same bytes."""
+    """Compress a whole answer; equal bodies give equal bytes."""
     return gzip.compress(body, 4, mtime=0)
 
 

@@ -25,11 +25,15 @@ def export_audit(
     start: Annotated[Day | None, Query(description="First day, in UTC; none: a week ago")] = None,
     end: Annotated[Day | None, Query(description="Last day, in UTC; none: today")] = None,
 ) -> StreamingResponse:
-    """Export who logged in, asked for what refresh and restored what, one JSON object a line."""
+    """Export who logged in, requested which refresh and restored which version, one JSON object a line."""
     last = min(end, date(9999, 1, 1)) if end else service.clock().date()
     first = start or max(last, date(1, 2, 1)) - timedelta(days=7)
     if first > last or (last - first).days > RETENTION_DAYS:
-        raise ApiError(422, "invalid_parameter", f"ask for 1 to {RETENTION_DAYS} days, the start before the end")
+        raise ApiError(
+            422,
+            "invalid_parameter",
+            f"the range must be 1 to {RETENTION_DAYS} days long, with the start before the end",
+        )
     return StreamingResponse(
         service.audit.export_lines(first, last), 200, {"cache-control": "no-store"}, "application/x-ndjson"
     )

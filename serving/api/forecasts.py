@@ -1,4 +1,4 @@
-"""Forecasts by store, item and day: paged rows, CSV, and many questions in one call."""
+"""Forecasts by store, item and day: paged rows, CSV, and many queries in one request."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -34,7 +34,7 @@ from serving.errors import ApiError, Problem, error_responses
 from serving.publication.view import FreshnessView
 
 router = APIRouter(prefix="/v1", tags=["forecasts"])
-# So few series are answered at once, on the event loop.
+# So few series are answered on the event loop itself.
 FEW_SERIES = 20
 COLUMNS = (STORE, ITEM, DATE, MEAN, P10, P50, P90)
 
@@ -62,10 +62,10 @@ async def list_forecasts(
 
     def respond() -> Response:
         series = select_series(stores, item, *days)
-        asked = (tuple(arrays.store for arrays in stores), tuple(item or ()), days, limit, cursor)
+        request_key = (tuple(arrays.store for arrays in stores), tuple(item or ()), days, limit, cursor)
         if wants_csv(request, format):
             return answer_csv(
-                request, view, asked, stores, csv_chunks(COLUMNS, _iterate_records(series)), "forecasts.csv"
+                request, view, request_key, stores, csv_chunks(COLUMNS, _iterate_records(series)), "forecasts.csv"
             )
         page, following = _cut_page(series, read_cursor(view, cursor), limit)
         shown = list(dict.fromkeys(part.arrays.store for part in page)) or [arrays.store for arrays in stores[:1]]
@@ -75,7 +75,7 @@ async def list_forecasts(
             after = None if following is None else write_cursor(view, following)
             return encode_envelope(view, shown, rows=rows, next=encode_json(after))
 
-        return answer_json(request, view, asked, [view.snapshot.stores[name] for name in shown], body)
+        return answer_json(request, view, request_key, [view.snapshot.stores[name] for name in shown], body)
 
     few = item is not None and len(item) * len(stores) <= FEW_SERIES
     return respond() if few else await run_aside(respond)
@@ -83,14 +83,14 @@ async def list_forecasts(
 
 @router.post("/forecasts/query", response_model=BulkAnswer, responses=error_responses(403, 413, 415, 503))
 async def query_forecasts(request: Request, service: Parts, principal: Viewer, bulk: Bulk) -> Response:
-    """Answer many questions of a store, an item and a range of days; each with rows, or with its own error."""
+    """Answer many queries, each of a store, an item and a range of days, with rows or with its own error."""
     return await run_aside(partial(_answer_query, request, service.view, principal, bulk))
 
 
 def _answer_query(request: Request, view: FreshnessView, principal: Principal, bulk: Bulk) -> Response:
     found = [_resolve_query(view, principal, query) for query in bulk.queries]
     stores = list({part.arrays.store: part.arrays for part in found if isinstance(part, Series)}.values())
-    asked = tuple(
+    request_key = tuple(
         (query.store, query.item, part.message if isinstance(part, Problem) else (part.first, part.end))
         for query, part in zip(bulk.queries, found, strict=True)
     )
@@ -99,11 +99,11 @@ def _answer_query(request: Request, view: FreshnessView, principal: Principal, b
         results = b",".join(_encode_result(query, part) for query, part in zip(bulk.queries, found, strict=True))
         return encode_envelope(view, [arrays.store for arrays in stores], results=b"[" + results + b"]")
 
-    return answer_json(request, view, asked, stores, body)
+    return answer_json(request, view, request_key, stores, body)
 
 
 def _resolve_query(view: FreshnessView, principal: Principal, query: Triple) -> Series | Problem:
-    """Find what a question is about, or say what is wrong with it."""
+    """Return the series that a query selects, or the problem with the query."""
     arrays = view.visible_stores(principal.visible_scope).get(query.store)
     if arrays is None:
         problem = absent_store(view, principal, query.store)
@@ -139,7 +139,7 @@ def _iterate_records(series: list[Series]) -> Iterator[dict[str, Any]]:
 
 
 def _cut_page(series: list[Series], position: int, limit: int) -> tuple[list[Series], int | None]:
-    """Take whole series while their rows fit, at least one, and tell where the next page begins."""
+    """Return whole series while their rows fit, at least one, and where the next page begins."""
     page: list[Series] = []
     rows = 0
     for index in range(position, len(series)):

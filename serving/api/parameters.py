@@ -1,4 +1,4 @@
-"""Questions that the description does not know are refused: a filter misspelt must not answer with everything."""
+"""Refuses parameters that the OpenAPI description does not have: a misspelt filter must not answer with everything."""
 
 from difflib import get_close_matches
 from typing import Any
@@ -11,13 +11,15 @@ Known = dict[str, bool]
 
 
 async def check_parameters(request: Request) -> None:
-    """Refuse query parameters that the route does not have, and several values for one that takes one."""
+    """Raise RequestValidationError for unknown query parameters, and for several values of one that takes one."""
     if not request.scope["query_string"]:
         return
     known = _read_description(request)[request.scope["route"].path, request.method]
     given = [name for name, _ in request.query_params.multi_items()]
     problems = {
-        name: "give it once" if name in known else f"there is no such parameter{_suggest_name(name, known)}"
+        name: "it may be given only once"
+        if name in known
+        else f"there is no such parameter{_suggest_name(name, known)}"
         for name in given
         if name not in known or (not known[name] and given.count(name) > 1)
     }
@@ -28,9 +30,9 @@ async def check_parameters(request: Request) -> None:
 
 
 def _suggest_name(name: str, known: Known) -> str:
-    near = get_close_matches(name[:100].lower(), known, 1)
-    if near:
-        return f"; did you mean {near[0]!r}?"
+    similar = get_close_matches(name[:100].lower(), known, 1)
+    if similar:
+        return f"; did you mean {similar[0]!r}?"
     return f"; there are {', '.join(sorted(known))}" if known else "; there are none"
 
 

@@ -1,4 +1,4 @@
-"""Whether the process lives, whether it can serve, and what Prometheus wants to know."""
+"""Health, readiness, and metrics for Prometheus."""
 
 import hmac
 
@@ -15,7 +15,7 @@ router = APIRouter(tags=["operations"])
 
 
 class Health(BaseModel):
-    """The process lives."""
+    """The process is alive."""
 
     status: str
     version: str
@@ -33,35 +33,39 @@ class Readiness(BaseModel):
 
 @router.get("/healthz", response_model=Health)
 async def healthz() -> dict[str, str]:
-    """Answer that the process lives."""
+    """Answer that the process is alive."""
     return {"status": "ok", "version": __version__}
 
 
 @router.get("/startupz", response_model=Health, responses=error_responses(503))
 async def startupz(service: Parts) -> dict[str, str]:
-    """Return whether the first look for a publication is over, whatever it found."""
-    library = service.library
-    if library.checked_at is None and library.unreachable is None:
-        raise ApiError(503, "starting", "the first look for a publication is not over yet")
+    """Return whether the service has looked for a publication once, whatever it found."""
+    cache = service.publications
+    if cache.checked_at is None and cache.unreachable is None:
+        raise ApiError(503, "starting", "the service is still looking for a publication")
     return {"status": "ok", "version": __version__}
 
 
 @router.get("/readyz", response_model=Readiness, responses=error_responses(503))
 async def readyz(service: Parts) -> Readiness:
-    """Return whether all that is published can be served; last good ones count, with what is wrong beside them.
+    """Return whether there are forecasts to serve; last good ones count, and the answer names what is wrong.
 
-    Where nothing has been published yet, saying so is the service: else the first rollout could never end.
+    Without any publication the service is ready too, because otherwise the first rollout could never end.
     """
-    view, library = service.board.view, service.library
-    wrong = library.refused or library.unreachable
-    if view is None and (wrong or library.checked_at is None):
-        raise ApiError(503, "no_publication", f"there are no forecasts to serve: {wrong or 'no look for them is over'}")
+    view, cache = service.views.current, service.publications
+    wrong = cache.refused or cache.unreachable
+    if view is None and (wrong or cache.checked_at is None):
+        raise ApiError(
+            503,
+            "no_publication",
+            f"there are no forecasts to serve: {wrong or 'the service is still looking for a publication'}",
+        )
     return Readiness(
         status="degraded" if wrong else "ready" if view else "empty",
         publication=view.snapshot.version if view else None,
         stores=len(view.snapshot.stores) if view else 0,
-        refused=library.refused,
-        unreachable=library.unreachable,
+        refused=cache.refused,
+        unreachable=cache.unreachable,
     )
 
 
@@ -71,7 +75,7 @@ async def readyz(service: Parts) -> Readiness:
     responses={200: {"content": {"text/plain": {}}}, **error_responses()},
 )
 async def metrics(request: Request, service: Parts) -> Response:
-    """Return this process's metrics in Prometheus' text form."""
+    """Return this process's metrics in Prometheus' text format."""
     token = service.settings.metrics_token.get_secret_value()
     given = request.headers.get("authorization", "").removeprefix("Bearer ")
     if token and not hmac.compare_digest(given.encode(), token.encode()):

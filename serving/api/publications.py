@@ -1,4 +1,4 @@
-"""Every version that ever was current, and the way back to one."""
+"""Every version that was ever current, and restoring one."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -40,7 +40,7 @@ class Listing(BaseModel):
 
 
 class Restore(BaseModel):
-    """Why to go back."""
+    """The reason for a restore."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -54,7 +54,7 @@ def list_publications(
     """Return the versions that were published, the newest first."""
     view = service.view
     found = []
-    for manifest in service.library.reader.read_history():
+    for manifest in service.publications.reader.read_history():
         found.append(_describe_version(manifest, view, principal))
         if len(found) == limit:
             break
@@ -71,34 +71,34 @@ def show_publication(service: Parts, principal: Viewer, version: Version) -> Lis
 def restore_publication(
     request: Request, service: Parts, principal: Admin, version: Version, restore: Restore
 ) -> Listed:
-    """Make an old version current again, as a new version that says who asked and why."""
+    """Make an old version current again, as a new version that records who asked for it and why."""
     _find_version(service, version)
     try:
         manifest = Publisher(service.store).restore(version, by=principal.id, reason=restore.reason)
     except ForeactError as problem:
         raise ApiError(409, "not_restorable", str(problem)) from None
     service.audit.record_or_queue("restore", principal.id, f"version {version}", request.scope["request_id"])
-    service.library.refresh()
+    service.publications.refresh()
     return _describe_version(manifest, service.view, principal)
 
 
 def _find_version(service: Service, version: int) -> Manifest:
     try:
-        return service.library.reader.read_version(version)
+        return service.publications.reader.read_version(version)
     except ForeactError:
-        raise ApiError(404, "publication_not_found", f"there is no publication {version}") from None
+        raise ApiError(404, "publication_not_found", f"publication {version} does not exist") from None
 
 
 def _describe_version(manifest: Manifest, view: FreshnessView, principal: Principal) -> Listed:
     scope, attribute = principal.visible_scope, view.region_attribute
-    trusted = principal.role >= Role.admin
+    is_admin = principal.role >= Role.admin
     return Listed(
         version=manifest.version,
         previous=manifest.previous,
         created_at=manifest.created_at,
-        created_by=manifest.created_by if trusted else None,
+        created_by=manifest.created_by if is_admin else None,
         action=manifest.action,
-        reason=manifest.reason if trusted else None,
+        reason=manifest.reason if is_admin else None,
         restored=manifest.restored,
         current=manifest.version == view.snapshot.version,
         stores={

@@ -1,4 +1,4 @@
-"""Refreshes over HTTP: asked for, followed live or by polling, listed."""
+"""Refreshes over HTTP: requested, followed live or by polling, listed."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ from serving.service import Service
 
 router = APIRouter(prefix="/v1", tags=["refreshes"])
 RefreshId = Annotated[str, Path(max_length=100, description="A refresh's id")]
-LOOK_SECONDS = 0.4
+POLL_SECONDS = 0.4
 HEARTBEAT_SECONDS = 10.0
 LONGEST_STREAM_SECONDS = 1_800
 STREAMS = 200
@@ -60,17 +60,17 @@ class RefreshList(BaseModel):
     responses=error_responses(403, 429, 503),
 )
 def request_refresh(request: Request, response: Response, service: Parts, principal: Planner, store: Segment) -> Any:
-    """Ask for new numbers of a store; a second request joins the first."""
+    """Request new numbers of a store; a second request joins the first."""
     view = service.view
     chosen = view.snapshot.store_of(store)
     if not view.covers(principal.visible_scope, chosen):
         raise not_found(f"store {chosen!r}", "store_not_found")
     if not principal.may_change(chosen, view.region_of(chosen)):
-        raise ApiError(403, "forbidden", f"you may look at store {chosen!r}, but not refresh it")
+        raise ApiError(403, "forbidden", f"you may view store {chosen!r}, but not refresh it")
     wait = service.refresh_limit.take_try(principal.id)
     if wait:
         headers = {"retry-after": str(int(wait) + 1)}
-        raise ApiError(429, "too_many_requests", "you asked for many refreshes; wait a little", headers=headers)
+        raise ApiError(429, "too_many_requests", "you requested too many refreshes; wait a minute", headers=headers)
     trace = request.scope.get("traceparent") or request.headers.get("traceparent", "")[:55]
     refresh, joined = service.refreshes.request(chosen, principal.id, request.scope["request_id"], trace)
     if not joined:
@@ -87,9 +87,9 @@ def list_refreshes(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> RefreshList:
     """Return the refreshes of your stores, those under way first."""
-    both = [*reversed(service.refreshes.book.list_active()), *service.refreshes.ended()]
-    # One that ends between these two looks, or just is being put aside, is in both.
-    found = {one.id: one for one in both}.values()
+    listed = [*reversed(service.refreshes.records.list_active()), *service.refreshes.ended()]
+    # A refresh that ends between these two reads is in both lists.
+    found = {one.id: one for one in listed}.values()
     chosen = [one for one in found if may_see(service, principal, one) and (not store or one.store in store)][:limit]
     return RefreshList(refreshes=[describe_refresh(service, service.refreshes.find(one.id) or one) for one in chosen])
 
@@ -109,31 +109,31 @@ async def follow_refresh(request: Request, service: Parts, principal: Viewer, re
     """Follow a refresh live, by server-sent events named `refresh`, until it ends."""
     await run_in_threadpool(_find_refresh, service, principal, refresh_id)
     if service.streams >= STREAMS:
-        message = "many pages follow refreshes now; ask for this one's state from time to time instead"
+        message = "too many refreshes are followed live now; poll this one's state instead"
         raise ApiError(429, "too_many_streams", message, headers={"retry-after": "5"})
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(_stream_events(service, principal, refresh_id), 200, headers, "text/event-stream")
 
 
 async def _stream_events(service: Service, principal: Principal, refresh_id: str) -> AsyncIterator[bytes]:
-    last, spoken, begun = None, time.monotonic(), time.monotonic()
+    last, sent_at, started_at = None, time.monotonic(), time.monotonic()
     service.streams += 1
     service.metrics.streams.inc()
     try:
-        while time.monotonic() - begun < LONGEST_STREAM_SECONDS and not service.closing:
+        while time.monotonic() - started_at < LONGEST_STREAM_SECONDS and not service.closing:
             refresh = await run_in_threadpool(service.refreshes.find, refresh_id)
             if refresh is None:
                 return
             if refresh != last:
                 answer = describe_refresh(service, refresh).model_dump(mode="json")
                 yield b"event: refresh\ndata: " + orjson.dumps(answer) + b"\n\n"
-                last, spoken = refresh, time.monotonic()
-            elif time.monotonic() - spoken > HEARTBEAT_SECONDS:
+                last, sent_at = refresh, time.monotonic()
+            elif time.monotonic() - sent_at > HEARTBEAT_SECONDS:
                 yield b": still here\n\n"
-                spoken = time.monotonic()
+                sent_at = time.monotonic()
             if refresh.ended_at is not None:
                 return
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
     finally:
         service.streams -= 1
         service.metrics.streams.dec()
@@ -147,15 +147,15 @@ def _find_refresh(service: Service, principal: Principal, refresh_id: str) -> Re
 
 
 def may_see(service: Service, principal: Principal, refresh: Refresh) -> bool:
-    """Return whether a refresh is of one of the caller's stores."""
-    view = service.board.view
+    """Return whether the caller may see a refresh's store."""
+    view = service.views.current
     if view is None:
         return principal.visible_scope.everything
     return principal.visible_scope.everything or view.covers(principal.visible_scope, refresh.store)
 
 
 def describe_refresh(service: Service, refresh: Refresh, *, joined: bool = False) -> RefreshAnswer:
-    """Put a refresh into the words of the interface; who asked for it stays in the audit log."""
+    """Return a refresh as the API shows it; who requested it stays in the audit log."""
     until = refresh.ended_at or service.clock()
     return RefreshAnswer(
         store_name=name_of(refresh.store),

@@ -1,4 +1,4 @@
-"""The answers' shapes, for the OpenAPI description; answers themselves are encoded from arrays."""
+"""Shapes of requests and answers for the OpenAPI description; answers themselves are encoded from arrays."""
 
 from datetime import date, datetime
 from typing import Any, Literal
@@ -19,7 +19,7 @@ class Publication(BaseModel):
 
 
 class FreshnessAnswer(BaseModel):
-    """How a store stands against the promise."""
+    """Whether a store's numbers are as fresh as promised."""
 
     state: Literal["fresh", "stale", "missing"]
     reasons: list[str]
@@ -69,7 +69,7 @@ class Forecasts(Answer):
     """Rows by store, item and date."""
 
     rows: list[ForecastRow]
-    next: str | None = Field(description="Give it as `cursor` for the next page; null: this was the last")
+    next: str | None = Field(description="The `cursor` of the next page; null: this was the last")
 
 
 class TotalRow(BaseModel):
@@ -119,19 +119,19 @@ class Drivers(Answer):
 
 
 class Triple(BaseModel):
-    """One question of a bulk query."""
+    """One query of a bulk request."""
 
     model_config = ConfigDict(extra="forbid")
 
     store: str = Field(max_length=500)
     item: str = Field(max_length=500)
-    # Text, so that one day that is none spoils its own answer and no other.
+    # Text, so that an invalid day fails its own query only.
     start: str | None = Field(None, max_length=100, description="First day, 2026-12-24; none: the first forecast day")
     end: str | None = Field(None, max_length=100, description="Last day; none: the last forecast day")
 
 
 class Bulk(BaseModel):
-    """Many questions at once."""
+    """Many queries in one request."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -139,7 +139,7 @@ class Bulk(BaseModel):
 
 
 class BulkResult(BaseModel):
-    """One question's rows, or why there are none."""
+    """One query's rows, or why there are none."""
 
     store: str
     item: str
@@ -148,7 +148,7 @@ class BulkResult(BaseModel):
 
 
 class BulkAnswer(Answer):
-    """The answers, in the order of the questions."""
+    """The results, in the order of the queries."""
 
     results: list[BulkResult]
 
@@ -190,6 +190,6 @@ class OneStore(BaseModel):
 
 
 class Scorecard(Answer):
-    """How past forecasts of a store did once the sales were known."""
+    """How past forecasts of stores did once the sales were known."""
 
     rows: list[dict[str, Any]]

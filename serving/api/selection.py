@@ -1,4 +1,4 @@
-"""What a request selects: stores, items, days; checked against what the caller may see."""
+"""The stores, items and days that a request selects, limited to what the caller may see."""
 
 import base64
 import re
@@ -31,7 +31,7 @@ ItemFilter = Annotated[
 
 
 def read_day(text: str) -> date:
-    """Read a day as it is written; other writings, numbers among them, have other meanings elsewhere."""
+    """Return the day of a text like 2026-12-24; other formats are refused, because they are ambiguous."""
     if not DAY.fullmatch(text):
         raise ValueError("write a day as 2026-12-24")
     return date.fromisoformat(text)
@@ -44,19 +44,19 @@ Limit = Annotated[int, Query(ge=1, le=MOST_ROWS, description="Rows a page; a ser
 Cursor = Annotated[str | None, Query(max_length=2_000, description="`next` of the page before")]
 
 
-def select_stores(view: FreshnessView, principal: Principal, asked: list[str] | None) -> list[StoreData]:
-    """Return the stores asked for, or all that the caller sees."""
+def select_stores(view: FreshnessView, principal: Principal, requested: list[str] | None) -> list[StoreData]:
+    """Return the requested stores, or all that the caller may see."""
     visible = view.visible_stores(principal.visible_scope)
-    if not asked:
+    if not requested:
         return list(visible.values())
-    missing = [store for store in asked if store not in visible]
+    missing = [store for store in requested if store not in visible]
     if missing:
         raise absent_store(view, principal, missing[0])
-    return [visible[store] for store in dict.fromkeys(asked)]
+    return [visible[store] for store in dict.fromkeys(requested)]
 
 
 def select_store(view: FreshnessView, principal: Principal, segment: str) -> StoreData:
-    """Return the store that a URL's segment means."""
+    """Return the store that a URL's segment names."""
     store = view.snapshot.store_of(segment)
     arrays = view.visible_stores(principal.visible_scope).get(store)
     if arrays is None:
@@ -65,15 +65,15 @@ def select_store(view: FreshnessView, principal: Principal, segment: str) -> Sto
 
 
 def absent_store(view: FreshnessView, principal: Principal, store: str) -> ApiError:
-    """Say that a store is damaged, or that it is not there or not for this caller: these two are the same answer."""
+    """Return the error for a store that is damaged, or that does not exist for this caller."""
     if store not in view.lost_stores(principal.visible_scope):
         return not_found(f"store {store!r}", "store_not_found")
-    message = f"what is published of store {store!r} is damaged and nothing earlier is at hand; a refresh replaces it"
+    message = f"the forecasts of store {store!r} are damaged and there are no earlier ones; a refresh replaces them"
     return ApiError(503, "store_damaged", message, headers={"retry-after": "60"})
 
 
 def check_range(start: date | None, end: date | None) -> tuple[str | None, str | None]:
-    """Return the days as text; the end may not be before the start."""
+    """Return the days as text; raise ApiError if the end is before the start."""
     if start is not None and end is not None and end < start:
         raise ApiError(422, "invalid_parameter", f"end {end} is before start {start}")
     return (start.isoformat() if start else None, end.isoformat() if end else None)
@@ -92,7 +92,7 @@ class Series:
 def select_series(
     stores: Iterable[StoreData], items: list[str] | None, start: str | None, end: str | None
 ) -> list[Series]:
-    """Return the series of the stores; an item that none of them has is an error."""
+    """Return the series of the stores; raise ApiError for an item that none of them has."""
     stores = list(stores)
     found: list[Series] = []
     known: set[str] = set()
@@ -114,22 +114,26 @@ def select_series(
 
 
 def write_cursor(view: FreshnessView, position: int) -> str:
-    """Name the next page; it holds for this version only."""
+    """Return the cursor of a page; it is valid for this version only."""
     data = orjson.dumps([view.snapshot.fingerprint, position])
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def read_cursor(view: FreshnessView, cursor: str | None) -> int:
-    """Find where a page begins."""
+    """Return the position at which a cursor's page begins."""
     if cursor is None:
         return 0
     try:
         data = orjson.loads(base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)))
-        mark, position = data
-        if not isinstance(mark, str) or not isinstance(position, int) or position < 0:
+        fingerprint, position = data
+        if not isinstance(fingerprint, str) or not isinstance(position, int) or position < 0:
             raise ValueError
     except (ValueError, TypeError):
-        raise ApiError(422, "invalid_cursor", "this cursor is none of ours; begin again without one") from None
-    if mark != view.snapshot.fingerprint:
-        raise ApiError(409, "publication_changed", "a new publication came in between; begin again without a cursor")
+        raise ApiError(422, "invalid_cursor", "this is not a valid cursor; begin again without one") from None
+    if fingerprint != view.snapshot.fingerprint:
+        raise ApiError(
+            409,
+            "publication_changed",
+            "a new publication has replaced the one of this cursor; begin again without a cursor",
+        )
     return position

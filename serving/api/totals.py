@@ -1,4 +1,4 @@
-"""Stores by day: totals with their own intervals, what drives them, what was sold before, how forecasts did."""
+"""Stores by day: totals with their own intervals, their drivers, what was sold before, and how past forecasts did."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any
@@ -34,11 +34,11 @@ def list_totals(
     view, days = service.view, check_range(start, end)
     stores = select_stores(view, principal, store)
     rows = (row for arrays in stores for row in total_records(arrays, *arrays.find_columns(*days)))
-    asked = (tuple(arrays.store for arrays in stores), days)
+    key = (tuple(arrays.store for arrays in stores), days)
     if wants_csv(request, format):
-        return answer_csv(request, view, asked, stores, csv_chunks((STORE, DATE, MEAN, P10, P90), rows), "totals.csv")
+        return answer_csv(request, view, key, stores, csv_chunks((STORE, DATE, MEAN, P10, P90), rows), "totals.csv")
     names = [arrays.store for arrays in stores]
-    return answer_json(request, view, asked, stores, lambda: encode_envelope(view, names, rows=encode_json(list(rows))))
+    return answer_json(request, view, key, stores, lambda: encode_envelope(view, names, rows=encode_json(list(rows))))
 
 
 @router.get("/history", response_model=History, responses=error_responses(503, csv=True), tags=["stores by day"])
@@ -58,11 +58,11 @@ def list_history(
         if not stores:
             raise not_found(f"item {item!r} in these stores", "item_not_found")
     rows = (row for arrays in stores for row in history_records(arrays, item))
-    asked = (tuple(arrays.store for arrays in stores), item)
+    key = (tuple(arrays.store for arrays in stores), item)
     if wants_csv(request, format):
-        return answer_csv(request, view, asked, stores, csv_chunks((STORE, ITEM, DATE, UNITS), rows), "history.csv")
+        return answer_csv(request, view, key, stores, csv_chunks((STORE, ITEM, DATE, UNITS), rows), "history.csv")
     names = [arrays.store for arrays in stores]
-    return answer_json(request, view, asked, stores, lambda: encode_envelope(view, names, rows=encode_json(list(rows))))
+    return answer_json(request, view, key, stores, lambda: encode_envelope(view, names, rows=encode_json(list(rows))))
 
 
 @router.get("/drivers", response_model=Drivers, responses=error_responses(503, csv=True), tags=["stores by day"])
@@ -73,11 +73,11 @@ def list_drivers(
     view = service.view
     stores = select_stores(view, principal, store)
     rows = (row for arrays in stores for row in driver_records(arrays))
-    asked = tuple(arrays.store for arrays in stores)
+    key = tuple(arrays.store for arrays in stores)
     if wants_csv(request, format):
-        return answer_csv(request, view, asked, stores, csv_chunks((STORE, DATE, "driver", UNITS), rows), "drivers.csv")
+        return answer_csv(request, view, key, stores, csv_chunks((STORE, DATE, "driver", UNITS), rows), "drivers.csv")
     names = [arrays.store for arrays in stores]
-    return answer_json(request, view, asked, stores, lambda: encode_envelope(view, names, rows=encode_json(list(rows))))
+    return answer_json(request, view, key, stores, lambda: encode_envelope(view, names, rows=encode_json(list(rows))))
 
 
 @router.get("/scorecard", response_model=Scorecard, responses=error_responses(503), tags=["stores by day"])

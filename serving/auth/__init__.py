@@ -1,1 +1,1 @@
-"""Who may see what: keys, sessions, single sign-on, and the guard that every route passes."""
+"""Who may see what: keys, sessions, single sign-on, and checks of requests from other sites."""

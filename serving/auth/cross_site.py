@@ -1,4 +1,4 @@
-"""Refuses changes that another site's page makes a browser ask for."""
+"""Refuses requests for changes that a page of another site makes a browser send."""
 
 import hmac
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ CSRF_HEADER = "x-csrf-token"
 
 
 def check_same_site(request: Request) -> None:
-    """Refuse a change that another site's page asks a browser for."""
+    """Raise ApiError if a page of another site made the browser send this request."""
     origin = request.headers.get("origin")
     site = request.headers.get("sec-fetch-site")
     foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
@@ -22,7 +22,7 @@ def check_same_site(request: Request) -> None:
 
 
 def check_csrf(request: Request, principal: Principal, form_token: str = "") -> None:
-    """Refuse a change that a session's cookie allows but that does not come from one of our own pages."""
+    """Raise ApiError for a change with a session's cookie that does not come from one of our own pages."""
     if principal.csrf is None or request.method in SAFE_METHODS:
         return
     check_same_site(request)

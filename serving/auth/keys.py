@@ -1,4 +1,4 @@
-"""API keys: shown once, kept as hashes, revocable; one object in the blob store holds them all."""
+"""API keys: shown once, stored as hashes, revocable; all in one object of the blob store."""
 
 import hashlib
 import secrets
@@ -17,12 +17,12 @@ from serving.auth.principal import Grant, Principal, Role
 
 OBJECT = "serving/keys.json"
 PREFIX = "fa_"
-# How long a revoked key may live on in a process that looked before.
+# How long a revoked key may still be accepted by a process that has loaded it.
 REMEMBERED_SECONDS = 3.0
 
 
 class Key(BaseModel):
-    """One key as it is kept."""
+    """One key as it is stored."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -37,7 +37,7 @@ class Key(BaseModel):
 
     @property
     def state(self) -> Literal["active", "revoked", "expired"]:
-        """Return whether it opens anything."""
+        """Return whether the key is accepted, or why not."""
         if self.revoked_at is not None:
             return "revoked"
         if self.expires_at is not None and self.expires_at <= datetime.now(UTC):
@@ -52,9 +52,9 @@ class _Keys(BaseModel):
 def create(
     store: BlobStore, name: str, grant: Grant, *, created_by: str, expires_at: datetime | None = None
 ) -> tuple[str, Key]:
-    """Make a key and give its text, which nobody can read again."""
+    """Create a key, and return its text, which cannot be read again, with its record."""
     if grant.role not in Role.__members__:
-        raise ForeactError(f"{grant.role!r} is no role: give {', '.join(Role.__members__)}.")
+        raise ForeactError(f"{grant.role!r} is not a role: use {', '.join(Role.__members__)}.")
     # 256 random bits need no salt and no slow hash.
     text = PREFIX + secrets.token_urlsafe(32)
     key = Key(
@@ -71,24 +71,24 @@ def create(
 
 
 def revoke(store: BlobStore, key_id: str) -> Key:
-    """End a key; within seconds no process accepts it."""
-    ended: list[Key] = []
+    """Revoke a key; within seconds it is no longer accepted."""
+    revoked: list[Key] = []
 
-    def end(keys: list[Key]) -> list[Key]:
-        ended.clear()
+    def mark_revoked(keys: list[Key]) -> list[Key]:
+        revoked.clear()
         changed = []
         for key in keys:
             if key.id != key_id:
                 changed.append(key)
                 continue
-            ended.append(key.model_copy(update={"revoked_at": key.revoked_at or datetime.now(UTC)}))
-            changed.append(ended[-1])
-        if not ended:
-            raise ForeactError(f"No key has the id {key_id!r}: `foreact keys list` names them.")
+            revoked.append(key.model_copy(update={"revoked_at": key.revoked_at or datetime.now(UTC)}))
+            changed.append(revoked[-1])
+        if not revoked:
+            raise ForeactError(f"No key has the id {key_id!r}: `foreact keys list` shows them.")
         return changed
 
-    _change_keys(store, end)
-    return ended[0]
+    _change_keys(store, mark_revoked)
+    return revoked[0]
 
 
 def list_keys(store: BlobStore) -> list[Key]:
@@ -97,7 +97,7 @@ def list_keys(store: BlobStore) -> list[Key]:
 
 
 class KeyRing:
-    """Knows the keys, looking again every few seconds."""
+    """The keys in memory, loaded again every few seconds."""
 
     def __init__(self, store: BlobStore) -> None:
         self._store = store
@@ -108,11 +108,11 @@ class KeyRing:
 
     @property
     def is_due(self) -> bool:
-        """Return whether the next look-up would read the store."""
+        """Return whether the keys have to be loaded again."""
         return time.monotonic() >= self._until
 
     def load_keys(self) -> None:
-        """Look at the store again; while it is away, or somebody else is looking, what was known counts on."""
+        """Load the keys; while the store is unreachable, or another thread loads them, the known ones stay valid."""
         if not self._lock.acquire(blocking=self._until < 0):
             return
         try:
@@ -134,9 +134,9 @@ class KeyRing:
             self._lock.release()
 
     def find_principal(self, text: str) -> Principal | None:
-        """Return the caller whose key this is.
+        """Return the caller whose key this is; None for a key that is not accepted.
 
-        The look-up is by hash: its time tells nothing of a key that is near the right one.
+        The look-up is by hash, so its time reveals nothing about keys that are nearly right.
         """
         digest = _hash_text(text)
         key = self._keys.get(digest)

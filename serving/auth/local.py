@@ -1,4 +1,4 @@
-"""One login for one person on this machine: printed at the start, worthless anywhere else."""
+"""One login for one person on this machine: printed at the start, valid nowhere else."""
 
 import hashlib
 import hmac
@@ -14,7 +14,7 @@ class LocalLogin:
     """A password made at random, and a link that logs in once without it."""
 
     def __init__(self, password: str | None = None) -> None:
-        # Read aloud or typed: no characters that look alike.
+        # The password may be read aloud or typed, so it has no characters that look alike.
         alphabet = "abcdefghjkmnpqrstuvwxyz23456789"
         self.password = password or "-".join("".join(secrets.choice(alphabet) for _ in range(4)) for _ in range(4))
         self.token = secrets.token_urlsafe(24)
@@ -23,16 +23,16 @@ class LocalLogin:
 
     @property
     def principal(self) -> Principal:
-        """Return who logs in: somebody who may do everything here."""
+        """Return the account that logs in; it may do everything here."""
         return Principal(f"local:{ACCOUNT}", "Demo planner", Role.admin, EVERYTHING)
 
     def accepts_password(self, account: str, password: str) -> bool:
-        """Compare, in a time that tells nothing."""
+        """Return whether account and password are right; the time that takes reveals nothing."""
         same = hmac.compare_digest(_hash_text(password), _hash_text(self.password))
         return hmac.compare_digest(_hash_text(account), _hash_text(ACCOUNT)) and same
 
     def redeem_token(self, token: str) -> bool:
-        """Take the link's token, once."""
+        """Return whether the link's token is right and was not used before; use it up."""
         if not hmac.compare_digest(_hash_text(token), _hash_text(self.token)):
             return False
         with self._lock:

@@ -1,7 +1,7 @@
 """Single sign-on by OpenID Connect: Authorization Code with PKCE, in Entra ID's conventions.
 
 A person's roles come from the claims `roles` (app roles) and `groups` (group ids), by what the settings grant for each.
-The account's id is the directory's object id, which says nothing of the person.
+The account's id is the directory's object id, which reveals nothing about the person.
 """
 
 import base64
@@ -54,7 +54,7 @@ class SingleSignOn:
         self._keys_at = 0.0
 
     def begin_sign_in(self, redirect_uri: str, target: str) -> tuple[str, str]:
-        """Return where to send the person, and what their browser must bring back."""
+        """Return the address to send the person to, and a signed text that their browser must bring back."""
         verifier = secrets.token_urlsafe(48)
         flow = {
             "state": secrets.token_urlsafe(24),
@@ -79,7 +79,7 @@ class SingleSignOn:
         return endpoint + joiner + urlencode(query), self._signer.sign("oidc", flow, FLOW_SECONDS)
 
     def complete_sign_in(self, redirect_uri: str, flow_text: str, query: Mapping[str, str]) -> tuple[Principal, str]:
-        """Return who came back, and where they wanted to go."""
+        """Return the person who signed in, and the page that they asked for."""
         flow = self._signer.read("oidc", flow_text)
         if flow is None or not hmac.compare_digest(flow["state"].encode(), query.get("state", "").encode()):
             raise SignInFailed("the sign-in took too long or began in another window; begin again")
@@ -126,7 +126,7 @@ class SingleSignOn:
         return claims
 
     def _find_key(self, key_id: str) -> jwt.PyJWK:
-        """Return the provider's key; an unknown one is looked for once, as keys change."""
+        """Return the provider's key; fetch the keys anew for an unknown one, as providers change them."""
         with self._lock:
             for fetch in (False, True):
                 if fetch or self._keys is None or time.monotonic() - self._keys_at > KEYS_SECONDS:
@@ -145,18 +145,18 @@ class SingleSignOn:
         if not granted:
             raise SignInFailed("your account has no role in this service; ask your administrator for one")
         role = max(grant.to_role() for grant in granted)
-        sees = reduce(or_, (grant.to_scope() for grant in granted), Scope())
-        # Who plans in the north and views the south refreshes nothing in the south.
-        acts = reduce(or_, (grant.to_scope() for grant in granted if grant.to_role() >= Role.planner), Scope())
+        visible = reduce(or_, (grant.to_scope() for grant in granted), Scope())
+        # A planner of the north who is a viewer of the south must not refresh stores in the south.
+        changeable = reduce(or_, (grant.to_scope() for grant in granted if grant.to_role() >= Role.planner), Scope())
         account = str(claims.get("oid") or claims["sub"])
         name = str(claims.get("name") or claims.get("preferred_username") or "")
-        return Principal(f"user:{account[:100]}", name[:100], role, sees, acts)
+        return Principal(f"user:{account[:100]}", name[:100], role, visible, changeable)
 
     def _read_metadata(self) -> dict[str, Any]:
         if self._metadata is None:
             found = self._fetch_json(f"{self.issuer}/.well-known/openid-configuration")
             if str(found.get("issuer", "")).rstrip("/") != self.issuer:
-                raise SignInFailed("the provider names itself differently from FOREACT_OIDC_ISSUER")
+                raise SignInFailed("the provider's issuer differs from FOREACT_OIDC_ISSUER")
             self._metadata = found
         return self._metadata
 
@@ -168,7 +168,7 @@ class SingleSignOn:
         except (httpx.HTTPError, ValueError):
             raise SignInFailed("the provider does not answer; try again in a minute") from None
         if not isinstance(found, dict):
-            raise SignInFailed("the provider does not answer as it should; ask your administrator")
+            raise SignInFailed("the provider's answer is not valid; ask your administrator")
         return found
 
 
@@ -177,7 +177,7 @@ def _list_texts(value: object) -> list[str]:
 
 
 def read_grants(text: str) -> dict[str, Grant]:
-    """Read what the settings grant for each role or group."""
+    """Return what the settings grant to each app role or group."""
     try:
         grants = TypeAdapter(dict[str, Grant]).validate_json(text or "{}")
         for grant in grants.values():

@@ -1,4 +1,4 @@
-"""Who is asking: a role, and the stores or regions it is bound to."""
+"""The caller of a request: a role, and the stores or regions that it is limited to."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -24,7 +24,7 @@ class Scope:
     regions: frozenset[str] = frozenset()
 
     def covers(self, store: str, region: str | None) -> bool:
-        """Return whether a store is in it."""
+        """Return whether a store is in the scope."""
         return self.everything or store in self.stores or (region is not None and region in self.regions)
 
     def __or__(self, other: "Scope") -> "Scope":
@@ -36,30 +36,30 @@ EVERYTHING = Scope(everything=True)
 
 @dataclass(frozen=True)
 class Principal:
-    """A caller whose word was checked."""
+    """A caller who has been authenticated."""
 
     id: str
     name: str
     role: Role
     scope: Scope
-    # Where the caller may do more than look, if that is not everywhere they see.
+    # The stores that the caller may change, if not all that they may see.
     action_scope: Scope | None = None
-    # What a page must send back with every change; None: the caller uses no cookie.
+    # The token that a page must send with every change; None: the caller uses no cookie.
     csrf: str | None = None
 
     @property
     def visible_scope(self) -> Scope:
-        """Return the scope that counts: an administrator sees all."""
+        """Return the stores that the caller may see; an administrator sees all."""
         return EVERYTHING if self.role >= Role.admin else self.scope
 
     def may_change(self, store: str, region: str | None) -> bool:
-        """Return whether the caller may do more with a store than look."""
+        """Return whether the caller may refresh a store, not only see it."""
         scope = self.scope if self.action_scope is None else self.action_scope
         return self.role >= Role.admin or (self.role >= Role.planner and scope.covers(store, region))
 
 
 class Grant(BaseModel):
-    """A role and its scope as settings, keys and cookies write them; no stores and regions means all."""
+    """A role and its scope as settings, keys and cookies store them; without stores and regions, all."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -68,7 +68,7 @@ class Grant(BaseModel):
     regions: list[str] | None = None
 
     def to_role(self) -> Role:
-        """Return the role."""
+        """Return the role; raise KeyError for an unknown one."""
         return Role[self.role]
 
     def to_scope(self) -> Scope:
@@ -79,11 +79,11 @@ class Grant(BaseModel):
 
     @classmethod
     def of(cls, role: Role, scope: Scope) -> "Grant":
-        """Write down a role and its scope."""
+        """Return the grant of a role and its scope."""
         if scope.everything:
             return cls(role=role.name)
         return cls(role=role.name, stores=sorted(scope.stores), regions=sorted(scope.regions))
 
     def to_json(self) -> dict[str, Any]:
-        """Return what is written."""
+        """Return the grant's fields that are set."""
         return self.model_dump(exclude_none=True)

@@ -1,4 +1,4 @@
-"""Signed sessions and other short statements that a browser keeps for us."""
+"""Signed sessions, and other short statements that a browser stores for the service."""
 
 import hashlib
 import os
@@ -15,23 +15,23 @@ from serving.auth.principal import Grant, Principal
 
 COOKIE = "foreact_session"
 FLOW = "foreact_login"
-# How long a person may take at the provider.
+# How long a sign-in at the provider may take.
 FLOW_SECONDS = 600
 
 
 class Signer:
-    """Signs small JSON statements for one purpose each, and believes only its own that are still valid."""
+    """Signs small JSON statements for one purpose each, and reads only its own that are still valid."""
 
     def __init__(self, secret: bytes, clock: Callable[[], float] = time.time) -> None:
         self._secret = secret
         self._clock = clock
 
     def sign(self, purpose: str, statement: dict[str, Any], seconds: float) -> str:
-        """Return a text that `read` believes for a while."""
+        """Return the signed statement, which `read` accepts for some seconds."""
         return str(self._serializer(purpose).dumps({**statement, "exp": int(self._clock() + seconds)}))
 
     def read(self, purpose: str, text: str) -> dict[str, Any] | None:
-        """Return the statement, or None if it is not ours, for another purpose, or too old."""
+        """Return the statement; None if its signature is not ours, its purpose is another, or it has expired."""
         try:
             statement = self._serializer(purpose).loads(text)
         except BadData:
@@ -48,12 +48,12 @@ class Sessions:
     def __init__(self, signer: Signer, hours: float, *, https: bool) -> None:
         self.signer = signer
         self.https = https
-        # A browser takes a cookie so named from this host alone, over https alone.
+        # Browsers accept a cookie with this prefix only from the host itself, over https.
         self.cookie = f"__Host-{COOKIE}" if https else COOKIE
         self.seconds = hours * 3600
 
     def issue_cookie(self, principal: Principal) -> str:
-        """Make the cookie of a new login."""
+        """Return the cookie of a new login."""
         return self.signer.sign(
             "session",
             {
@@ -67,7 +67,7 @@ class Sessions:
         )
 
     def set_cookie(self, response: Response, principal: Principal) -> None:
-        """Log a browser in."""
+        """Set the session's cookie, which logs the browser in."""
         response.set_cookie(
             self.cookie,
             self.issue_cookie(principal),
@@ -79,29 +79,36 @@ class Sessions:
         )
 
     def delete_cookie(self, response: Response) -> None:
-        """Log a browser out."""
+        """Delete the session's cookie, which logs the browser out."""
         response.delete_cookie(self.cookie, path="/", secure=self.https, httponly=True, samesite="lax")
 
     def read_cookie(self, cookie: str) -> Principal | None:
-        """Return the principal of a cookie."""
+        """Return the principal of a cookie; None if the cookie is not valid."""
         statement = self.signer.read("session", cookie)
         if statement is None:
             return None
         grant = Grant.model_validate(statement["grant"])
-        acts = Grant.model_validate(statement["acts"]).to_scope() if statement["acts"] else None
-        return Principal(statement["id"], statement["name"], grant.to_role(), grant.to_scope(), acts, statement["csrf"])
+        action_scope = Grant.model_validate(statement["acts"]).to_scope() if statement["acts"] else None
+        return Principal(
+            id=statement["id"],
+            name=statement["name"],
+            role=grant.to_role(),
+            scope=grant.to_scope(),
+            action_scope=action_scope,
+            csrf=statement["csrf"],
+        )
 
 
 def load_secret(workspace: Path) -> bytes:
-    """Return this machine's own signing secret, made at first use; logins outlive a restart."""
+    """Return this machine's own signing secret, created at first use, so that logins survive a restart."""
     path = workspace / "serving" / "session.secret"
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        kept = path.read_bytes()
-        if len(kept) >= 32:
-            return kept
+        stored = path.read_bytes()
+        if len(stored) >= 32:
+            return stored
         path.unlink()
         return load_secret(workspace)
     with os.fdopen(descriptor, "wb") as file:

@@ -1,1 +1,1 @@
-"""What planners see: pages made on the server, brought to life by small scripts of our own."""
+"""The planners' dashboard: pages made on the server, made interactive by small scripts."""

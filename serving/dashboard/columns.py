@@ -1,4 +1,4 @@
-"""The columns of the dashboard's tables, each declared once: pages, CSV and Excel follow from them."""
+"""The columns of the dashboard's tables, each declared once for pages, CSV and Excel."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -10,28 +10,28 @@ Unit = Literal["text", "units", "share", "count", "day", "moment"]
 
 @dataclass(frozen=True)
 class Column:
-    """One column: where its value is found, what it is called on the page and in exports, and how it is written."""
+    """One column: the key of its value, its names on the page and in exports, and its unit."""
 
     key: str
-    # On the page; empty: exports alone. `rest` is what a narrow page leaves out.
+    # The heading on the page; empty: in exports only. `rest` is the part of it that a narrow page leaves out.
     title: str = ""
     rest: str = ""
-    # In CSV and Excel; empty: the page alone.
+    # The heading in CSV and Excel; empty: on the page only.
     heading: str = ""
     unit: Unit = "text"
-    # Whether the heading first sorts by the most.
+    # Whether the first click on the heading puts the largest values first.
     most_first: bool = False
-    # What stands before and after a cell where a narrow page folds rows into lines.
+    # The words before and after a cell where a narrow page folds rows into lines.
     before: str = ""
     after: str = ""
 
     @property
     def is_number(self) -> bool:
-        """Whether cells stand to the right."""
+        """Return whether cells are aligned to the right."""
         return self.unit in {"units", "share", "count"}
 
     def to_json(self) -> dict[str, Any]:
-        """Return what the page's script needs to write a cell."""
+        """Return what the page's script needs to write the column's cells."""
         return {
             "key": self.key,
             "unit": self.unit,
@@ -125,11 +125,11 @@ def name_window(columns: tuple[Column, ...], days: int, zone: str = "") -> tuple
     )
 
 
-def list_exported(columns: tuple[Column, ...]) -> tuple[Column, ...]:
+def select_exported(columns: tuple[Column, ...]) -> tuple[Column, ...]:
     """Return the columns that exports have."""
     return tuple(column for column in columns if column.heading)
 
 
-def list_shown(columns: tuple[Column, ...]) -> tuple[Column, ...]:
+def select_shown(columns: tuple[Column, ...]) -> tuple[Column, ...]:
     """Return the columns that the page has."""
     return tuple(column for column in columns if column.title)

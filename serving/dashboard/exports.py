@@ -1,4 +1,4 @@
-"""What is on screen as CSV and as an Excel file."""
+"""What pages show, as CSV and as Excel files."""
 
 import csv
 import io
@@ -10,13 +10,18 @@ from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
-from serving.dashboard import columns, stores, views
+from serving.alerts.grouping import merge_alert_groups
+from serving.analysis.item_table import tabulate_items
+from serving.analysis.series import Series, find_stores_in_step, item_series, sum_totals
+from serving.analysis.week import summarize_week
+from serving.dashboard import columns, stores
+from serving.dashboard.charts import driver_chart
 from serving.dashboard.columns import Column
 from serving.publication import StoreData
 from serving.publication.view import FreshnessView
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-# What spreadsheets take for the beginning of a formula.
+# Characters that start a formula in spreadsheets.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -30,12 +35,12 @@ class Sheet:
 
 
 def overview_sheets(view: FreshnessView, chosen: Sequence[StoreData], order: str) -> list[Sheet]:
-    """Return the overview's tables; the first is what CSV gets."""
+    """Return the overview's tables; the first is the one that CSV has."""
     if not chosen:
         return [Sheet("Stores", columns.STORES[:1], [])]
-    together = views.find_stores_in_step(chosen)
-    series = views.total_series(together)
-    days = views.summarize_week(together, series).days
+    in_step = find_stores_in_step(chosen)
+    series = sum_totals(in_step)
+    days = summarize_week(in_step, series).days
     heat_days = series.dates[: stores.HEAT_DAYS]
     return [
         _store_sheet(view, chosen, order, days),
@@ -43,29 +48,29 @@ def overview_sheets(view: FreshnessView, chosen: Sequence[StoreData], order: str
         Sheet(
             "Stores by day",
             (columns.STORES[0], *(Column(day, heading=f"{day}: change", unit="share") for day in heat_days)),
-            [(row.store, *row.against) for row in stores.heat_rows(together, heat_days)],
+            [(row.store, *row.change) for row in stores.heat_rows(in_step, heat_days)],
         ),
-        _alert_sheet(together),
+        _alert_sheet(in_step),
         _sold_sheet(series),
     ]
 
 
 def store_sheets(arrays: StoreData, rows: Sequence[int]) -> list[Sheet]:
     """Return a store's tables, its items first."""
-    table = views.item_rows(arrays)
-    series = views.total_series([arrays])
-    shown = columns.list_exported(columns.name_window(columns.ITEMS, views.summarize_week([arrays], series).days))
+    table = tabulate_items(arrays)
+    series = sum_totals([arrays])
+    shown = columns.select_exported(columns.name_window(columns.ITEMS, summarize_week([arrays], series).days))
     return [
-        Sheet("Items", shown, [[_read_cell(table[column.key][row], column) for column in shown] for row in rows]),
+        Sheet("Items", shown, [[_convert_cell(table[column.key][row], column) for column in shown] for row in rows]),
         _total_sheet(series),
-        *_driver_sheets(views.driver_series(arrays)),
+        *_driver_sheets(driver_chart(arrays)),
         _sold_sheet(series),
     ]
 
 
 def _store_sheet(view: FreshnessView, chosen: Sequence[StoreData], order: str, days: int) -> Sheet:
     zone = ZoneInfo(view.timezone)
-    shown = columns.list_exported(columns.name_window(columns.STORES, days, view.timezone))
+    shown = columns.select_exported(columns.name_window(columns.STORES, days, view.timezone))
     rows = [
         {
             **row,
@@ -77,9 +82,9 @@ def _store_sheet(view: FreshnessView, chosen: Sequence[StoreData], order: str, d
     return Sheet("Stores", shown, [[row[column.key] for column in shown] for row in rows])
 
 
-def _alert_sheet(together: Sequence[StoreData]) -> Sheet:
+def _alert_sheet(in_step: Sequence[StoreData]) -> Sheet:
     rows = []
-    for alerts in views.merged_alerts(together):
+    for alerts in merge_alert_groups(in_step):
         first = alerts[0].to_json()
         delivery = next((alert.normal_delivery for alert in alerts if alert.kind == "shortage"), None)
         kinds = ", ".join(alert.kind for alert in alerts)
@@ -88,18 +93,18 @@ def _alert_sheet(together: Sequence[StoreData]) -> Sheet:
     return Sheet("Alerts", columns.ALERTS, rows)
 
 
-def _total_sheet(series: views.Series) -> Sheet:
+def _total_sheet(series: Series) -> Sheet:
     rows = zip(series.dates, series.mean, series.low, series.high, series.last_year, strict=True)
     return Sheet("Total by day", columns.TOTALS, [(date.fromisoformat(day), *numbers) for day, *numbers in rows])
 
 
-def _sold_sheet(series: views.Series) -> Sheet:
+def _sold_sheet(series: Series) -> Sheet:
     rows = zip(series.past_dates, series.past, strict=True)
     return Sheet("Sold", columns.SOLD, [(date.fromisoformat(day), units) for day, units in rows])
 
 
 def _driver_sheets(series: dict[str, Any]) -> list[Sheet]:
-    """Return what drives a store's total, if its model tells that."""
+    """Return the table of a store's drivers; none if its model has no drivers."""
     if not series["drivers"]:
         return []
     parts = {"total": series["total"], "normal day": series["level"]}
@@ -117,7 +122,7 @@ def _driver_sheets(series: dict[str, Any]) -> list[Sheet]:
 
 def item_sheets(arrays: StoreData, row: int) -> list[Sheet]:
     """Return an item's days."""
-    series = views.item_series(arrays, row)
+    series = item_series(arrays, row)
     numbers = (array[row].tolist() for array in (arrays.mean, arrays.p10, arrays.p50, arrays.p90))
     return [
         Sheet(
@@ -132,12 +137,12 @@ def item_sheets(arrays: StoreData, row: int) -> list[Sheet]:
     ]
 
 
-def _read_cell(value: Any, column: Column) -> Any:
+def _convert_cell(value: Any, column: Column) -> Any:
     return date.fromisoformat(value) if column.unit == "day" else value
 
 
 def answer_export(kind: str, name: str, sheets: Sequence[Sheet]) -> Response:
-    """Send the first table as CSV, or all as an Excel file."""
+    """Return the first table as CSV, or all tables as an Excel file."""
     body, media = (write_csv(sheets[0]), "text/csv; charset=utf-8") if kind == "csv" else (write_xlsx(sheets), XLSX)
     safe = "".join(c if c.isalnum() or c in "-_~" else "_" for c in name)[:150]
     headers = {"content-disposition": f'attachment; filename="{safe}.{kind}"', "cache-control": "no-store"}
@@ -145,13 +150,13 @@ def answer_export(kind: str, name: str, sheets: Sequence[Sheet]) -> Response:
 
 
 def write_csv(sheet: Sheet) -> bytes:
-    """Write a table; a text that a spreadsheet would run as a formula is kept from it by an apostrophe."""
+    """Return a table as CSV; an apostrophe keeps spreadsheets from running a text as a formula."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     writer.writerow([column.heading for column in sheet.columns])
     for row in sheet.rows:
         writer.writerow([_safe_text(value) for value in row])
-    # The mark lets Excel see that it is UTF-8.
+    # Excel recognises UTF-8 by the byte order mark.
     return b"\xef\xbb\xbf" + buffer.getvalue().encode()
 
 
@@ -164,7 +169,7 @@ def _safe_text(value: Any) -> Any:
 
 
 def write_xlsx(sheets: Sequence[Sheet]) -> bytes:
-    """Write tables as sheets, with a header that stays and filters on it."""
+    """Return tables as the sheets of an Excel file, each with a fixed header and filters."""
     import xlsxwriter
 
     buffer = io.BytesIO()

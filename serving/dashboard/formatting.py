@@ -2,6 +2,9 @@
 
 import math
 from datetime import date, datetime, timedelta, tzinfo
+from typing import Any
+
+from serving.dashboard.columns import Unit
 
 MINUS = "\N{MINUS SIGN}"
 NARROW = "\N{NARROW NO-BREAK SPACE}"
@@ -16,15 +19,15 @@ def format_units(value: float | None) -> str:
 
 
 def format_count(value: int) -> str:
-    """Write how many things there are."""
+    """Write a number of things."""
     return f"{value:,}"
 
 
 def format_difference(value: float, other: float) -> str:
-    """Write how much one quantity is beyond another, so that it adds up with the two as they are written."""
+    """Write how far one quantity is above another, so that it adds up with the two as they are written."""
     written = [format_units(each).replace(",", "").replace(MINUS, "-") for each in (value, other)]
-    rest = float(written[0]) - float(written[1])
-    return format_units(rest) if "." in "".join(written) else f"{rest:,.0f}".replace("-", MINUS)
+    difference = float(written[0]) - float(written[1])
+    return format_units(difference) if "." in "".join(written) else f"{difference:,.0f}".replace("-", MINUS)
 
 
 def format_percent(value: float | None) -> str:
@@ -45,7 +48,7 @@ def format_change(value: float | None) -> str:
 
 
 def format_points(value: float | None) -> str:
-    """Write a change in whole percent, where the heading says that it is one."""
+    """Write a change in whole percent without the sign %, for tables whose heading has it."""
     if value is None:
         return "\N{EN DASH}"
     text = f"{abs(value) * 100:,.0f}"
@@ -59,9 +62,14 @@ def format_day(value: date | str, *, year: bool = False) -> str:
 
 
 def format_moment(value: datetime, zone: tzinfo) -> str:
-    """Write a moment on the retailer's clock."""
+    """Write a moment in the retailer's time zone."""
     local = value.astimezone(zone)
     return f"{format_day(local.date(), year=True)}, {local:%H:%M}"
+
+
+def format_driver(name: str) -> str:
+    """Write a driver that is named after a column of the data as people write it."""
+    return name.replace("_", " ")
 
 
 def format_age(value: timedelta) -> str:
@@ -72,3 +80,20 @@ def format_age(value: timedelta) -> str:
         if count:
             return f"{count} {name}{'s' if count > 1 else ''} ago"
     return "just now"
+
+
+def format_cell(value: Any, unit: Unit, now: datetime) -> str:
+    """Write a table's cell in the unit of its column; a moment as how long ago it is."""
+    match unit:
+        case "units":
+            return format_units(value)
+        case "share":
+            return format_change(value)
+        case "count":
+            return format_count(value)
+        case "day":
+            return format_day(value)
+        case "moment":
+            return format_age(now - value)
+        case "text":
+            return str(value)

@@ -21,7 +21,7 @@ Target = Annotated[str, Query(max_length=LONGEST_TARGET)]
 
 @router.get("/login")
 def show_login(request: Request, service: Parts, target: Target = "/") -> Response:
-    """Show the ways in."""
+    """Show the login page."""
     return _login_page(request, service, target)
 
 
@@ -37,24 +37,25 @@ def log_in(
     check_same_site(request)
     _limit_attempts(request, service)
     if service.local is None or not service.local.accepts_password(account, password):
-        _note_login(request, service, None, "local")
+        _record_login(request, service, None, "local")
         return _login_page(request, service, target, "This account and password do not belong together.", 401)
     return _start_session(request, service, service.local.principal, target, "local")
 
 
 @router.get("/login/once")
 def log_in_once(request: Request, service: Parts, token: Annotated[str, Query(max_length=200)] = "") -> Response:
-    """Log in with the link that was printed, which works once."""
+    """Log in with the link that was printed at the start; it works once."""
     _limit_attempts(request, service)
     if service.local is None or not service.local.redeem_token(token):
-        _note_login(request, service, None, "link")
-        return _login_page(request, service, "/", "This link was used already, or is not of this start.", 401)
+        _record_login(request, service, None, "link")
+        problem = "This link was used already, or the service has been restarted since."
+        return _login_page(request, service, "/", problem, 401)
     return _start_session(request, service, service.local.principal, "/", "link")
 
 
 @router.get("/login/sso")
 def begin_sign_on(request: Request, service: Parts, target: Target = "/") -> Response:
-    """Send the person to the provider."""
+    """Redirect to the provider's sign-in."""
     if service.sign_on is None:
         raise ApiError(404, "not_found", "single sign-on is not set up here")
     try:
@@ -69,7 +70,7 @@ def begin_sign_on(request: Request, service: Parts, target: Target = "/") -> Res
 
 @router.get(CALLBACK)
 def complete_sign_on(request: Request, service: Parts) -> Response:
-    """Take the person back from the provider."""
+    """Log in whoever comes back from the provider's sign-in."""
     _limit_attempts(request, service)
     if service.sign_on is None:
         raise ApiError(404, "not_found", "single sign-on is not set up here")
@@ -78,7 +79,7 @@ def complete_sign_on(request: Request, service: Parts) -> Response:
     try:
         principal, target = service.sign_on.complete_sign_in(_callback_url(request, service), flow, query)
     except SignInFailed as problem:
-        _note_login(request, service, None, "sso")
+        _record_login(request, service, None, "sso")
         return _login_page(request, service, "/", f"Signing in failed: {problem}.", 401)
     response = _start_session(request, service, principal, target, "sso")
     response.delete_cookie(FLOW, path=CALLBACK)
@@ -92,7 +93,7 @@ def log_out(
     principal: Annotated[Principal, Depends(require_principal)],
     csrf: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
-    """End the session; the form brings the page's token itself, so that this needs no script."""
+    """End the session; the form sends the CSRF token itself, so that no script is needed."""
     check_csrf(request, principal, csrf)
     service.audit.record_or_queue("logout", principal.id, "", request.scope["request_id"])
     response = RedirectResponse("/login", 303)
@@ -101,22 +102,22 @@ def log_out(
 
 
 def safe_target(target: str) -> str:
-    """Keep to pages of our own."""
+    """Return the address of a page of ours, or the overview's instead of any other address."""
     parts = urlsplit(target)
-    ours = target.startswith("/") and not target.startswith(("//", "/\\")) and not parts.netloc and not parts.scheme
-    return target if ours and target.isprintable() and "\\" not in target else "/"
+    is_ours = target.startswith("/") and not target.startswith(("//", "/\\")) and not parts.netloc and not parts.scheme
+    return target if is_ours and target.isprintable() and "\\" not in target else "/"
 
 
 def _start_session(request: Request, service: Service, principal: Principal, target: str, method: str) -> Response:
-    # Only failures count: a whole office logs in from one address at 09:00.
+    # Only failures count, because a whole office may log in from one address.
     service.login_limit.return_try(_client_address(request))
-    _note_login(request, service, principal, method)
+    _record_login(request, service, principal, method)
     response = RedirectResponse(safe_target(target), 303)
     service.sessions.set_cookie(response, principal)
     return response
 
 
-def _note_login(request: Request, service: Service, principal: Principal | None, method: str) -> None:
+def _record_login(request: Request, service: Service, principal: Principal | None, method: str) -> None:
     service.metrics.logins.labels(method, "succeeded" if principal else "failed").inc()
     account = principal.id if principal else "unknown"
     service.audit.record_or_queue(

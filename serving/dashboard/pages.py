@@ -1,4 +1,4 @@
-"""Turns templates into answers, and problems into pages that say what to do."""
+"""Renders templates, and errors as pages that say what to do."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -22,7 +22,7 @@ from serving.dashboard import formatting
 from serving.dashboard.columns import TOTALS
 from serving.dependencies import identify, service_of
 
-# The longest address of ours that a login leads back to.
+# The longest address that a login returns to.
 LONGEST_TARGET = 2_000
 STATIC = Path(__file__).parent / "static"
 
@@ -30,26 +30,26 @@ STATIC = Path(__file__).parent / "static"
 PROBLEMS = {
     "no_publication": ("No forecasts yet", "They appear here by themselves once the first run has published."),
     "store_unavailable": ("The forecast store does not answer", "Try again in a minute; nothing is lost."),
-    "store_not_found": ("No such store here", "Begin at the overview, which has all of your stores."),
+    "store_not_found": ("No such store here", "Go to the overview, which has all your stores."),
     "store_damaged": (
         "The numbers of this store are damaged",
         "Update it on the overview; the other stores are not affected.",
     ),
-    "item_not_found": ("No such item here", "Look for it among the items on the page of its store."),
-    "forbidden": ("You may not do this", "Ask your administrator for the role that this needs."),
-    "csrf": ("This page was out of date", "Nothing is changed. Begin at the overview, and do it again there."),
+    "item_not_found": ("No such item here", "Look for it on the page of its store."),
+    "forbidden": ("You may not do this", "Ask your administrator for the role that this requires."),
+    "csrf": ("This page was out of date", "Nothing has changed. Go to the overview and try again there."),
     "invalid_parameter": (
         "This address does not work",
-        "A part of it is not what the page takes. Begin at the overview.",
+        "Part of it is not valid. Go to the overview.",
     ),
-    "not_found": ("Nothing is here", "The address may be old. Begin at the overview."),
+    "not_found": ("Nothing is here", "The address may be out of date. Go to the overview."),
     "too_many_requests": ("Too many tries", "Wait a minute, then try again."),
 }
 
 
 @lru_cache
 def static_version() -> str:
-    """Name the state of all static files, so that browsers may keep them for ever."""
+    """Return a hash of all static files, which is part of their address, so that browsers may cache them for ever."""
     digest = sha256()
     for path in sorted(STATIC.iterdir()):
         digest.update(path.read_bytes())
@@ -60,7 +60,7 @@ STEP_TITLES = {step.name: step.planners_title for step in STEPS.values()}
 
 
 def _encode_json(value: Any) -> Markup:
-    """Write data into a page: no character in it can end the element that it stands in."""
+    """Return data as JSON for a script element; no character in it can end the element."""
     text = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY).decode()
     escaped = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     return Markup(escaped)  # noqa: S704
@@ -68,7 +68,7 @@ def _encode_json(value: Any) -> Markup:
 
 @lru_cache
 def make_templates() -> Environment:
-    """Make the templates' surroundings; everything is escaped, and a name that is not there is an error."""
+    """Return the templates' environment; everything is escaped, and an undefined name is an error."""
     environment = Environment(
         loader=PackageLoader("serving.dashboard"),
         autoescape=True,
@@ -88,6 +88,8 @@ def make_templates() -> Environment:
         "day": formatting.format_day,
         "moment": formatting.format_moment,
         "ago": formatting.format_age,
+        "cell": formatting.format_cell,
+        "driver": formatting.format_driver,
         "name_of": name_of,
     }
     environment.globals["TOTALS"] = TOTALS
@@ -98,16 +100,16 @@ def make_templates() -> Environment:
 def render_page(
     request: Request, template: str, context: Mapping[str, Any], principal: Principal | None, status: int = 200
 ) -> Response:
-    """Make a page for somebody."""
+    """Return a page as an answer."""
     service = service_of(request)
-    view = service.board.view
+    view = service.views.current
     shared = {
         "principal": principal,
         "view": view,
-        "zone": service.board.promise.zone,
+        "zone": service.views.promise.zone,
         "now": service.clock(),
-        "refused": service.library.refused,
-        "unreachable": service.library.unreachable,
+        "refused": service.publications.refused,
+        "unreachable": service.publications.unreachable,
         "steps": STEP_TITLES,
     }
     body = make_templates().get_template(template).render({**shared, **context})
@@ -115,20 +117,20 @@ def render_page(
 
 
 async def problem_page(request: Request, status: int, code: str, message: str) -> Response:
-    """Show a person what is wrong; who is not logged in goes to the login and comes back."""
+    """Return the page of an error, or a redirect to the login for a person who is not logged in."""
     if status == 401:
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         if len(target) > LONGEST_TARGET:
             target = request.url.path
         return RedirectResponse(f"/login?target={quote(target)}", 303)
-    title, advice = PROBLEMS.get(code, ("This did not work", "Try again, or begin at the overview."))
+    title, advice = PROBLEMS.get(code, ("This did not work", "Try again, or go to the overview."))
     principal = await identify(request)
     context = {"title": title, "advice": advice, "message": message, "code": code}
     return await run_in_threadpool(render_page, request, "problem.html", context, principal, status)
 
 
 def failure_page(request_id: str) -> Response:
-    """Show a person that something broke; this asks nothing of the service's parts, as any of them may have broken."""
+    """Return the page of an unexpected error; it uses no part of the service, because any of them may be broken."""
     context = {"request_id": request_id, "principal": None, "view": None, "steps": STEP_TITLES}
     body = make_templates().get_template("failure.html").render(context)
     return Response(body, 500, {"cache-control": "no-store"}, "text/html; charset=utf-8")

@@ -1,4 +1,4 @@
-"""The interface's reference as a page of our own: made of the OpenAPI description, fetching nothing from elsewhere."""
+"""The API's reference as a page, made from the OpenAPI description without files of other sites."""
 
 from typing import Any
 

@@ -10,15 +10,25 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from foreact.naming import encode_store as name_of
+from serving.alerts.grouping import count_alert_groups, merge_alert_groups
 from serving.analysis.comparison import compare_levels
+from serving.analysis.daily_units import count_known_days
+from serving.analysis.drivers import explain_peak
+from serving.analysis.item_table import tabulate_items
+from serving.analysis.scoring import score_item
+from serving.analysis.series import find_stores_in_step, item_series, sum_totals
+from serving.analysis.week import summarize_week
 from serving.api.answers import answer_json, encode_json
 from serving.api.selection import select_store, select_stores
 from serving.auth.principal import Principal
-from serving.dashboard import columns, exports, past, stores, views
+from serving.dashboard import columns, exports, stores
+from serving.dashboard.charts import driver_chart, item_parts_chart
+from serving.dashboard.items import select_items
 from serving.dashboard.pages import STATIC, render_page, static_version
 from serving.dependencies import Parts, Viewer
 from serving.errors import not_found
 from serving.publication import StoreData
+from serving.publication.earlier import load_earlier_forecasts
 from serving.publication.view import FreshnessView
 from serving.service import Service
 
@@ -26,7 +36,7 @@ router = APIRouter(include_in_schema=False)
 
 
 def _drop_blanks(texts: list[str] | None) -> list[str] | None:
-    """Leave out what is empty: a filter that a form sends without a value filters nothing."""
+    """Return the texts that are not empty: a filter that a form sends without a value does not filter."""
     return [text for text in texts if text] if texts else None
 
 
@@ -36,7 +46,7 @@ Texts = Annotated[
 Text = Annotated[str, Query(max_length=100)]
 Order = Annotated[str, Query(pattern=stores.ORDER)]
 Segment = Annotated[str, Path(max_length=500)]
-# Of more stores, the page carries the names, and its script makes the choices when they are looked at.
+# For more stores, the page has their names, and its script makes the checkboxes when the picker is opened.
 MOST_CHOICES = 100
 ALERTS_SHOWN = 6
 
@@ -44,11 +54,11 @@ ALERTS_SHOWN = 6
 def _select_stores(
     view: FreshnessView, principal: Principal, store: list[str] | None, region: list[str] | None, q: str
 ) -> list[StoreData]:
-    """Return the stores that the page's filters leave; of a kept address, those that are still there."""
-    there = [name for name in store or () if name in view.visible_stores(principal.visible_scope)]
+    """Return the stores that match the page's filters; stores in an old address that no longer exist are left out."""
+    existing = [name for name in store or () if name in view.visible_stores(principal.visible_scope)]
     return [
         arrays
-        for arrays in select_stores(view, principal, there or store)
+        for arrays in select_stores(view, principal, existing or store)
         if (not region or view.region_of(arrays.store) in region) and q.casefold() in arrays.store.casefold()
     ]
 
@@ -64,20 +74,18 @@ def overview(
     sort: Order = "store",
     page: Annotated[int, Query(ge=1, le=100_000)] = 1,
 ) -> Response:
-    """Show the morning: what is unusual, how much in all, where and when."""
+    """Show the overview: what is unusual, and the demand in all, by day and by store."""
     view = service.view
-    visible, lost = (
-        list(view.visible_stores(principal.visible_scope).values()),
-        view.lost_stores(principal.visible_scope),
-    )
+    visible = list(view.visible_stores(principal.visible_scope).values())
+    lost = view.lost_stores(principal.visible_scope)
     chosen = _select_stores(view, principal, store, region, q)
-    listed = stores.turn_to(stores.store_rows(view, chosen, sort), page)
+    listed = stores.select_page(stores.store_rows(view, chosen, sort), page)
     context: dict[str, Any] = {
         "regions": sorted({found for arrays in visible if (found := view.region_of(arrays.store))}),
         "visible": [arrays.store for arrays in visible],
-        "picked": {"store": store or [], "region": region or [], "q": q, "sort": sort},
+        "filters": {"store": store or [], "region": region or [], "q": q, "sort": sort},
         "most_choices": MOST_CHOICES,
-        "gone": len({*(store or ())} - {*(arrays.store for arrays in visible)} - {*lost}),
+        "missing_count": len({*(store or ())} - {*(arrays.store for arrays in visible)} - {*lost}),
         "chosen": [arrays.store for arrays in chosen],
         "query": request.url.query,
         "active": _active_refreshes(service, principal),
@@ -89,36 +97,38 @@ def overview(
         },
     }
     if chosen:
-        together = views.find_stores_in_step(chosen)
-        series = views.total_series(together)
-        summary = views.summarize_week(together, series)
-        days = series.dates[: stores.HEAT_DAYS]
-        context |= {
-            "together": together,
-            "left_behind": sorted({arrays.store for arrays in chosen} - {arrays.store for arrays in together}),
-            "as_of": min(arrays.entry.as_of for arrays in chosen),
-            "generated_at": min(arrays.entry.generated_at for arrays in chosen),
-            "next_deadline": view.freshness[chosen[0].store].next_deadline,
-            "series": series,
-            "summary": summary,
-            "alerts": list(islice(views.merged_alerts(together), ALERTS_SHOWN * 3)),
-            "alert_count": views.count_alerts(together),
-            "heat": stores.heat_rows(together, days),
-            "heat_days": days,
-            "listed": listed,
-            "headings": stores.order_links(sort),
-            "columns": columns.list_shown(columns.name_window(columns.STORES, summary.days)),
-            "cells": {column.key: column for column in columns.STORES},
-        }
+        context |= _week_context(view, chosen) | {"listed": listed, "headings": stores.order_links(sort)}
     return render_page(request, "overview.html", context, principal)
+
+
+def _week_context(view: FreshnessView, chosen: list[StoreData]) -> dict[str, Any]:
+    """Return what the overview shows of the coming week of the chosen stores."""
+    in_step = find_stores_in_step(chosen)
+    series = sum_totals(in_step)
+    summary = summarize_week(in_step, series)
+    heat_days = series.dates[: stores.HEAT_DAYS]
+    return {
+        "in_step": in_step,
+        "left_behind": sorted({arrays.store for arrays in chosen} - {arrays.store for arrays in in_step}),
+        "as_of": min(arrays.entry.as_of for arrays in chosen),
+        "generated_at": min(arrays.entry.generated_at for arrays in chosen),
+        "next_deadline": view.freshness[chosen[0].store].next_deadline,
+        "series": series,
+        "summary": summary,
+        "alerts": list(islice(merge_alert_groups(in_step), ALERTS_SHOWN * 3)),
+        "alert_count": count_alert_groups(in_step),
+        "heat": stores.heat_rows(in_step, heat_days),
+        "heat_days": heat_days,
+        "columns": columns.select_shown(columns.name_window(columns.STORES, summary.days)),
+    }
 
 
 @router.get("/stores/{store}")
 def store_page(request: Request, service: Parts, principal: Viewer, store: Segment) -> Response:
-    """Show a store: its total, what drives it, and its items."""
+    """Show a store: its total, its drivers, and its items."""
     view = service.view
     arrays = select_store(view, principal, store)
-    series = views.total_series([arrays])
+    series = sum_totals([arrays])
     context = {
         "arrays": arrays,
         "entry": arrays.entry,
@@ -126,25 +136,25 @@ def store_page(request: Request, service: Parts, principal: Viewer, store: Segme
         "fresh": view.freshness[arrays.store],
         "held": view.explain_held(arrays.store),
         "series": series,
-        "summary": views.summarize_week([arrays], series),
-        "drivers": views.driver_series(arrays),
-        "peak": views.explain_peak(arrays),
-        "alerts": list(islice(views.merged_alerts([arrays]), ALERTS_SHOWN)),
+        "summary": summarize_week([arrays], series),
+        "drivers": driver_chart(arrays),
+        "peak": explain_peak(arrays),
+        "alerts": list(islice(merge_alert_groups([arrays]), ALERTS_SHOWN)),
         "active": _active_refreshes(service, principal),
         "last_failed": _last_failed(service, arrays),
         "may_refresh": service.refreshes.runner is not None
         and principal.may_change(arrays.store, view.region_of(arrays.store)),
         "scores": [row for row in arrays.scorecard if row.get("lead") == 0][-5:],
-        "short_history": _days_known(arrays) < 28,
-        "columns": columns.list_shown(columns.ITEMS),
-        "cells": [column.to_json() for column in columns.list_shown(columns.ITEMS)[1:]],
+        "short_history": count_known_days(arrays) < 28,
+        "columns": columns.select_shown(columns.ITEMS),
+        "cells": [column.to_json() for column in columns.select_shown(columns.ITEMS)[1:]],
     }
     return render_page(request, "store.html", context, principal)
 
 
 @router.get("/stores/{store}/items.json")
 async def items_json(request: Request, service: Parts, principal: Viewer, store: Segment) -> Response:
-    """Return the items' table to its script."""
+    """Return the items' table for its script."""
     view = service.view
     arrays = select_store(view, principal, store)
 
@@ -152,7 +162,7 @@ async def items_json(request: Request, service: Parts, principal: Viewer, store:
         days = min(14, len(arrays.days))
         shape = [[round(float(value), 1) for value in row] for row in arrays.mean[:, :days]]
         return encode_json(
-            {**views.item_rows(arrays), "shape": shape, "names": [name_of(item) for item in arrays.items]}
+            {**tabulate_items(arrays), "shape": shape, "names": [name_of(item) for item in arrays.items]}
         )
 
     return await run_in_threadpool(answer_json, request, view, arrays.store, [arrays], body)
@@ -160,12 +170,12 @@ async def items_json(request: Request, service: Parts, principal: Viewer, store:
 
 @router.get("/stores/{store}/items/{item}")
 def item_page(request: Request, service: Parts, principal: Viewer, store: Segment, item: Segment) -> Response:
-    """Show an item of a store: history, band, what makes up its days, how its forecasts did."""
+    """Show an item of a store: its history, its forecast, what makes up its days, and how its last forecast did."""
     view = service.view
     arrays = select_store(view, principal, store)
     row = _find_item(arrays, item)
     level = compare_levels(arrays, total=False)
-    series = views.item_series(arrays, row)
+    series = item_series(arrays, row)
     context = {
         "arrays": arrays,
         "entry": arrays.entry,
@@ -173,11 +183,11 @@ def item_page(request: Request, service: Parts, principal: Viewer, store: Segmen
         "fresh": view.freshness[arrays.store],
         "held": view.explain_held(arrays.store),
         "series": series,
-        "row": {name: column[row] for name, column in views.item_rows(arrays).items()},
+        "row": {name: column[row] for name, column in tabulate_items(arrays).items()},
         "days": level.days,
-        "split": views.split_item(arrays, row),
-        "alerts": [found for found in views.merged_alerts([arrays]) if found[0].item == arrays.items[row]],
-        "score": past.score_item(service.library, arrays, row),
+        "parts": item_parts_chart(arrays, row),
+        "alerts": [found for found in merge_alert_groups([arrays]) if found[0].item == arrays.items[row]],
+        "score": score_item(load_earlier_forecasts(service.publications, arrays), arrays, row),
         "known_days": sum(value is not None for value in series.past),
     }
     return render_page(request, "item.html", context, principal)
@@ -211,7 +221,7 @@ def export_store(
 ) -> Response:
     """Export a store's items, filtered and sorted as on screen."""
     arrays = select_store(service.view, principal, store)
-    rows = views.select_items(arrays, q, sort, descending=order == "desc")
+    rows = select_items(arrays, q, sort, descending=order == "desc")
     return exports.answer_export(kind, f"foreact-{name_of(arrays.store)}", exports.store_sheets(arrays, rows))
 
 
@@ -232,17 +242,17 @@ def export_item(
 
 @router.get("/static/{version}/{name}")
 def static_file(version: Annotated[str, Path(max_length=20)], name: Annotated[str, Path(max_length=50)]) -> Response:
-    """Return a file that pages need; nothing in it is anybody's secret."""
+    """Return a static file; none of them is secret."""
     path = {path.name: path for path in STATIC.iterdir()}.get(name)
     if path is None:
         raise not_found("this file", "not_found")
-    kept = "public, max-age=31536000, immutable" if version == static_version() else "no-cache"
+    caching = "public, max-age=31536000, immutable" if version == static_version() else "no-cache"
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return Response(path.read_bytes(), 200, {"cache-control": kept}, kind)
+    return Response(path.read_bytes(), 200, {"cache-control": caching}, kind)
 
 
 def _find_item(arrays: StoreData, segment: str) -> int:
-    """Find the item that a URL's segment means: its name, or the id itself."""
+    """Return the row of the item that a URL's segment names, by its encoded name or by its id."""
     names = arrays.derived.get("item_names")
     if names is None:
         names = arrays.derived["item_names"] = {name_of(item): row for row, item in enumerate(arrays.items)}
@@ -253,19 +263,14 @@ def _find_item(arrays: StoreData, segment: str) -> int:
 
 
 def _active_refreshes(service: Service, principal: Principal) -> dict[str, str]:
-    """Return the refreshes under way, by store."""
+    """Return the ids of the refreshes under way, by store."""
     view, scope = service.view, principal.visible_scope
     return {refresh.store: refresh.id for refresh in service.refreshes.active() if view.covers(scope, refresh.store)}
 
 
 def _last_failed(service: Service, arrays: StoreData) -> Any:
-    """Return the store's last refresh if it failed after what is shown was made."""
+    """Return the store's last refresh, if it failed after the shown forecast was generated."""
     refresh = service.refreshes.last_failed(arrays.store)
     if refresh is None or refresh.ended_at is None or refresh.ended_at < arrays.entry.generated_at:
         return None
     return refresh
-
-
-def _days_known(arrays: StoreData) -> int:
-    before = arrays.past_dates > arrays.dates[0] - 57
-    return int((before & (arrays.past_total == arrays.past_total)).sum())

@@ -1,4 +1,4 @@
-"""What Prometheus is told of pipeline runs: read from the record that the steps write, at no cost to a scrape."""
+"""Metrics of pipeline runs, from the record that the steps write; a scrape itself reads nothing."""
 
 import logging
 import threading
@@ -17,7 +17,7 @@ from foreact.telemetry.scorecards import Drift, Point, count_days_out_of_bounds,
 
 log = logging.getLogger("foreact.telemetry")
 
-# Labels have no other values than these, whatever a record holds.
+# Labels have only these values, whatever a record holds.
 PIPELINES = ("retrain-all", "retrain-store")
 FIGURES = ("wape", "bias", "scaled_error", "coverage", "above_p90", "total_coverage")
 LIVE = ("wape", "bias", "coverage")
@@ -41,13 +41,13 @@ RUN_METRICS: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 class RunMetrics(Collector):
-    """Turns the record of runs into metrics; `read_ledger` reads it, a scrape only what was read last."""
+    """Turns the record of runs into metrics; a scrape returns what `read_ledger` read last."""
 
     def __init__(self, store: BlobStore, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._clock = clock
-        # What one look has read, an older one must not put back.
-        self._looking = threading.Lock()
+        # An earlier read that ends late must not overwrite a newer one.
+        self._reading = threading.Lock()
         self._etag = ""
         self._ledger = RunHistory()
         self._watch = watch_drift(store)
@@ -55,8 +55,8 @@ class RunMetrics(Collector):
         self._drift: list[Drift] = []
 
     def read_ledger(self) -> None:
-        """Read what changed; a store that is away leaves what was known."""
-        with self._looking:
+        """Read what changed; while the store is unreachable, what was read before stays."""
+        with self._reading:
             try:
                 self._read_runs()
                 self._series, self._drift = self._watch()
@@ -73,7 +73,7 @@ class RunMetrics(Collector):
             self._ledger, self._etag = parse_history(blob.data), blob.etag
 
     def collect(self) -> Iterable[Metric]:
-        """Return every family, the empty ones too."""
+        """Return all metric families, empty ones included."""
         found = {
             name: GaugeMetricFamily(name, RUN_METRICS[name][1], labels=RUN_METRICS[name][0]) for name in RUN_METRICS
         }
@@ -84,11 +84,11 @@ class RunMetrics(Collector):
 
         now = self._clock().timestamp()
         for pipeline in PIPELINES:
-            mine = [run for run in self._ledger.runs if run.pipeline == pipeline]
+            runs = [run for run in self._ledger.runs if run.pipeline == pipeline]
             for state in ("running", "succeeded", "failed"):
-                add("run_kept", sum(run.state == state for run in mine), pipeline, state)
-            begun = [run.started_at.timestamp() for run in mine if run.state == "running"]
-            add("run_running_seconds", max(0.0, now - min(begun)) if begun else 0.0, pipeline)
+                add("run_kept", sum(run.state == state for run in runs), pipeline, state)
+            started = [run.started_at.timestamp() for run in runs if run.state == "running"]
+            add("run_running_seconds", max(0.0, now - min(started)) if started else 0.0, pipeline)
             success = self._ledger.last_success.get(pipeline)
             add("run_last_success_timestamp_seconds", success.timestamp() if success else None, pipeline)
             ended = self._ledger.list_ended(pipeline)
@@ -107,9 +107,9 @@ def _add_run(add: Callable[..., None], pipeline: str, run: RunRecord) -> None:
     if run.ended_at is not None:
         add("run_seconds", (run.ended_at - run.started_at).total_seconds(), pipeline)
     for step in STEPS:
-        held = run.steps.get(step)
-        add("run_step_seconds", held.seconds if held else None, pipeline, step)
-        add("run_step_failed", float(held is not None and held.state == "failed"), pipeline, step)
+        record = run.steps.get(step)
+        add("run_step_seconds", record.seconds if record else None, pipeline, step)
+        add("run_step_failed", float(record is not None and record.state == "failed"), pipeline, step)
     add("run_rows", run.get_figure("ingest", "rows"), pipeline, "taken")
     rejected = [run.get_figure(step, "rejected_rows") for step in ("ingest", "validate")]
     known = [value for value in rejected if value is not None]

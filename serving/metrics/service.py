@@ -1,4 +1,4 @@
-"""What Prometheus is told; every name and label is listed in METRICS, and none grows with items or callers."""
+"""The service's metrics; METRICS lists every name and label, and none grows with items or callers."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from serving.metrics.runs import RUN_METRICS, RunMetrics
-from serving.publication.view import PublicationBoard
+from serving.publication.view import ViewSource
 
 LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 REFRESH = (5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 900)
@@ -41,9 +41,9 @@ METRICS: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 class Metrics:
-    """This process's counters, and what its board shows when it is asked."""
+    """This process's counters, and gauges that are read from the current view at each scrape."""
 
-    def __init__(self, board: PublicationBoard, runs: RunMetrics) -> None:
+    def __init__(self, views: ViewSource, runs: RunMetrics) -> None:
         self.registry = CollectorRegistry()
         self.runs = runs
 
@@ -67,37 +67,37 @@ class Metrics:
         self.logins = counter("foreact_logins_total")
         name = "foreact_event_streams"
         self.streams = Gauge(name, meaning(name), registry=self.registry)
-        self.registry.register(_BoardCollector(board))
+        self.registry.register(_ViewCollector(views))
         self.registry.register(runs)
 
     def render_text(self) -> bytes:
-        """Write everything down in Prometheus' text form."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 
-class _BoardCollector(Collector):
-    def __init__(self, board: PublicationBoard) -> None:
-        self._board = board
+class _ViewCollector(Collector):
+    def __init__(self, views: ViewSource) -> None:
+        self._views = views
 
     def collect(self) -> Iterable[Metric]:
-        library, view = self._board.library, self._board.view
-        yield _make_gauge("foreact_publication_refused", float(library.refused is not None))
-        yield _make_gauge("foreact_blob_store_up", float(library.unreachable is None))
+        cache, view = self._views.publications, self._views.current
+        yield _make_gauge("foreact_publication_refused", float(cache.refused is not None))
+        yield _make_gauge("foreact_blob_store_up", float(cache.unreachable is None))
         yield _make_gauge("foreact_publication_version", float(view.snapshot.version if view else 0))
         by_store = {
             name: GaugeMetricFamily(name, METRICS[name][1], labels=METRICS[name][0])
             for name in METRICS.keys() - RUN_METRICS.keys()
             if METRICS[name][0][:1] == ("store",)
         }
-        now: datetime = self._board.current_time()
-        yield _make_gauge("foreact_next_deadline_timestamp_seconds", self._board.promise.next_deadline(now).timestamp())
-        snapshot = library.current
+        now: datetime = self._views.current_time()
+        yield _make_gauge("foreact_next_deadline_timestamp_seconds", self._views.promise.next_deadline(now).timestamp())
+        snapshot = cache.current
         if snapshot is not None:
             for store in snapshot.manifest.stores:
                 by_store["foreact_store_damaged"].add_metric([store], float(store in snapshot.damaged_stores))
             for store in snapshot.lost_stores:
                 by_store["foreact_store_stale"].add_metric([store], 1.0)
-        today = now.astimezone(self._board.promise.zone).date()
+        today = now.astimezone(self._views.promise.zone).date()
         for store, arrays, fresh in view.judged_stores() if view else ():
             entry = arrays.entry
             age = max(0.0, now.timestamp() - entry.generated_at.timestamp())

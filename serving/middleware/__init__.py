@@ -1,1 +1,1 @@
-"""What every request passes before its route."""
+"""Layers that every request passes before its route."""

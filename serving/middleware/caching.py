@@ -1,4 +1,4 @@
-"""The answers sent last, to be sent again to the same question before a route reads it."""
+"""The latest answers, sent again to the same request before it reaches a route."""
 
 from typing import Any
 
@@ -6,21 +6,21 @@ from cachetools import LRUCache
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.api.answers import takes_gzip
+from serving.api.answers import accepts_gzip
 from serving.dependencies import identify, service_of
 from serving.publication.view import FreshnessView
 
 CACHE_BYTES = 64 << 20
-# A larger answer would drive out too many others, and keep the event loop while it is sent.
+# A larger answer would displace too many others, and block the event loop while it is sent.
 LARGEST_BYTES = 4 << 20
-# What an answer takes beside its body: its headers and its key.
+# What an answer takes up besides its body: its headers and its key.
 OVERHEAD_BYTES = 1_500
 Key = tuple[Any, ...]
 Answer = tuple[list[Message], Any]
 
 
 class AnswerCache:
-    """Caches answers below /v1 that have a tag: they depend on the view, the question and the caller's scope alone."""
+    """Caches answers below /v1 that have a tag: they depend only on the view, the request and the caller's scope."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -28,14 +28,14 @@ class AnswerCache:
         self._answers: LRUCache[Key, Answer] = LRUCache(CACHE_BYTES, getsizeof=_count_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Answer one request from the cache, or pass it on."""
         if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].startswith("/v1/"):
             await self.app(scope, receive, send)
             return
         request = Request(scope)
         service, headers = service_of(request), request.headers
-        view = service.board.view
-        # Keys that are due are loaded on the way through the routes, where errors become answers.
+        view = service.views.current
+        # Keys that are due are loaded by the routes, where errors become answers.
         principal = None if service.keys.is_due else await identify(request)
         if view is None or principal is None or "if-none-match" in headers:
             await self.app(scope, receive, send)
@@ -44,7 +44,7 @@ class AnswerCache:
             self._view = view
             self._answers.clear()
         question = (scope["path"], scope["query_string"], headers.get("accept"))
-        key = (*question, takes_gzip(headers.get("accept-encoding", "")), principal.role, principal.visible_scope)
+        key = (*question, accepts_gzip(headers.get("accept-encoding", "")), principal.role, principal.visible_scope)
         answer = self._answers.get(key)
         if answer is None:
             await self.app(scope, receive, self._collect_answer(scope, send, view, key))
@@ -65,7 +65,7 @@ class AnswerCache:
                 size = 0 if cacheable else LARGEST_BYTES + 1
             size += len(message.get("body", b""))
             if size <= LARGEST_BYTES:
-                # A copy: whoever sends it on adds the headers of this one request.
+                # A copy, because `send` adds the headers of this one request.
                 messages.append({**message})
             else:
                 messages.clear()

@@ -1,4 +1,4 @@
-"""What every request passes first: a plain ASGI layer, since each frame here costs every answer its time."""
+"""The outermost layer of every request; plain ASGI, because each frame here slows every answer down."""
 
 import contextlib
 import logging
@@ -21,9 +21,9 @@ from serving.metrics.service import Metrics
 log = logging.getLogger("foreact.http")
 SLOW_SECONDS = 1.0
 MOST_HOSTS = 100
-# Whoever probes addresses the process, not the service.
+# Probes address the process, by whatever host name.
 PROBES = frozenset({"/healthz", "/startupz", "/readyz", "/metrics"})
-# What these take works once: a mail scanner's look at the link must not use it up.
+# The tokens of these work once, and a mail scanner's HEAD must not use them up.
 ONCE = frozenset({"/login/once", "/login/callback"})
 REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}")
 HEADERS: list[tuple[bytes, bytes]] = [
@@ -43,18 +43,18 @@ HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 
 class BodyTooLarge(HTTPException):
-    """More was sent than is read."""
+    """The request's body is larger than the limit."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(413, f"requests may have at most {limit:,} bytes", {"connection": "close"})
 
 
 class HeadSent(Exception):
-    """The head of an answer is out, and was all that was asked for."""
+    """The head of an answer to HEAD has been sent; the body is not wanted."""
 
 
 class RequestMiddleware:
-    """Names each request, refuses foreign hosts and large bodies, adds the security headers, counts and logs.
+    """Identifies each request, refuses foreign hosts and large bodies, adds security headers, counts and logs.
 
     HEAD is answered as GET would be, without the body.
     """
@@ -74,7 +74,7 @@ class RequestMiddleware:
         self._metrics = metrics
         self._hosts = hosts
         self._limit = max_body_bytes
-        # Ids of this process: nobody can foresee the first half, and the second tells them apart.
+        # The parts of this process's request ids: a random prefix that cannot be guessed, and a counter.
         self._prefix, self._count = secrets.token_hex(6).encode(), 0
         self._known_hosts: dict[bytes, bool] = {}
         self._headers = [*HEADERS, HSTS] if https else HEADERS
@@ -94,13 +94,14 @@ class RequestMiddleware:
             await self._serve_in_span(scope, receive, send)
 
     async def _serve_in_span(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request as a span, which what it starts can be linked to."""
+        """Serve one request within a tracing span, so that the runs it starts can be linked to it."""
         parent = dict(scope["headers"]).get(b"traceparent", b"").decode("latin-1")
-        with tracing.span("request", parent=parent, kind="server", http__request__method=_asked_method(scope)) as span:
+        method = _request_method(scope)
+        with tracing.span("request", parent=parent, kind="server", http__request__method=method) as span:
             scope["traceparent"] = tracing.format_traceparent(span)
             await self._serve_request(scope, receive, send)
             route = getattr(scope.get("route"), "path", None) or "none"
-            span.update_name(f"{_asked_method(scope)} {route}")
+            span.update_name(f"{method} {route}")
             span.set_attribute("foreact.request_id", scope["request_id"])
 
     async def _serve_request(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -112,12 +113,12 @@ class RequestMiddleware:
             request_id = b"%b%08x" % (self._prefix, self._count)
         scope["request_id"] = request_id.decode()
         status = 500
-        begun = False
+        has_started = False
 
         async def answer(message: Message) -> None:
-            nonlocal status, begun
+            nonlocal status, has_started
             if message["type"] == "http.response.start":
-                status, begun = message["status"], True
+                status, has_started = message["status"], True
                 message["headers"] = [*message.get("headers", ()), *self._headers, (b"x-request-id", request_id)]
                 await send(message)
                 if "head" in scope:
@@ -133,10 +134,10 @@ class RequestMiddleware:
             else:
                 await self.app(scope, self._limit_body(receive) if scope["method"] != "GET" else receive, answer)
         except Exception:
-            if begun and "head" in scope:
+            if has_started and "head" in scope:
                 return
             log.exception("request failed", extra={"request_id": scope["request_id"]})
-            if begun:
+            if has_started:
                 raise
             with contextlib.suppress(HeadSent):
                 await self._describe_failure(scope)(scope, receive, answer)
@@ -144,18 +145,18 @@ class RequestMiddleware:
             self._record_request(scope, status, time.perf_counter() - started)
 
     def _describe_failure(self, scope: Scope) -> ASGIApp:
-        """Say that something broke, without a word of what: a page for people, even if pages are what broke."""
+        """Return the answer to an unexpected error, which does not reveal it: a page for browsers, or else JSON."""
         if wants_page(Request(scope)):
             try:
                 return self._failure_page(scope["request_id"])
             except Exception:
-                log.exception("the page that tells of it failed, too", extra={"request_id": scope["request_id"]})
-        message = "something went wrong here; the logs tell more under the request id"
+                log.exception("the page for this failure failed too", extra={"request_id": scope["request_id"]})
+        message = "something went wrong here; the logs have the details under the request id"
         return error_response(scope["request_id"], 500, "internal", message)
 
     def _find_refusal(self, scope: Scope, headers: MutableMapping[bytes, bytes]) -> ASGIApp | None:
         if not self._is_own_host(headers.get(b"host", b"")) and scope["path"] not in PROBES:
-            message = "this service does not answer under that name"
+            message = "this service does not answer to that host name"
             return error_response(scope["request_id"], 400, "wrong_host", message)
         length = headers.get(b"content-length")
         if length is not None and (not length.isdigit() or int(length) > self._limit):
@@ -192,7 +193,7 @@ class RequestMiddleware:
 
     def _record_request(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", None) or "none"
-        method = _asked_method(scope)
+        method = _request_method(scope)
         if method not in {"GET", "HEAD", "POST", "DELETE", "PUT"}:
             method = "other"
         key = (route, method, status)
@@ -216,6 +217,6 @@ class RequestMiddleware:
             )
 
 
-def _asked_method(scope: Scope) -> str:
-    """Return the method that was asked with."""
+def _request_method(scope: Scope) -> str:
+    """Return the method that the caller used."""
     return "HEAD" if "head" in scope else str(scope["method"])

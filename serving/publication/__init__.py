@@ -1,4 +1,4 @@
-"""The publication in memory: compact arrays, swapped whole."""
+"""The publication in memory: compact arrays, replaced as a whole."""
 
 from serving.publication.arrays import StoreData
 from serving.publication.cache import PublicationCache

@@ -1,4 +1,4 @@
-"""All that is published for one store, in arrays that are never changed."""
+"""All that is published for one store, as arrays that are never changed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,8 @@ from foreact.publications.contract import Kind, StoreEntry
 from foreact.vocabulary import DATE, ITEM, MEAN, P10, P50, P90, STORE, UNITS
 from serving.publication.tables import BadObject, Days, Floats, WideTable, read_table, widen_table
 
-LONGEST_GAP = 1e-3
+# By how much rounding may put a lower quantile above a higher one.
+MOST_CROSSING = 1e-3
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class StoreData:
 
     @cached_property
     def rows(self) -> dict[str, int]:
-        """Find an item's row."""
+        """Return each item's row."""
         return {item: row for row, item in enumerate(self.items)}
 
     @cached_property
@@ -58,12 +59,12 @@ class StoreData:
 
     @cached_property
     def derived(self) -> dict[str, Any]:
-        """Keep what others work out of these arrays, for as long as they live."""
+        """Return the cache of what others compute from these arrays; it lives as long as they do."""
         return {}
 
     @cached_property
     def encoded_items(self) -> list[bytes | None]:
-        """Keep each item's rows as JSON once somebody asked for them."""
+        """Return the cache of each item's rows as JSON; None for an item that nobody has asked for yet."""
         return [None] * len(self.items)
 
     def encode_item(self, row: int) -> bytes:
@@ -87,20 +88,20 @@ class StoreData:
         ]
 
     def find_columns(self, start: str | None, end: str | None) -> tuple[int, int]:
-        """Find the columns from one day to another, both included."""
+        """Return the range of columns from one day to another, both days included."""
         first = 0 if start is None else int(np.searchsorted(self.dates, np.datetime64(start)))
         last = len(self.days) if end is None else int(np.searchsorted(self.dates, np.datetime64(end), side="right"))
         return first, max(first, last)
 
 
 def assemble_store(store: str, entry: StoreEntry, objects: Mapping[Kind, bytes]) -> StoreData:
-    """Make a store's arrays of its objects, or say in a BadObject what is wrong with them."""
+    """Return a store's arrays, made from its published objects; raise BadObject if those are damaged."""
     forecasts = _read_wide(store, entry, objects, "forecasts", (STORE, ITEM, DATE, MEAN, P10, P50, P90), ITEM)
     totals = _read_wide(store, entry, objects, "totals", (STORE, DATE, MEAN, P10, P90), None)
     _check_values(entry.objects["forecasts"].name, forecasts, (P10, P50, P90))
     _check_values(entry.objects["totals"].name, totals, (P10, P90))
     if not np.array_equal(forecasts.dates, totals.dates):
-        raise BadObject(f"{entry.objects['totals'].name} covers other days than the forecasts")
+        raise BadObject(f"{entry.objects['totals'].name} does not cover the same days as the forecasts")
     past = (
         _read_wide(store, entry, objects, "history", (STORE, ITEM, DATE, UNITS), ITEM) if "history" in objects else None
     )
@@ -135,13 +136,13 @@ def _read_wide(
     published = entry.objects[kind]
     table = read_table(objects[kind], published.name, store, columns)
     if table.num_rows != published.rows:
-        raise BadObject(f"{published.name} has {table.num_rows:,} rows, the manifest says {published.rows:,}")
+        raise BadObject(f"{published.name} has {table.num_rows:,} rows, but the manifest says {published.rows:,}")
     values = tuple(column for column in columns if column not in {STORE, ITEM, DATE, "driver"})
     return widen_table(table, published.name, values, by)
 
 
 def _check_values(name: str, wide: WideTable, quantiles: tuple[str, ...]) -> None:
-    """See that every day has whole numbers in order, and no day is left out."""
+    """Raise BadObject unless no day is missing, and every day has finite, non-negative quantiles in order."""
     if not wide.rows:
         raise BadObject(f"{name} is empty")
     if int((wide.dates[-1] - wide.dates[0]).astype(int)) + 1 != len(wide.dates):
@@ -152,7 +153,7 @@ def _check_values(name: str, wide: WideTable, quantiles: tuple[str, ...]) -> Non
         if (array < 0).any():
             raise BadObject(f"{name} has negative {column}")
     for lower, upper in pairwise(quantiles):
-        if (wide.columns[lower] > wide.columns[upper] + LONGEST_GAP).any():
+        if (wide.columns[lower] > wide.columns[upper] + MOST_CROSSING).any():
             raise BadObject(f"{name} has {lower} above {upper}")
 
 

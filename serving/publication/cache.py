@@ -1,6 +1,6 @@
-"""Keeps the current publication at hand and swaps it when the manifest changes.
+"""Holds the current publication in memory, and replaces it when the manifest changes.
 
-A store whose newest objects are damaged keeps its last good numbers; the others do not wait for it.
+A store whose newest objects are damaged keeps its last good numbers; the other stores are not affected.
 """
 
 import logging
@@ -19,16 +19,16 @@ from serving.publication.snapshot import Snapshot
 
 log = logging.getLogger("foreact.serving")
 WANTED: tuple[Kind, ...] = ("forecasts", "totals", "history", "drivers", "scorecard")
-# How many versions back to look for a damaged store's last good numbers.
+# How many versions back a damaged store's last good numbers are looked for.
 LOOK_BACK = 5
-# Stores that are loaded at once: enough to hide a store's distance, few enough to stay small.
+# Stores that are loaded in parallel: enough to hide the blob store's latency, few enough to need little memory.
 LOADERS = 3
-# Damaged objects may be put right under the same manifest; they are tried again after this, then ever more rarely.
+# Damaged objects may be repaired under the same manifest; they are tried again after these pauses, which double.
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(minutes=10)
 
 
 class PublicationCache:
-    """Holds the current snapshot; tells what of the newest publication is not served and whether the store answers."""
+    """Holds the current snapshot, what of the newest publication is not served, and whether the blob store answers."""
 
     def __init__(self, store: BlobStore, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.reader = Reader(store)
@@ -40,32 +40,32 @@ class PublicationCache:
         self._pause = FIRST_PAUSE
         self._again_at: datetime | None = None
         self.current: Snapshot | None = None
-        # One sentence, or nothing.
+        # Why the blob store does not answer, in one sentence; None while it does.
         self.unreachable: str | None = None
         self.checked_at: datetime | None = None
 
     @property
     def refused(self) -> str | None:
-        """Say in one sentence what of the newest publication is not served, or nothing.
+        """Return in one sentence what of the newest publication is not served; None if all of it is.
 
-        Only the log names stores: whoever is told may not know of them.
+        Only the log names stores, because callers may not be allowed to see them.
         """
         return self._unread or (self.current.damage_sentence if self.current else None)
 
     def explain_gap(self, store: str) -> str | None:
-        """Return why what is newest of a store is not served, or nothing."""
+        """Return why a store's newest numbers are not served; None if they are."""
         if self._unread or self.current is None or store not in self.current.damaged_stores:
             return self._unread
         return f"publication {self.current.version} is damaged in this store"
 
     def refresh(self) -> bool:
-        """Look at the manifest, take over what changed, and tell whether it was anything; never raises."""
+        """Read the manifest, load what changed, and return whether anything did; never raises BlobUnavailable."""
         with self._lock:
             try:
                 changed = self._swap_if_changed()
             except BlobUnavailable as problem:
                 if self.unreachable is None:
-                    log.warning("publications cannot be reached: %s", problem)
+                    log.warning("the store of publications does not answer: %s", problem)
                 self.unreachable = str(problem)
                 return False
             self.unreachable = None
@@ -93,7 +93,7 @@ class PublicationCache:
         return True
 
     def _serve_manifest(self, manifest: Manifest, etag: str) -> None:
-        """Serve a version: of stores that are damaged in it, their last good numbers."""
+        """Serve a version, with the last good numbers of the stores that are damaged in it."""
         before = self.current.stores if self.current else {}
         stores, damaged = self._load_stores(manifest.stores, before)
         last_good = {store: before[store] for store in damaged if store in before}
@@ -103,23 +103,23 @@ class PublicationCache:
         log.info("publication %d is served, %d stores", manifest.version, len(self.current.stores))
 
     def _retry_damaged(self) -> bool:
-        """See, now and then, whether damaged objects were put right."""
+        """Load damaged stores again when it is time, and return whether any was repaired."""
         current = self.current
         if current is None or self._again_at is None or self._clock() < self._again_at:
             return False
         entries = {store: current.manifest.stores[store] for store in current.damaged_stores}
-        mended, damaged = self._load_stores(entries, {})
-        if mended:
-            self.current = Snapshot(current.manifest, current.etag, current.stores | mended)
-            log.info("publication %d is mended, stores: %d", current.version, len(mended))
+        repaired, damaged = self._load_stores(entries, {})
+        if repaired:
+            self.current = Snapshot(current.manifest, current.etag, current.stores | repaired)
+            log.info("publication %d is repaired, stores: %d", current.version, len(repaired))
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
         self._again_at = self._clock() + self._pause if damaged else None
-        return bool(mended)
+        return bool(repaired)
 
     def _load_stores(
         self, entries: dict[str, StoreEntry], loaded: dict[str, StoreData]
     ) -> tuple[dict[str, StoreData], list[str]]:
-        """Load stores, but for those that are loaded already; give the sound ones and the names of the damaged."""
+        """Return the arrays of stores, loading those not loaded yet, and the names of the damaged ones."""
         stores = {
             store: loaded[store] for store, entry in entries.items() if store in loaded and loaded[store].entry == entry
         }
@@ -141,7 +141,7 @@ class PublicationCache:
             return None
 
     def _find_last_good(self, manifest: Manifest, lost: Iterable[str]) -> dict[str, StoreData]:
-        """Find the last good numbers of stores in the versions before, for a process that never loaded any."""
+        """Return the last good numbers of stores from earlier versions, for a process that has none in memory."""
         found: dict[str, StoreData] = {}
         wanted = {store: [manifest.stores[store]] for store in lost}
         numbers = [number for number in self.reader.list_versions() if number < manifest.version] if wanted else []
@@ -151,7 +151,7 @@ class PublicationCache:
             except BlobUnavailable:
                 raise
             except ForeactError as problem:
-                log.error("version %d is passed over: %s", number, problem)
+                log.error("version %d is skipped: %s", number, problem)
                 continue
             for store, tried in wanted.items():
                 entry = older.get(store)

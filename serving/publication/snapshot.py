@@ -1,4 +1,4 @@
-"""One version of everything published, as every answer sees it."""
+"""One version of everything published, which every answer is made from."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,7 +11,7 @@ from serving.publication.arrays import StoreData
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A manifest and the arrays of its stores; never changed once made.
+    """A manifest and the arrays of its stores, never changed.
 
     A store that is damaged in this version has the arrays of an earlier one, its last good numbers, or none.
     """
@@ -32,38 +32,38 @@ class Snapshot:
 
     @cached_property
     def held_stores(self) -> frozenset[str]:
-        """Name the stores that show their last good numbers."""
+        """Return the stores that show their last good numbers."""
         entries = self.manifest.stores
         return frozenset(store for store, arrays in self.stores.items() if arrays.entry != entries[store])
 
     @cached_property
     def lost_stores(self) -> frozenset[str]:
-        """Name the stores that cannot be shown."""
+        """Return the stores that cannot be shown."""
         return frozenset(self.manifest.stores.keys() - self.stores.keys())
 
     @cached_property
     def damaged_stores(self) -> frozenset[str]:
-        """Name the stores of which this version holds nothing good."""
+        """Return the stores whose numbers in this version are damaged."""
         return self.held_stores | self.lost_stores
 
     @cached_property
     def damage_sentence(self) -> str | None:
-        """Say in one sentence how many stores are damaged, and what is shown of them."""
+        """Return in one sentence how many stores are damaged, and what is shown of them; None without damage."""
         held, lost = len(self.held_stores), len(self.lost_stores)
         if not held + lost:
             return None
-        told = f"publication {self.version} is damaged in {held + lost} store{'s' if held + lost > 1 else ''}"
+        damage = f"publication {self.version} is damaged in {held + lost} store{'s' if held + lost > 1 else ''}"
         if held and lost:
-            return f"{told}: {held} with the last good numbers in their place, {lost} without any"
-        return f"{told}, {'whose last good numbers stand in' if held else 'of which nothing can be shown'}"
+            return f"{damage}: {held} with the last good numbers in their place, {lost} without any"
+        return f"{damage}, {'whose last good numbers stand in' if held else 'of which nothing can be shown'}"
 
     @cached_property
     def fingerprint(self) -> str:
-        """Name what is held: another mark is other numbers. It goes to callers, so that it says nothing of stores."""
+        """Return a text that changes with the numbers; callers see it, so it is a hash that reveals no store."""
         held = sorted((store, self.stores[store].entry.run) for store in self.held_stores)
         text = repr((self.version, self.etag, held, sorted(self.lost_stores)))
         return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=9).hexdigest()
 
     def store_of(self, segment: str) -> str:
-        """Return the id of the store that a URL's segment means: by its name, or the id itself."""
+        """Return the store that a URL's segment names, by its encoded name or by its id."""
         return self.names.get(segment, segment)

@@ -1,4 +1,4 @@
-"""Parquet objects made into wide arrays: items down, days across."""
+"""Parquet objects as wide arrays, items x days."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +12,12 @@ from foreact.errors import ForeactError
 from foreact.vocabulary import DATE, ITEM, STORE
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 Days = NDArray[np.datetime64]
 
 
 class BadObject(ForeactError):
-    """A published object does not hold what the contract promises."""
+    """A published object is not as the contract requires."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class WideTable:
 
 
 def read_table(data: bytes, name: str, store: str, columns: tuple[str, ...]) -> pa.Table:
-    """Read an object's columns, and see that it speaks of this store only."""
+    """Return an object's columns; raise BadObject if one is missing or rows are of another store."""
     texts = [column for column in columns if column in {STORE, ITEM, "driver"}]
     try:
         table = pq.read_table(pa.BufferReader(data), columns=list(columns), read_dictionary=texts, use_threads=False)
@@ -38,11 +39,11 @@ def read_table(data: bytes, name: str, store: str, columns: tuple[str, ...]) -> 
         raise BadObject(f"{name} cannot be read: {str(error).splitlines()[0]}") from None
     missing = [column for column in columns if column not in table.column_names]
     if missing:
-        raise BadObject(f"{name} lacks the columns {', '.join(missing)}")
+        raise BadObject(f"{name} has no columns {', '.join(missing)}")
     if STORE in columns and table.num_rows:
         found = set(table[STORE].unify_dictionaries().unique().to_pylist())
         if found != {store}:
-            raise BadObject(f"{name} speaks of other stores than {store!r}")
+            raise BadObject(f"{name} has rows of other stores than {store!r}")
     return table
 
 
@@ -70,7 +71,7 @@ def _encode_labels(table: pa.Table, by: str, name: str) -> tuple[list[str], NDAr
 
 
 def widen_table(table: pa.Table, name: str, values: tuple[str, ...], by: str | None) -> WideTable:
-    """Spread a long table over its dates and, where `by` names one, its labels; one row a cell at most."""
+    """Return a long table as arrays of labels x dates, of one row without `by`; raise BadObject for two rows a cell."""
     if not table.num_rows:
         return WideTable((), np.empty(0, "datetime64[D]"), {value: np.empty((0, 0), np.float32) for value in values}, 0)
     days = _read_days(table, name)

@@ -1,4 +1,4 @@
-"""What is published, for whom, and how fresh: the snapshot as answers need it."""
+"""The snapshot as answers need it: what is published, who may see it, and how fresh it is."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from serving.publication import PublicationCache, Snapshot, StoreData
 
 @dataclass(frozen=True)
 class FreshnessView:
-    """A snapshot with its judgement; made anew when either changes."""
+    """A snapshot and how fresh its stores are; replaced when either changes."""
 
     snapshot: Snapshot
     freshness: dict[str, Freshness]
@@ -29,7 +29,7 @@ class FreshnessView:
 
     @cached_property
     def tag(self) -> str:
-        """Name the state that answers depend on."""
+        """Return a text that changes with anything that answers depend on."""
         states = ",".join(f"{store}={fresh.state}{fresh.deadline}" for store, fresh in self.freshness.items())
         text = f"{self.snapshot.fingerprint}|{self.refused}|{states}"
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=9).hexdigest()
@@ -43,7 +43,7 @@ class FreshnessView:
         return store in self.snapshot.manifest.stores and scope.covers(store, self.region_of(store))
 
     def lost_stores(self, scope: Scope) -> list[str]:
-        """Name the stores of a scope that are damaged and cannot be shown."""
+        """Return the stores of a scope that are damaged and cannot be shown."""
         return sorted(store for store in self.snapshot.lost_stores if self.covers(scope, store))
 
     def visible_stores(self, scope: Scope) -> dict[str, StoreData]:
@@ -61,7 +61,7 @@ class FreshnessView:
         return f"publication {self.snapshot.version} is damaged in this store; these are its last good numbers"
 
     def judged_stores(self) -> Iterator[tuple[str, StoreData, Freshness]]:
-        """Return every store with its arrays and its judgement."""
+        """Return every store with its arrays and its freshness."""
         for store, arrays in self.snapshot.stores.items():
             yield store, arrays, self.freshness[store]
 
@@ -79,7 +79,7 @@ class FreshnessView:
 
     @cached_property
     def publication_json(self) -> bytes:
-        """Encode the description of the version."""
+        """Return the description of the version as JSON."""
         return orjson.dumps(self.publication)
 
     @cached_property
@@ -87,7 +87,7 @@ class FreshnessView:
         return {}
 
     def store_json(self, store: str) -> bytes:
-        """Encode what every answer says of a store that it has numbers of."""
+        """Return the JSON that every answer carries for each of its stores."""
         found = self._store_json.get(store)
         if found is None:
             found = self._store_json[store] = orjson.dumps(self.describe_store(store))
@@ -108,7 +108,7 @@ class FreshnessView:
 
 
 def describe_freshness(fresh: Freshness) -> dict[str, Any]:
-    """Put a judgement into JSON's words; nothing in it changes until the judgement does."""
+    """Return a store's freshness for JSON; it changes only when the freshness does."""
     return {
         "state": fresh.state,
         "reasons": list(fresh.reasons),
@@ -117,22 +117,22 @@ def describe_freshness(fresh: Freshness) -> dict[str, Any]:
     }
 
 
-class PublicationBoard:
-    """The view that counts right now, made anew when it has to be."""
+class ViewSource:
+    """Makes the view of the current publication, and a new one when publication or freshness changes."""
 
     def __init__(
-        self, library: PublicationCache, promise: Promise, region_attribute: str, clock: Callable[[], datetime]
+        self, cache: PublicationCache, promise: Promise, region_attribute: str, clock: Callable[[], datetime]
     ) -> None:
-        self.library = library
+        self.publications = cache
         self.promise = promise
         self._region_attribute = region_attribute
         self._clock = clock
         self._view: FreshnessView | None = None
 
     @property
-    def view(self) -> FreshnessView | None:
-        """Return the current view, or nothing while there are no numbers to serve."""
-        snapshot, refused, now = self.library.current, self.library.refused, self._clock()
+    def current(self) -> FreshnessView | None:
+        """Return the current view; None while there are no numbers to serve."""
+        snapshot, refused, now = self.publications.current, self.publications.refused, self._clock()
         view = self._view
         if snapshot is None or not snapshot.stores:
             return None

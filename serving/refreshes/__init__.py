@@ -1,1 +1,1 @@
-"""Refreshes: asked for by planners, run elsewhere, followed live, lost by no restart."""
+"""Refreshes: requested by planners, run elsewhere, followed live, and not lost by a restart."""

@@ -18,13 +18,13 @@ from foreact.runs.workspace import Run
 from serving.refreshes.records import Process, Refresh, Step
 from serving.refreshes.runner import Progress
 
-# What so many failed runs said last is kept.
-KEPT = 20
+# The output of so many failed runs is kept.
+MOST_OUTPUTS = 20
 Command = Callable[[Refresh], list[str]]
 
 
 class EmbeddedRunner:
-    """Runs in the workspace that this service reads."""
+    """Runs refreshes in the workspace that this service reads."""
 
     interval = 0.25
 
@@ -36,9 +36,9 @@ class EmbeddedRunner:
         self._host = socket.gethostname()
 
     def check(self) -> str | None:
-        """Return why no refresh can run here, or nothing."""
+        """Return why no refresh can run here; None if one can."""
         if self._command == self._retrain_store and not (self._workspace / "runs" / "last.json").is_file():
-            return "no retrain-all has run in this workspace, so where the sales are is not known"
+            return "no retrain-all has run in this workspace, so the location of the sales data is unknown"
         return None
 
     def start(self, refresh: Refresh) -> Refresh:
@@ -64,14 +64,14 @@ class EmbeddedRunner:
                 )
         except OSError as error:
             raise ForeactError(f"the run could not be started: {error.strerror}") from None
-        # Holds the process until it ends and takes note of its end, so that it never lingers as a zombie.
+        # Waits for the process, so that it does not remain as a zombie after its end.
         threading.Thread(target=process.wait, name=f"run {refresh.id}", daemon=True).start()
         started = Process(host=self._host, pid=process.pid, started=_process_start(process.pid) or "")
         self._path_of(refresh, "json").write_text(started.model_dump_json(), encoding="utf-8")
         return refresh.model_copy(update={"run": refresh.id, "process": started})
 
     def observe(self, refresh: Refresh) -> Progress:
-        """Read what the run tells; what it does not tell any more, its process does."""
+        """Return how far the run is by its events; that it died without a last event, its process shows."""
         alive = self._is_alive(refresh.process)
         events, _ = Run(self._workspace / "runs" / refresh.id).read_events()
         steps, failed, sentence = _make_steps(events)
@@ -82,7 +82,7 @@ class EmbeddedRunner:
             return Progress("succeeded", steps)
         steps = tuple(s.model_copy(update={"state": "failed"}) if s.state == "running" else s for s in steps)
         failed = failed or next((step.name for step in reversed(steps) if step.state == "failed"), None)
-        sentence = sentence or self._last_words(refresh) or "the run ended unexpectedly"
+        sentence = sentence or self._read_error(refresh) or "the run ended unexpectedly"
         return Progress("failed", steps, failed or "start", sentence)
 
     def stop(self, refresh: Refresh) -> None:
@@ -92,11 +92,13 @@ class EmbeddedRunner:
             os.killpg(process.pid, signal.SIGTERM)
 
     def forget(self, refresh: Refresh) -> None:
-        """Drop the record of the process; what a failed one said is kept for a while."""
+        """Delete the record of the process, and outputs except those of the latest failed runs."""
         self._path_of(refresh, "json").unlink(missing_ok=True)
-        said = sorted(self._folder.glob("*.txt"))
-        for path in [*said[:-KEPT], *([self._path_of(refresh, "txt")] if refresh.state == "succeeded" else [])]:
+        outputs = sorted(self._folder.glob("*.txt"))
+        for path in outputs[:-MOST_OUTPUTS]:
             path.unlink(missing_ok=True)
+        if refresh.state == "succeeded":
+            self._path_of(refresh, "txt").unlink(missing_ok=True)
 
     def _retrain_store(self, refresh: Refresh) -> list[str]:
         run = [sys.executable, "-m", "commands", "run", "retrain-store", "--store", refresh.store]
@@ -106,23 +108,23 @@ class EmbeddedRunner:
         return self._folder / f"{refresh.id}.{kind}"
 
     def _find_started(self, refresh: Refresh) -> Process | None:
-        """Return the process that was started for a refresh before this process died or was replaced."""
+        """Return the process that was started for a refresh by a service process that has since ended."""
         try:
             return Process.model_validate_json(self._path_of(refresh, "json").read_bytes())
         except (FileNotFoundError, ValidationError):
             return None
 
-    def _last_words(self, refresh: Refresh) -> str | None:
-        """Return the one sentence that the command ended with."""
+    def _read_error(self, refresh: Refresh) -> str | None:
+        """Return the error message that the command ended with; None if it has none."""
         try:
             lines = self._path_of(refresh, "txt").read_text("utf-8", "replace").splitlines()
         except OSError:
             return None
-        told = [line.removeprefix("foreact: ") for line in lines if line.startswith("foreact: ")]
-        return told[-1][:500] if told else None
+        messages = [line.removeprefix("foreact: ") for line in lines if line.startswith("foreact: ")]
+        return messages[-1][:500] if messages else None
 
     def _is_alive(self, process: Process | None) -> bool | None:
-        """Return whether a process still runs; nothing if it is another machine's."""
+        """Return whether a process still runs; None for one of another machine."""
         if process is None:
             return False
         if process.host != self._host:
@@ -131,7 +133,7 @@ class EmbeddedRunner:
 
 
 def _process_start(pid: int) -> str | None:
-    """Return the moment a process began, in the kernel's ticks; nothing if there is none or it is a zombie."""
+    """Return when a process started, in the kernel's ticks; None if it does not exist or is a zombie."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -143,7 +145,7 @@ def _process_start(pid: int) -> str | None:
 
 
 def _make_steps(events: list[dict[str, Any]]) -> tuple[tuple[Step, ...], str | None, str | None]:
-    """Make steps of events, and give the failing one and its sentence."""
+    """Return the steps that events describe, the first that failed, and its message."""
     steps: dict[str, Step] = {}
     failed = sentence = None
     for event in events:
@@ -151,8 +153,8 @@ def _make_steps(events: list[dict[str, Any]]) -> tuple[tuple[Step, ...], str | N
         if not name or name == "run":
             continue
         if event["event"] == "progress" and name in steps:
-            told = {key: event.get(key) for key in ("done", "total")}
-            steps[name] = steps[name].model_copy(update={**told, "detail": str(event.get("detail", ""))[:200]})
+            progress = {key: event.get(key) for key in ("done", "total")}
+            steps[name] = steps[name].model_copy(update={**progress, "detail": str(event.get("detail", ""))[:200]})
         elif event["event"] == "step":
             state = "running" if event["state"] == "started" else event["state"]
             before = steps.get(name) or Step(name=name, state="running")

@@ -1,4 +1,4 @@
-"""Refreshes on Kubeflow Pipelines: a run of the compiled pipeline, found again by its name in any replica."""
+"""Refreshes on Kubeflow Pipelines: a run of the compiled pipeline, which every replica finds by its name."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ from serving.refreshes.records import Refresh, Step
 from serving.refreshes.runner import Progress
 from serving.settings import ServingSettings
 
-# What Kubeflow's states are to a planner; every other is a step at work.
+# Kubeflow's states as planners see them; a step in any other state is running.
 STEP_STATES = {
     "SUCCEEDED": "succeeded",
     "FAILED": "failed",
@@ -54,13 +54,13 @@ class KubeflowRunner:
 
     @classmethod
     def from_settings(cls, settings: ServingSettings, kubeflow: KubeflowSettings, runs: RunLedger) -> "KubeflowRunner":
-        """Make the runner of settings; nothing is asked of Kubeflow until it is needed."""
+        """Return the runner that the settings describe; Kubeflow is not contacted yet."""
         try:
             arguments = json.loads(settings.refresh_arguments)
         except ValueError:
             arguments = None
         if not isinstance(arguments, dict):
-            raise ForeactError("FOREACT_REFRESH_ARGUMENTS is no JSON object of the pipeline's parameters.")
+            raise ForeactError("FOREACT_REFRESH_ARGUMENTS is not a JSON object of the pipeline's parameters.")
         refuse_credentials_among(arguments)
         try:
             package = Package.load(Path(settings.refresh_package))
@@ -73,7 +73,7 @@ class KubeflowRunner:
         self._kubeflow.close()
 
     def check(self) -> str | None:
-        """Return why no refresh can run here, or None."""
+        """Return why no refresh can run here; None if one can."""
         try:
             self._kubeflow.find_experiment(self._settings.experiment)
         except ForeactError as problem:
@@ -81,7 +81,7 @@ class KubeflowRunner:
         return None
 
     def start(self, refresh: Refresh) -> Refresh:
-        """Create the run, unless a replica that died since did so."""
+        """Create the run, unless it exists already because a replica died after creating it."""
         name = name_run(refresh)
         experiment = self._kubeflow.ensure_experiment(self._settings.experiment)
         run = self._kubeflow.find_run(name, experiment)
@@ -107,14 +107,14 @@ class KubeflowRunner:
         return Progress("failed", steps, step, _explain_failure(outcome, step, record))
 
     def forget(self, refresh: Refresh) -> None:
-        """Keep nothing: Kubeflow does."""
+        """Do nothing, because Kubeflow keeps the runs."""
 
     def stop(self, refresh: Refresh) -> None:
         """Ask Kubeflow to end the run."""
         try:
             self._kubeflow.terminate_run(str(refresh.run))
         except ForeactError:
-            # It may just have ended by itself; the record says that it took too long in any case.
+            # It may have just ended by itself; it took too long in any case.
             return
 
     def _find_record(self, refresh: Refresh) -> RunRecord | None:
@@ -125,7 +125,7 @@ class KubeflowRunner:
 
 
 def _is_shown(task: Task) -> bool:
-    """Return whether a planner sees a task: the exit handler is no step to them."""
+    """Return whether a task is shown to planners; the exit handler is not a step."""
     return task.is_listed and task.name in STEPS
 
 
@@ -135,14 +135,18 @@ def _describe_step(task: Task) -> Step:
 
 
 def _explain_failure(outcome: Outcome, step: str, record: RunRecord | None) -> str:
-    """Return why a run failed: what the step says of itself says more than what Kubeflow saw of it."""
-    own = record.steps[step].sentence if record and step in record.steps else ""
+    """Return why a run failed; the step's own message comes before what Kubeflow reports, because it says more."""
+    step_message = record.steps[step].sentence if record and step in record.steps else ""
     if outcome.event == "could not be started":
-        seen = f"Kubeflow Pipelines could not start {'this step' if outcome.step else 'its steps'}"
+        observed = f"Kubeflow Pipelines could not start {'this step' if outcome.step else 'its steps'}"
     elif outcome.event == "failed as a whole":
-        seen = "its steps failed as a whole"
+        observed = "its steps failed as a whole"
     else:
-        seen = outcome.message if outcome.step else ""
+        observed = outcome.message if outcome.step else ""
     return (
-        own or seen or (record.failed_step_sentence if record else "") or outcome.message or "the run ended as failed"
+        step_message
+        or observed
+        or (record.failed_step_sentence if record else "")
+        or outcome.message
+        or "the run ended as failed"
     )

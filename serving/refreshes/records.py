@@ -1,7 +1,7 @@
-"""What is known of a refresh, and the one object that holds all that are under way.
+"""The records of refreshes in the blob store.
 
 serving/refreshes/active.json      those that wait or run; changed by compare-and-swap, so that two requests for one
-                                   store meet, whichever replica they reach
+                                   store join, whichever replica they reach
 serving/refreshes/done/<id>.json   those that ended, never changed
 """
 
@@ -19,7 +19,7 @@ from foreact.blobs.swap import read_if_present, swap_object
 ACTIVE = "serving/refreshes/active.json"
 DONE = "serving/refreshes/done/"
 ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{12}")
-KEPT = 500
+MOST_ENDED = 500
 
 State = Literal["queued", "running", "succeeded", "failed"]
 
@@ -29,7 +29,7 @@ class _Record(BaseModel):
 
 
 class Step(_Record):
-    """One step of a run, as far as it is."""
+    """One step of a run, and its progress."""
 
     name: str
     state: Literal["running", "succeeded", "failed", "skipped"]
@@ -40,7 +40,7 @@ class Step(_Record):
 
 
 class Process(_Record):
-    """A process of this machine that cannot be mistaken for a later one with its number."""
+    """A process on one machine; its start tells it apart from a later process with the same pid."""
 
     host: str
     pid: int
@@ -59,7 +59,7 @@ class Refresh(_Record):
     traceparent: str = ""
     started_at: datetime | None = None
     ended_at: datetime | None = None
-    # Where it runs: a run's id with Kubeflow, a process of a machine.
+    # Where it runs: the run's id, and the process if it runs on this machine.
     run: str = ""
     process: Process | None = None
     steps: tuple[Step, ...] = ()
@@ -74,58 +74,58 @@ class _Active(BaseModel):
 
 
 def new_id(now: datetime) -> str:
-    """Make a refresh's id; ids sort by time."""
+    """Return a new refresh's id; ids sort by time."""
     return f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(6)}"
 
 
 class RefreshRecords:
-    """Keeps refreshes in the blob store."""
+    """Reads and changes the records."""
 
     def __init__(self, store: BlobStore) -> None:
         self._store = store
 
     def list_active(self) -> list[Refresh]:
-        """Return those that wait or run, the oldest first."""
+        """Return the refreshes that wait or run, the oldest first."""
         return _parse_active(read_if_present(self._store, ACTIVE))
 
     def change_active(self, change: Callable[[list[Refresh]], list[Refresh]]) -> list[Refresh]:
-        """Change those that wait or run; `change` may be called again when others were faster."""
+        """Change the refreshes that wait or run, and return them; `change` may run again if another was faster."""
         changed: list[Refresh] = []
 
-        def succeed(blob: Blob | None) -> bytes | None:
+        def change_object(blob: Blob | None) -> bytes | None:
             nonlocal changed
             active = _parse_active(blob)
             changed = change(active)
             return None if changed == active else _Active(refreshes=changed).model_dump_json().encode()
 
-        swap_object(self._store, ACTIVE, succeed)
+        swap_object(self._store, ACTIVE, change_object)
         return changed
 
     def update_active(self, refresh_id: str, change: Callable[[Refresh], Refresh]) -> Refresh | None:
-        """Change one that waits or runs; nothing if it is no longer there."""
+        """Change one refresh that waits or runs, and return it; None if it no longer does."""
         found: list[Refresh] = []
 
-        def one(held: list[Refresh]) -> list[Refresh]:
+        def change_one(active: list[Refresh]) -> list[Refresh]:
             found.clear()
-            changed = [change(refresh) if refresh.id == refresh_id else refresh for refresh in held]
+            changed = [change(refresh) if refresh.id == refresh_id else refresh for refresh in active]
             found.extend(refresh for refresh in changed if refresh.id == refresh_id)
             return changed
 
-        self.change_active(one)
+        self.change_active(change_one)
         return found[0] if found else None
 
     def finish_refresh(self, refresh: Refresh) -> bool:
-        """Keep how one ended, and tell whether this call was the one that did."""
+        """Record how a refresh ended, and return whether this call was the first to do so."""
         try:
             self._store.write(f"{DONE}{refresh.id}.json", refresh.model_dump_json().encode(), if_absent=True)
             first = True
         except BlobConflict:
             first = False
-        self.change_active(lambda held: [other for other in held if other.id != refresh.id])
+        self.change_active(lambda active: [other for other in active if other.id != refresh.id])
         return first
 
     def find_refresh(self, refresh_id: str) -> Refresh | None:
-        """Find one by its id, under way or ended."""
+        """Return a refresh by its id, active or ended; None if there is none."""
         if not ID.fullmatch(refresh_id):
             return None
         for refresh in self.list_active():
@@ -134,19 +134,19 @@ class RefreshRecords:
         return self.find_ended(refresh_id)
 
     def find_ended(self, refresh_id: str) -> Refresh | None:
-        """Find one that ended."""
+        """Return a refresh that ended; None if there is none of this id."""
         try:
             return Refresh.model_validate_json(self._store.read(f"{DONE}{refresh_id}.json").data)
         except BlobNotFound:
             return None
 
     def ended_ids(self) -> list[str]:
-        """Return the ids of those that ended, the oldest first."""
+        """Return the ids of the refreshes that ended, the oldest first."""
         return [info.name.removeprefix(DONE).removesuffix(".json") for info in self._store.list(DONE)]
 
     def delete_old(self) -> None:
-        """Forget all but the latest that ended."""
-        for info in list(self._store.list(DONE))[:-KEPT]:
+        """Delete all but the latest refreshes that ended."""
+        for info in list(self._store.list(DONE))[:-MOST_ENDED]:
             self._store.delete(info.name)
 
 

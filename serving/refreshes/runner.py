@@ -1,4 +1,4 @@
-"""What runs a refresh: a protocol, so that routes and pages know neither processes nor Kubeflow."""
+"""The protocol of what runs refreshes, so that routes and pages depend on neither processes nor Kubeflow."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,31 +17,31 @@ class Progress:
 
 
 class Runner(Protocol):
-    """Starts runs, and tells of each by what its record holds, in whatever replica that was started."""
+    """Starts runs, and follows each by its record, in whatever replica it was started."""
 
-    # How many may run at once; more wait in the queue. How often to look, in seconds.
+    # How many may run at once, more wait in the queue; and how often to observe them, in seconds.
     parallel: int
     interval: float
 
     def check(self) -> str | None:
-        """Return in one sentence why no refresh can run here, or nothing."""
+        """Return in one sentence why no refresh can run here; None if one can."""
         ...
 
     def start(self, refresh: Refresh) -> Refresh:
-        """Start a run, or find the one that was started before; give the record that leads to it.
+        """Start a run, or find the one that was started before, and return the refresh with its run.
 
-        Raises ForeactError, in one sentence, if it cannot be started.
+        Raise ForeactError if it cannot be started.
         """
         ...
 
     def observe(self, refresh: Refresh) -> Progress:
-        """Return how far the run of a record is."""
+        """Return how far a refresh's run is."""
         ...
 
     def forget(self, refresh: Refresh) -> None:
-        """Drop what was kept for a run that ended."""
+        """Delete what was kept for a run that ended."""
         ...
 
     def stop(self, refresh: Refresh) -> None:
-        """End a run that took too long."""
+        """Stop a run that takes too long."""
         ...

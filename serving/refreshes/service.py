@@ -1,4 +1,4 @@
-"""Takes requests for refreshes, starts what waits, and notices what ended."""
+"""Accepts requests for refreshes, starts those that wait, and finishes those that ended."""
 
 import logging
 import threading
@@ -17,36 +17,36 @@ from serving.refreshes.records import Refresh, RefreshRecords, new_id
 from serving.refreshes.runner import Progress, Runner
 
 log = logging.getLogger("foreact.refreshes")
-# A claim whose owner died before it could start anything is taken over after this.
+# A refresh that was claimed but not started, because its replica died, is started anew after this.
 CLAIM = timedelta(seconds=60)
-# Two hundred pages that follow one refresh ask the store no more often than one would.
-REMEMBERED_SECONDS = 0.3
-# How many that ended lists and pages know of.
+# For so long a refresh is not read again, so that many pages that follow it read no more often than one would.
+FRESH_SECONDS = 0.3
+# How many ended refreshes lists and pages show.
 SHOWN = 100
 
 
 class Refreshes:
-    """All refreshes, over a book that any replica reads and a runner."""
+    """All refreshes of the service, over records that every replica reads, and a runner."""
 
     def __init__(
         self,
-        book: RefreshRecords,
+        records: RefreshRecords,
         runner: Runner | None,
-        library: PublicationCache,
+        cache: PublicationCache,
         metrics: Metrics,
         runs: RunLedger,
-        tell_end: Callable[..., object],
+        report_end: Callable[..., object],
         clock: Callable[[], datetime],
         *,
         queue: int,
         minutes: float,
     ) -> None:
-        self.book = book
+        self.records = records
         self.runner = runner
-        self._library = library
+        self._publications = cache
         self._metrics = metrics
         self._runs = runs
-        self._tell_end = tell_end
+        self._report_end = report_end
         self._clock = clock
         self._queue = queue
         self._limit = timedelta(minutes=minutes)
@@ -55,68 +55,68 @@ class Refreshes:
         self._recent: dict[str, tuple[float, Refresh]] = {}
 
     def request(self, store: str, account: str, request_id: str, traceparent: str = "") -> tuple[Refresh, bool]:
-        """Ask for a refresh of a store, and tell whether one was under way already."""
+        """Request a refresh of a store; return it, and whether it was under way already."""
         problem = self.runner.check() if self.runner else "this installation runs no refreshes"
         if problem:
             raise ApiError(503, "refresh_unavailable", f"no refresh can run now: {problem}")
-        asked = self._clock()
+        now = self._clock()
         fresh = Refresh(
-            id=new_id(asked),
+            id=new_id(now),
             store=store,
             state="queued",
-            requested_at=asked,
+            requested_at=now,
             requested_by=account,
             request_id=request_id,
             traceparent=traceparent,
         )
 
-        def join(held: list[Refresh]) -> list[Refresh]:
-            if any(refresh.store == store for refresh in held):
-                return held
-            if sum(refresh.state == "queued" for refresh in held) >= self._queue:
-                message = f"{self._queue} refreshes are waiting already; ask again in a minute"
+        def join_or_queue(active: list[Refresh]) -> list[Refresh]:
+            if any(refresh.store == store for refresh in active):
+                return active
+            if sum(refresh.state == "queued" for refresh in active) >= self._queue:
+                message = f"{self._queue} refreshes are waiting already; try again in a minute"
                 raise ApiError(503, "refresh_queue_full", message, headers={"retry-after": "60"})
-            return [*held, fresh]
+            return [*active, fresh]
 
-        held = self.book.change_active(join)
-        found = next(refresh for refresh in held if refresh.store == store)
+        active = self.records.change_active(join_or_queue)
+        found = next(refresh for refresh in active if refresh.store == store)
         return found, found.id != fresh.id
 
     def find(self, refresh_id: str) -> Refresh | None:
         """Return a refresh as it is now, live steps included."""
         at, known = self._recent.get(refresh_id, (0.0, None))
-        if known is not None and (known.ended_at or time.monotonic() - at < REMEMBERED_SECONDS):
+        if known is not None and (known.ended_at or time.monotonic() - at < FRESH_SECONDS):
             return known
-        found = self._find_cached(refresh_id)
+        found = self._find_observed(refresh_id)
         if found is not None:
             if len(self._recent) > 1_000:
                 self._recent.clear()
             self._recent[refresh_id] = (time.monotonic(), found)
         return found
 
-    def _find_cached(self, refresh_id: str) -> Refresh | None:
-        refresh = self.book.find_refresh(refresh_id)
+    def _find_observed(self, refresh_id: str) -> Refresh | None:
+        refresh = self.records.find_refresh(refresh_id)
         if refresh is None or refresh.state != "running" or self.runner is None:
             return refresh
         try:
             progress = self.runner.observe(refresh)
         except ForeactError as problem:
             return refresh.model_copy(update={"sentence": str(problem)})
-        # That it ended shows only once its numbers can be seen.
+        # Its state changes only once its numbers can be seen.
         return refresh.model_copy(update={"steps": progress.steps})
 
     def active(self) -> list[Refresh]:
-        """Return those that wait or run; none while the store is away, which pages tell in their own way."""
-        if self._library.unreachable:
+        """Return the refreshes that wait or run; none while the blob store is unreachable."""
+        if self._publications.unreachable:
             return []
         try:
-            return self.book.list_active()
+            return self.records.list_active()
         except BlobUnavailable:
             return []
 
     def last_failed(self, store: str) -> Refresh | None:
-        """Return the store's last refresh that this service saw end, if it failed."""
-        if self.runner is None or self._library.unreachable:
+        """Return the store's last refresh that ended, if it failed."""
+        if self.runner is None or self._publications.unreachable:
             return None
         try:
             ended = next((refresh for refresh in self.ended() if refresh.store == store), None)
@@ -125,29 +125,29 @@ class Refreshes:
         return ended if ended is not None and ended.state == "failed" else None
 
     def ended(self) -> list[Refresh]:
-        """Return those that ended last, the latest first, reading each only once."""
-        names = self.book.ended_ids()[-SHOWN:]
+        """Return the refreshes that ended last, the latest first; each is read only once."""
+        names = self.records.ended_ids()[-SHOWN:]
         for name in names:
             if name not in self._past:
-                found = self.book.find_ended(name)
+                found = self.records.find_ended(name)
                 if found is not None:
                     self._past[name] = found
         self._past = {name: self._past[name] for name in names if name in self._past}
         return [self._past[name] for name in reversed(names) if name in self._past]
 
     def position(self, refresh: Refresh) -> int | None:
-        """Return how many wait before a refresh."""
-        waiting = in_turn(self.book.list_active())
+        """Return how many refreshes wait before one; None if it does not wait."""
+        waiting = in_turn(self.records.list_active())
         return next((place for place, other in enumerate(waiting) if other.id == refresh.id), None)
 
     def tend(self) -> None:
-        """Start what may start and finish what ended; one at a time in a process, never raises for a store away."""
+        """Start refreshes that may start, and finish those that ended; an unreachable store does not raise."""
         if self.runner is None or not self._tending.acquire(blocking=False):
             return
         try:
-            held = self.book.list_active()
-            self._metrics.waiting.set(len(held))
-            for refresh in held:
+            active = self.records.list_active()
+            self._metrics.waiting.set(len(active))
+            for refresh in active:
                 if refresh.state == "running":
                     self._check_progress(refresh)
             self._start_next()
@@ -159,20 +159,22 @@ class Refreshes:
     def _start_next(self) -> None:
         assert self.runner is not None  # noqa: S101
         while True:
-            held = self.book.list_active()
-            running = sum(refresh.state == "running" for refresh in held)
-            waiting = in_turn(held)
+            active = self.records.list_active()
+            running = sum(refresh.state == "running" for refresh in active)
+            waiting = in_turn(active)
             if not waiting or running >= self.runner.parallel:
                 return
-            claimed = self._claim_next(waiting[0])
+            claimed = self._claim_refresh(waiting[0])
             if claimed is not None:
                 self._start_refresh(claimed)
 
-    def _claim_next(self, chosen: Refresh) -> Refresh | None:
-        """Take what waits, unless another replica was faster."""
-        taken = chosen.model_copy(update={"state": "running", "started_at": self._clock()})
-        held = self.book.change_active(lambda held: [taken if refresh == chosen else refresh for refresh in held])
-        return taken if taken in held else None
+    def _claim_refresh(self, queued: Refresh) -> Refresh | None:
+        """Mark a queued refresh as running; return None if another replica was faster."""
+        claimed = queued.model_copy(update={"state": "running", "started_at": self._clock()})
+        active = self.records.change_active(
+            lambda active: [claimed if refresh == queued else refresh for refresh in active]
+        )
+        return claimed if claimed in active else None
 
     def _start_refresh(self, refresh: Refresh) -> None:
         assert self.runner is not None  # noqa: S101
@@ -184,27 +186,27 @@ class Refreshes:
         log.info(
             "refresh started", extra={"refresh": refresh.id, "store": refresh.store, "request_id": refresh.request_id}
         )
-        self._tell_the_run(started)
+        self._note_request(started)
         tracing.mark_run(started.run, refresh.traceparent, foreact__store=refresh.store, foreact__refresh=refresh.id)
-        self.book.update_active(
-            refresh.id, lambda held: held.model_copy(update={"run": started.run, "process": started.process})
+        self.records.update_active(
+            refresh.id, lambda record: record.model_copy(update={"run": started.run, "process": started.process})
         )
 
-    def _tell_the_run(self, started: Refresh) -> None:
-        """Leave word of the request where the run's steps look; without it their log lines name none."""
+    def _note_request(self, started: Refresh) -> None:
+        """Record which request the run serves, so that the log lines of its steps name it."""
         try:
             self._runs.note_request(
                 started.run, "retrain-store", started.store, started.request_id, started.traceparent
             )
         except ForeactError as problem:
-            log.warning("run %s is not told who asked for it: %s", started.run, problem)
+            log.warning("the request of run %s could not be recorded: %s", started.run, problem)
 
     def _check_progress(self, refresh: Refresh) -> None:
         assert self.runner is not None  # noqa: S101
         started = refresh.started_at or refresh.requested_at
         age = self._clock() - started
         if not refresh.run:
-            # Claimed, but by whom is not known to have started anything: start it, or find what was.
+            # It was claimed, but no run is recorded: start it, or find the run that was started.
             if age > CLAIM:
                 self._start_refresh(refresh)
             return
@@ -221,22 +223,22 @@ class Refreshes:
             self.runner.stop(refresh)
             running = next((step.name for step in progress.steps if step.state == "running"), None)
             minutes = self._limit.total_seconds() / 60
-            sentence = f"it took longer than {minutes:g} minutes and was ended"
+            sentence = f"it took longer than {minutes:g} minutes and was stopped"
             self._finish_refresh(refresh, Progress("failed", progress.steps, running, sentence))
 
     def _await_publication(self, store: str, progress: Progress) -> Progress:
-        """See that what a run published is served: a refresh has succeeded once its numbers can be seen."""
-        self._library.refresh()
-        if self._library.unreachable:
+        """Return success once what the run published is served, or a failure if it cannot be."""
+        self._publications.refresh()
+        if self._publications.unreachable:
             return Progress("running", progress.steps)
-        problem = self._library.explain_gap(store)
+        problem = self._publications.explain_gap(store)
         if problem:
-            sentence = f"its numbers are not shown, as {problem}"
+            sentence = f"its numbers are not shown, because {problem}"
             return Progress("failed", progress.steps, "publish", sentence)
         return progress
 
     def _finish_refresh(self, refresh: Refresh, progress: Progress) -> None:
-        snapshot = self._library.current
+        snapshot = self._publications.current
         done = refresh.model_copy(
             update={
                 "state": progress.state,
@@ -247,16 +249,16 @@ class Refreshes:
                 "version": snapshot.version if snapshot and progress.state == "succeeded" else None,
             }
         )
-        first = self.book.finish_refresh(done)
+        is_first = self.records.finish_refresh(done)
         if self.runner is not None:
             self.runner.forget(done)
-        if not first:
+        if not is_first:
             return
         if done.state == "failed" and done.run:
-            # It may have been killed before it told anybody; a webhook that is slow must not hold up other refreshes.
-            told = {"store": done.store, "step": done.failed_step or "", "message": done.sentence or ""}
-            threading.Thread(target=self._tell_end, args=(done.run, False), kwargs=told, daemon=True).start()
-        self.book.delete_old()
+            # It may have been killed before it reported its end. In a thread: a slow webhook must not delay others.
+            details = {"store": done.store, "step": done.failed_step or "", "message": done.sentence or ""}
+            threading.Thread(target=self._report_end, args=(done.run, False), kwargs=details, daemon=True).start()
+        self.records.delete_old()
         assert done.ended_at is not None  # noqa: S101
         seconds = (done.ended_at - done.requested_at).total_seconds()
         self._metrics.refreshes.labels(done.state).inc()
@@ -265,14 +267,14 @@ class Refreshes:
         log.info("refresh ended", extra={**extra, "request_id": done.request_id, "sentence": done.sentence})
 
 
-def in_turn(held: list[Refresh]) -> list[Refresh]:
-    """Order what waits: an account's first before anybody's second, then as they came."""
+def in_turn(active: list[Refresh]) -> list[Refresh]:
+    """Return those that wait in turn: each account's first before anyone's second, then by time of request."""
     counts: dict[str, int] = {}
-    for refresh in held:
+    for refresh in active:
         if refresh.state == "running":
             counts[refresh.requested_by] = counts.get(refresh.requested_by, 0) + 1
     turns = []
-    for place, refresh in enumerate(held):
+    for place, refresh in enumerate(active):
         if refresh.state == "queued":
             turn = counts.get(refresh.requested_by, 0)
             counts[refresh.requested_by] = turn + 1

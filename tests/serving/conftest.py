@@ -52,7 +52,7 @@ class Serving:
         return {"authorization": f"Bearer {self.tokens[role]}"}
 
     def refresh(self) -> bool:
-        return self.app.state.service.library.refresh()
+        return self.app.state.service.publications.refresh()
 
 
 GRANTS = {

@@ -1,14 +1,17 @@
-// Brings a page to life; without it, everything but charts, items, updates and the choice among many stores still works.
+// Makes a page interactive; without it, everything but charts, items, updates and the choice among many stores still works.
 import { drawCharts } from "./charts.js";
 import { showItems } from "./items.js";
 import { wirePicker } from "./picker.js";
 import { wireRefreshes } from "./refresh.js";
 
-const WAIT = 4000;
-// How often a page that stays open asks whether it still holds.
-const LOOK = 60_000;
+// How often a page reloads itself that waits for the first publication.
+const RELOAD_DELAY = 4000;
+// How often an open page checks for newer numbers.
+const CHECK_INTERVAL = 60_000;
+// How long typing in the search box has to pause.
+const TYPING_PAUSE = 250;
 
-function wire(root) {
+function wireControls(root) {
   drawCharts(root);
   wireRefreshes(root);
   for (const section of root.querySelectorAll("[data-items]")) showItems(section);
@@ -23,95 +26,116 @@ function wire(root) {
   }
   for (const form of root.querySelectorAll("[data-filters]")) wireFilters(form);
   for (const picker of root.querySelectorAll(".picker")) wirePicker(picker);
-  if (root.querySelector("[data-wait]")) setTimeout(() => location.reload(), WAIT);
+  if (root.querySelector("[data-wait]")) setTimeout(() => location.reload(), RELOAD_DELAY);
 }
 
 function wireFilters(form) {
   let timer;
-  const go = async (button) => {
+  const applyFilters = async (button) => {
     const query = new URLSearchParams();
     for (const [name, value] of new FormData(form)) if (value) query.append(name, value);
     if (button?.name) query.set(button.name, button.value);
-    await show(`${location.pathname}${query.size ? `?${query}` : ""}`, { remember: true });
+    await loadMain(`${location.pathname}${query.size ? `?${query}` : ""}`, { remember: true });
     if (button?.name !== "page") return;
     const start = document.querySelector("[data-page-start]");
     start?.focus({ preventScroll: true });
     start?.closest("section").scrollIntoView();
   };
-  form.addEventListener("submit", (event) => { event.preventDefault(); go(event.submitter); });
-  form.addEventListener("change", (event) => { if (event.target.type === "checkbox") go(); });
+  form.addEventListener("submit", (event) => { event.preventDefault(); applyFilters(event.submitter); });
+  form.addEventListener("change", (event) => { if (event.target.type === "checkbox") applyFilters(); });
   form.addEventListener("input", (event) => {
     if (event.target.name !== "q") return;
     clearTimeout(timer);
-    timer = setTimeout(go, 250);
+    timer = setTimeout(applyFilters, TYPING_PAUSE);
   });
 }
 
-const here = () => location.pathname + location.search;
-let turns = 0, shown = here();
+const currentAddress = () => location.pathname + location.search;
+// The number of the latest choice: answers to earlier ones are dropped.
+let latestChoice = 0, shownAddress = currentAddress();
 
-// Takes the main part of a page in place of the one shown; what was focused and scrolled stays so.
-async function show(address, { remember = false, unlessSame = false } = {}) {
-  // Answers may come in another order than they were asked for; the last choice counts.
-  const turn = remember ? ++turns : turns;
-  const away = document.getElementById("away");
-  let text;
+// Loads a page and shows its main part in place of the current one. With `remember` the address goes into the history;
+// with `unlessSame` nothing happens while the page's state is the shown one.
+async function loadMain(address, { remember = false, unlessSame = false } = {}) {
+  // Answers may come in another order than their requests.
+  const choice = remember ? ++latestChoice : latestChoice;
+  const unreachable = document.getElementById("unreachable");
+  let page;
   try {
-    const answer = await fetch(address, { headers: { accept: "text/html" } });
-    if (answer.redirected && new URL(answer.url).pathname === "/login") { location.assign(answer.url); return; }
-    if (!answer.ok) throw Object.assign(new Error(answer.statusText), { status: answer.status });
-    text = await answer.text();
+    page = await fetchPage(address);
   } catch (problem) {
-    if (turn !== turns) return;
-    // Neither the browser's own page for this nor, unasked for, one of ours takes away what can still be read.
-    if (problem instanceof TypeError || (unlessSame && problem.status >= 500)) away.hidden = false; else location.assign(address);
+    if (choice !== latestChoice) return;
+    // Neither the browser's own error page nor, for a check in the background, one of ours replaces what can be read.
+    if (problem instanceof TypeError || (unlessSame && problem.status >= 500)) unreachable.hidden = false; else location.assign(address);
     return;
   }
-  if (turn !== turns) return;
-  away.hidden = true;
-  const page = new DOMParser().parseFromString(text, "text/html"), state = page.body.dataset.state;
+  if (!page || choice !== latestChoice) return;
+  unreachable.hidden = true;
+  const { state } = page.body.dataset;
   if (unlessSame && state === document.body.dataset.state) return;
   document.body.dataset.state = state;
-  const main = document.getElementById("main"), fresh = page.getElementById("main");
-  const focus = document.activeElement;
-  const mark = focus && main.contains(focus) ? { id: focus.id, name: focus.name, value: focus.value, type: focus.type, at: focus.selectionStart } : null;
+  swapMain(page, { remember, keepPicker: remember || unlessSame });
+  shownAddress = address;
+  if (remember) history.pushState(null, "", address);
+}
+
+// Returns nothing if the session has ended: the browser is on its way to the login.
+async function fetchPage(address) {
+  const answer = await fetch(address, { headers: { accept: "text/html" } });
+  if (answer.redirected && new URL(answer.url).pathname === "/login") { location.assign(answer.url); return undefined; }
+  if (!answer.ok) throw Object.assign(new Error(answer.statusText), { status: answer.status });
+  return new DOMParser().parseFromString(await answer.text(), "text/html");
+}
+
+// Replaces the main part and the footer; focus, selection and scrolling stay where they were.
+function swapMain(page, { remember, keepPicker }) {
+  const main = document.getElementById("main"), newMain = page.getElementById("main");
+  const restoreFocus = saveFocus(main);
   const headline = main.querySelector("h1")?.textContent;
-  const kept = remember || unlessSame ? keepPicker(main, fresh) : undefined;
-  main.replaceChildren(...fresh.childNodes);
-  kept?.();
+  const restorePicker = keepPicker ? movePicker(main, newMain) : undefined;
+  main.replaceChildren(...newMain.childNodes);
+  restorePicker?.();
   document.querySelector(".foot").replaceChildren(...page.querySelector(".foot").childNodes);
   document.title = page.title;
-  shown = address;
-  if (remember) history.pushState(null, "", address);
-  const told = main.querySelector("h1")?.textContent;
-  if (remember && told !== headline) document.getElementById("said").textContent = told;
-  if (focus?.isConnected) focus.focus({ preventScroll: true });
-  else if (mark?.id) document.getElementById(mark.id)?.focus({ preventScroll: true });
-  else if (mark?.name) {
-    const again = [...main.querySelectorAll(`[name="${mark.name}"]`)].find((node) => mark.type === "search" || node.value === mark.value);
-    again?.focus({ preventScroll: true });
-    if (mark.type === "search" && again) { again.value = mark.value; again.setSelectionRange(mark.at, mark.at); }
-  }
-  wire(main);
+  const newHeadline = main.querySelector("h1")?.textContent;
+  if (remember && newHeadline !== headline) document.getElementById("announcer").textContent = newHeadline;
+  restoreFocus();
+  wireControls(main);
 }
 
-// A list of stores that somebody is choosing from moves on to the new page as it is: open, searched, scrolled.
-function keepPicker(main, fresh) {
-  const picker = main.querySelector(".picker[open]"), other = fresh.querySelector(".picker");
-  if (!picker || !other) return undefined;
-  const at = picker.querySelector(".choices").scrollTop;
-  picker.querySelector("summary").textContent = other.querySelector("summary").textContent;
-  other.replaceWith(picker);
-  return () => { picker.querySelector(".choices").scrollTop = at; };
+// Returns a function that focuses the element that is focused now, or the one that has taken its place.
+function saveFocus(main) {
+  const focused = document.activeElement;
+  const inMain = focused && main.contains(focused);
+  const { id, name, value, type, selectionStart } = focused ?? {};
+  return () => {
+    if (focused?.isConnected) { focused.focus({ preventScroll: true }); return; }
+    if (!inMain) return;
+    if (id) { document.getElementById(id)?.focus({ preventScroll: true }); return; }
+    if (!name) return;
+    const replacement = [...main.querySelectorAll(`[name="${name}"]`)].find((node) => type === "search" || node.value === value);
+    replacement?.focus({ preventScroll: true });
+    if (type === "search" && replacement) { replacement.value = value; replacement.setSelectionRange(selectionStart, selectionStart); }
+  };
 }
 
-// A page left open must not call itself fresh for ever.
-const look = () => { if (document.body.dataset.state && !document.hidden) show(here(), { unlessSame: true }); };
-setInterval(look, LOOK);
-document.addEventListener("visibilitychange", look);
-document.addEventListener("foreact:published", () => show(here()));
-// Another place on the same page is no other page.
-window.addEventListener("popstate", () => { if (here() !== shown) { turns += 1; show(here()); } });
+// Moves an open picker to the new page as it is: open, searched, scrolled. Returns a function that scrolls it back.
+function movePicker(main, newMain) {
+  const picker = main.querySelector(".picker[open]"), newPicker = newMain.querySelector(".picker");
+  if (!picker || !newPicker) return undefined;
+  const { scrollTop } = picker.querySelector(".choices");
+  picker.querySelector("summary").textContent = newPicker.querySelector("summary").textContent;
+  newPicker.replaceWith(picker);
+  return () => { picker.querySelector(".choices").scrollTop = scrollTop; };
+}
+
+// A page left open must not go on showing old numbers as fresh.
+const showNewerNumbers = () => { if (document.body.dataset.state && !document.hidden) loadMain(currentAddress(), { unlessSame: true }); };
+setInterval(showNewerNumbers, CHECK_INTERVAL);
+document.addEventListener("visibilitychange", showNewerNumbers);
+document.addEventListener("foreact:published", () => loadMain(currentAddress()));
+// Another fragment of the same page is not another page.
+window.addEventListener("popstate", () => { if (currentAddress() !== shownAddress) { latestChoice += 1; loadMain(currentAddress()); } });
 document.addEventListener("click", (event) => {
   for (const picker of document.querySelectorAll(".picker[open]")) if (!picker.contains(event.target)) picker.removeAttribute("open");
 });
@@ -122,4 +146,4 @@ document.addEventListener("keydown", (event) => {
     picker.querySelector("summary").focus();
   }
 });
-wire(document);
+wireControls(document);

@@ -1,8 +1,8 @@
-// Numbers and days as people read them; the same words as the server's.
+// Numbers and days as people read them; written as the server writes them.
 const MINUS = "\u2212";
 // Halves are rounded as the server rounds them, so that a number is the same on every page.
-const rounded = (digits) => new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits, roundingMode: "halfEven" });
-const whole = rounded(0), tenths = rounded(1);
+const numberFormat = (digits) => new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits, roundingMode: "halfEven" });
+const whole = numberFormat(0), tenths = numberFormat(1);
 const DAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
@@ -13,7 +13,7 @@ export function units(value) {
   return (value < 0 && /[1-9]/.test(text) ? MINUS : "") + text;
 }
 
-export const count = (things) => whole.format(things);
+export const count = (number) => whole.format(number);
 
 export function change(value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "\u2013";

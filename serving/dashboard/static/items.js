@@ -1,22 +1,23 @@
-// A store's items: thousands of rows, of which only those in view exist.
+// A store's items: thousands of rows, of which only those in view are in the page.
 import { change, count, dayText, units } from "./format.js";
 
+// How many rows beyond the view are in the page, and how many are printed.
 const MARGIN = 12, PRINTED = 60;
 const WRITERS = { units, share: change, count, day: dayText, text: (value) => value };
 
 export async function showItems(section) {
-  const place = section.querySelector("[data-rows]"), body = place.querySelector("tbody");
-  const find = section.querySelector("[data-find]"), told = section.querySelector("[data-count]");
+  const scroller = section.querySelector("[data-rows]"), body = scroller.querySelector("tbody");
+  const searchBox = section.querySelector("[data-find]"), summary = section.querySelector("[data-count]");
   const base = `/stores/${section.dataset.base}`;
   const cells = JSON.parse(document.getElementById("item-columns").textContent);
-  const said = told.textContent;
+  const fullSummary = summary.textContent;
   let table;
   try {
     const answer = await fetch(`${base}/items.json`, { headers: { accept: "application/json" } });
     if (!answer.ok) throw new Error(answer.status);
     table = await answer.json();
   } catch {
-    told.textContent = "The items could not be loaded. Load the page again in a moment.";
+    summary.textContent = "The items could not be loaded. Load the page again in a moment.";
     return;
   }
   const address = new URL(location.href);
@@ -25,17 +26,18 @@ export async function showItems(section) {
     order: address.searchParams.get("order") === "asc" ? "asc" : "desc",
     text: address.searchParams.get("find") ?? "",
   };
-  find.value = state.text;
+  searchBox.value = state.text;
+  // The rows in order; of those rendered the first, the one after the last, and the height of each.
   let rows = [], first = -1, last = -1, height = 0;
 
-  function choose() {
+  function selectRows() {
     const wanted = state.text.toLowerCase(), column = table[state.sort], sign = state.order === "asc" ? 1 : -1;
     rows = [...table.item.keys()].filter((row) => table.item[row].toLowerCase().includes(wanted));
     const known = rows.filter((row) => column[row] !== null);
     known.sort((a, b) => (column[a] < column[b] ? -sign : column[a] > column[b] ? sign : a - b));
     rows = [...known, ...rows.filter((row) => column[row] === null)];
-    told.textContent = state.text ? `${count(rows.length)} of ${count(table.item.length)} items fit \u201c${state.text}\u201d.` : said;
-    place.querySelector("table").setAttribute("aria-rowcount", rows.length + 1);
+    summary.textContent = state.text ? `${count(rows.length)} of ${count(table.item.length)} items match \u201c${state.text}\u201d.` : fullSummary;
+    scroller.querySelector("table").setAttribute("aria-rowcount", rows.length + 1);
     for (const button of section.querySelectorAll("[data-sort]")) {
       const here = button.dataset.sort === state.sort;
       button.closest("th").setAttribute("aria-sort", here ? (state.order === "asc" ? "ascending" : "descending") : "none");
@@ -45,22 +47,22 @@ export async function showItems(section) {
       link.href = `${base}/export.${link.dataset.export}?${query}`;
     }
     first = last = -1;
-    paint();
+    renderRows();
   }
 
-  function paint(all = false) {
-    // The style knows how high a row is: narrow places fold it.
-    const each = parseFloat(getComputedStyle(place).getPropertyValue("--row"));
-    const from = all ? 0 : Math.max(0, Math.floor(place.scrollTop / each) - MARGIN);
-    const to = all ? Math.min(rows.length, PRINTED) : Math.min(rows.length, from + Math.ceil(place.clientHeight / each) + 2 * MARGIN);
-    if (from === first && to === last && each === height) return;
-    [first, last, height] = [from, to, each];
+  function renderRows(all = false) {
+    // The style sheet says how high a row is, because narrow pages fold rows.
+    const rowHeight = parseFloat(getComputedStyle(scroller).getPropertyValue("--row"));
+    const from = all ? 0 : Math.max(0, Math.floor(scroller.scrollTop / rowHeight) - MARGIN);
+    const to = all ? Math.min(rows.length, PRINTED) : Math.min(rows.length, from + Math.ceil(scroller.clientHeight / rowHeight) + 2 * MARGIN);
+    if (from === first && to === last && rowHeight === height) return;
+    [first, last, height] = [from, to, rowHeight];
     const focused = body.contains(document.activeElement) ? document.activeElement.dataset.row : undefined;
-    body.replaceChildren(space(from * each), ...rows.slice(from, to).map((row, i) => makeRow(row, from + i + 2)), space(all ? 0 : (rows.length - to) * each));
+    body.replaceChildren(spacerRow(from * rowHeight), ...rows.slice(from, to).map((row, i) => makeRow(row, from + i + 2)), spacerRow(all ? 0 : (rows.length - to) * rowHeight));
     if (focused !== undefined) body.querySelector(`[data-row="${focused}"]`)?.focus({ preventScroll: true });
   }
 
-  function space(height) {
+  function spacerRow(height) {
     const row = document.createElement("tr");
     row.className = "space";
     row.setAttribute("aria-hidden", "true");
@@ -82,7 +84,7 @@ export async function showItems(section) {
     link.dataset.row = row;
     head.append(link);
     line.append(head);
-    // Where rows fold, what stands before and after a cell says what it is.
+    // Where rows fold, the words before and after a cell say what it is.
     for (const { key, unit, number, before, after } of cells) {
       const cell = addCell(line, key);
       cell.textContent = WRITERS[unit](table[key][row]);
@@ -90,7 +92,7 @@ export async function showItems(section) {
       if (before) cell.dataset.before = before;
       if (after) cell.dataset.after = after;
     }
-    addCell(line, "shape").append(spark(table.shape[row]));
+    addCell(line, "shape").append(sparkline(table.shape[row]));
     return line;
   }
 
@@ -101,7 +103,7 @@ export async function showItems(section) {
     return cell;
   }
 
-  function spark(values) {
+  function sparkline(values) {
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     svg.setAttribute("viewBox", "0 0 100 24");
     svg.setAttribute("preserveAspectRatio", "none");
@@ -114,7 +116,7 @@ export async function showItems(section) {
     return svg;
   }
 
-  function remember() {
+  function saveState() {
     const url = new URL(location.href);
     url.searchParams.set("sort", state.sort);
     url.searchParams.set("order", state.order);
@@ -128,17 +130,17 @@ export async function showItems(section) {
     const name = button.dataset.sort;
     state.order = name === state.sort ? (state.order === "asc" ? "desc" : "asc") : button.dataset.order;
     state.sort = name;
-    place.scrollTop = 0;
-    remember();
-    choose();
+    scroller.scrollTop = 0;
+    saveState();
+    selectRows();
   });
-  find.addEventListener("input", () => { state.text = find.value.trim(); place.scrollTop = 0; remember(); choose(); });
-  place.addEventListener("scroll", () => requestAnimationFrame(() => paint()), { passive: true });
-  new ResizeObserver(() => { if (!matchMedia("print").matches) paint(); }).observe(place);
+  searchBox.addEventListener("input", () => { state.text = searchBox.value.trim(); scroller.scrollTop = 0; saveState(); selectRows(); });
+  scroller.addEventListener("scroll", () => requestAnimationFrame(() => renderRows()), { passive: true });
+  new ResizeObserver(() => { if (!matchMedia("print").matches) renderRows(); }).observe(scroller);
   window.addEventListener("beforeprint", () => {
-    paint(true);
-    if (rows.length > PRINTED) told.textContent = `The first ${PRINTED} of ${count(rows.length)} items in this order; all are in the Excel file.`;
+    renderRows(true);
+    if (rows.length > PRINTED) summary.textContent = `The first ${PRINTED} of ${count(rows.length)} items in this order; all are in the Excel file.`;
   });
-  window.addEventListener("afterprint", choose);
-  choose();
+  window.addEventListener("afterprint", selectRows);
+  selectRows();
 }

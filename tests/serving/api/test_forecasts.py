@@ -205,7 +205,7 @@ def test_a_problem_has_one_shape(serving: Serving, query: str, status: int, code
         ("/v1/alerts?store=S1&Limit=2", "query.Limit", "there is no such parameter; did you mean 'limit'?"),
         ("/v1/stores/S1?a", "query.a", "there is no such parameter; there are none"),
         ("/v1/publications?x=1", "query.x", "there is no such parameter; there are limit"),
-        ("/v1/totals?start=2026-03-02&start=2026-03-03", "query.start", "give it once"),
+        ("/v1/totals?start=2026-03-02&start=2026-03-03", "query.start", "it may be given only once"),
         (f"/v1/totals?{'x' * 3_000}=1", f"query.{'x' * 100}", "there is no such parameter; there are "),
     ],
 )

@@ -26,7 +26,7 @@ def house(tmp_path_factory: pytest.TempPathFactory):
     shop.publish(store, run="run-2", seed=2)
     chosen = ServingSettings(workspace=folder, refresh_attempts=10_000, public_url="http://testserver", _env_file=None)
     app = create_app(chosen, store, clock=Clock(shop.NOW))
-    app.state.service.library.refresh()
+    app.state.service.publications.refresh()
     return app, keys.create(store, "admin", Grant(role="admin"), created_by="test")[0]
 
 

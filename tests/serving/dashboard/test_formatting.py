@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from serving.dashboard import formatting
+from serving.dashboard.columns import Unit
 from serving.dashboard.formatting import MINUS, NARROW
 
 NOTHING = "\N{EN DASH}"
@@ -57,3 +58,19 @@ def test_a_difference_adds_up_with_what_is_written(value: float, other: float, t
 def test_a_moment_is_on_the_retailers_clock() -> None:
     moment = datetime(2026, 3, 28, 23, 30, tzinfo=UTC)
     assert formatting.format_moment(moment, ZoneInfo("Europe/Berlin")) == "Sun 29 Mar 2026, 00:30"
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "text"),
+    [
+        ("text", "North", "North"),
+        ("units", 1234.5, "1,234"),
+        ("share", 0.128, f"+13{NARROW}%"),
+        ("share", None, NOTHING),
+        ("count", 3_049, "3,049"),
+        ("day", date(2026, 3, 2), "Mon 2 Mar"),
+        ("moment", datetime(2026, 3, 2, 4, tzinfo=UTC), "4 hours ago"),
+    ],
+)
+def test_a_cell_is_written_in_the_unit_of_its_column(unit: Unit, value: object, text: str) -> None:
+    assert formatting.format_cell(value, unit, datetime(2026, 3, 2, 8, tzinfo=UTC)) == text

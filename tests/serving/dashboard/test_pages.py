@@ -27,7 +27,7 @@ def test_a_store_left_behind_stands_in_no_sum_and_is_named(store: FolderStore, s
     serving = start()
     answer = serving.get("/")
     assert answer.status_code == 200
-    assert "as their forecasts end before Sun 8 Mar: S1." in answer.text
+    assert "because their forecasts end before Sun 8 Mar: S1." in answer.text
     assert "Not in these sums" not in serving.get("/?store=S2&store=S3").text
     assert serving.get("/?store=S1").status_code == 200
     table = list(csv.reader(io.StringIO(serving.get("/export.csv").content.decode("utf-8-sig"))))
@@ -39,7 +39,7 @@ def test_a_kept_address_shows_what_is_left_of_it(store: FolderStore, start: Star
     serving = start()
     answer = serving.get("/?store=S1&store=Closed")
     assert answer.status_code == 200
-    assert "1 of the stores in this page's address is not there" in answer.text
+    assert "1 of the stores in this page's address does not exist" in answer.text
     assert "this page's address" not in serving.get("/?store=S1&store=S2").text
     table = list(csv.reader(io.StringIO(serving.get("/export.csv?store=S1&store=Closed").content.decode("utf-8-sig"))))
     assert [row[0] for row in table[1:]] == ["S1"]
@@ -71,7 +71,7 @@ def test_who_has_no_stores_is_told_whom_to_ask_and_offered_no_filters(store: Fol
     page = start().get("/", "viewer").text
     assert "You have no stores yet." in page
     assert "data-filters" not in page
-    assert "No store fits" not in page
+    assert "No store matches" not in page
 
 
 def test_things_are_counted_whole(serving: Serving) -> None:

@@ -61,12 +61,12 @@ def test_a_filter_out_of_reach_leaves_the_page_readable(shared_place: Place, vis
     log_in(page, shared_place)
     page.context.set_offline(True)
     page.check("[name=region][value=Texas]")
-    page.wait_for_selector("#away:visible")
-    assert "does not answer" in page.inner_text("#away")
+    page.wait_for_selector("#unreachable:visible")
+    assert "does not answer" in page.inner_text("#unreachable")
     assert page.is_visible("table.heat")
     page.context.set_offline(False)
     page.check("[name=region][value=California]")
-    page.wait_for_selector("#away", state="hidden")
+    page.wait_for_selector("#unreachable", state="hidden")
 
 
 def test_a_failure_is_told_and_takes_no_page_away_unasked(shared_place: Place, visit: Open) -> None:
@@ -78,7 +78,7 @@ def test_a_failure_is_told_and_takes_no_page_away_unasked(shared_place: Place, v
     pages = re.compile(r"/(\?.*)?$")
     page.route(pages, lambda route: route.fulfill(status=500, content_type="text/html", body=failure.body))
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    page.wait_for_selector("#away:visible")
+    page.wait_for_selector("#unreachable:visible")
     assert page.is_visible("table.heat")
     page.click("[name=region][value=Texas]")
     page.wait_for_selector("h1:has-text('Something went wrong here')")
@@ -96,7 +96,7 @@ def test_an_update_that_a_gateway_answers_is_told(shared_place: Place, visit: Op
     page.route("**/refreshes", lambda route: route.fulfill(status=502, content_type="text/html", body="<h1>Bad"))
     page.click("[data-refresh][data-store=TX_1]")
     page.wait_for_selector(".run.failed")
-    told = "This could not be asked for: the service did not take the request."
+    told = "The update could not be requested: the service did not accept the request."
     assert page.inner_text(".run .message") == told
 
 

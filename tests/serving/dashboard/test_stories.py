@@ -127,8 +127,8 @@ def test_a_failed_update_tells_the_step_and_the_reason(shared_place: Place, visi
     page.click("text=Update forecast")
     page.wait_for_selector(".run.failed")
     said = page.inner_text(".run .message")
-    assert said.startswith("This failed in step “Check them”: the column 'units' has 312 negative rows")
-    assert "The last good forecast stays." in said
+    assert said.startswith("The update failed in step “Check them”: the column 'units' has 312 negative rows")
+    assert "The last good forecast is still shown." in said
     page.screenshot(path=shots / "failed.png")
     page.reload()
     assert "The last update failed in step “Check them”" in page.inner_text("main")
@@ -141,7 +141,7 @@ def test_stores_are_filtered_and_the_choice_is_in_the_address(shared_place: Plac
     page.check("[name=region][value=California]")
     page.wait_for_url("**/?region=California")
     page.wait_for_selector("h1:has-text('2 of 3 stores')")
-    assert page.text_content("#said") == "2 of 3 stores: the week ahead"
+    assert page.text_content("#announcer") == "2 of 3 stores: the week ahead"
     assert page.locator("table.list tbody tr").count() == 2
     page.fill("[name=q]", "ca_2")
     page.wait_for_url("**/?q=ca_2&region=California")
@@ -149,7 +149,7 @@ def test_stores_are_filtered_and_the_choice_is_in_the_address(shared_place: Plac
     page.goto(page.url)
     assert page.input_value("[name=q]") == "ca_2"
     page.fill("[name=q]", "nowhere")
-    page.wait_for_selector("text=No store fits")
+    page.wait_for_selector("text=No store matches")
     page.go_back()
     page.wait_for_selector("h1:has-text('CA_2')")
 
@@ -247,7 +247,7 @@ def test_what_drives_demand_is_told(shared_place: Place, visit: Open) -> None:
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     assert "weekday" in page.inner_text("[data-chart=drivers] .tip")
-    assert "weekday" in page.text_content("#said")
+    assert "weekday" in page.text_content("#announcer")
 
 
 def test_exports_equal_the_screen(shared_place: Place, visit: Open) -> None:
@@ -259,7 +259,7 @@ def test_exports_equal_the_screen(shared_place: Place, visit: Open) -> None:
     page.fill("[data-find]", ".csv")
     page.fill("[data-find]", "item-01")
     page.click("[data-sort=change]")
-    page.wait_for_selector("text=items fit")
+    page.wait_for_selector("text=items match")
     shown = page.locator(".virtual tbody a").all_inner_texts()
     with page.expect_download() as download:
         page.click(".tools >> text=CSV")

@@ -60,8 +60,8 @@ def test_what_is_no_json_is_told_so(serving: Serving, kind: str) -> None:
 
 def test_what_the_framework_refuses_is_told_in_a_sentence(serving: Serving) -> None:
     for method, path, status, told in (
-        ("GET", "/v1/nothing", 404, "there is nothing at this address"),
-        ("DELETE", "/v1/stores", 405, "this address does not take this method"),
+        ("GET", "/v1/nothing", 404, "nothing exists at this address"),
+        ("DELETE", "/v1/stores", 405, "this address does not support this method"),
     ):
         answer = serving.client.request(method, path)
         assert (answer.status_code, answer.json()["error"]["message"]) == (status, told)
@@ -74,7 +74,7 @@ def test_a_person_with_a_bad_address_sees_a_page(serving: Serving) -> None:
         assert page.headers["content-type"].startswith("text/html")
         assert "<h1>This address does not work</h1>" in page.text
     assert (
-        "What does not fit is: q, page."
+        "These parts are not valid: q, page."
         in serving.get(f"/?q={'x' * 101}&page=no", headers={"accept": "text/html"}).text
     )
     message = serving.get("/v1/forecasts?start=tomorrow").json()["error"]["message"]

@@ -32,17 +32,17 @@ def test_nothing_published_is_told(start: Callable[..., Serving]) -> None:
 
 def test_only_changed_stores_are_loaded(store: FolderStore) -> None:
     shop.publish(store)
-    library = PublicationCache(store)
-    assert library.refresh()
-    before = library.current
-    assert not library.refresh()
+    cache = PublicationCache(store)
+    assert cache.refresh()
+    before = cache.current
+    assert not cache.refresh()
     shop.publish(store, ["S2"], run="run-2", seed=2)
-    assert library.refresh()
+    assert cache.refresh()
     assert before is not None
-    assert library.current is not None
-    assert library.current.version == 2
-    assert library.current.stores["S1"] is before.stores["S1"]
-    assert library.current.stores["S2"] is not before.stores["S2"]
+    assert cache.current is not None
+    assert cache.current.version == 2
+    assert cache.current.stores["S1"] is before.stores["S1"]
+    assert cache.current.stores["S2"] is not before.stores["S2"]
     assert before.version == 1
 
 
@@ -93,7 +93,7 @@ def test_a_bad_publication_is_refused_and_the_last_good_one_serves(
     ready = serving.client.get("/readyz")
     assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
     assert "S1" not in ready.text
-    assert f"Not all that is published is shown:</strong> {told}." in serving.get("/").text
+    assert f"Not everything that is published is shown:</strong> {told}." in serving.get("/").text
     assert "Not the newest numbers:</strong>" in serving.get("/stores/S1").text
     assert "Not the newest numbers" not in serving.get("/stores/S2").text
     metrics = serving.client.get("/metrics").text
@@ -111,10 +111,10 @@ def test_a_bad_publication_is_refused_and_the_last_good_one_serves(
     }
 
 
-def served(library: PublicationCache) -> dict[str, str]:
+def served(cache: PublicationCache) -> dict[str, str]:
     """Return the run behind each store that is served."""
-    assert library.current is not None
-    return {store: arrays.entry.run for store, arrays in library.current.stores.items()}
+    assert cache.current is not None
+    return {store: arrays.entry.run for store, arrays in cache.current.stores.items()}
 
 
 def test_one_damaged_store_keeps_no_news_from_the_others(store: FolderStore) -> None:
@@ -128,11 +128,11 @@ def test_one_damaged_store_keeps_no_news_from_the_others(store: FolderStore) -> 
     # Whoever starts now finds the same.
     started = PublicationCache(store)
     started.refresh()
-    for library in (running, started):
-        assert served(library) == {"S1": "run-1", "S2": "run-3", "S3": "run-1"}
-        assert library.refused == "publication 3 is damaged in 1 store, whose last good numbers stand in"
-        assert library.explain_gap("S1") == "publication 3 is damaged in this store"
-        assert library.explain_gap("S2") is None
+    for cache in (running, started):
+        assert served(cache) == {"S1": "run-1", "S2": "run-3", "S3": "run-1"}
+        assert cache.refused == "publication 3 is damaged in 1 store, whose last good numbers stand in"
+        assert cache.explain_gap("S1") == "publication 3 is damaged in this store"
+        assert cache.explain_gap("S2") is None
     assert running.current is not None
     assert started.current is not None
     assert running.current.fingerprint == started.current.fingerprint
@@ -202,27 +202,27 @@ def test_objects_put_right_in_their_place_are_found(store: FolderStore) -> None:
             reads.append(name)
             return super().read(name)
 
-    library = PublicationCache(Counting(store.root), clock)
-    library.refresh()
-    assert served(library).keys() == {"S2", "S3"}
+    cache = PublicationCache(Counting(store.root), clock)
+    cache.refresh()
+    assert served(cache).keys() == {"S2", "S3"}
     # An hour of looks, one every two seconds: the damaged objects are read but a few times.
     reads.clear()
     for _ in range(1_800):
         clock.now += timedelta(seconds=2)
-        assert not library.refresh()
+        assert not cache.refresh()
     data = [name for name in reads if "/data/" in name]
     assert 5 <= data.count(object_name("run-1", "S1", "totals")) <= 12
     assert all("/S1." in name for name in data)
     mend()
-    before = library.current
+    before = cache.current
     assert before is not None
     clock.now += timedelta(minutes=10)
-    assert library.refresh()
-    assert library.current is not None
-    assert (library.refused, library.current.version) == (None, 1)
-    assert library.current.stores["S2"] is before.stores["S2"]
-    assert library.current.fingerprint != before.fingerprint
-    assert not library.refresh()
+    assert cache.refresh()
+    assert cache.current is not None
+    assert (cache.refused, cache.current.version) == (None, 1)
+    assert cache.current.stores["S2"] is before.stores["S2"]
+    assert cache.current.fingerprint != before.fingerprint
+    assert not cache.refresh()
 
 
 def test_a_page_of_rows_ends_with_what_is_mended(store: FolderStore, start: Callable[..., Serving]) -> None:
@@ -252,7 +252,7 @@ def test_a_store_is_seen_by_the_region_that_it_is_in_now(serving: Serving) -> No
     regions = {"S1": "North", "S2": "South", "S3": "South"}
     shop.publish(serving.store, ["S2"], run="run-2", regions=regions, tables={"S2": spoil("others")})
     serving.refresh()
-    assert serving.app.state.service.library.current.held_stores == {"S2"}
+    assert serving.app.state.service.publications.current.held_stores == {"S2"}
     assert serving.get("/v1/stores/S2", "planner").status_code == 404
 
 
@@ -275,27 +275,27 @@ class Leaving(FolderStore):
 def test_what_is_loaded_outlives_the_store(store: FolderStore) -> None:
     shop.publish(store)
     leaving = Leaving(store.root)
-    library = PublicationCache(leaving)
-    library.refresh()
+    cache = PublicationCache(leaving)
+    cache.refresh()
     leaving.away = True
-    assert not library.refresh()
-    assert library.unreachable == "the store does not answer"
-    assert library.current is not None
+    assert not cache.refresh()
+    assert cache.unreachable == "the store does not answer"
+    assert cache.current is not None
     leaving.away = False
-    library.refresh()
-    assert library.unreachable is None
+    cache.refresh()
+    assert cache.unreachable is None
 
 
 def test_a_change_is_seen_whole_by_whoever_is_reading(store: FolderStore) -> None:
     """An answer begun on one version ends on it."""
     shop.publish(store)
-    library = PublicationCache(store)
-    library.refresh()
-    held = library.current
+    cache = PublicationCache(store)
+    cache.refresh()
+    held = cache.current
     assert held is not None
     rows = held.stores["S1"].list_records(0, 0, 14)
     shop.publish(store, run="run-2", seed=9)
-    library.refresh()
-    assert library.current is not held
+    cache.refresh()
+    assert cache.current is not held
     assert held.stores["S1"].list_records(0, 0, 14) == rows
     assert replace(held).version == 1

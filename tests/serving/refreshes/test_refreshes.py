@@ -109,7 +109,7 @@ def test_a_run_whose_numbers_cannot_be_shown_has_failed(begin: Start, store: Fol
     serving = begin("spoils")
     done = ended(serving, serving.post("/v1/stores/S1/refreshes").headers["location"])
     assert (done["state"], done["failed_step"], done["version"]) == ("failed", "publish", None)
-    assert done["sentence"] == "its numbers are not shown, as publication 2 is damaged in this store"
+    assert done["sentence"] == "its numbers are not shown, because publication 2 is damaged in this store"
     assert serving.get("/v1/totals?store=S1").json()["stores"]["S1"]["run"] == "run-1"
     # It is no matter of the other stores.
     serving.app.state.service.refreshes.runner = runner(store, tmp_path)
@@ -138,7 +138,7 @@ def test_a_refresh_that_is_just_being_put_aside_is_listed_once(
     ended = refresh.model_copy(update={"state": "failed", "ended_at": shop.NOW})
     RefreshRecords(store).finish_refresh(ended)
     # Whoever put it aside has not taken it from the active ones yet.
-    monkeypatch.setattr(serving.app.state.service.refreshes.book, "list_active", lambda: [refresh])
+    monkeypatch.setattr(serving.app.state.service.refreshes.records, "list_active", lambda: [refresh])
     assert [one["id"] for one in serving.get("/v1/refreshes").json()["refreshes"]] == [refresh.id]
 
 
@@ -152,7 +152,7 @@ def test_a_full_queue_is_told(begin: Start, tmp_path: Path) -> None:
     assert (full.status_code, full.json()["error"]["code"]) == (503, "refresh_queue_full")
     assert full.headers["retry-after"]
     gate.touch()
-    until(lambda: not serving.app.state.service.refreshes.book.list_active())
+    until(lambda: not serving.app.state.service.refreshes.records.list_active())
 
 
 def test_a_run_outlives_the_service_that_started_it(
@@ -258,4 +258,4 @@ def test_refreshes_are_limited(begin: Start) -> None:
     limited = serving.post("/v1/stores/S1/refreshes")
     assert limited.status_code == 429
     assert int(limited.headers["retry-after"]) > 0
-    until(lambda: not serving.app.state.service.refreshes.book.list_active())
+    until(lambda: not serving.app.state.service.refreshes.records.list_active())

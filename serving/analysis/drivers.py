@@ -1,0 +1,42 @@
+"""What moves a store's total, as its model says."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from serving.analysis.comparison import WINDOW
+from serving.publication import StoreData
+from serving.publication.tables import Floats
+
+# The driver that is a normal day; all others are what a day differs from it by.
+LEVEL = "level"
+MOST_NAMED = 3
+# Drivers that move fewer units are not worth a word.
+LEAST_UNITS = 0.5
+
+
+@dataclass(frozen=True)
+class PeakDay:
+    """The week's busiest day, and the drivers that move it most against a normal day."""
+
+    day: str
+    units: float
+    drivers: list[tuple[str, float]]
+
+
+def rank_drivers(arrays: StoreData) -> dict[str, Floats]:
+    """Return the store's drivers but for its level, by how much they move in all."""
+    others = {name: units for name, units in arrays.drivers.items() if name != LEVEL}
+    return dict(sorted(others.items(), key=lambda pair: -float(np.abs(pair[1]).sum())))
+
+
+def explain_peak(arrays: StoreData) -> PeakDay | None:
+    """Return the week's busiest day with the drivers that move it most; None if the model names no drivers."""
+    if not arrays.drivers:
+        return None
+    days = min(WINDOW, len(arrays.days))
+    place = int(arrays.total_mean[:days].argmax())
+    moved = [(name, float(units[place])) for name, units in arrays.drivers.items() if name != LEVEL]
+    named = [(name, units) for name, units in moved if abs(units) >= LEAST_UNITS]
+    named.sort(key=lambda pair: -abs(pair[1]))
+    return PeakDay(arrays.days[place], float(arrays.total_mean[place]), named[:MOST_NAMED])

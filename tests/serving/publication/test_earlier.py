@@ -1,0 +1,34 @@
+"""Earlier forecasts of a store, read from their publications."""
+
+from datetime import timedelta
+
+from foreact.blobs.folder import FolderStore
+from serving.publication import PublicationCache, StoreData
+from serving.publication.earlier import load_earlier_forecasts
+from tests.serving import shop
+
+
+def publish_as_of(store: FolderStore, *days_ago: int) -> tuple[PublicationCache, StoreData]:
+    """Publish S1 once for each age of its data; return the service's cache, and the store's current arrays."""
+    for run, days in enumerate(days_ago):
+        shop.publish(store, ["S1"], run=f"run-{run}", as_of=shop.AS_OF - timedelta(days=days))
+    cache = PublicationCache(store)
+    cache.refresh()
+    assert cache.current is not None
+    return cache, cache.current.stores["S1"]
+
+
+def test_earlier_forecasts_are_those_of_older_data_the_latest_first(store: FolderStore) -> None:
+    cache, arrays = publish_as_of(store, 21, 14, 14, 7, 0)
+    found = load_earlier_forecasts(cache, arrays)
+    assert [as_of for as_of, _ in found] == ["2026-02-22", "2026-02-15", "2026-02-08"]
+    assert all(forecast.labels == arrays.items for _, forecast in found)
+    assert load_earlier_forecasts(cache, arrays) is found
+
+
+def test_while_the_store_is_away_there_are_none_until_it_is_back(store: FolderStore) -> None:
+    cache, arrays = publish_as_of(store, 7, 0)
+    cache.unreachable = "the store does not answer"
+    assert load_earlier_forecasts(cache, arrays) == []
+    cache.unreachable = None
+    assert len(load_earlier_forecasts(cache, arrays)) == 1
