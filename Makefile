@@ -74,7 +74,7 @@ benchmark-serving: setup  ## The service beside a bare route and model servers, 
 settings: setup  ## Write docs/settings.md from the settings classes
 	$(BIN)/python docs/settings.py
 
-hooks: setup  ## Let git run the formatter and the linter before each commit
+hooks: setup  ## Let git run make check before each commit
 	$(BIN)/pre-commit install
 
 # What is old may warn of what came after it.

@@ -9,8 +9,7 @@ import typer
 from commands.options import Workspace, name_caller, note_action, open_store
 from foreact.data.reading.columns import end_sentence, suggest_name
 from foreact.errors import ForeactError, count_noun, name_examples
-from foreact.publications.contract import Kind
-from foreact.vocabulary import DATE, ITEM, MEAN, P10, P50, P90, STORE
+from foreact.publications.contract import FORECAST_COLUMNS, TOTALS_COLUMNS, Kind
 
 if TYPE_CHECKING:
     from foreact.publications import Reader
@@ -18,10 +17,7 @@ if TYPE_CHECKING:
 publications_app = typer.Typer(no_args_is_help=True, help="List, show and restore what was published.")
 
 Version = Annotated[int, typer.Argument(metavar="VERSION", help="Its number, as `list` shows it")]
-COLUMNS: dict[Kind, list[str]] = {
-    "forecasts": [STORE, ITEM, DATE, MEAN, P10, P50, P90],
-    "totals": [STORE, DATE, MEAN, P10, P90],
-}
+COLUMNS: dict[Kind, tuple[str, ...]] = {"forecasts": FORECAST_COLUMNS, "totals": TOTALS_COLUMNS}
 
 
 def open_reader(workspace: Path) -> "Reader":

@@ -23,6 +23,7 @@ FOR_A_RUN = {
     "traceparent": "The span that the run belongs to",
     "events": "File that the steps of a local run append their progress to",
     "code_version": "Commit that the image was built from; images set it",
+    "mlflow_uri": "Tracking server of that MLflow run; `mlflow run` sets it",
     "mlflow_run": "MLflow run that `mlflow run` began; the run's models and figures belong to it",
 }
 # Variables that no settings class reads.

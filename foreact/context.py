@@ -12,6 +12,7 @@ VARIABLES = {
     "events": "FOREACT_EVENTS",
     "code_version": "FOREACT_CODE_VERSION",
     "mlflow_run": "MLFLOW_RUN_ID",
+    "mlflow_uri": "MLFLOW_TRACKING_URI",
 }
 # What every log line of the run carries.
 LOGGED = ("run", "pipeline", "store", "request_id")
@@ -34,6 +35,8 @@ class RunContext:
     code_version: str = ""
     # The MLflow run within which this work was begun.
     mlflow_run: str = ""
+    # The tracking server of that run.
+    mlflow_uri: str = ""
 
     @classmethod
     def read(cls) -> "RunContext":

@@ -5,6 +5,7 @@ OPEN, STOCKOUT = "open", "stockout"
 ROLES = (DATE, STORE, ITEM, UNITS, OPEN, STOCKOUT)
 
 MEAN, P10, P50, P90 = "mean", "p10", "p50", "p90"
+DRIVER = "driver"
 
 # Data without items has one series a store, and that series carries this name.
 WHOLE_STORE = "all"

@@ -14,7 +14,7 @@ from components.train.component import train
 from components.validate.component import validate
 from foreact.runs import defaults
 from foreact.steps import REPORT, STEPS
-from pipelines.platform import configure_task
+from pipelines.platform import set_task_options
 
 WEEK = 7 * 24 * 3600
 DEADLINE = 4 * 3600
@@ -60,10 +60,10 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
         margin: float = defaults.MARGIN,
         max_fallback_share: float = defaults.MAX_FALLBACK_SHARE,
         seed: int = defaults.SEED,
-        step_cpu: str = "2",
-        step_memory: str = "4Gi",
-        train_cpu: str = "2",
-        train_memory: str = "8Gi",
+        step_cpu: str = defaults.STEP_CPU,
+        step_memory: str = defaults.STEP_MEMORY,
+        train_cpu: str = defaults.TRAIN_CPU,
+        train_memory: str = defaults.TRAIN_MEMORY,
     ) -> None:
         _run_steps(
             name,
@@ -97,10 +97,10 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
         margin: float = defaults.MARGIN,
         max_fallback_share: float = defaults.MAX_FALLBACK_SHARE,
         seed: int = defaults.SEED,
-        step_cpu: str = "2",
-        step_memory: str = "4Gi",
-        train_cpu: str = "2",
-        train_memory: str = "8Gi",
+        step_cpu: str = defaults.STEP_CPU,
+        step_memory: str = defaults.STEP_MEMORY,
+        train_cpu: str = defaults.TRAIN_CPU,
+        train_memory: str = defaults.TRAIN_MEMORY,
     ) -> None:
         _run_steps(
             name,
@@ -153,7 +153,7 @@ def _run_steps(
     train_cpu: str,
     train_memory: str,
 ) -> None:
-    configure = partial(configure_task, pipeline=pipeline, retry=retries, cpu=step_cpu, memory=step_memory)
+    configure = partial(set_task_options, pipeline=pipeline, retry=retries, cpu=step_cpu, memory=step_memory)
     ended = report(pipeline=pipeline, store=store)
     configure(ended, REPORT)
     with dsl.ExitHandler(ended, name="Retrain"):

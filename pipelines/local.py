@@ -37,8 +37,8 @@ SCRATCH = "foreact-run-"
 
 
 def execute_run(run: Run) -> None:
-    """Run what the folder asks; the steps tell how they fare through its events."""
-    # kfp reads the width of a terminal and the image's name; neither matters here.
+    """Run the request in a run's folder; its steps write their progress as events."""
+    # No image runs here, so kfp's warning about its base does not matter.
     warnings.filterwarnings("ignore", message=".*non-Python base image.*")
     from kfp import local
 
@@ -69,19 +69,19 @@ def execute_run(run: Run) -> None:
     try:
         pipeline(**{**whole, **request.parameters})
     finally:
-        _lay_out_reports(artifacts, run)
-        _drop_data(artifacts)
+        _copy_reports(artifacts, run)
+        _delete_data(artifacts)
 
 
 @contextlib.contextmanager
 def make_scratch() -> Iterator[Path]:
-    """Hand the tasks a folder for temporary files that goes with the run: kfp and Ray leave theirs behind."""
-    for left in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
+    """Yield a folder for temporary files that is deleted with the run, because kfp and Ray leave theirs behind."""
+    for leftover in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
         # Of a run that was killed outright; one that just begins has nothing in it yet, one that works holds its lock.
         with contextlib.suppress(OSError):
-            if any(left.iterdir()):
-                with _hold_lock(left):
-                    shutil.rmtree(left, ignore_errors=True)
+            if any(leftover.iterdir()):
+                with _hold_lock(leftover):
+                    shutil.rmtree(leftover, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=SCRATCH))
     with _hold_lock(folder):
         before = os.environ.get("TMPDIR")
@@ -99,16 +99,16 @@ def make_scratch() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _hold_lock(folder: Path) -> Iterator[None]:
-    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
-        os.close(held)
+        os.close(descriptor)
 
 
 def _code_version() -> str:
-    """Name the code: its commit in a checkout, where what is not committed shows as dirty; else the release."""
+    """Return the commit of a checkout, marked as dirty if something is not committed; else the release."""
     checkout = Path(__file__).parent.parent
     if (checkout / ".git").exists():
         command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
@@ -117,16 +117,16 @@ def _code_version() -> str:
     return version("foreact")
 
 
-def _lay_out_reports(artifacts: Path, run: Run) -> None:
-    """Copy the reports to names that a browser and an editor know."""
+def _copy_reports(artifacts: Path, run: Run) -> None:
+    """Copy the reports, with the file endings that browsers and editors know."""
     run.reports.mkdir(exist_ok=True)
     for name, ending in (("report", ".html"), ("summary", ".md")):
         for path in artifacts.glob(f"*/*/{name}"):
             shutil.copyfile(path, run.reports / f"{path.parent.name}{ending}")
 
 
-def _drop_data(artifacts: Path) -> None:
-    """Drop what fills a disk: the publication and the registry hold it now, or the next run makes it anew."""
+def _delete_data(artifacts: Path) -> None:
+    """Delete large intermediate files: they are published or registered, or the next run makes them again."""
     for folder in [p for p in artifacts.rglob("*") if p.is_dir() and p.name in {"dataset", "checked"}]:
         shutil.rmtree(folder, ignore_errors=True)
     for folder in artifacts.rglob("trained/models"):
@@ -135,7 +135,7 @@ def _drop_data(artifacts: Path) -> None:
 
 
 def _end_with_parent() -> None:
-    """Stop this run, tasks and all, once whoever started it is gone: their end of the pipe closes with them."""
+    """Stop this run and its tasks when the process that started it ends, which closes its end of the pipe."""
 
     def wait() -> None:
         while os.read(sys.stdin.fileno(), 1):
@@ -146,12 +146,12 @@ def _end_with_parent() -> None:
 
 
 def report_killed(run: Run, settings: PipelineSettings, sentence: str) -> None:
-    """Report the end of a run whose own last task could not."""
-    asked = run.request
-    whose = {"pipeline": asked.pipeline, "store": str(asked.parameters.get("store", ""))}
+    """Report the end of a run whose last task could not."""
+    request = run.request
+    identity = {"pipeline": request.pipeline, "store": str(request.parameters.get("store", ""))}
     with contextlib.suppress(ForeactError, OSError):
         blobs = connect(settings, patience=PATIENCE_SECONDS)
-        report_end(run.id, False, **whose, message=sentence, settings=settings, blobs=blobs, pause=0.5)
+        report_end(run.id, False, **identity, message=sentence, settings=settings, blobs=blobs, pause=0.5)
 
 
 def main() -> None:
@@ -159,7 +159,7 @@ def main() -> None:
     run = Run(Path(sys.argv[1]))
     if os.getpgrp() == os.getpid():
         _end_with_parent()
-    # What is to be left behind is tidied up when the run is stopped, too.
+    # A run that is stopped cleans up, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     events = Events(run.events)
     tracing.start_exporting("foreact-pipeline")

@@ -27,7 +27,7 @@ TELEMETRY = ("OTEL_EXPORTER_OTLP_ENDPOINT",)
 TELEMETRY_KEY = ("OTEL_EXPORTER_OTLP_HEADERS",)
 
 
-def configure_task(task: Any, step: Step, *, pipeline: str, retry: bool, cpu: Any, memory: Any) -> None:
+def set_task_options(task: Any, step: Step, *, pipeline: str, retry: bool, cpu: Any, memory: Any) -> None:
     """Set the options of a task that do not depend on what it does."""
     task.set_display_name(step.title)
     task.set_caching_options(step.is_cached)

@@ -18,7 +18,7 @@ from foreact.publications import (
     prune_objects,
     put_objects,
 )
-from foreact.publications.contract import object_name
+from foreact.publications.contract import REQUIRED, object_name
 from foreact.registry.records import RegisteredStore, Versions
 from foreact.runs.events import Events
 from foreact.runs.trained import Trained, TrainedFolder, TrainedStore
@@ -26,7 +26,6 @@ from foreact.settings import PipelineSettings
 from foreact.telemetry.scorecards import Scorecards, write_scorecards
 
 log = logging.getLogger(__name__)
-REQUIRED: tuple[Kind, ...] = ("forecasts", "totals")
 
 
 @dataclass(frozen=True)

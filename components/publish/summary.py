@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from foreact.publications import Outcome, StoreEntry
-from foreact.reports.markdown import escape_cell
+from foreact.reports.markdown import escape_cell, format_row
 
 SHOWN = 200
 
@@ -28,9 +28,8 @@ def summarize_publication(outcome: Outcome, entries: Mapping[str, StoreEntry]) -
     ]
     for store in outcome.published[:SHOWN]:
         entry = entries[store]
-        model = f"{entry.model.name} version {entry.model.version}" if entry.model.version else "baseline"
-        cells = [store, entry.as_of.isoformat(), f"{entry.items:,}", model, entry.fallback or ""]
-        lines.append("| " + " | ".join(escape_cell(cell) for cell in cells) + " |")
+        cells = [store, entry.as_of.isoformat(), f"{entry.items:,}", str(entry.model), entry.fallback or ""]
+        lines.append(format_row(cells))
     if len(outcome.published) > SHOWN:
         lines.append(f"\n... and {len(outcome.published) - SHOWN:,} more, all in the manifest.")
     if outcome.unchanged:

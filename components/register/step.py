@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.register.summary import count_decisions, summarize_decisions
+from components.register.summary import summarize_decisions
 from foreact.forecasting.judging.gate import GateOutcome
 from foreact.registry import Candidate, RegisteredStore, Registry, Versions, model_name
 from foreact.registry.records import dump_tag
@@ -52,14 +52,14 @@ def register(
                 run,
                 candidates,
                 tags=_run_tags(record, code_version, parent_run),
-                metrics=count_decisions(record),
+                metrics=record.count_outcomes(),
                 on_progress=lambda done: events.progress("register", done, len(candidates)),
             )
         result = Versions(
             run=run, stores={store: _choose_version(each, registered) for store, each in record.stores.items()}
         )
         result.write(versions)
-    return Registered(result, summarize_decisions(record, result), count_decisions(record))
+    return Registered(result, summarize_decisions(record, result), record.count_outcomes())
 
 
 def _choose_version(store: TrainedStore, registered: dict[str, str]) -> RegisteredStore:

@@ -3,7 +3,7 @@
 from foreact.forecasting.judging.accuracy import Accuracy
 from foreact.forecasting.judging.gate import GateOutcome
 from foreact.registry import Versions
-from foreact.reports.markdown import escape_cell
+from foreact.reports.markdown import format_row
 from foreact.runs.trained import Trained, TrainedStore
 
 SHOWN = 200
@@ -18,7 +18,7 @@ def summarize_decisions(record: Trained, versions: Versions) -> str:
         key=lambda store: (not store.champion_problem, ORDER.index(store.outcome), store.store),
     )
     unusable = sum(bool(store.champion_problem) for store in stores)
-    counts = count_decisions(record)
+    counts = record.count_outcomes()
     lines = [
         f"## Gate: {counts['promoted']:.0f} of {counts['stores']:.0f} stores promoted",
         "",
@@ -39,19 +39,10 @@ def summarize_decisions(record: Trained, versions: Versions) -> str:
             _format_figure(store.champion_accuracy),
             store.fallback or store.reason,
         ]
-        lines.append("| " + " | ".join(escape_cell(cell) for cell in cells) + " |")
+        lines.append(format_row(cells))
     if len(stores) > SHOWN:
         lines.append(f"\n... and {len(stores) - SHOWN:,} more, all in the registry.")
     return "\n".join(lines) + "\n"
-
-
-def count_decisions(record: Trained) -> dict[str, float]:
-    """Return how many stores there are, and how many of each decision."""
-    stores = record.stores.values()
-    return {
-        "stores": float(len(stores)),
-        **{outcome.value: float(sum(store.outcome is outcome for store in stores)) for outcome in GateOutcome},
-    }
 
 
 def _describe_decision(store: TrainedStore) -> str:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from foreact.publications.contract import Kind
-from foreact.vocabulary import DATE, ITEM, MEAN, P10, P50, P90, STORE, UNITS
+from foreact.vocabulary import DATE, DRIVER, ITEM, MEAN, P10, P50, P90, STORE, UNITS
 
 if TYPE_CHECKING:
     from foreact.forecasting import Score, StoreResult
@@ -89,7 +89,7 @@ def _make_drivers(forecast: "Forecast") -> pa.Table:
         {
             STORE: pa.array([forecast.store] * len(dates)),
             DATE: pa.array(dates, pa.date32()),
-            "driver": pa.array(np.repeat(names, len(forecast.dates)).tolist(), pa.string()),
+            DRIVER: pa.array(np.repeat(names, len(forecast.dates)).tolist(), pa.string()),
             UNITS: pa.array(np.concatenate([forecast.drivers[n] for n in names]) if names else np.zeros(0, np.float32)),
         }
     )

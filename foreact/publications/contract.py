@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from foreact.naming import encode_store
+from foreact.vocabulary import DATE, DRIVER, ITEM, MEAN, P10, P50, P90, STORE, UNITS
 
 SCHEMA_VERSION = 1
 CURRENT = "forecasts/manifest.json"
@@ -19,12 +20,21 @@ DATA = "forecasts/data/"
 
 Kind = Literal["forecasts", "totals", "history", "drivers", "scorecard"]
 SUFFIXES: dict[Kind, str] = {
-    "forecasts": ".parquet",  # store, item, date, mean, p10, p50, p90
-    "totals": ".totals.parquet",  # store, date, mean, p10, p90
-    "history": ".history.parquet",  # store, item, date, units: the last 8 weeks and the same days last year
-    "drivers": ".drivers.parquet",  # store, date, driver, units: what moved the total against a normal week; adds up
-    "scorecard": ".scorecard.parquet",  # store, published_as_of, lead, ...: how past forecasts did
+    "forecasts": ".parquet",
+    "totals": ".totals.parquet",
+    "history": ".history.parquet",
+    "drivers": ".drivers.parquet",
+    "scorecard": ".scorecard.parquet",
 }
+# A store is published with these, or not at all.
+REQUIRED: tuple[Kind, ...] = ("forecasts", "totals")
+FORECAST_COLUMNS = (STORE, ITEM, DATE, MEAN, P10, P50, P90)
+TOTALS_COLUMNS = (STORE, DATE, MEAN, P10, P90)
+# Units of the last 8 weeks and of the same days last year.
+HISTORY_COLUMNS = (STORE, ITEM, DATE, UNITS)
+# What moved the total against a normal week; adds up to it.
+DRIVER_COLUMNS = (STORE, DATE, DRIVER, UNITS)
+# The scorecard, how past forecasts did, has the fields of a Score.
 
 
 def manifest_name(version: int) -> str:
@@ -60,6 +70,9 @@ class PublishedModel(_Record):
 
     name: str
     version: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name} version {self.version}" if self.version else "baseline"
 
 
 class StoreEntry(_Record):

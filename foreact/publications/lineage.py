@@ -33,7 +33,7 @@ class Change:
             return "gone"
         parts = []
         if self.before.model != self.after.model:
-            parts.append(f"model {_describe_model(self.before)} -> {_describe_model(self.after)}")
+            parts.append(f"model {self.before.model} -> {self.after.model}")
         for field, label in CHANGES.items():
             old, new = getattr(self.before, field), getattr(self.after, field)
             if old != new:
@@ -71,7 +71,7 @@ def describe_version(reader: Reader, version: int) -> str:
     lines = [summarize_version(manifest), ""]
     for store, entry in sorted(manifest.stores.items()):
         lines.append(
-            f"{store}: model {_describe_model(entry)}, run {entry.run}, data as of {entry.as_of} "
+            f"{store}: model {entry.model}, run {entry.run}, data as of {entry.as_of} "
             f"({_shorten_hash(entry.data_hash)}), "
             f"code {_shorten_hash(entry.code_version) or 'unknown'}, generated {entry.generated_at:%Y-%m-%d %H:%M} UTC"
             + (f", backtest wape {entry.accuracy['wape']:.3f}" if "wape" in entry.accuracy else "")
@@ -91,10 +91,6 @@ def summarize_version(manifest: Manifest) -> str:
         f"Version {manifest.version}: {action} on {manifest.created_at:%Y-%m-%d %H:%M} UTC by {manifest.created_by}"
         f"{why}, {count_noun(len(manifest.stores), 'store')}"
     )
-
-
-def _describe_model(entry: StoreEntry) -> str:
-    return f"{entry.model.name} version {entry.model.version}" if entry.model.version else "baseline"
 
 
 def _shorten_hash(value: object) -> str:

@@ -17,6 +17,7 @@ Result = TypeVar("Result")
 # A server answers many calls at once; SQLite takes one writer.
 SERVER_THREADS = 8
 NOT_FOUND = 404
+OTHER_VERSION = "This MLflow cannot download one file of a run; install the version that Foreact's lock file names."
 MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
@@ -43,7 +44,11 @@ def download_file(files: Any, name: str, target: Path) -> None:
     It uses the method that each of MLflow's artifact repositories implements, because the public one would list the
     whole run, every other store's model included, for each file.
     """
-    files._download_file(name, str(target))
+    try:
+        download = files._download_file
+    except AttributeError:
+        raise ForeactError(OTHER_VERSION) from None
+    download(name, str(target))
 
 
 def display_address(uri: str) -> str:

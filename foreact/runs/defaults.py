@@ -10,3 +10,5 @@ MARGIN = gate.MARGIN
 MAX_REJECTED_SHARE = 0.01
 # The share of stores that may go without a new model before the run fails.
 MAX_FALLBACK_SHARE = 0.2
+STEP_CPU, STEP_MEMORY = "2", "4Gi"
+TRAIN_CPU, TRAIN_MEMORY = "2", "8Gi"

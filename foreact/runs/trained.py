@@ -17,6 +17,8 @@ from foreact.naming import encode_store
 from foreact.publications.contract import SUFFIXES, Kind
 
 RECORD = "trained.json"
+# The figures of the backtest that a run averages over its stores.
+RUN_FIGURES = ("wape", "bias", "scaled_error", "coverage", "above_p90", "total_coverage")
 
 
 class TrainedStore(BaseModel):
@@ -71,6 +73,14 @@ class Trained(BaseModel):
     margin: float
     generated_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
     stores: dict[str, TrainedStore]
+
+    def count_outcomes(self) -> dict[str, float]:
+        """Return how many stores there are, and how many of each outcome of the gate."""
+        stores = self.stores.values()
+        return {
+            "stores": float(len(stores)),
+            **{outcome.value: float(sum(store.outcome is outcome for store in stores)) for outcome in GateOutcome},
+        }
 
 
 class TrainedFolder:

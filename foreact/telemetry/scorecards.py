@@ -20,6 +20,7 @@ FOLDER = "telemetry/scorecards/"
 # How many days of data are read; older records stay for whoever wants to look further back.
 DAYS_READ = 60
 READERS = 8
+WATCHED_FIGURES = ("bias", "coverage", "wape")
 # On how many days of data in a row a figure must be out of bounds to count as drift.
 SUSTAINED = 3
 BIAS = 0.15
@@ -133,7 +134,7 @@ def find_drift(series: Mapping[str, Sequence[Point]]) -> list[Drift]:
     """Return what has been out of bounds for long enough not to be chance; these stores are marked for retraining."""
     drifts = []
     for store, points in sorted(series.items()):
-        for figure in ("bias", "coverage", "wape"):
+        for figure in WATCHED_FIGURES:
             days = count_days_out_of_bounds(points, figure)
             if days >= SUSTAINED:
                 drifts.append(Drift(store, figure, days, points[-1].figures.get(figure, float("nan"))))

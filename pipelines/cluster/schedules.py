@@ -126,8 +126,7 @@ def _refuse_changing_clocks(name: str, cron: Cron, firings: list[datetime]) -> N
 
 def _read_deadline(package: Package) -> int:
     """Return how many seconds Kubernetes lets a run of the pipeline take."""
-    documents = list(yaml.safe_load_all(package.content))
-    platform = documents[1] if len(documents) > 1 else {}
+    platform = package.documents[1] if len(package.documents) > 1 else {}
     config = platform.get("platforms", {}).get("kubernetes", {}).get("pipelineConfig", {})
     return int(config.get("activeDeadlineSeconds", 0))
 

@@ -1,7 +1,5 @@
 """An evaluation in MLflow: its parameters, its figures and its page."""
 
-import os
-
 from foreact.context import RunContext
 from foreact.settings import PipelineSettings
 from pipelines.evaluation.backtest import Evaluation
@@ -12,10 +10,10 @@ def log_to_mlflow(evaluation: Evaluation, parameters: dict[str, str], settings: 
     from foreact.registry import Registry
     from foreact.registry.client import make_client
 
-    existing_run = RunContext.read().mlflow_run
-    if existing_run:
-        client = make_client(os.environ.get("MLFLOW_TRACKING_URI", settings.mlflow_uri))
-        run = existing_run
+    context = RunContext.read()
+    if context.mlflow_run:
+        client = make_client(context.mlflow_uri or settings.mlflow_uri)
+        run = context.mlflow_run
     else:
         registry = Registry.connect(settings)
         client = registry.client
@@ -28,6 +26,6 @@ def log_to_mlflow(evaluation: Evaluation, parameters: dict[str, str], settings: 
         for figure in ("scaled_error", "wape", "bias"):
             client.log_metric(run, f"{row['forecaster']}_{figure}", float(row[figure]))
     client.log_artifact(run, str(evaluation.report))
-    if not existing_run:
+    if not context.mlflow_run:
         client.set_terminated(run)
     return run

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from foreact.vocabulary import DATE, ITEM, MEAN, P10, P50, P90, STORE
+from foreact.publications.contract import FORECAST_COLUMNS
 from serving.api.answers import answer_csv, answer_json, encode_envelope, encode_json, run_aside
 from serving.api.schemas import Bulk, BulkAnswer, Forecasts, Triple
 from serving.api.selection import (
@@ -36,7 +36,6 @@ from serving.publication.view import FreshnessView
 router = APIRouter(prefix="/v1", tags=["forecasts"])
 # So few series are answered on the event loop itself.
 FEW_SERIES = 20
-COLUMNS = (STORE, ITEM, DATE, MEAN, P10, P50, P90)
 
 
 @router.get("/forecasts", response_model=Forecasts, responses=error_responses(409, 503, csv=True))
@@ -65,7 +64,12 @@ async def list_forecasts(
         request_key = (tuple(arrays.store for arrays in stores), tuple(item or ()), days, limit, cursor)
         if wants_csv(request, format):
             return answer_csv(
-                request, view, request_key, stores, csv_chunks(COLUMNS, _iterate_records(series)), "forecasts.csv"
+                request,
+                view,
+                request_key,
+                stores,
+                csv_chunks(FORECAST_COLUMNS, _iterate_records(series)),
+                "forecasts.csv",
             )
         page, following = _cut_page(series, read_cursor(view, cursor), limit)
         shown = list(dict.fromkeys(part.arrays.store for part in page)) or [arrays.store for arrays in stores[:1]]

@@ -7,7 +7,8 @@ import numpy as np
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90, STORE, UNITS
+from foreact.publications.contract import DRIVER_COLUMNS, HISTORY_COLUMNS, TOTALS_COLUMNS
+from foreact.vocabulary import DATE, DRIVER, ITEM, MEAN, P10, P90, STORE, UNITS
 from serving.api.answers import answer_csv, answer_json, encode_envelope, encode_json
 from serving.api.schemas import Drivers, History, Scorecard, Totals
 from serving.api.selection import LONGEST_ID, End, Start, StoreFilter, check_range, select_stores
@@ -36,7 +37,7 @@ def list_totals(
     rows = (row for arrays in stores for row in total_records(arrays, *arrays.find_columns(*days)))
     key = (tuple(arrays.store for arrays in stores), days)
     if wants_csv(request, format):
-        return answer_csv(request, view, key, stores, csv_chunks((STORE, DATE, MEAN, P10, P90), rows), "totals.csv")
+        return answer_csv(request, view, key, stores, csv_chunks(TOTALS_COLUMNS, rows), "totals.csv")
     names = [arrays.store for arrays in stores]
     return answer_json(request, view, key, stores, lambda: encode_envelope(view, names, rows=encode_json(list(rows))))
 
@@ -60,7 +61,7 @@ def list_history(
     rows = (row for arrays in stores for row in history_records(arrays, item))
     key = (tuple(arrays.store for arrays in stores), item)
     if wants_csv(request, format):
-        return answer_csv(request, view, key, stores, csv_chunks((STORE, ITEM, DATE, UNITS), rows), "history.csv")
+        return answer_csv(request, view, key, stores, csv_chunks(HISTORY_COLUMNS, rows), "history.csv")
     names = [arrays.store for arrays in stores]
     return answer_json(request, view, key, stores, lambda: encode_envelope(view, names, rows=encode_json(list(rows))))
 
@@ -75,7 +76,7 @@ def list_drivers(
     rows = (row for arrays in stores for row in driver_records(arrays))
     key = tuple(arrays.store for arrays in stores)
     if wants_csv(request, format):
-        return answer_csv(request, view, key, stores, csv_chunks((STORE, DATE, "driver", UNITS), rows), "drivers.csv")
+        return answer_csv(request, view, key, stores, csv_chunks(DRIVER_COLUMNS, rows), "drivers.csv")
     names = [arrays.store for arrays in stores]
     return answer_json(request, view, key, stores, lambda: encode_envelope(view, names, rows=encode_json(list(rows))))
 
@@ -111,4 +112,4 @@ def driver_records(arrays: StoreData) -> Iterable[dict[str, Any]]:
     """Return what each driver adds to each day's total."""
     for driver, values in arrays.drivers.items():
         for day, units in zip(arrays.days, values, strict=True):
-            yield {STORE: arrays.store, DATE: day, "driver": driver, UNITS: units}
+            yield {STORE: arrays.store, DATE: day, DRIVER: driver, UNITS: units}

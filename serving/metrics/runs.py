@@ -11,16 +11,16 @@ from prometheus_client.registry import Collector
 
 from foreact.blobs import BlobNotFound, BlobStore
 from foreact.errors import ForeactError
+from foreact.forecasting.judging.gate import GateOutcome
 from foreact.runs.ledger import RUNS, RunHistory, RunRecord, parse_history
+from foreact.runs.trained import RUN_FIGURES
 from foreact.steps import STEPS
-from foreact.telemetry.scorecards import Drift, Point, count_days_out_of_bounds, watch_drift
+from foreact.telemetry.scorecards import WATCHED_FIGURES, Drift, Point, count_days_out_of_bounds, watch_drift
 
 log = logging.getLogger("foreact.telemetry")
 
 # Labels have only these values, whatever a record holds.
 PIPELINES = ("retrain-all", "retrain-store")
-FIGURES = ("wape", "bias", "scaled_error", "coverage", "above_p90", "total_coverage")
-LIVE = ("wape", "bias", "coverage")
 
 # name -> labels, meaning
 RUN_METRICS: dict[str, tuple[tuple[str, ...], str]] = {
@@ -34,7 +34,7 @@ RUN_METRICS: dict[str, tuple[tuple[str, ...], str]] = {
     "foreact_run_rows": (("pipeline", "kind"), "Rows that it took in, and those that it set aside"),
     "foreact_run_stores": (("pipeline", "decision"), "Stores by what the gate decided"),
     "foreact_run_accuracy": (("pipeline", "figure"), "Its backtest figures, averaged over stores"),
-    "foreact_store_live": (("store", "figure"), "How the store's latest publications did on the days that came since"),
+    "foreact_store_live": (("store", "figure"), "Accuracy of the store's latest publications on the days since"),
     "foreact_store_drift_days": (("store", "figure"), "Days of data in a row on which the figure was out of bounds"),
     "foreact_store_marked": (("store",), "1 while sustained drift marks the store for retraining"),
 }
@@ -96,7 +96,7 @@ class RunMetrics(Collector):
             if ended:
                 _add_run(add, pipeline, ended[0])
         for store, points in self._series.items():
-            for figure in LIVE:
+            for figure in WATCHED_FIGURES:
                 add("store_live", points[-1].figures.get(figure), store, figure)
                 add("store_drift_days", count_days_out_of_bounds(points, figure), store, figure)
             add("store_marked", float(any(drift.store == store for drift in self._drift)), store)
@@ -114,10 +114,7 @@ def _add_run(add: Callable[..., None], pipeline: str, run: RunRecord) -> None:
     rejected = [run.get_figure(step, "rejected_rows") for step in ("ingest", "validate")]
     known = [value for value in rejected if value is not None]
     add("run_rows", sum(known) if known else None, pipeline, "rejected")
-    stores, promoted, fallbacks = (run.get_figure("train", name) for name in ("stores", "promoted", "fallbacks"))
-    add("run_stores", promoted, pipeline, "promoted")
-    add("run_stores", fallbacks, pipeline, "fallback")
-    if stores is not None:
-        add("run_stores", max(0.0, stores - (promoted or 0) - (fallbacks or 0)), pipeline, "kept")
-    for figure in FIGURES:
+    for outcome in GateOutcome:
+        add("run_stores", run.get_figure("train", outcome.value), pipeline, outcome.value)
+    for figure in RUN_FIGURES:
         add("run_accuracy", run.get_figure("train", figure), pipeline, figure)

@@ -10,8 +10,15 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from foreact.publications.contract import Kind, StoreEntry
-from foreact.vocabulary import DATE, ITEM, MEAN, P10, P50, P90, STORE, UNITS
+from foreact.publications.contract import (
+    DRIVER_COLUMNS,
+    FORECAST_COLUMNS,
+    HISTORY_COLUMNS,
+    TOTALS_COLUMNS,
+    Kind,
+    StoreEntry,
+)
+from foreact.vocabulary import DATE, DRIVER, ITEM, MEAN, P10, P50, P90, STORE, UNITS
 from serving.publication.tables import BadObject, Days, Floats, WideTable, read_table, widen_table
 
 # By how much rounding may put a lower quantile above a higher one.
@@ -96,20 +103,14 @@ class StoreData:
 
 def assemble_store(store: str, entry: StoreEntry, objects: Mapping[Kind, bytes]) -> StoreData:
     """Return a store's arrays, made from its published objects; raise BadObject if those are damaged."""
-    forecasts = _read_wide(store, entry, objects, "forecasts", (STORE, ITEM, DATE, MEAN, P10, P50, P90), ITEM)
-    totals = _read_wide(store, entry, objects, "totals", (STORE, DATE, MEAN, P10, P90), None)
+    forecasts = _read_wide(store, entry, objects, "forecasts", FORECAST_COLUMNS, ITEM)
+    totals = _read_wide(store, entry, objects, "totals", TOTALS_COLUMNS, None)
     _check_values(entry.objects["forecasts"].name, forecasts, (P10, P50, P90))
     _check_values(entry.objects["totals"].name, totals, (P10, P90))
     if not np.array_equal(forecasts.dates, totals.dates):
         raise BadObject(f"{entry.objects['totals'].name} does not cover the same days as the forecasts")
-    past = (
-        _read_wide(store, entry, objects, "history", (STORE, ITEM, DATE, UNITS), ITEM) if "history" in objects else None
-    )
-    drivers = (
-        _read_wide(store, entry, objects, "drivers", (STORE, DATE, "driver", UNITS), "driver")
-        if "drivers" in objects
-        else None
-    )
+    past = _read_wide(store, entry, objects, "history", HISTORY_COLUMNS, ITEM) if "history" in objects else None
+    drivers = _read_wide(store, entry, objects, "drivers", DRIVER_COLUMNS, DRIVER) if "drivers" in objects else None
     return StoreData(
         store=store,
         entry=entry,
@@ -137,7 +138,7 @@ def _read_wide(
     table = read_table(objects[kind], published.name, store, columns)
     if table.num_rows != published.rows:
         raise BadObject(f"{published.name} has {table.num_rows:,} rows, but the manifest says {published.rows:,}")
-    values = tuple(column for column in columns if column not in {STORE, ITEM, DATE, "driver"})
+    values = tuple(column for column in columns if column not in {STORE, ITEM, DATE, DRIVER})
     return widen_table(table, published.name, values, by)
 
 

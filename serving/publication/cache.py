@@ -11,14 +11,13 @@ from datetime import UTC, datetime, timedelta
 
 from foreact.blobs import BlobNotFound, BlobStore, BlobUnavailable
 from foreact.errors import ForeactError
-from foreact.publications.contract import CURRENT, Kind, Manifest, StoreEntry
+from foreact.publications.contract import CURRENT, Manifest, StoreEntry
 from foreact.publications.reader import Reader
 from foreact.publications.sealing import unseal_manifest
 from serving.publication.arrays import StoreData, assemble_store
 from serving.publication.snapshot import Snapshot
 
 log = logging.getLogger("foreact.serving")
-WANTED: tuple[Kind, ...] = ("forecasts", "totals", "history", "drivers", "scorecard")
 # How many versions back a damaged store's last good numbers are looked for.
 LOOK_BACK = 5
 # Stores that are loaded in parallel: enough to hide the blob store's latency, few enough to need little memory.
@@ -132,7 +131,7 @@ class PublicationCache:
 
     def _load_store(self, store: str, entry: StoreEntry) -> StoreData | None:
         try:
-            objects = {kind: self.reader.read_object(entry.objects[kind]) for kind in WANTED if kind in entry.objects}
+            objects = {kind: self.reader.read_object(published) for kind, published in entry.objects.items()}
             return assemble_store(store, entry, objects)
         except BlobUnavailable:
             raise

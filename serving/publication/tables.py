@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from foreact.errors import ForeactError
-from foreact.vocabulary import DATE, ITEM, STORE
+from foreact.vocabulary import DATE, DRIVER, ITEM, STORE
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -32,7 +32,7 @@ class WideTable:
 
 def read_table(data: bytes, name: str, store: str, columns: tuple[str, ...]) -> pa.Table:
     """Return an object's columns; raise BadObject if one is missing or rows are of another store."""
-    texts = [column for column in columns if column in {STORE, ITEM, "driver"}]
+    texts = [column for column in columns if column in {STORE, ITEM, DRIVER}]
     try:
         table = pq.read_table(pa.BufferReader(data), columns=list(columns), read_dictionary=texts, use_threads=False)
     except (pa.ArrowException, KeyError, ValueError, OSError) as error:

@@ -61,6 +61,13 @@ def test_alerts_and_panels_ask_for_metrics_and_labels_that_there_are(expression:
         assert set(re.findall(r"(\w+)\s*(?:=~|!=|!~|=)", selector)) <= set(METRICS[name][0])
 
 
+def test_the_page_of_metrics_says_what_the_service_says() -> None:
+    page = (FOLDER / "README.md").read_text()
+    for name, (labels, meaning) in METRICS.items():
+        shown = ", ".join(f"`{label}`" for label in labels) or "-"
+        assert f"| `{name}` | {shown} | {meaning} |" in page
+
+
 def test_every_metric_is_on_the_dashboard_or_in_an_alert() -> None:
     asked = " ".join(expressions())
     unseen = {name for name in METRICS if name not in asked}

@@ -11,10 +11,9 @@ from components.train.report.pictures import Curve, Doubles, Picture
 from foreact.forecasting.judging.gate import GateOutcome
 from foreact.reports.charts import draw_line_chart
 from foreact.reports.page import Page
-from foreact.runs.trained import Trained, TrainedStore
+from foreact.runs.trained import RUN_FIGURES, Trained
 
 SHOWN_STORES = 200
-SHOWN_FIGURES = ("wape", "bias", "scaled_error", "coverage", "above_p90", "total_coverage")
 # The share of days that should lie inside an interval from p10 to p90.
 PROMISED = 0.8
 
@@ -24,7 +23,7 @@ def write_report(
 ) -> dict[str, float]:
     """Write the page and return the run's figures."""
     stores = list(trained.stores.values())
-    figures = _mean_figures(stores)
+    figures = _mean_figures(trained)
     page = Page(f"Backtest of {len(stores):,} stores, data as of {trained.as_of}, {trained.horizon} days ahead")
     page.paragraph(
         "Every figure comes from windows that the model had not seen: it was fitted on the days before each origin, "
@@ -40,12 +39,12 @@ def write_report(
     if len(worst) > SHOWN_STORES:
         page.paragraph(f"The {SHOWN_STORES} with the largest error of {len(worst):,}.")
     page.table(
-        ["store", "items", *(name.replace("_", " ") for name in SHOWN_FIGURES), "naive wape", "goes live", "why"],
+        ["store", "items", *(name.replace("_", " ") for name in RUN_FIGURES), "naive wape", "goes live", "why"],
         (
             [
                 s.store,
                 s.items,
-                *(_or_nan(getattr(s.accuracy, name)) for name in SHOWN_FIGURES),
+                *(_or_nan(getattr(s.accuracy, name)) for name in RUN_FIGURES),
                 _or_nan(s.naive_wape),
                 "new model" if s.outcome is GateOutcome.PROMOTED else s.fallback or "live model",
                 s.reason,
@@ -58,15 +57,12 @@ def write_report(
     return figures
 
 
-def _mean_figures(stores: list[TrainedStore]) -> dict[str, float]:
+def _mean_figures(trained: Trained) -> dict[str, float]:
     """Return counts and means over stores, without figures that could not be measured."""
-    figures = {
-        "stores": float(len(stores)),
-        "promoted": float(sum(s.outcome is GateOutcome.PROMOTED for s in stores)),
-        "fallbacks": float(sum(s.outcome is GateOutcome.FALLBACK for s in stores)),
-        "unusable_champions": float(sum(bool(s.champion_problem) for s in stores)),
-    }
-    for name in SHOWN_FIGURES:
+    stores = trained.stores.values()
+    figures = trained.count_outcomes()
+    figures["unusable_champions"] = float(sum(bool(s.champion_problem) for s in stores))
+    for name in RUN_FIGURES:
         values = [_or_nan(getattr(s.accuracy, name)) for s in stores]
         measured = [value for value in values if np.isfinite(value)]
         if measured:

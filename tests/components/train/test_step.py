@@ -36,7 +36,7 @@ def run(data: Dataset, folder: Path, share: float) -> dict[str, float]:
 
 def test_it_is_forecast_by_the_baseline_and_every_output_says_so(data: Dataset, tmp_path: Path) -> None:
     figures = run(data, tmp_path, share=1.0)
-    assert figures["fallbacks"] == 1
+    assert figures["fallback"] == 1
     assert "warning: 'S0' could not be trained" in (tmp_path / "events").read_text()
     fallback = TrainedFolder(tmp_path / "trained").read_record().stores["S0"].fallback
     assert fallback

@@ -33,7 +33,10 @@ def run(store: FolderStore, name: str, pipeline: str, failing: bool = False) -> 
     for step, figures in (
         ("ingest", {"rows": 1200.0, "rejected_rows": 2.0}),
         ("validate", {"rejected_rows": 3.0}),
-        ("train", {"stores": 3.0, "promoted": 1.0, "fallbacks": 1.0, "wape": 0.2, "bias": -0.01, "odd": 1.0}),
+        (
+            "train",
+            {"stores": 3.0, "promoted": 1.0, "kept": 1.0, "fallback": 1.0, "wape": 0.2, "bias": -0.01, "odd": 1.0},
+        ),
     ):
         with events.step(step):
             pass
@@ -156,7 +159,7 @@ def test_a_look_that_takes_long_puts_nothing_old_back(store: FolderStore, monkey
     run(store, "r1", "retrain-all")
     slow = Slow(store.root)
     metrics, door = RunMetrics(slow, lambda: shop.NOW), Door()
-    monkeypatch.setattr(metrics, "_looking", door)
+    monkeypatch.setattr(metrics, "_reading", door)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(metrics.read_ledger)
         slow.asked.wait()

@@ -4,6 +4,7 @@
 """
 
 import sys
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,7 +75,7 @@ def work(events: Events, step: str, how: str) -> None:
 
             os._exit(9)
         if how == "hangs":
-            time.sleep(600)
+            threading.Event().wait()
         if how.startswith("until:"):
             while not Path(how.removeprefix("until:")).exists():
                 time.sleep(0.05)
