@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from foreact.data.dataset.folder import DatasetInfo
-from foreact.naming import encode_store
+from foreact.naming import encode_id
 
 
 def hash_stores(root: Path, info: DatasetInfo, stores: Iterable[str]) -> DatasetInfo:
@@ -18,7 +18,7 @@ def hash_stores(root: Path, info: DatasetInfo, stores: Iterable[str]) -> Dataset
     common = json.dumps([str(info.as_of), info.horizon, info.missing, columns, shared]).encode()
     sealed = dict(info.stores)
     for store in stores:
-        name = f"{encode_store(store)}.parquet"
+        name = f"{encode_id(store)}.parquet"
         paths = [root / "stores" / name, root / "items" / name]
         paths += [root / "known" / table.name / name for table in info.tables if table.by_store]
         digest = hashlib.sha256(common)
