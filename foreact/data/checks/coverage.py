@@ -83,8 +83,8 @@ def _check_items(
     recent, ahead = has_row[:, :RECENT], has_row[:, RECENT:]
     expected = np.asarray(recent.all(axis=1) if (day < 0).any() else ahead.any(axis=1))
     last = np.where(ahead.any(axis=1), len(days) - 1 - np.argmax(ahead[:, ::-1], axis=1), -1)
-    lacking = expected[:, None] & ~ahead & np.asarray(ahead.any(axis=0))
-    for item, index in zip(*np.nonzero(lacking), strict=True):
+    missing_rows = expected[:, None] & ~ahead & np.asarray(ahead.any(axis=0))
+    for item, index in zip(*np.nonzero(missing_rows), strict=True):
         yield _describe_gap(table, store, items[item], days[index], NO if index < last[item] else GONE)
 
 

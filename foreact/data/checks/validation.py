@@ -109,7 +109,7 @@ class _Check:
             for finding in series.run(_make_frame([one.series(self.as_of) for one in batch]), _sample_series):
                 self._merge_findings(merged, finding)
             if not all(merged[rule].kept for rule in (UNIQUE, NOT_NEGATIVE)):
-                self._mend_store(batch)
+                self._mend_stores(batch)
             self.progress(number + 1, number + 2, batch[-1].store)
         for rule in (UNIQUE, NOT_NEGATIVE):
             if rule in merged and not merged[rule].kept:
@@ -145,7 +145,7 @@ class _Check:
             )
         merged[finding.rule] = finding
 
-    def _mend_store(self, batch: list[Partition]) -> None:
+    def _mend_stores(self, batch: list[Partition]) -> None:
         for one in batch:
             if any(bad.any() for bad in one.find_faults().values()):
                 source = self.dataset.store_path(one.store)
@@ -174,14 +174,14 @@ class _Check:
     def _check_previous(self) -> list[Finding]:
         rows: dict[str, list[str]] = {STORE: [], ITEM: [], DATE: [], "found": [], "store_is": [], "item_is": []}
         for store, items in (self.limits.previous or {}).items():
-            there = store in self.dataset.info.stores
-            present = (
+            present = store in self.dataset.info.stores
+            found = (
                 set(pa.parquet.read_table(self.dataset.items_path(store), columns=[ITEM])[ITEM].to_pylist())
-                if there
+                if present
                 else set()
             )
-            lines = [(store, "", "", "", "there" if there else "gone", "there")]
-            lines += [(store, item, "", "", "there", "there" if item in present else "gone") for item in items if there]
+            lines = [(store, "", "", "", "there" if present else "gone", "there")]
+            lines += [(store, item, "", "", "there", "there" if item in found else "gone") for item in items if present]
             for line in lines:
                 for column, value in zip(rows, line, strict=True):
                     rows[column].append(value)
