@@ -5,7 +5,7 @@ horizon it may be silent as long, and no longer; a table that begins after the h
 has rows on fewer than seven past days is a list of exceptions, whose silence means nothing.
 
 In a table by item, an item that had a row on each of the last seven days is expected on the days of the horizon. If its
-rows stop while other items go on, it is taken as gone out of assortment; a gap with rows after it is a fault.
+rows stop while other items go on, it is treated as discontinued; a gap with rows after it is a fault.
 
 A store that had stopped reporting before as_of, closed for works or for good, may stay silent.
 """
