@@ -38,12 +38,12 @@ from foreact.data.checks.rules import (
 from foreact.data.dataset.folder import INFO, REJECTED, Dataset, DatasetInfo
 from foreact.data.dataset.sealing import hash_stores
 from foreact.data.reading.problems import explain_engine_errors
+from foreact.data.reading.schema import FAULTY_ROWS
 from foreact.errors import count_noun
 from foreact.vocabulary import DATE, ITEM, STORE, UNITS
 
 # How many rows are checked at once: enough to make the cost of a checkpoint small, few enough for a small memory.
 BATCH = 2_000_000
-REJECTED_COLUMNS = ["rule", STORE, ITEM, DATE, UNITS, "detail"]
 
 
 @dataclass(frozen=True)
@@ -232,11 +232,12 @@ class _Check:
         return [one if one.kept else one.model_copy(update=details.get(one.rule, {})) for one in findings]
 
     def _write_checked(self, info: DatasetInfo, ingested: pa.Table, result: Findings) -> None:
-        strings = pa.schema([(name, pa.string()) for name in REJECTED_COLUMNS])
+        columns = list(FAULTY_ROWS.columns)
+        strings = pa.schema([(name, pa.string()) for name in columns])
         broken = pa.Table.from_pylist(self.rejected, schema=strings)
         path = self.target / REJECTED
         path.unlink(missing_ok=True)
-        pa.parquet.write_table(pa.concat_tables([ingested.select(REJECTED_COLUMNS).cast(strings), broken]), path)
+        pa.parquet.write_table(pa.concat_tables([ingested.select(columns).cast(strings), broken]), path)
         counts = dict(info.rejected)
         for record in self.rejected:
             counts[record["rule"]] = counts.get(record["rule"], 0) + 1

@@ -10,16 +10,13 @@ rejected.parquet             rows left out or blanked, with the rule they broke 
 
 from datetime import date
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from foreact.data.dataset.parcel import ColumnInfo, Parcel, ParcelInfo, TableInfo
-from foreact.data.reading.columns import end_sentence, suggest_name
-from foreact.errors import ForeactError, name_examples
+from foreact.data.dataset.parcel import ColumnInfo, Missing, Parcel, ParcelInfo, TableInfo
+from foreact.errors import ForeactError, end_sentence, name_examples, suggest_name
 from foreact.naming import encode_id
 
-Missing = Literal["auto", "zero", "unknown"]
 INFO, REJECTED = "dataset.json", "rejected.parquet"
 
 
