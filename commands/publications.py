@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from commands.options import Workspace, name_caller, note_action, open_store
-from foreact.data.reading.columns import end_sentence, suggest_name
-from foreact.errors import ForeactError, count_noun, name_examples
+from foreact.errors import ForeactError, count_noun, end_sentence, name_examples, suggest_name
 from foreact.publications.contract import FORECAST_COLUMNS, TOTALS_COLUMNS, Kind
 
 if TYPE_CHECKING:

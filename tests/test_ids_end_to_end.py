@@ -13,7 +13,7 @@ from components.train.live import make_live_finder
 from components.train.step import train
 from components.validate.step import validate
 from foreact.blobs import connect
-from foreact.naming import encode_store
+from foreact.naming import encode_id
 from foreact.publications import Reader
 from foreact.runs import defaults
 from foreact.runs.events import Events
@@ -86,7 +86,7 @@ def test_every_store_s_answer_comes_from_its_own_data(workspace, tmp_path):
         assert set(manifest.stores) == set(LEVELS)
         for name, entry in manifest.stores.items():
             assert entry.run == ("run-2" if name == "1" and turn == 2 else "run-1")
-            assert entry.model.name == f"foreact-{encode_store(name)}"
+            assert entry.model.name == f"foreact-{encode_id(name)}"
             table = reader.read_table(entry.objects["forecasts"]).to_pylist()
             assert {row["store"] for row in table} == {name}
             for row in table:

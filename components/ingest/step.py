@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import cast, get_args
 
 from components.ingest.summary import summarize_dataset
-from foreact.data.dataset.folder import DatasetInfo, Missing
+from foreact.data.dataset.folder import DatasetInfo
+from foreact.data.dataset.parcel import Missing
 from foreact.data.intake import Request, take_in
 from foreact.data.reading.columns import parse_columns
 from foreact.data.reading.problems import explain_engine_errors

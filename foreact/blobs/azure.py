@@ -21,9 +21,9 @@ from azure.core.exceptions import (
 )
 from azure.storage.blob import ContainerClient
 
+from foreact.blobs.azure_errors import error_code, error_reason, explain_refusal, is_transient
 from foreact.blobs.names import check_name
 from foreact.blobs.protocol import Blob, BlobInfo
-from foreact.blobs.refusals import error_code, error_reason, explain_refusal, is_transient
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")

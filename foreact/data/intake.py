@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from foreact.data.dataset.folder import INFO, REJECTED, DatasetInfo, Missing, unknown_store
+from foreact.data.dataset.folder import INFO, REJECTED, DatasetInfo, unknown_store
+from foreact.data.dataset.parcel import Missing
 from foreact.data.dataset.plan import list_series, plan_columns
 from foreact.data.dataset.writing import Writer
 from foreact.data.reading import schema

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from foreact.forecasting.inputs.arrays import Doubles
 
 PLACES = {
     "North": ("Kiel", "Bremen", "Rostock"),
@@ -61,15 +61,15 @@ class Chain:
     regions: list[str]
     items: list[str]
     departments: list[str]
-    size: Floats  # by store
-    growth: Floats  # by store, a year
-    base: Floats  # by item: units of an average day in an average store
-    elasticity: Floats  # by item
-    uplift: Floats  # by item: what a promotion does beyond its price
+    size: Doubles  # by store
+    growth: Doubles  # by store, a year
+    base: Doubles  # by item: units of an average day in an average store
+    elasticity: Doubles  # by item
+    uplift: Doubles  # by item: what a promotion does beyond its price
     launch: NDArray[np.int64]  # by item: the first day on sale
     closing: NDArray[np.int64]  # by item: the day after the last one on sale
     events: NDArray[np.str_]  # by day, "" for none
-    calendar: Floats  # by day: what events do to demand; 0 where the stores are closed
+    calendar: Doubles  # by day: what events do to demand; 0 where the stores are closed
 
 
 def make_chain(
@@ -154,7 +154,7 @@ def _name_items(count: int) -> tuple[list[str], list[str]]:
     return [name for name, _ in named[:count]], [department for _, department in named[:count]]
 
 
-def _make_calendar(dates: NDArray[np.datetime64]) -> tuple[NDArray[np.str_], Floats]:
+def _make_calendar(dates: NDArray[np.datetime64]) -> tuple[NDArray[np.str_], Doubles]:
     """Return each day's event, and the factor that events before and at the day make of its demand."""
     position = {day: index for index, day in enumerate(dates.tolist())}
     events = np.full(len(dates), "", dtype="U16")

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from foreact.demo.chain import Chain, Floats, make_chain
+from foreact.demo.chain import Chain, make_chain
 from foreact.demo.sales import Sales, simulate_sales
+from foreact.forecasting.inputs.arrays import Doubles
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,9 @@ class Demo:
     known: list[Path]
     horizon: int
     # stores x items x days, over the history and the horizon: the mean of what customers want.
-    expected: Floats
+    expected: Doubles
 
-    def truth(self, store: str, item: str) -> Floats:
+    def truth(self, store: str, item: str) -> Doubles:
         """Return a series' expected units, by day of the history and the horizon."""
         return np.asarray(self.expected[self.chain.stores.index(store), self.chain.items.index(item)])
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from foreact.demo.chain import WEEKDAYS, YEARS, Chain, Floats
+from foreact.demo.chain import WEEKDAYS, YEARS, Chain
+from foreact.forecasting.inputs.arrays import Doubles
 
 Flags = NDArray[np.bool_]
 
@@ -17,10 +18,10 @@ class Sales:
     store: str
     region: str
     on_sale: Flags
-    price: Floats
+    price: Doubles
     promotion: Flags
     # The truth: the mean of what customers want that day; nothing on days when the store is closed.
-    expected: Floats
+    expected: Doubles
     # What was sold, and whether the shelf went empty: history only has a meaning up to the chain's `days`.
     units: NDArray[np.int64]
     stockout: Flags
@@ -54,7 +55,7 @@ def simulate_sales(chain: Chain, store: int) -> Sales:
     )
 
 
-def _plan_offers(chain: Chain, rng: np.random.Generator) -> tuple[Flags, Floats, Floats]:
+def _plan_offers(chain: Chain, rng: np.random.Generator) -> tuple[Flags, Doubles, Doubles]:
     """Plan a region's promotions, a week every two to three months an item; its prices; those relative to the first."""
     days, items = len(chain.dates), len(chain.items)
     every = rng.integers(8, 13, items)
@@ -67,7 +68,7 @@ def _plan_offers(chain: Chain, rng: np.random.Generator) -> tuple[Flags, Floats,
     return promotion, price, price / normal
 
 
-def _expect_units(chain: Chain, store: int, promotion: Flags, cut: Floats) -> Floats:
+def _expect_units(chain: Chain, store: int, promotion: Flags, cut: Doubles) -> Doubles:
     """Multiply the habits: size, growth, weekday, time of year, events, promotion and price."""
     weekday = (chain.dates.astype("datetime64[D]").astype(np.int64) + 3) % 7
     of_year = (chain.dates - chain.dates.astype("datetime64[Y]")).astype(np.int64)

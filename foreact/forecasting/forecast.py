@@ -7,6 +7,11 @@ from numpy.typing import NDArray
 
 from foreact.forecasting.inputs.arrays import Floats
 
+# The driver that is a normal day; all others are what a day differs from it by.
+LEVEL = "level"
+# A day that sold what a bound says is inside the interval, whatever rounding did to either.
+ROUNDING = 1e-6
+
 
 @dataclass(frozen=True)
 class Forecast:

@@ -100,12 +100,12 @@ class StoreModel:
             description = json.loads((folder / "model.json").read_text())
             if description["format"] != FORMAT:
                 raise ForeactError(
-                    f"The model in {folder} has format {description['format']}, not {FORMAT}: train it anew."
+                    f"The model in {folder} has format {description['format']}, not {FORMAT}: train it again."
                 )
             with np.load(folder / "arrays.npz", allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
         except (OSError, KeyError, ValueError) as error:
-            raise ForeactError(f"{folder} holds no complete model ({error}): train it anew.") from error
+            raise ForeactError(f"{folder} does not contain a complete model ({error}): train it again.") from error
         fits = [
             TotalsFit(
                 groups=fit["groups"],

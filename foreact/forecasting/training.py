@@ -13,7 +13,7 @@ from foreact.forecasting.combining.projection import (
     read_panel,
     read_panel_like,
 )
-from foreact.forecasting.forecast import Forecast
+from foreact.forecasting.forecast import LEVEL, Forecast
 from foreact.forecasting.inputs.columns import Columns, infer_columns
 from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.inputs.threads import single_thread
@@ -149,4 +149,4 @@ def forecast_naive(panel: Panel, columns: Columns, intervals: Intervals) -> Fore
     closed = predict_closed_days(panel, reading.demand, columns)
     mean = forecast_baseline(Baseline.SEASONAL_NAIVE, reading.demand.units, panel.horizon, closed)
     forecast = assemble_forecast(panel, mean, intervals, {})
-    return replace(forecast, drivers={"level": np.asarray(mean.sum(0), np.float32)})
+    return replace(forecast, drivers={LEVEL: np.asarray(mean.sum(0), np.float32)})

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from foreact.naming import encode_store
+from foreact.naming import encode_id
 from foreact.vocabulary import DATE, DRIVER, ITEM, MEAN, P10, P50, P90, STORE, UNITS
 
 SCHEMA_VERSION = 1
@@ -44,12 +44,12 @@ def manifest_name(version: int) -> str:
 
 def run_prefix(run: str) -> str:
     """Name the folder of a run's objects."""
-    return f"{DATA}{encode_store(run)}/"
+    return f"{DATA}{encode_id(run)}/"
 
 
 def object_name(run: str, store: str, kind: Kind) -> str:
     """Name one of a store's objects in a run."""
-    return f"{run_prefix(run)}{encode_store(store)}{SUFFIXES[kind]}"
+    return f"{run_prefix(run)}{encode_id(store)}{SUFFIXES[kind]}"
 
 
 class _Record(BaseModel):

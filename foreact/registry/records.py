@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from foreact.errors import ForeactError
-from foreact.naming import encode_store
+from foreact.naming import encode_id
 
 CHAMPION = "champion"
 # Tags of a version; CHECKSUM is that of the packed model.
@@ -17,12 +17,12 @@ PROMOTED = "foreact.promoted"
 
 def model_name(store: str) -> str:
     """Name a store's registered model."""
-    return f"foreact-{encode_store(store)}"
+    return f"foreact-{encode_id(store)}"
 
 
 def artifact_name(store: str) -> str:
     """Name a store's packed model within the run that made it."""
-    return f"models/{encode_store(store)}.zip"
+    return f"models/{encode_id(store)}.zip"
 
 
 @dataclass(frozen=True)

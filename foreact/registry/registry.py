@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from foreact.errors import ForeactError
-from foreact.naming import encode_store
+from foreact.naming import encode_id
 from foreact.registry.client import (
     SERVER_THREADS,
     display_address,
@@ -125,7 +125,7 @@ class Registry:
 
         def load_champion(store_and_champion: tuple[str, Champion]) -> tuple[str, LoadedChampion]:
             store, champion = store_and_champion
-            target = folder / encode_store(store)
+            target = folder / encode_id(store)
             try:
                 with explain_mlflow_errors(self.address):
                     data = _fetch_champion(store, champion, sources[champion.mlflow_run])

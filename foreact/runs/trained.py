@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from foreact.forecasting.judging.accuracy import Accuracy
 from foreact.forecasting.judging.baselines import Baseline
 from foreact.forecasting.judging.gate import GateOutcome
-from foreact.naming import encode_store
+from foreact.naming import encode_id
 from foreact.publications.contract import SUFFIXES, Kind
 
 RECORD = "trained.json"
@@ -105,8 +105,8 @@ class TrainedFolder:
 
     def model_folder(self, store: str) -> Path:
         """Return the folder of the challenger's files."""
-        return self.models / encode_store(store)
+        return self.models / encode_id(store)
 
     def object_path(self, store: str, kind: Kind) -> Path:
         """Return the path of one publishable object."""
-        return self.root / "objects" / f"{encode_store(store)}{SUFFIXES[kind]}"
+        return self.root / "objects" / f"{encode_id(store)}{SUFFIXES[kind]}"

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict
 
 from foreact.blobs.protocol import BlobConflict, BlobStore
-from foreact.naming import encode_store
+from foreact.naming import encode_id
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ def send_notice(notice: Notice, url: str, form: Form, store: BlobStore, pause: f
 
     If nobody receives it, the claim is deleted, so that whoever tries the step again can send it.
     """
-    name = f"{FOLDER}{encode_store(notice.run)}-{notice.event}.json"
+    name = f"{FOLDER}{encode_id(notice.run)}-{notice.event}.json"
     try:
         store.write(name, notice.model_dump_json().encode(), if_absent=True)
     except BlobConflict:

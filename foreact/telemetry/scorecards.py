@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from foreact.blobs.protocol import BlobConflict, BlobNotFound, BlobStore
-from foreact.naming import encode_store
+from foreact.naming import encode_id
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Drift:
 
 def write_scorecards(store: BlobStore, scorecards: Scorecards) -> None:
     """Write a training's record once; a repeated step writes the same."""
-    name = f"{FOLDER}{scorecards.as_of}/{encode_store(scorecards.run)}.json"
+    name = f"{FOLDER}{scorecards.as_of}/{encode_id(scorecards.run)}.json"
     try:
         store.write(name, scorecards.model_dump_json().encode(), if_absent=True)
     except BlobConflict:

@@ -13,7 +13,7 @@ from foreact.kubeflow.connection import Answer, Unreachable
 from foreact.kubeflow.package import Package
 from foreact.kubeflow.states import ENDED, PENDING
 from foreact.kubeflow.verdict import Outcome, Task, judge_run, list_tasks
-from foreact.naming import encode_store
+from foreact.naming import encode_id
 
 # How long to wait for a server that restarts before giving up.
 PATIENCE = 300.0
@@ -38,9 +38,7 @@ class SubmittedRun:
 def make_run_name(pipeline: str, store: str = "") -> str:
     """Return a name that tells people what the run is and that programs can find it by."""
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    return "-".join(
-        part for part in (pipeline, encode_store(store) if store else "", stamp, secrets.token_hex(3)) if part
-    )
+    return "-".join(part for part in (pipeline, encode_id(store) if store else "", stamp, secrets.token_hex(3)) if part)
 
 
 def submit_run(

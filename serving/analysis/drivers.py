@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from foreact.forecasting.forecast import LEVEL
 from serving.analysis.comparison import WINDOW
 from serving.publication import StoreData
 from serving.publication.tables import Floats
 
-# The driver that is a normal day; all others are what a day differs from it by.
-LEVEL = "level"
 MOST_NAMED = 3
 # Drivers that move fewer units are not worth a word.
 LEAST_UNITS = 0.5

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from foreact.forecasting.forecast import ROUNDING
 from foreact.vocabulary import MEAN, P10, P90
 from serving.analysis.daily_units import units_sold_on
 from serving.publication import StoreData
 from serving.publication.earlier import EarlierForecast
 from serving.publication.tables import WideTable
-
-# A day that sold what a bound says is inside the band, whatever rounding did to either.
-ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """Refuses parameters that the OpenAPI description does not have: a misspelt filter must not answer with everything."""
 
-from difflib import get_close_matches
 from typing import Any
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
+
+from foreact.errors import suggest_name
 
 MOST_NAMED = 5
 Known = dict[str, bool]
@@ -19,7 +20,7 @@ async def check_parameters(request: Request) -> None:
     problems = {
         name: "it may be given only once"
         if name in known
-        else f"there is no such parameter{_suggest_name(name, known)}"
+        else f"there is no such parameter{_suggest_parameter(name, known)}"
         for name in given
         if name not in known or (not known[name] and given.count(name) > 1)
     }
@@ -29,10 +30,9 @@ async def check_parameters(request: Request) -> None:
         )
 
 
-def _suggest_name(name: str, known: Known) -> str:
-    similar = get_close_matches(name[:100].lower(), known, 1)
-    if similar:
-        return f"; did you mean {similar[0]!r}?"
+def _suggest_parameter(name: str, known: Known) -> str:
+    if hint := suggest_name(name[:100], known):
+        return hint
     return f"; there are {', '.join(sorted(known))}" if known else "; there are none"
 
 

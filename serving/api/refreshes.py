@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from foreact.naming import encode_store as name_of
+from foreact.naming import encode_id
 from serving.api.stores import Segment
 from serving.auth.principal import Principal
 from serving.dependencies import Parts, Planner, Viewer
@@ -158,7 +158,7 @@ def describe_refresh(service: Service, refresh: Refresh, *, joined: bool = False
     """Return a refresh as the API shows it; who requested it stays in the audit log."""
     until = refresh.ended_at or service.clock()
     return RefreshAnswer(
-        store_name=name_of(refresh.store),
+        store_name=encode_id(refresh.store),
         elapsed_seconds=round(max(0.0, (until - refresh.requested_at).total_seconds()), 1),
         waiting_before=service.refreshes.position(refresh) if refresh.state == "queued" else None,
         steps=list(refresh.steps),

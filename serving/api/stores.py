@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from foreact.naming import encode_store as name_of
+from foreact.naming import encode_id
 from serving.api.answers import answer_json, encode_json
 from serving.api.schemas import Items, OneStore, Stores
 from serving.api.selection import LONGEST_ID, Cursor, read_cursor, select_store, write_cursor
@@ -84,7 +84,7 @@ def describe_store(view: FreshnessView, arrays: StoreData) -> dict[str, Any]:
     """Describe all that is known about a store's publication."""
     return {
         "store": arrays.store,
-        "name": name_of(arrays.store),
+        "name": encode_id(arrays.store),
         "region": view.region_of(arrays.store),
         "attributes": arrays.entry.attributes,
         "items": len(arrays.items),

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from serving.analysis.drivers import LEVEL, rank_drivers
+from foreact.forecasting.forecast import LEVEL
+from serving.analysis.drivers import rank_drivers
 from serving.analysis.item_parts import split_item
 from serving.analysis.known import round_known
 from serving.dashboard.formatting import format_driver

@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from foreact.errors import count_noun
-from foreact.naming import encode_store as name_of
+from foreact.naming import encode_id
 from foreact.steps import STEPS
 from serving.auth.principal import Principal
 from serving.dashboard import formatting
@@ -90,7 +90,7 @@ def make_templates() -> Environment:
         "ago": formatting.format_age,
         "cell": formatting.format_cell,
         "driver": formatting.format_driver,
-        "name_of": name_of,
+        "encode_id": encode_id,
     }
     environment.globals["TOTALS"] = TOTALS
     environment.globals["static"] = lambda name: f"/static/{static_version()}/{name}"

@@ -9,7 +9,7 @@ from pydantic import AfterValidator
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from foreact.naming import encode_store as name_of
+from foreact.naming import encode_id
 from serving.alerts.grouping import count_alert_groups, merge_alert_groups
 from serving.analysis.comparison import compare_levels
 from serving.analysis.daily_units import count_known_days
@@ -162,7 +162,7 @@ async def items_json(request: Request, service: Parts, principal: Viewer, store:
         days = min(14, len(arrays.days))
         shape = [[round(float(value), 1) for value in row] for row in arrays.mean[:, :days]]
         return encode_json(
-            {**tabulate_items(arrays), "shape": shape, "names": [name_of(item) for item in arrays.items]}
+            {**tabulate_items(arrays), "shape": shape, "names": [encode_id(item) for item in arrays.items]}
         )
 
     return await run_in_threadpool(answer_json, request, view, arrays.store, [arrays], body)
@@ -222,7 +222,7 @@ def export_store(
     """Export a store's items, filtered and sorted as on screen."""
     arrays = select_store(service.view, principal, store)
     rows = select_items(arrays, q, sort, descending=order == "desc")
-    return exports.answer_export(kind, f"foreact-{name_of(arrays.store)}", exports.store_sheets(arrays, rows))
+    return exports.answer_export(kind, f"foreact-{encode_id(arrays.store)}", exports.store_sheets(arrays, rows))
 
 
 @router.get("/stores/{store}/items/{item}/export.{kind}")
@@ -236,7 +236,7 @@ def export_item(
     """Export an item's days as they are on screen."""
     arrays = select_store(service.view, principal, store)
     row = _find_item(arrays, item)
-    name = f"foreact-{name_of(arrays.store)}-{name_of(arrays.items[row])}"
+    name = f"foreact-{encode_id(arrays.store)}-{encode_id(arrays.items[row])}"
     return exports.answer_export(kind, name, exports.item_sheets(arrays, row))
 
 
@@ -255,7 +255,7 @@ def _find_item(arrays: StoreData, segment: str) -> int:
     """Return the row of the item that a URL's segment names, by its encoded name or by its id."""
     names = arrays.derived.get("item_names")
     if names is None:
-        names = arrays.derived["item_names"] = {name_of(item): row for row, item in enumerate(arrays.items)}
+        names = arrays.derived["item_names"] = {encode_id(item): row for row, item in enumerate(arrays.items)}
     row = names.get(segment, arrays.rows.get(segment))
     if row is None:
         raise not_found(f"item {segment!r}", "item_not_found")

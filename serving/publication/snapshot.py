@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 
-from foreact.naming import encode_store
+from foreact.naming import encode_id
 from foreact.publications.contract import Manifest
 from serving.publication.arrays import StoreData
 
@@ -23,7 +23,7 @@ class Snapshot:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stores", dict(sorted(self.stores.items())))
-        object.__setattr__(self, "names", {encode_store(store): store for store in self.manifest.stores})
+        object.__setattr__(self, "names", {encode_id(store): store for store in self.manifest.stores})
 
     @property
     def version(self) -> int:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from components.train.report.drift import Series, add_latest, draw_drift
-from components.train.report.pictures import Curve, Doubles, Picture
+from components.train.report.pictures import Curve, Picture
+from foreact.forecasting.inputs.arrays import Doubles
 from foreact.forecasting.judging.gate import GateOutcome
 from foreact.reports.charts import draw_line_chart
 from foreact.reports.page import Page

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from foreact.forecasting.inputs.arrays import Doubles
+
 if TYPE_CHECKING:
     from foreact.forecasting import Forecast, StoreResult
     from foreact.forecasting.intervals import Intervals
     from foreact.forecasting.judging.backtest import Window
-
-Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

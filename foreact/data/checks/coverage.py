@@ -5,7 +5,7 @@ horizon it may be silent as long, and no longer; a table that begins after the h
 has rows on fewer than seven past days is a list of exceptions, whose silence means nothing.
 
 In a table by item, an item that had a row on each of the last seven days is expected on the days of the horizon. If its
-rows stop while other items go on, it is taken as gone out of assortment; a gap with rows after it is a fault.
+rows stop while other items go on, it is treated as discontinued; a gap with rows after it is a fault.
 
 A store that had stopped reporting before as_of, closed for works or for good, may stay silent.
 """
@@ -83,8 +83,8 @@ def _check_items(
     recent, ahead = has_row[:, :RECENT], has_row[:, RECENT:]
     expected = np.asarray(recent.all(axis=1) if (day < 0).any() else ahead.any(axis=1))
     last = np.where(ahead.any(axis=1), len(days) - 1 - np.argmax(ahead[:, ::-1], axis=1), -1)
-    lacking = expected[:, None] & ~ahead & np.asarray(ahead.any(axis=0))
-    for item, index in zip(*np.nonzero(lacking), strict=True):
+    missing_rows = expected[:, None] & ~ahead & np.asarray(ahead.any(axis=0))
+    for item, index in zip(*np.nonzero(missing_rows), strict=True):
         yield _describe_gap(table, store, items[item], days[index], NO if index < last[item] else GONE)
 
 

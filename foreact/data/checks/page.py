@@ -26,7 +26,7 @@ def render_report(findings: Findings, info: DatasetInfo) -> str:
     )
     page.heading("Rules")
     order = sorted(findings.findings, key=lambda finding: (finding.kept, finding.severity != "critical"))
-    rows = [(_describe_sample(finding), _mark_finding(finding), finding.broken, finding.checked) for finding in order]
+    rows = [(_describe_finding(finding), _mark_finding(finding), finding.broken, finding.checked) for finding in order]
     page.table(["Rule", "", "Broken", "Checked"], rows)
     if findings.notes:
         page.heading("Notes")
@@ -48,7 +48,7 @@ def _mark_finding(finding: Finding) -> Markup:
     return Markup("<span class={}>{}</span>").format(kind, "kept" if finding.kept else finding.severity)
 
 
-def _describe_sample(finding: Finding) -> Markup:
+def _describe_finding(finding: Finding) -> Markup:
     text = Markup("{}").format(finding.rule)
     if not finding.kept and finding.detail:
         text += Markup("<br><small>{}</small>").format(finding.detail)

@@ -69,7 +69,7 @@ SERIES = (
         f"more than {SPIKE_TIMES:.0f} times the mean of other selling days",
     ),
     Rule(
-        "every item ever sold",
+        "every item has sold at least once",
         "warning",
         "ExpectColumnValuesToBeBetween",
         {"column": "sold", "min_value": 0, "strict_min": True},
@@ -112,7 +112,7 @@ KNOWN = (
         "warning",
         "ExpectColumnValuesToBeInSet",
         {"column": "covered", "value_set": [YES, NO, SILENT]},
-        "taken as gone out of assortment",
+        "treated as discontinued",
     ),
     Rule(
         "stores stay in known tables",

@@ -38,12 +38,12 @@ from foreact.data.checks.rules import (
 from foreact.data.dataset.folder import INFO, REJECTED, Dataset, DatasetInfo
 from foreact.data.dataset.sealing import hash_stores
 from foreact.data.reading.problems import explain_engine_errors
+from foreact.data.reading.schema import FAULTY_ROWS
 from foreact.errors import count_noun
 from foreact.vocabulary import DATE, ITEM, STORE, UNITS
 
 # How many rows are checked at once: enough to make the cost of a checkpoint small, few enough for a small memory.
 BATCH = 2_000_000
-REJECTED_COLUMNS = ["rule", STORE, ITEM, DATE, UNITS, "detail"]
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class _Check:
             for finding in series.run(_make_frame([one.series(self.as_of) for one in batch]), _sample_series):
                 self._merge_findings(merged, finding)
             if not all(merged[rule].kept for rule in (UNIQUE, NOT_NEGATIVE)):
-                self._mend_store(batch)
+                self._mend_stores(batch)
             self.progress(number + 1, number + 2, batch[-1].store)
         for rule in (UNIQUE, NOT_NEGATIVE):
             if rule in merged and not merged[rule].kept:
@@ -145,7 +145,7 @@ class _Check:
             )
         merged[finding.rule] = finding
 
-    def _mend_store(self, batch: list[Partition]) -> None:
+    def _mend_stores(self, batch: list[Partition]) -> None:
         for one in batch:
             if any(bad.any() for bad in one.find_faults().values()):
                 source = self.dataset.store_path(one.store)
@@ -174,14 +174,14 @@ class _Check:
     def _check_previous(self) -> list[Finding]:
         rows: dict[str, list[str]] = {STORE: [], ITEM: [], DATE: [], "found": [], "store_is": [], "item_is": []}
         for store, items in (self.limits.previous or {}).items():
-            there = store in self.dataset.info.stores
-            present = (
+            present = store in self.dataset.info.stores
+            found = (
                 set(pa.parquet.read_table(self.dataset.items_path(store), columns=[ITEM])[ITEM].to_pylist())
-                if there
+                if present
                 else set()
             )
-            lines = [(store, "", "", "", "there" if there else "gone", "there")]
-            lines += [(store, item, "", "", "there", "there" if item in present else "gone") for item in items if there]
+            lines = [(store, "", "", "", "there" if present else "gone", "there")]
+            lines += [(store, item, "", "", "there", "there" if item in found else "gone") for item in items if present]
             for line in lines:
                 for column, value in zip(rows, line, strict=True):
                     rows[column].append(value)
@@ -232,11 +232,12 @@ class _Check:
         return [one if one.kept else one.model_copy(update=details.get(one.rule, {})) for one in findings]
 
     def _write_checked(self, info: DatasetInfo, ingested: pa.Table, result: Findings) -> None:
-        strings = pa.schema([(name, pa.string()) for name in REJECTED_COLUMNS])
+        columns = list(FAULTY_ROWS.columns)
+        strings = pa.schema([(name, pa.string()) for name in columns])
         broken = pa.Table.from_pylist(self.rejected, schema=strings)
         path = self.target / REJECTED
         path.unlink(missing_ok=True)
-        pa.parquet.write_table(pa.concat_tables([ingested.select(REJECTED_COLUMNS).cast(strings), broken]), path)
+        pa.parquet.write_table(pa.concat_tables([ingested.select(columns).cast(strings), broken]), path)
         counts = dict(info.rejected)
         for record in self.rejected:
             counts[record["rule"]] = counts.get(record["rule"], 0) + 1

@@ -50,8 +50,8 @@ def _cast_to_plain_text(column: pa.ChunkedArray) -> pa.Array:
 
 def count_days(column: pa.ChunkedArray, first: np.datetime64) -> NDArray[np.int64]:
     """Count days from the first one."""
-    count_days = np.asarray(column.combine_chunks().cast(pa.int32()), dtype=np.int64)
-    return count_days - first.astype(np.int64)
+    numbers = np.asarray(column.combine_chunks().cast(pa.int32()), dtype=np.int64)
+    return numbers - first.astype(np.int64)
 
 
 def read_floats(column: pa.ChunkedArray) -> Floats:

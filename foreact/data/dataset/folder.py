@@ -10,16 +10,13 @@ rejected.parquet             rows left out or blanked, with the rule they broke 
 
 from datetime import date
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from foreact.data.dataset.parcel import ColumnInfo, Parcel, ParcelInfo, TableInfo
-from foreact.data.reading.columns import end_sentence, suggest_name
-from foreact.errors import ForeactError, name_examples
-from foreact.naming import encode_store
+from foreact.data.dataset.parcel import ColumnInfo, Missing, Parcel, ParcelInfo, TableInfo
+from foreact.errors import ForeactError, end_sentence, name_examples, suggest_name
+from foreact.naming import encode_id
 
-Missing = Literal["auto", "zero", "unknown"]
 INFO, REJECTED = "dataset.json", "rejected.parquet"
 
 
@@ -92,18 +89,16 @@ class Dataset:
 
     def store_path(self, store: str) -> Path:
         """Return where a store's rows are."""
-        return self.path / "stores" / f"{encode_store(store)}.parquet"
+        return self.path / "stores" / f"{encode_id(store)}.parquet"
 
     def items_path(self, store: str) -> Path:
         """Return where the attributes of a store's items are."""
-        return self.path / "items" / f"{encode_store(store)}.parquet"
+        return self.path / "items" / f"{encode_id(store)}.parquet"
 
     def known_path(self, table: TableInfo, store: str) -> Path | None:
         """Return where a known table's rows of a store are, if it has any."""
         known = self.path / "known"
-        path = (
-            known / table.name / f"{encode_store(store)}.parquet" if table.by_store else known / f"{table.name}.parquet"
-        )
+        path = known / table.name / f"{encode_id(store)}.parquet" if table.by_store else known / f"{table.name}.parquet"
         return path if path.exists() else None
 
     def pack_store(self, store: str) -> Parcel:

@@ -14,6 +14,8 @@ from foreact.forecasting.inputs.panel import Panel
 from foreact.vocabulary import DATE, ITEM, OPEN, STOCKOUT, STORE, UNITS
 
 Array = NDArray[Any]
+# What a missing row inside a series' life means.
+Missing = Literal["auto", "zero", "unknown"]
 
 
 class ColumnInfo(BaseModel):
@@ -61,7 +63,7 @@ class ParcelInfo(BaseModel):
     store: str
     as_of: date
     horizon: int
-    missing: Literal["auto", "zero", "unknown"]
+    missing: Missing
     open: bool
     stockout: bool
     columns: list[ColumnInfo]

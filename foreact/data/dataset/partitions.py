@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from foreact.data.reading.dates import EPOCH
 from foreact.data.reading.ordering import DAY_BITS, KEY
-from foreact.naming import encode_store
+from foreact.naming import encode_id
 from foreact.vocabulary import DATE, ITEM
 
 _EPOCH = np.datetime64(EPOCH, "D").astype(np.int64)
@@ -61,7 +61,7 @@ def write_partitions(
                     writer.close()
                     done(series.stores[current])
                 current = int(places[begin])
-                writer = open_writer(folder / f"{encode_store(series.stores[current])}.parquet", part.schema)
+                writer = open_writer(folder / f"{encode_id(series.stores[current])}.parquet", part.schema)
             if writer is not None:
                 writer.write_table(part)
     if writer is not None:

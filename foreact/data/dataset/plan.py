@@ -104,7 +104,7 @@ def _refuse_twice(tables: list[Known]) -> None:
 
 
 def _find_constant_role(engine: Engine, name: str) -> str | None:
-    """Return whether a column of the history is the same for all rows of each store, or of each series."""
+    """Return the role of a column that is the same for all rows of each store or series; None for others."""
     low, high, count = lowest_column(name), highest_column(name), count_column(name)
     same = f"(({count} = rows AND {low} = {high}) OR {count} = 0)"
     by_series, any_value = engine.fetch_one(f"SELECT bool_and({same}), max({count}) > 0 FROM {SERIES}")
@@ -191,7 +191,7 @@ def _add_known(engine: Engine, plan: Plan, history: History, known: Known, name:
 def _list_categories(
     engine: Engine, plan: Plan, name: str, label: str, sources: Iterable[tuple[str, str]]
 ) -> list[str] | None:
-    """List a text column's values; nothing, with a note, if there are too many to be categories."""
+    """List a text column's values; None, with a note, if there are too many to be categories."""
     union = " UNION ".join(
         f"SELECT {as_text(value_column(name), kind if is_number(kind) else 'VARCHAR')} AS value FROM {view}"
         for view, kind in sources

@@ -21,7 +21,7 @@ from foreact.data.reading.known import Known, join_known
 from foreact.data.reading.ordering import KEY, sort_key
 from foreact.data.reading.schema import HISTORY, ITEMS, MALFORMED_LINES, SERIES, STORES, attribute_column
 from foreact.errors import ForeactError, name_examples
-from foreact.naming import encode_store
+from foreact.naming import encode_id
 from foreact.vocabulary import ITEM, OPEN, STOCKOUT, STORE, UNITS
 
 
@@ -86,7 +86,7 @@ class Writer:
             begin, end = self.series.starts[place], self.series.starts[place + 1]
             pa.parquet.write_table(
                 table.slice(begin, end - begin),
-                self.dataset / "items" / f"{encode_store(store)}.parquet",
+                self.dataset / "items" / f"{encode_id(store)}.parquet",
                 compression="zstd",
             )
 

@@ -1,10 +1,9 @@
 """Which of a file's columns plays which part."""
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping
 
-from foreact.errors import ForeactError, name_examples
+from foreact.errors import ForeactError, end_sentence, name_examples, suggest_name
 from foreact.vocabulary import ROLES
 
 
@@ -55,15 +54,3 @@ def missing_column(role: str, names: Iterable[str], columns: Mapping[str, str], 
     missing = f"column {wanted!r}" + (f" (for {role})" if wanted != role else "")
     hint = suggest_name(wanted, present) or f"; it has {name_examples(present, 8)}"
     return ForeactError(f"{end_sentence(f'{table} has no {missing}{hint}')} Map it with --columns {role}=NAME.")
-
-
-def end_sentence(text: str) -> str:
-    """Close a sentence that may end in a question."""
-    return text if text.endswith("?") else f"{text}."
-
-
-def suggest_name(name: str, names: Iterable[str]) -> str:
-    """Name the one that may be meant, if any is near."""
-    by_folded = {candidate.casefold(): candidate for candidate in names}
-    near = difflib.get_close_matches(name.casefold(), list(by_folded), n=1, cutoff=0.6)
-    return f"; did you mean {by_folded[near[0]]!r}?" if near else ""

@@ -28,7 +28,7 @@ class Header:
 
 
 def read_header(path: Path, name: str) -> Header | None:
-    """Look at a file's beginning; nothing for a file without any content."""
+    """Look at a file's beginning; None for a file without any content."""
     try:
         with path.open("rb") as file:
             start = file.read(4)

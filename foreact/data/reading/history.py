@@ -54,7 +54,7 @@ def open_history(engine: Engine, table: Table, columns: Mapping[str, str], today
     """
     roles = _roles_of(table, columns)
     texts = {role: as_text(quote(name), table.kinds[name]) for role, name in roles.items()}
-    day = read_day(engine, table, roles[DATE], name_dates(HISTORY.name))
+    day = as_day(engine, table, roles[DATE], name_dates(HISTORY.name))
     cells = {
         STORE: texts[STORE],
         ITEM: texts.get(ITEM, literal(WHOLE_STORE)),
@@ -137,7 +137,7 @@ def as_cell(name: str, kind: str) -> str:
     return quote(name) if is_number(kind) and kind not in FLOATS else as_value(quote(name), kind)
 
 
-def read_day(engine: Engine, table: Table, name: str, dates: str) -> str:
+def as_day(engine: Engine, table: Table, name: str, dates: str) -> str:
     """Return SQL for the day number of a date column, after deciding how its texts are to be read."""
     column, kind = quote(name), table.kinds[name]
     if kind == "DATE" or kind.startswith("TIMESTAMP"):

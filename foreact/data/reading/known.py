@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from foreact.data.reading.cells import as_flag, as_number, as_text, is_nested, is_number, literal, quote
 from foreact.data.reading.columns import find_roles
 from foreact.data.reading.engine import Engine
-from foreact.data.reading.history import as_cell, read_day
+from foreact.data.reading.history import as_cell, as_day
 from foreact.data.reading.ordering import sort_key
 from foreact.data.reading.schema import ITEMS, SERIES, STORES, name_dates, value_column
 from foreact.data.reading.tables import Table
@@ -61,7 +61,7 @@ def open_known(
         if key in keys:
             cells.append(f"{as_text(quote(roles[key]), table.kinds[roles[key]])} AS {key}")
     if DATE in keys:
-        cells.append(f"{read_day(engine, table, roles[DATE], name_dates(name))} AS day")
+        cells.append(f"{as_day(engine, table, roles[DATE], name_dates(name))} AS day")
     only = (
         f"WHERE {as_text(quote(roles[STORE]), table.kinds[roles[STORE]])} = {literal(store)}"
         if store and STORE in keys
@@ -92,7 +92,7 @@ def join_known(known: Known, first: int, last: int) -> tuple[str, str]:
 
 
 def is_numeric(engine: Engine, view: str, name: str, kind: str, decimal_comma: bool) -> bool | None:
-    """Return whether a column's values are numbers; nothing if it has no values.
+    """Return whether a column's values are numbers; None if it has no values.
 
     A few texts among many different numbers are slips; among a few different numbers they are categories too.
     """

@@ -42,7 +42,7 @@ def is_remote(uri: str) -> bool:
 
 
 def fingerprint_sources(uris: Iterable[str], open_url: OpenUrl | None = None) -> str:
-    """Return a text that changes whenever any file of these tables does; cheap, for nothing is read."""
+    """Return a text that changes whenever any file of these tables does; cheap, because nothing is read."""
     digest = hashlib.sha256()
     for uri in uris:
         digest.update(f"{uri}\0".encode())
@@ -60,7 +60,7 @@ def fetch_files(sources: list[Source], scratch: Path) -> list[tuple[str, Path]]:
             scratch.mkdir(parents=True, exist_ok=True)
             path = scratch / f"{len(files)}-{hashlib.sha256(source.name.encode()).hexdigest()[:12]}"
             if source.blobs is None:
-                raise ForeactError(f"{source.name} has no place to be read from.")
+                raise ForeactError(f"{source.name} cannot be read: no blob store is given for it.")
             with source.blobs.open(source.name) as remote, path.open("wb") as local:
                 shutil.copyfileobj(remote, local, 1 << 20)
         files.append((source.name, path))

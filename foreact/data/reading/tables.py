@@ -50,7 +50,7 @@ SHOWN_BYTES = 9_990
 
 
 def _copy_csv(engine: Engine, label: str, header: Header, paths: list[Path], copy: Path) -> None:
-    # Columns go by position while reading, for names may be anything and differ in their case only.
+    # Columns go by position while reading, because names may be anything and differ in their case only.
     types = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(len(header.columns)))
     names = ", ".join(
         f"c{index} AS {quote(name or f'column {index + 1}')}" for index, name in enumerate(header.columns)

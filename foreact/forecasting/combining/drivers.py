@@ -3,10 +3,11 @@
 import numpy as np
 
 from foreact.forecasting.combining.projection import PanelReading, Projection
+from foreact.forecasting.forecast import LEVEL
 from foreact.forecasting.inputs.arrays import Doubles, Floats
 from foreact.forecasting.totals.model import TotalsFit, align_groups, driver_logs, offer_logs
 
-LEVEL, SEASON, CLOSED = "level", "season", "closed"
+SEASON, CLOSED = "season", "closed"
 
 
 def explain_totals(reading: PanelReading, totals: TotalsFit, projection: Projection) -> dict[str, Floats]:

@@ -112,4 +112,6 @@ def read_booster(file: Path) -> Any:
     try:
         return load(file, trusted=TRUSTED_TYPES)
     except Exception as error:
-        raise ForeactError(f"{file} holds no boosting that is safe to load ({error}): train the model anew.") from error
+        raise ForeactError(
+            f"{file} does not contain a boosting that is safe to load ({error}): train the model again."
+        ) from error

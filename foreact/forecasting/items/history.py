@@ -153,6 +153,6 @@ def _cumulate_weekly(values: Floats | Bools, kind: Any) -> NDArray[Any]:
 def _cumulate_price(panel: Panel, name: str) -> tuple[Floats, Doubles, Floats]:
     values = panel.known[name]
     log_price = np.log(values, out=np.full(values.shape, np.nan, np.float32), where=values > 0)
-    there = np.isfinite(log_price[:, : panel.days])
-    filled = np.where(there, log_price[:, : panel.days], 0)
-    return log_price, _cumulate_days(filled, np.float64), _cumulate_days(there, np.float32)
+    listed = np.isfinite(log_price[:, : panel.days])
+    filled = np.where(listed, log_price[:, : panel.days], 0)
+    return log_price, _cumulate_days(filled, np.float64), _cumulate_days(listed, np.float32)

@@ -108,9 +108,9 @@ def on_sale(history: ItemHistory) -> Doubles:
     panel = history.panel
     result = np.ones((len(panel.items), panel.horizon))
     for log_price, _, _ in history.prices.values():
-        there = np.isfinite(log_price[:, panel.days :])
-        if there.mean() >= MOST_LISTED:
-            result *= there
+        listed = np.isfinite(log_price[:, panel.days :])
+        if listed.mean() >= MOST_LISTED:
+            result *= listed
     if panel.open is not None:
         result *= panel.open[:, panel.days :]
     return result

@@ -1,1 +1,1 @@
-"""How good a forecast is: backtests, accuracy, intervals, the gate, and how published numbers did."""
+"""How good a forecast is: backtests, accuracy, baselines, the gate, and how published numbers did."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from foreact.forecasting.forecast import ROUNDING
 from foreact.forecasting.inputs.arrays import Doubles
 from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.judging.backtest import read_actuals
@@ -69,7 +70,7 @@ def _score_publication(panel: Panel, published: PublishedForecast) -> list[Score
         if part.any():
             y, f = actual[part], mean[part]
             sold = max(float(y.sum()), 1e-9)
-            inside = (y >= low[part] - 1e-6) & (y <= high[part] + 1e-6)
+            inside = (y >= low[part] - ROUNDING) & (y <= high[part] + ROUNDING)
             result.append(
                 Score(
                     store=panel.store,

@@ -35,16 +35,16 @@ def read_offers(panel: Panel, columns: Columns, codes: Codes, groups: int, deman
         known = panel.known[name]
         if name in columns.prices:
             known = np.log(known, out=np.full(known.shape, np.nan, np.float32), where=known > 0)
-            there: Bools = np.isfinite(known)
-            past: Bools = there[:, :days]
+            listed: Bools = np.isfinite(known)
+            past: Bools = listed[:, :days]
             mean = np.where(past, known[:, :days], 0).sum(1) / np.maximum(past.sum(1), 1)
             ever = past.any(axis=1, keepdims=True)
-            level = np.where(there & ever, known - mean[:, None], 0)
+            level = np.where(listed & ever, known - mean[:, None], 0)
         else:
-            there = np.isfinite(known)
-            high = np.nanmax(known) if there.any() else 0
+            listed = np.isfinite(known)
+            high = np.nanmax(known) if listed.any() else 0
             level = (known == high).astype(np.float32)
-        total = weights @ there.astype(np.float32)
+        total = weights @ listed.astype(np.float32)
         share = weights @ level.astype(np.float32)
         values[i] = np.divide(share, total, out=np.zeros(share.shape), where=total > 0)
     return Offers(names, values)

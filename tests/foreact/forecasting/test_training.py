@@ -149,9 +149,9 @@ def test_a_saved_model_holds_nothing_to_execute(result: StoreResult, tmp_path: P
     with zipfile.ZipFile(tmp_path / "arrays.npz") as arrays:
         assert not any(b"|O" in arrays.read(name)[:128] for name in arrays.namelist())
     (tmp_path / "items.skops").write_bytes(b"not a model")
-    with pytest.raises(ForeactError, match="train the model anew"):
+    with pytest.raises(ForeactError, match="train the model again"):
         StoreModel.load(tmp_path)
-    with pytest.raises(ForeactError, match="holds no complete model"):
+    with pytest.raises(ForeactError, match="does not contain a complete model"):
         StoreModel.load(tmp_path / "nowhere")
 
 

@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import OperationalError
 
 from foreact.errors import ForeactError
-from foreact.naming import encode_store
+from foreact.naming import encode_id
 from foreact.registry import Registry, RegistryUnavailable, model_name
 from foreact.registry.client import explain_mlflow_errors
 from foreact.registry.records import STORE, artifact_name
@@ -67,7 +67,7 @@ def test_a_version_tells_where_it_comes_from(connect, prefix, tmp_path):
     assert found.tags["foreact.store"] == prefix
     assert found.tags["foreact.as_of"] == "2024-03-31"
     assert found.tags["foreact.data_hash"] == "h"
-    assert found.source.endswith(f"/models/{encode_store(prefix)}.zip")
+    assert found.source.endswith(f"/models/{encode_id(prefix)}.zip")
     run = registry.client.get_run(found.run_id)
     assert run.data.tags["foreact.code_version"] == "abc"
     assert run.info.status == "FINISHED"
