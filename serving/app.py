@@ -33,12 +33,12 @@ from serving.metrics.runs import RunMetrics
 from serving.metrics.service import Metrics
 from serving.middleware.caching import AnswerCache
 from serving.middleware.requests import RequestMiddleware
+from serving.parts import Service, utc_now
 from serving.publication import PublicationCache
 from serving.publication.view import ViewSource
 from serving.refreshes.records import RefreshRecords
 from serving.refreshes.runner import Runner
 from serving.refreshes.service import Refreshes
-from serving.service import Service, utc_now
 from serving.settings import ServingSettings
 
 if TYPE_CHECKING:

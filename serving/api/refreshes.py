@@ -17,8 +17,8 @@ from serving.api.stores import Segment
 from serving.auth.principal import Principal
 from serving.dependencies import Parts, Planner, Viewer
 from serving.errors import ApiError, error_responses, not_found
+from serving.parts import Service
 from serving.refreshes.records import Refresh, Step
-from serving.service import Service
 
 router = APIRouter(prefix="/v1", tags=["refreshes"])
 RefreshId = Annotated[str, Path(max_length=100, description="A refresh's id")]

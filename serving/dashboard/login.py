@@ -12,7 +12,7 @@ from serving.auth.sessions import FLOW, FLOW_SECONDS
 from serving.dashboard.pages import LONGEST_TARGET, render_page
 from serving.dependencies import Parts, require_principal
 from serving.errors import ApiError, SignInFailed
-from serving.service import Service
+from serving.parts import Service
 
 router = APIRouter(include_in_schema=False)
 CALLBACK = "/login/callback"

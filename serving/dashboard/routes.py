@@ -27,10 +27,10 @@ from serving.dashboard.items import select_items
 from serving.dashboard.pages import STATIC, render_page, static_version
 from serving.dependencies import Parts, Viewer
 from serving.errors import not_found
+from serving.parts import Service
 from serving.publication import StoreData
 from serving.publication.earlier import load_earlier_forecasts
 from serving.publication.view import FreshnessView
-from serving.service import Service
 
 router = APIRouter(include_in_schema=False)
 
