@@ -1,6 +1,7 @@
 """`foreact serve`, `keys`, `status` and `smoke`: the service, its keys, and whether its forecasts are fresh."""
 
 import json
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,8 @@ from foreact.publications.freshness import Freshness, judge_freshness
 if TYPE_CHECKING:
     import httpx
 
+    from serving.refreshes.embedded import Command
+    from serving.refreshes.records import Refresh
     from serving.settings import ServingSettings
 
 Port = Annotated[int, typer.Option(min=1, max=65_535, metavar="N", help="Port to listen at")]
@@ -27,6 +30,17 @@ def _read_settings(workspace: Path) -> "ServingSettings":
     return ServingSettings(workspace=workspace)
 
 
+def _retrain_store_in(workspace: Path) -> "Command":
+    """Return what makes the command of a refresh: `foreact run retrain-store` in this workspace."""
+    place = str(workspace.absolute())
+
+    def retrain_store(refresh: "Refresh") -> list[str]:
+        run = [sys.executable, "-m", "commands", "run", "retrain-store", "--store", refresh.store]
+        return [*run, "--run-id", refresh.id, "--workspace", place]
+
+    return retrain_store
+
+
 def serve(
     workspace: Workspace,
     host: Annotated[str, typer.Option(help="Address to listen at; beyond this machine, safe settings are required")] = (
@@ -37,14 +51,14 @@ def serve(
     """Serve the published forecasts: the dashboard, and the API with its documentation at /docs."""
     from serving.main import serve as listen
 
-    listen(_read_settings(workspace), host, port, say=typer.echo)
+    listen(_read_settings(workspace), _retrain_store_in(workspace), host, port, say=typer.echo)
 
 
 def serve_locally(workspace: Path, port: int) -> None:
     """Serve to this machine only, with a temporary login."""
     from serving.main import serve as listen
 
-    listen(_read_settings(workspace), port=port, local_login=True, say=typer.echo)
+    listen(_read_settings(workspace), _retrain_store_in(workspace), port=port, local_login=True, say=typer.echo)
 
 
 @keys_app.command("create")
