@@ -38,7 +38,7 @@ def log_in(
     _limit_attempts(request, service)
     if service.local is None or not service.local.accepts_password(account, password):
         _record_login(request, service, None, "local")
-        return _login_page(request, service, target, "This account and password do not belong together.", 401)
+        return _login_page(request, service, target, "The account or the password is wrong.", 401)
     return _start_session(request, service, service.local.principal, target, "local")
 
 
