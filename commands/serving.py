@@ -11,7 +11,7 @@ import typer
 from commands.options import Workspace, name_caller, note_action, open_store
 from commands.publications import open_reader
 from foreact.errors import ForeactError
-from foreact.publications.freshness import Freshness, judge_freshness
+from foreact.publications.freshness import judge_freshness
 
 if TYPE_CHECKING:
     import httpx
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from serving.settings import ServingSettings
 
 Port = Annotated[int, typer.Option(min=1, max=65_535, metavar="N", help="Port to listen at")]
+# What `foreact status --json` shows of a store's freshness.
+FRESHNESS_KEYS = ("state", "reasons", "as_of", "published_at", "next_deadline")
 keys_app = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys; only their hashes are stored.")
 
 
@@ -76,7 +78,7 @@ def create_key(
 
     expires = datetime.now(UTC) + timedelta(days=days) if days else None
     grant = Grant(role=role, stores=store or None, regions=region or None)
-    text, key = keys.create(open_store(workspace), name, grant, created_by=name_caller(), expires_at=expires)
+    text, key = keys.create_key(open_store(workspace), name, grant, created_by=name_caller(), expires_at=expires)
     note_action(workspace, "key_created", key.id)
     typer.echo(text)
     typer.echo(
@@ -105,7 +107,7 @@ def revoke_key(
     """Revoke a key; it stops working within seconds."""
     from serving.auth import keys
 
-    ended = keys.revoke(open_store(workspace), key)
+    ended = keys.revoke_key(open_store(workspace), key)
     note_action(workspace, "key_revoked", ended.id)
     typer.echo(f"Key {ended.id} ({ended.name}) is revoked.")
 
@@ -127,7 +129,10 @@ def status(
     drifts = [drift for drift in find_drift(read_series(open_store(workspace))) if drift.store in judged]
     if as_json:
         marks = {store: {d.figure: d.days for d in drifts if d.store == store} for store in judged}
-        stores = {store: {**_describe_freshness(fresh), "drift_days": marks[store]} for store, fresh in judged.items()}
+        stores = {
+            store: {**{key: fresh.to_json()[key] for key in FRESHNESS_KEYS}, "drift_days": marks[store]}
+            for store, fresh in judged.items()
+        }
         typer.echo(json.dumps({"fresh": not stale, "version": manifest.version, "stores": stores}, indent=1))
     else:
         for store, fresh in judged.items():
@@ -137,16 +142,6 @@ def status(
         typer.echo(f"{len(judged) - len(stale):,} of {len(judged):,} stores are fresh, version {manifest.version}.")
     if stale:
         raise typer.Exit(1)
-
-
-def _describe_freshness(fresh: Freshness) -> dict[str, object]:
-    return {
-        "state": fresh.state,
-        "reasons": list(fresh.reasons),
-        "as_of": str(fresh.as_of),
-        "published_at": fresh.published_at.isoformat() if fresh.published_at else None,
-        "next_deadline": fresh.next_deadline.isoformat(),
-    }
 
 
 def smoke(

@@ -270,7 +270,9 @@ def _find_item(arrays: StoreData, segment: str) -> int:
 def _active_refreshes(service: Service, principal: Principal) -> dict[str, str]:
     """Return the ids of the refreshes under way, by store."""
     view, scope = service.view, principal.visible_scope
-    return {refresh.store: refresh.id for refresh in service.refreshes.active() if view.covers(scope, refresh.store)}
+    return {
+        refresh.store: refresh.id for refresh in service.refreshes.list_active() if view.covers(scope, refresh.store)
+    }
 
 
 def _last_failed(service: Service, arrays: StoreData) -> Any:

@@ -156,7 +156,7 @@ def test_a_look_that_takes_long_puts_nothing_old_back(store: FolderStore, monkey
     run(store, "r1", "retrain-all")
     slow = Slow(store.root)
     metrics, door = RunMetrics(slow, lambda: shop.NOW), Door()
-    monkeypatch.setattr(metrics, "_looking", door)
+    monkeypatch.setattr(metrics, "_reading", door)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(metrics.read_ledger)
         slow.asked.wait()
