@@ -1,6 +1,7 @@
 """`foreact serve`, `keys`, `status` and `smoke`: the service, its keys, and whether its forecasts are fresh."""
 
 import json
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,14 +11,18 @@ import typer
 from commands.options import Workspace, name_caller, note_action, open_store
 from commands.publications import open_reader
 from foreact.errors import ForeactError
-from foreact.publications.freshness import Freshness, judge_freshness
+from foreact.publications.freshness import judge_freshness
 
 if TYPE_CHECKING:
     import httpx
 
+    from serving.refreshes.embedded import Command
+    from serving.refreshes.records import Refresh
     from serving.settings import ServingSettings
 
 Port = Annotated[int, typer.Option(min=1, max=65_535, metavar="N", help="Port to listen at")]
+# What `foreact status --json` shows of a store's freshness.
+FRESHNESS_KEYS = ("state", "reasons", "as_of", "published_at", "next_deadline")
 keys_app = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys; only their hashes are stored.")
 
 
@@ -25,6 +30,17 @@ def _read_settings(workspace: Path) -> "ServingSettings":
     from serving.settings import ServingSettings
 
     return ServingSettings(workspace=workspace)
+
+
+def _retrain_store_in(workspace: Path) -> "Command":
+    """Return what makes the command of a refresh: `foreact run retrain-store` in this workspace."""
+    place = str(workspace.absolute())
+
+    def retrain_store(refresh: "Refresh") -> list[str]:
+        run = [sys.executable, "-m", "commands", "run", "retrain-store", "--store", refresh.store]
+        return [*run, "--run-id", refresh.id, "--workspace", place]
+
+    return retrain_store
 
 
 def serve(
@@ -37,14 +53,14 @@ def serve(
     """Serve the published forecasts: the dashboard, and the API with its documentation at /docs."""
     from serving.main import serve as listen
 
-    listen(_read_settings(workspace), host, port, say=typer.echo)
+    listen(_read_settings(workspace), _retrain_store_in(workspace), host, port, say=typer.echo)
 
 
 def serve_locally(workspace: Path, port: int) -> None:
     """Serve to this machine only, with a temporary login."""
     from serving.main import serve as listen
 
-    listen(_read_settings(workspace), port=port, local_login=True, say=typer.echo)
+    listen(_read_settings(workspace), _retrain_store_in(workspace), port=port, local_login=True, say=typer.echo)
 
 
 @keys_app.command("create")
@@ -62,7 +78,7 @@ def create_key(
 
     expires = datetime.now(UTC) + timedelta(days=days) if days else None
     grant = Grant(role=role, stores=store or None, regions=region or None)
-    text, key = keys.create(open_store(workspace), name, grant, created_by=name_caller(), expires_at=expires)
+    text, key = keys.create_key(open_store(workspace), name, grant, created_by=name_caller(), expires_at=expires)
     note_action(workspace, "key_created", key.id)
     typer.echo(text)
     typer.echo(
@@ -91,7 +107,7 @@ def revoke_key(
     """Revoke a key; it stops working within seconds."""
     from serving.auth import keys
 
-    ended = keys.revoke(open_store(workspace), key)
+    ended = keys.revoke_key(open_store(workspace), key)
     note_action(workspace, "key_revoked", ended.id)
     typer.echo(f"Key {ended.id} ({ended.name}) is revoked.")
 
@@ -113,7 +129,10 @@ def status(
     drifts = [drift for drift in find_drift(read_series(open_store(workspace))) if drift.store in judged]
     if as_json:
         marks = {store: {d.figure: d.days for d in drifts if d.store == store} for store in judged}
-        stores = {store: {**_describe_freshness(fresh), "drift_days": marks[store]} for store, fresh in judged.items()}
+        stores = {
+            store: {**{key: fresh.to_json()[key] for key in FRESHNESS_KEYS}, "drift_days": marks[store]}
+            for store, fresh in judged.items()
+        }
         typer.echo(json.dumps({"fresh": not stale, "version": manifest.version, "stores": stores}, indent=1))
     else:
         for store, fresh in judged.items():
@@ -123,16 +142,6 @@ def status(
         typer.echo(f"{len(judged) - len(stale):,} of {len(judged):,} stores are fresh, version {manifest.version}.")
     if stale:
         raise typer.Exit(1)
-
-
-def _describe_freshness(fresh: Freshness) -> dict[str, object]:
-    return {
-        "state": fresh.state,
-        "reasons": list(fresh.reasons),
-        "as_of": str(fresh.as_of),
-        "published_at": fresh.published_at.isoformat() if fresh.published_at else None,
-        "next_deadline": fresh.next_deadline.isoformat(),
-    }
 
 
 def smoke(

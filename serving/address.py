@@ -8,7 +8,7 @@ from foreact.errors import ForeactError
 def listen_at(host: str, port: int) -> socket.socket:
     """Return a socket that listens at an address; raise ForeactError if none can.
 
-    Bound alone, two could hold the same address, and the second to listen would serve nobody and not know it.
+    A socket that is bound but does not listen lets a second one bind the same address and serve nobody.
     """
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

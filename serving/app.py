@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from foreact import __version__
 from foreact.blobs import BlobStore
+from foreact.clock import utc_now
 from foreact.errors import ForeactError
 from foreact.runs.ends import report_end, report_stuck_runs
 from foreact.runs.ledger import RunLedger
@@ -33,12 +34,12 @@ from serving.metrics.runs import RunMetrics
 from serving.metrics.service import Metrics
 from serving.middleware.caching import AnswerCache
 from serving.middleware.requests import RequestMiddleware
+from serving.parts import Service
 from serving.publication import PublicationCache
 from serving.publication.view import ViewSource
 from serving.refreshes.records import RefreshRecords
 from serving.refreshes.runner import Runner
 from serving.refreshes.service import Refreshes
-from serving.service import Service, utc_now
 from serving.settings import ServingSettings
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def create_app(
             asyncio.create_task(_repeat_forever(DAY_SECONDS, service.audit.prune)),
         ]
         if runner is not None:
-            tasks.append(asyncio.create_task(_repeat_forever(runner.interval, service.refreshes.tend)))
+            tasks.append(asyncio.create_task(_repeat_forever(runner.interval, service.refreshes.advance_refreshes)))
         try:
             yield
         finally:

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from foreact.blobs import BlobStore, BlobUnavailable
+from foreact.clock import utc_now
 
 log = logging.getLogger("foreact.audit")
 
@@ -39,7 +40,7 @@ class Event(BaseModel):
 class AuditLog:
     """Appends events, and reads them by day."""
 
-    def __init__(self, store: BlobStore, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, store: BlobStore, clock: Callable[[], datetime] = utc_now) -> None:
         self._store = store
         self._clock = clock
         self._queued: deque[Event] = deque(maxlen=MOST_QUEUED)

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from serving.auth.cross_site import check_csrf
 from serving.auth.principal import Principal, Role
 from serving.errors import ApiError
-from serving.service import Service
+from serving.parts import Service
 
 
 def service_of(request: Request) -> Service:

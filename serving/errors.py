@@ -143,14 +143,14 @@ def install_handlers(app: FastAPI, page: Page) -> None:
         message = SENTENCES.get(status, error.detail) if bare else str(error.detail)
         return await respond(request, status, code, message, error.headers)
 
-    async def store_away(request: Request, error: Exception) -> Response:
+    async def store_unavailable(request: Request, error: Exception) -> Response:
         message = "the store of publications does not answer; forecasts already loaded are still served"
         return await respond(request, 503, "store_unavailable", message, {"retry-after": "10"})
 
     app.exception_handler(ApiError)(api_error)
     app.exception_handler(RequestValidationError)(invalid)
     app.exception_handler(HTTPException)(http)
-    app.exception_handler(BlobUnavailable)(store_away)
+    app.exception_handler(BlobUnavailable)(store_unavailable)
 
 
 def _request_id(request: Request) -> str | None:

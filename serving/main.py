@@ -17,7 +17,7 @@ from foreact.telemetry.lines import configure_logging
 from serving.address import listen_at
 from serving.app import create_app
 from serving.auth.local import ACCOUNT, LocalLogin
-from serving.refreshes.embedded import EmbeddedRunner
+from serving.refreshes.embedded import Command, EmbeddedRunner
 from serving.refreshes.runner import Runner
 from serving.settings import ServingSettings, is_loopback
 
@@ -28,6 +28,7 @@ PATIENCE_SECONDS = 3.0
 
 def serve(
     settings: ServingSettings,
+    retrain_store: Command,
     host: str = "127.0.0.1",
     port: int = 8000,
     *,
@@ -36,6 +37,7 @@ def serve(
 ) -> None:
     """Serve until stopped; raise ForeactError for settings that are too weak for the address.
 
+    `retrain_store` makes the command of each refresh that runs on this machine.
     On loopback, where no single sign-on is set up, one local login is made and printed through `say`.
     """
     if local_login is None:
@@ -46,7 +48,7 @@ def serve(
     tracing.start_exporting("foreact-serving")
     local = LocalLogin() if local_login else None
     store = connect(settings, patience=PATIENCE_SECONDS)
-    app = create_app(settings, store, runner=make_runner(settings, store), local=local)
+    app = create_app(settings, store, runner=make_runner(settings, store, retrain_store), local=local)
     if say is not None:
         for line in describe_logins(host, port, local):
             say(line)
@@ -79,10 +81,10 @@ def describe_logins(host: str, port: int, local: LocalLogin | None) -> list[str]
     return lines
 
 
-def make_runner(settings: ServingSettings, store: BlobStore) -> Runner | None:
+def make_runner(settings: ServingSettings, store: BlobStore, retrain_store: Command) -> Runner | None:
     """Return the runner of refreshes that the settings name; None for none."""
     if settings.runner == "embedded":
-        return EmbeddedRunner(settings.workspace, settings.refresh_parallel)
+        return EmbeddedRunner(settings.workspace, retrain_store, settings.refresh_parallel)
     if settings.runner == "kubeflow":
         from foreact.kubeflow.settings import KubeflowSettings
         from serving.refreshes.kubeflow import KubeflowRunner

@@ -101,7 +101,7 @@ def test_every_store_s_answer_comes_from_its_own_data(workspace, tmp_path):
 def check_answers(settings: PipelineSettings) -> None:
     """Ask the service for each store."""
     store = connect(settings)
-    token, _ = keys.create(store, "test", Grant(role="admin"), created_by="test")
+    token, _ = keys.create_key(store, "test", Grant(role="admin"), created_by="test")
     app = create_app(ServingSettings(workspace=settings.workspace, _env_file=None), store)
     with TestClient(app, base_url="http://127.0.0.1:8000", headers={"authorization": f"Bearer {token}"}) as client:
         for name, level in LEVELS.items():

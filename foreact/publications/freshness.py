@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -103,6 +103,17 @@ class Freshness:
     def is_fresh(self) -> bool:
         """Return whether the promise is kept."""
         return self.state == "fresh"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields by name; days and moments as text."""
+        return {
+            "state": self.state,
+            "reasons": list(self.reasons),
+            "as_of": self.as_of.isoformat() if self.as_of else None,
+            "published_at": self.published_at.isoformat() if self.published_at else None,
+            "deadline": self.deadline.isoformat(),
+            "next_deadline": self.next_deadline.isoformat(),
+        }
 
 
 def judge_freshness(entry: StoreEntry | None, promise: Promise, now: datetime) -> Freshness:

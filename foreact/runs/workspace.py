@@ -77,15 +77,20 @@ class WorkspaceRuns:
 
     def __init__(self, workspace: Path) -> None:
         self.folder = workspace / "runs"
+        self._last_request = self.folder / "last.json"
 
     def create_run(self, request: Request, name: str | None = None) -> Run:
         """Make the folder of a new run, under a name that the caller chose or one that sorts by time."""
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        run = Run(self.folder / (name or f"{stamp}-{secrets.token_hex(3)}"))
+        run = self.get_run(name or f"{stamp}-{secrets.token_hex(3)}")
         run.folder.mkdir(parents=True)
         (run.folder / "run.json").write_text(request.model_dump_json(indent=1), encoding="utf-8")
         run.events.touch()
         return run
+
+    def get_run(self, name: str) -> Run:
+        """Return the run of a name, whether or not its folder exists yet."""
+        return Run(self.folder / name)
 
     def list_runs(self) -> Iterator[Run]:
         """Return the runs, oldest first."""
@@ -94,17 +99,20 @@ class WorkspaceRuns:
                 if (folder / "run.json").is_file():
                     yield Run(folder)
 
+    @property
+    def has_last_request(self) -> bool:
+        """Whether a retrain-all has succeeded in this workspace."""
+        return self._last_request.is_file()
+
     def read_last_request(self) -> Request | None:
         """Return the request of the last successful retrain-all: where this workspace's data comes from."""
-        path = self.folder / "last.json"
-        return Request.model_validate_json(path.read_bytes()) if path.is_file() else None
+        return Request.model_validate_json(self._last_request.read_bytes()) if self.has_last_request else None
 
     def remember_request(self, request: Request) -> None:
         """Store the request of a successful retrain-all."""
-        path = self.folder / "last.json"
-        draft = path.with_suffix(f".{os.getpid()}")
+        draft = self._last_request.with_suffix(f".{os.getpid()}")
         draft.write_text(request.model_dump_json(indent=1), encoding="utf-8")
-        draft.replace(path)
+        draft.replace(self._last_request)
 
     def delete_old_runs(self) -> None:
         """Delete the folders of all but the latest runs."""

@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from foreact.clock import utc_now
 from foreact.errors import ForeactError, name_examples
 from foreact.kubeflow.api import Kubeflow, read_moment, refer_to_version
 from foreact.kubeflow.connection import Answer
@@ -29,11 +30,6 @@ from pipelines.cluster.reconcile import (
 from pipelines.cluster.schedules import Schedule, Schedules, check_schedule, fingerprint_content
 
 Report = Callable[[str], None]
-
-
-def utc_now() -> datetime:
-    """Return the current time."""
-    return datetime.now(UTC)
 
 
 def sleep_until(moment: datetime) -> None:

@@ -81,12 +81,12 @@ def _make_alerts(arrays: StoreData, *, total: bool) -> list[Alert]:
     # A store as a whole is unusual much sooner than one of its items.
     share = 0.1 if total else 0.25
     peaks = (extra >= np.maximum(3, share * usual)) & (beyond >= 0.8)
-    lacking = level.expected - level.normal_delivery
-    risk = _normal_probability(lacking / level.deviation)
-    short = lacking >= np.maximum(2, share / 2 * level.normal_delivery)
+    shortfall = level.expected - level.normal_delivery
+    risk = _normal_probability(shortfall / level.deviation)
+    short = shortfall >= np.maximum(2, share / 2 * level.normal_delivery)
     kinds: list[tuple[Kind, NDArray[np.bool_], Doubles, Doubles]] = [
         ("peak", peaks, extra, beyond),
-        ("shortage", short, lacking, risk),
+        ("shortage", short, shortfall, risk),
     ]
     alerts = []
     for kind, chosen, stake, probability in kinds:

@@ -107,10 +107,10 @@ def packed_tag(tag: str) -> str:
 
 def find_known_tag(request: Request, tag: str) -> str | None:
     """Return the tag of a form of the answer that the caller has already and still accepts; None if there is none."""
-    given = ",".join(request.headers.getlist("if-none-match"))
-    if given.strip() == "*":
+    header = ",".join(request.headers.getlist("if-none-match"))
+    if header.strip() == "*":
         return tag
-    sent = set(TAG.findall(given))
+    sent = set(TAG.findall(header))
     forms = [tag, packed_tag(tag)] if wants_gzip(request) else [tag]
     return next((form for form in forms if form in sent), None)
 

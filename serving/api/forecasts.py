@@ -15,8 +15,8 @@ from serving.api.selection import (
     Cursor,
     End,
     ItemFilter,
+    ItemRange,
     Limit,
-    Series,
     Start,
     StoreFilter,
     absent_store,
@@ -93,7 +93,7 @@ async def query_forecasts(request: Request, service: Parts, principal: Viewer, b
 
 def _answer_query(request: Request, view: FreshnessView, principal: Principal, bulk: Bulk) -> Response:
     found = [_resolve_query(view, principal, query) for query in bulk.queries]
-    stores = list({part.arrays.store: part.arrays for part in found if isinstance(part, Series)}.values())
+    stores = list({part.arrays.store: part.arrays for part in found if isinstance(part, ItemRange)}.values())
     request_key = tuple(
         (query.store, query.item, part.message if isinstance(part, Problem) else (part.first, part.end))
         for query, part in zip(bulk.queries, found, strict=True)
@@ -106,7 +106,7 @@ def _answer_query(request: Request, view: FreshnessView, principal: Principal, b
     return answer_json(request, view, request_key, stores, body)
 
 
-def _resolve_query(view: FreshnessView, principal: Principal, query: Triple) -> Series | Problem:
+def _resolve_query(view: FreshnessView, principal: Principal, query: Triple) -> ItemRange | Problem:
     """Return the series that a query selects, or the problem with the query."""
     arrays = view.visible_stores(principal.visible_scope).get(query.store)
     if arrays is None:
@@ -120,10 +120,10 @@ def _resolve_query(view: FreshnessView, principal: Principal, query: Triple) -> 
         days = check_range(start, end)
     except (ValueError, ApiError) as problem:
         return Problem(code="invalid_parameter", message=str(problem))
-    return Series(arrays, row, *arrays.find_columns(*days))
+    return ItemRange(arrays, row, *arrays.find_columns(*days))
 
 
-def _encode_result(query: Triple, part: Series | Problem) -> bytes:
+def _encode_result(query: Triple, part: ItemRange | Problem) -> bytes:
     head = b'{"store":' + encode_json(query.store) + b',"item":' + encode_json(query.item)
     if isinstance(part, Problem):
         return head + b',"rows":null,"error":' + encode_json(part.model_dump()) + b"}"
@@ -131,20 +131,20 @@ def _encode_result(query: Triple, part: Series | Problem) -> bytes:
     return head + b',"rows":[' + rows + b'],"error":null}'
 
 
-def _encode_series(part: Series) -> bytes:
+def _encode_series(part: ItemRange) -> bytes:
     if part.first == 0 and part.end == len(part.arrays.days):
         return part.arrays.encode_item(part.row)
     return part.arrays.encode_days(part.row, part.first, part.end)
 
 
-def _iterate_records(series: list[Series]) -> Iterator[dict[str, Any]]:
+def _iterate_records(series: list[ItemRange]) -> Iterator[dict[str, Any]]:
     for part in series:
         yield from part.arrays.list_records(part.row, part.first, part.end)
 
 
-def _cut_page(series: list[Series], position: int, limit: int) -> tuple[list[Series], int | None]:
+def _cut_page(series: list[ItemRange], position: int, limit: int) -> tuple[list[ItemRange], int | None]:
     """Return whole series while their rows fit, at least one, and where the next page begins."""
-    page: list[Series] = []
+    page: list[ItemRange] = []
     rows = 0
     for index in range(position, len(series)):
         rows += series[index].end - series[index].first

@@ -16,13 +16,13 @@ async def check_parameters(request: Request) -> None:
     if not request.scope["query_string"]:
         return
     known = _read_description(request)[request.scope["route"].path, request.method]
-    given = [name for name, _ in request.query_params.multi_items()]
+    names = [name for name, _ in request.query_params.multi_items()]
     problems = {
         name: "it may be given only once"
         if name in known
         else f"there is no such parameter{_suggest_parameter(name, known)}"
-        for name in given
-        if name not in known or (not known[name] and given.count(name) > 1)
+        for name in names
+        if name not in known or (not known[name] and names.count(name) > 1)
     }
     if problems:
         raise RequestValidationError(

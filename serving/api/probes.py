@@ -76,9 +76,9 @@ async def readyz(service: Parts) -> Readiness:
 )
 async def metrics(request: Request, service: Parts) -> Response:
     """Return this process's metrics in Prometheus' text format."""
-    token = service.settings.metrics_token.get_secret_value()
-    given = request.headers.get("authorization", "").removeprefix("Bearer ")
-    if token and not hmac.compare_digest(given.encode(), token.encode()):
+    expected = service.settings.metrics_token.get_secret_value()
+    token = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if expected and not hmac.compare_digest(token.encode(), expected.encode()):
         raise ApiError(401, "not_authenticated", "send the metrics token as a bearer token")
     body = await run_in_threadpool(service.metrics.render_text)
     return Response(body, 200, {"cache-control": "no-store"}, "text/plain; version=0.0.4; charset=utf-8")

@@ -12,8 +12,8 @@ from foreact.publications.publisher import Publisher
 from serving.auth.principal import Principal, Role
 from serving.dependencies import Admin, Parts, Viewer
 from serving.errors import ApiError, error_responses
+from serving.parts import Service
 from serving.publication.view import FreshnessView
-from serving.service import Service
 
 router = APIRouter(prefix="/v1", tags=["publications"])
 Version = Annotated[int, Path(ge=1, le=10**9, description="A publication's version")]

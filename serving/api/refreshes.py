@@ -17,8 +17,8 @@ from serving.api.stores import Segment
 from serving.auth.principal import Principal
 from serving.dependencies import Parts, Planner, Viewer
 from serving.errors import ApiError, error_responses, not_found
+from serving.parts import Service
 from serving.refreshes.records import Refresh, Step
-from serving.service import Service
 
 router = APIRouter(prefix="/v1", tags=["refreshes"])
 RefreshId = Annotated[str, Path(max_length=100, description="A refresh's id")]
@@ -87,11 +87,13 @@ def list_refreshes(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> RefreshList:
     """Return the refreshes of your stores, those under way first."""
-    listed = [*reversed(service.refreshes.records.list_active()), *service.refreshes.ended()]
+    listed = [*reversed(service.refreshes.records.list_active()), *service.refreshes.list_ended()]
     # A refresh that ends between these two reads is in both lists.
     found = {one.id: one for one in listed}.values()
     chosen = [one for one in found if may_see(service, principal, one) and (not store or one.store in store)][:limit]
-    return RefreshList(refreshes=[describe_refresh(service, service.refreshes.find(one.id) or one) for one in chosen])
+    return RefreshList(
+        refreshes=[describe_refresh(service, service.refreshes.find_refresh(one.id) or one) for one in chosen]
+    )
 
 
 @router.get("/refreshes/{refresh_id}", response_model=RefreshAnswer, responses=error_responses(503))
@@ -121,7 +123,7 @@ async def _stream_events(service: Service, principal: Principal, refresh_id: str
     service.metrics.streams.inc()
     try:
         while time.monotonic() - started_at < LONGEST_STREAM_SECONDS and not service.closing:
-            refresh = await run_in_threadpool(service.refreshes.find, refresh_id)
+            refresh = await run_in_threadpool(service.refreshes.find_refresh, refresh_id)
             if refresh is None:
                 return
             if refresh != last:
@@ -140,7 +142,7 @@ async def _stream_events(service: Service, principal: Principal, refresh_id: str
 
 
 def _find_refresh(service: Service, principal: Principal, refresh_id: str) -> Refresh:
-    refresh = service.refreshes.find(refresh_id)
+    refresh = service.refreshes.find_refresh(refresh_id)
     if refresh is None or not may_see(service, principal, refresh):
         raise not_found("this refresh", "refresh_not_found")
     return refresh
@@ -160,7 +162,7 @@ def describe_refresh(service: Service, refresh: Refresh, *, joined: bool = False
     return RefreshAnswer(
         store_name=encode_id(refresh.store),
         elapsed_seconds=round(max(0.0, (until - refresh.requested_at).total_seconds()), 1),
-        waiting_before=service.refreshes.position(refresh) if refresh.state == "queued" else None,
+        waiting_before=service.refreshes.count_ahead(refresh) if refresh.state == "queued" else None,
         steps=list(refresh.steps),
         already_running=joined,
         **refresh.model_dump(

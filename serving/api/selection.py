@@ -80,8 +80,8 @@ def check_range(start: date | None, end: date | None) -> tuple[str | None, str |
 
 
 @dataclass(frozen=True)
-class Series:
-    """One item's row and its first and last column."""
+class ItemRange:
+    """One item's row, its first column and the one after the last."""
 
     arrays: StoreData
     row: int
@@ -91,21 +91,21 @@ class Series:
 
 def select_series(
     stores: Iterable[StoreData], items: list[str] | None, start: str | None, end: str | None
-) -> list[Series]:
+) -> list[ItemRange]:
     """Return the series of the stores; raise ApiError for an item that none of them has."""
     stores = list(stores)
-    found: list[Series] = []
+    found: list[ItemRange] = []
     known: set[str] = set()
     for arrays in stores:
-        first, last = arrays.find_columns(start, end)
+        first, after = arrays.find_columns(start, end)
         if items:
             rows = [(item, arrays.rows.get(item)) for item in dict.fromkeys(items)]
             known.update(item for item, row in rows if row is not None)
             chosen: Iterable[int] = [row for _, row in rows if row is not None]
         else:
             chosen = range(len(arrays.items))
-        if first < last:
-            found.extend(Series(arrays, row, first, last) for row in chosen)
+        if first < after:
+            found.extend(ItemRange(arrays, row, first, after) for row in chosen)
     if items:
         missing = [item for item in items if item not in known]
         if missing:

@@ -90,6 +90,6 @@ def describe_store(view: FreshnessView, arrays: StoreData) -> dict[str, Any]:
         "items": len(arrays.items),
         "first_date": arrays.days[0],
         "last_date": arrays.days[-1],
-        **view.describe_store(arrays.store),
+        **view.describe_source(arrays.store),
         "accuracy": arrays.entry.accuracy,
     }

@@ -13,10 +13,10 @@ ROWS_AT_ONCE = 2_000
 Format = Literal["json", "csv"]
 
 
-def wants_csv(request: Request, given: Format | None) -> bool:
+def wants_csv(request: Request, format: Format | None) -> bool:
     """Return whether rows should be CSV: `format` says so, or else the Accept header wants it more than JSON."""
-    if given is not None:
-        return given == "csv"
+    if format is not None:
+        return format == "csv"
     accept = request.headers.get("accept", "")
     return read_preference(accept, "text/csv") > read_preference(accept, "application/json")
 

@@ -49,7 +49,7 @@ class _Keys(BaseModel):
     keys: list[Key] = Field(default_factory=list)
 
 
-def create(
+def create_key(
     store: BlobStore, name: str, grant: Grant, *, created_by: str, expires_at: datetime | None = None
 ) -> tuple[str, Key]:
     """Create a key, and return its text, which cannot be read again, with its record."""
@@ -70,7 +70,7 @@ def create(
     return text, key
 
 
-def revoke(store: BlobStore, key_id: str) -> Key:
+def revoke_key(store: BlobStore, key_id: str) -> Key:
     """Revoke a key; within seconds it is no longer accepted."""
     revoked: list[Key] = []
 

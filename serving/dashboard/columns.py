@@ -5,7 +5,10 @@ from typing import Any, Literal
 
 from foreact.errors import count_noun
 
-Unit = Literal["text", "units", "share", "count", "day", "moment"]
+# A share is above or below something and has a sign; a percentage has none.
+Unit = Literal["text", "units", "share", "percentage", "count", "day", "moment"]
+# How many days ahead the tables show day by day.
+DAYS_SHOWN = 14
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Column:
     @property
     def is_number(self) -> bool:
         """Return whether cells are aligned to the right."""
-        return self.unit in {"units", "share", "count"}
+        return self.unit in {"units", "share", "percentage", "count"}
 
     def to_json(self) -> dict[str, Any]:
         """Return what the page's script needs to write the column's cells."""
@@ -87,6 +90,14 @@ TOTALS = (
 )
 
 SOLD = (Column("date", heading="date", unit="day"), Column("sold", heading="sold (units)", unit="units"))
+
+SCORES = (
+    Column("published_as_of", "Forecast made on data to", unit="day"),
+    Column("units", "Sold, units", unit="units"),
+    Column("wape", "Miss", unit="percentage"),
+    Column("bias", "Too high, too low", unit="share"),
+    Column("coverage", "In band", unit="percentage"),
+)
 
 ALERTS = (
     Column("kind", heading="kind"),

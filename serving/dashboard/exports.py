@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -41,7 +41,7 @@ def overview_sheets(view: FreshnessView, chosen: Sequence[StoreData], order: str
     in_step = find_stores_in_step(chosen)
     series = sum_totals(in_step)
     days = summarize_week(in_step, series).days
-    heat_days = series.dates[: stores.HEAT_DAYS]
+    heat_days = series.dates[: columns.DAYS_SHOWN]
     return [
         _store_sheet(view, chosen, order, days),
         _total_sheet(series),
@@ -94,13 +94,17 @@ def _alert_sheet(in_step: Sequence[StoreData]) -> Sheet:
 
 
 def _total_sheet(series: Series) -> Sheet:
-    rows = zip(series.dates, series.mean, series.low, series.high, series.last_year, strict=True)
-    return Sheet("Total by day", columns.TOTALS, [(date.fromisoformat(day), *numbers) for day, *numbers in rows])
+    return _column_sheet("Total by day", columns.TOTALS, {**series.to_json(), "date": series.dates})
 
 
 def _sold_sheet(series: Series) -> Sheet:
-    rows = zip(series.past_dates, series.past, strict=True)
-    return Sheet("Sold", columns.SOLD, [(date.fromisoformat(day), units) for day, units in rows])
+    return _column_sheet("Sold", columns.SOLD, {"date": series.past_dates, "sold": series.past})
+
+
+def _column_sheet(title: str, shown: tuple[Column, ...], values: Mapping[str, Sequence[Any]]) -> Sheet:
+    """Return the table of each column's values, found by its key."""
+    cells = ([_convert_cell(value, column) for value in values[column.key]] for column in shown)
+    return Sheet(title, shown, list(zip(*cells, strict=True)))
 
 
 def _driver_sheets(series: dict[str, Any]) -> list[Sheet]:
@@ -123,18 +127,18 @@ def _driver_sheets(series: dict[str, Any]) -> list[Sheet]:
 def item_sheets(arrays: StoreData, row: int) -> list[Sheet]:
     """Return an item's days."""
     series = item_series(arrays, row)
-    numbers = (array[row].tolist() for array in (arrays.mean, arrays.p10, arrays.p50, arrays.p90))
-    return [
-        Sheet(
-            "Forecast",
-            columns.FORECAST,
-            [
-                (arrays.store, arrays.items[row], date.fromisoformat(day), *values)
-                for day, *values in zip(series.dates, *numbers, series.last_year, strict=True)
-            ],
-        ),
-        _sold_sheet(series),
-    ]
+    days = len(series.dates)
+    values = {
+        "store": [arrays.store] * days,
+        "item": [arrays.items[row]] * days,
+        "date": series.dates,
+        "mean": arrays.mean[row].tolist(),
+        "p10": arrays.p10[row].tolist(),
+        "p50": arrays.p50[row].tolist(),
+        "p90": arrays.p90[row].tolist(),
+        "last_year": series.last_year,
+    }
+    return [_column_sheet("Forecast", columns.FORECAST, values), _sold_sheet(series)]
 
 
 def _convert_cell(value: Any, column: Column) -> Any:
@@ -179,6 +183,7 @@ def write_xlsx(sheets: Sequence[Sheet]) -> bytes:
         formats = {
             "units": book.add_format({"num_format": "#,##0.0"}),
             "share": book.add_format({"num_format": "0%"}),
+            "percentage": book.add_format({"num_format": "0%"}),
             "count": book.add_format({"num_format": "#,##0"}),
             "day": book.add_format({"num_format": "yyyy-mm-dd"}),
             "moment": book.add_format({"num_format": "yyyy-mm-dd hh:mm"}),

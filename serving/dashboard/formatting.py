@@ -1,6 +1,7 @@
 """Numbers, days and moments as people read them; every number with its unit nearby."""
 
 import math
+from collections.abc import Callable
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
 
@@ -82,18 +83,17 @@ def format_age(value: timedelta) -> str:
     return "just now"
 
 
+# A moment is written as how long ago it is, so by `format_cell`.
+WRITERS: dict[Unit, Callable[[Any], str]] = {
+    "text": str,
+    "units": format_units,
+    "share": format_change,
+    "percentage": format_percent,
+    "count": format_count,
+    "day": format_day,
+}
+
+
 def format_cell(value: Any, unit: Unit, now: datetime) -> str:
     """Write a table's cell in the unit of its column; a moment as how long ago it is."""
-    match unit:
-        case "units":
-            return format_units(value)
-        case "share":
-            return format_change(value)
-        case "count":
-            return format_count(value)
-        case "day":
-            return format_day(value)
-        case "moment":
-            return format_age(now - value)
-        case "text":
-            return str(value)
+    return format_age(now - value) if unit == "moment" else WRITERS[unit](value)

@@ -12,7 +12,7 @@ from serving.auth.sessions import FLOW, FLOW_SECONDS
 from serving.dashboard.pages import LONGEST_TARGET, render_page
 from serving.dependencies import Parts, require_principal
 from serving.errors import ApiError, SignInFailed
-from serving.service import Service
+from serving.parts import Service
 
 router = APIRouter(include_in_schema=False)
 CALLBACK = "/login/callback"
@@ -38,7 +38,7 @@ def log_in(
     _limit_attempts(request, service)
     if service.local is None or not service.local.accepts_password(account, password):
         _record_login(request, service, None, "local")
-        return _login_page(request, service, target, "This account and password do not belong together.", 401)
+        return _login_page(request, service, target, "The account or the password is wrong.", 401)
     return _start_session(request, service, service.local.principal, target, "local")
 
 

@@ -25,6 +25,8 @@ from serving.dependencies import identify, service_of
 # The longest address that a login returns to.
 LONGEST_TARGET = 2_000
 STATIC = Path(__file__).parent / "static"
+# How many alerts a page shows before it is asked for more.
+ALERTS_SHOWN = 6
 
 # What each state means to a planner: a title, and what they can do about it.
 PROBLEMS = {
@@ -87,12 +89,11 @@ def make_templates() -> Environment:
         "points": formatting.format_points,
         "day": formatting.format_day,
         "moment": formatting.format_moment,
-        "ago": formatting.format_age,
         "cell": formatting.format_cell,
         "driver": formatting.format_driver,
         "encode_id": encode_id,
     }
-    environment.globals["TOTALS"] = TOTALS
+    environment.globals |= {"TOTALS": TOTALS, "ALERTS_SHOWN": ALERTS_SHOWN}
     environment.globals["static"] = lambda name: f"/static/{static_version()}/{name}"
     return environment
 

@@ -24,13 +24,13 @@ from serving.auth.principal import Principal
 from serving.dashboard import columns, exports, stores
 from serving.dashboard.charts import driver_chart, item_parts_chart
 from serving.dashboard.items import select_items
-from serving.dashboard.pages import STATIC, render_page, static_version
+from serving.dashboard.pages import ALERTS_SHOWN, STATIC, render_page, static_version
 from serving.dependencies import Parts, Viewer
 from serving.errors import not_found
+from serving.parts import Service
 from serving.publication import StoreData
 from serving.publication.earlier import load_earlier_forecasts
 from serving.publication.view import FreshnessView
-from serving.service import Service
 
 router = APIRouter(include_in_schema=False)
 
@@ -48,7 +48,8 @@ Order = Annotated[str, Query(pattern=stores.ORDER)]
 Segment = Annotated[str, Path(max_length=500)]
 # For more stores, the page has their names, and its script makes the checkboxes when the picker is opened.
 MOST_CHOICES = 100
-ALERTS_SHOWN = 6
+# With fewer days of known sales, levels and comparisons are rough.
+SHORT_HISTORY_DAYS = 28
 
 
 def _select_stores(
@@ -106,7 +107,7 @@ def _week_context(view: FreshnessView, chosen: list[StoreData]) -> dict[str, Any
     in_step = find_stores_in_step(chosen)
     series = sum_totals(in_step)
     summary = summarize_week(in_step, series)
-    heat_days = series.dates[: stores.HEAT_DAYS]
+    heat_days = series.dates[: columns.DAYS_SHOWN]
     return {
         "in_step": in_step,
         "left_behind": sorted({arrays.store for arrays in chosen} - {arrays.store for arrays in in_step}),
@@ -134,7 +135,7 @@ def store_page(request: Request, service: Parts, principal: Viewer, store: Segme
         "entry": arrays.entry,
         "region": view.region_of(arrays.store),
         "fresh": view.freshness[arrays.store],
-        "held": view.explain_held(arrays.store),
+        "held_reason": view.explain_held(arrays.store),
         "series": series,
         "summary": summarize_week([arrays], series),
         "drivers": driver_chart(arrays),
@@ -145,8 +146,10 @@ def store_page(request: Request, service: Parts, principal: Viewer, store: Segme
         "may_refresh": service.refreshes.runner is not None
         and principal.may_change(arrays.store, view.region_of(arrays.store)),
         "scores": [row for row in arrays.scorecard if row.get("lead") == 0][-5:],
-        "short_history": count_known_days(arrays) < 28,
+        "short_history": count_known_days(arrays) < SHORT_HISTORY_DAYS,
+        "score_columns": columns.SCORES,
         "columns": columns.select_shown(columns.ITEMS),
+        "days_shown": columns.DAYS_SHOWN,
         "cells": [column.to_json() for column in columns.select_shown(columns.ITEMS)[1:]],
     }
     return render_page(request, "store.html", context, principal)
@@ -159,7 +162,7 @@ async def items_json(request: Request, service: Parts, principal: Viewer, store:
     arrays = select_store(view, principal, store)
 
     def body() -> bytes:
-        days = min(14, len(arrays.days))
+        days = min(columns.DAYS_SHOWN, len(arrays.days))
         shape = [[round(float(value), 1) for value in row] for row in arrays.mean[:, :days]]
         return encode_json(
             {**tabulate_items(arrays), "shape": shape, "names": [encode_id(item) for item in arrays.items]}
@@ -176,19 +179,21 @@ def item_page(request: Request, service: Parts, principal: Viewer, store: Segmen
     row = _find_item(arrays, item)
     level = compare_levels(arrays, total=False)
     series = item_series(arrays, row)
+    known_days = sum(value is not None for value in series.past)
     context = {
         "arrays": arrays,
         "entry": arrays.entry,
         "item": arrays.items[row],
         "fresh": view.freshness[arrays.store],
-        "held": view.explain_held(arrays.store),
+        "held_reason": view.explain_held(arrays.store),
         "series": series,
         "row": {name: column[row] for name, column in tabulate_items(arrays).items()},
         "days": level.days,
         "parts": item_parts_chart(arrays, row),
         "alerts": [found for found in merge_alert_groups([arrays]) if found[0].item == arrays.items[row]],
         "score": score_item(load_earlier_forecasts(service.publications, arrays), arrays, row),
-        "known_days": sum(value is not None for value in series.past),
+        "known_days": known_days,
+        "short_history": known_days < SHORT_HISTORY_DAYS,
     }
     return render_page(request, "item.html", context, principal)
 
@@ -265,7 +270,9 @@ def _find_item(arrays: StoreData, segment: str) -> int:
 def _active_refreshes(service: Service, principal: Principal) -> dict[str, str]:
     """Return the ids of the refreshes under way, by store."""
     view, scope = service.view, principal.visible_scope
-    return {refresh.store: refresh.id for refresh in service.refreshes.active() if view.covers(scope, refresh.store)}
+    return {
+        refresh.store: refresh.id for refresh in service.refreshes.list_active() if view.covers(scope, refresh.store)
+    }
 
 
 def _last_failed(service: Service, arrays: StoreData) -> Any:

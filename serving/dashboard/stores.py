@@ -14,7 +14,6 @@ from serving.publication import StoreData
 from serving.publication.view import FreshnessView
 
 MOST_HEAT_ROWS = 60
-HEAT_DAYS = 14
 PAGE_ROWS = 100
 # The order that the first click on each heading asks for; a minus puts the largest values first.
 ORDERS = tuple(f"{'-' if column.most_first else ''}{column.key}" for column in select_shown(STORES))

@@ -49,7 +49,7 @@ class RunMetrics(Collector):
         # An earlier read that ends late must not overwrite a newer one.
         self._reading = threading.Lock()
         self._etag = ""
-        self._ledger = RunHistory()
+        self._history = RunHistory()
         self._watch = watch_drift(store)
         self._series: dict[str, list[Point]] = {}
         self._drift: list[Drift] = []
@@ -67,10 +67,10 @@ class RunMetrics(Collector):
         try:
             blob = self._store.read_if_changed(RUNS, self._etag) if self._etag else self._store.read(RUNS)
         except BlobNotFound:
-            self._ledger, self._etag = RunHistory(), ""
+            self._history, self._etag = RunHistory(), ""
             return
         if blob is not None:
-            self._ledger, self._etag = parse_history(blob.data), blob.etag
+            self._history, self._etag = parse_history(blob.data), blob.etag
 
     def collect(self) -> Iterable[Metric]:
         """Return all metric families, empty ones included."""
@@ -84,14 +84,14 @@ class RunMetrics(Collector):
 
         now = self._clock().timestamp()
         for pipeline in PIPELINES:
-            runs = [run for run in self._ledger.runs if run.pipeline == pipeline]
+            runs = [run for run in self._history.runs if run.pipeline == pipeline]
             for state in ("running", "succeeded", "failed"):
                 add("run_kept", sum(run.state == state for run in runs), pipeline, state)
             started = [run.started_at.timestamp() for run in runs if run.state == "running"]
             add("run_running_seconds", max(0.0, now - min(started)) if started else 0.0, pipeline)
-            success = self._ledger.last_success.get(pipeline)
+            success = self._history.last_success.get(pipeline)
             add("run_last_success_timestamp_seconds", success.timestamp() if success else None, pipeline)
-            ended = self._ledger.list_ended(pipeline)
+            ended = self._history.list_ended(pipeline)
             add("run_last_failed", float(bool(ended) and ended[0].state == "failed"), pipeline)
             if ended:
                 _add_run(add, pipeline, ended[0])

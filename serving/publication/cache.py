@@ -7,9 +7,10 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from foreact.blobs import BlobNotFound, BlobStore, BlobUnavailable
+from foreact.clock import utc_now
 from foreact.errors import ForeactError
 from foreact.publications.contract import CURRENT, Manifest, StoreEntry
 from foreact.publications.reader import Reader
@@ -29,7 +30,7 @@ FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(minutes=10)
 class PublicationCache:
     """Holds the current snapshot, what of the newest publication is not served, and whether the blob store answers."""
 
-    def __init__(self, store: BlobStore, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, store: BlobStore, clock: Callable[[], datetime] = utc_now) -> None:
         self.reader = Reader(store)
         self._store = store
         self._clock = clock

@@ -49,19 +49,21 @@ class Snapshot:
     @cached_property
     def damage_sentence(self) -> str | None:
         """Return in one sentence how many stores are damaged, and what is shown of them; None without damage."""
-        held, lost = len(self.held_stores), len(self.lost_stores)
-        if not held + lost:
+        last_good, lost = len(self.held_stores), len(self.lost_stores)
+        if not last_good + lost:
             return None
-        damage = f"publication {self.version} is damaged in {held + lost} store{'s' if held + lost > 1 else ''}"
-        if held and lost:
-            return f"{damage}: {held} with the last good numbers in their place, {lost} without any"
-        return f"{damage}, {'whose last good numbers stand in' if held else 'of which nothing can be shown'}"
+        damage = (
+            f"publication {self.version} is damaged in {last_good + lost} store{'s' if last_good + lost > 1 else ''}"
+        )
+        if last_good and lost:
+            return f"{damage}: {last_good} with the last good numbers in their place, {lost} without any"
+        return f"{damage}, {'whose last good numbers stand in' if last_good else 'of which nothing can be shown'}"
 
     @cached_property
     def fingerprint(self) -> str:
         """Return a text that changes with the numbers; callers see it, so it is a hash that reveals no store."""
-        held = sorted((store, self.stores[store].entry.run) for store in self.held_stores)
-        text = repr((self.version, self.etag, held, sorted(self.lost_stores)))
+        last_good_runs = sorted((store, self.stores[store].entry.run) for store in self.held_stores)
+        text = repr((self.version, self.etag, last_good_runs, sorted(self.lost_stores)))
         return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=9).hexdigest()
 
     def store_of(self, segment: str) -> str:

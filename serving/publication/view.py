@@ -14,6 +14,9 @@ from foreact.publications.freshness import Freshness, Promise, judge_freshness
 from serving.auth.principal import Scope
 from serving.publication import PublicationCache, Snapshot, StoreData
 
+# What answers carry of a store's freshness; the rest they have beside it.
+FRESHNESS_KEYS = ("state", "reasons", "deadline", "next_deadline")
+
 
 @dataclass(frozen=True)
 class FreshnessView:
@@ -90,12 +93,13 @@ class FreshnessView:
         """Return the JSON that every answer carries for each of its stores."""
         found = self._store_json.get(store)
         if found is None:
-            found = self._store_json[store] = orjson.dumps(self.describe_store(store))
+            found = self._store_json[store] = orjson.dumps(self.describe_source(store))
         return found
 
-    def describe_store(self, store: str) -> dict[str, Any]:
+    def describe_source(self, store: str) -> dict[str, Any]:
         """Describe where a store's numbers come from, and whether they are fresh."""
         entry = self.snapshot.stores[store].entry
+        freshness = self.freshness[store].to_json()
         return {
             "model": {"name": entry.model.name, "version": entry.model.version},
             "run": entry.run,
@@ -103,18 +107,8 @@ class FreshnessView:
             "generated_at": entry.generated_at.astimezone(UTC).isoformat(),
             "fallback": entry.fallback,
             "held": self.explain_held(store),
-            "freshness": describe_freshness(self.freshness[store]),
+            "freshness": {key: freshness[key] for key in FRESHNESS_KEYS},
         }
-
-
-def describe_freshness(fresh: Freshness) -> dict[str, Any]:
-    """Return a store's freshness for JSON; it changes only when the freshness does."""
-    return {
-        "state": fresh.state,
-        "reasons": list(fresh.reasons),
-        "deadline": fresh.deadline.isoformat(),
-        "next_deadline": fresh.next_deadline.isoformat(),
-    }
 
 
 class ViewSource:

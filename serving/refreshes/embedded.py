@@ -1,10 +1,9 @@
-"""Refreshes on this machine: each a `foreact run retrain-store` in its own process, which outlives this one."""
+"""Refreshes on this machine: each a run in its own process, which outlives this one."""
 
 import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +13,13 @@ from pydantic import ValidationError
 
 from foreact.context import RunContext
 from foreact.errors import ForeactError
-from foreact.runs.workspace import Run
+from foreact.runs.workspace import WorkspaceRuns
 from serving.refreshes.records import Process, Refresh, Step
 from serving.refreshes.runner import Progress
 
 # The output of so many failed runs is kept.
 MOST_OUTPUTS = 20
+# Makes the command line of a refresh's run.
 Command = Callable[[Refresh], list[str]]
 
 
@@ -28,16 +28,17 @@ class EmbeddedRunner:
 
     interval = 0.25
 
-    def __init__(self, workspace: Path, parallel: int = 1, command: Command | None = None) -> None:
+    def __init__(self, workspace: Path, command: Command, parallel: int = 1) -> None:
         self.parallel = parallel
         self._workspace = workspace.absolute()
-        self._command = command or self._retrain_store
+        self._command = command
+        self._runs = WorkspaceRuns(self._workspace)
         self._folder = self._workspace / "serving" / "refreshes"
         self._host = socket.gethostname()
 
     def check(self) -> str | None:
         """Return why no refresh can run here; None if one can."""
-        if self._command == self._retrain_store and not (self._workspace / "runs" / "last.json").is_file():
+        if not self._runs.has_last_request:
             return "no retrain-all has run in this workspace, so the location of the sales data is unknown"
         return None
 
@@ -71,9 +72,9 @@ class EmbeddedRunner:
         return refresh.model_copy(update={"run": refresh.id, "process": started})
 
     def observe(self, refresh: Refresh) -> Progress:
-        """Return how far the run is by its events; that it died without a last event, its process shows."""
+        """Return the run's progress by its events, and by its process whether it died without a last one."""
         alive = self._is_alive(refresh.process)
-        events, _ = Run(self._workspace / "runs" / refresh.id).read_events()
+        events, _ = self._runs.get_run(refresh.id).read_events()
         steps, failed, sentence = _make_steps(events)
         ended = next((e["state"] for e in events if e.get("step") == "run" and e.get("state") != "started"), None)
         if alive or alive is None:
@@ -99,10 +100,6 @@ class EmbeddedRunner:
             path.unlink(missing_ok=True)
         if refresh.state == "succeeded":
             self._path_of(refresh, "txt").unlink(missing_ok=True)
-
-    def _retrain_store(self, refresh: Refresh) -> list[str]:
-        run = [sys.executable, "-m", "commands", "run", "retrain-store", "--store", refresh.store]
-        return [*run, "--run-id", refresh.id, "--workspace", str(self._workspace)]
 
     def _path_of(self, refresh: Refresh, kind: str) -> Path:
         return self._folder / f"{refresh.id}.{kind}"

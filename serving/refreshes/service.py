@@ -50,7 +50,7 @@ class Refreshes:
         self._clock = clock
         self._queue = queue
         self._limit = timedelta(minutes=minutes)
-        self._tending = threading.Lock()
+        self._advancing = threading.Lock()
         self._past: dict[str, Refresh] = {}
         self._recent: dict[str, tuple[float, Refresh]] = {}
 
@@ -82,7 +82,7 @@ class Refreshes:
         found = next(refresh for refresh in active if refresh.store == store)
         return found, found.id != fresh.id
 
-    def find(self, refresh_id: str) -> Refresh | None:
+    def find_refresh(self, refresh_id: str) -> Refresh | None:
         """Return a refresh as it is now, live steps included."""
         at, known = self._recent.get(refresh_id, (0.0, None))
         if known is not None and (known.ended_at or time.monotonic() - at < FRESH_SECONDS):
@@ -105,7 +105,7 @@ class Refreshes:
         # Its state changes only once its numbers can be seen.
         return refresh.model_copy(update={"steps": progress.steps})
 
-    def active(self) -> list[Refresh]:
+    def list_active(self) -> list[Refresh]:
         """Return the refreshes that wait or run; none while the blob store is unreachable."""
         if self._publications.unreachable:
             return []
@@ -119,12 +119,12 @@ class Refreshes:
         if self.runner is None or self._publications.unreachable:
             return None
         try:
-            ended = next((refresh for refresh in self.ended() if refresh.store == store), None)
+            ended = next((refresh for refresh in self.list_ended() if refresh.store == store), None)
         except BlobUnavailable:
             return None
         return ended if ended is not None and ended.state == "failed" else None
 
-    def ended(self) -> list[Refresh]:
+    def list_ended(self) -> list[Refresh]:
         """Return the refreshes that ended last, the latest first; each is read only once."""
         names = self.records.ended_ids()[-SHOWN:]
         for name in names:
@@ -135,14 +135,14 @@ class Refreshes:
         self._past = {name: self._past[name] for name in names if name in self._past}
         return [self._past[name] for name in reversed(names) if name in self._past]
 
-    def position(self, refresh: Refresh) -> int | None:
+    def count_ahead(self, refresh: Refresh) -> int | None:
         """Return how many refreshes wait before one; None if it does not wait."""
         waiting = in_turn(self.records.list_active())
         return next((place for place, other in enumerate(waiting) if other.id == refresh.id), None)
 
-    def tend(self) -> None:
+    def advance_refreshes(self) -> None:
         """Start refreshes that may start, and finish those that ended; an unreachable store does not raise."""
-        if self.runner is None or not self._tending.acquire(blocking=False):
+        if self.runner is None or not self._advancing.acquire(blocking=False):
             return
         try:
             active = self.records.list_active()
@@ -152,9 +152,9 @@ class Refreshes:
                     self._check_progress(refresh)
             self._start_next()
         except BlobUnavailable as problem:
-            log.warning("refreshes cannot be tended: %s", problem)
+            log.warning("refreshes cannot be advanced: %s", problem)
         finally:
-            self._tending.release()
+            self._advancing.release()
 
     def _start_next(self) -> None:
         assert self.runner is not None  # noqa: S101

@@ -53,7 +53,7 @@ def main() -> None:
         workspace = Path(folder)
         store = FolderStore(workspace / "blobs")
         publish(store, 1)
-        token = keys.create(store, "bench", Grant(role="admin"), created_by="bench")[0]
+        token = keys.create_key(store, "bench", Grant(role="admin"), created_by="bench")[0]
         with run("foreact", workspace) as (port, process, ready):
             peaks = ", peak ".join(memory(process.pid, what) for what in ("VmRSS", "VmHWM"))
             say(f"start to ready: {ready:.2f} s; memory then {peaks}")

@@ -34,7 +34,7 @@ def drill(folder: Path) -> Outcome:
         moment = datetime.fromisoformat(f"{day}T{due}:00+00:00")
         yesterday = moment - timedelta(hours=28)
         shop.publish(store, ["S1"], as_of=day - timedelta(days=2), generated_at=yesterday)
-        token, _ = keys.create(store, "drill", Grant(role="viewer"), created_by="drill")
+        token, _ = keys.create_key(store, "drill", Grant(role="viewer"), created_by="drill")
         clock = Clock(moment - timedelta(seconds=1))
         settings = ServingSettings(workspace=folder, timezone="Europe/Berlin", poll_seconds=0.2, _env_file=None)  # type: ignore[call-arg]
         headers = {"authorization": f"Bearer {token}"}

@@ -25,7 +25,7 @@ def drill(folder: Path) -> Outcome:
     """A stand-in for the API over real HTTP: it takes a run, goes away, and comes back with the run still going."""
     fake, store = Fake(), FolderStore(folder / "blobs")
     shop.publish(store)
-    token, _ = keys.create(store, "drill", Grant(role="admin"), created_by="drill")
+    token, _ = keys.create_key(store, "drill", Grant(role="admin"), created_by="drill")
     with serving(fake) as host:
         package = str(FOLDER / "retrain-store.yaml")
         settings = ServingSettings(workspace=folder, refresh_package=package, _env_file=None)  # type: ignore[call-arg]

@@ -65,7 +65,7 @@ def serve(workspace: Path, **settings: str) -> Iterator[Place]:
     known = {name.removeprefix("FOREACT_").lower(): value for name, value in environment.items()}
     fields = PlaceSettings.model_fields
     store = connect(PlaceSettings(**{name: value for name, value in known.items() if name in fields}))  # type: ignore[arg-type]
-    token, _ = keys.create(store, "drill", Grant(role="admin"), created_by="drill")
+    token, _ = keys.create_key(store, "drill", Grant(role="admin"), created_by="drill")
     port = hold_port()
     command = [sys.executable, "-m", "commands", "serve", "--port", str(port), "--workspace", str(workspace)]
     place = Place(workspace, store, Process(command, port, workspace / "serve.txt", environment), token)

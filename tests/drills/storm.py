@@ -42,7 +42,7 @@ def drill(folder: Path) -> Outcome:
     store, workspace = FolderStore(folder / "blobs"), folder / "workspace"
     shop.publish(store, STORES)
     planners = [
-        keys.create(store, f"planner {number}", Grant(role="planner"), created_by="drill")[0]
+        keys.create_key(store, f"planner {number}", Grant(role="planner"), created_by="drill")[0]
         for number in range(PLANNERS)
     ]
     settings = ServingSettings(workspace=workspace, _env_file=None)  # type: ignore[call-arg]

@@ -195,7 +195,7 @@ def _is_ready(url: str) -> bool:
 def test_the_service_answers_with_what_the_pipelines_published(
     service: str, place: PlaceSettings, retrained: Manifest
 ) -> None:
-    text, _ = keys.create(connect(place), "a planner's sheet", Grant(role="viewer"), created_by="a test")
+    text, _ = keys.create_key(connect(place), "a planner's sheet", Grant(role="viewer"), created_by="a test")
     store = sorted(retrained.stores)[0]
 
     def ask(**headers: str) -> httpx.Response:

@@ -13,11 +13,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from foreact.blobs.folder import FolderStore
 from foreact.telemetry import tracing
-from serving.refreshes.embedded import EmbeddedRunner
 from serving.refreshes.records import Refresh
 from tests.observability.receiver import Receiver, receive
 from tests.serving import shop
 from tests.serving.conftest import Serving, start, store, tokens
+from tests.serving.refreshes.runs import embedded
 from tests.waiting import until
 
 __all__ = ["start", "store", "tokens"]
@@ -101,7 +101,7 @@ def test_a_refresh_is_one_trace_from_the_request_to_its_steps(
 
     shop.publish(store)
     tracing.start_exporting("foreact-serving")
-    serving = start(runner=EmbeddedRunner(tmp_path, 1, command))
+    serving = start(runner=embedded(tmp_path, command))
     caller = f"00-{'ab' * 16}-{'cd' * 8}-01"
     answer = serving.post("/v1/stores/S1/refreshes", headers={"traceparent": caller})
     location = answer.headers["location"]

@@ -69,7 +69,7 @@ def store(tmp_path: Path) -> FolderStore:
 
 @pytest.fixture
 def tokens(store: FolderStore) -> dict[str, str]:
-    return {role: keys.create(store, role, grant, created_by="test")[0] for role, grant in GRANTS.items()}
+    return {role: keys.create_key(store, role, grant, created_by="test")[0] for role, grant in GRANTS.items()}
 
 
 @pytest.fixture

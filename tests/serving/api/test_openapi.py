@@ -27,7 +27,7 @@ def house(tmp_path_factory: pytest.TempPathFactory):
     chosen = ServingSettings(workspace=folder, refresh_attempts=10_000, public_url="http://testserver", _env_file=None)
     app = create_app(chosen, store, clock=Clock(shop.NOW))
     app.state.service.publications.refresh()
-    return app, keys.create(store, "admin", Grant(role="admin"), created_by="test")[0]
+    return app, keys.create_key(store, "admin", Grant(role="admin"), created_by="test")[0]
 
 
 schemathesis.checks.load_all_checks()

@@ -179,7 +179,7 @@ def test_logins_lead_to_our_own_pages_only(given: str, kept: str) -> None:
 
 
 def test_keys_are_kept_as_hashes_and_can_be_revoked(house: Serving) -> None:
-    text, key = keys.create(house.store, "warehouse", Grant(role="viewer", stores=["S2"]), created_by="test")
+    text, key = keys.create_key(house.store, "warehouse", Grant(role="viewer", stores=["S2"]), created_by="test")
     raw = house.store.read(keys.OBJECT).data
     assert text.encode() not in raw
     assert text[3:].encode() not in raw
@@ -187,12 +187,12 @@ def test_keys_are_kept_as_hashes_and_can_be_revoked(house: Serving) -> None:
     ring._until = 0
     bearer = {"authorization": f"Bearer {text}"}
     assert house.client.get("/v1/stores", headers=bearer).status_code == 200
-    keys.revoke(house.store, key.id)
+    keys.revoke_key(house.store, key.id)
     ring._until = 0
     assert house.client.get("/v1/stores", headers=bearer).status_code == 401
     assert {one.id: one.state for one in keys.list_keys(house.store)}[key.id] == "revoked"
     with pytest.raises(ForeactError, match="No key has the id"):
-        keys.revoke(house.store, "none")
+        keys.revoke_key(house.store, "none")
 
 
 @pytest.mark.parametrize("header", ["Basic x", "Bearer", "Bearer ", "Bearer \xff", "nonsense", ""])

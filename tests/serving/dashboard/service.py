@@ -8,9 +8,8 @@ import uvicorn
 from foreact.blobs.folder import FolderStore
 from serving.app import create_app
 from serving.auth.local import LocalLogin
-from serving.refreshes.embedded import EmbeddedRunner
 from serving.settings import ServingSettings
-from tests.serving.refreshes.runs import command
+from tests.serving.refreshes.runs import command, embedded
 
 
 def main() -> None:
@@ -19,7 +18,7 @@ def main() -> None:
     app = create_app(
         ServingSettings(workspace=workspace, poll_seconds=0.3, _env_file=None),
         store,
-        runner=EmbeddedRunner(workspace, 1, lambda refresh: command(store, workspace, refresh, how.read_text())),
+        runner=embedded(workspace, lambda refresh: command(store, workspace, refresh, how.read_text())),
         local=LocalLogin(password),
     )
     uvicorn.run(app, host="127.0.0.1", port=port, access_log=False, log_level="warning", timeout_graceful_shutdown=1)

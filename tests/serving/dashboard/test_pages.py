@@ -11,10 +11,10 @@ from datetime import timedelta
 import pytest
 
 from foreact.blobs.folder import FolderStore
-from serving.refreshes.embedded import EmbeddedRunner
 from serving.refreshes.records import Refresh, RefreshRecords, new_id
 from tests.serving import shop
 from tests.serving.conftest import Serving
+from tests.serving.refreshes.runs import embedded
 
 Start = Callable[..., Serving]
 
@@ -204,7 +204,7 @@ def test_a_failed_update_is_told_in_the_words_of_the_page(store: FolderStore, st
         sentence="312 rows are negative",
     )
     RefreshRecords(store).finish_refresh(failed)
-    serving = start(runner=EmbeddedRunner(store.root))
+    serving = start(runner=embedded(store.root, lambda refresh: []))
     assert (
         "The last update failed in step “Check them”.</strong> 312 rows are negative" in serving.get("/stores/S1").text
     )

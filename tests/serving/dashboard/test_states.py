@@ -107,6 +107,6 @@ def test_wrong_passwords_and_used_links_are_told(shared_place: Place, visit: Ope
     page.goto(f"{shared_place.url}/login")
     page.fill("[name=password]", "guess")
     page.click("button:has-text('Log in')")
-    assert "do not belong together" in page.inner_text("[role=alert]")
+    assert "The account or the password is wrong." in page.inner_text("[role=alert]")
     page.goto(f"{shared_place.url}/login/once?token=guess")
     assert "used already" in page.inner_text("[role=alert]")

@@ -14,9 +14,9 @@ from foreact.blobs import Blob, BlobUnavailable
 from foreact.blobs.folder import FolderStore
 from foreact.publications.contract import object_name
 from serving.publication import PublicationCache
-from serving.refreshes.embedded import EmbeddedRunner
 from tests.serving import shop
 from tests.serving.conftest import Clock, Serving
+from tests.serving.refreshes.runs import embedded
 
 
 def test_nothing_published_is_told(start: Callable[..., Serving]) -> None:
@@ -156,7 +156,7 @@ def test_a_process_that_finds_nothing_good_of_a_store_serves_the_others(
     shop.publish(store)
     shop.publish(store, ["S2"], run="run-2")
     damage(store, "run-1", "S1")
-    serving = start(runner=EmbeddedRunner(store.root, command=lambda refresh: ["true"]))
+    serving = start(runner=embedded(store.root, lambda refresh: ["true"]))
     assert [each["store"] for each in serving.get("/v1/stores").json()["stores"]] == ["S2", "S3"]
     told = "publication 2 is damaged in 1 store, of which nothing can be shown"
     for role in ("viewer", "planner", "admin"):

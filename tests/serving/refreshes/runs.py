@@ -12,14 +12,23 @@ from pathlib import Path
 from foreact.blobs.folder import FolderStore
 from foreact.publications import Reader
 from foreact.runs.events import Events
-from serving.refreshes.embedded import EmbeddedRunner
+from foreact.runs.workspace import Request, WorkspaceRuns
+from serving.refreshes.embedded import Command, EmbeddedRunner
 from serving.refreshes.records import Refresh
 from tests.serving import shop
 
 
 def runner(store: FolderStore, workspace: Path, how: str = "well", parallel: int = 1) -> EmbeddedRunner:
     """Return a runner whose runs fare so."""
-    return EmbeddedRunner(workspace, parallel, lambda refresh: command(store, workspace, refresh, how))
+    return embedded(workspace, lambda refresh: command(store, workspace, refresh, how), parallel)
+
+
+def embedded(workspace: Path, command: Command, parallel: int = 1) -> EmbeddedRunner:
+    """Return a runner in a workspace where a retrain-all has succeeded."""
+    runs = WorkspaceRuns(workspace)
+    runs.folder.mkdir(parents=True, exist_ok=True)
+    runs.remember_request(Request(pipeline="retrain-all"))
+    return EmbeddedRunner(workspace, command, parallel)
 
 
 def command(store: FolderStore, workspace: Path, refresh: Refresh, how: str) -> list[str]:

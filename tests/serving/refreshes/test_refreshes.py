@@ -53,7 +53,7 @@ def test_events_follow_a_refresh_to_its_end(begin: Start, tmp_path: Path) -> Non
     serving = begin(f"until:{gate}")
     location = serving.post("/v1/stores/S1/refreshes").headers["location"]
     refreshes = serving.app.state.service.refreshes
-    look, seen = refreshes.find, []
+    look, seen = refreshes.find_refresh, []
 
     def find(refresh_id: str) -> Refresh | None:
         """Let the run go on once those who follow it know that it trains; the first look only finds it."""
@@ -64,7 +64,7 @@ def test_events_follow_a_refresh_to_its_end(begin: Start, tmp_path: Path) -> Non
             gate.touch()
         return found
 
-    refreshes.find = find
+    refreshes.find_refresh = find
     stream = serving.get(f"{location}/events")
     assert stream.headers["content-type"].startswith("text/event-stream")
     told = [json.loads(line[6:]) for line in stream.text.splitlines() if line.startswith("data: ")]

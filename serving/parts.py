@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from foreact.blobs import BlobStore
+from foreact.clock import utc_now
 from serving.audit import AuditLog
 from serving.auth.keys import KeyRing
 from serving.auth.limits import RateLimit
@@ -20,11 +21,6 @@ from serving.settings import ServingSettings
 
 if TYPE_CHECKING:
     from serving.auth.oidc import SingleSignOn
-
-
-def utc_now() -> datetime:
-    """Return the current time in UTC."""
-    return datetime.now(UTC)
 
 
 @dataclass
