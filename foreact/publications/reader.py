@@ -8,6 +8,7 @@ from typing import Any
 
 from foreact.blobs.protocol import Blob, BlobNotFound, BlobStore, BlobUnavailable
 from foreact.errors import ForeactError
+from foreact.parquet import decode_parquet
 from foreact.publications.contract import CURRENT, MANIFESTS, Manifest, PublishedObject, manifest_name
 from foreact.publications.sealing import BrokenPublication, unseal_manifest
 
@@ -105,11 +106,7 @@ class Reader:
 
     def read_table(self, published: PublishedObject) -> Any:
         """Read one object as an Arrow table."""
-        import pyarrow as pa
-        import pyarrow.parquet
-
-        # Not a Python file: Arrow's threads may still hold one when a short process ends, and abort it.
-        return pa.parquet.read_table(pa.BufferReader(self.read_object(published)), use_threads=False)
+        return decode_parquet(self.read_object(published))
 
     def read_newest_archived(self) -> Manifest | None:
         """Return the newest manifest of the archive that is whole."""

@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
+from foreact.parquet import decode_parquet
 from foreact.publications.contract import (
     DRIVER_COLUMNS,
     FORECAST_COLUMNS,
@@ -180,10 +181,8 @@ def _align_drivers(drivers: WideTable | None, dates: Days) -> dict[str, Floats]:
 def _read_scorecard(data: bytes | None, entry: StoreEntry) -> tuple[dict[str, Any], ...]:
     if data is None:
         return ()
-    import pyarrow.parquet as pq
-
     try:
-        table = pq.read_table(pa.BufferReader(data), use_threads=False)
+        table = decode_parquet(data)
     except (pa.ArrowException, OSError) as error:
         raise BadObject(f"{entry.objects['scorecard'].name} cannot be read: {str(error).splitlines()[0]}") from None
     return tuple(table.slice(0, 5_000).to_pylist())

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from foreact.errors import ForeactError
+from foreact.parquet import decode_parquet
 from foreact.vocabulary import DATE, DRIVER, ITEM, STORE
 
 Floats = NDArray[np.float32]
@@ -34,7 +34,7 @@ def read_table(data: bytes, name: str, store: str, columns: tuple[str, ...]) -> 
     """Return an object's columns; raise BadObject if one is missing or rows are of another store."""
     texts = [column for column in columns if column in {STORE, ITEM, DRIVER}]
     try:
-        table = pq.read_table(pa.BufferReader(data), columns=list(columns), read_dictionary=texts, use_threads=False)
+        table = decode_parquet(data, columns, dictionaries=texts)
     except (pa.ArrowException, KeyError, ValueError, OSError) as error:
         raise BadObject(f"{name} cannot be read: {str(error).splitlines()[0]}") from None
     missing = [column for column in columns if column not in table.column_names]

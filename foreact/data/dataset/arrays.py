@@ -8,13 +8,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 from numpy.typing import NDArray
 
+from foreact.parquet import decode_parquet
+
 Floats = NDArray[np.float32]
 
 
 def read_table(source: bytes | Path, columns: list[str] | None = None) -> pa.Table:
     """Read a Parquet file of the dataset, some of its columns or all."""
-    file = pa.BufferReader(source) if isinstance(source, bytes) else source
-    return pa.parquet.read_table(file, columns=columns).combine_chunks()
+    table = (
+        decode_parquet(source, columns) if isinstance(source, bytes) else pa.parquet.read_table(source, columns=columns)
+    )
+    return table.combine_chunks()
 
 
 def read_texts(column: pa.ChunkedArray) -> NDArray[np.str_]:
