@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from foreact.publications.contract import Kind
 from foreact.runs.trained import Trained, TrainedFolder, TrainedStore
 
 AS_OF = date(2024, 3, 31)
@@ -42,11 +43,12 @@ def write_training(
             model.mkdir(parents=True)
             (model / "model.json").write_text(f'{{"value": {value}}}')
             (model / "arrays.npz").write_bytes(f"arrays of {store} at {scale}".encode())
-        for kind, data in (
-            ("forecasts", forecasts(store, value, as_of, horizon)),
-            ("totals", totals(store, value, as_of, horizon)),
-        ):
-            path = folder.object_path(store, kind)  # type: ignore[arg-type]
+        objects: dict[Kind, bytes] = {
+            "forecasts": forecasts(store, value, as_of, horizon),
+            "totals": totals(store, value, as_of, horizon),
+        }
+        for kind, data in objects.items():
+            path = folder.object_path(store, kind)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
     folder.write_record(

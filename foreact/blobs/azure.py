@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, BinaryIO, TypeVar, cast
 
@@ -118,7 +119,7 @@ class AzureStore:
         """Return the objects whose names begin with the prefix, by name."""
         token: str | None = ""
         while token is not None:
-            page, token = self._call_patiently("list", prefix, lambda token=token: self._list_page(prefix, token))  # type: ignore[misc]
+            page, token = self._call_patiently("list", prefix, partial(self._list_page, prefix, token))
             yield from page
 
     def delete(self, name: str) -> None:

@@ -28,7 +28,7 @@ from foreact.forecasting.judging.backtest import (
     learn_window_intervals,
 )
 from foreact.forecasting.judging.baselines import Baseline, forecast_baseline
-from foreact.forecasting.judging.gate import MARGIN, Decision, GateOutcome, decide_outcome
+from foreact.forecasting.judging.gate import Decision, GateOutcome, decide_outcome
 from foreact.forecasting.judging.scorecard import PublishedForecast, Score, score_published
 from foreact.forecasting.model import BacktestFits, StoreModel, assemble_forecast
 from foreact.forecasting.totals.closures import predict_closed_days
@@ -55,7 +55,7 @@ def train_store(
     panel: Panel,
     *,
     champion: StoreModel | None = None,
-    margin: float = MARGIN,
+    margin: float = 0.0,
     seed: int = 0,
     previous: Sequence[PublishedForecast] | None = None,
 ) -> StoreResult:

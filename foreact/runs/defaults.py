@@ -1,11 +1,10 @@
 """Default values of the pipelines' parameters."""
 
-from foreact.forecasting.judging import gate
-
 HORIZON = 28
 MISSING = "auto"
 SEED = 0
-MARGIN = gate.MARGIN
+# How much worse than the champion a challenger may score and still go live.
+MARGIN = 0.02
 # The share of rejected rows above which the data is refused.
 MAX_REJECTED_SHARE = 0.01
 # The share of stores that may go without a new model before the run fails.

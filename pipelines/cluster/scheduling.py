@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -73,11 +74,14 @@ class Scheduler:
 
             take_steps(
                 _make_chooser(desired.get(name)),
-                lambda name=name: _select_by_name(name, self._list_our_runs(experiment)),  # type: ignore[misc]
+                partial(self._list_runs_of, name, experiment),
                 report_and_take,
                 self.now,
             )
         return [run.name for run in self._list_our_runs(experiment) if run.busy and not run.enabled]
+
+    def _list_runs_of(self, name: str, experiment: str) -> list[RecurringRun]:
+        return _select_by_name(name, self._list_our_runs(experiment))
 
     def pause_schedules(self, names: list[str], report: Report) -> None:
         """Keep schedules from firing until the next `apply_schedules`; no name means all of them."""

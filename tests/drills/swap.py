@@ -4,7 +4,9 @@ import math
 import threading
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -47,7 +49,7 @@ def drill(folder: Path, minutes: float = 1.0, swaps: int = 0, rate: float = 20.0
             lags.append(_visible(place, version))
             memory.append(place.memory())
             if swaps:
-                followed &= wait(lambda version=version: all(one.newest >= version for one in seen))  # type: ignore[misc]
+                followed &= wait(partial(_have_followed, seen, version))
             else:
                 stop.wait(max(0.0, min(SWAP_SECONDS - (time.monotonic() - begun), end - time.monotonic())))
         took = time.monotonic() - started
@@ -121,7 +123,11 @@ def _ask(place: Place, seen: Seen, published: dict[str, list[float]], stop: thre
             stop.wait(max(0.0, pause - (time.monotonic() - begun)))
 
 
-def _check(answer: dict, seen: Seen, published: dict[str, list[float]]) -> None:  # type: ignore[type-arg]
+def _have_followed(seen: list[Seen], version: int) -> bool:
+    return all(one.newest >= version for one in seen)
+
+
+def _check(answer: dict[str, Any], seen: Seen, published: dict[str, list[float]]) -> None:
     version = answer["publication"]["version"]
     if version < seen.newest:
         seen.wrong.append(f"version {version} after {seen.newest}")

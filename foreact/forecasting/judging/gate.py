@@ -8,9 +8,6 @@ from enum import StrEnum
 from foreact.forecasting.judging.accuracy import Accuracy
 from foreact.forecasting.judging.baselines import Baseline
 
-# How much worse than the champion a challenger may score and still go live.
-MARGIN = 0.02
-
 
 class GateOutcome(StrEnum):
     """What becomes of a store's challenger."""
