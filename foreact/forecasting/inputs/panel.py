@@ -6,14 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foreact.forecasting.inputs.arrays import Floats
+from foreact.spacing import Spacing
 
 
 @dataclass(frozen=True)
 class Panel:
     """A store's history and what is known of the days ahead.
 
-    Columns are consecutive days without gaps: `days` of history, then the horizon. Arrays hold NaN where nothing is
-    known. Nothing in `units` or `stockout` may be read at or after the origin (column `days`).
+    Columns are consecutive periods without gaps (days, or weeks or months as `spacing` says): `days` of history, then
+    the horizon. `dates` are the periods' own, as the history gave them. Arrays hold NaN where nothing is known.
+    Nothing in `units` or `stockout` may be read at or after the origin (column `days`).
     """
 
     store: str
@@ -33,6 +35,7 @@ class Panel:
     attributes: dict[str, NDArray[np.str_]] = field(default_factory=dict)
     # The same for all of the store's rows: region, size ...
     store_attributes: dict[str, str] = field(default_factory=dict)
+    spacing: Spacing = Spacing.DAILY
 
     @property
     def horizon(self) -> int:

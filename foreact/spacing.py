@@ -1,0 +1,65 @@
+"""How far apart the dates of a history lie: days, weeks or months; and which period a date belongs to."""
+
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Dates = NDArray[np.datetime64]
+
+
+class Spacing(StrEnum):
+    """The length of one period, which bears the user's own date: a week any weekday, a month any day, such as its last.
+
+    A week runs from its date for seven days. A month that bears its last day is the calendar month, any other runs from
+    its date to the day before the next month's.
+    """
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+
+    @property
+    def week(self) -> int:
+        """The periods of the short cycle: the seven days of a week; longer periods have none."""
+        return {Spacing.DAILY: 7, Spacing.WEEKLY: 1, Spacing.MONTHLY: 1}[self]
+
+    @property
+    def year(self) -> int:
+        """The periods of the yearly cycle, in whole short ones."""
+        return {Spacing.DAILY: 364, Spacing.WEEKLY: 52, Spacing.MONTHLY: 12}[self]
+
+    def list_dates(self, first: np.datetime64, periods: int) -> Dates:
+        """Return the dates of so many consecutive periods, the first of which bears the date `first`."""
+        return self.date_periods(first, np.arange(periods))
+
+    def date_periods(self, first: np.datetime64, positions: NDArray[np.integer]) -> Dates:
+        """Return the dates of the periods at these positions from the one that bears the date `first`."""
+        day = first.astype("datetime64[D]")
+        if self is not Spacing.MONTHLY:
+            return np.asarray(day + positions * (7 if self is Spacing.WEEKLY else 1))
+        month = day.astype("datetime64[M]")
+        starts = (month + positions).astype("datetime64[D]")
+        lengths = ((month + positions + 1).astype("datetime64[D]") - starts).astype(np.int64)
+        return np.asarray(starts + (lengths - 1 if _ends_month(day) else np.minimum(_day_of_month(day), lengths - 1)))
+
+    def count_periods(self, first: np.datetime64, dates: Dates) -> NDArray[np.int64]:
+        """Return the position of each date's period, counted from the one that bears the date `first`."""
+        day = first.astype("datetime64[D]")
+        dates = np.asarray(dates).astype("datetime64[D]")
+        if self is not Spacing.MONTHLY:
+            return np.asarray((dates - day).astype(np.int64) // (7 if self is Spacing.WEEKLY else 1))
+        months = (dates.astype("datetime64[M]") - day.astype("datetime64[M]")).astype(np.int64)
+        return np.asarray(months if _ends_month(day) else months - (dates < self.date_periods(day, months)))
+
+    def start_periods(self, first: np.datetime64, dates: Dates) -> Dates:
+        """Return, for each date, the date that its period bears."""
+        return self.date_periods(first, self.count_periods(first, dates))
+
+
+def _ends_month(day: np.datetime64) -> bool:
+    return bool((day + 1).astype("datetime64[M]") != day.astype("datetime64[M]"))
+
+
+def _day_of_month(day: np.datetime64) -> int:
+    return int((day - day.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64))
