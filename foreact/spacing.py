@@ -29,6 +29,16 @@ class Spacing(StrEnum):
         """The periods of the yearly cycle, in whole short ones."""
         return {Spacing.DAILY: 364, Spacing.WEEKLY: 52, Spacing.MONTHLY: 12}[self]
 
+    @property
+    def month(self) -> int:
+        """The periods of four weeks, or of a month."""
+        return {Spacing.DAILY: 28, Spacing.WEEKLY: 4, Spacing.MONTHLY: 1}[self]
+
+    @property
+    def days(self) -> int:
+        """The days of one period, of a month as a rule."""
+        return {Spacing.DAILY: 1, Spacing.WEEKLY: 7, Spacing.MONTHLY: 30}[self]
+
     def list_dates(self, first: np.datetime64, periods: int) -> Dates:
         """Return the dates of so many consecutive periods, the first of which bears the date `first`."""
         return self.date_periods(first, np.arange(periods))

@@ -113,7 +113,7 @@ def _backtest_models(
 
 def _backtest_champion(champion: StoreModel, origin: Origin, reading: PanelReading, run: BacktestRun) -> None:
     """Forecast by the newest of the champion's fits that has not seen the window; without one there is no window."""
-    days = origin.panel.dates[0] + np.timedelta64(origin.panel.days, "D")
+    days = origin.panel.dates[origin.panel.days]
     usable = [totals for totals in champion.backtest_fits.totals if totals.origin <= days]
     if usable:
         totals = max(usable, key=lambda one: one.origin)
@@ -147,6 +147,6 @@ def forecast_naive(panel: Panel, columns: Columns, intervals: Intervals) -> Fore
     """Forecast by seasonal naive, within the given intervals: the forecast of last resort."""
     reading = read_panel(panel, columns)
     closed = predict_closed_days(panel, reading.demand, columns)
-    mean = forecast_baseline(Baseline.SEASONAL_NAIVE, reading.demand.units, panel.horizon, closed)
+    mean = forecast_baseline(Baseline.SEASONAL_NAIVE, reading.demand.units, panel.horizon, closed, panel.spacing)
     forecast = assemble_forecast(panel, mean, intervals, {})
     return replace(forecast, drivers={LEVEL: np.asarray(mean.sum(0), np.float32)})

@@ -18,7 +18,7 @@ def explain_totals(reading: PanelReading, totals: TotalsFit, projection: Project
     logs = driver_logs(fitted, reading.design)
     logs |= dict(zip(fitted.offers, offer_logs(fitted, reading.offers), strict=True))
     # Normal is the mean of the last year, so that a constant effect is level.
-    usual = slice(max(0, days - 364), days)
+    usual = slice(max(0, days - panel.spacing.year), days)
     effects = {
         name: values[:, days:] - values[:, usual].mean(1, keepdims=True) for name, values in logs.items() if days
     }

@@ -11,7 +11,7 @@ from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.inputs.scale import Scale, read_scale
 from foreact.forecasting.items.history import ItemHistory, PanelHistory, complete_history, read_history
 from foreact.forecasting.items.model import ItemsFit, fit_items, forecast_items
-from foreact.forecasting.totals.design import SEASON_DAYS, Design, calendar_design
+from foreact.forecasting.totals.design import Design, calendar_design, has_seasons
 from foreact.forecasting.totals.forecast import TotalsForecast, forecast_totals
 from foreact.forecasting.totals.model import TotalsFit, align_groups, fit_totals, season_logs
 from foreact.forecasting.totals.offers import Offers, read_offers
@@ -37,7 +37,7 @@ class PanelReading:
     @cached_property
     def scale(self) -> Scale:
         """The weights and scales of errors after the origin."""
-        return read_scale(self.demand.units, self.demand.totals, self.codes)
+        return read_scale(self.demand.units, self.demand.totals, self.codes, self.panel.spacing.month)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def read_panel(panel: Panel, columns: Columns, groups: list[str] | None = None) 
         groups=names,
         codes=codes,
         demand=demand,
-        design=calendar_design(panel, columns, panel.days >= SEASON_DAYS),
+        design=calendar_design(panel, columns, has_seasons(panel)),
         offers=read_offers(panel, columns, codes, len(names), demand),
     )
 

@@ -42,6 +42,7 @@ def read_demand(panel: Panel, codes: Codes, groups: int) -> Demand:
     complete = evidence is known
     units = raw if complete else np.where(evidence, raw, np.float32(np.nan))
     totals = _sum_by_group(raw, evidence, alive, codes, groups)
+    totals[~_mark_begun(totals)] = np.nan
     closed = _mark_closed(panel, np.nansum(totals, axis=0), np.asarray(np.isnan(totals).all(0)))
     totals[:, closed] = np.nan
     return Demand(units, alive, totals, closed)
@@ -52,6 +53,11 @@ def _mark_alive(known: Bools) -> Bools:
     if known.shape[1] == 0:
         return known
     return np.logical_or.accumulate(known, axis=1) & np.logical_or.accumulate(known[:, ::-1], axis=1)[:, ::-1]
+
+
+def _mark_begun(totals: Doubles) -> Bools:
+    """Mark each group's days from its first sale on: rows of zero before an opening are no evidence."""
+    return np.logical_or.accumulate(np.nan_to_num(totals) > 0, axis=1)
 
 
 def _sum_by_group(raw: Floats, evidence: Bools, alive: Bools, codes: Codes, groups: int) -> Doubles:
@@ -85,11 +91,11 @@ def _mark_closed(panel: Panel, total: Doubles, unseen: Bools) -> Bools:
     days = panel.days
     by_flag = np.zeros(days, bool) if panel.open is None else ~panel.open[:, :days].any(0)
     sold = np.where((total > 0) & ~unseen & ~by_flag, total, np.nan)
-    local = _local_median(sold)
+    local = _local_median(sold, 6 * panel.spacing.week, 2 * panel.spacing.week)
     return by_flag | (~unseen & (local >= CLOSED_MEDIAN) & (total < CLOSED_SHARE * local))
 
 
-def _local_median(values: Doubles, reach: int = 42, stride: int = 14) -> Doubles:
+def _local_median(values: Doubles, reach: int, stride: int) -> Doubles:
     """Return the median of the days around each day, from what is there."""
     days = len(values)
     if not np.isfinite(values).any():

@@ -17,10 +17,10 @@ class Scale:
     scales: list[Doubles]
 
 
-def read_scale(units: Floats, totals: Doubles, codes: Codes) -> Scale:
-    """Weigh by the last 28 days' units; scale by the mean squared change from day to day since the first sale."""
+def read_scale(units: Floats, totals: Doubles, codes: Codes, recent_periods: int) -> Scale:
+    """Weigh by the recent periods' units; scale by the mean squared change from period to period since the first sale."""
     filled = np.nan_to_num(units)
-    recent = filled[:, -28:].sum(1, dtype=np.float64)
+    recent = filled[:, -recent_periods:].sum(1, dtype=np.float64)
     groups = np.bincount(codes, recent, len(totals))
     whole = np.nansum(totals, axis=0)[None, :]
     weights = [recent, groups, recent.sum(keepdims=True)]

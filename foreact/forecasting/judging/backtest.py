@@ -18,13 +18,13 @@ from foreact.forecasting.intervals import (
 from foreact.forecasting.items.model import ItemsFit
 from foreact.forecasting.judging.accuracy import Accuracy, add_interval_accuracy, mean_accuracy, point_accuracy
 from foreact.forecasting.judging.baselines import Baseline, forecast_baseline
-from foreact.forecasting.totals.design import SEASON_DAYS
+from foreact.forecasting.totals.design import SEASON_MONTHS
 from foreact.forecasting.totals.model import TotalsFit
+from foreact.spacing import Spacing
 
 ORIGINS = 8
 # The newest origins are backtested down to the items; those before them give totals alone.
 ITEM_ORIGINS = 4
-FEWEST_DAYS = 28
 
 
 @dataclass(frozen=True)
@@ -62,25 +62,26 @@ class Backtest:
     baselines: dict[Baseline, Accuracy] = field(default_factory=dict)
 
 
-def backtest_origins(days: int, horizon: int) -> list[int]:
+def backtest_origins(days: int, horizon: int, spacing: Spacing) -> list[int]:
     """Return the origins, newest first: a horizon apart, at least a week, each with a past to learn from.
 
     Beyond the newest, the errors of a model that could not know the seasons yet say little about one that does.
     """
-    stride = max(7, horizon)
+    stride = max(spacing.week, horizon)
     origins = [days - horizon - stride * step for step in range(ORIGINS)]
-    early = SEASON_DAYS if days >= SEASON_DAYS else 0
+    season = spacing.year + SEASON_MONTHS * spacing.month
+    early = season if days >= season else 0
     return [
         origin
         for rank, origin in enumerate(origins)
-        if origin >= max(FEWEST_DAYS, horizon) and (rank < ITEM_ORIGINS or origin >= early)
+        if origin >= max(4 * spacing.week, horizon) and (rank < ITEM_ORIGINS or origin >= early)
     ]
 
 
 def iterate_origins(panel: Panel) -> Iterator[Origin]:
     """Return the origins of a panel, oldest first; nothing after an origin is in the panel that it is forecast from."""
     truth = read_actuals(panel)
-    days = backtest_origins(panel.days, panel.horizon)
+    days = backtest_origins(panel.days, panel.horizon, panel.spacing)
     with_items = days[:ITEM_ORIGINS]
     for day in reversed(days):
         actual = truth[:, day : day + panel.horizon].astype(np.float64)
@@ -162,7 +163,7 @@ def _score_window(window: Window, windows: list[Window]) -> Accuracy:
 def _score_baselines(origin: Origin, reading: PanelReading) -> dict[Baseline, Accuracy]:
     """Score the baselines' means from the same origin."""
     units, closed = reading.demand.units, _flagged_closed_days(reading.panel)
-    means = {each: forecast_baseline(each, units, reading.panel.horizon, closed) for each in Baseline}
+    means = {each: forecast_baseline(each, units, reading.panel.horizon, closed, reading.panel.spacing) for each in Baseline}
     return {each: point_accuracy(mean, origin.actual, reading.scale) for each, mean in means.items()}
 
 

@@ -11,6 +11,7 @@ from foreact.forecasting.inputs.arrays import Doubles
 from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.judging.backtest import read_actuals
 from foreact.forecasting.judging.baselines import Baseline, forecast_baseline
+from foreact.spacing import Spacing
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,9 @@ def score_published(panel: Panel, previous: Sequence[PublishedForecast]) -> list
 def _score_publication(panel: Panel, published: PublishedForecast) -> list[Score]:
     row = {item: i for i, item in enumerate(panel.items.tolist())}
     rows = np.array([row.get(item, -1) for item in published.items.tolist()], np.int64)
-    first = panel.dates[0].astype("datetime64[D]")
-    days = (published.dates.astype("datetime64[D]") - first).astype(np.int64)
-    origin = int((published.as_of.astype("datetime64[D]") - first).astype(np.int64)) + 1
+    count, first = panel.spacing.count_periods, panel.dates[0]
+    days = count(first, published.dates)
+    origin = int(count(first, published.as_of[None])[0]) + 1
     past = (rows >= 0) & (days >= max(origin, 0)) & (days < panel.days)
     if not past.any() or origin < 1:
         return []
@@ -64,7 +65,7 @@ def _score_publication(panel: Panel, published: PublishedForecast) -> list[Score
     known = np.isfinite(actual)
     leads = days - origin + 1
     parts = [(0, known), *((int(lead), known & (leads == lead)) for lead in np.unique(leads))]
-    better = _share_beating_naive(truth, origin, rows[known], days[known], mean[known])
+    better = _share_beating_naive(truth, origin, rows[known], days[known], mean[known], panel.spacing)
     result = []
     for lead, part in parts:
         if part.any():
@@ -88,11 +89,11 @@ def _score_publication(panel: Panel, published: PublishedForecast) -> list[Score
 
 
 def _share_beating_naive(
-    truth: Doubles, origin: int, rows: NDArray[np.int64], days: NDArray[np.int64], mean: Doubles
+    truth: Doubles, origin: int, rows: NDArray[np.int64], days: NDArray[np.int64], mean: Doubles, spacing: Spacing
 ) -> float:
     horizon = int(days.max(initial=origin)) - origin + 1
     history = truth[:, :origin].astype(np.float32)
-    naive = forecast_baseline(Baseline.SEASONAL_NAIVE, history, horizon, np.zeros(horizon, bool))
+    naive = forecast_baseline(Baseline.SEASONAL_NAIVE, history, horizon, np.zeros(horizon, bool), spacing)
     actual = truth[rows, days]
     ours = np.bincount(rows, np.abs(mean - actual), len(truth))
     theirs = np.bincount(rows, np.abs(naive[rows, days - origin] - actual), len(truth))

@@ -7,6 +7,7 @@ from foreact.forecasting.inputs.columns import Columns, column_texts, daily_valu
 from foreact.forecasting.inputs.demand import Demand
 from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.totals.design import weekday_numbers
+from foreact.spacing import Spacing
 
 
 def predict_closed_days(panel: Panel, demand: Demand, columns: Columns) -> Bools:
@@ -14,6 +15,8 @@ def predict_closed_days(panel: Panel, demand: Demand, columns: Columns) -> Bools
     days = panel.days
     if panel.open is not None:
         return np.asarray(~panel.open[:, days:].any(0))
+    if panel.spacing is not Spacing.DAILY:
+        return np.zeros(panel.horizon, bool)
     reported = np.asarray(np.isfinite(panel.units[:, :days]).any(0))
     week, reported_weeks = weekday_numbers(panel.dates), _mark_reported_weeks(panel.dates[:days], reported)
     # A day without any row, in a week that has some.

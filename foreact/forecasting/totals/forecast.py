@@ -12,10 +12,11 @@ from foreact.forecasting.totals.closures import predict_closed_days
 from foreact.forecasting.totals.design import Design
 from foreact.forecasting.totals.model import TotalsFit, fitted_logs, offer_logs
 from foreact.forecasting.totals.offers import Offers
+from foreact.spacing import Spacing
 
 LEVEL_DAYS = 20.0
-# Days back, and the share of that day's residual that recurs.
-LAST_YEARS = {364: 0.45, 728: 0.1}
+# Years back, and the share of that day's residual that recurs.
+LAST_YEARS = {1: 0.45, 2: 0.1}
 # A day is outlying from this many robust deviations on; the share of the excess that recurs on its date.
 OUTLYING_DEVIATIONS = 2.0
 DATE_SHARE = 0.7
@@ -45,25 +46,29 @@ def forecast_totals(
     season = fitted_logs(fit, panel, design) + offer_logs(fit, offers).sum(0)
     with np.errstate(invalid="ignore"):
         residual = np.log(demand.totals + fit.offsets[:, None]) - season[:, :days]
-    recurring = _recurring_weekdays(residual, horizon) + _recurring_dates(residual, panel, design)
-    season[:, days:] += recurring + _growth_drift(demand.totals, horizon)
-    level = _recent_levels(demand.totals, season[:, :days])
+    if panel.spacing is Spacing.DAILY:
+        usual = _clip_residuals(residual) - _outlying_residuals(residual)
+        recurring = _recur_yearly(usual, panel, reach=1) + _recurring_dates(residual, panel, design)
+    else:
+        # Among weeks or months the one a year before is the date's own.
+        recurring = _recur_yearly(_clip_residuals(residual), panel, reach=0)
+    season[:, days:] += recurring + _growth_drift(demand.totals, panel.spacing, horizon)
+    level = _recent_levels(demand.totals, season[:, :days], LEVEL_DAYS / panel.spacing.days)
     closed = predict_closed_days(panel, demand, columns)
     mean = np.exp(season[:, days:] + level[:, None]) * ~closed
     mean[~np.isfinite(demand.totals).any(1) | (np.nansum(demand.totals, axis=1) <= 0)] = 0.0
     return TotalsForecast(mean, season, level, recurring, closed)
 
 
-def _recurring_weekdays(residual: Doubles, horizon: int) -> Doubles:
-    """Return the share of earlier years' residuals that recurs, each the mean of three days around the same weekday."""
-    days = residual.shape[1]
-    result = np.zeros((len(residual), horizon))
-    known = _clip_residuals(residual) - _outlying_residuals(residual)
-    for back, share in LAST_YEARS.items():
-        for step in range(horizon):
-            day = days + step - back
-            if 1 <= day < days - 1:
-                result[:, step] += share * known[:, day - 1 : day + 2].mean(1)
+def _recur_yearly(residual: Doubles, panel: Panel, reach: int) -> Doubles:
+    """Return the share of earlier years' residuals that recurs, each the mean of those within reach of the same day."""
+    days = panel.days
+    result = np.zeros((len(residual), panel.horizon))
+    for years, share in LAST_YEARS.items():
+        for step in range(panel.horizon):
+            day = days + step - years * panel.spacing.year
+            if reach <= day < days - reach:
+                result[:, step] += share * residual[:, day - reach : day + reach + 1].mean(1)
     return result
 
 
@@ -95,25 +100,26 @@ def _outlying_residuals(residual: Doubles) -> Doubles:
     return np.asarray(np.sign(known) * np.maximum(beyond, 0.0))
 
 
-def _growth_drift(totals: Doubles, horizon: int) -> Doubles:
+def _growth_drift(totals: Doubles, spacing: Spacing, horizon: int) -> Doubles:
     """Return last year's growth, limited to 15 %, continued over the horizon."""
-    days = totals.shape[1]
-    if days < 364 + 91:
+    days, year = totals.shape[1], spacing.year
+    quarter = year // 4
+    if days < year + quarter:
         return np.zeros((len(totals), horizon))
-    now, then = totals[:, -91:], totals[:, -91 - 364 : -364]
+    now, then = totals[:, -quarter:], totals[:, -quarter - year : -year]
     both = np.isfinite(now) & np.isfinite(then)
     new, old = np.where(both, now, 0).sum(1), np.where(both, then, 0).sum(1)
-    usable = (both.sum(1) >= 45) & (new > 0) & (old > 0)
+    usable = (both.sum(1) >= quarter // 2) & (new > 0) & (old > 0)
     growth = np.log(np.where(usable, new, 1) / np.where(usable, old, 1))
-    return np.clip(growth, -0.15, 0.15)[:, None] * (np.arange(1, horizon + 1) / 364)[None, :]
+    return np.clip(growth, -0.15, 0.15)[:, None] * (np.arange(1, horizon + 1) / year)[None, :]
 
 
-def _recent_levels(totals: Doubles, season: Doubles) -> Doubles:
+def _recent_levels(totals: Doubles, season: Doubles, halving: float) -> Doubles:
     """Return the log ratio of actual to fitted over the recent past."""
     seen = np.isfinite(totals)
     last = totals.shape[1] - 1 - seen[:, ::-1].argmax(1)
     age = np.clip(last[:, None] - np.arange(totals.shape[1]), 0, None)
-    weights = np.where(seen, 0.5 ** (age / LEVEL_DAYS), 0.0)
+    weights = np.where(seen, 0.5 ** (age / halving), 0.0)
     actual = (weights * np.nan_to_num(totals)).sum(1)
     fitted = (weights * np.exp(season)).sum(1)
     # A group that has stopped selling fades instead of vanishing in a log of zero.

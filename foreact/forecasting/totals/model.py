@@ -8,7 +8,7 @@ import numpy as np
 from foreact.forecasting.inputs.arrays import Doubles
 from foreact.forecasting.inputs.demand import Demand
 from foreact.forecasting.inputs.panel import Panel
-from foreact.forecasting.totals.design import KNOT_DAYS, Design, trend_design
+from foreact.forecasting.totals.design import Design, knot_width, trend_design
 from foreact.forecasting.totals.offers import Offers
 
 PENALTY = 0.3
@@ -41,11 +41,11 @@ class TotalsFit:
 def fit_totals(panel: Panel, demand: Demand, design: Design, offers: Offers, groups: list[str]) -> TotalsFit:
     """Fit every group's log totals; days without evidence weigh nothing."""
     days = panel.days
-    origin = panel.dates[0] + np.timedelta64(days, "D")
-    ramps = max(0, days // KNOT_DAYS - 1)
-    matrix = np.hstack([design.matrix[:days], trend_design(panel.dates[:days], origin, ramps), np.ones((days, 1))])
+    origin = panel.spacing.list_dates(panel.dates[0], days + 1)[days]
+    ramps = max(0, days // knot_width(panel.spacing) - 1)
+    matrix = np.hstack([design.matrix[:days], trend_design(panel.spacing, np.arange(days) - days, ramps), np.ones((days, 1))])
     penalties = PENALTY * np.concatenate([design.penalties, np.full(ramps, TREND_PENALTY), [1e-6]])
-    weights = 0.5 ** ((days - 1 - np.arange(days)) / MEMORY_DAYS)
+    weights = 0.5 ** ((days - 1 - np.arange(days)) * panel.spacing.days / MEMORY_DAYS)
     offsets = _log_offsets(demand.totals)
     solution = np.zeros((matrix.shape[1], len(groups)))
     responses = np.zeros((len(offers.names), len(groups)))
@@ -114,7 +114,8 @@ def _fit_responses(offers: Doubles, residual: Doubles, weights: Doubles) -> Doub
 
 def fitted_logs(fit: TotalsFit, panel: Panel, design: Design) -> Doubles:
     """Return groups x all days of the panel: the logs that the fit expects, trend included."""
-    trend = trend_design(panel.dates, fit.origin, len(fit.ramps)) @ fit.ramps
+    ahead = -panel.spacing.count_periods(panel.dates[0], fit.origin[None])[0]
+    trend = trend_design(panel.spacing, np.arange(len(panel.dates)) + ahead, len(fit.ramps)) @ fit.ramps
     return np.asarray(season_logs(fit, design) + trend.T)
 
 

@@ -26,7 +26,7 @@ def read_offers(panel: Panel, columns: Columns, codes: Codes, groups: int, deman
     values = np.zeros((len(names), groups, end))
     if len(panel.items) == 1 or not names or days == 0:
         return Offers([], values[:0])
-    recent = demand.units[:, max(0, days - 364) : days]
+    recent = demand.units[:, max(0, days - panel.spacing.year) : days]
     seen = np.isfinite(recent)
     usual = np.nan_to_num(recent).sum(1, dtype=np.float64) / np.maximum(seen.sum(1), 1)
     weights = np.zeros((groups, len(codes)), np.float32)
