@@ -4,10 +4,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from foreact.forecasting.experts.chain import ChainModel
+    from foreact.forecasting.experts.simple import Simple
     from foreact.forecasting.forecast import Forecast
     from foreact.forecasting.inputs.panel import Panel
     from foreact.forecasting.judging.accuracy import Accuracy
-    from foreact.forecasting.judging.baselines import Baseline
     from foreact.forecasting.judging.gate import Decision, GateOutcome
     from foreact.forecasting.judging.scorecard import PublishedForecast, Score
     from foreact.forecasting.model import StoreModel
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
 _HOMES = {
     "ChampionError": "training",
     "Accuracy": "judging.accuracy",
-    "Baseline": "judging.baselines",
+    "ChainModel": "experts.chain",
     "Decision": "judging.gate",
     "Forecast": "forecast",
     "GateOutcome": "judging.gate",
     "Panel": "inputs.panel",
     "PublishedForecast": "judging.scorecard",
+    "Simple": "experts.simple",
     "Score": "judging.scorecard",
     "StoreModel": "model",
     "StoreResult": "training",
@@ -31,7 +33,7 @@ _HOMES = {
 }
 __all__ = [
     "Accuracy",
-    "Baseline",
+    "ChainModel",
     "ChampionError",
     "Decision",
     "Forecast",
@@ -39,6 +41,7 @@ __all__ = [
     "Panel",
     "PublishedForecast",
     "Score",
+    "Simple",
     "StoreModel",
     "StoreResult",
     "fall_back",

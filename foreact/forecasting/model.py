@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foreact.errors import ForeactError
-from foreact.forecasting.combining.drivers import explain_totals
-from foreact.forecasting.combining.projection import PanelReading, project_store, read_panel
+from foreact.forecasting.drivers import explain_totals
+from foreact.forecasting.experts.chain import ChainModel
+from foreact.forecasting.experts.evidence import Weights
+from foreact.forecasting.experts.pool import Pool, combine_projection, gather_opinions
 from foreact.forecasting.forecast import Forecast
 from foreact.forecasting.inputs.columns import Columns
 from foreact.forecasting.inputs.panel import Panel
@@ -18,9 +20,10 @@ from foreact.forecasting.inputs.threads import single_thread
 from foreact.forecasting.intervals import Intervals, cell_quantiles, total_interval
 from foreact.forecasting.items.boosting import read_booster, write_booster
 from foreact.forecasting.items.model import ItemsFit
+from foreact.forecasting.reading import PanelReading, read_panel
 from foreact.forecasting.totals.model import TotalsFit
 
-FORMAT = 2
+FORMAT = 3
 FIT_ARRAYS = ("coefficients", "ramps", "intercepts", "offsets", "responses")
 
 
@@ -44,16 +47,19 @@ class StoreModel:
     items: ItemsFit | None
     intervals: Intervals
     items_bias: float | None
+    weights: Weights
     backtest_fits: BacktestFits
 
-    def predict(self, panel: Panel) -> Forecast:
-        """Forecast the panel's horizon; level and recent sales are read from its history."""
+    def predict(self, panel: Panel, chain: ChainModel | None = None) -> Forecast:
+        """Forecast the panel's horizon beside the chain's model; recent sales are read from the panel's history."""
         with single_thread():
-            return self.forecast_reading(read_panel(panel, self.columns, self.totals.groups))
+            return self.forecast_reading(read_panel(panel, self.columns, self.totals.groups), chain)
 
-    def forecast_reading(self, reading: PanelReading) -> Forecast:
+    def forecast_reading(self, reading: PanelReading, chain: ChainModel | None) -> Forecast:
         """Forecast from a panel that was read by this model's columns."""
-        ahead = project_store(reading, self.totals, self.items, self.items_bias)
+        pool = Pool(self.totals, self.items, None if chain is None else chain.final)
+        opinions, ahead = gather_opinions(reading, pool, self.items_bias)
+        ahead = combine_projection(opinions, ahead, self.weights)
         if not np.isfinite(ahead.items).all():
             raise ForeactError(f"The model of store {self.store!r} returned a forecast that is not finite.")
         return assemble_forecast(
@@ -76,6 +82,7 @@ class StoreModel:
             "horizon": self.horizon,
             "columns": self.columns.to_json(),
             "items_bias": self.items_bias,
+            "weights": self.weights.to_json(),
             "totals": [
                 {
                     "groups": fit.groups,
@@ -131,6 +138,7 @@ class StoreModel:
             items=items["items"],
             intervals=Intervals(arrays["edges"], arrays["cells"], arrays["totals"]),
             items_bias=description["items_bias"],
+            weights=Weights.from_json(description["weights"]),
             backtest_fits=BacktestFits(fits[1:], items["proof_items"]),
         )
 

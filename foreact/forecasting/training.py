@@ -6,13 +6,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from foreact.forecasting.combining.projection import (
-    PanelReading,
-    fit_store_items,
-    fit_store_totals,
-    read_panel,
-    read_panel_like,
-)
+from foreact.forecasting.experts.chain import ChainModel, ChainRows, draw_rows
+from foreact.forecasting.experts.evidence import Evidence, add_evidence, learn_weights
+from foreact.forecasting.experts.pool import CHAIN, SIMPLE_EXPERTS, STORE, Pool
+from foreact.forecasting.experts.simple import Simple, forecast_simply
+from foreact.forecasting.experts.store import fit_store_items, fit_store_totals
 from foreact.forecasting.forecast import LEVEL, Forecast
 from foreact.forecasting.inputs.columns import Columns, infer_columns
 from foreact.forecasting.inputs.panel import Panel
@@ -20,17 +18,19 @@ from foreact.forecasting.inputs.threads import single_thread
 from foreact.forecasting.intervals import Intervals
 from foreact.forecasting.items.model import ItemsFit
 from foreact.forecasting.judging.backtest import (
+    ITEM_ORIGINS,
     Backtest,
     BacktestRun,
     Origin,
+    backtest_origins,
     iterate_origins,
     learn_items_bias,
     learn_window_intervals,
 )
-from foreact.forecasting.judging.baselines import Baseline, forecast_baseline
-from foreact.forecasting.judging.gate import Decision, GateOutcome, decide_outcome
+from foreact.forecasting.judging.gate import Decision, GateOutcome, best_simple, decide_outcome
 from foreact.forecasting.judging.scorecard import PublishedForecast, Score, score_published
 from foreact.forecasting.model import BacktestFits, StoreModel, assemble_forecast
+from foreact.forecasting.reading import PanelReading, read_panel, read_panel_like
 from foreact.forecasting.totals.closures import predict_closed_days
 from foreact.forecasting.totals.model import TotalsFit
 
@@ -54,15 +54,16 @@ class ChampionError(Exception):
 def train_store(
     panel: Panel,
     *,
+    chain: ChainModel | None = None,
     champion: StoreModel | None = None,
     margin: float = 0.0,
     seed: int = 0,
     previous: Sequence[PublishedForecast] | None = None,
 ) -> StoreResult:
-    """Train a challenger, judge it against the champion and seasonal naive, and forecast with the winner."""
+    """Train a challenger, judge it against the champion and simple methods, and forecast with the winner."""
     with single_thread():
         columns = infer_columns(panel)
-        fits, backtest, champion_backtest = _backtest_models(panel, columns, champion, seed)
+        fits, backtest, champion_backtest = _backtest_models(panel, columns, chain, champion, seed)
         reading = read_panel(panel, columns)
         totals = fit_store_totals(reading)
         model = StoreModel(
@@ -74,23 +75,24 @@ def train_store(
             items=fit_store_items(reading, totals, seed),
             intervals=learn_window_intervals(backtest.windows),
             items_bias=learn_items_bias(backtest.windows),
+            weights=backtest.weights or learn_weights([], _known_evidence(chain), _list_experts(chain)),
             backtest_fits=fits,
         )
         champion_accuracy = None if champion is None else champion_backtest.accuracy
         decision = decide_outcome(backtest.accuracy, backtest.baselines, champion_accuracy, margin)
         if decision.outcome is GateOutcome.PROMOTED:
-            forecast = model.forecast_reading(reading)
+            forecast = model.forecast_reading(reading, chain)
         elif champion is not None:
             with _as_champion_error():
-                forecast = champion.predict(panel)
+                forecast = champion.predict(panel, chain)
         else:
-            forecast = forecast_naive(panel, model.columns, model.intervals)
+            forecast = forecast_without_model(panel, model.columns, model.intervals, best_simple(backtest.baselines))
         scorecard = score_published(panel, previous or [])
     return StoreResult(model, forecast, decision, backtest, scorecard)
 
 
 def _backtest_models(
-    panel: Panel, columns: Columns, champion: StoreModel | None, seed: int
+    panel: Panel, columns: Columns, chain: ChainModel | None, champion: StoreModel | None, seed: int
 ) -> tuple[BacktestFits, Backtest, Backtest]:
     """Backtest the challenger, and the champion beside it, on windows that their fits have not seen."""
     run, champion_run = BacktestRun(), BacktestRun()
@@ -102,23 +104,35 @@ def _backtest_models(
         fits.append(totals)
         if origin.first_items:
             items = fit_store_items(reading, totals, seed)
-        run.forecast_origin(origin, reading, totals, items)
+        earlier = None if chain is None else chain.earlier
+        run.forecast_origin(origin, reading, Pool(totals, items, earlier))
         if champion is not None:
             with _as_champion_error():
-                _backtest_champion(champion, origin, reading, champion_run)
+                _backtest_champion(champion, chain, origin, reading, champion_run)
     with _as_champion_error():
-        judged = champion_run.score_windows()
-    return BacktestFits(fits, items), run.score_windows(), judged
+        judged = champion_run.judge(None if champion is None else champion.weights)
+    return BacktestFits(fits, items), run.judge(None, _known_evidence(chain)), judged
 
 
-def _backtest_champion(champion: StoreModel, origin: Origin, reading: PanelReading, run: BacktestRun) -> None:
+def _known_evidence(chain: ChainModel | None) -> Evidence | None:
+    return None if chain is None else chain.evidence
+
+
+def _list_experts(chain: ChainModel | None) -> list[str]:
+    return [STORE, *([] if chain is None else [CHAIN]), *SIMPLE_EXPERTS]
+
+
+def _backtest_champion(
+    champion: StoreModel, chain: ChainModel | None, origin: Origin, reading: PanelReading, run: BacktestRun
+) -> None:
     """Forecast by the newest of the champion's fits that has not seen the window; without one there is no window."""
     days = origin.panel.dates[origin.panel.days]
     usable = [totals for totals in champion.backtest_fits.totals if totals.origin <= days]
     if usable:
         totals = max(usable, key=lambda one: one.origin)
         reading = read_panel_like(reading, champion.columns, champion.totals.groups)
-        run.forecast_origin(origin, reading, totals, champion.backtest_fits.items)
+        earlier = None if chain is None else chain.earlier
+        run.forecast_origin(origin, reading, Pool(totals, champion.backtest_fits.items, earlier))
 
 
 @contextmanager
@@ -131,22 +145,44 @@ def _as_champion_error() -> Iterator[None]:
         raise ChampionError(str(error)) from error
 
 
-def fall_back(panel: Panel, champion: StoreModel | None, reason: str) -> StoreResult:
-    """Forecast a store that could not be trained: by its champion, or by seasonal naive where it has none."""
+def fall_back(panel: Panel, champion: StoreModel | None, reason: str, chain: ChainModel | None = None) -> StoreResult:
+    """Forecast a store that could not be trained: by its champion, or by the weekday mean where it has none."""
     with single_thread():
         if champion is not None:
-            forecast, instead = champion.predict(panel), "the live model stays"
+            forecast, instead = champion.predict(panel, chain), "the live model stays"
         else:
-            forecast = forecast_naive(panel, infer_columns(panel), learn_window_intervals([]))
-            instead = "seasonal naive is published instead"
+            intervals = learn_window_intervals([])
+            forecast = forecast_without_model(panel, infer_columns(panel), intervals, Simple.WEEKDAY_MEAN)
+            instead = f"{Simple.WEEKDAY_MEAN.label} is published instead"
     why = f"could not be trained: {reason}"
     return StoreResult(None, forecast, Decision(GateOutcome.FALLBACK, why, f"{instead}: the store {why}"))
 
 
-def forecast_naive(panel: Panel, columns: Columns, intervals: Intervals) -> Forecast:
-    """Forecast by seasonal naive, within the given intervals: the forecast of last resort."""
+def forecast_without_model(panel: Panel, columns: Columns, intervals: Intervals, method: Simple) -> Forecast:
+    """Forecast by a simple method, within the given intervals: the forecast of last resort."""
     reading = read_panel(panel, columns)
     closed = predict_closed_days(panel, reading.demand, columns)
-    mean = forecast_baseline(Baseline.SEASONAL_NAIVE, reading.demand.units, panel.horizon, closed, panel.spacing)
+    mean = forecast_simply(method, reading.demand.units, panel.horizon, closed, panel.spacing)
     forecast = assemble_forecast(panel, mean, intervals, {})
     return replace(forecast, drivers={LEVEL: np.asarray(mean.sum(0), np.float32)})
+
+
+def draw_chain_rows(panel: Panel, budget: int, seed: int) -> tuple[ChainRows | None, ChainRows | None]:
+    """Return a store's share of the rows for the chain's fit, and for the earlier fit that backtests need."""
+    with single_thread():
+        columns = infer_columns(panel)
+        origins = backtest_origins(panel.days, panel.horizon, panel.spacing)[:ITEM_ORIGINS]
+        earlier = _draw_rows(panel.truncate_at(origins[-1]), columns, budget, seed) if origins else None
+        return _draw_rows(panel, columns, budget, seed), earlier
+
+
+def _draw_rows(panel: Panel, columns: Columns, budget: int, seed: int) -> ChainRows | None:
+    reading = read_panel(panel, columns)
+    return draw_rows(reading, fit_store_totals(reading), budget, seed)
+
+
+def weigh_experts(panel: Panel, chain: ChainModel, seed: int) -> Evidence | None:
+    """Return what one store's backtest says of all experts."""
+    with single_thread():
+        _, backtest, _ = _backtest_models(panel, infer_columns(panel), chain, None, seed)
+        return add_evidence([window.evidence for window in backtest.windows if window.evidence is not None])

@@ -129,7 +129,8 @@ def _choose_group(panel: Panel) -> str | None:
     """Choose the attribute with the most groups of which nearly all sell enough to have a pattern of their own."""
     if panel.days == 0:
         return None
-    recent = np.nan_to_num(panel.units[:, max(0, panel.days - panel.spacing.year) : panel.days]).mean(1, dtype=np.float64)
+    year = slice(max(0, panel.days - panel.spacing.year), panel.days)
+    recent = np.nan_to_num(panel.units[:, year]).mean(1, dtype=np.float64)
     best: tuple[int, str] | None = None
     for name in sorted(panel.attributes):
         names, codes = np.unique(panel.attributes[name], return_inverse=True)

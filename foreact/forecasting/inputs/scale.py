@@ -18,7 +18,7 @@ class Scale:
 
 
 def read_scale(units: Floats, totals: Doubles, codes: Codes, recent_periods: int) -> Scale:
-    """Weigh by the recent periods' units; scale by the mean squared change from period to period since the first sale."""
+    """Weigh by the recent periods' units; scale by the mean squared change since the first sale."""
     filled = np.nan_to_num(units)
     recent = filled[:, -recent_periods:].sum(1, dtype=np.float64)
     groups = np.bincount(codes, recent, len(totals))

@@ -9,29 +9,33 @@ import numpy as np
 from foreact.forecasting.inputs.arrays import Codes, Doubles, Floats
 from foreact.forecasting.inputs.columns import daily_values
 from foreact.forecasting.items.history import NEXT_EVENT_DAYS, ItemHistory, ratio_or_nan, window_sums
-from foreact.forecasting.items.levels import LAST_YEAR, LEVEL_DAYS
 from foreact.forecasting.totals.design import weekday_numbers
+from foreact.spacing import Spacing
 
-WINDOWS = (7, 14, 56, 112, 364)
-SELLING_WINDOWS = (28, 112)
+# In weeks; periods longer than a week take their place.
+WINDOWS = (1, 2, 8, 16, 52)
+SELLING_WINDOWS = (4, 16)
 WEEKDAY_WINDOWS = (4, 12, 52)
+# Around the same day of last year.
+NEAR_DAYS = {Spacing.DAILY: (0, 3, 14), Spacing.WEEKLY: (0, 1, 2), Spacing.MONTHLY: (0,)}
 
 
 def origin_features(history: ItemHistory, origin: int, level: Doubles) -> tuple[list[str], Floats]:
     """Return the names and values of every item's features as of the origin."""
     columns: dict[str, Doubles] = {"log level": np.log(level)}
-    for window in WINDOWS:
-        sold, seen = window_sums(history, origin, window)
-        columns[f"mean of {window}"] = ratio_or_nan(sold, seen) / level
-    for window in SELLING_WINDOWS:
-        start = max(0, origin - window)
+    spacing = history.panel.spacing
+    for weeks in WINDOWS:
+        sold, seen = window_sums(history, origin, weeks * spacing.week)
+        columns[f"mean of {weeks}"] = ratio_or_nan(sold, seen) / level
+    for weeks in SELLING_WINDOWS:
+        start = max(0, origin - weeks * spacing.week)
         selling = history.selling[:, origin] - history.selling[:, start]
-        columns[f"selling days of {window}"] = ratio_or_nan(
+        columns[f"selling days of {weeks}"] = ratio_or_nan(
             selling, history.evidence[:, origin] - history.evidence[:, start]
         )
     columns["days since a sale"] = np.minimum(origin - 1 - history.last_sale[:, origin], 400).astype(float)
     columns["age"] = np.clip(origin - history.first_sale, 0, 1000).astype(float)
-    before, before_seen = window_sums(history, max(0, origin - LAST_YEAR), LEVEL_DAYS)
+    before, before_seen = window_sums(history, max(0, origin - spacing.year), spacing.month)
     columns["against last year"] = level / (ratio_or_nan(before, before_seen) + history.floor)
     columns["group"] = history.codes.astype(float)
     for name, values in history.columns.attributes.items():
@@ -49,11 +53,13 @@ def day_features(
     """Return the names and values of the features of items `rows` on `days` as seen from the origin."""
     own = level[rows]
     columns: dict[str, Doubles] = {"horizon": (days - origin + 1).astype(float)}
-    last = days - 7 * ((days - origin) // 7 + 1)
+    spacing = history.panel.spacing
+    week = spacing.week
+    last = days - week * ((days - origin) // week + 1)
     for weeks in WEEKDAY_WINDOWS:
-        start = np.maximum(last - 7 * weeks, last % 7 - 7) + 7
-        sold = history.weekly_units[rows, last + 7] - history.weekly_units[rows, start]
-        seen = history.weekly_evidence[rows, last + 7] - history.weekly_evidence[rows, start]
+        start = np.maximum(last - week * weeks, last % week - week) + week
+        sold = history.weekly_units[rows, last + week] - history.weekly_units[rows, start]
+        seen = history.weekly_evidence[rows, last + week] - history.weekly_evidence[rows, start]
         columns[f"same weekday of {weeks} weeks"] = ratio_or_nan(sold, seen) / own
     _add_last_year(history, origin, rows, days, columns)
     dates = history.panel.dates
@@ -61,7 +67,7 @@ def day_features(
     columns["day of month"] = (dates - dates.astype("datetime64[M]")).astype(int)[days].astype(float)
     columns["day of year"] = (dates - dates.astype("datetime64[Y]")).astype(int)[days].astype(float)
     group = history.codes[rows]
-    base = history.season[:, max(0, origin - LEVEL_DAYS) : max(origin, 1)].mean(1)
+    base = history.season[:, max(0, origin - spacing.month) : max(origin, 1)].mean(1)
     columns["season"] = history.season[group, days] - base[group]
     if len(history.events):
         code, ahead, since, coming = history.events[:, days].astype(float)
@@ -76,10 +82,11 @@ def day_features(
 
 
 def _add_last_year(history: ItemHistory, origin: int, rows: Codes, days: Codes, columns: dict[str, Doubles]) -> None:
-    before, seen = window_sums(history, max(0, origin - LAST_YEAR), LEVEL_DAYS)
-    own = (ratio_or_nan(before, seen) + history.floor / LEVEL_DAYS)[rows]
-    for reach in (0, 3, 14):
-        start, end = days - LAST_YEAR - reach, days - LAST_YEAR + reach + 1
+    spacing = history.panel.spacing
+    before, seen = window_sums(history, max(0, origin - spacing.year), spacing.month)
+    own = (ratio_or_nan(before, seen) + history.floor / spacing.month)[rows]
+    for reach in NEAR_DAYS[spacing]:
+        start, end = days - spacing.year - reach, days - spacing.year + reach + 1
         usable = (start >= 0) & (end <= origin)
         start, end = np.where(usable, start, 0), np.where(usable, end, 0)
         sold = history.units[rows, end] - history.units[rows, start]
@@ -88,11 +95,11 @@ def _add_last_year(history: ItemHistory, origin: int, rows: Codes, days: Codes, 
 
 
 def _add_known(history: ItemHistory, origin: int, rows: Codes, days: Codes, columns: dict[str, Doubles]) -> None:
-    panel = history.panel
+    panel, spacing = history.panel, history.panel.spacing
     for name, (log_price, sums, counts) in history.prices.items():
         price = log_price[rows, days].astype(np.float64)
         columns[name] = price
-        for window in (28, 364):
+        for window in (spacing.month, spacing.year):
             start = max(0, origin - window)
             mean = ratio_or_nan(sums[:, origin] - sums[:, start], counts[:, origin] - counts[:, start])
             columns[f"{name} against {window}"] = price - mean[rows]
@@ -110,7 +117,7 @@ def _flag_lift(history: ItemHistory, origin: int, name: str, yes: float) -> Doub
     values = daily_values(history.panel, name) if name in history.panel.known else None
     if values is None:
         return np.zeros(len(history.codes))
-    start = max(0, origin - LAST_YEAR)
+    start = max(0, origin - history.panel.spacing.year)
     up = (values[start:origin] == yes).astype(np.float32)
     sold = history.filled[:, start:origin] @ np.column_stack([up, 1 - up])
     days_up, days_down = up.sum(), len(up) - up.sum()

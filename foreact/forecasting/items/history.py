@@ -32,7 +32,7 @@ class PanelHistory:
     selling: Floats
     # items x (days + 1): days on offer before the first sale.
     waiting: Floats
-    # items x (days + 1), the same over every seventh day.
+    # items x (days + week), the same over the same day of every week.
     weekly_units: Doubles
     weekly_evidence: Floats
     last_sale: NDArray[np.int32]
@@ -78,8 +78,8 @@ def read_history(panel: Panel, columns: Columns, demand: Demand) -> PanelHistory
         evidence=_cumulate_days(evidence, np.float32),
         selling=_cumulate_days(sold & evidence, np.float32),
         waiting=_cumulate_days(waiting, np.float32),
-        weekly_units=_cumulate_weekly(filled, np.float64),
-        weekly_evidence=_cumulate_weekly(evidence, np.float32),
+        weekly_units=_cumulate_weekly(filled, panel.spacing.week, np.float64),
+        weekly_evidence=_cumulate_weekly(evidence, panel.spacing.week, np.float32),
         last_sale=np.concatenate([np.full((len(filled), 1), -1, np.int32), last], axis=1),
         filled=filled,
         prices=prices,
@@ -93,11 +93,17 @@ def complete_history(
     return ItemHistory(**vars(history), columns=columns, codes=codes, events=_event_calendar(design), season=season)
 
 
-def window_sums(history: ItemHistory, origin: int, days: int) -> tuple[Doubles, Doubles]:
+def window_sums(history: PanelHistory, origin: int, days: int) -> tuple[Doubles, Doubles]:
     """Return each item's units and days with evidence in the window that ends at the origin."""
-    start = max(0, origin - days)
-    sold = history.units[:, origin] - history.units[:, start]
-    seen = history.evidence[:, origin] - history.evidence[:, start]
+    items = np.arange(len(history.first_sale))
+    return sums_before(history, items, np.full(len(items), origin), days)
+
+
+def sums_before(history: PanelHistory, items: Codes, origins: Codes, days: int) -> tuple[Doubles, Doubles]:
+    """Return the units and the days with evidence of `items` in the windows that end at `origins`."""
+    start = np.maximum(origins - days, 0)
+    sold = history.units[items, origins] - history.units[items, start]
+    seen = history.evidence[items, origins] - history.evidence[items, start]
     return sold, seen.astype(np.float64)
 
 
@@ -139,14 +145,14 @@ def _cumulate_days(values: Floats | Bools, kind: Any) -> NDArray[Any]:
     return result
 
 
-def _cumulate_weekly(values: Floats | Bools, kind: Any) -> NDArray[Any]:
-    """Sum every seventh day: column t + 7 holds days t, t - 7, t - 14 ..."""
+def _cumulate_weekly(values: Floats | Bools, week: int, kind: Any) -> NDArray[Any]:
+    """Sum the same days of weeks: of seven days, column t + 7 holds days t, t - 7, t - 14 ..."""
     items, days = values.shape
-    weeks = -(-days // 7)
-    padded = np.zeros((items, weeks * 7), kind)
+    weeks = -(-days // week)
+    padded = np.zeros((items, weeks * week), kind)
     padded[:, :days] = values
-    result = np.zeros((items, weeks + 1, 7), kind)
-    np.cumsum(padded.reshape(items, weeks, 7), axis=1, out=result[:, 1:], dtype=kind)
+    result = np.zeros((items, weeks + 1, week), kind)
+    np.cumsum(padded.reshape(items, weeks, week), axis=1, out=result[:, 1:], dtype=kind)
     return result.reshape(items, -1)
 
 

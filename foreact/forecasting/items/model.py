@@ -9,16 +9,15 @@ from foreact.forecasting.inputs.arrays import Codes, Doubles, Floats
 from foreact.forecasting.inputs.threads import single_thread
 from foreact.forecasting.items.boosting import fit_boosting
 from foreact.forecasting.items.features import day_features, origin_features
-from foreact.forecasting.items.history import MOST_LISTED, ItemHistory
+from foreact.forecasting.items.history import MOST_LISTED, ItemHistory, PanelHistory
 from foreact.forecasting.items.levels import expected_units, item_levels
 
 ORIGINS = 52
-STRIDE = 7
 ROW_SHARE = 0.6
 FEWEST_ITEMS = 10
 FEWEST_ROWS = 2_000
 # An item without any evidence fades by half every fortnight, after a week of grace.
-GRACE_DAYS, FADE_DAYS = 7, 14.0
+GRACE_WEEKS, FADE_WEEKS = 1, 2.0
 
 
 @dataclass(frozen=True)
@@ -47,13 +46,13 @@ def training_rows(history: ItemHistory, seed: int) -> tuple[list[str], Floats, F
     blocks: list[tuple[Floats, Floats, Floats]] = []
     names: list[str] = []
     for step in range(ORIGINS):
-        origin = panel.days - panel.horizon - STRIDE * step
+        origin = panel.days - panel.horizon - panel.spacing.week * step
         # The draws come first, so that a row's draw does not depend on the other rows.
         ahead = random.integers(0, panel.horizon, len(panel.items))
         drawn = random.random(len(panel.items)) < ROW_SHARE
-        if origin < 28:
+        if origin < panel.spacing.month:
             break
-        enough = history.evidence[:, origin] >= 28
+        enough = history.evidence[:, origin] >= panel.spacing.month
         days = origin + ahead
         seen = history.evidence[np.arange(len(days)), days + 1] > history.evidence[np.arange(len(days)), days]
         rows = np.flatnonzero(enough & seen & drawn)
@@ -103,7 +102,7 @@ def _arrange_features(names: list[str], features: Floats, wanted: list[str]) -> 
     return result
 
 
-def on_sale(history: ItemHistory) -> Doubles:
+def on_sale(history: PanelHistory) -> Doubles:
     """Return items x horizon: 0 where a price list that covers most items has none for this one, or it is closed."""
     panel = history.panel
     result = np.ones((len(panel.items), panel.horizon))
@@ -125,4 +124,5 @@ def remaining_shares(history: ItemHistory) -> Doubles:
     # Days on which nothing at all is known say nothing about a single item.
     reported = np.flip(np.cumsum(np.flip(known.any(0))))
     silent = np.array([reported[day + 1] if day + 1 < panel.days else 0 for day in last], float)
-    return np.asarray(0.5 ** (np.maximum(silent - GRACE_DAYS, 0) / FADE_DAYS))
+    weeks = silent / panel.spacing.week
+    return np.asarray(0.5 ** (np.maximum(weeks - GRACE_WEEKS, 0) / FADE_WEEKS))

@@ -5,9 +5,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from foreact.forecasting.combining.projection import PanelReading, project_store, project_totals
+from foreact.forecasting.experts.evidence import Evidence, Weights, gather_evidence, learn_weights
+from foreact.forecasting.experts.pool import Opinions, Pool, gather_opinions
+from foreact.forecasting.experts.simple import Simple, forecast_simply
+from foreact.forecasting.experts.store import project_totals
 from foreact.forecasting.inputs.arrays import Bools, Dates, Doubles
 from foreact.forecasting.inputs.panel import Panel
+from foreact.forecasting.inputs.scale import Scale
 from foreact.forecasting.intervals import (
     BacktestErrors,
     Intervals,
@@ -15,11 +19,9 @@ from foreact.forecasting.intervals import (
     learn_intervals,
     total_interval,
 )
-from foreact.forecasting.items.model import ItemsFit
 from foreact.forecasting.judging.accuracy import Accuracy, add_interval_accuracy, mean_accuracy, point_accuracy
-from foreact.forecasting.judging.baselines import Baseline, forecast_baseline
+from foreact.forecasting.reading import PanelReading
 from foreact.forecasting.totals.design import SEASON_MONTHS
-from foreact.forecasting.totals.model import TotalsFit
 from foreact.spacing import Spacing
 
 ORIGINS = 8
@@ -45,12 +47,15 @@ class Window:
 
     dates: Dates
     errors: BacktestErrors
-    has_items: bool
-    # Of the items' means; nothing without items.
-    accuracy: Accuracy
-    baselines: dict[Baseline, Accuracy]
+    # What the experts said of the items; None where only the totals were forecast.
+    opinions: Opinions | None = None
+    evidence: Evidence | None = None
+    scale: Scale | None = None
+    # Of the items' means, and of the simple methods and each expert alone; nothing without items.
+    accuracy: Accuracy = field(default_factory=Accuracy)
+    baselines: dict[Simple, Accuracy] = field(default_factory=dict)
     # Log of the items' own sum over the actual; None where they have no sum.
-    items_excess: float | None
+    items_excess: float | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,9 @@ class Backtest:
 
     windows: list[Window] = field(default_factory=list)
     accuracy: Accuracy = field(default_factory=Accuracy)
-    baselines: dict[Baseline, Accuracy] = field(default_factory=dict)
+    baselines: dict[Simple, Accuracy] = field(default_factory=dict)
+    # From all windows; each of them was combined by the weights of the others.
+    weights: Weights | None = None
 
 
 def backtest_origins(days: int, horizon: int, spacing: Spacing) -> list[int]:
@@ -94,29 +101,48 @@ class BacktestRun:
     def __init__(self) -> None:
         self._windows: list[Window] = []
 
-    def forecast_origin(self, origin: Origin, reading: PanelReading, totals: TotalsFit, items: ItemsFit | None) -> None:
+    def forecast_origin(self, origin: Origin, reading: PanelReading, pool: Pool) -> None:
         """Add the window of one origin, forecast by fits that know nothing later."""
         actual = origin.actual
         dates = origin.panel.dates[origin.panel.days :]
         whole = np.where(np.isfinite(actual).any(0), np.nansum(actual, axis=0), np.nan)
-        if origin.has_items:
-            projection = project_store(reading, totals, items, learn_items_bias(self._windows))
-            errors = BacktestErrors(projection.items, actual, projection.items.sum(0), whole)
-            accuracy = point_accuracy(projection.items, actual, reading.scale)
-            baselines = _score_baselines(origin, reading)
-            window = Window(dates, errors, True, accuracy, baselines, _log_excess(projection.own, whole))
-        else:
+        if not origin.has_items:
             none = np.zeros((0, len(dates)))
-            errors = BacktestErrors(none, none, project_totals(reading, totals).mean.sum(0), whole)
-            window = Window(dates, errors, False, Accuracy(), {}, None)
+            totals = project_totals(reading, pool.totals).mean.sum(0)
+            self._windows.insert(0, Window(dates, BacktestErrors(none, none, totals, whole)))
+            return
+        opinions, projection = gather_opinions(reading, pool, learn_items_bias(self._windows))
+        window = Window(
+            dates,
+            BacktestErrors(projection.items, actual, projection.items.sum(0), whole),
+            opinions=opinions,
+            evidence=gather_evidence(opinions.means, actual, reading.scale, opinions.kinds, Simple.WEEKDAY_MEAN),
+            scale=reading.scale,
+            baselines=_score_baselines(origin, reading),
+            items_excess=_log_excess(projection.own, whole),
+        )
         self._windows.insert(0, window)
 
-    def score_windows(self) -> Backtest:
-        """Return the windows with their mean accuracy."""
-        with_items = [window for window in self._windows if window.has_items]
-        accuracy = mean_accuracy([_score_window(window, self._windows) for window in with_items])
-        baselines = {each: mean_accuracy([window.baselines[each] for window in with_items]) for each in Baseline}
-        return Backtest(self._windows, accuracy, baselines)
+    def judge(self, weights: Weights | None, chain: Evidence | None = None) -> Backtest:
+        """Return the windows combined by these weights, or each by what the other windows and the chain make likely."""
+        with_items = [window for window in self._windows if window.opinions is not None]
+        experts = list(with_items[0].opinions.means) if with_items and with_items[0].opinions else []
+        evidence = [window.evidence for window in with_items if window.evidence is not None]
+
+        def combine_window(window: Window) -> Window:
+            if window.opinions is None or window.scale is None:
+                return window
+            others = [other for other in evidence if other is not window.evidence]
+            mean = window.opinions.combine(weights or learn_weights(others, chain, experts))
+            errors = replace(window.errors, mean=mean, total_mean=mean.sum(0))
+            return replace(window, errors=errors, accuracy=point_accuracy(mean, errors.actual, window.scale))
+
+        windows = [combine_window(window) for window in self._windows]
+        combined = [window for window in windows if window.opinions is not None]
+        accuracy = mean_accuracy([_score_window(window, windows) for window in combined])
+        baselines = {each: mean_accuracy([window.baselines[each] for window in combined]) for each in Simple}
+        learnt = learn_weights(evidence, chain, experts) if experts else None
+        return Backtest(windows, accuracy, baselines, weights or learnt)
 
 
 def read_actuals(panel: Panel) -> Doubles:
@@ -143,7 +169,7 @@ def learn_items_bias(windows: list[Window]) -> float | None:
 
 def learn_window_intervals(windows: list[Window]) -> Intervals:
     """Learn the intervals of cells from the windows with items, and those of the total from all windows."""
-    return learn_intervals([w.errors for w in windows if w.has_items], [w.errors for w in windows])
+    return learn_intervals([w.errors for w in windows if w.opinions is not None], [w.errors for w in windows])
 
 
 def _score_window(window: Window, windows: list[Window]) -> Accuracy:
@@ -160,10 +186,11 @@ def _score_window(window: Window, windows: list[Window]) -> Accuracy:
     return accuracy
 
 
-def _score_baselines(origin: Origin, reading: PanelReading) -> dict[Baseline, Accuracy]:
-    """Score the baselines' means from the same origin."""
+def _score_baselines(origin: Origin, reading: PanelReading) -> dict[Simple, Accuracy]:
+    """Score the simple methods' means from the same origin."""
     units, closed = reading.demand.units, _flagged_closed_days(reading.panel)
-    means = {each: forecast_baseline(each, units, reading.panel.horizon, closed, reading.panel.spacing) for each in Baseline}
+    panel = reading.panel
+    means = {each: forecast_simply(each, units, panel.horizon, closed, panel.spacing) for each in Simple}
     return {each: point_accuracy(mean, origin.actual, reading.scale) for each, mean in means.items()}
 
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from foreact.forecasting.experts.simple import Simple
 from foreact.forecasting.judging.accuracy import Accuracy
-from foreact.forecasting.judging.baselines import Baseline
 
 
 class GateOutcome(StrEnum):
@@ -30,44 +30,51 @@ class Decision:
     fallback: str | None = None
     accuracy: Accuracy = field(default_factory=Accuracy)
     champion_accuracy: Accuracy = field(default_factory=Accuracy)
-    baselines: Mapping[Baseline, Accuracy] = field(default_factory=dict)
+    baselines: Mapping[Simple, Accuracy] = field(default_factory=dict)
 
 
 def decide_outcome(
-    challenger: Accuracy, baselines: Mapping[Baseline, Accuracy], champion: Accuracy | None, margin: float
+    challenger: Accuracy, baselines: Mapping[Simple, Accuracy], champion: Accuracy | None, margin: float
 ) -> Decision:
-    """Compare scaled errors on the same windows: with seasonal naive's, and with the champion's within the margin."""
+    """Compare scaled errors on the same windows: with every simple method's, and the champion's within the margin."""
     outcome, reason = _judge_challenger(challenger, baselines, champion, margin)
     fallback = None
     if outcome is GateOutcome.FALLBACK:
-        fallback = f"seasonal naive is published instead: the new model's {reason}"
+        fallback = f"{best_simple(baselines).label} is published instead: the new model's {reason}"
     return Decision(outcome, reason, fallback, challenger, champion or Accuracy(), baselines)
 
 
+def best_simple(baselines: Mapping[Simple, Accuracy]) -> Simple:
+    """Return the simple method with the smallest error; the mean by weekday where none was measured."""
+    errors = {method: each.scaled_error for method, each in baselines.items() if each.scaled_error is not None}
+    return min(errors, key=lambda method: errors[method]) if errors else Simple.WEEKDAY_MEAN
+
+
 def _judge_challenger(
-    challenger: Accuracy, baselines: Mapping[Baseline, Accuracy], champion: Accuracy | None, margin: float
+    challenger: Accuracy, baselines: Mapping[Simple, Accuracy], champion: Accuracy | None, margin: float
 ) -> tuple[GateOutcome, str]:
     """Return the outcome and its reason."""
     error = challenger.scaled_error
-    naive_error = baselines.get(Baseline.SEASONAL_NAIVE, Accuracy()).scaled_error
-    if error is None or naive_error is None:
+    best = best_simple(baselines)
+    simple_error = baselines.get(best, Accuracy()).scaled_error
+    if error is None or simple_error is None:
         if champion is not None:
             return GateOutcome.KEPT, "too short a history for a backtest"
         return GateOutcome.PROMOTED, "the first model; too short a history for a backtest"
     # Not ">", because an error that is not a number beats nothing.
-    if not error <= naive_error:
+    if not error <= simple_error:
         outcome = GateOutcome.FALLBACK if champion is None else GateOutcome.KEPT
-        return outcome, f"scaled error {error:.3f} is worse than seasonal naive's {naive_error:.3f}"
+        return outcome, f"scaled error {error:.3f} is worse than that of {best.label}, {simple_error:.3f}"
     if champion is None:
         return (
             GateOutcome.PROMOTED,
-            f"the first model; scaled error {error:.3f} beats seasonal naive's {naive_error:.3f}",
+            f"the first model; scaled error {error:.3f} beats that of {best.label}, {simple_error:.3f}",
         )
     return _compare_champion(error, champion.scaled_error, margin)
 
 
 def _compare_champion(error: float, champion_error: float | None, margin: float) -> tuple[GateOutcome, str]:
-    """Return the outcome of a challenger that beats seasonal naive, and its reason."""
+    """Return the outcome of a challenger that beats the simple methods, and its reason."""
     if champion_error is None or not math.isfinite(champion_error):
         reason = f"scaled error {error:.3f}; the live model cannot be judged on these windows"
         return GateOutcome.PROMOTED, reason

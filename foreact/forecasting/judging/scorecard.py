@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from foreact.forecasting.experts.simple import Simple, forecast_simply
 from foreact.forecasting.forecast import ROUNDING
 from foreact.forecasting.inputs.arrays import Doubles
 from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.judging.backtest import read_actuals
-from foreact.forecasting.judging.baselines import Baseline, forecast_baseline
 from foreact.spacing import Spacing
 
 
@@ -55,7 +55,7 @@ def _score_publication(panel: Panel, published: PublishedForecast) -> list[Score
     rows = np.array([row.get(item, -1) for item in published.items.tolist()], np.int64)
     count, first = panel.spacing.count_periods, panel.dates[0]
     days = count(first, published.dates)
-    origin = int(count(first, published.as_of[None])[0]) + 1
+    origin = int(count(first, np.array([published.as_of]))[0]) + 1
     past = (rows >= 0) & (days >= max(origin, 0)) & (days < panel.days)
     if not past.any() or origin < 1:
         return []
@@ -93,7 +93,7 @@ def _share_beating_naive(
 ) -> float:
     horizon = int(days.max(initial=origin)) - origin + 1
     history = truth[:, :origin].astype(np.float32)
-    naive = forecast_baseline(Baseline.SEASONAL_NAIVE, history, horizon, np.zeros(horizon, bool), spacing)
+    naive = forecast_simply(Simple.SEASONAL_NAIVE, history, horizon, np.zeros(horizon, bool), spacing)
     actual = truth[rows, days]
     ours = np.bincount(rows, np.abs(mean - actual), len(truth))
     theirs = np.bincount(rows, np.abs(naive[rows, days - origin] - actual), len(truth))

@@ -43,7 +43,8 @@ def fit_totals(panel: Panel, demand: Demand, design: Design, offers: Offers, gro
     days = panel.days
     origin = panel.spacing.list_dates(panel.dates[0], days + 1)[days]
     ramps = max(0, days // knot_width(panel.spacing) - 1)
-    matrix = np.hstack([design.matrix[:days], trend_design(panel.spacing, np.arange(days) - days, ramps), np.ones((days, 1))])
+    trend = trend_design(panel.spacing, np.arange(days) - days, ramps)
+    matrix = np.hstack([design.matrix[:days], trend, np.ones((days, 1))])
     penalties = PENALTY * np.concatenate([design.penalties, np.full(ramps, TREND_PENALTY), [1e-6]])
     weights = 0.5 ** ((days - 1 - np.arange(days)) * panel.spacing.days / MEMORY_DAYS)
     offsets = _log_offsets(demand.totals)
@@ -114,7 +115,7 @@ def _fit_responses(offers: Doubles, residual: Doubles, weights: Doubles) -> Doub
 
 def fitted_logs(fit: TotalsFit, panel: Panel, design: Design) -> Doubles:
     """Return groups x all days of the panel: the logs that the fit expects, trend included."""
-    ahead = -panel.spacing.count_periods(panel.dates[0], fit.origin[None])[0]
+    ahead = -panel.spacing.count_periods(panel.dates[0], np.array([fit.origin]))[0]
     trend = trend_design(panel.spacing, np.arange(len(panel.dates)) + ahead, len(fit.ramps)) @ fit.ramps
     return np.asarray(season_logs(fit, design) + trend.T)
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from foreact.forecasting.combining.projection import PanelReading, Projection
+from foreact.forecasting.experts.store import Projection
 from foreact.forecasting.forecast import LEVEL
 from foreact.forecasting.inputs.arrays import Doubles, Floats
+from foreact.forecasting.reading import PanelReading
 from foreact.forecasting.totals.model import TotalsFit, align_groups, driver_logs, offer_logs
 
 SEASON, CLOSED = "season", "closed"

@@ -1,1 +1,0 @@
-"""Totals and items forecast from one panel and reconciled."""

@@ -1,0 +1,221 @@
+"""The chain's expert: one boosting over all stores and items, relative to each item's level.
+
+What it learns of prices, promotions, feasts and weekdays a store alone may have too few rows for. It is fitted once for
+all stores, versioned beside their models, and used as it is.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foreact.errors import ForeactError
+from foreact.forecasting.experts.evidence import Evidence
+from foreact.forecasting.experts.rows import Rows, describe_rows
+from foreact.forecasting.experts.store import expect_season
+from foreact.forecasting.inputs.arrays import Doubles, Floats
+from foreact.forecasting.items.model import on_sale
+from foreact.forecasting.reading import PanelReading
+from foreact.forecasting.totals.model import TotalsFit
+from foreact.spacing import Spacing
+
+FORMAT = 1
+# Rows further back say less about today than they cost.
+YEARS = 3
+# A name is worth telling apart from this many rows on.
+ROWS_A_NAME = 300
+# A single cell that sold this many times its level counts as this.
+MOST_TIMES = 50.0
+SETTINGS: dict[str, Any] = {
+    "objective": "tweedie",
+    "tweedie_variance_power": 1.2,
+    "num_leaves": 31,
+    "learning_rate": 0.06,
+    "min_data_in_leaf": 30,
+    "feature_fraction": 0.6,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "lambda_l2": 5.0,
+    "max_bin": 127,
+    "cat_smooth": 20,
+    "cat_l2": 20,
+    "verbose": -1,
+    # The same trees on any number of cores.
+    "deterministic": True,
+    "force_col_wise": True,
+}
+TREES = 250
+
+
+@dataclass(frozen=True)
+class ChainRows:
+    """One store's share of the rows to fit on: described, with units over level as target and the level as weight."""
+
+    rows: Rows
+    target: Floats
+
+
+@dataclass(frozen=True)
+class ChainFit:
+    """A fitted boosting, the names of its features in order, and the texts that each named one may be."""
+
+    text: str
+    names: list[str]
+    texts: dict[str, list[str]]
+
+    def forecast(self, reading: PanelReading, totals: TotalsFit) -> Doubles:
+        """Return items x horizon."""
+        panel = reading.panel
+        items, ahead = (place.ravel() for place in np.indices((len(panel.items), panel.horizon)))
+        origins = np.full(len(items), panel.days)
+        rows = describe_rows(reading, expect_season(reading, totals), items, origins, panel.days + ahead)
+        mean = _parse_booster(self.text).predict(_arrange(rows, self.names, self.texts), num_threads=1) * rows.level
+        return np.asarray(mean.reshape(-1, panel.horizon) * on_sale(reading.history))
+
+
+def draw_rows(reading: PanelReading, totals: TotalsFit, budget: int, seed: int) -> ChainRows | None:
+    """Describe a random part of a store's past cells, each as seen from a random day within the horizon before it."""
+    panel, history = reading.panel, reading.history
+    oldest = max(panel.spacing.month, panel.days - YEARS * panel.spacing.year)
+    seen = np.diff(history.evidence[:, oldest:], axis=1) > 0
+    items, days = np.nonzero(seen)
+    random = np.random.default_rng(seed)
+    if len(items) > budget:
+        drawn = np.sort(random.choice(len(items), budget, replace=False))
+        items, days = items[drawn], days[drawn]
+    days = days + oldest
+    origins = days - random.integers(0, panel.horizon, len(days))
+    usable = (origins > 0) & (history.evidence[items, np.maximum(origins, 0)] >= panel.spacing.month)
+    items, days, origins = items[usable], days[usable], origins[usable]
+    if not len(items):
+        return None
+    rows = describe_rows(reading, expect_season(reading, totals), items, origins, days)
+    target = np.minimum(history.filled[items, days] / rows.level, MOST_TIMES)
+    return ChainRows(rows, target.astype(np.float32))
+
+
+def fit_chain(parts: Sequence[ChainRows], seed: int, threads: int) -> ChainFit | None:
+    """Fit the boosting to the rows of all stores."""
+    from lightgbm import Dataset, train
+
+    if not parts:
+        return None
+    target = np.concatenate([part.target for part in parts])
+    weight = np.concatenate([part.rows.level for part in parts])
+    if not target.any():
+        return None
+    texts = _list_texts(parts, len(target))
+    names = [*dict.fromkeys(name for part in parts for name in part.rows.numbers), *texts]
+    matrix = np.concatenate([_arrange(part.rows, names, texts) for part in parts])
+    data = Dataset(
+        matrix,
+        target,
+        weight=weight / weight.mean(),
+        feature_name=[f"f{i}" for i in range(len(names))],
+        categorical_feature=[names.index(name) for name in texts],
+    )
+    booster = train({**SETTINGS, "seed": seed, "num_threads": threads}, data, TREES)
+    return ChainFit(booster.model_to_string(), names, texts)
+
+
+def _list_texts(parts: Iterable[ChainRows], rows: int) -> dict[str, list[str]]:
+    """Return the texts of every named feature that has more than one, and rows enough for each."""
+    found: dict[str, set[str]] = {}
+    for part in parts:
+        for name, values in part.rows.texts.items():
+            found.setdefault(name, set()).update(np.unique(values).tolist())
+    return {
+        name: sorted(values)
+        for name, values in found.items()
+        if len(values) > 1 and (rows >= ROWS_A_NAME * len(values) or not name.startswith(("store", "item")))
+    }
+
+
+def _arrange(rows: Rows, names: Sequence[str], texts: Mapping[str, list[str]]) -> Floats:
+    """Return rows x features in the order of the fit, NaN for what a store lacks or a text that the fit never saw."""
+    matrix = np.full((len(rows.level), len(names)), np.nan, np.float32)
+    for i, name in enumerate(names):
+        if name in texts:
+            if name in rows.texts:
+                matrix[:, i] = _encode(rows.texts[name], texts[name])
+        elif name in rows.numbers:
+            matrix[:, i] = rows.numbers[name]
+    return matrix
+
+
+def _encode(values: NDArray[np.str_], known: list[str]) -> Floats:
+    place = {text: i for i, text in enumerate(known)}
+    distinct, codes = np.unique(values, return_inverse=True)
+    return np.array([place.get(text, np.nan) for text in distinct.tolist()], np.float32)[codes]
+
+
+@lru_cache(maxsize=4)
+def _parse_booster(text: str) -> Any:
+    from lightgbm import Booster
+
+    return Booster(model_str=text)
+
+
+@dataclass(frozen=True)
+class ChainModel:
+    """The chain's fit, an earlier one for backtests, and what backtests of some stores say of all experts."""
+
+    as_of: np.datetime64
+    horizon: int
+    spacing: Spacing
+    stores: int
+    rows: int
+    final: ChainFit
+    # Fitted on the days before the oldest origin at which stores test their items; None: too short a history.
+    earlier: ChainFit | None = None
+    evidence: Evidence | None = None
+
+    def save(self, folder: Path) -> None:
+        """Write the model into a folder as JSON and the boostings' own text."""
+        folder.mkdir(parents=True, exist_ok=True)
+        fits = {"final": self.final, "earlier": self.earlier}
+        description = {
+            "format": FORMAT,
+            "as_of": str(self.as_of.astype("datetime64[D]")),
+            "horizon": self.horizon,
+            "spacing": self.spacing.value,
+            "stores": self.stores,
+            "rows": self.rows,
+            "fits": {name: {"names": fit.names, "texts": fit.texts} for name, fit in fits.items() if fit},
+            "evidence": None if self.evidence is None else self.evidence.to_json(),
+        }
+        (folder / "chain.json").write_text(json.dumps(description, sort_keys=True))
+        for name, fit in fits.items():
+            if fit is not None:
+                (folder / f"{name}.txt").write_text(fit.text)
+
+    @classmethod
+    def load(cls, folder: Path) -> "ChainModel":
+        """Return the model saved in a folder, without executing anything in it."""
+        try:
+            description = json.loads((folder / "chain.json").read_text())
+            if description["format"] != FORMAT:
+                raise ForeactError(
+                    f"The chain's model in {folder} has format {description['format']}, not {FORMAT}: train it again."
+                )
+            fits = {
+                name: ChainFit((folder / f"{name}.txt").read_text(), fit["names"], fit["texts"])
+                for name, fit in description["fits"].items()
+            }
+            return cls(
+                as_of=np.datetime64(description["as_of"], "D"),
+                horizon=description["horizon"],
+                spacing=Spacing(description["spacing"]),
+                stores=description["stores"],
+                rows=description["rows"],
+                final=fits["final"],
+                earlier=fits.get("earlier"),
+                evidence=None if description["evidence"] is None else Evidence.from_json(description["evidence"]),
+            )
+        except (OSError, KeyError, ValueError) as error:
+            raise ForeactError(f"{folder} has no complete model of the chain ({error}): train it again.") from error

@@ -1,0 +1,74 @@
+"""The opinions of all experts on one reading of a store."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from foreact.forecasting.experts.chain import ChainFit
+from foreact.forecasting.experts.evidence import Weights, classify_items
+from foreact.forecasting.experts.protocol import ExpertFit
+from foreact.forecasting.experts.simple import Simple, forecast_simply
+from foreact.forecasting.experts.store import Projection, project_store
+from foreact.forecasting.inputs.arrays import Bools, Codes, Doubles
+from foreact.forecasting.items.model import ItemsFit, on_sale
+from foreact.forecasting.reading import PanelReading
+from foreact.forecasting.reconcile import reconcile_items, sum_by_group
+from foreact.forecasting.totals.model import TotalsFit
+
+STORE, CHAIN = "store", "chain"
+# The simple methods that are experts too; last week again is only compared with.
+SIMPLE_EXPERTS = (Simple.WEEKDAY_MEAN, Simple.SMOOTHING)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The fits of one origin: the store's own, the chain's, and those of installed experts by name."""
+
+    totals: TotalsFit
+    items: ItemsFit | None = None
+    chain: ChainFit | None = None
+    installed: Mapping[str, ExpertFit] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Opinions:
+    """What each expert forecasts, items x horizon, and what it takes to combine them."""
+
+    means: dict[str, Doubles]
+    kinds: Codes
+    codes: Codes
+    groups: int
+    closed: Bools
+
+    def combine(self, weights: Weights) -> Doubles:
+        """Return items x horizon by these weights, the items' own scaled to the totals' so that both add up."""
+        chosen = weights.select_experts(list(self.means))
+        means = np.stack([self.means[name] for name in chosen.experts])
+        if len(self.codes) == 1:
+            return np.asarray(np.tensordot(chosen.totals, means, 1))
+        items = np.einsum("ie,eid->id", chosen.items[self.kinds], means)
+        sums = np.stack([sum_by_group(mean, self.codes, self.groups) for mean in means])
+        return reconcile_items(items, np.tensordot(chosen.totals, sums, 1), self.codes, self.closed)
+
+
+def gather_opinions(reading: PanelReading, pool: Pool, items_bias: float | None) -> tuple[Opinions, Projection]:
+    """Ask every expert of the pool, and return the store's own projection too, which explains itself."""
+    projection = project_store(reading, pool.totals, pool.items, items_bias)
+    closed = projection.totals.closed
+    means = {STORE: projection.items}
+    if pool.chain is not None:
+        means[CHAIN] = pool.chain.forecast(reading, pool.totals) * ~closed
+    panel = reading.panel
+    sale = on_sale(reading.history)
+    for method in SIMPLE_EXPERTS:
+        means[method] = forecast_simply(method, reading.demand.units, panel.horizon, closed, panel.spacing) * sale
+    for name, fit in pool.installed.items():
+        means[name] = np.maximum(fit.forecast(reading), 0.0) * sale * ~closed
+    kinds = classify_items(reading.history, panel.days)
+    return Opinions(means, kinds, reading.codes, len(reading.groups), closed), projection
+
+
+def combine_projection(opinions: Opinions, projection: Projection, weights: Weights) -> Projection:
+    """Return the projection with the items that all experts agreed on."""
+    return replace(projection, items=opinions.combine(weights))

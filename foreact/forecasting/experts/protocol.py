@@ -1,0 +1,29 @@
+"""What an installed expert is: a class that fits a store's history and forecasts its items."""
+
+from typing import Protocol
+
+from foreact.forecasting.inputs.arrays import Doubles
+from foreact.forecasting.reading import PanelReading
+
+
+class ExpertFit(Protocol):
+    """A fitted expert."""
+
+    def forecast(self, reading: PanelReading) -> Doubles:
+        """Return items x horizon: the mean units of every item on every day ahead."""
+
+    def save(self) -> bytes:
+        """Return the fit as bytes that `Expert.load` reads; nothing in them is executed."""
+
+
+class Expert(Protocol):
+    """A way to forecast a store."""
+
+    def explain_skip(self, reading: PanelReading) -> str:
+        """Return why this store cannot be forecast this way, such as too short a history; empty where it can."""
+
+    def fit(self, reading: PanelReading, seed: int) -> ExpertFit:
+        """Fit on the days of history that the reading holds."""
+
+    def load(self, saved: bytes) -> ExpertFit:
+        """Return the fit that was saved."""

@@ -1,0 +1,109 @@
+"""Experts that need no fit and never fail: last week again, the mean by weekday, and smoothing with weekday factors."""
+
+from enum import StrEnum
+
+import numpy as np
+
+from foreact.forecasting.inputs.arrays import Bools, Doubles, Floats
+from foreact.spacing import Spacing
+
+WEEKS = 8
+# Of smoothing: the years read, the weeks that weekday factors come from, and how many weeks of the store's they weigh.
+YEARS = 2
+FACTOR_WEEKS = 13
+PRIOR_WEEKS = 4.0
+SMALLEST_FACTOR = 0.1
+# The shares of a new day in the level that are tried, and how much a past error still counts a day later.
+RATES = (0.02, 0.05, 0.1, 0.2, 0.35, 0.6)
+MEMORY = 0.997
+
+
+class Simple(StrEnum):
+    """A forecast without a model."""
+
+    SEASONAL_NAIVE = "seasonal_naive"
+    WEEKDAY_MEAN = "weekday_mean"
+    SMOOTHING = "smoothing"
+
+    @property
+    def label(self) -> str:
+        """The name in sentences."""
+        return LABELS[self]
+
+
+LABELS = {
+    Simple.SEASONAL_NAIVE: "seasonal naive",
+    Simple.WEEKDAY_MEAN: "the weekday mean",
+    Simple.SMOOTHING: "smoothing",
+}
+
+
+def forecast_simply(method: Simple, units: Floats, horizon: int, closed: Bools, spacing: Spacing) -> Doubles:
+    """Return items x horizon by a simple method, skipping periods without units; closed ones are zero."""
+    if method is Simple.SMOOTHING:
+        mean = _smooth(units, horizon, spacing)
+    else:
+        week = _weekday_means(units, 1 if method is Simple.SEASONAL_NAIVE else WEEKS, spacing.week)
+        mean = week[:, np.arange(horizon) % spacing.week]
+    return np.asarray(mean * ~closed)
+
+
+def _weekday_means(units: Floats, weeks: int, week: int) -> Doubles:
+    """Return items x 7: the mean by weekday, starting with the origin's; longer back where the recent past is empty."""
+    items, days = units.shape
+    result = np.full((items, week), np.nan)
+    for reach in (weeks, 8, 60):
+        span = min(reach, -(-days // week)) * week
+        if span == 0:
+            break
+        recent = np.full((items, span), np.nan)
+        have = min(span, days)
+        recent[:, span - have :] = units[:, days - have :]
+        cube = recent.reshape(items, -1, week)
+        seen = np.isfinite(cube).sum(1)
+        mean = np.divide(np.nansum(cube, axis=1), seen, out=np.full(seen.shape, np.nan), where=seen > 0)
+        result = np.where(np.isnan(result), mean, result)
+        if not np.isnan(result).any():
+            break
+    seen = np.isfinite(result).sum(1, keepdims=True)
+    overall = np.nansum(result, axis=1, keepdims=True) / np.maximum(seen, 1)
+    return np.where(np.isnan(result), overall, result)
+
+
+def _smooth(units: Floats, horizon: int, spacing: Spacing) -> Doubles:
+    """Return smoothed sales times weekday factors, each item at the rate that would have forecast it best."""
+    recent = units[:, -YEARS * spacing.year :].astype(np.float64)
+    days = recent.shape[1]
+    weekday = (np.arange(days) - days) % spacing.week
+    factors = _weekday_factors(recent, weekday, spacing.week)
+    factor = factors[:, weekday]
+    usable = np.isfinite(recent) & (factor > SMALLEST_FACTOR)
+    level_seen = np.where(usable, np.nan_to_num(recent) / np.maximum(factor, SMALLEST_FACTOR), 0.0)
+    first = slice(0, spacing.month)
+    start = level_seen[:, first].sum(1) / np.maximum(usable[:, first].sum(1), 1)
+    rates = np.array(RATES)[:, None]
+    level = np.repeat(start[None, :], len(rates), axis=0)
+    loss = np.zeros_like(level)
+    for day in range(days):
+        error = np.where(usable[:, day], level_seen[:, day] - level, 0.0)
+        loss = loss * MEMORY + (error * factor[:, day]) ** 2
+        level += rates * error
+    best = level[loss.argmin(0), np.arange(len(recent))]
+    return np.asarray(best[:, None] * factors[:, np.arange(horizon) % spacing.week])
+
+
+def _weekday_factors(recent: Doubles, weekday: Doubles, week: int) -> Doubles:
+    """Return items x 7: sales by weekday over the mean, starting with the origin's, steadied by the store's."""
+    if week == 1:
+        return np.ones((len(recent), 1))
+    tail, place = recent[:, -FACTOR_WEEKS * week :], weekday[-FACTOR_WEEKS * week :]
+    known = np.isfinite(tail)
+    filled = np.nan_to_num(tail)
+    mean = filled.sum(1) / np.maximum(known.sum(1), 1)
+    sold = np.stack([filled[:, place == day].sum(1) for day in range(week)], axis=1)
+    seen = np.stack([known[:, place == day].sum(1) for day in range(week)], axis=1)
+    of_store = sold.sum(0) / np.maximum(seen.sum(0), 1)
+    of_store = of_store / of_store.mean() if of_store.any() else np.ones(week)
+    usual = mean[:, None]
+    factors = (sold + PRIOR_WEEKS * usual * of_store) / np.maximum((seen + PRIOR_WEEKS) * usual, 1e-9)
+    return np.where(usual > 0, factors, 1.0)
