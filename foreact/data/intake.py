@@ -60,7 +60,7 @@ def take_in(
 ) -> DatasetInfo:
     """Write a dataset from a history and the known tables; memory holds a batch, never a store."""
     if request.horizon is not None and not 1 <= request.horizon <= LONGEST:
-        raise ForeactError(f"The horizon is {request.horizon}; it must be at least 1 and at most {LONGEST:,}.")
+        raise ForeactError(f"The horizon is {request.horizon} periods; it must be at least 1 and at most {LONGEST:,}.")
     if request.as_of and request.as_of > request.today:
         raise ForeactError(f"as_of is {request.as_of}, which is in the future; it must be the last day with sales.")
     with explain_engine_errors("take the data in", dataset):

@@ -107,8 +107,8 @@ def _draw_leads(page: Page, period: str, pictures: Collection[Picture]) -> None:
             ahead, {"items": items, "stores": totals}, ylabel="share inside", xlabel=f"{period}s ahead", level=PROMISED
         ),
         f"Share of {period}s inside the 80 % interval by {period}s ahead: between {items.min():.0%} and "
-        f"{items.max():.0%} for items, between {totals.min():.0%} and {totals.max():.0%} for stores' totals. Items that sell few units lie "
-        "inside more often, because half a unit cannot be sold.",
+        f"{items.max():.0%} for items, between {totals.min():.0%} and {totals.max():.0%} for stores' totals. Items "
+        "that sell few units lie inside more often, because half a unit cannot be sold.",
     )
 
 

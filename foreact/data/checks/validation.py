@@ -247,8 +247,8 @@ class _Check:
                 f"{least}"
             },
             DENSE: {
-                "detail": f"the history's rows are {apart:.0f} {period}s apart, and forecasts are by {period}; if "
-                f"nothing was sold on the {period}s between, say so with --missing zero"
+                "detail": f"its rows are {apart:.0f} {period}s apart, and forecasts are by {period}; if they are of "
+                "weeks or months, say so with --spacing, and if nothing was sold between them, with --missing zero"
             },
             FRESH: {"detail": f"its last {period}, {info.as_of}, is {age:,} days ago"},
         }

@@ -1,8 +1,8 @@
 """Which spacing a history has: whether its rows are of days, weeks or months, and which dates these bear.
 
-A store's rows are of weeks if nearly all are dated on one weekday, and of months if it has one date a month. Most
-stores decide for the chain; stores that say otherwise are refused by name, because a day's units beside a week's would
-be taken for a collapse.
+A store's rows are of weeks if nearly all are dated on one weekday, and of months if it has one date a month, at the
+same place in each. Most stores decide for the chain; stores that say otherwise are refused by name, because a day's
+units beside a week's would be taken for a collapse.
 """
 
 import calendar
@@ -28,10 +28,10 @@ NEARLY, FEWEST_DATES = 0.95, 3
 DATES_A_WEEK, DAILY_DATES = 1.25, 5
 # What makes a single store among daily ones one of weeks, and not one that trades on few days.
 SURE_DATES, SURE_SHARE = 8, 0.9
-# The last day of a month, whatever its number; a month's place is no number above this, which not every month has.
+# The last day of a month, whatever its number; no other place is a day that February lacks, or has for its last.
 LAST, LATEST_PLACE = 31, 27
-# From this share of rows on that lie between the periods' own dates, the rows are of days, and summed.
-SUMMED_SHARE = 0.25
+# With more dates a period than this, the rows are of days, and a period is their sum.
+SUMMED_DATES = 1.25
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,8 @@ class _StoreDates:
             return None
         if self.weekday_share >= NEARLY:
             return Spacing.WEEKLY
-        months = (self.last - self.first) / 30.4 + 1
-        if self.days <= self.months / NEARLY and self.days >= months / 2:
+        same_place = self.place_share >= NEARLY and (self.place <= LATEST_PLACE or self.place == LAST)
+        if same_place and self.days <= self.months / NEARLY:
             return Spacing.MONTHLY
         often = self.days > DATES_A_WEEK * self.weeks or self.weekday_share < 0.5
         return Spacing.DAILY if often and self.days >= DAILY_DATES else None
@@ -143,8 +143,10 @@ def find_periods(engine: Engine, history: History, today: date, wanted: Spacing 
     spacing = wanted or _choose_spacing(stores)
     periods = Periods(spacing, _find_anchor(spacing, stores), int(last))
     start = periods.start_sql("day")
-    between, rows = engine.fetch_one(f"SELECT sum(rows) FILTER (day <> {start}), sum(rows) FROM {STORE_DAYS}")
-    return replace(periods, between=int(between or 0), summed=(between or 0) > SUMMED_SHARE * rows)
+    between, dates, distinct = engine.fetch_one(
+        f"SELECT sum(rows) FILTER (day <> {start}), count(*), count(DISTINCT (store, {start})) FROM {STORE_DAYS}"
+    )
+    return replace(periods, between=int(between or 0), summed=dates > SUMMED_DATES * distinct)
 
 
 def _count_store_days(engine: Engine, history: History, today: date) -> None:
@@ -210,11 +212,10 @@ def _mixed_spacing(chosen: Spacing, others: Mapping[Spacing, list[str]], agreein
 def _find_anchor(spacing: Spacing, stores: list[_StoreDates]) -> date:
     """Return a date that a period bears: the one that most stores use, else a Monday or the first of a month."""
     if spacing is Spacing.WEEKLY:
-        weekdays = Counter(store.weekday for store in stores if store.weekday_share >= NEARLY)
+        weekdays = Counter(store.weekday for store in stores if store.spacing is Spacing.WEEKLY)
         return day_date(weekdays.most_common(1)[0][0] if weekdays else 0)
-    places = Counter(store.place for store in stores if store.place_share >= NEARLY)
-    place = places.most_common(1)[0][0] if places else 1
-    return EPOCH.replace(day=place if place == LAST or place <= LATEST_PLACE else 1)
+    places = Counter(store.place for store in stores if store.spacing is Spacing.MONTHLY)
+    return EPOCH.replace(day=places.most_common(1)[0][0] if places else 1)
 
 
 def date_history(engine: Engine, history: History, periods: Periods) -> History:
