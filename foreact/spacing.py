@@ -21,16 +21,6 @@ class Spacing(StrEnum):
     MONTHLY = "monthly"
 
     @property
-    def week(self) -> int:
-        """The periods of the short cycle: the seven days of a week; longer periods have none."""
-        return {Spacing.DAILY: 7, Spacing.WEEKLY: 1, Spacing.MONTHLY: 1}[self]
-
-    @property
-    def year(self) -> int:
-        """The periods of the yearly cycle, in whole short ones."""
-        return {Spacing.DAILY: 364, Spacing.WEEKLY: 52, Spacing.MONTHLY: 12}[self]
-
-    @property
     def period(self) -> str:
         """What people call one period."""
         return {Spacing.DAILY: "day", Spacing.WEEKLY: "week", Spacing.MONTHLY: "month"}[self]
@@ -49,6 +39,16 @@ class Spacing(StrEnum):
     def past(self) -> int:
         """The periods just past that are published and compared with: eight windows."""
         return 8 * self.window
+
+    @property
+    def week(self) -> int:
+        """The periods of the short cycle: the seven days of a week; longer periods have none."""
+        return {Spacing.DAILY: 7, Spacing.WEEKLY: 1, Spacing.MONTHLY: 1}[self]
+
+    @property
+    def year(self) -> int:
+        """The periods of the yearly cycle, in whole short ones."""
+        return {Spacing.DAILY: 364, Spacing.WEEKLY: 52, Spacing.MONTHLY: 12}[self]
 
     def list_dates(self, first: np.datetime64, periods: int) -> Dates:
         """Return the dates of so many consecutive periods, the first of which bears the date `first`."""
