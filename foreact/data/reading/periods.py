@@ -27,7 +27,7 @@ NEARLY, FEWEST_DATES = 0.95, 3
 # A store by day has dates on several days of a week, or on all weekdays.
 DATES_A_WEEK, DAILY_DATES = 1.25, 5
 # What makes a single store among daily ones one of weeks, and not one that trades on few days.
-SURE_DATES, SURE_SHARE = 8, 0.9
+SURE_DATES, SURE_SHARE = 8, 0.95
 # The last day of a month, whatever its number; no other place is a day that February lacks, or has for its last.
 LAST, LATEST_PLACE = 31, 27
 # With more dates a period than this, the rows are of days, and a period is their sum.
