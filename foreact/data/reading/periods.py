@@ -20,7 +20,7 @@ from foreact.data.reading.history import History
 from foreact.data.reading.schema import HISTORY, STORE_DAYS, USABLE_ROWS, value_column
 from foreact.errors import ForeactError, count_noun, name_examples
 from foreact.spacing import Spacing
-from foreact.vocabulary import ITEM, OPEN, STOCKOUT, STORE, UNITS
+from foreact.vocabulary import DATE, ITEM, OPEN, STOCKOUT, STORE, UNITS
 
 # Of a store's rows, how many have to agree, and of how many dates, before its spacing counts for anything.
 NEARLY, FEWEST_DATES = 0.95, 3
@@ -150,11 +150,16 @@ def find_periods(engine: Engine, history: History, today: date, wanted: Spacing 
 
 
 def _count_store_days(engine: Engine, history: History, today: date) -> None:
-    table = history.table
-    store = as_text(quote(history.roles[STORE]), table.kinds[history.roles[STORE]])
+    table, name, by = history.table, quote(history.roles[STORE]), quote(history.roles[DATE])
+    store = as_text(name, table.kinds[history.roles[STORE]])
+    # Cells are counted as they are written, and read once for all that are the same; moments hardly ever are.
+    same = not table.kinds[history.roles[DATE]].startswith("TIMESTAMP")
+    rows = "count(*)" if same else "1"
+    written = f"""SELECT {name}, {by}, {rows} AS "foreact rows" FROM {quote(table.view)}"""
+    written += f" GROUP BY {name}, {by}" if same else ""
     engine.execute(
-        f"""CREATE TABLE {STORE_DAYS} AS SELECT store, day, count(*) AS rows
-            FROM (SELECT {store} AS store, {history.day} AS day FROM {quote(table.view)})
+        f"""CREATE TABLE {STORE_DAYS} AS SELECT store, day, sum(rows)::BIGINT AS rows
+            FROM (SELECT {store} AS store, {history.day} AS day, "foreact rows" AS rows FROM ({written}))
             WHERE day BETWEEN 0 AND {day_number(today)} AND store <> '' GROUP BY store, day"""
     )
 
