@@ -33,6 +33,7 @@ def evaluate(
     parameters = {
         "columns": "",
         "as_of": "",
+        "spacing": defaults.SPACING,
         "horizon": defaults.HORIZON,
         "missing": defaults.MISSING,
         "seed": defaults.SEED,

@@ -11,8 +11,9 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import typer
 
 from foreact.blobs.connecting import refuse_credentials
-from foreact.errors import ForeactError
+from foreact.errors import ForeactError, count_noun
 from foreact.runs import defaults
+from foreact.spacing import Spacing
 
 R = TypeVar("R")
 
@@ -22,6 +23,13 @@ def _parse_store(text: str) -> str:
     if not text:
         raise ForeactError("--store is empty: name the store to retrain.")
     return text
+
+
+def _parse_horizon(text: str) -> int:
+    # To the steps, none means as is usual for the spacing.
+    if not text.isdecimal() or not int(text):
+        raise ForeactError(f"--horizon is {text!r}: give a number of days, weeks or months, at least 1.")
+    return int(text)
 
 
 Store = Annotated[str, typer.Option(metavar="ID", help="The store to retrain", parser=_parse_store)]
@@ -55,8 +63,22 @@ class Learning:
     as_of: Annotated[
         str | None, typer.Option(metavar="DATE", help="Last day to learn from (default: the history's last)")
     ] = None
+    spacing: Annotated[
+        str | None,
+        typer.Option(
+            metavar="daily|weekly|monthly|auto",
+            help="Whether forecasts are of days, weeks or months; a daily history is summed to weeks or months "
+            f"(default: {defaults.SPACING}, as the history's dates are)",
+        ),
+    ] = None
     horizon: Annotated[
-        int | None, typer.Option(metavar="N", help=f"How many days ahead (default: {defaults.HORIZON})")
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="How many days, weeks or months ahead, as the spacing is "
+            f"(default: {', '.join(count_noun(each.usual_horizon, each.period) for each in Spacing)})",
+            parser=_parse_horizon,
+        ),
     ] = None
     missing: Annotated[
         str | None,

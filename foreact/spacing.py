@@ -1,5 +1,6 @@
 """How far apart the dates of a history lie: days, weeks or months; and which period a date belongs to."""
 
+from datetime import date, timedelta
 from enum import StrEnum
 
 import numpy as np
@@ -18,6 +19,26 @@ class Spacing(StrEnum):
     DAILY = "daily"
     WEEKLY = "weekly"
     MONTHLY = "monthly"
+
+    @property
+    def period(self) -> str:
+        """What people call one period."""
+        return {Spacing.DAILY: "day", Spacing.WEEKLY: "week", Spacing.MONTHLY: "month"}[self]
+
+    @property
+    def usual_horizon(self) -> int:
+        """How many periods ahead are forecast if nobody says otherwise."""
+        return {Spacing.DAILY: 28, Spacing.WEEKLY: 8, Spacing.MONTHLY: 6}[self]
+
+    @property
+    def window(self) -> int:
+        """The periods that planners look at first: a week's days, four weeks, or three months."""
+        return {Spacing.DAILY: 7, Spacing.WEEKLY: 4, Spacing.MONTHLY: 3}[self]
+
+    @property
+    def past(self) -> int:
+        """The periods just past that are published and compared with: eight windows."""
+        return 8 * self.window
 
     @property
     def week(self) -> int:
@@ -65,6 +86,17 @@ class Spacing(StrEnum):
     def start_periods(self, first: np.datetime64, dates: Dates) -> Dates:
         """Return, for each date, the date that its period bears."""
         return self.date_periods(first, self.count_periods(first, dates))
+
+    def next_period(self, day: date, periods: int = 1) -> date:
+        """Return the date that the period bears which comes so many periods after the one that bears `day`."""
+        moved: date = self.date_periods(np.datetime64(day), np.array([periods]))[0].astype(object)
+        return moved
+
+    def last_day(self, day: date) -> date:
+        """Return the last day of the period that bears the date `day`."""
+        if self is Spacing.DAILY or (self is Spacing.MONTHLY and _ends_month(np.datetime64(day, "D"))):
+            return day
+        return self.next_period(day) - timedelta(days=1)
 
 
 def _ends_month(day: np.datetime64) -> bool:

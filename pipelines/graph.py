@@ -32,7 +32,8 @@ PARAMETERS = """
     known: The tables of what is known ahead (calendar, prices, promotions), by any of date, store and item.
     columns: Our names and the files' names, as in date=Day,store=Shop.
     as_of: The last day that may be used, as in 2026-01-31; empty: the last day of the history.
-    horizon: How many days ahead are forecast.
+    spacing: Whether forecasts are daily, weekly or monthly; auto: as the history's dates are.
+    horizon: How many days, weeks or months ahead are forecast, as the spacing is; 0: 28 days, 8 weeks or 6 months.
     missing: What a missing row within a series' life is: zero, unknown, or auto (zero if the store reported
         anything that day, else unknown).
     max_rejected_share: The share of rejected rows above which the data is refused.
@@ -54,6 +55,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
         known: list[str] = [],  # noqa: B006 - a pipeline's default is a constant of its definition
         columns: str = "",
         as_of: str = "",
+        spacing: str = defaults.SPACING,
         horizon: int = defaults.HORIZON,
         missing: str = defaults.MISSING,
         max_rejected_share: float = defaults.MAX_REJECTED_SHARE,
@@ -73,6 +75,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
             known=known,
             columns=columns,
             as_of=as_of,
+            spacing=spacing,
             horizon=horizon,
             missing=missing,
             max_rejected_share=max_rejected_share,
@@ -91,6 +94,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
         known: list[str] = [],  # noqa: B006 - a pipeline's default is a constant of its definition
         columns: str = "",
         as_of: str = "",
+        spacing: str = defaults.SPACING,
         horizon: int = defaults.HORIZON,
         missing: str = defaults.MISSING,
         max_rejected_share: float = defaults.MAX_REJECTED_SHARE,
@@ -110,6 +114,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
             known=known,
             columns=columns,
             as_of=as_of,
+            spacing=spacing,
             horizon=horizon,
             missing=missing,
             max_rejected_share=max_rejected_share,
@@ -142,6 +147,7 @@ def _run_steps(
     known: list[str],
     columns: str,
     as_of: str,
+    spacing: str,
     horizon: int,
     missing: str,
     max_rejected_share: float,
@@ -168,6 +174,7 @@ def _run_steps(
             columns=columns,
             source_version=located.output,
             as_of=as_of,
+            spacing=spacing,
             horizon=horizon,
             missing=missing,
             store=store,

@@ -15,6 +15,7 @@ def ingest(
     known: list,  # type: ignore[type-arg]
     columns: str,
     as_of: str,
+    spacing: str,
     horizon: int,
     missing: str,
     store: str,
@@ -29,7 +30,8 @@ def ingest(
         known: The tables of what is known ahead, by any of date, store and item.
         columns: Our names and the files' names, as in date=Day,store=Shop.
         as_of: The last day that may be used; empty: the last day of the history.
-        horizon: How many days ahead are forecast.
+        spacing: Whether forecasts are daily, weekly or monthly; auto: as the history's dates are.
+        horizon: How many days, weeks or months ahead are forecast; 0: 28 days, 8 weeks or 6 months.
         missing: What a missing row within a series' life is: zero, unknown, or auto (zero if the store reported
             anything that day, else unknown).
         store: Take in this store alone; empty: all.
@@ -59,6 +61,7 @@ def ingest(
         known=known,
         columns=columns,
         as_of=as_of,
+        spacing=spacing,
         horizon=horizon,
         missing=missing,
         store=store,

@@ -15,7 +15,9 @@ from foreact.data.reading.columns import parse_columns
 from foreact.data.reading.problems import explain_engine_errors
 from foreact.data.reading.sources import OpenUrl
 from foreact.errors import ForeactError
+from foreact.runs.defaults import SPACING
 from foreact.runs.events import Events
+from foreact.spacing import Spacing
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ def ingest(
     source_version: str,
     dataset: Path,
     events: Events,
+    spacing: str = SPACING,
     open_url: OpenUrl | None = None,
     scratch: Path | None = None,
     memory: str = "1500MB",
@@ -56,7 +59,8 @@ def ingest(
             known=tuple(known),
             columns=parse_columns(columns),
             as_of=_read_day(as_of),
-            horizon=horizon,
+            spacing=_read_spacing(spacing),
+            horizon=horizon or None,
             missing=_read_missing(missing),
             store=store or None,
             source_version=source_version,
@@ -87,6 +91,15 @@ def _read_missing(text: str) -> Missing:
         if text == choice:
             return cast(Missing, choice)
     raise ForeactError(f"missing is {text!r}; it must be one of {', '.join(get_args(Missing))}.")
+
+
+def _read_spacing(text: str) -> Spacing | None:
+    if text == SPACING:
+        return None
+    try:
+        return Spacing(text)
+    except ValueError:
+        raise ForeactError(f"spacing is {text!r}; it must be one of {', '.join([SPACING, *Spacing])}.") from None
 
 
 def _read_day(text: str) -> date | None:

@@ -1,6 +1,7 @@
 """The ingested dataset, as text for the run page."""
 
 from foreact.data.dataset.folder import DatasetInfo
+from foreact.errors import count_noun
 from foreact.reports.markdown import escape_cell
 
 SHOWN = 50
@@ -19,7 +20,8 @@ def summarize_dataset(info: DatasetInfo) -> str:
         f"## {info.rows:,} rows: {len(info.stores):,} stores, {series:,} series, {first} to {info.as_of}",
         "",
         f"- Source: {escape_cell(info.source)}, version {info.source_version or 'unknown'}",
-        f"- Horizon: {info.horizon} days; a missing row is {_describe_missing(info)}",
+        f"- Spacing: {info.spacing}; horizon: {count_noun(info.horizon, info.spacing.period)}; "
+        f"a missing row is {_describe_missing(info)}",
         f"- Rows read: {info.rows_read:,}; after as_of, left out: {info.rows_after_as_of:,}",
     ]
     lines += [f"- Rejected, {escape_cell(rule)}: {count:,}" for rule, count in info.rejected.items()]
@@ -38,6 +40,6 @@ def summarize_dataset(info: DatasetInfo) -> str:
 def _describe_missing(info: DatasetInfo) -> str:
     return {
         "zero": "zero sales",
-        "unknown": "an unknown day",
-        "auto": "zero sales if the store reported anything that day, else an unknown day",
+        "unknown": f"an unknown {info.spacing.period}",
+        "auto": f"zero sales if the store reported anything that {info.spacing.period}, else unknown",
     }[info.missing]

@@ -113,6 +113,7 @@ def _make_entry(
         as_of=record.as_of,
         generated_at=record.generated_at,
         horizon=record.horizon,
+        spacing=record.spacing,
         items=store.items,
         model=PublishedModel(name=registered.name, version=registered.version),
         data_hash=store.data_hash,

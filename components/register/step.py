@@ -89,6 +89,7 @@ def _run_tags(record: Trained, code_version: str, parent_run: str) -> dict[str, 
     tags = {
         "foreact.as_of": record.as_of.isoformat(),
         "foreact.horizon": str(record.horizon),
+        "foreact.spacing": record.spacing,
         "foreact.source_version": record.source_version,
         "foreact.margin": str(record.margin),
         "foreact.code_version": code_version,

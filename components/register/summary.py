@@ -1,5 +1,6 @@
 """What the gate decided, as text for the run page."""
 
+from foreact.errors import count_noun
 from foreact.forecasting.judging.accuracy import Accuracy
 from foreact.forecasting.judging.gate import GateOutcome
 from foreact.registry import Versions
@@ -22,8 +23,8 @@ def summarize_decisions(record: Trained, versions: Versions) -> str:
     lines = [
         f"## Gate: {counts['promoted']:.0f} of {counts['stores']:.0f} stores promoted",
         "",
-        f"Data as of {record.as_of}, {record.horizon} days ahead. Champion kept: {counts['kept']:.0f}; on a fallback: "
-        f"{counts['fallback']:.0f}.",
+        f"Data as of {record.as_of}, {count_noun(record.horizon, record.spacing.period)} ahead. "
+        f"Champion kept: {counts['kept']:.0f}; on a fallback: {counts['fallback']:.0f}.",
         *(["", f"**Live models that could not be used: {unusable}.** They come first below."] if unusable else []),
         "",
         "| store | decision | version | WAPE | champion's WAPE | why |",

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from foreact.forecasting.forecast import Forecast
     from foreact.forecasting.inputs.panel import Panel
 
-RECENT_DAYS = 56
-YEAR_DAYS = 364
-
 
 def make_objects(panel: "Panel", result: "StoreResult") -> dict[Kind, bytes]:
     """Write every object of a store as Parquet."""
@@ -73,9 +70,10 @@ def _make_totals(forecast: "Forecast") -> pa.Table:
 
 
 def _make_history(panel: "Panel") -> pa.Table:
-    """Return the last weeks, and the days a year before them and before the horizon."""
-    recent = np.arange(max(0, panel.days - RECENT_DAYS), panel.days)
-    last_year = np.arange(panel.days - YEAR_DAYS - RECENT_DAYS, panel.days - YEAR_DAYS + panel.horizon)
+    """Return the periods just past, and those a year before them and before the horizon."""
+    past, year = panel.spacing.past, panel.spacing.year
+    recent = np.arange(max(0, panel.days - past), panel.days)
+    last_year = np.arange(panel.days - year - past, panel.days - year + panel.horizon)
     days = np.union1d(recent, last_year[(last_year >= 0) & (last_year < panel.days)])
     units = panel.units[:, days].ravel()
     table = pa.table({**_make_keys(panel.store, panel.items, panel.dates[days]), UNITS: pa.array(units)})

@@ -75,6 +75,7 @@ def train(
         outcome = Trained(
             as_of=info.as_of,
             horizon=info.horizon,
+            spacing=info.spacing,
             source_version=info.source_version,
             margin=margin,
             stores={store: records[store] for store in stores},

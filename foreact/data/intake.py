@@ -16,12 +16,14 @@ from foreact.data.reading.cells import as_text, literal, quote
 from foreact.data.reading.columns import missing_column
 from foreact.data.reading.dates import day_date, day_number
 from foreact.data.reading.engine import Engine
-from foreact.data.reading.history import History, last_day, open_history
+from foreact.data.reading.history import History, open_history
 from foreact.data.reading.known import open_known
+from foreact.data.reading.periods import Periods, date_history, find_periods
 from foreact.data.reading.problems import explain_engine_errors
 from foreact.data.reading.sources import OpenUrl, fetch_files, find_sources
 from foreact.data.reading.tables import Table, open_table
 from foreact.errors import ForeactError
+from foreact.spacing import Spacing
 from foreact.vocabulary import OPEN, STOCKOUT, STORE
 
 # Nobody plans transport further ahead; what is longer is a slip.
@@ -33,8 +35,11 @@ class Request:
     """What to take in, and how."""
 
     history: str
-    horizon: int
     missing: Missing
+    # In periods; None: as is usual for the spacing.
+    horizon: int | None = None
+    # None: as the history shows.
+    spacing: Spacing | None = None
     known: tuple[str, ...] = ()
     columns: dict[str, str] = field(default_factory=dict)
     as_of: date | None = None
@@ -54,8 +59,8 @@ def take_in(
     progress: Callable[[int, int, str], None] = lambda done, total, detail: None,
 ) -> DatasetInfo:
     """Write a dataset from a history and the known tables; memory holds a batch, never a store."""
-    if not 1 <= request.horizon <= LONGEST:
-        raise ForeactError(f"The horizon is {request.horizon} days; it must be at least 1 and at most {LONGEST:,}.")
+    if request.horizon is not None and not 1 <= request.horizon <= LONGEST:
+        raise ForeactError(f"The horizon is {request.horizon} periods; it must be at least 1 and at most {LONGEST:,}.")
     if request.as_of and request.as_of > request.today:
         raise ForeactError(f"as_of is {request.as_of}, which is in the future; it must be the last day with sales.")
     with explain_engine_errors("take the data in", dataset):
@@ -86,17 +91,21 @@ class _Intake:
         request = self.request
         table = self._open_source(request.history, schema.name_source())
         history = open_history(self.engine, table, request.columns, request.today, request.store)
+        periods = find_periods(self.engine, history, request.today, request.spacing)
+        history = date_history(self.engine, history, periods)
         rows_read = self._count_rows(table)
         rejected = self._write_rejected(table)
-        requested = None if request.as_of is None else day_number(request.as_of)
-        series = list_series(self.engine, history, requested)
+        # The last period that may be used, and is whole.
+        last = periods.last if request.as_of is None else day_number(request.as_of)
+        last = None if last is None else periods.last_whole(last)
+        series = list_series(self.engine, history, last)
         if not series.num_rows:
             self._refuse_nothing(table, history)
-        last = requested if requested is not None else last_day(self.engine, history, request.today)
         as_of = day_date(last) if last is not None else request.today
         info = DatasetInfo(
             as_of=as_of,
-            horizon=request.horizon,
+            spacing=periods.spacing,
+            horizon=request.horizon or periods.spacing.usual_horizon,
             missing=request.missing,
             source=request.history,
             source_version=request.source_version,
@@ -107,7 +116,7 @@ class _Intake:
             rejected=rejected,
         )
         if series.num_rows:
-            info = self._write_dataset(info, history)
+            info = self._write_dataset(info, history, periods)
         (self.dataset / INFO).write_text(info.model_dump_json(indent=1))
         return info
 
@@ -155,7 +164,7 @@ class _Intake:
         if as_of is not None and first is not None:
             raise ForeactError(f"as_of is {as_of}, but {table.label} begins on {day_date(first)}; choose a later day.")
 
-    def _write_dataset(self, info: DatasetInfo, history: History) -> DatasetInfo:
+    def _write_dataset(self, info: DatasetInfo, history: History, periods: Periods) -> DatasetInfo:
         request, last = self.request, day_number(info.as_of)
         tables = [
             open_known(
@@ -165,6 +174,7 @@ class _Intake:
                 request.columns,
                 history.with_items,
                 request.store,
+                periods,
             )
             for number, uri in enumerate(request.known)
         ]
@@ -176,7 +186,7 @@ class _Intake:
                 "columns": plan.columns,
                 "open": info.open or any(OPEN in known.flags for known in tables),
                 "rows_after_as_of": self._count_after(last) if request.as_of else 0,
-                "notes": plan.notes,
+                "notes": [*periods.describe(), *plan.notes],
             }
         )
         return Writer(self.engine, self.dataset, info, plan, self.progress).write_dataset(history, tables)

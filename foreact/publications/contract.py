@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from foreact.naming import encode_id
+from foreact.spacing import Spacing
 from foreact.vocabulary import DATE, DRIVER, ITEM, MEAN, P10, P50, P90, STORE, UNITS
 
 SCHEMA_VERSION = 1
@@ -30,7 +31,7 @@ SUFFIXES: dict[Kind, str] = {
 REQUIRED: tuple[Kind, ...] = ("forecasts", "totals")
 FORECAST_COLUMNS = (STORE, ITEM, DATE, MEAN, P10, P50, P90)
 TOTALS_COLUMNS = (STORE, DATE, MEAN, P10, P90)
-# Units of the last 8 weeks and of the same days last year.
+# Units of the last 8 weeks (of weekly data 32, of monthly 24 months) and of the same dates last year.
 HISTORY_COLUMNS = (STORE, ITEM, DATE, UNITS)
 # What moved the total against a normal week; adds up to it.
 DRIVER_COLUMNS = (STORE, DATE, DRIVER, UNITS)
@@ -79,9 +80,12 @@ class StoreEntry(_Record):
     """All that is published for one store."""
 
     run: str
+    # The newest period of sales, by the date that it bears.
     as_of: date
     generated_at: datetime
+    # In periods of the spacing; a publication from before there was another is daily.
     horizon: int
+    spacing: Spacing = Spacing.DAILY
     items: int
     model: PublishedModel
     data_hash: str

@@ -11,6 +11,7 @@ import numpy as np
 
 from foreact.errors import ForeactError
 from foreact.publications.contract import StoreEntry
+from foreact.spacing import Spacing
 
 State = Literal["fresh", "stale", "missing"]
 
@@ -119,6 +120,8 @@ class Freshness:
 def judge_freshness(entry: StoreEntry | None, promise: Promise, now: datetime) -> Freshness:
     """Judge a store's publication: made since the deadline's day began, on the sales of the business day before.
 
+    Of weeks and months only whole ones are expected.
+
     A publication of the evening before also counts once its data are the newest that the day could have.
     """
     deadline, coming = promise.last_deadline(now), promise.next_deadline(now)
@@ -129,11 +132,14 @@ def judge_freshness(entry: StoreEntry | None, promise: Promise, now: datetime) -
     oldest_allowed = promise.business_day_before(newest_due, promise.slack)
     midnight = datetime.combine(day, time(), promise.zone)
     reasons = []
-    if entry.generated_at.timestamp() < midnight.timestamp() and entry.as_of < newest_due:
+    # The last day of the first period whose sales are not in the numbers: up to then nothing is missing.
+    unknown = entry.spacing.last_day(entry.spacing.next_period(entry.as_of))
+    if entry.generated_at.timestamp() < midnight.timestamp() and unknown <= newest_due:
         when = entry.generated_at.astimezone(promise.zone)
         reasons.append(f"published {when:%Y-%m-%d %H:%M}, before the day of the deadline {deadline:%Y-%m-%d %H:%M}")
-    if entry.as_of < oldest_allowed:
-        reasons.append(f"sales end on {entry.as_of}, expected were those up to {oldest_allowed}")
+    if unknown <= oldest_allowed:
+        of = {Spacing.DAILY: "on", Spacing.WEEKLY: "with the week of", Spacing.MONTHLY: "with the month of"}
+        reasons.append(f"sales end {of[entry.spacing]} {entry.as_of}, expected were those up to {oldest_allowed}")
     return Freshness(
         "stale" if reasons else "fresh",
         tuple(reasons),

@@ -14,6 +14,7 @@ CHANGES = {
     "code_version": "code",
     "fallback": "fallback",
     "horizon": "horizon",
+    "spacing": "spacing",
     "items": "items",
 }
 
@@ -72,7 +73,7 @@ def describe_version(reader: Reader, version: int) -> str:
     for store, entry in sorted(manifest.stores.items()):
         lines.append(
             f"{store}: model {entry.model}, run {entry.run}, data as of {entry.as_of} "
-            f"({_shorten_hash(entry.data_hash)}), "
+            f"({_shorten_hash(entry.data_hash)}), {count_noun(entry.horizon, entry.spacing.period)} ahead, "
             f"code {_shorten_hash(entry.code_version) or 'unknown'}, generated {entry.generated_at:%Y-%m-%d %H:%M} UTC"
             + (f", backtest wape {entry.accuracy['wape']:.3f}" if "wape" in entry.accuracy else "")
             + (f", fallback: {entry.fallback}" if entry.fallback else "")

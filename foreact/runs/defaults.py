@@ -1,6 +1,8 @@
 """Default values of the pipelines' parameters."""
 
-HORIZON = 28
+# As is usual for the spacing: 28 days, 8 weeks or 6 months.
+HORIZON = 0
+SPACING = "auto"
 MISSING = "auto"
 SEED = 0
 # How much worse than the champion a challenger may score and still go live.

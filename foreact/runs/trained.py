@@ -15,6 +15,7 @@ from foreact.forecasting.judging.baselines import Baseline
 from foreact.forecasting.judging.gate import GateOutcome
 from foreact.naming import encode_id
 from foreact.publications.contract import SUFFIXES, Kind
+from foreact.spacing import Spacing
 
 RECORD = "trained.json"
 # The figures of the backtest that a run averages over its stores.
@@ -69,6 +70,7 @@ class Trained(BaseModel):
 
     as_of: date
     horizon: int
+    spacing: Spacing = Spacing.DAILY
     source_version: str
     margin: float
     generated_at: datetime = Field(default_factory=lambda: datetime.now(UTC))

@@ -7,12 +7,13 @@ check it by eye.
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from foreact.spacing import Spacing
 from serving.analysis.comparison import Z90, Levels, compare_levels
 from serving.analysis.known import known_or_none
 from serving.publication import StoreData
@@ -32,8 +33,11 @@ class Alert:
     store: str
     # None: the store as a whole.
     item: str | None
+    # The first and the last day of so many days, weeks or months.
     start: date
     end: date
+    periods: int
+    spacing: Spacing
     expected: float
     # What demand stays below with 90 % probability.
     expected_high: float
@@ -107,14 +111,16 @@ def _make_alert(
         arrays.store,
         None if total else arrays.items[row],
         first,
-        first + timedelta(days=level.days - 1),
+        arrays.spacing.last_day(arrays.dates[level.days - 1].astype(object)),
+        level.days,
+        arrays.spacing,
         float(level.expected[row]),
         float(level.expected[row] + Z90 * level.deviation[row]),
         known_or_none(level.recent[row]),
         known_or_none(level.last_year[row]),
         stake,
         min(probability, 0.99),
-        first + timedelta(days=int(level.peak[row])),
+        arrays.dates[level.peak[row]].astype(object),
         known_or_none(level.normal_delivery[row]) if kind == "shortage" else None,
     )
 

@@ -1,8 +1,9 @@
-"""The first week ahead beside what was sold before: lately, last year, and what a normal delivery would be.
+"""The first window ahead beside what was sold before: lately, last year, and what a normal delivery would be.
 
-The window's demand is taken as normal around the sum of the means, with daily errors that move together a little; the
-recent level is the mean of the last four weeks, last year's that of the same weekdays, and a normal delivery is what
-four in five of the last eight weeks would have needed.
+The window is a week of days, four weeks, or three months. Its demand is taken as normal around the sum of the means,
+with errors that move together a little; the recent level is the mean of four weeks (of eight where data is weekly, of
+six months where it is monthly), last year's that of the same weekdays, weeks or months, and a normal delivery is what
+four in five of the last eight windows would have needed.
 """
 
 from dataclasses import dataclass
@@ -10,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.analysis.daily_units import YEAR, units_sold_on
+from foreact.spacing import Spacing
+from serving.analysis.daily_units import list_past_dates, move_back_a_year, units_sold_on
 from serving.publication import StoreData
 from serving.publication.tables import Doubles, Floats
 
-WINDOW = 7
-RECENT = 28
-WEEKS = 8
+RECENT = {Spacing.DAILY: 28, Spacing.WEEKLY: 8, Spacing.MONTHLY: 6}
+WINDOWS = 8
 # How much the errors of two days of one series are taken to be correlated.
 CORRELATION = 0.2
 Z80, Z90 = 2.5631, 1.2816
@@ -46,7 +47,7 @@ def compare_levels(arrays: StoreData, *, total: bool) -> Levels:
 
 
 def _compute_levels(arrays: StoreData, *, total: bool) -> Levels:
-    days = min(WINDOW, len(arrays.dates))
+    days = min(arrays.spacing.window, len(arrays.dates))
     if total:
         mean, p10, p90 = arrays.total_mean[None], arrays.total_p10[None], arrays.total_p90[None]
         past = arrays.past_total[None]
@@ -56,12 +57,11 @@ def _compute_levels(arrays: StoreData, *, total: bool) -> Levels:
     spread = np.maximum((p90 - p10)[:, :days] / Z80, (p90[:, :days] - ahead) / Z90)
     spread = np.maximum(spread, 1e-3)
     variance = (1 - CORRELATION) * (spread**2).sum(1) + CORRELATION * spread.sum(1) ** 2
-    first = arrays.dates[0]
-    recent = units_sold_on(arrays, past, np.arange(first - RECENT, first))
-    last_year = units_sold_on(arrays, past, arrays.dates[:days] - YEAR)
-    weeks = [
-        _sum_window(units_sold_on(arrays, past, np.arange(first - (week + 1) * days, first - week * days)), days)
-        for week in range(WEEKS)
+    recent = units_sold_on(arrays, past, list_past_dates(arrays, -RECENT[arrays.spacing]))
+    last_year = units_sold_on(arrays, past, move_back_a_year(arrays.spacing, arrays.dates[:days]))
+    windows = [
+        _sum_window(units_sold_on(arrays, past, list_past_dates(arrays, -(back + 1) * days, -back * days)), days)
+        for back in range(WINDOWS)
     ]
     return Levels(
         days,
@@ -69,7 +69,7 @@ def _compute_levels(arrays: StoreData, *, total: bool) -> Levels:
         np.sqrt(variance),
         _sum_window(recent, days),
         _sum_window(last_year, days),
-        _column_quantile(np.stack(weeks), 0.8),
+        _column_quantile(np.stack(windows), 0.8),
         ahead.argmax(1),
     )
 

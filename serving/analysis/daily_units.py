@@ -1,20 +1,28 @@
-"""Units by day, cut to the days that are asked for: of one store's series, or of several stores side by side."""
+"""Units by date, cut to the dates that are asked for: of one store's series, or of several stores side by side.
+
+Days are periods here: weeks or months where the data has those.
+"""
 
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
+from foreact.spacing import Spacing
 from serving.publication import StoreData
 from serving.publication.tables import Days, Floats
 
-DAY = np.timedelta64(1, "D")
-# The same weekdays a year before.
-YEAR = np.timedelta64(364, "D")
-# How far back charts and comparisons go.
-PAST_DAYS = np.timedelta64(56, "D")
-
 TotalColumn = Literal["total_mean", "total_p10", "total_p90"]
+
+
+def list_past_dates(arrays: StoreData, first: int, end: int = 0) -> Days:
+    """Return the dates of periods before the first one ahead, by their places from it: -1 is the last known one."""
+    return arrays.spacing.date_periods(arrays.dates[0], np.arange(first, end))
+
+
+def move_back_a_year(spacing: Spacing, dates: Days) -> Days:
+    """Return the dates of the same periods a year before; of days, the same weekdays."""
+    return spacing.date_periods(dates[0], np.arange(len(dates)) - spacing.year)
 
 
 def units_sold_on(arrays: StoreData, past: Floats, days: Days) -> Floats:
@@ -39,12 +47,11 @@ def stack_totals_sold(stores: Sequence[StoreData], days: Days) -> Floats:
 
 def stack_totals_expected(stores: Sequence[StoreData], days: Days, column: TotalColumn = "total_mean") -> Floats:
     """Return a forecast column of the totals, stores x days; every store has to cover all the days."""
-    starts = ((days[0] - np.array([arrays.dates[0] for arrays in stores])) // DAY).tolist()
-    pairs = zip(stores, starts, strict=True)
+    pairs = [(arrays, int(np.searchsorted(arrays.dates, days[0]))) for arrays in stores]
     return np.array([getattr(arrays, column)[start : start + len(days)] for arrays, start in pairs])
 
 
 def count_known_days(arrays: StoreData) -> int:
-    """Return on how many of the last eight weeks' days the store's total is known."""
-    recent = arrays.past_dates >= arrays.dates[0] - PAST_DAYS
+    """Return in how many of the periods just past the store's total is known."""
+    recent = arrays.past_dates >= list_past_dates(arrays, -arrays.spacing.past)[0]
     return int((recent & ~np.isnan(arrays.past_total)).sum())

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from foreact.forecasting.forecast import LEVEL
-from serving.analysis.comparison import WINDOW
 from serving.publication import StoreData
 from serving.publication.tables import Floats
 
@@ -16,7 +15,7 @@ LEAST_UNITS = 0.5
 
 @dataclass(frozen=True)
 class PeakDay:
-    """The week's busiest day, and the drivers that move it most against a normal day."""
+    """The busiest period of the window ahead, and the drivers that move it most against a normal one."""
 
     day: str
     units: float
@@ -30,10 +29,10 @@ def rank_drivers(arrays: StoreData) -> dict[str, Floats]:
 
 
 def explain_peak(arrays: StoreData) -> PeakDay | None:
-    """Return the week's busiest day with the drivers that move it most; None if the model names no drivers."""
+    """Return the window's busiest period with the drivers that move it most; None if the model names no drivers."""
     if not arrays.drivers:
         return None
-    days = min(WINDOW, len(arrays.days))
+    days = min(arrays.spacing.window, len(arrays.days))
     place = int(arrays.total_mean[:days].argmax())
     moved = [(name, float(units[place])) for name, units in arrays.drivers.items() if name != LEVEL]
     named = [(name, units) for name, units in moved if abs(units) >= LEAST_UNITS]

@@ -5,28 +5,32 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.analysis.daily_units import PAST_DAYS, units_sold_on
+from foreact.spacing import Spacing
+from serving.analysis.daily_units import list_past_dates, units_sold_on
 from serving.publication import StoreData
 from serving.publication.tables import Days, Doubles
 
 
 @dataclass(frozen=True)
 class ItemParts:
-    """What an item's weekdays add to its mean of the last eight weeks, by day, and what the model adds beyond."""
+    """What an item's weekdays add to its recent mean, by day, and what the model adds beyond; weeks have none."""
 
-    weekday: Doubles
+    weekday: Doubles | None
     rest: Doubles
 
 
 def split_item(arrays: StoreData, row: int) -> ItemParts | None:
     """Split an item's days into its weekdays' rhythm and the rest; None if nothing of its past is known."""
-    past_days = np.arange(arrays.dates[0] - PAST_DAYS, arrays.dates[0])
+    past_days = list_past_dates(arrays, -arrays.spacing.past)
     sold = units_sold_on(arrays, arrays.past[row][None], past_days)[0].astype(np.float64)
     if not np.isfinite(sold).any():
         return None
     level = float(np.nanmean(sold))
+    mean = arrays.mean[row].astype(np.float64)
+    if arrays.spacing is not Spacing.DAILY:
+        return ItemParts(None, mean - level)
     weekday = _weekday_rhythm(sold, _weekdays(past_days), level)[_weekdays(arrays.dates)]
-    return ItemParts(weekday, arrays.mean[row].astype(np.float64) - level - weekday)
+    return ItemParts(weekday, mean - level - weekday)
 
 
 def _weekday_rhythm(sold: Doubles, weekdays: NDArray[np.int64], level: float) -> Doubles:

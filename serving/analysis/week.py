@@ -1,11 +1,11 @@
-"""The coming week of some stores in a few numbers."""
+"""The coming week of some stores in a few numbers; of weekly data four weeks, of monthly three months."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from serving.analysis.comparison import WINDOW, Z90, compare_levels
+from serving.analysis.comparison import Z90, compare_levels
 from serving.analysis.known import known_or_none, relative_change
 from serving.analysis.series import Series
 from serving.publication import StoreData
@@ -43,7 +43,7 @@ def summarize_week(stores: Sequence[StoreData], series: Series) -> WeekSummary:
     The deviations of its stores are taken to move together, which is the cautious side.
     """
     levels = [compare_levels(arrays, total=True) for arrays in stores]
-    days = min(WINDOW, len(series.dates))
+    days = min(series.spacing.window, len(series.dates))
     mean = [value or 0.0 for value in series.mean[:days]]
     expected = sum(mean)
     deviation = float(sum(level.deviation[0] for level in levels))

@@ -1,4 +1,4 @@
-"""Each store's days ahead beside what the same weekdays brought lately."""
+"""Each store's days ahead beside what the same weekdays brought lately; weeks and months beside those just past."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +9,7 @@ from serving.analysis.daily_units import stack_totals_expected, stack_totals_sol
 from serving.publication import StoreData
 from serving.publication.tables import Days, Doubles
 
-WEEK = np.timedelta64(7, "D")
-USUAL_WEEKS = np.arange(1, 9) * WEEK
+USUAL_WEEKS = np.arange(1, 9)
 
 
 @dataclass(frozen=True)
@@ -36,9 +35,10 @@ def _mean_of_weekdays(stores: Sequence[StoreData], days: Days) -> Doubles:
     firsts = np.array([arrays.dates[0] for arrays in stores])
     for first in np.unique(firsts):
         rows = np.flatnonzero(firsts == first).tolist()
+        spacing = stores[rows[0]].spacing
         # The days themselves moved back into the week from the first day ahead on.
-        first_week = days - (days - first).astype(int) // 7 * WEEK
-        past_days = (first_week - USUAL_WEEKS[:, None]).ravel()
+        first_week = spacing.count_periods(first, days) % spacing.week
+        past_days = spacing.date_periods(first, (first_week - USUAL_WEEKS[:, None] * spacing.week).ravel())
         sold = stack_totals_sold([stores[row] for row in rows], past_days).reshape(len(rows), len(USUAL_WEEKS), -1)
         known = np.isfinite(sold)
         total = np.where(known, sold, 0).sum(1, dtype=np.float64)

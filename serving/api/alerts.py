@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from foreact.spacing import Spacing
 from serving.alerts.ranking import rank_alerts
 from serving.api.answers import answer_json, encode_envelope, encode_json
 from serving.api.schemas import Answer
@@ -24,16 +25,18 @@ class AlertAnswer(BaseModel):
     store: str
     item: str | None = Field(description="null: the store as a whole")
     start: date
-    end: date
+    end: date = Field(description="The last day, of weeks or months the last one's")
+    periods: int = Field(description="How many days, weeks or months these are")
+    spacing: Spacing
     expected: float = Field(description="Units from start to end")
     expected_high: float = Field(description="Units that demand stays below with 90 % probability")
-    recent: float | None = Field(description="Units that as many days brought in the last four weeks")
-    last_year: float | None = Field(description="Units on the same weekdays last year")
+    recent: float | None = Field(description="Units that as many periods brought lately")
+    last_year: float | None = Field(description="Units on the same weekdays, or in the same weeks or months, last year")
     at_stake: float = Field(
         description="`expected` less the higher of `recent` and `last_year`, or less `normal_delivery`"
     )
     probability: float = Field(description="That demand exceeds the usual, or a normal delivery")
-    peak_day: date
+    peak_day: date = Field(description="The day, or the date of the week or month, with most units")
     normal_delivery: float | None = Field(description="Of a shortage: what four in five recent weeks needed at most")
 
 

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from foreact.spacing import Spacing
 from serving.errors import Problem
 
 
@@ -39,7 +40,8 @@ class StoreSource(BaseModel):
 
     model: Model
     run: str
-    as_of: date = Field(description="The newest sales that the numbers know of")
+    spacing: Spacing = Field(description="Whether dates stand for days, or for weeks or months by their own date")
+    as_of: date = Field(description="The newest day, week or month of sales that the numbers know of")
     generated_at: datetime
     fallback: str | None = Field(description="Why a model or baseline had to stand in for the gate's choice, or null")
     held: str | None = Field(description="Why these are last good numbers, not this publication's, or null")

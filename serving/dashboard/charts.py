@@ -33,7 +33,7 @@ def item_parts_chart(arrays: StoreData, row: int) -> dict[str, Any] | None:
         "total": round_known(arrays.mean[row]),
         "level": None,
         "drivers": [
-            {"name": "weekday", "units": round_known(parts.weekday)},
+            *([] if parts.weekday is None else [{"name": "weekday", "units": round_known(parts.weekday)}]),
             {"name": "season, events, price and trend", "units": round_known(parts.rest)},
         ],
     }

@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from foreact.errors import count_noun
+from foreact.spacing import Spacing
 
 # A share is above or below something and has a sign; a percentage has none.
 Unit = Literal["text", "units", "share", "percentage", "count", "day", "moment"]
-# How many days ahead the tables show day by day.
+# How many periods ahead the tables show one by one.
 DAYS_SHOWN = 14
 
 
@@ -55,7 +56,7 @@ STORES = (
         "last_year",
         "Last year",
         ", units",
-        "same days last year (units)",
+        "same {period}s last year (units)",
         "units",
         most_first=True,
         before="last year",
@@ -72,17 +73,21 @@ ITEMS = (
     Column("recent", "Usual", ", units", "usual {days} (units)", "units", most_first=True, before="usual"),
     Column("change", "Change", heading="change", unit="share", most_first=True),
     Column(
-        "last_year", "Last year", ", units", "same days last year (units)", "units", most_first=True, before="last year"
+        "last_year",
+        "Last year",
+        ", units",
+        "same {period}s last year (units)",
+        "units",
+        most_first=True,
+        before="last year",
     ),
-    Column("peak_day", "Busiest day", heading="busiest day", unit="day", before="busiest"),
-    Column("peak", "That day", ", units", "on that day (units)", "units", most_first=True),
-    Column(
-        "peak_high", "At most", ", 90 % sure", "90 % on that day (units)", "units", most_first=True, before="at most"
-    ),
+    Column("peak_day", "Busiest {period}", heading="busiest {period}", unit="day", before="busiest"),
+    Column("peak", "That {period}", ", units", "{that} (units)", "units", most_first=True),
+    Column("peak_high", "At most", ", 90 % sure", "90 % {that} (units)", "units", most_first=True, before="at most"),
 )
 
 TOTALS = (
-    Column("date", "Day", heading="date", unit="day"),
+    Column("date", "{Period}", heading="date", unit="day"),
     Column("mean", "Expected, units", heading="expected (units)", unit="units", after="units"),
     Column("low", "At least, 90 % sure", heading="10 % (units)", unit="units", before="at least"),
     Column("high", "At most, 90 % sure", heading="90 % (units)", unit="units", before="at most"),
@@ -112,7 +117,7 @@ ALERTS = (
     Column("normal_delivery", heading="normal delivery (units)", unit="units"),
     Column("at_stake", heading="at stake (units)", unit="units"),
     Column("probability", heading="probability", unit="share"),
-    Column("peak_day", heading="busiest day", unit="day"),
+    Column("peak_day", heading="busiest {period}", unit="day"),
 )
 
 FORECAST = (
@@ -127,9 +132,11 @@ FORECAST = (
 )
 
 
-def name_window(columns: tuple[Column, ...], days: int, zone: str = "") -> tuple[Column, ...]:
-    """Return the columns with the window's days and the time zone in their names."""
-    named = {"days": count_noun(days, "day"), "zone": zone}
+def name_window(columns: tuple[Column, ...], spacing: Spacing, days: int = 0, zone: str = "") -> tuple[Column, ...]:
+    """Return the columns with the window's days, weeks or months and the time zone in their names."""
+    period = spacing.period
+    named = {"days": count_noun(days, period), "period": period, "Period": period.capitalize(), "zone": zone}
+    named["that"] = f"{'on' if spacing is Spacing.DAILY else 'in'} that {period}"
     return tuple(
         replace(column, title=column.title.format(**named), heading=column.heading.format(**named))
         for column in columns

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
+from foreact.spacing import Spacing
 from serving.alerts.grouping import merge_alert_groups
 from serving.analysis.item_table import tabulate_items
 from serving.analysis.series import Series, find_stores_in_step, item_series, sum_totals
@@ -40,13 +41,12 @@ def overview_sheets(view: FreshnessView, chosen: Sequence[StoreData], order: str
         return [Sheet("Stores", columns.STORES[:1], [])]
     in_step = find_stores_in_step(chosen)
     series = sum_totals(in_step)
-    days = summarize_week(in_step, series).days
     heat_days = series.dates[: columns.DAYS_SHOWN]
     return [
-        _store_sheet(view, chosen, order, days),
+        _store_sheet(view, chosen, order, series, summarize_week(in_step, series).days),
         _total_sheet(series),
         Sheet(
-            "Stores by day",
+            f"Stores by {series.spacing.period}",
             (columns.STORES[0], *(Column(day, heading=f"{day}: change", unit="share") for day in heat_days)),
             [(row.store, *row.change) for row in stores.heat_rows(in_step, heat_days)],
         ),
@@ -59,18 +59,19 @@ def store_sheets(arrays: StoreData, rows: Sequence[int]) -> list[Sheet]:
     """Return a store's tables, its items first."""
     table = tabulate_items(arrays)
     series = sum_totals([arrays])
-    shown = columns.select_exported(columns.name_window(columns.ITEMS, summarize_week([arrays], series).days))
+    days = summarize_week([arrays], series).days
+    shown = columns.select_exported(columns.name_window(columns.ITEMS, arrays.spacing, days))
     return [
         Sheet("Items", shown, [[_convert_cell(table[column.key][row], column) for column in shown] for row in rows]),
         _total_sheet(series),
-        *_driver_sheets(driver_chart(arrays)),
+        *_driver_sheets(driver_chart(arrays), arrays.spacing),
         _sold_sheet(series),
     ]
 
 
-def _store_sheet(view: FreshnessView, chosen: Sequence[StoreData], order: str, days: int) -> Sheet:
+def _store_sheet(view: FreshnessView, chosen: Sequence[StoreData], order: str, series: Series, days: int) -> Sheet:
     zone = ZoneInfo(view.timezone)
-    shown = columns.select_exported(columns.name_window(columns.STORES, days, view.timezone))
+    shown = columns.select_exported(columns.name_window(columns.STORES, series.spacing, days, view.timezone))
     rows = [
         {
             **row,
@@ -90,11 +91,13 @@ def _alert_sheet(in_step: Sequence[StoreData]) -> Sheet:
         kinds = ", ".join(alert.kind for alert in alerts)
         row = {**first, "kind": kinds, "item": first["item"] or "", "normal_delivery": delivery}
         rows.append([row[column.key] for column in columns.ALERTS])
-    return Sheet("Alerts", columns.ALERTS, rows)
+    return Sheet("Alerts", columns.name_window(columns.ALERTS, in_step[0].spacing), rows)
 
 
 def _total_sheet(series: Series) -> Sheet:
-    return _column_sheet("Total by day", columns.TOTALS, {**series.to_json(), "date": series.dates})
+    return _column_sheet(
+        f"Total by {series.spacing.period}", columns.TOTALS, {**series.to_json(), "date": series.dates}
+    )
 
 
 def _sold_sheet(series: Series) -> Sheet:
@@ -107,11 +110,11 @@ def _column_sheet(title: str, shown: tuple[Column, ...], values: Mapping[str, Se
     return Sheet(title, shown, list(zip(*cells, strict=True)))
 
 
-def _driver_sheets(series: dict[str, Any]) -> list[Sheet]:
+def _driver_sheets(series: dict[str, Any], spacing: Spacing) -> list[Sheet]:
     """Return the table of a store's drivers; none if its model has no drivers."""
     if not series["drivers"]:
         return []
-    parts = {"total": series["total"], "normal day": series["level"]}
+    parts = {"total": series["total"], f"normal {spacing.period}": series["level"]}
     parts |= {driver["name"]: driver["units"] for driver in series["drivers"]}
     known = {name: units for name, units in parts.items() if units is not None}
     rows = zip(series["dates"], *known.values(), strict=True)

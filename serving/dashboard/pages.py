@@ -19,7 +19,6 @@ from foreact.naming import encode_id
 from foreact.steps import STEPS
 from serving.auth.principal import Principal
 from serving.dashboard import formatting
-from serving.dashboard.columns import TOTALS
 from serving.dependencies import identify, service_of
 
 # The longest address that a login returns to.
@@ -93,7 +92,7 @@ def make_templates() -> Environment:
         "driver": formatting.format_driver,
         "encode_id": encode_id,
     }
-    environment.globals |= {"TOTALS": TOTALS, "ALERTS_SHOWN": ALERTS_SHOWN}
+    environment.globals |= {"ALERTS_SHOWN": ALERTS_SHOWN}
     environment.globals["static"] = lambda name: f"/static/{static_version()}/{name}"
     return environment
 

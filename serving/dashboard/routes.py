@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from foreact.naming import encode_id
+from foreact.spacing import Spacing
 from serving.alerts.grouping import count_alert_groups, merge_alert_groups
 from serving.analysis.comparison import compare_levels
 from serving.analysis.daily_units import count_known_days
@@ -25,6 +26,7 @@ from serving.dashboard import columns, exports, stores
 from serving.dashboard.charts import driver_chart, item_parts_chart
 from serving.dashboard.items import select_items
 from serving.dashboard.pages import ALERTS_SHOWN, STATIC, render_page, static_version
+from serving.dashboard.words import WORDS
 from serving.dependencies import Parts, Viewer
 from serving.errors import not_found
 from serving.parts import Service
@@ -48,8 +50,6 @@ Order = Annotated[str, Query(pattern=stores.ORDER)]
 Segment = Annotated[str, Path(max_length=500)]
 # For more stores, the page has their names, and its script makes the checkboxes when the picker is opened.
 MOST_CHOICES = 100
-# With fewer days of known sales, levels and comparisons are rough.
-SHORT_HISTORY_DAYS = 28
 
 
 def _select_stores(
@@ -120,8 +120,14 @@ def _week_context(view: FreshnessView, chosen: list[StoreData]) -> dict[str, Any
         "alert_count": count_alert_groups(in_step),
         "heat": stores.heat_rows(in_step, heat_days),
         "heat_days": heat_days,
-        "columns": columns.select_shown(columns.name_window(columns.STORES, summary.days)),
+        "columns": columns.select_shown(columns.name_window(columns.STORES, series.spacing, summary.days)),
+        **_name_periods(series.spacing),
     }
+
+
+def _name_periods(spacing: Spacing) -> dict[str, Any]:
+    """Return the words for the page's periods, and its table of totals."""
+    return {"words": WORDS[spacing], "totals": columns.name_window(columns.TOTALS, spacing)}
 
 
 @router.get("/stores/{store}")
@@ -130,6 +136,7 @@ def store_page(request: Request, service: Parts, principal: Viewer, store: Segme
     view = service.view
     arrays = select_store(view, principal, store)
     series = sum_totals([arrays])
+    shown = columns.select_shown(columns.name_window(columns.ITEMS, arrays.spacing))
     context = {
         "arrays": arrays,
         "entry": arrays.entry,
@@ -146,11 +153,12 @@ def store_page(request: Request, service: Parts, principal: Viewer, store: Segme
         "may_refresh": service.refreshes.runner is not None
         and principal.may_change(arrays.store, view.region_of(arrays.store)),
         "scores": [row for row in arrays.scorecard if row.get("lead") == 0][-5:],
-        "short_history": count_known_days(arrays) < SHORT_HISTORY_DAYS,
+        "short_history": count_known_days(arrays) * 2 < arrays.spacing.past,
         "score_columns": columns.SCORES,
-        "columns": columns.select_shown(columns.ITEMS),
-        "days_shown": columns.DAYS_SHOWN,
-        "cells": [column.to_json() for column in columns.select_shown(columns.ITEMS)[1:]],
+        "columns": shown,
+        "days_shown": min(columns.DAYS_SHOWN, len(arrays.dates)),
+        "cells": [column.to_json() for column in shown[1:]],
+        **_name_periods(arrays.spacing),
     }
     return render_page(request, "store.html", context, principal)
 
@@ -193,7 +201,9 @@ def item_page(request: Request, service: Parts, principal: Viewer, store: Segmen
         "alerts": [found for found in merge_alert_groups([arrays]) if found[0].item == arrays.items[row]],
         "score": score_item(load_earlier_forecasts(service.publications, arrays), arrays, row),
         "known_days": known_days,
-        "short_history": known_days < SHORT_HISTORY_DAYS,
+        "past_days": len(series.past),
+        "short_history": known_days * 2 < len(series.past),
+        **_name_periods(arrays.spacing),
     }
     return render_page(request, "item.html", context, principal)
 

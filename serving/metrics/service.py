@@ -102,7 +102,9 @@ class _ViewCollector(Collector):
             entry = arrays.entry
             age = max(0.0, now.timestamp() - entry.generated_at.timestamp())
             by_store["foreact_publication_age_seconds"].add_metric([store], age)
-            by_store["foreact_data_age_days"].add_metric([store], (today - entry.as_of).days)
+            by_store["foreact_data_age_days"].add_metric(
+                [store], max(0, (today - entry.spacing.last_day(entry.as_of)).days)
+            )
             by_store["foreact_store_stale"].add_metric([store], float(not fresh.is_fresh))
             by_store["foreact_store_fallback"].add_metric([store], float(entry.fallback is not None))
             for figure, value in sorted(entry.accuracy.items())[:20]:

@@ -19,6 +19,7 @@ from foreact.publications.contract import (
     Kind,
     StoreEntry,
 )
+from foreact.spacing import Spacing
 from foreact.vocabulary import DATE, DRIVER, ITEM, MEAN, P10, P50, P90, STORE, UNITS
 from serving.publication.tables import BadObject, Days, Floats, WideTable, read_table, widen_table
 
@@ -49,6 +50,11 @@ class StoreData:
     past_total: Floats
     drivers: dict[str, Floats] = field(default_factory=dict)
     scorecard: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def spacing(self) -> Spacing:
+        """Return whether the dates are of days, weeks or months."""
+        return self.entry.spacing
 
     @cached_property
     def rows(self) -> dict[str, int]:
@@ -106,8 +112,8 @@ def assemble_store(store: str, entry: StoreEntry, objects: Mapping[Kind, bytes])
     """Return a store's arrays, made from its published objects; raise BadObject if those are damaged."""
     forecasts = _read_wide(store, entry, objects, "forecasts", FORECAST_COLUMNS, ITEM)
     totals = _read_wide(store, entry, objects, "totals", TOTALS_COLUMNS, None)
-    _check_values(entry.objects["forecasts"].name, forecasts, (P10, P50, P90))
-    _check_values(entry.objects["totals"].name, totals, (P10, P90))
+    _check_values(entry, "forecasts", forecasts, (P10, P50, P90))
+    _check_values(entry, "totals", totals, (P10, P90))
     if not np.array_equal(forecasts.dates, totals.dates):
         raise BadObject(f"{entry.objects['totals'].name} does not cover the same days as the forecasts")
     past = _read_wide(store, entry, objects, "history", HISTORY_COLUMNS, ITEM) if "history" in objects else None
@@ -143,12 +149,13 @@ def _read_wide(
     return widen_table(table, published.name, values, by)
 
 
-def _check_values(name: str, wide: WideTable, quantiles: tuple[str, ...]) -> None:
-    """Raise BadObject unless no day is missing, and every day has finite, non-negative quantiles in order."""
+def _check_values(entry: StoreEntry, kind: Kind, wide: WideTable, quantiles: tuple[str, ...]) -> None:
+    """Raise BadObject unless no date is missing, and every one has finite, non-negative quantiles in order."""
+    name = entry.objects[kind].name
     if not wide.rows:
         raise BadObject(f"{name} is empty")
-    if int((wide.dates[-1] - wide.dates[0]).astype(int)) + 1 != len(wide.dates):
-        raise BadObject(f"{name} leaves out days between {wide.dates[0]} and {wide.dates[-1]}")
+    if not np.array_equal(entry.spacing.list_dates(wide.dates[0], len(wide.dates)), wide.dates):
+        raise BadObject(f"{name} leaves out {entry.spacing.period}s between {wide.dates[0]} and {wide.dates[-1]}")
     for column, array in wide.columns.items():
         if not np.isfinite(array).all():
             raise BadObject(f"{name} lacks {column} for some rows")

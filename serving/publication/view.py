@@ -103,6 +103,7 @@ class FreshnessView:
         return {
             "model": {"name": entry.model.name, "version": entry.model.version},
             "run": entry.run,
+            "spacing": entry.spacing,
             "as_of": entry.as_of.isoformat(),
             "generated_at": entry.generated_at.astimezone(UTC).isoformat(),
             "fallback": entry.fallback,

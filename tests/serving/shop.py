@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from foreact.blobs import BlobStore
 from foreact.publications import Kind, Manifest, PublishedModel, Publisher, StoreEntry, put_objects
 from foreact.publications.contract import object_name
+from foreact.spacing import Spacing
 
 AS_OF = date(2026, 3, 1)
 # Monday morning, after the deadline.
@@ -20,22 +21,28 @@ REGIONS = {"S1": "North", "S2": "North", "S3": "South"}
 
 
 def make_tables(
-    store: str, items: int = 6, horizon: int = 14, as_of: date = AS_OF, seed: int = 1
+    store: str,
+    items: int = 6,
+    horizon: int = 14,
+    as_of: date = AS_OF,
+    seed: int = 1,
+    spacing: Spacing = Spacing.DAILY,
 ) -> dict[Kind, pa.Table]:
     """Make a store's tables: a weekly rhythm, an order of items by size, and one item that is about to peak."""
     random = np.random.default_rng([seed, *store.encode()])
     names = np.array([f"item-{index:04d}" for index in range(items)])
     level = random.gamma(1.5, 8, items).astype(np.float32) + 0.5
     week = np.array([0.9, 0.85, 0.9, 1.0, 1.2, 1.4, 0.75], np.float32)
-    ahead = [as_of + timedelta(days=day) for day in range(1, horizon + 1)]
-    behind = [as_of - timedelta(days=day) for day in range(55, -1, -1)]
-    behind = [as_of - timedelta(days=364) + timedelta(days=day) for day in range(-55, horizon + 1)] + behind
+    past, year = spacing.past, spacing.year
+    ahead = [spacing.next_period(as_of, period) for period in range(1, horizon + 1)]
+    before = sorted({*range(-year - past + 1, horizon - year + 1), *range(1 - past, 1)})
+    behind = [spacing.next_period(as_of, period) for period in before]
 
     def shape(days: list[date]) -> np.ndarray:
-        return week[[day.weekday() for day in days]]
+        return week[[day.weekday() for day in days]] if spacing is Spacing.DAILY else np.ones(len(days), np.float32)
 
     mean = level[:, None] * shape(ahead)
-    mean[0, :7] *= 2.5
+    mean[0, : spacing.window] *= 2.5
     spread = np.sqrt(mean) * 1.28
     sold = random.poisson(level[:, None] * shape(behind)).astype(np.float32)
 
@@ -87,6 +94,7 @@ def publish(
     as_of: date = AS_OF,
     generated_at: datetime | None = None,
     seed: int = 1,
+    spacing: Spacing = Spacing.DAILY,
     regions: Mapping[str, str] = REGIONS,
     tables: Mapping[str, dict[Kind, pa.Table]] | None = None,
     accuracy: Mapping[str, float] | None = None,
@@ -95,7 +103,7 @@ def publish(
     entries = {}
     with TemporaryDirectory() as folder:
         for store in stores:
-            made = (tables or {}).get(store) or make_tables(store, items, horizon, as_of, seed)
+            made = (tables or {}).get(store) or make_tables(store, items, horizon, as_of, seed, spacing)
             files = {}
             for kind, table in made.items():
                 path = Path(folder) / f"{len(files)}.parquet"
@@ -107,6 +115,7 @@ def publish(
                 as_of=as_of,
                 generated_at=generated_at or NOW - timedelta(hours=4),
                 horizon=horizon,
+                spacing=spacing,
                 items=items,
                 model=PublishedModel(name=f"foreact-{store}", version="3"),
                 data_hash=f"hash-{seed}-{as_of}",

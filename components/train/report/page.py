@@ -8,6 +8,7 @@ import numpy as np
 
 from components.train.report.drift import Series, add_latest, draw_drift
 from components.train.report.pictures import Curve, Picture
+from foreact.errors import count_noun
 from foreact.forecasting.inputs.arrays import Doubles
 from foreact.forecasting.judging.gate import GateOutcome
 from foreact.reports.charts import draw_line_chart
@@ -25,14 +26,17 @@ def write_report(
     """Write the page and return the run's figures."""
     stores = list(trained.stores.values())
     figures = _mean_figures(trained)
-    page = Page(f"Backtest of {len(stores):,} stores, data as of {trained.as_of}, {trained.horizon} days ahead")
+    page = Page(
+        f"Backtest of {len(stores):,} stores, data as of {trained.as_of}, "
+        f"{count_noun(trained.horizon, trained.spacing.period)} ahead"
+    )
     page.paragraph(
-        "Every figure comes from windows that the model had not seen: it was fitted on the days before each origin, "
-        "and is compared with the days after it."
+        "Every figure comes from windows that the model had not seen: it was fitted on the dates before each origin, "
+        "and is compared with the dates after it."
     )
     page.table(["figure", "value"], figures.items())
     if pictures:
-        _draw_leads(page, pictures.values())
+        _draw_leads(page, trained.spacing.period, pictures.values())
         _draw_curves(page, trained, pictures)
     draw_drift(page, add_latest(earlier or {}, trained))
     page.heading("Every store")
@@ -80,7 +84,7 @@ def _or_nan(figure: float | None, otherwise: float = float("nan")) -> float:
     return otherwise if figure is None else figure
 
 
-def _draw_leads(page: Page, pictures: Collection[Picture]) -> None:
+def _draw_leads(page: Page, period: str, pictures: Collection[Picture]) -> None:
     length = max(len(picture.leads["sold"]) for picture in pictures)
     sums: dict[str, Doubles] = defaultdict(lambda: np.zeros(length))
     for picture in pictures:
@@ -89,22 +93,22 @@ def _draw_leads(page: Page, pictures: Collection[Picture]) -> None:
     ahead = np.arange(1, length + 1)
     sold = np.maximum(sums["sold"], 1e-9)
     wape, bias = sums["absolute"] / sold, sums["signed"] / sold
-    page.heading("Error by days ahead")
+    page.heading(f"Error by {period}s ahead")
     page.chart(
-        draw_line_chart(ahead, {"WAPE": wape}, ylabel="share of units", xlabel="days ahead"),
-        f"WAPE of items by days ahead: {wape[0]:.0%} on the first day, {wape[-1]:.0%} on the last; bias over all days "
-        f"{(sums['signed'].sum() / sold.sum()):+.1%}, between {bias.min():+.1%} and {bias.max():+.1%} by day.",
+        draw_line_chart(ahead, {"WAPE": wape}, ylabel="share of units", xlabel=f"{period}s ahead"),
+        f"WAPE of items by {period}s ahead: {wape[0]:.0%} on the first, {wape[-1]:.0%} on the last; bias over all "
+        f"{(sums['signed'].sum() / sold.sum()):+.1%}, between {bias.min():+.1%} and {bias.max():+.1%} by {period}.",
     )
-    page.heading("Coverage by days ahead")
+    page.heading(f"Coverage by {period}s ahead")
     items = sums["inside"] / np.maximum(sums["cells"], 1)
     totals = sums["totals_inside"] / np.maximum(sums["totals"], 1)
     page.chart(
         draw_line_chart(
-            ahead, {"items": items, "stores": totals}, ylabel="share inside", xlabel="days ahead", level=PROMISED
+            ahead, {"items": items, "stores": totals}, ylabel="share inside", xlabel=f"{period}s ahead", level=PROMISED
         ),
-        f"Share of days inside the 80 % interval by days ahead: between {items.min():.0%} and {items.max():.0%} for "
-        f"items, between {totals.min():.0%} and {totals.max():.0%} for stores' totals. Items that sell few units lie "
-        "inside more often, because half a unit cannot be sold.",
+        f"Share of {period}s inside the 80 % interval by {period}s ahead: between {items.min():.0%} and "
+        f"{items.max():.0%} for items, between {totals.min():.0%} and {totals.max():.0%} for stores' totals. Items "
+        "that sell few units lie inside more often, because half a unit cannot be sold.",
     )
 
 
@@ -117,7 +121,7 @@ def _draw_curves(page: Page, trained: Trained, pictures: dict[str, Picture]) -> 
     if by_item:
         curves.append(("The largest series", max((one for one, _ in by_item), key=lambda one: np.nansum(one.actual))))
         curves.append(("The series with the largest error", max((one for _, one in by_item), key=_relative_error)))
-    drawn = set()
+    drawn, period = set(), trained.spacing.period
     for title, curve in curves:
         if curve.name in drawn:
             continue
@@ -128,8 +132,8 @@ def _draw_curves(page: Page, trained: Trained, pictures: dict[str, Picture]) -> 
             draw_line_chart(
                 curve.dates, {"actual": curve.actual, "forecast": curve.mean}, band=(curve.low, curve.high)
             ),
-            f"Units a day of {curve.name}: {np.nansum(curve.actual):,.0f} sold, {curve.mean.sum():,.0f} forecast; "
-            f"{inside.mean() if len(inside) else float('nan'):.0%} of the days within the 80 % interval.",
+            f"Units a {period} of {curve.name}: {np.nansum(curve.actual):,.0f} sold, {curve.mean.sum():,.0f} forecast; "
+            f"{inside.mean() if len(inside) else float('nan'):.0%} of the {period}s within the 80 % interval.",
         )
 
 

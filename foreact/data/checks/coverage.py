@@ -8,6 +8,9 @@ In a table by item, an item that had a row on each of the last seven days is exp
 rows stop while other items go on, it is treated as discontinued; a gap with rows after it is a fault.
 
 A store that had stopped reporting before as_of, closed for works or for good, may stay silent.
+
+Days are periods here, weeks or months where the history has those. A plan of weeks or months may end before the
+horizon does, for few are made as far ahead; what comes after is forecast without it.
 """
 
 from collections.abc import Iterator
@@ -18,14 +21,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from foreact.data.dataset import arrays
-from foreact.data.dataset.folder import Dataset
+from foreact.data.dataset.folder import Dataset, DatasetInfo
 from foreact.data.dataset.parcel import TableInfo
+from foreact.spacing import Spacing
 from foreact.vocabulary import DATE, ITEM, STORE
 
 FEWEST = RECENT = 7
-# A store that has had no row for longer than this lags behind the others.
-LAG_DAYS = 7
-YES, NO, GONE, SILENT = "yes", "no", "item gone", "store silent"
+# A store that has had no row for more periods than this lags behind the others.
+MOST_LAG = {Spacing.DAILY: 7, Spacing.WEEKLY: 4, Spacing.MONTHLY: 2}
+YES, NO, GONE, SILENT, ENDED = "yes", "no", "item gone", "store silent", "table ended"
 Row = dict[str, str]
 
 
@@ -41,18 +45,26 @@ def check_coverage(dataset: Dataset) -> Iterator[Row]:
 
 def _check_table(dataset: Dataset, table: TableInfo, store: str) -> Iterator[Row]:
     columns = _read_table(dataset, table, store)
-    as_of = np.datetime64(dataset.info.as_of, "D")
-    day = arrays.count_days(columns[DATE], as_of + 1)
+    info, spacing = dataset.info, dataset.info.spacing
+    first = np.datetime64(spacing.next_period(info.as_of), "D")
+    day = spacing.count_periods(first, arrays.read_days(columns[DATE]))
     covered_days = np.unique(day)
-    silent = _find_long_gaps(covered_days, dataset.info.horizon)
-    days = [str(as_of + 1 + index) for index in range(dataset.info.horizon)]
-    lags = bool(store) and (dataset.info.as_of - dataset.info.stores[store].last).days > LAG_DAYS
+    silent = _find_long_gaps(covered_days, info.horizon)
+    days = spacing.list_dates(first, info.horizon).astype(str).tolist()
+    lags = bool(store) and count_lag(info, store) > MOST_LAG[spacing]
     begins = int(np.min(covered_days[covered_days >= 0], initial=len(days)))
+    ends = int(np.max(covered_days, initial=-1)) + 1 if spacing is not Spacing.DAILY else len(days)
     for index, name in enumerate(days):
-        missing = SILENT if lags and index < begins else NO
+        missing = SILENT if lags and index < begins else ENDED if 0 < ends <= index else NO
         yield _describe_gap(table, store, "", name, missing if silent[index] else YES)
     if table.by_item and len(covered_days):
         yield from _check_items(dataset, table, store, columns, day, days)
+
+
+def count_lag(info: DatasetInfo, store: str) -> int:
+    """Return how many periods before as_of a store's last row is."""
+    last = np.array([info.as_of], "datetime64[D]")
+    return int(info.spacing.count_periods(np.datetime64(info.stores[store].last, "D"), last)[0])
 
 
 def _find_long_gaps(covered_days: NDArray[np.int64], horizon: int) -> NDArray[np.bool_]:

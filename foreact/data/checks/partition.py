@@ -32,7 +32,7 @@ class Partition:
         """Read the columns that the rules look at."""
         names = arrays.read_table(items, [ITEM])[ITEM]
         table = arrays.read_table(rows, [ITEM, DATE, UNITS])
-        item, day = arrays.find_positions(table[ITEM], names), arrays.count_days(table[DATE], _EPOCH)
+        item, day = arrays.find_positions(table[ITEM], names), arrays.read_days(table[DATE]).astype(np.int64)
         return cls(store, names, item, day, arrays.read_floats(table[UNITS]))
 
     def days(self) -> NDArray[np.int64]:

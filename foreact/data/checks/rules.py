@@ -5,15 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from foreact.data.checks.coverage import GONE, LAG_DAYS, NO, SILENT, YES
+from foreact.data.checks.coverage import ENDED, GONE, NO, SILENT, YES
 from foreact.data.checks.findings import SHOWN, Finding, Sample, Severity
+from foreact.spacing import Spacing
 from foreact.vocabulary import DATE, ITEM, STORE, UNITS
 
 # A forecast for today should not rest on sales older than this.
 FRESH_DAYS = 3
-# A history must hold the days of one forecast, to check it on, and two weeks before them, to learn a week from.
-LEAST_BEFORE = 14
-# Rows further apart than a week are no history by day; a store that has rows on fewer days than this gets a warning.
+# A history must hold the periods of one forecast, to check it on, and so many before them, to learn from.
+LEAST_BEFORE = {Spacing.DAILY: 14, Spacing.WEEKLY: 8, Spacing.MONTHLY: 6}
+# Rows further apart than this are no history; a store that has rows in a smaller share of its periods gets a warning.
 MOST_APART, LEAST_SHARE_OF_DAYS = 7, 0.5
 # A day is implausible if it sold this many times the mean of the series' other selling days, and not just a few units.
 SPIKE_TIMES, SPIKE_UNITS, SPIKE_DAYS = 30.0, 100.0, 10
@@ -25,7 +26,8 @@ UNIQUE, NOT_NEGATIVE, SPIKES = (
     "no day sells implausibly much",
 )
 FEW_REJECTED, FRESH, LONG_ENOUGH = "few rows are rejected", "the history is fresh", "the history is long enough"
-DAILY, MOST_DAYS = "the history is by day", "stores have rows on most days"
+DENSE, MOST_DAYS = "dates follow each other", "stores have rows on most dates"
+LAGS = "no store lags behind"
 
 
 @dataclass(frozen=True)
@@ -85,19 +87,19 @@ SERIES = (
 )
 STORES = (
     Rule(
-        "no store lags behind",
+        LAGS,
         "warning",
         "ExpectColumnValuesToBeBetween",
-        {"column": "lag", "max_value": LAG_DAYS},
-        f"its last row is more than {LAG_DAYS} days before as_of",
+        {"column": "lag"},
+        "its last row is long before as_of",
     ),
     Rule(
         MOST_DAYS,
         "warning",
         "ExpectColumnValuesToBeBetween",
         {"column": "share_of_days", "min_value": LEAST_SHARE_OF_DAYS},
-        "days without any are unknown, and weekdays that never have one are forecast as closed; --missing zero "
-        "takes them for days without sales",
+        "dates without any are unknown, and weekdays that never have one are forecast as closed; --missing zero "
+        "takes them for dates without sales",
     ),
 )
 KNOWN = (
@@ -105,21 +107,28 @@ KNOWN = (
         "known tables cover the horizon",
         "critical",
         "ExpectColumnValuesToBeInSet",
-        {"column": "covered", "value_set": [YES, GONE, SILENT]},
+        {"column": "covered", "value_set": [YES, GONE, SILENT, ENDED]},
     ),
     Rule(
         "items stay in known tables",
         "warning",
         "ExpectColumnValuesToBeInSet",
-        {"column": "covered", "value_set": [YES, NO, SILENT]},
+        {"column": "covered", "value_set": [YES, NO, SILENT, ENDED]},
         "treated as discontinued",
     ),
     Rule(
         "stores stay in known tables",
         "warning",
         "ExpectColumnValuesToBeInSet",
-        {"column": "covered", "value_set": [YES, NO, GONE]},
+        {"column": "covered", "value_set": [YES, NO, GONE, ENDED]},
         "the store's own rows stopped before as_of too; it is forecast without",
+    ),
+    Rule(
+        "known tables reach the end of the horizon",
+        "warning",
+        "ExpectColumnValuesToBeInSet",
+        {"column": "covered", "value_set": [YES, NO, GONE, SILENT]},
+        "what comes after a plan's last row is forecast without it; a shorter --horizon ends with it",
     ),
 )
 PREVIOUS = (
@@ -143,7 +152,7 @@ TOTAL = (
         "there are rows that can be used", "critical", "ExpectColumnMinToBeBetween", {"column": "rows", "min_value": 1}
     ),
     Rule(LONG_ENOUGH, "critical", "ExpectColumnMinToBeBetween", {"column": "days"}),
-    Rule(DAILY, "critical", "ExpectColumnMaxToBeBetween", {"column": "apart", "max_value": MOST_APART}),
+    Rule(DENSE, "critical", "ExpectColumnMaxToBeBetween", {"column": "apart", "max_value": MOST_APART}),
     Rule(FEW_REJECTED, "critical", "ExpectColumnMaxToBeBetween", {"column": "share"}),
     Rule(FRESH, "warning", "ExpectColumnMaxToBeBetween", {"column": "age", "max_value": FRESH_DAYS}),
 )

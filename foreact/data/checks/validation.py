@@ -13,14 +13,16 @@ import pyarrow as pa
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from foreact.data.checks.coverage import check_coverage
+from foreact.data.checks.coverage import MOST_LAG, check_coverage, count_lag
 from foreact.data.checks.findings import SHOWN, Finding, Findings, Sample
 from foreact.data.checks.partition import Partition
 from foreact.data.checks.rules import (
-    DAILY,
+    DENSE,
     FEW_REJECTED,
     FRESH,
+    FRESH_DAYS,
     KNOWN,
+    LAGS,
     LEAST_BEFORE,
     LONG_ENOUGH,
     MOST_DAYS,
@@ -157,12 +159,25 @@ class _Check:
         info = self.dataset.info
         rows = {STORE: [], ITEM: [], DATE: [], "found": [], "lag": [], "share_of_days": []}  # type: dict[str, list[Any]]
         for name, store in info.stores.items():
-            with_rows, days = len(self.days.get(name, ())), (store.last - store.first).days + 1
-            share = 1.0 if info.missing == "zero" else with_rows / days
-            line = (name, "", str(store.last), f"{with_rows:,} of {days:,} days", (info.as_of - store.last).days, share)
+            with_rows, periods = len(self.days.get(name, ())), self._count_periods(store.first, store.last)
+            share = 1.0 if info.missing == "zero" else with_rows / periods
+            found = f"{with_rows:,} of {count_noun(periods, info.spacing.period)}"
+            line = (name, "", str(store.last), found, count_lag(info, name), share)
             for column, value in zip(rows, line, strict=True):
                 rows[column].append(value)
-        return Checkpoint(self.context, "stores", STORES).run(_make_frame([rows]), _sample_store) if info.stores else []
+        if not info.stores:
+            return []
+        most = MOST_LAG[info.spacing]
+        checkpoint = Checkpoint(self.context, "stores", STORES, {LAGS: {"max_value": most}})
+        detail = f"its last row is more than {count_noun(most, info.spacing.period)} before as_of"
+        return [
+            finding.model_copy(update={"detail": detail} if finding.rule == LAGS else {})
+            for finding in checkpoint.run(_make_frame([rows]), _sample_store)
+        ]
+
+    def _count_periods(self, first: date, last: date) -> int:
+        spacing = self.dataset.info.spacing
+        return int(spacing.count_periods(np.datetime64(first, "D"), np.array([last], "datetime64[D]"))[0]) + 1
 
     def _check_known(self) -> list[Finding]:
         rows = list(check_coverage(self.dataset)) if self.dataset.stores else []
@@ -191,11 +206,15 @@ class _Check:
 
     def _check_total(self, rejected: int, aside: list[Finding]) -> list[Finding]:
         info, limit = self.dataset.info, self.limits.max_rejected_share
+        spacing, period = info.spacing, info.spacing.period
         share, age = rejected / max(1, info.rows_read), (self.limits.today - info.as_of).days
+        # What a day more of data could not have brought yet is not late.
+        fresh = FRESH_DAYS + (spacing.last_day(spacing.next_period(info.as_of)) - info.as_of).days - 1
         first = min((store.first for store in info.stores.values()), default=info.as_of)
-        days, least = (info.as_of - first).days + 1, info.horizon + LEAST_BEFORE
+        days, least = self._count_periods(first, info.as_of), info.horizon + LEAST_BEFORE[spacing]
         every = np.unique(np.concatenate([np.zeros(0, np.int64), *self.days.values()]))
-        apart = float(np.median(np.diff(every))) if len(every) > 1 and info.missing != "zero" else 0.0
+        places = spacing.count_periods(np.datetime64(first, "D"), every.astype("datetime64[D]"))
+        apart = float(np.median(np.diff(places))) if len(every) > 1 and info.missing != "zero" else 0.0
         worst = max((one for one in aside if one.broken), key=lambda finding: finding.broken, default=None)
         frame = _make_frame(
             [
@@ -208,7 +227,11 @@ class _Check:
                 }
             ]
         )
-        bounds: dict[str, dict[str, Any]] = {FEW_REJECTED: {"max_value": limit}, LONG_ENOUGH: {"min_value": least}}
+        bounds: dict[str, dict[str, Any]] = {
+            FEW_REJECTED: {"max_value": limit},
+            LONG_ENOUGH: {"min_value": least},
+            FRESH: {"max_value": fresh},
+        }
         checkpoint = Checkpoint(self.context, "total", TOTAL, bounds)
         details: dict[str, dict[str, Any]] = {
             FEW_REJECTED: {
@@ -219,14 +242,15 @@ class _Check:
                 "samples": worst.samples if worst else [],
             },
             LONG_ENOUGH: {
-                "detail": f"it covers {count_noun(days, 'day')}, {first} to {info.as_of}; to forecast "
-                f"{count_noun(info.horizon, 'day')}, and to check that on days already known, it must cover {least}"
+                "detail": f"it covers {count_noun(days, period)}, {first} to {info.as_of}; to forecast "
+                f"{count_noun(info.horizon, period)}, and to check that on {period}s already known, it must cover "
+                f"{least}"
             },
-            DAILY: {
-                "detail": f"its rows are {apart:.0f} days apart, and forecasts are by day; if nothing was sold "
-                "on the days between, say so with --missing zero"
+            DENSE: {
+                "detail": f"its rows are {apart:.0f} {period}s apart, and forecasts are by {period}; if they are of "
+                "weeks or months, say so with --spacing, and if nothing was sold between them, with --missing zero"
             },
-            FRESH: {"detail": f"its last day, {info.as_of}, is {age:,} days ago"},
+            FRESH: {"detail": f"its last {period}, {info.as_of}, is {age:,} days ago"},
         }
         findings = checkpoint.run(frame)
         return [one if one.kept else one.model_copy(update=details.get(one.rule, {})) for one in findings]

@@ -52,10 +52,9 @@ def _cast_to_plain_text(column: pa.ChunkedArray) -> pa.Array:
     return array.cast(pa.string())
 
 
-def count_days(column: pa.ChunkedArray, first: np.datetime64) -> NDArray[np.int64]:
-    """Count days from the first one."""
-    numbers = np.asarray(column.combine_chunks().cast(pa.int32()), dtype=np.int64)
-    return numbers - first.astype(np.int64)
+def read_days(column: pa.ChunkedArray) -> NDArray[np.datetime64]:
+    """Return dates as NumPy has them."""
+    return np.asarray(column.combine_chunks().cast(pa.int32()), dtype=np.int64).astype("datetime64[D]")
 
 
 def read_floats(column: pa.ChunkedArray) -> Floats:

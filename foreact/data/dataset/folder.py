@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from foreact.data.dataset.parcel import ColumnInfo, Missing, Parcel, ParcelInfo, TableInfo
 from foreact.errors import ForeactError, end_sentence, name_examples, suggest_name
 from foreact.naming import encode_id
+from foreact.spacing import Spacing
 
 INFO, REJECTED = "dataset.json", "rejected.parquet"
 
@@ -39,8 +40,11 @@ class DatasetInfo(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    # The last period's own date; it may be used, and nothing after it.
     as_of: date
+    # In periods of the spacing.
     horizon: int
+    spacing: Spacing = Spacing.DAILY
     missing: Missing
     source: str = ""
     source_version: str = ""
@@ -121,6 +125,7 @@ class Dataset:
             store=store,
             as_of=info.as_of,
             horizon=info.horizon,
+            spacing=info.spacing,
             missing=info.missing,
             open=info.open,
             stockout=info.stockout,

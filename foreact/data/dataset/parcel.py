@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from foreact.data.dataset import arrays
 from foreact.forecasting.inputs.arrays import Floats
 from foreact.forecasting.inputs.panel import Panel
+from foreact.spacing import Spacing
 from foreact.vocabulary import DATE, ITEM, OPEN, STOCKOUT, STORE, UNITS
 
 Array = NDArray[Any]
@@ -63,6 +64,7 @@ class ParcelInfo(BaseModel):
     store: str
     as_of: date
     horizon: int
+    spacing: Spacing = Spacing.DAILY
     missing: Missing
     open: bool
     stockout: bool
@@ -107,10 +109,11 @@ class _Layout:
         self.items = self.attributes[ITEM]
         self.rows = arrays.read_table(parcel.history)
         self.first = np.datetime64(self.info.first, "D")
-        self.days = int((np.datetime64(self.info.as_of, "D") - self.first).astype(int)) + 1
-        self.dates = self.first + np.arange(self.days + self.info.horizon)
+        last = np.array([self.info.as_of], "datetime64[D]")
+        self.days = int(self.info.spacing.count_periods(self.first, last)[0]) + 1
+        self.dates = self.info.spacing.list_dates(self.first, self.days + self.info.horizon)
         self.row = arrays.find_positions(self.rows[ITEM], self.items)
-        self.column = arrays.count_days(self.rows[DATE], self.first)
+        self.column = self._find_columns(self.rows[DATE])
 
     def make_panel(self) -> Panel:
         """Build the panel."""
@@ -155,7 +158,11 @@ class _Layout:
                 if column.role == "item"
             },
             store_attributes=dict(self.info.attributes),
+            spacing=self.info.spacing,
         )
+
+    def _find_columns(self, dates: pa.ChunkedArray) -> NDArray[np.int64]:
+        return self.info.spacing.count_periods(self.first, arrays.read_days(dates))
 
     def _shape(self) -> tuple[int, int]:
         return len(self.items), len(self.dates)
@@ -165,7 +172,7 @@ class _Layout:
         policy = self.info.missing
         if policy != "unknown":
             # From an item's first row on; where "auto", only on days on which the store reported anything.
-            born = arrays.count_days(self.attributes["first"], self.first)
+            born = self._find_columns(self.attributes["first"])
             alive = np.arange(len(self.dates)) >= born[:, None]
             alive[:, self.days :] = False
             if policy == "auto":
@@ -207,7 +214,7 @@ class _Layout:
         self, table: TableInfo, columns: pa.Table, name: str, categories: list[str] | None = None
     ) -> Floats:
         """Lay out a column of a known table, by day or by item and day."""
-        column = arrays.count_days(columns[DATE], self.first)
+        column = self._find_columns(columns[DATE])
         inside = (column >= 0) & (column < len(self.dates))
         values = arrays.read_codes(columns[name], categories) if categories else arrays.read_floats(columns[name])
         if not table.by_item:

@@ -95,12 +95,13 @@ class Writer:
         if not cells:
             return None
         first = self.engine.fetch_one(f"SELECT min(first) FROM {STORES}")[0]
-        last = day_number(self.info.as_of) + self.info.horizon
+        last = day_number(self.info.spacing.next_period(self.info.as_of, self.info.horizon))
         joined, key = join_known(known, first, last)
         rows, begin, end = self.engine.fetch_one(f"SELECT count(*), min(known.day), max(known.day) FROM {joined}")
         if not rows:
             raise self._no_match(known)
         self._note_unusable(known)
+        self._note_combined(known)
         selected = "".join(f", {cell} AS {quote(name)}" for name, cell in cells.items())
         source = f"SELECT {key} AS {quote(KEY)} {selected} FROM {joined}"
         repeats = self._stream_known(known, f"{source} ORDER BY {quote(KEY)}")
@@ -138,9 +139,17 @@ class Writer:
         keys = [key for key in (STORE, ITEM) if key in known.keys]
         lost = " OR ".join(["day IS NULL", *(f"{key} IS NULL" for key in keys)])
         lines = f"SELECT count(*) FROM {MALFORMED_LINES} WHERE label = {literal(known.table.label)}"
-        count = int(self.engine.fetch_one(f"SELECT (SELECT count(*) FROM {known.name} WHERE {lost}) + ({lines})")[0])
+        count = int(self.engine.fetch_one(f"SELECT (SELECT count(*) FROM {known.rows} WHERE {lost}) + ({lines})")[0])
         if count:
             self._add_note(f"{known.table.label} has {count:,} rows that cannot be read; they are left out.")
+
+    def _note_combined(self, known: Known) -> None:
+        if known.between:
+            period = self.info.spacing.period
+            self._add_note(
+                f"{known.table.label} has rows of single days: a {period} takes the mean of their numbers and the most "
+                "frequent of their texts, and is open if any of them is."
+            )
 
     def _add_note(self, note: str) -> None:
         self.info = self.info.model_copy(update={"notes": [*self.info.notes, note]})

@@ -21,7 +21,7 @@ from foreact.data.reading.cells import (
 from foreact.data.reading.columns import find_roles, missing_column
 from foreact.data.reading.dates import EPOCH, day_number, read_dates
 from foreact.data.reading.engine import Engine
-from foreact.data.reading.schema import FAULTY_ROWS, HISTORY, TYPED_ROWS, name_dates, value_column
+from foreact.data.reading.schema import FAULTY_ROWS, HISTORY, TYPED_ROWS, USABLE_ROWS, name_dates, value_column
 from foreact.data.reading.tables import Table
 from foreact.errors import ForeactError
 from foreact.vocabulary import DATE, ITEM, OPEN, ROLES, STOCKOUT, STORE, UNITS, WHOLE_STORE
@@ -92,7 +92,8 @@ def open_history(engine: Engine, table: Table, columns: Mapping[str, str], today
             FROM {quote(table.view)} {where}"""
     )
     unusable = " OR ".join(f"({test})" for _, test in lost)
-    engine.execute(f"CREATE VIEW {HISTORY} AS SELECT * FROM {TYPED_ROWS} WHERE NOT coalesce({unusable}, FALSE)")
+    engine.execute(f"CREATE VIEW {USABLE_ROWS} AS SELECT * FROM {TYPED_ROWS} WHERE NOT coalesce({unusable}, FALSE)")
+    engine.execute(f"CREATE VIEW {HISTORY} AS SELECT * FROM {USABLE_ROWS}")
     faults = [
         *lost,
         *((rule, f"{role} IS NULL AND original_{role} IS NOT NULL AND NOT blank_{role}") for rule, role in blanked),
@@ -122,14 +123,6 @@ def _roles_of(table: Table, columns: Mapping[str, str]) -> dict[str, str]:
         if roles.get(role) != columns[role]:
             raise missing_column(role, table.kinds, columns, table.label)
     return roles
-
-
-def last_day(engine: Engine, history: History, today: date) -> int | None:
-    """Return the last day of the whole history, whichever store is taken in."""
-    latest = day_number(today)
-    day = f"SELECT {history.day} AS day FROM {quote(history.table.view)}"
-    last = engine.fetch_one(f"SELECT max(day) FROM ({day}) WHERE day BETWEEN 0 AND {latest}")[0]
-    return None if last is None else int(last)
 
 
 def as_cell(name: str, kind: str) -> str:

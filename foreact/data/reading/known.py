@@ -1,16 +1,18 @@
 """Known tables: what is known ahead, joined to the history by the keys that each table has."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from foreact.data.reading.cells import as_flag, as_number, as_text, is_nested, is_number, literal, quote
 from foreact.data.reading.columns import find_roles
 from foreact.data.reading.engine import Engine
 from foreact.data.reading.history import as_cell, as_day
 from foreact.data.reading.ordering import sort_key
-from foreact.data.reading.schema import ITEMS, SERIES, STORES, name_dates, value_column
+from foreact.data.reading.periods import Periods, combine_values, combined_kinds
+from foreact.data.reading.schema import ITEMS, SERIES, STORES, name_dates, name_rows, value_column
 from foreact.data.reading.tables import Table
 from foreact.errors import ForeactError
+from foreact.spacing import Spacing
 from foreact.vocabulary import DATE, ITEM, OPEN, ROLES, STORE
 
 KEYS = (DATE, STORE, ITEM)
@@ -27,6 +29,10 @@ class Known:
     # Its values by name, with the SQL type of each in the view.
     values: dict[str, str]
     flags: tuple[str, ...] = ()
+    # The view of its single rows, which are of days where those of the history are of weeks or months.
+    rows: str = ""
+    # How many of them bear another date than their period does.
+    between: int = 0
 
     @property
     def dated(self) -> bool:
@@ -35,9 +41,15 @@ class Known:
 
 
 def open_known(
-    engine: Engine, table: Table, name: str, columns: Mapping[str, str], with_items: bool, store: str | None
+    engine: Engine,
+    table: Table,
+    name: str,
+    columns: Mapping[str, str],
+    with_items: bool,
+    store: str | None,
+    periods: Periods,
 ) -> Known:
-    """Define the view over a known table."""
+    """Define the view over a known table, by the periods of the history."""
     roles = find_roles(table.kinds, columns)
     keys = [key for key in KEYS if key in roles]
     if not keys:
@@ -67,8 +79,27 @@ def open_known(
         if store and STORE in keys
         else ""
     )
-    engine.execute(f"CREATE VIEW {name} AS SELECT {', '.join(cells)} FROM {quote(table.view)} {only}")
-    return Known(name, table, keys, values, flags)
+    rows = name_rows(name)
+    engine.execute(f"CREATE VIEW {rows} AS SELECT {', '.join(cells)} FROM {quote(table.view)} {only}")
+    return _date_known(engine, Known(name, table, keys, values, flags, rows), periods)
+
+
+def _date_known(engine: Engine, known: Known, periods: Periods) -> Known:
+    """Date a table's rows by their periods; where it has rows of several days of one, combine them."""
+    start = periods.start_sql("day") if known.dated else ""
+    moved = known.dated and periods.spacing is not Spacing.DAILY
+    between = engine.fetch_one(f"SELECT count(*) FROM {known.rows} WHERE day <> {start}")[0] if moved else 0
+    if not between:
+        dated = f"* REPLACE ({start} AS day)" if known.dated else "*"
+        engine.execute(f"CREATE VIEW {known.name} AS SELECT {dated} FROM {known.rows}")
+        return known
+    keys = [f"{start} AS day" if key == DATE else key for key in known.keys]
+    cells = [*combine_values(known.values, known.table.decimal_comma), *(f"bool_or({f}) AS {f}" for f in known.flags)]
+    engine.execute(
+        f"CREATE TABLE {known.name} AS SELECT {', '.join([*keys, *cells])} FROM {known.rows} "
+        f"WHERE day IS NOT NULL GROUP BY {', '.join(start if key == DATE else key for key in known.keys)}"
+    )
+    return replace(known, values=combined_kinds(known.values), between=int(between))
 
 
 def join_known(known: Known, first: int, last: int) -> tuple[str, str]:

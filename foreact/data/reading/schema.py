@@ -32,7 +32,11 @@ MALFORMED_LINES = Relation("malformed_lines", ("label", "line"))
 # The history's rows with each cell as the value that it stands for. Beside it: whether a cell is empty, and its text.
 TYPED_ROWS = Relation("typed_rows", (STORE, ITEM, DAY, UNITS), (OPEN, STOCKOUT), ("value ", "blank_", "original_"))
 # The typed rows that have a store, an item and a day.
-HISTORY = Relation("history", TYPED_ROWS.columns, TYPED_ROWS.optional, TYPED_ROWS.prefixes)
+USABLE_ROWS = Relation("usable_rows", TYPED_ROWS.columns, TYPED_ROWS.optional, TYPED_ROWS.prefixes)
+# The same, each with the day that its period bears.
+HISTORY = Relation("history", USABLE_ROWS.columns, USABLE_ROWS.optional, USABLE_ROWS.prefixes)
+# How many rows of the whole history each store has on each day.
+STORE_DAYS = Relation("store_days", (STORE, DAY, "rows"))
 # Rows that cannot be used as they are: the rule that each breaks, and its own texts.
 FAULTY_ROWS = Relation("faulty_rows", ("rule", STORE, ITEM, DATE, UNITS, "detail"))
 # One row for each store and item, numbered by `series` in the order of a dataset: days of its first and last row, the
@@ -55,6 +59,11 @@ def name_source(number: int | None = None) -> str:
 def name_known(number: int) -> str:
     """Return the view of a known table: its keys out of store, item and day, `open` and its values."""
     return f"known_{number}"
+
+
+def name_rows(known: str) -> str:
+    """Return the view of a known table's single rows, each with its own day."""
+    return f"{known}_rows"
 
 
 def name_dates(view: str) -> str:

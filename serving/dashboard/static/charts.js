@@ -1,5 +1,5 @@
 // Charts as SVG: drawn to the size of their place, read out by keyboard, and described in words beside them.
-import { dayText, shortDay, units, weekday } from "./format.js";
+import { dayText, shortDay, spacing, units, weekday } from "./format.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const redraws = new WeakMap();
@@ -82,10 +82,11 @@ function linePath(points) {
 }
 
 function drawDayTicks(view, days, offset, first = 0) {
-  const each = Math.max(1, Math.ceil(60 / Math.abs(view.x(7) - view.x(0))));
-  let mondays = 0;
+  // Of days, the Mondays are named.
+  const step = spacing === "daily" ? 7 : 1, each = Math.max(1, Math.ceil(60 / Math.abs(view.x(step) - view.x(0))));
+  let named = 0;
   days.forEach((day, place) => {
-    if (place < first || weekday(day) !== 1 || mondays++ % each) return;
+    if (place < first || (step === 7 && weekday(day) !== 1) || named++ % each) return;
     const x = view.x(place);
     if (x > view.width - 24) return;
     addNode(view.svg, "line", { class: "grid", x1: x + offset, x2: x + offset, y1: view.height - BOTTOM, y2: view.height - BOTTOM + 4 });
@@ -114,7 +115,7 @@ function drawSeries(plot, data) {
     addNode(svg, "line", { class: "now", x1: now, x2: now, y1: TOP - 6, y2: view.height - BOTTOM });
     addNode(svg, "text", { x: now + 5, y: 9 }, "forecast");
   }
-  const week = data.mean.slice(0, 7), peak = week.indexOf(Math.max(...week));
+  const ahead = data.mean.slice(0, data.window), peak = ahead.indexOf(Math.max(...ahead));
   addNode(svg, "circle", { class: "dot", cx: x(from + peak), cy: y(data.mean[peak]), r: 5 });
   wireReadout(plot, view, days.length, (place) => {
     const ahead = place - from;

@@ -26,8 +26,13 @@ export function weekday(day) {
   return new Date(day + "T00:00Z").getUTCDay();
 }
 
+// What the page's dates stand for: days, weeks or months.
+export const spacing = document.body.dataset.spacing ?? "daily";
+
 export function dayText(day) {
   const date = new Date(day + "T00:00Z");
+  if (spacing === "weekly") return `week of ${shortDay(day)}`;
+  if (spacing === "monthly") return `month of ${MONTHS[date.getUTCMonth()]} ${date.getUTCFullYear()}`;
   return `${DAYS[date.getUTCDay()]} ${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]}`;
 }
 

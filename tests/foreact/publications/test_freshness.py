@@ -7,16 +7,18 @@ import pytest
 from foreact.errors import ForeactError
 from foreact.publications.contract import PublishedModel, StoreEntry
 from foreact.publications.freshness import Promise, judge_freshness
+from foreact.spacing import Spacing
 
 BERLIN = Promise.from_settings("Europe/Berlin", "08:30")
 
 
-def entry(as_of: str, generated_at: str) -> StoreEntry:
+def entry(as_of: str, generated_at: str, spacing: Spacing = Spacing.DAILY) -> StoreEntry:
     return StoreEntry(
         run="r",
         as_of=date.fromisoformat(as_of),
         generated_at=datetime.fromisoformat(generated_at),
         horizon=28,
+        spacing=spacing,
         items=1,
         model=PublishedModel(name="m"),
         data_hash="h",
@@ -121,3 +123,24 @@ def test_bad_settings_are_told() -> None:
     for weekdays in ("", "1-5", "weekdays"):
         with pytest.raises(ForeactError, match="are not weekdays"):
             Promise.from_settings("UTC", "08:30", weekdays)
+
+
+@pytest.mark.parametrize(
+    ("now", "spacing", "as_of", "state"),
+    [
+        # The week from Thursday, 26 February on ends on Wednesday; its sales are due by Thursday's deadline.
+        ("2026-03-05T08:29+01:00", Spacing.WEEKLY, "2026-02-19", "fresh"),
+        ("2026-03-05T08:30+01:00", Spacing.WEEKLY, "2026-02-19", "stale"),
+        ("2026-03-05T08:30+01:00", Spacing.WEEKLY, "2026-02-26", "fresh"),
+        # A month is due once it is over, whether it bears its first or its last day.
+        ("2026-02-28T12:00+01:00", Spacing.MONTHLY, "2026-01-01", "fresh"),
+        ("2026-03-01T12:00+01:00", Spacing.MONTHLY, "2026-01-01", "stale"),
+        ("2026-02-28T12:00+01:00", Spacing.MONTHLY, "2026-01-31", "fresh"),
+        ("2026-03-01T12:00+01:00", Spacing.MONTHLY, "2026-01-31", "stale"),
+    ],
+)
+def test_weeks_and_months_are_due_once_they_are_over(now: str, spacing: Spacing, as_of: str, state: str) -> None:
+    judged = judge_freshness(entry(as_of, "2026-02-20T04:00+01:00", spacing), BERLIN, at(now))
+    assert judged.state == state
+    if state == "stale":
+        assert judged.reasons[-1].startswith(f"sales end with the {spacing.period} of {as_of}")

@@ -219,7 +219,7 @@ def test_lineage_runs_both_ways(store):
     assert [each.version for each in find_versions_with_model(reader, "foreact-2", "1")] == [3, 2, 1]
     told = describe_version(reader, 2)
     assert "Version 2: published on 2024-04-01 06:00 UTC by run r2, 2 stores" in told
-    assert "1: model foreact-1 version 2, run r2, data as of 2024-03-31 (hash-1-2), code abc" in told
+    assert "1: model foreact-1 version 2, run r2, data as of 2024-03-31 (hash-1-2), 1 day ahead, code abc" in told
     assert "Changed since version 1:" in told
     assert "1: model foreact-1 version 1 -> foreact-1 version 2, run r1 -> r2, data hash-1-1 -> hash-1-2" in told
     assert [str(change) for change in list_changes(reader.read_version(2), reader.read_version(3))] == ["new"]

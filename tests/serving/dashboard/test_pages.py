@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 
 from foreact.blobs.folder import FolderStore
+from foreact.spacing import Spacing
 from serving.refreshes.records import Refresh, RefreshRecords, new_id
 from tests.serving import shop
 from tests.serving.conftest import Serving
@@ -64,6 +65,35 @@ def test_one_of_a_thing_is_told_as_one(store: FolderStore, start: Start) -> None
         page = serving.get(path).text
         assert [words for words in told if words not in page] == []
         assert not re.search(r"\b1 (days|items|alerts|stores)\b", page)
+
+
+@pytest.mark.parametrize(
+    ("spacing", "told", "heading"),
+    [
+        (
+            Spacing.WEEKLY,
+            ("4 weeks from week of 8 Mar", "in the week of 8 Mar", "last 8 weeks"),
+            "next 4 weeks (units)",
+        ),
+        (Spacing.MONTHLY, ("3 months from month of Apr 2026", "in the month of Apr 2026"), "next 3 months (units)"),
+    ],
+)
+def test_weeks_and_months_are_called_so(
+    store: FolderStore, start: Start, spacing: Spacing, told: tuple[str, ...], heading: str
+) -> None:
+    shop.publish(store, ["S1", "S2"], items=3, horizon=6, spacing=spacing)
+    serving = start()
+    for path in ("/", "/stores/S1", "/stores/S1/items/item-0000"):
+        page = serving.get(path).text
+        assert [words for words in told if words not in page] == []
+        assert not re.search(r"\bdays?\b", re.sub(r"<script.*?</script>|<[^>]*>|Days and times", "", page, flags=re.S))
+    assert heading in serving.get("/export.csv").text
+    source = serving.get("/v1/stores").json()["stores"][0]
+    assert (source["spacing"], source["as_of"]) == (spacing, "2026-03-01")
+    peak = serving.get("/v1/alerts?kind=peak").json()["alerts"][0]
+    assert (peak["periods"], peak["spacing"]) == (spacing.window, spacing)
+    # A last day, not the date of a last week or month.
+    assert peak["end"] == {Spacing.WEEKLY: "2026-04-04", Spacing.MONTHLY: "2026-06-30"}[spacing]
 
 
 def test_who_has_no_stores_is_told_whom_to_ask_and_offered_no_filters(store: FolderStore, start: Start) -> None:

@@ -160,15 +160,25 @@ def test_old_data_and_stores_that_lag_are_warnings(check: Check, rows: Rows) -> 
     assert find(outcome, "no store lags behind").samples[0].store == "B"
 
 
-def test_a_history_by_month_is_refused_and_one_by_week_is_told_of(check: Check) -> None:
-    by_month = [[day, store, "x", 150] for day in days(400)[::30] for store in ("A", "B")]
-    outcome = check(by_month)
+def test_a_history_of_dates_far_apart_is_refused(check: Check) -> None:
+    far = [[day, store, "x", 150] for day in days(400)[::30] for store in ("A", "B")]
+    outcome = check(far)
     assert "its rows are 30 days apart, and forecasts are by day" in outcome.problem
-    assert check(by_month, missing="zero").problem == ""
-    outcome = check([[day, store, "x", 35] for day in days(400)[::-7] for store in ("A", "B")])
-    assert outcome.problem == ""
-    told = find(outcome, "stores have rows on most days")
-    assert (told.broken, told.samples[0].found) == (2, "58 of 400 days")
+    assert check(far, missing="zero").problem == ""
+    assert check(far, spacing="monthly", horizon=3).problem == ""
+
+
+def test_periods_are_counted_as_the_history_has_them(check: Check) -> None:
+    """A week without rows is one of 58 unknown, and a last week of a fortnight ago is not late yet."""
+    weeks = days(406)[::-7]
+    outcome = check([[day, store, "x", 35] for day in weeks[1:] for store in ("A", "B") if day != weeks[9]])
+    assert broken(outcome) == set()
+    outcome = check([[day, "A", "x", 35] for day in weeks] + [[day, "B", "x", 35] for day in weeks[5::3]])
+    assert broken(outcome) == {"stores have rows on most dates", "no store lags behind"}
+    assert find(outcome, "stores have rows on most dates").samples[0].found == "18 of 52 weeks"
+    assert "more than 4 weeks before" in find(outcome, "no store lags behind").detail
+    outcome = check([[day, "A", "x", 35] for day in weeks[:12]], horizon=8)
+    assert "to forecast 8 weeks, and to check that on weeks already known, it must cover 16" in outcome.problem
 
 
 def test_a_shop_that_shuts_twice_a_week_has_rows_on_most_days(check: Check, rows: Rows) -> None:

@@ -12,6 +12,7 @@ from foreact.data.reading import schema
 from foreact.data.reading.engine import Engine
 from foreact.data.reading.history import open_history
 from foreact.data.reading.known import open_known
+from foreact.data.reading.periods import find_periods
 from foreact.data.reading.tables import open_table
 
 HISTORY = """date,store,item,units,open,stockout,brand,mood
@@ -30,9 +31,10 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
         (tmp_path / "plan.csv").write_text(PLAN)
         table = open_table(engine, "history", [("history.csv", tmp_path / "history.csv")], schema.name_source())
         history = open_history(engine, table, {}, date(2026, 2, 1), None)
+        periods = find_periods(engine, history, date(2026, 2, 1), None)
         list_series(engine, history, None)
         plan = open_table(engine, "plan", [("plan.csv", tmp_path / "plan.csv")], schema.name_source(0))
-        known = open_known(engine, plan, schema.name_known(0), {}, True, None)
+        known = open_known(engine, plan, schema.name_known(0), {}, True, None, periods)
         plan_columns(engine, history, [known], 13_149)
         yield engine
 
@@ -54,7 +56,12 @@ def test_a_relation_has_the_columns_that_it_names_and_no_others(engine: Engine, 
 
 def test_there_is_no_relation_beside_those_of_the_schema(engine: Engine) -> None:
     made = {str(row[0]) for row in engine.execute("SHOW TABLES")}
-    views = [schema.name_source(), schema.name_known(0), schema.name_source(0)]
+    views = [
+        schema.name_source(),
+        schema.name_known(0),
+        schema.name_rows(schema.name_known(0)),
+        schema.name_source(0),
+    ]
     dates = [schema.name_dates(schema.HISTORY.name), schema.name_dates(schema.name_known(0))]
     # The engine's own lists of what its CSV reader refused.
     refused = {"reject_errors", "reject_scans"}
