@@ -63,6 +63,7 @@ def publish(
                 each,
                 registered.run,
                 registered.stores[each.store],
+                registered.chain,
                 {kind: objects[name] for kind, (name, _) in files[each.store].items()},
                 code_version,
             )
@@ -105,6 +106,7 @@ def _make_entry(
     store: TrainedStore,
     run: str,
     registered: RegisteredStore,
+    chain: RegisteredStore | None,
     objects: dict[Kind, PublishedObject],
     code_version: str,
 ) -> StoreEntry:
@@ -116,6 +118,7 @@ def _make_entry(
         spacing=record.spacing,
         items=store.items,
         model=PublishedModel(name=registered.name, version=registered.version),
+        chain=None if chain is None else PublishedModel(name=chain.name, version=chain.version),
         data_hash=store.data_hash,
         code_version=code_version,
         objects=objects,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from components.register.summary import summarize_decisions
 from foreact.forecasting.judging.gate import GateOutcome
-from foreact.registry import Candidate, RegisteredStore, Registry, Versions, model_name
+from foreact.registry import CHAIN, Candidate, RegisteredStore, Registry, Versions, model_name
 from foreact.registry.records import dump_tag
 from foreact.runs.events import Events
 from foreact.runs.trained import Trained, TrainedFolder, TrainedStore
@@ -46,6 +46,11 @@ def register(
             for store in record.stores.values()
             if folder.model_folder(store.store).is_dir()
         ]
+        if folder.chain_folder.is_dir():
+            tags = {"foreact.code_version": code_version}
+            candidates.append(
+                Candidate(CHAIN, folder.chain_folder, promoted=True, as_of=record.as_of.isoformat(), tags=tags)
+            )
         registered: dict[str, str] = {}
         if candidates:
             registered = Registry.connect(settings).register_models(
@@ -56,7 +61,9 @@ def register(
                 on_progress=lambda done: events.progress("register", done, len(candidates)),
             )
         result = Versions(
-            run=run, stores={store: _choose_version(each, registered) for store, each in record.stores.items()}
+            run=run,
+            stores={store: _choose_version(each, registered) for store, each in record.stores.items()},
+            chain=_choose_chain(record, registered),
         )
         result.write(versions)
     return Registered(result, summarize_decisions(record, result), record.count_outcomes())
@@ -70,6 +77,19 @@ def _choose_version(store: TrainedStore, registered: dict[str, str]) -> Register
         version=version if promoted else store.champion_version,
         registered=version,
         promoted=promoted,
+    )
+
+
+def _choose_chain(record: Trained, registered: dict[str, str]) -> RegisteredStore | None:
+    """Return the version of the chain's model that had a say: registered just now, or live before."""
+    if record.chain is None:
+        return None
+    version = registered.get(CHAIN)
+    return RegisteredStore(
+        name=model_name(CHAIN),
+        version=version or record.chain.version,
+        registered=version,
+        promoted=version is not None,
     )
 
 

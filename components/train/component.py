@@ -34,9 +34,10 @@ def train(
         report: Backtest report: forecast against actual, error by horizon, coverage, each store's decision.
         metrics: The backtest's figures over all stores.
     """
+    from functools import partial
     from pathlib import Path
 
-    from components.train.live import make_live_finder
+    from components.train.live import find_live_chain, make_live_finder
     from components.train.report.drift import read_earlier_series
     from components.train.step import train as step
     from foreact.runs.process import TaskSize, configure_task
@@ -47,6 +48,7 @@ def train(
         trained=Path(trained.path),
         report=Path(report.path),
         find_live=make_live_finder(settings),
+        find_chain=partial(find_live_chain, settings) if store else None,
         margin=margin,
         seed=seed,
         max_fallback_share=max_fallback_share,

@@ -1,11 +1,12 @@
-"""Run one task a store, on Ray or in this process, no more at a time than memory allows."""
+"""Run tasks of stores, on Ray or in this process, no more at a time than memory allows."""
 
 import logging
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from foreact.errors import ForeactError
 from foreact.runs.process import TaskSize
@@ -48,44 +49,73 @@ class Task(Generic[Job]):
     memory: int
 
 
-def run_in_process(function: Callable[[Job], Result], tasks: Iterable[Task[Job]]) -> Iterator[TaskResult[Result]]:
-    """Run the tasks in this process, one store after the other."""
-    for task in tasks:
-        try:
-            yield TaskResult(task.store, function(task.job))
-        except MemoryError:
-            yield TaskResult(task.store, failure="out of memory")
-        except Exception as error:
-            with log_context(store=task.store):
-                log.exception("store %r failed", task.store)
-            yield TaskResult(task.store, failure=_last_line(error))
+class Workers(Protocol):
+    """Where tasks run."""
+
+    def run(
+        self, function: Callable[[Job, Any], Result], tasks: Iterable[Task[Job]], shared: Any = None
+    ) -> Iterator[TaskResult[Result]]:
+        """Run a function on every task's job and what all tasks share, and return results as they come."""
 
 
-def run_on_ray(
-    function: Callable[[Job], Result], tasks: Iterable[Task[Job]], *, size: TaskSize, address: str = ""
-) -> Iterator[TaskResult[Result]]:
-    """Run the tasks on a Ray cluster: the one at `ray://...`, or a local one of the step's size."""
+@contextmanager
+def open_workers(stores: int, *, size: TaskSize, address: str = "") -> Iterator[Workers]:
+    """Open a Ray cluster for as long as it is needed: the one at `ray://...`, or a local one of the step's size."""
+    # A single store is trained before Ray would have started.
+    if stores == 1:
+        yield _InProcess()
+        return
     with _Session(address, size) as capacity:
+        yield _OnRay(capacity, address)
+
+
+class _InProcess:
+    """This process, one task after the other."""
+
+    def run(
+        self, function: Callable[[Job, Any], Result], tasks: Iterable[Task[Job]], shared: Any = None
+    ) -> Iterator[TaskResult[Result]]:
+        for task in tasks:
+            try:
+                yield TaskResult(task.store, function(task.job, shared))
+            except MemoryError:
+                yield TaskResult(task.store, failure="out of memory")
+            except Exception as error:
+                with log_context(store=task.store):
+                    log.exception("store %r failed", task.store)
+                yield TaskResult(task.store, failure=_last_line(error))
+
+
+class _OnRay:
+    """A Ray cluster."""
+
+    def __init__(self, capacity: "_Capacity", address: str) -> None:
+        self.capacity, self.address = capacity, address
+
+    def run(
+        self, function: Callable[[Job, Any], Result], tasks: Iterable[Task[Job]], shared: Any = None
+    ) -> Iterator[TaskResult[Result]]:
         try:
-            yield from _run_remotely(function, tasks, capacity)
+            yield from _run_remotely(function, tasks, shared, self.capacity)
         except ConnectionError as error:
-            raise ForeactError(f"The Ray cluster at {address} was lost during the training: {error}.") from None
+            raise ForeactError(f"The Ray cluster at {self.address} was lost during the training: {error}.") from None
 
 
 def _run_remotely(
-    function: Callable[[Job], Result], tasks: Iterable[Task[Job]], capacity: "_Capacity"
+    function: Callable[[Job, Any], Result], tasks: Iterable[Task[Job]], shared: Any, capacity: "_Capacity"
 ) -> Iterator[TaskResult[Result]]:
     import ray
     from ray.exceptions import RayError, RayTaskError
 
     # An error of the model would recur; only a dead worker is worth another try.
     remote = ray.remote(num_cpus=1, max_retries=TRIES - 1, retry_exceptions=False)(function)
+    common = ray.put(shared)
     running: dict[Any, Task[Job]] = {}
     source = iter(tasks)
     following = next(source, None)
     while following is not None or running:
         while following is not None and capacity.admits_task(following.memory, running.values()):
-            reference = remote.options(**capacity.task_options(following.memory)).remote(ray.put(following.job))
+            reference = remote.options(**capacity.task_options(following.memory)).remote(ray.put(following.job), common)
             running[reference] = following
             following = next(source, None)
         done, _ = ray.wait(list(running), num_returns=1)

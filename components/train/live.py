@@ -5,9 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from foreact.errors import ForeactError
 from foreact.settings import PipelineSettings
+
+if TYPE_CHECKING:
+    from foreact.forecasting import ChainModel
 
 # Ages in days of the publications that are compared with the actuals since: a short and some longer leads.
 SCORED_AGES = (1, 7, 14, 28)
@@ -24,6 +28,31 @@ class LiveStore:
     problem: str = ""
     # Earlier forecasts as published, in Parquet, by their last day of data.
     previous: dict[date, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LiveChain:
+    """The chain's live model and its version, or why there is none."""
+
+    model: "ChainModel | None" = None
+    # None: fitted by this run, and not registered yet.
+    version: str | None = None
+    problem: str = ""
+
+
+def find_live_chain(settings: PipelineSettings) -> LiveChain:
+    """Return the chain's live model from the registry."""
+    from foreact.forecasting import ChainModel
+    from foreact.registry import CHAIN, Registry
+
+    with tempfile.TemporaryDirectory() as scratch:
+        loaded = Registry.connect(settings).load_champions([CHAIN], Path(scratch)).get(CHAIN)
+        if loaded is None or loaded.folder is None:
+            return LiveChain(problem="" if loaded is None else loaded.problem)
+        try:
+            return LiveChain(ChainModel.load(loaded.folder), loaded.version)
+        except ForeactError as error:
+            return LiveChain(problem=str(error))
 
 
 def make_live_finder(settings: PipelineSettings) -> Callable[[list[str], date], dict[str, LiveStore]]:

@@ -1,12 +1,13 @@
 """Train every store of a dataset, and write all results into one folder."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from components.train.fanout import Task, TaskResult, run_in_process, run_on_ray
-from components.train.live import LiveStore
+from components.train.chain import fit_chain_model
+from components.train.fanout import Task, TaskResult, open_workers
+from components.train.live import LiveChain, LiveStore
 from components.train.report.drift import Series
 from components.train.report.page import write_report
 from components.train.report.pictures import Picture
@@ -15,7 +16,7 @@ from foreact.data.dataset.folder import Dataset
 from foreact.errors import ForeactError, name_examples
 from foreact.runs.events import Events
 from foreact.runs.process import TaskSize
-from foreact.runs.trained import Trained, TrainedFolder, TrainedStore
+from foreact.runs.trained import Trained, TrainedChain, TrainedFolder, TrainedStore
 from foreact.telemetry.tracing import current_log_context
 
 # Memory of wide arrays, features and a booster by rows of a partition; measured, with a margin.
@@ -29,6 +30,7 @@ def train(
     trained: Path,
     report: Path,
     find_live: Callable[[list[str], date], dict[str, LiveStore]],
+    find_chain: Callable[[], LiveChain] | None = None,
     margin: float,
     seed: int,
     max_fallback_share: float,
@@ -37,7 +39,10 @@ def train(
     ray_address: str = "",
     earlier: Series | None = None,
 ) -> dict[str, float]:
-    """Train, decide and forecast, and return the figures of the whole run."""
+    """Train, decide and forecast, and return the figures of the whole run.
+
+    The chain's model is fitted first, unless `find_chain` returns the live one.
+    """
     with events.step("train"):
         data = Dataset(dataset)
         data.require_sound()
@@ -60,24 +65,34 @@ def train(
             events.progress("train", len(records), len(stores), store)
 
         events.progress("train", 0, len(stores))
-        tasks = (make_task(store) for store in stores)
-        failures = _collect_results(_run_tasks(tasks, len(stores), ray_address, size), keep_files)
-        if failures:
-            _judge_failures(failures, len(stores), max_fallback_share, events)
-            tasks = (make_task(store, why) for store, why in failures.items())
-            lost = _collect_results(_run_tasks(tasks, len(failures), ray_address, size), keep_files)
-            if lost:
-                store, why = next(iter(lost.items()))
-                raise ForeactError(
-                    f"Stores {name_examples(list(lost))} have neither a model nor a baseline: {store!r}: {why}."
-                )
+        with open_workers(len(stores), size=size, address=ray_address) as workers:
+            if find_chain is None:
+                memory = {store: _estimate_memory(data, store) for store in stores}
+                model = fit_chain_model(data, workers, seed=seed, threads=int(size.cpus), memory=memory, events=events)
+                chain = LiveChain(model)
+            else:
+                chain = _check_chain(find_chain(), data, events)
+            tasks = (make_task(store) for store in stores)
+            failures = _collect_results(workers.run(train_store_job, tasks, chain.model), keep_files)
+            if failures:
+                _judge_failures(failures, len(stores), max_fallback_share, events)
+                tasks = (make_task(store, why) for store, why in failures.items())
+                lost = _collect_results(workers.run(train_store_job, tasks, chain.model), keep_files)
+                if lost:
+                    store, why = next(iter(lost.items()))
+                    raise ForeactError(
+                        f"Stores {name_examples(list(lost))} have neither a model nor a baseline: {store!r}: {why}."
+                    )
         info = data.info
+        if chain.model is not None and find_chain is None:
+            chain.model.save(folder.chain_folder)
         outcome = Trained(
             as_of=info.as_of,
             horizon=info.horizon,
             spacing=info.spacing,
             source_version=info.source_version,
             margin=margin,
+            chain=_describe_chain(chain),
             stores={store: records[store] for store in stores},
         )
         folder.write_record(outcome)
@@ -85,13 +100,26 @@ def train(
         return write_report(report, outcome, pictures, earlier)
 
 
-def _run_tasks(
-    tasks: Iterable[Task[StoreJob]], count: int, address: str, size: TaskSize
-) -> Iterator[TaskResult[StoreFiles]]:
-    # A single store is trained before Ray would have started.
-    if count == 1:
-        return run_in_process(train_store_job, tasks)
-    return run_on_ray(train_store_job, tasks, size=size, address=address)
+def _check_chain(chain: LiveChain, data: Dataset, events: Events) -> LiveChain:
+    """Return the live model of the chain if it fits this run; say why where there is none."""
+    problem = chain.problem
+    if chain.model is not None:
+        if chain.model.spacing is not data.info.spacing:
+            problem = f"it forecasts {chain.model.spacing} data"
+        elif chain.model.horizon < data.info.horizon:
+            problem = f"it looks {chain.model.horizon} ahead, this run {data.info.horizon}"
+    if chain.model is None or problem:
+        events.note("train", f"without the chain's model: {problem or 'none is live yet'}")
+        return LiveChain()
+    events.note("train", f"with the chain's model, version {chain.version}, of {chain.model.as_of}")
+    return chain
+
+
+def _describe_chain(chain: LiveChain) -> TrainedChain | None:
+    model = chain.model
+    if model is None:
+        return None
+    return TrainedChain(as_of=model.as_of.item(), stores=model.stores, rows=model.rows, version=chain.version)
 
 
 def _collect_results(outcomes: Iterator[TaskResult[StoreFiles]], keep: Callable[[StoreFiles], None]) -> dict[str, str]:

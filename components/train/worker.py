@@ -20,7 +20,7 @@ from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90
 
 if TYPE_CHECKING:
     from foreact.data.dataset.parcel import Parcel
-    from foreact.forecasting import Accuracy, Decision, PublishedForecast, Score, StoreModel
+    from foreact.forecasting import Accuracy, ChainModel, Decision, PublishedForecast, Score, StoreModel
 
 log = logging.getLogger(__name__)
 
@@ -55,15 +55,15 @@ class StoreFiles:
     picture: Picture | None
 
 
-def train_store_job(job: StoreJob) -> StoreFiles:
+def train_store_job(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
     """Train one store, or fall back if that failed before; log lines name the run and the store."""
     if not logging.getLogger().handlers:
         configure_logging()
     with log_context(**{**job.log_fields, "store": job.parcel.store}):
-        return _train_store(job)
+        return _train_store(job, chain)
 
 
-def _train_store(job: StoreJob) -> StoreFiles:
+def _train_store(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
     from components.train.objects import make_objects
     from foreact.forecasting import ChampionError, GateOutcome, fall_back, train_store
 
@@ -71,15 +71,15 @@ def _train_store(job: StoreJob) -> StoreFiles:
     champion, problem = _load_champion(job)
     if job.failure:
         try:
-            result = fall_back(panel, champion, job.failure)
+            result = fall_back(panel, champion, job.failure, chain)
         except Exception:
             if champion is None:
                 raise
             log.exception("store %r: its champion failed too", panel.store)
             champion, problem = None, _describe_failure(job)
-            result = fall_back(panel, None, job.failure)
+            result = fall_back(panel, None, job.failure, chain)
     else:
-        train = partial(train_store, panel, margin=job.margin, seed=job.seed, previous=_read_previous(job))
+        train = partial(train_store, panel, chain=chain, margin=job.margin, seed=job.seed, previous=_read_previous(job))
         try:
             result = train(champion=champion)
         except ChampionError:
@@ -164,13 +164,14 @@ def _read_previous(job: StoreJob) -> "list[PublishedForecast]":
 
 def _published_accuracy(decision: "Decision", champion: "StoreModel | None") -> "Accuracy":
     """Return the accuracy of what made the published numbers."""
-    from foreact.forecasting import Accuracy, Baseline, GateOutcome
+    from foreact.forecasting import Accuracy, GateOutcome
+    from foreact.forecasting.judging.gate import best_simple
 
     if decision.outcome is GateOutcome.PROMOTED:
         return decision.accuracy
     if champion is not None:
         return decision.champion_accuracy
-    return decision.baselines.get(Baseline.SEASONAL_NAIVE, Accuracy())
+    return decision.baselines.get(best_simple(decision.baselines), Accuracy())
 
 
 def _overall_score(scores: "list[Score]") -> dict[str, float]:

@@ -88,6 +88,8 @@ class StoreEntry(_Record):
     spacing: Spacing = Spacing.DAILY
     items: int
     model: PublishedModel
+    # The chain's model that had a say; None: none had.
+    chain: PublishedModel | None = None
     data_hash: str
     code_version: str
     objects: dict[Kind, PublishedObject]

@@ -1,10 +1,11 @@
 """Where trained models are kept and which of them is live."""
 
 from foreact.registry.client import RegistryUnavailable
-from foreact.registry.records import Candidate, Champion, LoadedChampion, RegisteredStore, Versions, model_name
+from foreact.registry.records import CHAIN, Candidate, Champion, LoadedChampion, RegisteredStore, Versions, model_name
 from foreact.registry.registry import Registry
 
 __all__ = [
+    "CHAIN",
     "Candidate",
     "Champion",
     "LoadedChampion",

@@ -15,14 +15,18 @@ STORE, RUN, AS_OF, CHECKSUM = "foreact.store", "foreact.run", "foreact.as_of", "
 PROMOTED = "foreact.promoted"
 
 
+# Among the stores' models, the chain's own: no store has an empty name.
+CHAIN = ""
+
+
 def model_name(store: str) -> str:
-    """Name a store's registered model."""
-    return f"foreact-{encode_id(store)}"
+    """Name a store's registered model, or the chain's."""
+    return f"foreact-{encode_id(store)}" if store else "foreact.chain"
 
 
 def artifact_name(store: str) -> str:
-    """Name a store's packed model within the run that made it."""
-    return f"models/{encode_id(store)}.zip"
+    """Name a store's packed model, or the chain's, within the run that made it."""
+    return f"models/{encode_id(store)}.zip" if store else "chain/chain.zip"
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,8 @@ class Versions(BaseModel):
 
     run: str
     stores: dict[str, RegisteredStore]
+    # The chain's model that had a say in the numbers.
+    chain: RegisteredStore | None = None
 
     @classmethod
     def read(cls, path: Path) -> "Versions":

@@ -125,7 +125,7 @@ class Registry:
 
         def load_champion(store_and_champion: tuple[str, Champion]) -> tuple[str, LoadedChampion]:
             store, champion = store_and_champion
-            target = folder / encode_id(store)
+            target = folder / (encode_id(store) if store else "chain")
             try:
                 with explain_mlflow_errors(self.address):
                     data = _fetch_champion(store, champion, sources[champion.mlflow_run])

@@ -2,6 +2,7 @@
 
 trained.json                       what was decided for each store, and from which data
 models/<store>/                    the challenger's files (absent where none could be trained)
+chain/                             the chain's model, where this training fitted one
 objects/<store>.parquet, ...       the store's publishable objects, suffixes as in the publication contract
 """
 
@@ -10,8 +11,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from foreact.forecasting.experts.simple import Simple
 from foreact.forecasting.judging.accuracy import Accuracy
-from foreact.forecasting.judging.baselines import Baseline
 from foreact.forecasting.judging.gate import GateOutcome
 from foreact.naming import encode_id
 from foreact.publications.contract import SUFFIXES, Kind
@@ -42,14 +43,14 @@ class TrainedStore(BaseModel):
     accuracy: Accuracy = Field(default_factory=Accuracy)
     challenger_accuracy: Accuracy = Field(default_factory=Accuracy)
     champion_accuracy: Accuracy = Field(default_factory=Accuracy)
-    baselines: dict[Baseline, Accuracy] = Field(default_factory=dict)
+    baselines: dict[Simple, Accuracy] = Field(default_factory=dict)
     scorecard: dict[str, float] = Field(default_factory=dict)
     attributes: dict[str, str] = Field(default_factory=dict)
 
     @property
     def naive_wape(self) -> float | None:
         """The WAPE of seasonal naive, which planners compare the others with."""
-        return self.baselines.get(Baseline.SEASONAL_NAIVE, Accuracy()).wape
+        return self.baselines.get(Simple.SEASONAL_NAIVE, Accuracy()).wape
 
     @property
     def scored_figures(self) -> dict[str, float]:
@@ -63,6 +64,18 @@ class TrainedStore(BaseModel):
         return figures if self.naive_wape is None else {**figures, "naive_wape": self.naive_wape}
 
 
+class TrainedChain(BaseModel):
+    """The chain's model that had a say in all stores' numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    as_of: date
+    stores: int
+    rows: int
+    # The live version that was used; None: this training fitted it.
+    version: str | None = None
+
+
 class Trained(BaseModel):
     """A training of one or all stores."""
 
@@ -73,6 +86,7 @@ class Trained(BaseModel):
     spacing: Spacing = Spacing.DAILY
     source_version: str
     margin: float
+    chain: TrainedChain | None = None
     generated_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
     stores: dict[str, TrainedStore]
 
@@ -104,6 +118,11 @@ class TrainedFolder:
     def models(self) -> Path:
         """The folder of all models, one folder a store."""
         return self.root / "models"
+
+    @property
+    def chain_folder(self) -> Path:
+        """The folder of the chain's model."""
+        return self.root / "chain"
 
     def model_folder(self, store: str) -> Path:
         """Return the folder of the challenger's files."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from components.ingest.step import ingest
 from components.train.step import train
 from foreact.blobs import open_url
+from foreact.forecasting.experts.simple import Simple
 from foreact.forecasting.judging.accuracy import Accuracy
-from foreact.forecasting.judging.baselines import Baseline
 from foreact.runs.events import Events
 from foreact.runs.process import machine_size
 from foreact.runs.trained import Trained, TrainedFolder
@@ -31,7 +31,7 @@ class Evaluation:
         rows: list[dict[str, float | str]] = []
         stores = self.trained.stores.values()
         forecasters = {"foreact": [store.challenger_accuracy for store in stores]}
-        for baseline in Baseline:
+        for baseline in Simple:
             forecasters[baseline.value] = [store.baselines.get(baseline, Accuracy()) for store in stores]
         for name, accuracies in forecasters.items():
             row: dict[str, float | str] = {"forecaster": name}

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.train.fanout import TASKS_AHEAD, Task, run_on_ray
+from components.train.fanout import TASKS_AHEAD, Task, open_workers
 from components.train.step import BASE_BYTES, BYTES_A_ROW
 from foreact.data.dataset.folder import Dataset
 from foreact.runs.process import TaskSize
@@ -106,7 +106,7 @@ def through_ray(size: int) -> float:
     return float(json.loads(done.stdout.splitlines()[-1]))
 
 
-def measure_length(data: bytes) -> int:
+def measure_length(data: bytes, _: None) -> int:
     """Do next to nothing with what was sent."""
     return len(data)
 
@@ -124,7 +124,8 @@ def inside(folder: Path, size: int) -> float:
         for number in range(2):
             ready(stack.enter_context(node("worker", folder / f"w{number}", hidden)))
         tasks = (Task(str(number), random.randbytes(size), 1) for number in range(ROUNDS + TASKS_AHEAD))
-        outcomes = run_on_ray(measure_length, tasks, size=TaskSize(1, 2**30), address=CLIENT)
+        workers = stack.enter_context(open_workers(ROUNDS, size=TaskSize(1, 2**30), address=CLIENT))
+        outcomes = workers.run(measure_length, tasks)
         for _ in range(TASKS_AHEAD):
             next(outcomes)
         started = time.monotonic()

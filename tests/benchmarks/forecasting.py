@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from foreact.demo import make_chain, simulate_sales
 from foreact.forecasting import Panel, train_store
+from foreact.forecasting.experts.simple import Simple, forecast_simply
 from foreact.forecasting.inputs.threads import single_thread
-from foreact.forecasting.judging.baselines import Baseline, forecast_baseline
 from tests.foreact.forecasting.demo import demo_panel
 
 LAST = date(2025, 9, 14)
@@ -101,11 +101,12 @@ def accuracy(items: int = 50, days: int = 912, count: int = 4, peers: Path | Non
     started = time.process_time()
     ours = [train_store(panel).forecast.mean.astype(np.float64) for panel, _ in made]
     _row("foreact", made, ours, time.process_time() - started)
-    for name in Baseline:
+    for name in Simple:
         started = time.process_time()
         with single_thread():
             means = [
-                forecast_baseline(name, p.units[:, : p.days], p.horizon, np.zeros(p.horizon, bool)) for p, _ in made
+                forecast_simply(name, p.units[:, : p.days], p.horizon, np.zeros(p.horizon, bool), p.spacing)
+                for p, _ in made
             ]
         _row(name, made, means, time.process_time() - started)
     if peers is not None:

@@ -41,7 +41,7 @@ def draw_store(result: "StoreResult") -> Picture | None:
     """Return the store's picture, None if it could not be backtested."""
     from foreact.forecasting.judging.backtest import learn_window_intervals
 
-    windows = [window for window in result.backtest.windows if window.has_items]
+    windows = [window for window in result.backtest.windows if window.opinions is not None]
     if not windows:
         return None
     leads: dict[str, Doubles] = {}

@@ -35,7 +35,7 @@ SETTINGS: dict[str, Any] = {
     "objective": "tweedie",
     "tweedie_variance_power": 1.2,
     "num_leaves": 31,
-    "learning_rate": 0.06,
+    "learning_rate": 0.03,
     "min_data_in_leaf": 30,
     "feature_fraction": 0.6,
     "bagging_fraction": 0.8,
@@ -49,7 +49,7 @@ SETTINGS: dict[str, Any] = {
     "deterministic": True,
     "force_col_wise": True,
 }
-TREES = 250
+TREES = 400
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def node(role: str, folder: Path, hidden: Path) -> Iterator[subprocess.Popen[byt
         process.wait()
 
 
-def train_and_tell(job: StoreJob) -> tuple[str, bool, StoreFiles]:
+def train_and_tell(job: StoreJob, chain: None) -> tuple[str, bool, StoreFiles]:
     """Train, and tell on which node, and whether the data's folder can be seen from there.
 
     Neither node does its second store before each has done one.
@@ -97,7 +97,7 @@ def train_and_tell(job: StoreJob) -> tuple[str, bool, StoreFiles]:
     place, done = ray.get_runtime_context().get_node_id(), Path(os.environ["DONE"])
     while (done / place).exists() and len(list(done.iterdir())) < 2:
         time.sleep(0.05)
-    files = train_store_job(job)
+    files = train_store_job(job, chain)
     (done / place).touch()
     return place, Path(os.environ["HIDDEN"], "sales.csv").exists(), files
 
@@ -111,18 +111,16 @@ def train_with_a_death(data: Path, victim: subprocess.Popen[bytes]) -> dict[str,
     """Train all stores while one of two workers is killed."""
     import ray
 
-    from components.train.fanout import Task, run_in_process, run_on_ray
+    from components.train.fanout import Task, open_workers
     from foreact.data.dataset.folder import Dataset
     from foreact.runs.process import TaskSize
     from tests.components.train.small import make_jobs
 
     jobs = make_jobs(Dataset(data / "dataset"))
-    expected = {
-        o.store: comparable(o.result)
-        for o in run_in_process(train_store_job, [Task(s, j, 1) for s, j in jobs.items()])
-        if o.result
-    }
     size = TaskSize(cpus=1, memory=1024**3)
+    with open_workers(1, size=size) as here:
+        done = here.run(train_store_job, [Task(s, j, 1) for s, j in jobs.items()])
+        expected = {each.store: comparable(each.result) for each in done if each.result}
     # Larger than either node: it is given the most that one has.
     tasks = [Task(s, job, 10**12 if number == 0 else 10**8) for number, (s, job) in enumerate(jobs.items())]
     began, places, failures, same, seen = time.monotonic(), [], {}, 0, 0
@@ -132,22 +130,24 @@ def train_with_a_death(data: Path, victim: subprocess.Popen[bytes]) -> dict[str,
 
     alive: list[int] = []
     killed_after = 0
-    for number, outcome in enumerate(run_on_ray(train_and_tell, tasks, size=size, address=CLIENT), 1):
-        if outcome.result is None:
-            failures[outcome.store] = outcome.failure
-        else:
-            place, visible, files = outcome.result
-            places.append(place)
-            seen += visible
-            same += comparable(files) == expected[outcome.store]
-        if len(set(places)) == 2 and not killed_after:
-            victim.kill()
-            killed_after = number
-        alive.append(living())
-        if len(alive) == len(jobs):
-            # The driver goes away with the last one.
-            until(lambda: living() < 2)
+    with open_workers(len(tasks), size=size, address=CLIENT) as workers:
+        outcomes = enumerate(workers.run(train_and_tell, tasks), 1)
+        for number, outcome in outcomes:
+            if outcome.result is None:
+                failures[outcome.store] = outcome.failure
+            else:
+                place, visible, files = outcome.result
+                places.append(place)
+                seen += visible
+                same += comparable(files) == expected[outcome.store]
+            if len(set(places)) == 2 and not killed_after:
+                victim.kill()
+                killed_after = number
             alive.append(living())
+            if len(alive) == len(jobs):
+                # The driver goes away with the last one.
+                until(lambda: living() < 2)
+                alive.append(living())
     return {
         "stores": len(jobs),
         "same": same,
@@ -163,11 +163,12 @@ def train_with_a_death(data: Path, victim: subprocess.Popen[bytes]) -> dict[str,
 def refuse(address: str, **environment: str) -> dict[str, Any]:
     """Try to train where that cannot work; a new process, for Ray reads its token once."""
     code = (
-        "from components.train.fanout import Task, run_on_ray\n"
+        "from components.train.fanout import open_workers\n"
         "from foreact.errors import ForeactError\n"
         "from foreact.runs.process import TaskSize\n"
         "try:\n"
-        f"    list(run_on_ray(len, [Task('a', 'a', 1)], size=TaskSize(1, 1024**3), address={address!r}))\n"
+        f"    with open_workers(2, size=TaskSize(1, 1024**3), address={address!r}):\n"
+        "        pass\n"
         "except ForeactError as problem:\n"
         "    print(problem)\n"
     )

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from foreact.errors import ForeactError
-from foreact.forecasting import Baseline, Forecast, GateOutcome, Panel, StoreModel, StoreResult, train_store
+from foreact.forecasting import Forecast, GateOutcome, Panel, Simple, StoreModel, StoreResult, train_store
 from foreact.forecasting.judging.backtest import backtest_origins
+from foreact.spacing import Spacing
 from tests.foreact.forecasting.panels import make_panel
 
 
@@ -32,8 +33,8 @@ def test_a_store_is_forecast_better_than_by_seasonal_naive(panel: Panel, result:
     assert_sound(result.forecast, panel)
     assert result.decision.outcome is GateOutcome.PROMOTED
     accuracy, baselines = result.decision.accuracy, result.decision.baselines
-    assert accuracy.scaled_error < 0.85 * baselines[Baseline.SEASONAL_NAIVE].scaled_error
-    assert accuracy.wape < baselines[Baseline.WEEKDAY_MEAN].wape
+    assert accuracy.scaled_error < 0.85 * baselines[Simple.SEASONAL_NAIVE].scaled_error
+    assert accuracy.wape < baselines[Simple.WEEKDAY_MEAN].wape
     assert abs(accuracy.bias) < 0.05
     assert 0.06 < accuracy.above_p90 < 0.14
     assert result.forecast.drivers.keys() >= {"level", "weekday", "event", "flag"}
@@ -46,10 +47,10 @@ def test_the_band_of_the_only_item_is_that_of_the_total() -> None:
 
 
 def test_windows_before_the_first_year_was_over_say_nothing_of_a_model_that_knows_the_seasons() -> None:
-    assert min(backtest_origins(700, 28)) == 700 - 8 * 28
-    assert backtest_origins(560, 28) == [532, 504, 476, 448, 420]
-    assert backtest_origins(400, 28) == [372, 344, 316, 288]
-    assert len(backtest_origins(390, 28)) == 8
+    assert min(backtest_origins(700, 28, Spacing.DAILY)) == 700 - 8 * 28
+    assert backtest_origins(560, 28, Spacing.DAILY) == [532, 504, 476, 448, 420]
+    assert backtest_origins(400, 28, Spacing.DAILY) == [372, 344, 316, 288]
+    assert len(backtest_origins(390, 28, Spacing.DAILY)) == 8
 
 
 def test_a_known_event_ahead_lifts_its_day() -> None:

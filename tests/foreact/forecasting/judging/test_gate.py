@@ -1,10 +1,10 @@
 import pytest
 
+from foreact.forecasting.experts.simple import Simple
 from foreact.forecasting.judging.accuracy import Accuracy
-from foreact.forecasting.judging.baselines import Baseline
 from foreact.forecasting.judging.gate import Decision, GateOutcome, decide_outcome
 
-BASELINES = {Baseline.SEASONAL_NAIVE: Accuracy(scaled_error=1.0)}
+BASELINES = {Simple.SEASONAL_NAIVE: Accuracy(scaled_error=1.0)}
 PROMOTED, KEPT, FALLBACK = GateOutcome.PROMOTED, GateOutcome.KEPT, GateOutcome.FALLBACK
 
 

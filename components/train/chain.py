@@ -1,0 +1,96 @@
+"""The chain's model: fitted to a sample of all stores' rows before any store is trained."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from components.train.fanout import Task, Workers
+from foreact.data.dataset.folder import Dataset
+from foreact.runs.events import Events
+
+if TYPE_CHECKING:
+    from foreact.data.dataset.parcel import Parcel
+    from foreact.forecasting.experts.chain import ChainModel, ChainRows
+    from foreact.forecasting.experts.evidence import Evidence
+
+# Rows to fit on, whatever the chain's size, and the most stores that they are drawn from.
+ROWS = 400_000
+MOST_STORES = 400
+# The stores whose backtests weigh the experts for those with little evidence: no more, and no more series.
+WEIGHING_STORES = 60
+WEIGHING_SERIES = 3_000
+
+
+@dataclass(frozen=True)
+class ChainJob:
+    """One store's data, and how many rows to draw from it."""
+
+    parcel: "Parcel"
+    rows: int
+    seed: int
+
+
+def fit_chain_model(
+    data: Dataset, workers: Workers, *, seed: int, threads: int, memory: dict[str, int], events: Events
+) -> "ChainModel | None":
+    """Fit the chain's model and weigh it against the other experts; None where there is nothing to learn from."""
+    from foreact.forecasting.experts.chain import ChainModel, fit_chain
+    from foreact.forecasting.experts.evidence import add_evidence
+
+    stores = _spread(data.stores, MOST_STORES)
+    total = sum(data.info.stores[store].rows for store in stores)
+    places = {store: place for place, store in enumerate(data.stores)}
+
+    def make_tasks(chosen: Sequence[str]) -> Iterator[Task[ChainJob]]:
+        for store in chosen:
+            rows = -(-ROWS * data.info.stores[store].rows // max(total, 1))
+            yield Task(store, ChainJob(data.pack_store(store), rows, seed + places[store]), memory[store])
+
+    events.note("train", f"the chain's model reads {len(stores):,} of {len(data.stores):,} stores")
+    drawn = {each.store: each.result for each in workers.run(draw_rows_job, make_tasks(stores))}
+    # In the order of the stores, whichever was read first.
+    parts = [part for store in stores if (part := drawn.get(store)) is not None]
+    final = fit_chain([rows for rows, _ in parts if rows is not None], seed, threads)
+    if final is None:
+        return None
+    earlier = fit_chain([rows for _, rows in parts if rows is not None], seed, threads)
+    model = ChainModel(
+        as_of=np.datetime64(data.info.as_of, "D"),
+        horizon=data.info.horizon,
+        spacing=data.info.spacing,
+        stores=len(stores),
+        rows=sum(len(rows.target) for rows, _ in parts if rows is not None),
+        final=final,
+        earlier=earlier,
+    )
+    weighing = _spread(data.stores, _count_weighing(data)) if len(data.stores) > 1 else []
+    found = {each.store: each.result for each in workers.run(weigh_experts_job, make_tasks(weighing), model)}
+    weighed = [found.get(store) for store in weighing]
+    return replace(model, evidence=add_evidence([evidence for evidence in weighed if evidence is not None]))
+
+
+def draw_rows_job(job: ChainJob, _: Any) -> "tuple[ChainRows | None, ChainRows | None]":
+    """Draw one store's rows for the fit and for the earlier fit."""
+    from foreact.forecasting.training import draw_chain_rows
+
+    return draw_chain_rows(job.parcel.make_panel(), job.rows, job.seed)
+
+
+def weigh_experts_job(job: ChainJob, model: "ChainModel") -> "Evidence | None":
+    """Return what one store's backtest says of the experts."""
+    from foreact.forecasting.training import weigh_experts
+
+    return weigh_experts(job.parcel.make_panel(), model, job.seed)
+
+
+def _count_weighing(data: Dataset) -> int:
+    series = sum(store.items for store in data.info.stores.values()) / len(data.stores)
+    return max(1, min(WEIGHING_STORES, round(WEIGHING_SERIES / max(series, 1))))
+
+
+def _spread(stores: Sequence[str], most: int) -> list[str]:
+    """Return at most so many stores, evenly from all of them."""
+    step = max(1.0, len(stores) / most)
+    return [stores[int(place * step)] for place in range(min(most, len(stores)))]
