@@ -110,8 +110,8 @@ def _backtest_models(
             with _as_champion_error():
                 _backtest_champion(champion, chain, origin, reading, champion_run)
     with _as_champion_error():
-        judged = champion_run.judge(None if champion is None else champion.weights)
-    return BacktestFits(fits, items), run.judge(None, _known_evidence(chain)), judged
+        judged = champion_run.judge(_known_evidence(chain))
+    return BacktestFits(fits, items), run.judge(_known_evidence(chain)), judged
 
 
 def _known_evidence(chain: ChainModel | None) -> Evidence | None:

@@ -62,7 +62,7 @@ def measure(path: Path) -> Costs:
     begin, train_store_job = cpu(_load)
     fits, driver, sizes = [], [], []
     for number, store in enumerate(stores):
-        took, files = cpu(lambda store=store: train_store_job(jobs[store]))
+        took, files = cpu(lambda store=store: train_store_job(jobs[store], None))
         if number or len(stores) == 1:
             # The first one also pays for imports that are made when they are needed.
             fits.append(took)

@@ -12,6 +12,7 @@ from foreact.forecasting.experts.simple import Simple, forecast_simply
 from foreact.forecasting.experts.store import Projection, project_store
 from foreact.forecasting.inputs.arrays import Bools, Codes, Doubles
 from foreact.forecasting.items.model import ItemsFit, on_sale
+from foreact.forecasting.items.silence import remaining_shares
 from foreact.forecasting.reading import PanelReading
 from foreact.forecasting.reconcile import reconcile_items, sum_by_group
 from foreact.forecasting.totals.model import TotalsFit
@@ -40,14 +41,16 @@ class Opinions:
     codes: Codes
     groups: int
     closed: Bools
+    # What remains of each item after a silence.
+    remaining: Doubles
 
     def combine(self, weights: Weights) -> Doubles:
         """Return items x horizon by these weights, the items' own scaled to the totals' so that both add up."""
         chosen = weights.select_experts(list(self.means))
         means = np.stack([self.means[name] for name in chosen.experts])
         if len(self.codes) == 1:
-            return np.asarray(np.tensordot(chosen.totals, means, 1))
-        items = np.einsum("ie,eid->id", chosen.items[self.kinds], means)
+            return np.asarray(np.tensordot(chosen.totals, means, 1) * self.remaining[:, None])
+        items = np.einsum("ie,eid->id", chosen.items[self.kinds], means) * self.remaining[:, None]
         sums = np.stack([sum_by_group(mean, self.codes, self.groups) for mean in means])
         return reconcile_items(items, np.tensordot(chosen.totals, sums, 1), self.codes, self.closed)
 
@@ -61,12 +64,16 @@ def gather_opinions(reading: PanelReading, pool: Pool, items_bias: float | None)
         means[CHAIN] = pool.chain.forecast(reading, pool.totals) * ~closed
     panel = reading.panel
     sale = on_sale(reading.history)
+    # Days before an item's first sale are no evidence of a small demand.
+    seen = np.diff(reading.history.evidence, axis=1) > 0
+    sold = np.where(seen, reading.history.filled, np.float32(np.nan))
     for method in SIMPLE_EXPERTS:
-        means[method] = forecast_simply(method, reading.demand.units, panel.horizon, closed, panel.spacing) * sale
+        means[method] = forecast_simply(method, sold, panel.horizon, closed, panel.spacing) * sale
     for name, fit in pool.installed.items():
         means[name] = np.maximum(fit.forecast(reading), 0.0) * sale * ~closed
     kinds = classify_items(reading.history, panel.days)
-    return Opinions(means, kinds, reading.codes, len(reading.groups), closed), projection
+    remaining = remaining_shares(reading.history, reading.usual, reading.columns)
+    return Opinions(means, kinds, reading.codes, len(reading.groups), closed, remaining), projection
 
 
 def combine_projection(opinions: Opinions, projection: Projection, weights: Weights) -> Projection:

@@ -79,8 +79,8 @@ def _smooth(units: Floats, horizon: int, spacing: Spacing) -> Doubles:
     factor = factors[:, weekday]
     usable = np.isfinite(recent) & (factor > SMALLEST_FACTOR)
     level_seen = np.where(usable, np.nan_to_num(recent) / np.maximum(factor, SMALLEST_FACTOR), 0.0)
-    first = slice(0, spacing.month)
-    start = level_seen[:, first].sum(1) / np.maximum(usable[:, first].sum(1), 1)
+    first = usable & (usable.cumsum(1) <= spacing.month)
+    start = np.where(first, level_seen, 0.0).sum(1) / np.maximum(first.sum(1), 1)
     rates = np.array(RATES)[:, None]
     level = np.repeat(start[None, :], len(rates), axis=0)
     loss = np.zeros_like(level)

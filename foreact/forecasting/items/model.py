@@ -16,8 +16,6 @@ ORIGINS = 52
 ROW_SHARE = 0.6
 FEWEST_ITEMS = 10
 FEWEST_ROWS = 2_000
-# An item without any evidence fades by half every fortnight, after a week of grace.
-GRACE_WEEKS, FADE_WEEKS = 1, 2.0
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def _forecast_on_one_thread(fit: ItemsFit | None, history: ItemHistory) -> Doubl
     names, features, mean = build_features(history, panel.days, rows, panel.days + ahead)
     if fit is not None:
         mean = mean * fit.booster.predict(_arrange_features(names, features, fit.names))
-    return mean.reshape(-1, panel.horizon) * remaining_shares(history)[:, None] * on_sale(history)
+    return mean.reshape(-1, panel.horizon) * on_sale(history)
 
 
 def _arrange_features(names: list[str], features: Floats, wanted: list[str]) -> Floats:
@@ -113,16 +111,3 @@ def on_sale(history: PanelHistory) -> Doubles:
     if panel.open is not None:
         result *= panel.open[:, panel.days :]
     return result
-
-
-def remaining_shares(history: ItemHistory) -> Doubles:
-    """Return each item's share that remains after days without any evidence: an item delisted without notice fades."""
-    panel = history.panel
-    known = np.isfinite(panel.units[:, : panel.days])
-    from_end = np.flip(known, axis=1).argmax(1)
-    last = np.where(known.any(1), panel.days - 1 - from_end, panel.days - 1)
-    # Days on which nothing at all is known say nothing about a single item.
-    reported = np.flip(np.cumsum(np.flip(known.any(0))))
-    silent = np.array([reported[day + 1] if day + 1 < panel.days else 0 for day in last], float)
-    weeks = silent / panel.spacing.week
-    return np.asarray(0.5 ** (np.maximum(weeks - GRACE_WEEKS, 0) / FADE_WEEKS))

@@ -123,8 +123,8 @@ class BacktestRun:
         )
         self._windows.insert(0, window)
 
-    def judge(self, weights: Weights | None, chain: Evidence | None = None) -> Backtest:
-        """Return the windows combined by these weights, or each by what the other windows and the chain make likely."""
+    def judge(self, chain: Evidence | None) -> Backtest:
+        """Return the windows, each combined by the weights that the others and the chain make likely."""
         with_items = [window for window in self._windows if window.opinions is not None]
         experts = list(with_items[0].opinions.means) if with_items and with_items[0].opinions else []
         evidence = [window.evidence for window in with_items if window.evidence is not None]
@@ -133,7 +133,7 @@ class BacktestRun:
             if window.opinions is None or window.scale is None:
                 return window
             others = [other for other in evidence if other is not window.evidence]
-            mean = window.opinions.combine(weights or learn_weights(others, chain, experts))
+            mean = window.opinions.combine(learn_weights(others, chain, experts))
             errors = replace(window.errors, mean=mean, total_mean=mean.sum(0))
             return replace(window, errors=errors, accuracy=point_accuracy(mean, errors.actual, window.scale))
 
@@ -141,8 +141,8 @@ class BacktestRun:
         combined = [window for window in windows if window.opinions is not None]
         accuracy = mean_accuracy([_score_window(window, windows) for window in combined])
         baselines = {each: mean_accuracy([window.baselines[each] for window in combined]) for each in Simple}
-        learnt = learn_weights(evidence, chain, experts) if experts else None
-        return Backtest(windows, accuracy, baselines, weights or learnt)
+        weights = learn_weights(evidence, chain, experts) if experts else None
+        return Backtest(windows, accuracy, baselines, weights)
 
 
 def read_actuals(panel: Panel) -> Doubles:

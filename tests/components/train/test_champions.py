@@ -102,7 +102,7 @@ def test_a_champion_that_cannot_be_used_is_told_everywhere_and_replaced(
     assert problem in registered.summary
     assert problem in (workspace / "second" / "report.html").read_text()
     events = [json.loads(line) for line in (workspace / "second.jsonl").read_text().splitlines()]
-    [note] = [event for event in events if event["event"] == "note" and event["step"] == "train"]
+    [note] = [event for event in events if event["event"] == "note" and event["step"] == "train" and event["text"].startswith("warning")]
     assert (
         note["text"] == f"warning: live models of 'S0' could not be used, new ones were judged without them: {problem}"
     )
@@ -118,7 +118,7 @@ def test_a_champion_that_cannot_be_used_is_told_everywhere_and_replaced(
 
 def failing(job: StoreJob) -> dict[str, bytes]:
     """Return a champion that can be loaded, and fails at work."""
-    champion = train_store_job(job).model
+    champion = train_store_job(job, None).model
     with np.load(io.BytesIO(champion["arrays.npz"])) as file:
         arrays = {name: array[:1] for name, array in file.items()}
     buffer = io.BytesIO()
@@ -129,7 +129,7 @@ def failing(job: StoreJob) -> dict[str, bytes]:
 
 def test_a_champion_that_fails_while_it_is_judged_costs_no_new_model(data: Dataset) -> None:
     [job] = make_jobs(data).values()
-    files = train_store_job(replace(job, champion=failing(job), champion_version="3"))
+    files = train_store_job(replace(job, champion=failing(job), champion_version="3"), None)
     problem = "The live model, version 3, failed on the new data."
     assert files.model
     assert files.record.outcome is GateOutcome.PROMOTED
@@ -140,8 +140,8 @@ def test_a_champion_that_fails_while_it_is_judged_costs_no_new_model(data: Datas
 
 def test_a_champion_that_fails_on_the_new_data_leaves_the_baseline(data: Dataset) -> None:
     [job] = make_jobs(data).values()
-    files = train_store_job(replace(job, champion=failing(job), champion_version="3", failure="out of memory"))
+    files = train_store_job(replace(job, champion=failing(job), champion_version="3", failure="out of memory"), None)
     assert files.record.champion_version is None
     assert files.record.champion_problem == "The live model, version 3, failed on the new data."
     assert files.record.fallback is not None
-    assert "seasonal naive is published instead: the store could not be trained" in files.record.fallback
+    assert "the weekday mean is published instead: the store could not be trained" in files.record.fallback

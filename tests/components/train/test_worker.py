@@ -19,7 +19,7 @@ from tests.components.train.small import ITEMS, make_dataset, make_jobs
 def test_what_was_published_before_is_scored(tmp_path: Path) -> None:
     data = make_dataset(tmp_path, stores=1)
     before = data.info.as_of - timedelta(days=3)
-    published = train_store_job(make_jobs(data)["S0"]).objects["forecasts"]
+    published = train_store_job(make_jobs(data)["S0"], None).objects["forecasts"]
     table = pq.read_table(io.BytesIO(published))
     shifted = table.set_column(
         table.schema.get_field_index("date"),
@@ -28,7 +28,7 @@ def test_what_was_published_before_is_scored(tmp_path: Path) -> None:
     )
     buffer = io.BytesIO()
     pq.write_table(shifted, buffer)
-    files = train_store_job(replace(make_jobs(data)["S0"], previous={before: buffer.getvalue()}))
+    files = train_store_job(replace(make_jobs(data)["S0"], previous={before: buffer.getvalue()}), None)
     scores = pq.read_table(io.BytesIO(files.objects["scorecard"])).to_pylist()
     assert [(row["published_as_of"], row["lead"], row["cells"]) for row in scores] == [
         (before, 0, 3 * ITEMS),
@@ -40,7 +40,7 @@ def test_what_was_published_before_is_scored(tmp_path: Path) -> None:
 TRAIN = """
 import pickle, sys
 from components.train.worker import train_store_job
-train_store_job(pickle.load(sys.stdin.buffer))
+train_store_job(pickle.load(sys.stdin.buffer), None)
 """
 
 

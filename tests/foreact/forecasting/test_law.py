@@ -7,15 +7,17 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from foreact.forecasting import Panel, train_store
-from foreact.forecasting.combining.projection import PanelReading, build_item_history, fit_store_totals, read_panel
+from foreact.forecasting.experts.store import build_item_history, fit_store_totals
 from foreact.forecasting.items.levels import item_levels
 from foreact.forecasting.items.model import build_features
+from foreact.forecasting.reading import PanelReading, read_panel
 from foreact.forecasting.totals.design import NEIGHBOURS
+from foreact.spacing import Spacing
 from tests.foreact.forecasting.panels import make_panel
 
 SMALL = make_panel(items=12, days=300, horizon=7, seed=5)
 # How many days before an event its coming is felt.
-REACH = -min(NEIGHBOURS)
+REACH = -min(NEIGHBOURS[Spacing.DAILY])
 quick = settings(max_examples=12, deadline=None)
 
 

@@ -48,7 +48,7 @@ def test_the_band_of_the_only_item_is_that_of_the_total() -> None:
 
 def test_windows_before_the_first_year_was_over_say_nothing_of_a_model_that_knows_the_seasons() -> None:
     assert min(backtest_origins(700, 28, Spacing.DAILY)) == 700 - 8 * 28
-    assert backtest_origins(560, 28, Spacing.DAILY) == [532, 504, 476, 448, 420]
+    assert backtest_origins(560, 28, Spacing.DAILY) == [532, 504, 476, 448, 420, 392]
     assert backtest_origins(400, 28, Spacing.DAILY) == [372, 344, 316, 288]
     assert len(backtest_origins(390, 28, Spacing.DAILY)) == 8
 

@@ -20,7 +20,7 @@ from tests.components.train.small import ITEMS, make_dataset, make_jobs
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, StoreFiles]:
     data = make_dataset(tmp_path_factory.mktemp("data"), stores=2)
-    return {store: train_store_job(job) for store, job in make_jobs(data).items()}
+    return {store: train_store_job(job, None) for store, job in make_jobs(data).items()}
 
 
 def read_page(folder: Path, files: dict[str, StoreFiles]) -> str:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foreact.forecasting.combining.reconcile import ITEMS_SHARE, blend_totals, reconcile_items, sum_by_group
+from foreact.forecasting.reconcile import ITEMS_SHARE, blend_totals, reconcile_items, sum_by_group
 
 amounts = st.lists(st.floats(0, 1e5), min_size=12, max_size=12).map(lambda cells: np.array(cells).reshape(3, 4))
 
