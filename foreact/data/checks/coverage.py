@@ -5,9 +5,10 @@ horizon it may be silent as long, and no longer; a table that begins after the h
 has rows on fewer than seven past days is a list of exceptions, whose silence means nothing.
 
 In a table by item, an item that had a row on each of the last seven days is expected on the days of the horizon. If its
-rows stop while other items go on, it is treated as discontinued; a gap with rows after it is a fault.
+rows stop while other items go on, it is treated as discontinued.
 
-A store that had stopped reporting before as_of, closed for works or for good, may stay silent.
+What a table does not say of a day ahead is unknown to the models. A store of which a table says nothing on any day
+ahead is forecast without that table; only if that is so for the whole chain is the table out of date, and refused.
 """
 
 from collections.abc import Iterator
@@ -25,18 +26,20 @@ from foreact.vocabulary import DATE, ITEM, STORE
 FEWEST = RECENT = 7
 # A store that has had no row for longer than this lags behind the others.
 LAG_DAYS = 7
-YES, NO, GONE, SILENT = "yes", "no", "item gone", "store silent"
+YES, NO, GONE, LEFT_OUT, ENDED = "yes", "no", "item gone", "table left out", "table ended"
 Row = dict[str, str]
 
 
 def check_coverage(dataset: Dataset) -> Iterator[Row]:
     """Check for each known table, store and day of the horizon whether the table says anything."""
     for table in dataset.info.tables:
-        if not table.by_store:
-            yield from _check_table(dataset, table, "")
-        else:
-            for store in dataset.stores:
-                yield from _check_table(dataset, table, store)
+        rows = [
+            row for store in (dataset.stores if table.by_store else [""]) for row in _check_table(dataset, table, store)
+        ]
+        # Of one store alone nobody knows whether the others' rows go on.
+        alone = table.by_store and len(dataset.stores) == 1
+        ended = not alone and all(row["covered"] == LEFT_OUT for row in rows)
+        yield from ({**row, "covered": ENDED} for row in rows) if ended else rows
 
 
 def _check_table(dataset: Dataset, table: TableInfo, store: str) -> Iterator[Row]:
@@ -46,10 +49,8 @@ def _check_table(dataset: Dataset, table: TableInfo, store: str) -> Iterator[Row
     covered_days = np.unique(day)
     silent = _find_long_gaps(covered_days, dataset.info.horizon)
     days = [str(as_of + 1 + index) for index in range(dataset.info.horizon)]
-    lags = bool(store) and (dataset.info.as_of - dataset.info.stores[store].last).days > LAG_DAYS
-    begins = int(np.min(covered_days[covered_days >= 0], initial=len(days)))
     for index, name in enumerate(days):
-        missing = SILENT if lags and index < begins else NO
+        missing = LEFT_OUT if silent.all() else NO
         yield _describe_gap(table, store, "", name, missing if silent[index] else YES)
     if table.by_item and len(covered_days):
         yield from _check_items(dataset, table, store, columns, day, days)
@@ -97,4 +98,5 @@ def _read_table(dataset: Dataset, table: TableInfo, store: str) -> pa.Table:
 
 
 def _describe_gap(table: TableInfo, store: str, item: str, day: str, covered: str) -> Row:
-    return {STORE: store, ITEM: item, DATE: day, "found": f"no row in {table.label}", "covered": covered}
+    found = f"no row in {table.label}"
+    return {STORE: store, ITEM: item, DATE: day, "found": found, "covered": covered, "table": table.name}

@@ -25,7 +25,8 @@ def hash_stores(root: Path, info: DatasetInfo, stores: Iterable[str]) -> Dataset
         for path in paths:
             if path.exists():
                 digest.update(f"{path.parent.name}:{_hash_file(path)}\n".encode())
-        digest.update(json.dumps(sealed[store].attributes, sort_keys=True).encode())
+        of_store = sealed[store]
+        digest.update(json.dumps([of_store.attributes, of_store.missing, of_store.without], sort_keys=True).encode())
         sealed[store] = sealed[store].model_copy(update={"sha256": digest.hexdigest()})
     return info.model_copy(update={"stores": sealed})
 
