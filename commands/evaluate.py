@@ -35,6 +35,7 @@ def evaluate(
         "as_of": "",
         "horizon": defaults.HORIZON,
         "missing": defaults.MISSING,
+        "stockouts": defaults.STOCKOUTS,
         "seed": defaults.SEED,
         "store": store,
         **options,

@@ -65,6 +65,14 @@ class Learning:
             help=f"What a missing row inside a series' life means (default: {defaults.MISSING})",
         ),
     ] = None
+    stockouts: Annotated[
+        str | None,
+        typer.Option(
+            metavar="keep|doubt",
+            help="Whether zeros that a fast item's rate makes next to impossible count as days without demand, or as "
+            f"sold out (default: {defaults.STOCKOUTS})",
+        ),
+    ] = None
     seed: Annotated[
         int | None, typer.Option(metavar="N", help=f"Seed of everything drawn at random (default: {defaults.SEED})")
     ] = None

@@ -34,7 +34,9 @@ PARAMETERS = """
     as_of: The last day that may be used, as in 2026-01-31; empty: the last day of the history.
     horizon: How many days ahead are forecast.
     missing: What a missing row within a series' life is: zero, unknown, or auto (zero if the store reported
-        anything that day, else unknown).
+        anything that day, or sells on few days; else unknown).
+    stockouts: Whether zeros that a fast item's rate makes next to impossible count as days without demand (keep) or as
+        sold out (doubt).
     max_rejected_share: The share of rejected rows above which the data is refused.
     margin: How much worse than the champion a challenger may score and still go live, as a share.
     max_fallback_share: The run fails when more than this share of the stores could not be trained.
@@ -56,6 +58,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
         as_of: str = "",
         horizon: int = defaults.HORIZON,
         missing: str = defaults.MISSING,
+        stockouts: str = defaults.STOCKOUTS,
         max_rejected_share: float = defaults.MAX_REJECTED_SHARE,
         margin: float = defaults.MARGIN,
         max_fallback_share: float = defaults.MAX_FALLBACK_SHARE,
@@ -75,6 +78,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
             as_of=as_of,
             horizon=horizon,
             missing=missing,
+            stockouts=stockouts,
             max_rejected_share=max_rejected_share,
             margin=margin,
             max_fallback_share=max_fallback_share,
@@ -93,6 +97,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
         as_of: str = "",
         horizon: int = defaults.HORIZON,
         missing: str = defaults.MISSING,
+        stockouts: str = defaults.STOCKOUTS,
         max_rejected_share: float = defaults.MAX_REJECTED_SHARE,
         margin: float = defaults.MARGIN,
         max_fallback_share: float = defaults.MAX_FALLBACK_SHARE,
@@ -112,6 +117,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
             as_of=as_of,
             horizon=horizon,
             missing=missing,
+            stockouts=stockouts,
             max_rejected_share=max_rejected_share,
             margin=margin,
             max_fallback_share=max_fallback_share,
@@ -144,6 +150,7 @@ def _run_steps(
     as_of: str,
     horizon: int,
     missing: str,
+    stockouts: str,
     max_rejected_share: float,
     margin: float,
     max_fallback_share: float,
@@ -170,6 +177,7 @@ def _run_steps(
             as_of=as_of,
             horizon=horizon,
             missing=missing,
+            stockouts=stockouts,
             store=store,
             cpu=step_cpu,
             memory=step_memory,

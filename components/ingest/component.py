@@ -17,6 +17,7 @@ def ingest(
     as_of: str,
     horizon: int,
     missing: str,
+    stockouts: str,
     store: str,
     cpu: str,
     memory: str,
@@ -31,7 +32,9 @@ def ingest(
         as_of: The last day that may be used; empty: the last day of the history.
         horizon: How many days ahead are forecast.
         missing: What a missing row within a series' life is: zero, unknown, or auto (zero if the store reported
-            anything that day, else unknown).
+            anything that day, or sells on few days; else unknown).
+        stockouts: Whether zeros that a fast item's rate makes next to impossible count as days without demand (keep)
+            or as sold out (doubt).
         store: Take in this store alone; empty: all.
         cpu: How many cores the step has.
         memory: How much memory the step has; what sorting cannot hold in a part of it spills to disk.
@@ -61,6 +64,7 @@ def ingest(
         as_of=as_of,
         horizon=horizon,
         missing=missing,
+        stockouts=stockouts,
         store=store,
         source_version=source_version,
         dataset=Path(dataset.path),

@@ -9,12 +9,13 @@ from typing import cast, get_args
 
 from components.ingest.summary import summarize_dataset
 from foreact.data.dataset.folder import DatasetInfo
-from foreact.data.dataset.parcel import Missing
+from foreact.data.dataset.parcel import Missing, Stockouts
 from foreact.data.intake import Request, take_in
 from foreact.data.reading.columns import parse_columns
 from foreact.data.reading.problems import explain_engine_errors
 from foreact.data.reading.sources import OpenUrl
 from foreact.errors import ForeactError
+from foreact.runs.defaults import STOCKOUTS
 from foreact.runs.events import Events
 
 
@@ -39,6 +40,7 @@ def ingest(
     source_version: str,
     dataset: Path,
     events: Events,
+    stockouts: str = STOCKOUTS,
     open_url: OpenUrl | None = None,
     scratch: Path | None = None,
     memory: str = "1500MB",
@@ -57,7 +59,8 @@ def ingest(
             columns=parse_columns(columns),
             as_of=_read_day(as_of),
             horizon=horizon,
-            missing=_read_missing(missing),
+            missing=cast(Missing, _read_choice("missing", missing, get_args(Missing))),
+            stockouts=cast(Stockouts, _read_choice("stockouts", stockouts, get_args(Stockouts))),
             store=store or None,
             source_version=source_version,
             today=today or date.today(),
@@ -82,11 +85,10 @@ def ingest(
     return Ingested(info, summarize_dataset(info), metrics)
 
 
-def _read_missing(text: str) -> Missing:
-    for choice in get_args(Missing):
-        if text == choice:
-            return cast(Missing, choice)
-    raise ForeactError(f"missing is {text!r}; it must be one of {', '.join(get_args(Missing))}.")
+def _read_choice(name: str, text: str, choices: tuple[str, ...]) -> str:
+    if text not in choices:
+        raise ForeactError(f"{name} is {text!r}; it must be one of {', '.join(choices)}.")
+    return text
 
 
 def _read_day(text: str) -> date | None:

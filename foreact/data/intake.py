@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from foreact.data.dataset.folder import INFO, REJECTED, DatasetInfo, unknown_store
-from foreact.data.dataset.parcel import Missing
+from foreact.data.dataset.parcel import Missing, Stockouts
 from foreact.data.dataset.plan import list_series, plan_columns
 from foreact.data.dataset.writing import Writer
 from foreact.data.reading import schema
@@ -38,6 +38,7 @@ class Request:
     known: tuple[str, ...] = ()
     columns: dict[str, str] = field(default_factory=dict)
     as_of: date | None = None
+    stockouts: Stockouts = "keep"
     store: str | None = None
     source_version: str = ""
     today: date = field(default_factory=date.today)
@@ -98,6 +99,7 @@ class _Intake:
             as_of=as_of,
             horizon=request.horizon,
             missing=request.missing,
+            stockouts=request.stockouts,
             source=request.history,
             source_version=request.source_version,
             with_items=history.with_items,

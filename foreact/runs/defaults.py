@@ -2,6 +2,7 @@
 
 HORIZON = 28
 MISSING = "auto"
+STOCKOUTS = "keep"
 SEED = 0
 # How much worse than the champion a challenger may score and still go live.
 MARGIN = 0.02

@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from foreact.data.checks.findings import Sample
 from foreact.data.checks.rules import SPIKE_DAYS, SPIKE_UNITS, UNIQUE
 from foreact.data.dataset import arrays
+from foreact.data.dataset.parcel import Missing, lay_out_units
 from foreact.data.dataset.partitions import open_writer
+from foreact.errors import count_noun
+from foreact.forecasting.inputs.stockouts import find_stockouts
 from foreact.vocabulary import DATE, ITEM, STORE, UNITS
 
 CELL = (STORE, ITEM, DATE)
@@ -41,14 +44,17 @@ class Partition:
     item: NDArray[np.int64]
     day: NDArray[np.int64]
     units: NDArray[np.float32]
+    # By item, the day of its first row.
+    born: NDArray[np.int64]
 
     @classmethod
     def read(cls, store: str, rows: Path, items: Path) -> "Partition":
         """Read the columns that the rules look at."""
-        names = arrays.read_table(items, [ITEM])[ITEM]
+        listed = arrays.read_table(items, [ITEM, "first"])
+        names, born = listed[ITEM], arrays.count_days(listed["first"], _EPOCH)
         table = arrays.read_table(rows, [ITEM, DATE, UNITS])
         item, day = arrays.find_positions(table[ITEM], names), arrays.count_days(table[DATE], _EPOCH)
-        return cls(store, names, item, day, arrays.read_floats(table[UNITS]))
+        return cls(store, names, item, day, arrays.read_floats(table[UNITS]), born)
 
     def days(self) -> NDArray[np.int64]:
         """Return the days that have any row, in order."""
@@ -91,6 +97,23 @@ class Partition:
             "sold": total,
             "rows": rows,
         }
+
+    def list_doubted(self, as_of: int, missing: Missing) -> list[tuple[int, Sample]]:
+        """Return for each item with days that seem sold out how many, and a sample."""
+        first = int(self.born.min(initial=as_of))
+        units = lay_out_units(
+            self.item, self.day - first, self.units.clip(min=0), self.born - first, as_of - first + 1, missing
+        )
+        doubted = find_stockouts(units)
+        found = []
+        for item in np.flatnonzero(doubted.any(axis=1)):
+            days = np.flatnonzero(doubted[item])
+            date = str(_EPOCH + first + int(days[0]))
+            told = count_noun(len(days), "day")
+            found.append(
+                (len(days), Sample(store=self.store, item=self.items[int(item)].as_py(), date=date, found=told))
+            )
+        return found
 
     def is_sound(self) -> bool:
         """Return whether there is one row an item and day, and none of returns."""

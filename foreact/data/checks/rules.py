@@ -21,6 +21,7 @@ SPIKE_TIMES, SPIKE_UNITS, SPIKE_DAYS = 30.0, 100.0, 10
 
 UNIQUE, SPIKES = "one row a store, item and date", "no day sells implausibly much"
 FEW_REJECTED, FRESH, LONG_ENOUGH = "few rows are rejected", "the history is fresh", "the history is long enough"
+NO_DOUBTS = "fast items do not stop selling for some days"
 MORE_SOLD = "more is sold than returned"
 DAILY, MOST_DAYS = "the history is by day", "stores have rows on most days"
 

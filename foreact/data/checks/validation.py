@@ -25,6 +25,7 @@ from foreact.data.checks.rules import (
     LONG_ENOUGH,
     MORE_SOLD,
     MOST_DAYS,
+    NO_DOUBTS,
     PREVIOUS,
     ROWS,
     SERIES,
@@ -81,6 +82,7 @@ class _Check:
         self.as_of = int(np.datetime64(dataset.info.as_of, "D").astype(np.int64))
         self.rejected: list[dict[str, str]] = []
         self.mended: dict[str, Mended] = {}
+        self.doubted: list[tuple[int, Sample]] = []
         # Units of all rows above zero, and below.
         self.sold = self.returned = 0.0
         # By store, the known tables that say nothing of its days ahead.
@@ -114,12 +116,13 @@ class _Check:
             for finding in series.run(_make_frame([one.series(self.as_of) for one in batch]), _sample_series):
                 self._merge_findings(merged, finding)
             self._mend_stores(batch)
+            self._doubt_zeros(batch)
             self.progress(number + 1, number + 2, batch[-1].store)
         if UNIQUE in merged:
             samples = [_sample_record(one) for one in self.rejected[:SHOWN]]
             told = {"kept": not samples, "broken": len(self.rejected), "samples": samples}
             merged[UNIQUE] = merged[UNIQUE].model_copy(update=told)
-        return list(merged.values())
+        return [*merged.values(), *self._describe_doubted()]
 
     def _read_batches(self) -> Iterator[list[Partition]]:
         batch: list[Partition] = []
@@ -156,6 +159,38 @@ class _Check:
                 mended = one.write_mended(source, self.target / source.relative_to(self.dataset.path))
                 self.mended[one.store] = mended
                 self.rejected += mended.rejected
+
+    def _doubt_zeros(self, batch: list[Partition]) -> None:
+        info = self.dataset.info
+        # Where a flag says what was sold out, other zeros are what they are.
+        for one in [] if info.stockout else batch:
+            self.doubted += one.list_doubted(self.as_of, info.stores[one.store].missing or info.missing)
+
+    def _describe_doubted(self) -> list[Finding]:
+        info, days = self.dataset.info, sum(days for days, _ in self.doubted)
+        if info.stockout:
+            return []
+        means = (
+            "no evidence of demand"
+            if info.stockouts == "doubt"
+            else "days of low demand, unless --stockouts doubt strikes them out"
+        )
+        detail = (
+            f"{count_noun(days, 'day')} of {count_noun(len(self.doubted), 'item')} sold next to nothing where the "
+            f"weeks before make that next to impossible: they seem sold out, and count as {means}"
+        )
+        samples = [sample for _, sample in self.doubted[:SHOWN]]
+        return [
+            Finding(
+                rule=NO_DOUBTS,
+                severity="warning",
+                kept=not days,
+                checked=info.rows,
+                broken=days,
+                detail=detail if days else "",
+                samples=samples,
+            )
+        ]
 
     def _describe_returns(self) -> list[str]:
         netted, below = (sum(getattr(one, name) for one in self.mended.values()) for name in ("netted", "below"))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from foreact.data.dataset.parcel import ColumnInfo, Missing, Parcel, ParcelInfo, TableInfo
+from foreact.data.dataset.parcel import ColumnInfo, Missing, Parcel, ParcelInfo, Stockouts, TableInfo
 from foreact.errors import ForeactError, end_sentence, name_examples, suggest_name
 from foreact.naming import encode_id
 
@@ -46,6 +46,7 @@ class DatasetInfo(BaseModel):
     as_of: date
     horizon: int
     missing: Missing
+    stockouts: Stockouts = "keep"
     source: str = ""
     source_version: str = ""
     with_items: bool = True
@@ -129,6 +130,7 @@ class Dataset:
             as_of=info.as_of,
             horizon=info.horizon,
             missing=of_store.missing or info.missing,
+            stockouts=info.stockouts,
             open=info.open,
             stockout=info.stockout,
             columns=[column for column in info.columns if column.role != "known" or column.name not in lost],

@@ -15,7 +15,7 @@ def hash_stores(root: Path, info: DatasetInfo, stores: Iterable[str]) -> Dataset
         table.name: _hash_file(root / "known" / f"{table.name}.parquet") for table in info.tables if not table.by_store
     }
     columns = [(column.name, column.kind, column.role) for column in info.columns]
-    common = json.dumps([str(info.as_of), info.horizon, info.missing, columns, shared]).encode()
+    common = json.dumps([str(info.as_of), info.horizon, info.missing, info.stockouts, columns, shared]).encode()
     sealed = dict(info.stores)
     for store in stores:
         name = f"{encode_id(store)}.parquet"

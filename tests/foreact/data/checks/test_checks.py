@@ -218,6 +218,34 @@ def test_series_that_are_hard_to_forecast_are_named(check: Check, rows: Rows) ->
     assert [str(one) for one in find(outcome, "every item has more than one row").samples] == ["store 'B', item 'new'"]
 
 
+@pytest.mark.parametrize(("stockouts", "means"), [("keep", "--stockouts doubt"), ("doubt", "no evidence of demand")])
+def test_stock_outs_without_a_flag_are_told_and_struck_out_on_demand(
+    check: Check, tmp_path: Path, stockouts: str, means: str
+) -> None:
+    """Both stores lack an item for three days: one writes no row then, the other zeros."""
+    every = days(120)
+    rows = [[day, store, item, 12 + day.weekday()] for day in every for store in "AB" for item in "xyz"]
+    out = {("A", "x", day) for day in every[90:93]} | {("B", "y", day) for day in every[100:103]}
+    rows = [[*row[:3], 0] if (row[1], row[2], row[0]) in out else row for row in rows]
+    rows = [row for row in rows if row[3] or row[1] == "B"]
+    outcome = check(rows, stockouts=stockouts)
+    told = find(outcome, "fast items do not stop selling for some days")
+    assert outcome.problem == ""
+    assert told.broken == 6
+    assert [str(one) for one in told.samples] == [
+        f"store 'A', item 'x', {every[90]}, found '3 days'",
+        f"store 'B', item 'y', {every[100]}, found '3 days'",
+    ]
+    assert told.detail.startswith("6 days of 2 items sold next to nothing")
+    assert means in told.detail
+    assert told.detail in outcome.page
+    assert "6 days of 2 items" in (tmp_path / "events").read_text()
+    struck = Dataset(tmp_path / "checked").pack_store("A").make_panel().stockout
+    assert (None if struck is None else np.argwhere(struck).tolist()) == (
+        [[0, 90], [0, 91], [0, 92]] if stockouts == "doubt" else None
+    )
+
+
 def prices(without: Callable[[Any, str, str], bool]) -> Rows:
     every = [(day, store, item) for day in [*DAYS, *AHEAD[:7]] for store in "AB" for item in "xy"]
     return [[*key, 1.5] for key in every if not without(*key)]
@@ -307,7 +335,7 @@ def test_days_ahead_without_plan_are_closed_where_the_past_says_so(check: Check,
     every = days(800, date(2024, 12, 21))
     ahead = days(7, date(2024, 12, 28))
     rows = [[day, "A", "x", 20 + day.weekday()] for day in every if (day.month, day.day) != (12, 25)]
-    plan = [[row[0], row[0].day % 3 % 2] for row in rows]
+    plan = [[day, day.day % 3 % 2] for day in every if (day.month, day.day) != (12, 25)]
     plan += [[day, day.day % 3 % 2] for day in ahead if day.day not in (25, 26)]
     known = write_rows(tmp_path / "plan.csv", plan, "date,promotion")
     outcome = check(rows, known, limits={"today": date(2024, 12, 22)})
