@@ -39,5 +39,5 @@ def _describe_missing(info: DatasetInfo) -> str:
     return {
         "zero": "zero sales",
         "unknown": "an unknown day",
-        "auto": "zero sales if the store reported anything that day, else an unknown day",
+        "auto": "zero sales if the store reported anything that day or sells on few days, else an unknown day",
     }[info.missing]
