@@ -111,7 +111,7 @@ def on_sale(history: ItemHistory) -> Doubles:
     result = np.ones((len(panel.items), panel.horizon))
     for log_price, _, _ in history.prices.values():
         listed = np.isfinite(log_price[:, max(0, panel.days - LISTED_DAYS) :])
-        reached: Bools = listed.any(0)
+        reached = np.asarray(listed.any(0))
         if reached.any() and listed[:, reached].mean() >= MOST_LISTED:
             result *= _fill_holes(listed, reached)[:, listed.shape[1] - panel.horizon :]
     if panel.open is not None:
