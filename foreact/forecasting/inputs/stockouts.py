@@ -59,11 +59,16 @@ def _list_runs(sold: Doubles) -> list[Codes]:
     """Return the days of each run of zeros that may be doubted; days of which nothing is known do not end it."""
     known = np.flatnonzero(np.isfinite(sold))
     edges = np.flatnonzero(np.diff(np.concatenate([[False], sold[known] == 0, [False]])))
-    runs = [known[begin:end] for begin, end in zip(edges[::2], edges[1::2], strict=True) if end - begin <= LONGEST]
-    # A cheap look first: nothing that sells fast sold on fewer than half of the days.
-    selling = np.concatenate([[0], np.cumsum(sold > 0)])
-    least = FEWEST_WEEKS * WEEK
-    return [days for days in runs if days[0] >= least and selling[days[0]] - selling[days[0] - least] >= least / 2]
+    length, start = edges[1::2] - edges[::2], known[edges[::2]]
+    since = np.maximum(start - WEEKS * WEEK, 0)
+    # A cheap look first: it sold on most of the days, and so much that even three times a selling day's would do.
+    days = np.concatenate([[0], np.cumsum(sold > 0)])
+    units = np.concatenate([[0], np.cumsum(np.nan_to_num(sold))])
+    selling = days[start] - days[since]
+    rate = (units[start] - units[since]) / np.maximum(selling, 1)
+    unlikely = length * np.log1p(3 * SPREAD * rate) / SPREAD > -UNLIKELY
+    judged = unlikely & (length <= LONGEST) & (start >= FEWEST_WEEKS * WEEK) & (selling >= 0.7 * (start - since))
+    return [known[edges[2 * run] : edges[2 * run + 1]] for run in np.flatnonzero(judged)]
 
 
 def _log_chance(sold: Doubles, days: Codes, total: Doubles, usual: Doubles) -> float:
