@@ -36,6 +36,7 @@ def evaluate(
         "spacing": defaults.SPACING,
         "horizon": defaults.HORIZON,
         "missing": defaults.MISSING,
+        "stockouts": defaults.STOCKOUTS,
         "seed": defaults.SEED,
         "store": store,
         **options,

@@ -87,6 +87,14 @@ class Learning:
             help=f"What a missing row inside a series' life means (default: {defaults.MISSING})",
         ),
     ] = None
+    stockouts: Annotated[
+        str | None,
+        typer.Option(
+            metavar="keep|doubt",
+            help="Whether zeros that a fast item's rate makes next to impossible count as days without demand, or as "
+            f"sold out (default: {defaults.STOCKOUTS})",
+        ),
+    ] = None
     seed: Annotated[
         int | None, typer.Option(metavar="N", help=f"Seed of everything drawn at random (default: {defaults.SEED})")
     ] = None
@@ -107,6 +115,13 @@ class Judging:
         typer.Option(
             metavar="SHARE",
             help=f"Share of faulty rows set aside before the run fails (default: {defaults.MAX_REJECTED_SHARE})",
+        ),
+    ] = None
+    max_fallback_share: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help=f"Share of stores that may go without a new model (default: {defaults.MAX_FALLBACK_SHARE})",
         ),
     ] = None
 
@@ -155,7 +170,7 @@ def read_parameters(history: str | None, tables: Tables, *others: Learning | Jud
         parameters |= asdict(group)
     if parameters.get("as_of") is not None:
         parameters["as_of"] = _read_day(parameters["as_of"])
-    for name in ("margin", "max_rejected_share"):
+    for name in ("margin", "max_rejected_share", "max_fallback_share"):
         if parameters.get(name) is not None and not 0 <= parameters[name] <= 1:
             raise ForeactError(f"--{name.replace('_', '-')} is {parameters[name]}; it must be a share from 0 to 1.")
     return {name: value for name, value in parameters.items() if value is not None}

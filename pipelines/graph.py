@@ -35,7 +35,9 @@ PARAMETERS = """
     spacing: Whether forecasts are daily, weekly or monthly; auto: as the history's dates are.
     horizon: How many days, weeks or months ahead are forecast, as the spacing is; 0: 28 days, 8 weeks or 6 months.
     missing: What a missing row within a series' life is: zero, unknown, or auto (zero if the store reported
-        anything that day, else unknown).
+        anything that day, or sells on few days; else unknown).
+    stockouts: Whether zeros that a fast item's rate makes next to impossible count as days without demand (keep) or as
+        sold out (doubt).
     max_rejected_share: The share of rejected rows above which the data is refused.
     margin: How much worse than the champion a challenger may score and still go live, as a share.
     max_fallback_share: The run fails when more than this share of the stores could not be trained.
@@ -58,6 +60,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
         spacing: str = defaults.SPACING,
         horizon: int = defaults.HORIZON,
         missing: str = defaults.MISSING,
+        stockouts: str = defaults.STOCKOUTS,
         max_rejected_share: float = defaults.MAX_REJECTED_SHARE,
         margin: float = defaults.MARGIN,
         max_fallback_share: float = defaults.MAX_FALLBACK_SHARE,
@@ -78,6 +81,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
             spacing=spacing,
             horizon=horizon,
             missing=missing,
+            stockouts=stockouts,
             max_rejected_share=max_rejected_share,
             margin=margin,
             max_fallback_share=max_fallback_share,
@@ -97,6 +101,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
         spacing: str = defaults.SPACING,
         horizon: int = defaults.HORIZON,
         missing: str = defaults.MISSING,
+        stockouts: str = defaults.STOCKOUTS,
         max_rejected_share: float = defaults.MAX_REJECTED_SHARE,
         margin: float = defaults.MARGIN,
         max_fallback_share: float = defaults.MAX_FALLBACK_SHARE,
@@ -117,6 +122,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
             spacing=spacing,
             horizon=horizon,
             missing=missing,
+            stockouts=stockouts,
             max_rejected_share=max_rejected_share,
             margin=margin,
             max_fallback_share=max_fallback_share,
@@ -150,6 +156,7 @@ def _run_steps(
     spacing: str,
     horizon: int,
     missing: str,
+    stockouts: str,
     max_rejected_share: float,
     margin: float,
     max_fallback_share: float,
@@ -177,6 +184,7 @@ def _run_steps(
             spacing=spacing,
             horizon=horizon,
             missing=missing,
+            stockouts=stockouts,
             store=store,
             cpu=step_cpu,
             memory=step_memory,

@@ -18,6 +18,7 @@ def ingest(
     spacing: str,
     horizon: int,
     missing: str,
+    stockouts: str,
     store: str,
     cpu: str,
     memory: str,
@@ -33,7 +34,9 @@ def ingest(
         spacing: Whether forecasts are daily, weekly or monthly; auto: as the history's dates are.
         horizon: How many days, weeks or months ahead are forecast; 0: 28 days, 8 weeks or 6 months.
         missing: What a missing row within a series' life is: zero, unknown, or auto (zero if the store reported
-            anything that day, else unknown).
+            anything that day, or sells on few days; else unknown).
+        stockouts: Whether zeros that a fast item's rate makes next to impossible count as days without demand (keep)
+            or as sold out (doubt).
         store: Take in this store alone; empty: all.
         cpu: How many cores the step has.
         memory: How much memory the step has; what sorting cannot hold in a part of it spills to disk.
@@ -64,6 +67,7 @@ def ingest(
         spacing=spacing,
         horizon=horizon,
         missing=missing,
+        stockouts=stockouts,
         store=store,
         source_version=source_version,
         dataset=Path(dataset.path),

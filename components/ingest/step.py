@@ -9,13 +9,13 @@ from typing import cast, get_args
 
 from components.ingest.summary import summarize_dataset
 from foreact.data.dataset.folder import DatasetInfo
-from foreact.data.dataset.parcel import Missing
+from foreact.data.dataset.parcel import Missing, Stockouts
 from foreact.data.intake import Request, take_in
 from foreact.data.reading.columns import parse_columns
 from foreact.data.reading.problems import explain_engine_errors
 from foreact.data.reading.sources import OpenUrl
 from foreact.errors import ForeactError
-from foreact.runs.defaults import SPACING
+from foreact.runs.defaults import SPACING, STOCKOUTS
 from foreact.runs.events import Events
 from foreact.spacing import Spacing
 
@@ -42,6 +42,7 @@ def ingest(
     dataset: Path,
     events: Events,
     spacing: str = SPACING,
+    stockouts: str = STOCKOUTS,
     open_url: OpenUrl | None = None,
     scratch: Path | None = None,
     memory: str = "1500MB",
@@ -61,7 +62,8 @@ def ingest(
             as_of=_read_day(as_of),
             spacing=_read_spacing(spacing),
             horizon=horizon or None,
-            missing=_read_missing(missing),
+            missing=cast(Missing, _read_choice("missing", missing, get_args(Missing))),
+            stockouts=cast(Stockouts, _read_choice("stockouts", stockouts, get_args(Stockouts))),
             store=store or None,
             source_version=source_version,
             today=today or date.today(),
@@ -86,11 +88,10 @@ def ingest(
     return Ingested(info, summarize_dataset(info), metrics)
 
 
-def _read_missing(text: str) -> Missing:
-    for choice in get_args(Missing):
-        if text == choice:
-            return cast(Missing, choice)
-    raise ForeactError(f"missing is {text!r}; it must be one of {', '.join(get_args(Missing))}.")
+def _read_choice(name: str, text: str, choices: tuple[str, ...]) -> str:
+    if text not in choices:
+        raise ForeactError(f"{name} is {text!r}; it must be one of {', '.join(choices)}.")
+    return text
 
 
 def _read_spacing(text: str) -> Spacing | None:

@@ -41,5 +41,6 @@ def _describe_missing(info: DatasetInfo) -> str:
     return {
         "zero": "zero sales",
         "unknown": f"an unknown {info.spacing.period}",
-        "auto": f"zero sales if the store reported anything that {info.spacing.period}, else unknown",
+        "auto": f"zero sales if the store reported anything that {info.spacing.period} or sells on few of them, "
+        "else unknown",
     }[info.missing]

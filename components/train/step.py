@@ -137,7 +137,8 @@ def _judge_failures(failures: dict[str, str], stores: int, max_share: float, eve
     if len(failures) > max_share * stores:
         raise ForeactError(
             f"{len(failures):,} of {stores:,} stores could not be trained, more than the {max_share:.0%} that a run "
-            f"may replace by older models or baselines: {name_examples(sorted(failures))}; {store!r}: {why}."
+            "may replace by older models or baselines (--max-fallback-share): "
+            f"{name_examples(sorted(failures))}; {store!r}: {why}."
         )
     events.note(
         "train",

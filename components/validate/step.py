@@ -55,6 +55,8 @@ def validate(
             events.emit("refused", step="validate", sentence=findings.problem)
         for finding in findings.warnings:
             events.note("validate", f"warning: the data breaks a rule: {finding.describe()}")
+        for note in findings.notes[len(source.info.notes) :]:
+            events.note("validate", note)
     metrics = {
         "rules": float(len(findings.findings)),
         "rules_broken": float(len(findings.broken)),

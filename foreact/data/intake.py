@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from foreact.data.dataset.folder import INFO, REJECTED, DatasetInfo, unknown_store
-from foreact.data.dataset.parcel import Missing
+from foreact.data.dataset.parcel import Missing, Stockouts
 from foreact.data.dataset.plan import list_series, plan_columns
 from foreact.data.dataset.writing import Writer
 from foreact.data.reading import schema
@@ -43,6 +43,7 @@ class Request:
     known: tuple[str, ...] = ()
     columns: dict[str, str] = field(default_factory=dict)
     as_of: date | None = None
+    stockouts: Stockouts = "keep"
     store: str | None = None
     source_version: str = ""
     today: date = field(default_factory=date.today)
@@ -107,6 +108,7 @@ class _Intake:
             spacing=periods.spacing,
             horizon=request.horizon or periods.spacing.usual_horizon,
             missing=request.missing,
+            stockouts=request.stockouts,
             source=request.history,
             source_version=request.source_version,
             with_items=history.with_items,

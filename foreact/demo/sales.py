@@ -9,6 +9,8 @@ from foreact.demo.chain import WEEKDAYS, YEARS, Chain
 from foreact.forecasting.inputs.arrays import Doubles
 
 Flags = NDArray[np.bool_]
+# How many days a shelf stays empty at most.
+LONGEST_WAIT = 6
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,15 @@ def simulate_sales(chain: Chain, store: int) -> Sales:
     wanted = sold.poisson(mean)
     chance = empty.uniform(size=(days, items))
     share = chance * 40 % 1 * 0.5 + 0.2  # of the demand that the shelf could serve
-    stockout = (chance < np.where(promotion, 0.02, 0.005)) & (wanted >= 3)
-    units = np.where(stockout, (wanted * share).astype(np.int64), wanted)
+    runs_out = (chance < np.where(promotion, 0.02, 0.005)) & (wanted >= 3)
+    units = np.where(runs_out, (wanted * share).astype(np.int64), wanted)
+    stockout = runs_out.copy()
+    for wait in range(1, LONGEST_WAIT + 1):
+        # The lorry comes on one of the days after.
+        waiting = np.zeros_like(runs_out)
+        waiting[wait:] = runs_out[:-wait] & (chance[:-wait] * 8_000 % 1 * (LONGEST_WAIT + 1) >= wait)
+        stockout |= waiting & (expected > 0)
+        units[waiting] = 0
     return Sales(
         store=chain.stores[store],
         region=chain.regions[store],

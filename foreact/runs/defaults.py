@@ -4,6 +4,7 @@
 HORIZON = 0
 SPACING = "auto"
 MISSING = "auto"
+STOCKOUTS = "keep"
 SEED = 0
 # How much worse than the champion a challenger may score and still go live.
 MARGIN = 0.02

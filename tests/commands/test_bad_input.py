@@ -38,7 +38,7 @@ CASES: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "horizon too long": (lambda p: [*write(p / "h.csv", rows()), "--horizon", "4000"], "4000"),
     "impossible as-of": (lambda p: [*write(p / "d.csv", rows()), "--as-of", "2026-02-31"], "2026-02-31"),
     "text in units": (lambda p: write(p / "t.csv", rows("many")), "units"),
-    "negative units": (lambda p: write(p / "n.csv", rows("-4")), "rejected"),
+    "negative units": (lambda p: write(p / "n.csv", rows("-4")), "more is sold than returned"),
     "duplicates": (lambda p: write(p / "x.csv", rows() + rows()[len(HEADER) :]), "rejected"),
     "known ends early": (
         lambda p: [*write(p / "k.csv", rows()), "--known", write(p / "calendar.csv", calendar())[1]],

@@ -5,12 +5,12 @@ horizon it may be silent as long, and no longer; a table that begins after the h
 has rows on fewer than seven past days is a list of exceptions, whose silence means nothing.
 
 In a table by item, an item that had a row on each of the last seven days is expected on the days of the horizon. If its
-rows stop while other items go on, it is treated as discontinued; a gap with rows after it is a fault.
+rows stop while other items go on, it is treated as discontinued.
 
-A store that had stopped reporting before as_of, closed for works or for good, may stay silent.
+What a table does not say of a day ahead is unknown to the models. A store of which a table says nothing on any day
+ahead is forecast without that table; only if that is so for the whole chain is the table out of date, and refused.
 
-Days are periods here, weeks or months where the history has those. A plan of weeks or months may end before the
-horizon does, for few are made as far ahead; what comes after is forecast without it.
+Days are periods here, weeks or months where the history has those.
 """
 
 from collections.abc import Iterator
@@ -29,18 +29,20 @@ from foreact.vocabulary import DATE, ITEM, STORE
 FEWEST = RECENT = 7
 # A store that has had no row for more periods than this lags behind the others.
 MOST_LAG = {Spacing.DAILY: 7, Spacing.WEEKLY: 4, Spacing.MONTHLY: 2}
-YES, NO, GONE, SILENT, ENDED = "yes", "no", "item gone", "store silent", "table ended"
+YES, NO, GONE, LEFT_OUT, ENDED = "yes", "no", "item gone", "table left out", "table ended"
 Row = dict[str, str]
 
 
 def check_coverage(dataset: Dataset) -> Iterator[Row]:
     """Check for each known table, store and day of the horizon whether the table says anything."""
     for table in dataset.info.tables:
-        if not table.by_store:
-            yield from _check_table(dataset, table, "")
-        else:
-            for store in dataset.stores:
-                yield from _check_table(dataset, table, store)
+        rows = [
+            row for store in (dataset.stores if table.by_store else [""]) for row in _check_table(dataset, table, store)
+        ]
+        # Of one store alone nobody knows whether the others' rows go on.
+        alone = table.by_store and len(dataset.stores) == 1
+        ended = not alone and all(row["covered"] == LEFT_OUT for row in rows)
+        yield from ({**row, "covered": ENDED} for row in rows) if ended else rows
 
 
 def _check_table(dataset: Dataset, table: TableInfo, store: str) -> Iterator[Row]:
@@ -51,11 +53,8 @@ def _check_table(dataset: Dataset, table: TableInfo, store: str) -> Iterator[Row
     covered_days = np.unique(day)
     silent = _find_long_gaps(covered_days, info.horizon)
     days = spacing.list_dates(first, info.horizon).astype(str).tolist()
-    lags = bool(store) and count_lag(info, store) > MOST_LAG[spacing]
-    begins = int(np.min(covered_days[covered_days >= 0], initial=len(days)))
-    ends = int(np.max(covered_days, initial=-1)) + 1 if spacing is not Spacing.DAILY else len(days)
     for index, name in enumerate(days):
-        missing = SILENT if lags and index < begins else ENDED if 0 < ends <= index else NO
+        missing = LEFT_OUT if silent.all() else NO
         yield _describe_gap(table, store, "", name, missing if silent[index] else YES)
     if table.by_item and len(covered_days):
         yield from _check_items(dataset, table, store, columns, day, days)
@@ -109,4 +108,5 @@ def _read_table(dataset: Dataset, table: TableInfo, store: str) -> pa.Table:
 
 
 def _describe_gap(table: TableInfo, store: str, item: str, day: str, covered: str) -> Row:
-    return {STORE: store, ITEM: item, DATE: day, "found": f"no row in {table.label}", "covered": covered}
+    found = f"no row in {table.label}"
+    return {STORE: store, ITEM: item, DATE: day, "found": found, "covered": covered, "table": table.name}

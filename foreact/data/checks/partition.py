@@ -9,12 +9,30 @@ import pyarrow as pa
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from foreact.data.checks.rules import NOT_NEGATIVE, SPIKE_DAYS, SPIKE_UNITS, UNIQUE
+from foreact.data.checks.findings import Sample
+from foreact.data.checks.rules import SPIKE_DAYS, SPIKE_UNITS, UNIQUE
 from foreact.data.dataset import arrays
+from foreact.data.dataset.parcel import Missing, lay_out_units
 from foreact.data.dataset.partitions import open_writer
+from foreact.errors import count_noun
+from foreact.forecasting.inputs.stockouts import find_stockouts
 from foreact.vocabulary import DATE, ITEM, STORE, UNITS
 
+CELL = (STORE, ITEM, DATE)
 _EPOCH = np.datetime64("1970-01-01", "D")
+
+
+@dataclass(frozen=True)
+class Mended:
+    """What mending a store's rows came to."""
+
+    rows: int
+    rejected: list[dict[str, str]]
+    # Days of an item with returns in rows of their own, and those with more returns than sales.
+    netted: int
+    below: int
+    # One of the latter.
+    example: str
 
 
 @dataclass(frozen=True)
@@ -26,14 +44,17 @@ class Partition:
     item: NDArray[np.int64]
     day: NDArray[np.int64]
     units: NDArray[np.float32]
+    # By item, the day of its first row.
+    born: NDArray[np.int64]
 
     @classmethod
     def read(cls, store: str, rows: Path, items: Path) -> "Partition":
         """Read the columns that the rules look at."""
-        names = arrays.read_table(items, [ITEM])[ITEM]
+        listed = arrays.read_table(items, [ITEM, "first"])
+        names, born = listed[ITEM], arrays.read_days(listed["first"]).astype(np.int64)
         table = arrays.read_table(rows, [ITEM, DATE, UNITS])
         item, day = arrays.find_positions(table[ITEM], names), arrays.read_days(table[DATE]).astype(np.int64)
-        return cls(store, names, item, day, arrays.read_floats(table[UNITS]))
+        return cls(store, names, item, day, arrays.read_floats(table[UNITS]), born)
 
     def days(self) -> NDArray[np.int64]:
         """Return the days that have any row, in order."""
@@ -77,51 +98,63 @@ class Partition:
             "rows": rows,
         }
 
-    def find_faults(self) -> dict[str, NDArray[np.bool_]]:
-        """Return by rule which rows break it."""
-        repeats = self._find_repeats()
-        again = repeats.copy()
-        again[:-1] |= repeats[1:]
-        return {UNIQUE: again, NOT_NEGATIVE: self.units < 0}
+    def list_doubted(self, as_of: int, missing: Missing) -> list[tuple[int, Sample]]:
+        """Return for each item with days that seem sold out how many, and a sample."""
+        first = int(self.born.min(initial=as_of))
+        units = lay_out_units(
+            self.item, self.day - first, self.units.clip(min=0), self.born - first, as_of - first + 1, missing
+        )
+        doubted = find_stockouts(units)
+        found = []
+        for item in np.flatnonzero(doubted.any(axis=1)):
+            days = np.flatnonzero(doubted[item])
+            date = str(_EPOCH + first + int(days[0]))
+            told = count_noun(len(days), "day")
+            found.append(
+                (len(days), Sample(store=self.store, item=self.items[int(item)].as_py(), date=date, found=told))
+            )
+        return found
 
-    def write_mended(self, source: Path, target: Path) -> tuple[int, list[dict[str, str]]]:
-        """Write the rows without those that cannot be trusted; return how many are left and which were rejected.
+    def is_sound(self) -> bool:
+        """Return whether there is one row an item and day, and none of returns."""
+        return not (self.units < 0).any() and not self._find_repeats().any()
+
+    def write_mended(self, source: Path, target: Path) -> Mended:
+        """Write one row an item and day: returns netted with the day's sales, and nothing that cannot be trusted.
 
         A day that cannot be trusted stays, unknown: left out, it could pass for a day without sales.
         """
-        faults = self.find_faults()
-        units = np.where(faults[NOT_NEGATIVE], np.nan, self.units)
-        keep = ~self._find_repeats()
-        groups = np.cumsum(keep) - 1
+        repeated = self._find_repeats()
+        # By item and day: its first row, and the place of its group for each row.
+        starts, groups = np.flatnonzero(~repeated), np.cumsum(~repeated) - 1
+        count = np.diff(starts, append=len(repeated))
+        net = np.add.reduceat(self.units.astype(np.float64), starts)
+        low, high = (each.reduceat(np.nan_to_num(self.units, nan=-1), starts) for each in (np.minimum, np.maximum))
+        returned = np.minimum.reduceat(np.nan_to_num(self.units), starts) < 0
         # Rows that agree are one row written twice; where they do not, nobody knows which is right.
-        low, high = np.full(groups[-1] + 1, np.inf), np.full(groups[-1] + 1, -np.inf)
-        filled = np.nan_to_num(self.units, nan=-1)
-        np.minimum.at(low, groups, filled)
-        np.maximum.at(high, groups, filled)
-        differ = faults[UNIQUE] & (low != high)[groups]
-        units[differ] = np.nan
-        rejected = []
-        for rule, bad in (
-            (UNIQUE, faults[UNIQUE] & (differ | ~keep)),
-            (NOT_NEGATIVE, faults[NOT_NEGATIVE] & ~faults[UNIQUE]),
-        ):
-            for index in np.flatnonzero(bad):
-                rejected.append(self._describe_row(rule, int(index)))
+        differ = ~returned & (low != high)
+        first = self.units[starts]
+        units = np.where(returned, net.clip(min=0), np.where(differ, np.nan, first)).astype(np.float32)
         table = pa.parquet.read_table(source)
-        table = table.set_column(
-            table.column_names.index(UNITS), UNITS, pa.array(units.astype(np.float32), from_pandas=True)
-        )
-        mended = table.filter(pa.array(keep))
+        kept = table.filter(pa.array(~repeated))
+        kept = kept.set_column(kept.column_names.index(UNITS), UNITS, pa.array(units, from_pandas=True))
         target.unlink(missing_ok=True)
-        with open_writer(target, mended.schema) as writer:
-            writer.write_table(mended)
-        return mended.num_rows, rejected
+        with open_writer(target, kept.schema) as writer:
+            writer.write_table(kept)
+        bad = (~returned & (count > 1))[groups] & (differ[groups] | repeated)
+        rejected = [self._describe_row(UNIQUE, int(index)) for index in np.flatnonzero(bad)]
+        below = np.flatnonzero(net < 0)
+        example = self._name_cell(int(starts[below[0]])) if len(below) else ""
+        return Mended(kept.num_rows, rejected, int((returned & (count > 1)).sum()), len(below), example)
 
     def _find_repeats(self) -> NDArray[np.bool_]:
         """Return which rows have the item and day of the row before."""
         again = np.zeros(len(self.item), dtype=bool)
         again[1:] = (np.diff(self.item) == 0) & (np.diff(self.day) == 0)
         return again
+
+    def _name_cell(self, index: int) -> str:
+        return str(Sample(**{name: text for name, text in self._describe_row("", index).items() if name in CELL}))
 
     def _describe_row(self, rule: str, index: int) -> dict[str, str]:
         return {

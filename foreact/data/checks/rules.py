@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from foreact.data.checks.coverage import ENDED, GONE, NO, SILENT, YES
+from foreact.data.checks.coverage import ENDED, GONE, LEFT_OUT, NO, YES
 from foreact.data.checks.findings import SHOWN, Finding, Sample, Severity
 from foreact.spacing import Spacing
 from foreact.vocabulary import DATE, ITEM, STORE, UNITS
@@ -20,12 +20,10 @@ MOST_APART, LEAST_SHARE_OF_DAYS = 7, 0.5
 SPIKE_TIMES, SPIKE_UNITS, SPIKE_DAYS = 30.0, 100.0, 10
 
 
-UNIQUE, NOT_NEGATIVE, SPIKES = (
-    "one row a store, item and date",
-    "units are not negative",
-    "no day sells implausibly much",
-)
+UNIQUE, SPIKES = "one row a store, item and date", "no day sells implausibly much"
 FEW_REJECTED, FRESH, LONG_ENOUGH = "few rows are rejected", "the history is fresh", "the history is long enough"
+NO_DOUBTS = "fast items do not stop selling for some days"
+MORE_SOLD = "more is sold than returned"
 DENSE, MOST_DAYS = "dates follow each other", "stores have rows on most dates"
 LAGS = "no store lags behind"
 
@@ -56,9 +54,6 @@ ROWS = (
         "ExpectCompoundColumnsToBeUnique",
         {"column_list": [STORE, ITEM, DATE]},
         "one of the rows that agree is kept; where they differ the day is unknown",
-    ),
-    Rule(
-        NOT_NEGATIVE, "warning", "ExpectColumnMinToBeBetween", {"column": UNITS, "min_value": 0}, "the day is unknown"
     ),
 )
 SERIES = (
@@ -104,16 +99,24 @@ STORES = (
 )
 KNOWN = (
     Rule(
-        "known tables cover the horizon",
+        "known tables reach the horizon",
         "critical",
         "ExpectColumnValuesToBeInSet",
-        {"column": "covered", "value_set": [YES, GONE, SILENT, ENDED]},
+        {"column": "covered", "value_set": [YES, NO, GONE, LEFT_OUT]},
+        "bring the table's rows of the days ahead, or leave the table out of --known",
+    ),
+    Rule(
+        "known tables cover the horizon",
+        "warning",
+        "ExpectColumnValuesToBeInSet",
+        {"column": "covered", "value_set": [YES, GONE, LEFT_OUT, ENDED]},
+        "what the table holds for these days is unknown to the forecast; those that were closed before stay closed",
     ),
     Rule(
         "items stay in known tables",
         "warning",
         "ExpectColumnValuesToBeInSet",
-        {"column": "covered", "value_set": [YES, NO, SILENT, ENDED]},
+        {"column": "covered", "value_set": [YES, NO, LEFT_OUT, ENDED]},
         "treated as discontinued",
     ),
     Rule(
@@ -121,14 +124,7 @@ KNOWN = (
         "warning",
         "ExpectColumnValuesToBeInSet",
         {"column": "covered", "value_set": [YES, NO, GONE, ENDED]},
-        "the store's own rows stopped before as_of too; it is forecast without",
-    ),
-    Rule(
-        "known tables reach the end of the horizon",
-        "warning",
-        "ExpectColumnValuesToBeInSet",
-        {"column": "covered", "value_set": [YES, NO, GONE, SILENT]},
-        "what comes after a plan's last row is forecast without it; a shorter --horizon ends with it",
+        "the table says nothing of any of the days ahead; the store is forecast without the table",
     ),
 )
 PREVIOUS = (
@@ -154,6 +150,7 @@ TOTAL = (
     Rule(LONG_ENOUGH, "critical", "ExpectColumnMinToBeBetween", {"column": "days"}),
     Rule(DENSE, "critical", "ExpectColumnMaxToBeBetween", {"column": "apart", "max_value": MOST_APART}),
     Rule(FEW_REJECTED, "critical", "ExpectColumnMaxToBeBetween", {"column": "share"}),
+    Rule(MORE_SOLD, "critical", "ExpectColumnMaxToBeBetween", {"column": "returned", "max_value": 1.0}),
     Rule(FRESH, "warning", "ExpectColumnMaxToBeBetween", {"column": "age", "max_value": FRESH_DAYS}),
 )
 

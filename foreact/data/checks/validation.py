@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from foreact.data.checks.coverage import MOST_LAG, check_coverage, count_lag
+from foreact.data.checks.coverage import LEFT_OUT, MOST_LAG, check_coverage, count_lag
 from foreact.data.checks.findings import SHOWN, Finding, Findings, Sample
-from foreact.data.checks.partition import Partition
+from foreact.data.checks.partition import Mended, Partition
 from foreact.data.checks.rules import (
     DENSE,
     FEW_REJECTED,
@@ -25,8 +25,9 @@ from foreact.data.checks.rules import (
     LAGS,
     LEAST_BEFORE,
     LONG_ENOUGH,
+    MORE_SOLD,
     MOST_DAYS,
-    NOT_NEGATIVE,
+    NO_DOUBTS,
     PREVIOUS,
     ROWS,
     SERIES,
@@ -82,7 +83,12 @@ class _Check:
         self.context = open_context()
         self.as_of = int(np.datetime64(dataset.info.as_of, "D").astype(np.int64))
         self.rejected: list[dict[str, str]] = []
-        self.mended: dict[str, int] = {}
+        self.mended: dict[str, Mended] = {}
+        self.doubted: list[tuple[int, Sample]] = []
+        # Units of all rows above zero, and below.
+        self.sold = self.returned = 0.0
+        # By store, the known tables that say nothing of its days ahead.
+        self.without: dict[str, list[str]] = {}
         # By store, the days that have any row.
         self.days: dict[str, NDArray[np.int64]] = {}
 
@@ -96,9 +102,10 @@ class _Check:
         ingested = pa.parquet.read_table(self.dataset.path / REJECTED)
         rejected = ingested.num_rows + len(self.rejected)
         unread = _list_unreadable(ingested, info)
-        aside = [*unread, *(finding for finding in findings if finding.rule in (UNIQUE, NOT_NEGATIVE))]
+        aside = [*unread, *(finding for finding in findings if finding.rule == UNIQUE)]
         findings = [*self._check_total(rejected, aside), *unread, *findings]
-        result = Findings(findings=findings, rows=info.rows_read, rejected=rejected, notes=info.notes)
+        notes = [*info.notes, *self._describe_returns()]
+        result = Findings(findings=findings, rows=info.rows_read, rejected=rejected, notes=notes)
         self._write_checked(info, ingested, result)
         return result
 
@@ -110,16 +117,14 @@ class _Check:
                 self._merge_findings(merged, finding)
             for finding in series.run(_make_frame([one.series(self.as_of) for one in batch]), _sample_series):
                 self._merge_findings(merged, finding)
-            if not all(merged[rule].kept for rule in (UNIQUE, NOT_NEGATIVE)):
-                self._mend_stores(batch)
+            self._mend_stores(batch)
+            self._doubt_zeros(batch)
             self.progress(number + 1, number + 2, batch[-1].store)
-        for rule in (UNIQUE, NOT_NEGATIVE):
-            if rule in merged and not merged[rule].kept:
-                bad = [record for record in self.rejected if record["rule"] == rule]
-                merged[rule] = merged[rule].model_copy(
-                    update={"broken": len(bad), "samples": [_sample_record(one) for one in bad[:SHOWN]]}
-                )
-        return list(merged.values())
+        if UNIQUE in merged:
+            samples = [_sample_record(one) for one in self.rejected[:SHOWN]]
+            told = {"kept": not samples, "broken": len(self.rejected), "samples": samples}
+            merged[UNIQUE] = merged[UNIQUE].model_copy(update=told)
+        return [*merged.values(), *self._describe_doubted()]
 
     def _read_batches(self) -> Iterator[list[Partition]]:
         batch: list[Partition] = []
@@ -149,18 +154,64 @@ class _Check:
 
     def _mend_stores(self, batch: list[Partition]) -> None:
         for one in batch:
-            if any(bad.any() for bad in one.find_faults().values()):
+            self.sold += float(one.units[one.units > 0].sum(dtype=np.float64))
+            self.returned -= float(one.units[one.units < 0].sum(dtype=np.float64))
+            if not one.is_sound():
                 source = self.dataset.store_path(one.store)
-                left, rejected = one.write_mended(source, self.target / source.relative_to(self.dataset.path))
-                self.mended[one.store] = left
-                self.rejected += rejected
+                mended = one.write_mended(source, self.target / source.relative_to(self.dataset.path))
+                self.mended[one.store] = mended
+                self.rejected += mended.rejected
+
+    def _doubt_zeros(self, batch: list[Partition]) -> None:
+        info = self.dataset.info
+        # Where a flag says what was sold out, other zeros are what they are.
+        for one in [] if info.stockout else batch:
+            self.doubted += one.list_doubted(self.as_of, info.stores[one.store].missing or info.missing)
+
+    def _describe_doubted(self) -> list[Finding]:
+        info, days = self.dataset.info, sum(days for days, _ in self.doubted)
+        if info.stockout:
+            return []
+        means = (
+            "no evidence of demand"
+            if info.stockouts == "doubt"
+            else "days of low demand, unless --stockouts doubt strikes them out"
+        )
+        detail = (
+            f"{count_noun(days, 'day')} of {count_noun(len(self.doubted), 'item')} sold next to nothing where the "
+            f"weeks before make that next to impossible: they seem sold out, and count as {means}"
+        )
+        samples = [sample for _, sample in self.doubted[:SHOWN]]
+        return [
+            Finding(
+                rule=NO_DOUBTS,
+                severity="warning",
+                kept=not days,
+                checked=info.rows,
+                broken=days,
+                detail=detail if days else "",
+                samples=samples,
+            )
+        ]
+
+    def _describe_returns(self) -> list[str]:
+        netted, below = (sum(getattr(one, name) for one in self.mended.values()) for name in ("netted", "below"))
+        example = next((one.example for one in self.mended.values() if one.example), "")
+        notes = []
+        if netted:
+            notes.append(f"{count_noun(netted, 'row')} of a store, item and date had returns apart: they are netted.")
+        if below:
+            notes.append(
+                f"{count_noun(below, 'row')} had more returns than sales, such as {example}: nothing was sold there."
+            )
+        return notes
 
     def _check_stores(self) -> list[Finding]:
         info = self.dataset.info
         rows = {STORE: [], ITEM: [], DATE: [], "found": [], "lag": [], "share_of_days": []}  # type: dict[str, list[Any]]
         for name, store in info.stores.items():
             with_rows, periods = len(self.days.get(name, ())), self._count_periods(store.first, store.last)
-            share = 1.0 if info.missing == "zero" else with_rows / periods
+            share = 1.0 if (store.missing or info.missing) == "zero" else with_rows / periods
             found = f"{with_rows:,} of {count_noun(periods, info.spacing.period)}"
             line = (name, "", str(store.last), found, count_lag(info, name), share)
             for column, value in zip(rows, line, strict=True):
@@ -183,6 +234,8 @@ class _Check:
         rows = list(check_coverage(self.dataset)) if self.dataset.stores else []
         if not rows:
             return []
+        for store, table in {(row[STORE], row["table"]) for row in rows if row["covered"] == LEFT_OUT}:
+            self.without.setdefault(store, []).append(table)
         columns = {name: [row[name] for row in rows] for name in rows[0]}
         return Checkpoint(self.context, "known", KNOWN).run(_make_frame([columns]), _make_sample)
 
@@ -224,6 +277,7 @@ class _Check:
                     "age": [age],
                     "days": [days if info.stores else least],
                     "apart": [apart],
+                    "returned": [self.returned / self.sold if self.sold else float(self.returned > 0) * 2],
                 }
             ]
         )
@@ -237,18 +291,22 @@ class _Check:
             FEW_REJECTED: {
                 "checked": info.rows_read,
                 "broken": rejected,
-                "detail": f"{share:.2%} are, where at most {limit:.2%} may be"
+                "detail": f"{share:.2%} are, where at most {limit:.2%} may be (--max-rejected-share)"
                 + (f', most of all for "{worst.rule}" ({worst.broken:,})' if worst else ""),
                 "samples": worst.samples if worst else [],
             },
             LONG_ENOUGH: {
                 "detail": f"it covers {count_noun(days, period)}, {first} to {info.as_of}; to forecast "
                 f"{count_noun(info.horizon, period)}, and to check that on {period}s already known, it must cover "
-                f"{least}"
+                f"{least}; a shorter --horizon needs less"
             },
             DENSE: {
                 "detail": f"its rows are {apart:.0f} {period}s apart, and forecasts are by {period}; if they are of "
                 "weeks or months, say so with --spacing, and if nothing was sold between them, with --missing zero"
+            },
+            MORE_SOLD: {
+                "detail": f"{self.returned:,.0f} units below zero, {self.sold:,.0f} above: if the sign is the other "
+                "way round, name a column of sold units with --columns units=NAME"
             },
             FRESH: {"detail": f"its last {period}, {info.as_of}, is {age:,} days ago"},
         }
@@ -265,12 +323,13 @@ class _Check:
         counts = dict(info.rejected)
         for record in self.rejected:
             counts[record["rule"]] = counts.get(record["rule"], 0) + 1
-        stores = {
-            name: store.model_copy(update={"rows": self.mended.get(name, store.rows)})
-            for name, store in info.stores.items()
-        }
+        stores = dict(info.stores)
+        for name, mended in self.mended.items():
+            stores[name] = stores[name].model_copy(update={"rows": mended.rows})
+        for name, tables in self.without.items():
+            stores[name] = stores[name].model_copy(update={"without": sorted(tables)})
         info = info.model_copy(update={"rejected": counts, "stores": stores, "problem": result.problem})
-        info = hash_stores(self.target, info, self.mended)
+        info = hash_stores(self.target, info, {*self.mended, *self.without})
         (self.target / INFO).unlink(missing_ok=True)
         (self.target / INFO).write_text(info.model_dump_json(indent=1))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from foreact.data.dataset.parcel import ColumnInfo, Missing, Parcel, ParcelInfo, TableInfo
+from foreact.data.dataset.parcel import ColumnInfo, Missing, Parcel, ParcelInfo, Stockouts, TableInfo
 from foreact.errors import ForeactError, end_sentence, name_examples, suggest_name
 from foreact.naming import encode_id
 from foreact.spacing import Spacing
@@ -33,6 +33,10 @@ class StoreInfo(BaseModel):
     # Over everything that a model of this store can see.
     sha256: str = ""
     attributes: dict[str, str] = Field(default_factory=dict)
+    # What its missing rows mean, where its reporting has decided that; None: as for all stores.
+    missing: Missing | None = None
+    # Known tables that say nothing about the store's days ahead, and are left out of its data.
+    without: list[str] = Field(default_factory=list)
 
 
 class DatasetInfo(BaseModel):
@@ -46,6 +50,7 @@ class DatasetInfo(BaseModel):
     horizon: int
     spacing: Spacing = Spacing.DAILY
     missing: Missing
+    stockouts: Stockouts = "keep"
     source: str = ""
     source_version: str = ""
     with_items: bool = True
@@ -110,9 +115,10 @@ class Dataset:
         self.require_sound()
         if store not in self.info.stores:
             raise unknown_store(store, self.stores)
-        known = {table.name: path for table in self.info.tables if (path := self.known_path(table, store))}
+        info = self.parcel_info(store)
+        known = {table.name: path for table in info.tables if (path := self.known_path(table, store))}
         return Parcel(
-            info=self.parcel_info(store),
+            info=info,
             history=self.store_path(store).read_bytes(),
             items=self.items_path(store).read_bytes(),
             known={name: path.read_bytes() for name, path in known.items()},
@@ -121,16 +127,19 @@ class Dataset:
     def parcel_info(self, store: str) -> ParcelInfo:
         """Return what a reader of one store's parcel has to know."""
         info, of_store = self.info, self.info.stores[store]
+        tables = [table for table in info.tables if table.name not in of_store.without]
+        lost = {name for table in info.tables if table not in tables for name in table.columns}
         return ParcelInfo(
             store=store,
             as_of=info.as_of,
             horizon=info.horizon,
             spacing=info.spacing,
-            missing=info.missing,
+            missing=of_store.missing or info.missing,
+            stockouts=info.stockouts,
             open=info.open,
             stockout=info.stockout,
-            columns=info.columns,
-            tables=info.tables,
+            columns=[column for column in info.columns if column.role != "known" or column.name not in lost],
+            tables=tables,
             first=of_store.first,
             sha256=of_store.sha256,
             attributes=of_store.attributes,

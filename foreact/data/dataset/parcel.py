@@ -9,14 +9,17 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from foreact.data.dataset import arrays
-from foreact.forecasting.inputs.arrays import Floats
+from foreact.forecasting.inputs.arrays import Bools, Floats
 from foreact.forecasting.inputs.panel import Panel
+from foreact.forecasting.inputs.stockouts import find_stockouts
 from foreact.spacing import Spacing
 from foreact.vocabulary import DATE, ITEM, OPEN, STOCKOUT, STORE, UNITS
 
 Array = NDArray[Any]
 # What a missing row inside a series' life means.
 Missing = Literal["auto", "zero", "unknown"]
+# Whether zeros that an item's rate makes next to impossible count as days without demand, or as sold out.
+Stockouts = Literal["keep", "doubt"]
 
 
 class ColumnInfo(BaseModel):
@@ -66,6 +69,7 @@ class ParcelInfo(BaseModel):
     horizon: int
     spacing: Spacing = Spacing.DAILY
     missing: Missing
+    stockouts: Stockouts
     open: bool
     stockout: bool
     columns: list[ColumnInfo]
@@ -98,6 +102,19 @@ class Parcel(BaseModel):
     def make_panel(self) -> Panel:
         """Lay the rows out as the models see them."""
         return _Layout(self).make_panel()
+
+
+def lay_out_units(row: Array, column: Array, sold: Floats, born: Array, days: int, missing: Missing) -> Floats:
+    """Lay the units of rows out as items x days; what has no row is zero or NaN."""
+    units = np.full((len(born), days), np.nan, np.float32)
+    if missing != "unknown":
+        # From an item's first row on; where "auto", only on days on which the store reported anything.
+        alive = np.arange(days) >= born[:, None]
+        if missing == "auto":
+            alive &= np.bincount(column, minlength=days) > 0
+        units[alive] = 0
+    units[row, column] = sold
+    return units
 
 
 class _Layout:
@@ -138,14 +155,15 @@ class _Layout:
                 if column.kind == "text":
                     values = np.nan_to_num(values, nan=-1)
                 known[column.name] = values
+        units = self._lay_out_units()
         return Panel(
             store=self.info.store,
             items=arrays.read_texts(self.items),
             dates=self.dates,
             days=self.days,
-            units=self._lay_out_units(),
+            units=units,
             open=None if opened is None else np.broadcast_to(opened != 0, self._shape()).copy(),
-            stockout=self._lay_out_flag(STOCKOUT) == 1 if self.info.stockout else None,
+            stockout=self._mark_stockouts(units),
             known=known,
             categories={
                 column.name: column.categories
@@ -168,20 +186,21 @@ class _Layout:
         return len(self.items), len(self.dates)
 
     def _lay_out_units(self) -> Floats:
+        born = self._find_columns(self.attributes["first"])
+        sold = arrays.read_floats(self.rows[UNITS])
         units = np.full(self._shape(), np.nan, np.float32)
-        policy = self.info.missing
-        if policy != "unknown":
-            # From an item's first row on; where "auto", only on days on which the store reported anything.
-            born = self._find_columns(self.attributes["first"])
-            alive = np.arange(len(self.dates)) >= born[:, None]
-            alive[:, self.days :] = False
-            if policy == "auto":
-                reported = np.zeros(len(self.dates), dtype=bool)
-                reported[self.column] = True
-                alive &= reported
-            units[alive] = 0
-        units[self.row, self.column] = arrays.read_floats(self.rows[UNITS])
+        units[:, : self.days] = lay_out_units(self.row, self.column, sold, born, self.days, self.info.missing)
         return units
+
+    def _mark_stockouts(self, units: Floats) -> Bools | None:
+        """Mark what a flag says was sold out, and the zeros that are doubted; None without either."""
+        stockout = self._lay_out_flag(STOCKOUT) == 1 if self.info.stockout else None
+        if self.info.stockouts == "keep" or self.info.spacing is not Spacing.DAILY:
+            return stockout
+        doubted = np.zeros(self._shape(), bool)
+        seen = units if stockout is None else np.where(stockout, np.float32(np.nan), units)
+        doubted[:, : self.days] = find_stockouts(seen[:, : self.days])
+        return doubted if stockout is None else doubted | stockout
 
     def _lay_out_flag(self, name: str) -> Floats:
         """Lay out a flag; an item without a row that day shares what all others say."""

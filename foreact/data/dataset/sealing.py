@@ -15,7 +15,8 @@ def hash_stores(root: Path, info: DatasetInfo, stores: Iterable[str]) -> Dataset
         table.name: _hash_file(root / "known" / f"{table.name}.parquet") for table in info.tables if not table.by_store
     }
     columns = [(column.name, column.kind, column.role) for column in info.columns]
-    common = json.dumps([str(info.as_of), info.spacing, info.horizon, info.missing, columns, shared]).encode()
+    settings = [str(info.as_of), info.spacing, info.horizon, info.missing, info.stockouts]
+    common = json.dumps([*settings, columns, shared]).encode()
     sealed = dict(info.stores)
     for store in stores:
         name = f"{encode_id(store)}.parquet"
@@ -25,7 +26,8 @@ def hash_stores(root: Path, info: DatasetInfo, stores: Iterable[str]) -> Dataset
         for path in paths:
             if path.exists():
                 digest.update(f"{path.parent.name}:{_hash_file(path)}\n".encode())
-        digest.update(json.dumps(sealed[store].attributes, sort_keys=True).encode())
+        of_store = sealed[store]
+        digest.update(json.dumps([of_store.attributes, of_store.missing, of_store.without], sort_keys=True).encode())
         sealed[store] = sealed[store].model_copy(update={"sha256": digest.hexdigest()})
     return info.model_copy(update={"stores": sealed})
 

@@ -8,10 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
+from foreact.data.dataset import arrays
 from foreact.data.dataset.folder import DatasetInfo, StoreInfo
 from foreact.data.dataset.parcel import TableInfo
 from foreact.data.dataset.partitions import Series, write_partitions, write_whole
 from foreact.data.dataset.plan import Plan
+from foreact.data.dataset.reporting import sells_on_few_days
 from foreact.data.dataset.sealing import hash_stores
 from foreact.data.reading.cells import literal, quote
 from foreact.data.reading.dates import EPOCH, day_date, day_number
@@ -20,9 +22,9 @@ from foreact.data.reading.history import History
 from foreact.data.reading.known import Known, join_known
 from foreact.data.reading.ordering import KEY, sort_key
 from foreact.data.reading.schema import HISTORY, ITEMS, MALFORMED_LINES, SERIES, STORES, attribute_column
-from foreact.errors import ForeactError, name_examples
+from foreact.errors import ForeactError, count_noun, name_examples
 from foreact.naming import encode_id
-from foreact.vocabulary import ITEM, OPEN, STOCKOUT, STORE, UNITS
+from foreact.vocabulary import DATE, ITEM, OPEN, STOCKOUT, STORE, UNITS
 
 
 class Writer:
@@ -49,9 +51,28 @@ class Writer:
         self._write_items()
         written = [table for known in dated if (table := self._write_known(known)) is not None]
         described = self._describe_stores()
+        if self.info.missing == "auto":
+            described = self._judge_missing_days(described)
         return hash_stores(
             self.dataset, self.info.model_copy(update={"tables": written, "stores": described}), described
         )
+
+    def _judge_missing_days(self, stores: dict[str, StoreInfo]) -> dict[str, StoreInfo]:
+        """Decide for each store whether its days without any row are days without a sale, and note where they are."""
+        judged, spacing = dict(stores), self.info.spacing
+        for name in stores:
+            rows = arrays.read_table(self.dataset / "stores" / f"{encode_id(name)}.parquet", [DATE, UNITS])
+            first = np.datetime64(stores[name].first, "D")
+            periods = spacing.count_periods(first, arrays.read_days(rows[DATE]))
+            if sells_on_few_days(periods, arrays.read_floats(rows[UNITS]), spacing.week):
+                judged[name] = judged[name].model_copy(update={"missing": "zero"})
+        few = [name for name, store in judged.items() if store.missing == "zero"]
+        if few:
+            self._add_note(
+                f"{len(few):,} of {count_noun(len(stores), 'store')}, {name_examples(few)}, sell on few days: a day "
+                "without any row is taken for one without a sale there, and --missing unknown leaves it unknown."
+            )
+        return judged
 
     def _count_done(self, store: str) -> None:
         self.finished += 1
@@ -169,9 +190,12 @@ class Writer:
                 )
                 return ForeactError(
                     f"{known.table.label} shares no {key} with the history: it has {name_examples(theirs)}, "
-                    f"the history {name_examples(ours)}."
+                    f"the history {name_examples(ours)}. Write them alike, or leave the table out of --known."
                 )
-        return ForeactError(f"{known.table.label} has no row of the history's stores and items, from its first day on.")
+        return ForeactError(
+            f"{known.table.label} has no row of the history's stores and items, from its first day on; leave it out of "
+            "--known."
+        )
 
     def _describe_stores(self) -> dict[str, StoreInfo]:
         names = [column.name for column in self.plan.columns if column.role == "store"]

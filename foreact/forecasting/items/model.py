@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from foreact.forecasting.inputs.arrays import Codes, Doubles, Floats
+from foreact.forecasting.inputs.arrays import Bools, Codes, Doubles, Floats
 from foreact.forecasting.inputs.threads import single_thread
 from foreact.forecasting.items.boosting import fit_boosting
 from foreact.forecasting.items.features import day_features, origin_features
@@ -16,6 +16,8 @@ ORIGINS = 52
 ROW_SHARE = 0.6
 FEWEST_ITEMS = 10
 FEWEST_ROWS = 2_000
+# An item listed within so many days before a hole in a price list, and after it, is on sale.
+LISTED_DAYS = 7
 
 
 @dataclass(frozen=True)
@@ -105,9 +107,17 @@ def on_sale(history: PanelHistory) -> Doubles:
     panel = history.panel
     result = np.ones((len(panel.items), panel.horizon))
     for log_price, _, _ in history.prices.values():
-        listed = np.isfinite(log_price[:, panel.days :])
-        if listed.mean() >= MOST_LISTED:
-            result *= listed
+        listed = np.isfinite(log_price[:, max(0, panel.days - LISTED_DAYS) :])
+        reached = np.asarray(listed.any(0))
+        if reached.any() and listed[:, reached].mean() >= MOST_LISTED:
+            result *= _fill_holes(listed, reached)[:, listed.shape[1] - panel.horizon :]
     if panel.open is not None:
         result *= panel.open[:, panel.days :]
     return result
+
+
+def _fill_holes(listed: Bools, reached: Bools) -> Bools:
+    """Return what is on sale by a list: an item between its rows too, and as before where the list does not reach."""
+    between = np.logical_or.accumulate(listed, axis=1) & np.logical_or.accumulate(listed[:, ::-1], axis=1)[:, ::-1]
+    last = np.maximum.accumulate(np.where(reached, np.arange(len(reached)), reached.argmax()))
+    return np.asarray(between[:, last])

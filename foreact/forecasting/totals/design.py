@@ -75,7 +75,9 @@ def calendar_design(panel: Panel, columns: Columns, seasonal: bool) -> Design:
         _add_flag(build, name, (_daily_numbers(panel, name) == yes).astype(float), week, dates)
     for name, (mean, spread) in columns.numbers.items():
         scaled = np.clip((_daily_numbers(panel, name) - mean) / spread, -3, 3)
-        build.add_block(name, 4.0, [name, f"{name} squared"], np.column_stack([scaled, scaled**2 - 1]))
+        # What is unknown is as usual.
+        block = np.nan_to_num(np.column_stack([scaled, scaled**2 - 1]))
+        build.add_block(name, 4.0, [name, f"{name} squared"], block)
     return build.build_design()
 
 
@@ -173,4 +175,4 @@ def _daily_texts(panel: Panel, name: str) -> NDArray[np.str_]:
 
 def _daily_numbers(panel: Panel, name: str) -> Doubles:
     values = daily_values(panel, name) if name in panel.known else None
-    return np.zeros(len(panel.dates)) if values is None else np.nan_to_num(values.astype(np.float64))
+    return np.full(len(panel.dates), np.nan) if values is None else values.astype(np.float64)

@@ -185,3 +185,22 @@ def test_a_live_model_is_judged_on_later_days_and_may_stay(panel: Panel) -> None
     assert np.array_equal(stays.forecast.mean, champion.predict(panel).mean)
     assert stays.forecast.dates[0] == panel.dates[panel.days]
     assert_sound(stays.forecast, panel)
+
+
+def test_days_whose_plan_is_unknown_are_forecast_as_usual_ones() -> None:
+    """The plan ends in the middle of the horizon: no flag, no price, and a number that moves demand a lot.
+
+    Before, one item lacks the price of a day, and one has none any more: it is off sale, and stays so.
+    """
+    panel = make_panel(items=4, days=210, events=False)
+    guests = np.random.default_rng(2).normal(300, 60, len(panel.dates)).astype(np.float32)
+    known = {**panel.known, "guests": guests}
+    for values in known.values():
+        values[..., panel.days + 7 :] = np.nan
+    known["price"][1, panel.days + 3] = np.nan
+    known["price"][2, panel.days :] = np.nan
+    forecast = train_store(replace(panel, units=np.round(panel.units * guests / 300), known=known)).forecast
+    usual = panel.units[:, : panel.days].reshape(4, -1, 7).mean(1)
+    assert forecast.mean[1, 3] > 0.5 * usual[1, 3]
+    assert not forecast.mean[2].any()
+    assert np.allclose(forecast.mean[:, 7:].sum(0) / usual.sum(0), 1, atol=0.3)
