@@ -31,6 +31,7 @@ PARAMETERS = """
     history: The sales history: a file, a folder, a glob or a Blob prefix; CSV or Parquet.
     known: The tables of what is known ahead (calendar, prices, promotions), by any of date, store and item.
     columns: Our names and the files' names, as in date=Day,store=Shop.
+    country: The country or subdivision whose holidays count, as in DE or DE-BY; empty: what stores' attributes say.
     as_of: The last day that may be used, as in 2026-01-31; empty: the last day of the history.
     horizon: How many days ahead are forecast.
     missing: What a missing row within a series' life is: zero, unknown, or auto (zero if the store reported
@@ -53,6 +54,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
         history: str,
         known: list[str] = [],  # noqa: B006 - a pipeline's default is a constant of its definition
         columns: str = "",
+        country: str = "",
         as_of: str = "",
         horizon: int = defaults.HORIZON,
         missing: str = defaults.MISSING,
@@ -72,6 +74,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
             history=history,
             known=known,
             columns=columns,
+            country=country,
             as_of=as_of,
             horizon=horizon,
             missing=missing,
@@ -90,6 +93,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
         history: str,
         known: list[str] = [],  # noqa: B006 - a pipeline's default is a constant of its definition
         columns: str = "",
+        country: str = "",
         as_of: str = "",
         horizon: int = defaults.HORIZON,
         missing: str = defaults.MISSING,
@@ -109,6 +113,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
             history=history,
             known=known,
             columns=columns,
+            country=country,
             as_of=as_of,
             horizon=horizon,
             missing=missing,
@@ -141,6 +146,7 @@ def _run_steps(
     history: str,
     known: list[str],
     columns: str,
+    country: str,
     as_of: str,
     horizon: int,
     missing: str,
@@ -166,6 +172,7 @@ def _run_steps(
             history=history,
             known=known,
             columns=columns,
+            country=country,
             source_version=located.output,
             as_of=as_of,
             horizon=horizon,

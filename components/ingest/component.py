@@ -14,6 +14,7 @@ def ingest(
     metrics: dsl.Output[dsl.Metrics],
     known: list,  # type: ignore[type-arg]
     columns: str,
+    country: str,
     as_of: str,
     horizon: int,
     missing: str,
@@ -28,6 +29,7 @@ def ingest(
         source_version: The state of the source files, as locate found it.
         known: The tables of what is known ahead, by any of date, store and item.
         columns: Our names and the files' names, as in date=Day,store=Shop.
+        country: The country or subdivision whose holidays count, as in DE or DE-BY; empty: what stores' attributes say.
         as_of: The last day that may be used; empty: the last day of the history.
         horizon: How many days ahead are forecast.
         missing: What a missing row within a series' life is: zero, unknown, or auto (zero if the store reported
@@ -58,6 +60,7 @@ def ingest(
         history=history,
         known=known,
         columns=columns,
+        country=country,
         as_of=as_of,
         horizon=horizon,
         missing=missing,

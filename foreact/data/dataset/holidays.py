@@ -1,0 +1,137 @@
+"""The holidays of the stores' places, as one more known table."""
+
+from collections import Counter
+from datetime import date
+
+import pyarrow as pa
+
+from foreact.data.dataset.parcel import ColumnInfo
+from foreact.data.dataset.plan import Plan
+from foreact.data.reading.calendars import (
+    Place,
+    find_country,
+    find_subdivision,
+    list_school_holidays,
+    name_holidays,
+    parse_place,
+)
+from foreact.data.reading.cells import quote
+from foreact.data.reading.dates import day_date, day_number
+from foreact.data.reading.engine import Engine
+from foreact.data.reading.known import Known
+from foreact.data.reading.schema import HISTORY, SERIES, STORES, attribute_column, name_known
+from foreact.data.reading.tables import Table
+from foreact.errors import name_examples
+from foreact.vocabulary import DATE, ITEM, STORE
+
+HOLIDAY, SCHOOL = "public holiday", "school holiday"
+# Attributes of a store that say where it is, in any case of their letters.
+COUNTRY, SUBDIVISIONS = "country", ("subdivision", "region", "state")
+# Texts by day that are unusual on this share of the holidays, and on no more than that of all days, are a calendar.
+OWN_SHARE, MOST_UNUSUAL = 0.5, 0.4
+
+
+def add_holidays(engine: Engine, plan: Plan, tables: list[Known], country: str, last: int) -> list[Known]:
+    """Add the holidays up to the last day to the plan and return the tables with theirs, if any are to be added."""
+    asked = parse_place(country) if country else None
+    by_store = _find_places(engine, plan, asked)
+    places = sorted({place for place in by_store.values() if place})
+    first = int(engine.fetch_one(f"SELECT min(first) FROM {STORES}")[0])
+    days = [day_date(day) for day in range(first, last + 1)]
+    names = {place: name_holidays(place, days) for place in places}
+    free = {place: list_school_holidays(place, days) for place in places}
+    shown = ", ".join(map(str, places))
+    taken = {column.name for column in plan.columns}
+    added = [name for name, of in ((HOLIDAY, names), (SCHOOL, free)) if any(of.values()) and name not in taken]
+    if HOLIDAY in added and (own := _find_own_calendar(engine, plan, tables, list(names.values()), days)):
+        plan.notes.append(f"The public holidays of {shown} are left out: {own!r} is a calendar of them already.")
+        added.remove(HOLIDAY)
+    if not added:
+        return tables
+    plan.notes.append(f"The calendar of {shown} is used: {'s and '.join(added)}s.")
+    keyed = set(by_store.values()) != {asked}
+    rows = [(store, place, day) for store, place in (by_store if keyed else {"": asked}).items() for day in days]
+    columns = {
+        "day": pa.array([day_number(day) for _, _, day in rows], pa.int32()),
+        STORE: pa.array([store for store, _, _ in rows], pa.string()),
+        HOLIDAY: pa.array([names[place].get(day) if place else None for _, place, day in rows], pa.string()),
+        SCHOOL: pa.array([day in free[place] if place and free[place] else None for _, place, day in rows]),
+    }
+    view = name_known(len(tables))
+    engine.register_table(view, pa.table(columns))
+    plan.known[view] = {name: quote(name) if name == HOLIDAY else f"CAST({quote(name)} AS FLOAT)" for name in added}
+    for name in added:
+        words = sorted({word for of_place in names.values() for word in of_place.values()}) if name == HOLIDAY else []
+        plan.columns.append(
+            ColumnInfo(name=name, kind="text" if name == HOLIDAY else "number", role="known", categories=words)
+        )
+    table = Table(f"the calendar of {shown}", view, {})
+    return [*tables, Known(view, table, [DATE, STORE] if keyed else [DATE], {})]
+
+
+def _find_places(engine: Engine, plan: Plan, asked: Place | None) -> dict[str, Place | None]:
+    """Return where each store is: by its attributes, else as asked."""
+    columns = {column.name.casefold(): column.name for column in plan.columns if column.role == "store"}
+    names = [name for name in (COUNTRY, *SUBDIVISIONS) if name in columns]
+    cells = "".join(f", min({attribute_column(columns[name])})" for name in names)
+    places: dict[str, Place | None] = {}
+    unknown = set()
+    for store, *values in engine.execute(f"SELECT store{cells} FROM {SERIES} GROUP BY store ORDER BY store"):
+        found = {name: value for name, value in zip(names, values, strict=True) if value}
+        written = found.pop(COUNTRY, "")
+        country = find_country(written) if written else asked
+        if country is None and written:
+            unknown.add(written)
+        places[store] = _narrow_place(country or asked, list(found.values()))
+    if unknown:
+        plan.notes.append(
+            f"Column {columns[COUNTRY]!r} has {name_examples(sorted(unknown))}, which is no ISO code of a country; "
+            "--country names one for the stores without."
+        )
+    return places
+
+
+def _narrow_place(country: Place | None, regions: list[str]) -> Place | None:
+    """Return the subdivision that a region names, within the country or in full as in DE-BY; else the country."""
+    for region in regions:
+        code, _, subdivision = region.partition("-")
+        within = find_country(code) if subdivision else country
+        place = find_subdivision(within, subdivision or region) if within else None
+        if place:
+            return place
+    return country
+
+
+def _find_own_calendar(
+    engine: Engine, plan: Plan, tables: list[Known], holidays: list[dict[date, str]], days: list[date]
+) -> str | None:
+    """Return the user's column of texts by day that marks at least half of the holidays of some place."""
+    texts = {column.name for column in plan.columns if column.kind == "text"}
+    for known in tables:
+        if not known.dated or ITEM in known.keys:
+            continue
+        for name in sorted(texts & plan.known[known.name].keys()):
+            views = {known.name: plan.known[known.name][name]}
+            if name in plan.history:
+                views[HISTORY.name] = plan.history[name]
+            marked = _mark_unusual_days(engine, views, days)
+            if len(marked) <= MOST_UNUSUAL * len(days) and any(
+                len(marked & each.keys()) >= OWN_SHARE * len(each) for each in holidays if each
+            ):
+                return name
+    return None
+
+
+def _mark_unusual_days(engine: Engine, views: dict[str, str], days: list[date]) -> set[date]:
+    """Return the days whose text is not the one of most days, where none is a text too."""
+    union = " UNION ALL ".join(f"SELECT day, {cell} AS value FROM {view}" for view, cell in views.items())
+    first, last = day_number(days[0]), day_number(days[-1])
+    texts: dict[int, str] = dict(
+        engine.execute(
+            f"""SELECT day, min(value) FROM ({union}) WHERE day BETWEEN {first} AND {last} AND value IS NOT NULL
+                GROUP BY day ORDER BY day"""
+        )
+    )
+    counts = Counter([*texts.values(), *[None] * (len(days) - len(texts))])
+    usual = counts.most_common(1)[0][0]
+    return {day_date(day) for day, text in texts.items() if text != usual}
