@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import date
+from typing import Literal
 
 import pyarrow as pa
 
@@ -49,24 +50,46 @@ def add_holidays(engine: Engine, plan: Plan, tables: list[Known], country: str, 
     if not added:
         return tables
     plan.notes.append(f"The calendar of {shown} is used: {'s and '.join(added)}s.")
-    keyed = set(by_store.values()) != {asked}
-    rows = [(store, place, day) for store, place in (by_store if keyed else {"": asked}).items() for day in days]
-    columns = {
-        "day": pa.array([day_number(day) for _, _, day in rows], pa.int32()),
-        STORE: pa.array([store for store, _, _ in rows], pa.string()),
-        HOLIDAY: pa.array([names[place].get(day) if place else None for _, place, day in rows], pa.string()),
-        SCHOOL: pa.array([day in free[place] if place and free[place] else None for _, place, day in rows]),
-    }
     view = name_known(len(tables))
-    engine.register_table(view, pa.table(columns))
-    plan.known[view] = {name: quote(name) if name == HOLIDAY else f"CAST({quote(name)} AS FLOAT)" for name in added}
+    keys = [DATE] if set(by_store.values()) == {asked} else [DATE, STORE]
+    _create_view(engine, view, by_store if STORE in keys else {}, names, free, days)
+    plan.known[view] = {name: quote(name) for name in added}
     for name in added:
         words = sorted({word for of_place in names.values() for word in of_place.values()}) if name == HOLIDAY else []
-        plan.columns.append(
-            ColumnInfo(name=name, kind="text" if name == HOLIDAY else "number", role="known", categories=words)
-        )
-    table = Table(f"the calendar of {shown}", view, {})
-    return [*tables, Known(view, table, [DATE, STORE] if keyed else [DATE], {})]
+        kind: Literal["text", "number"] = "text" if name == HOLIDAY else "number"
+        plan.columns.append(ColumnInfo(name=name, kind=kind, role="known", categories=words))
+    return [*tables, Known(view, Table(f"the calendar of {shown}", view, {}), keys, {})]
+
+
+def _create_view(
+    engine: Engine,
+    view: str,
+    by_store: dict[str, Place | None],
+    names: dict[Place, dict[date, str]],
+    free: dict[Place, set[date]],
+    days: list[date],
+) -> None:
+    """Make the view of what each day is, by store if stores are given."""
+    rows = [(place, day) for place in names for day in days]
+    columns = {
+        "place": pa.array([str(place) for place, _ in rows], pa.string()),
+        "day": pa.array([day_number(day) for _, day in rows], pa.int32()),
+        HOLIDAY: pa.array([names[place].get(day) for place, day in rows], pa.string()),
+        SCHOOL: pa.array([day in free[place] if free[place] else None for place, day in rows], pa.bool_()),
+    }
+    engine.register_table(f"{view}_days", pa.table(columns))
+    cells = f"day, {quote(HOLIDAY)}, CAST({quote(SCHOOL)} AS FLOAT) AS {quote(SCHOOL)}"
+    if not by_store:
+        engine.execute(f"CREATE VIEW {view} AS SELECT {cells} FROM {view}_days")
+        return
+    located = {STORE: list(by_store), "place": [str(place) if place else None for place in by_store.values()]}
+    engine.register_table(f"{view}_stores", pa.table(located, pa.schema([(name, pa.string()) for name in located])))
+    # A store without a place has its days too, on which nothing is known: the horizon has to be covered.
+    engine.execute(
+        f"""CREATE VIEW {view} AS SELECT store, {cells}
+            FROM {view}_stores CROSS JOIN (SELECT DISTINCT day FROM {view}_days)
+            LEFT JOIN {view}_days USING (place, day)"""
+    )
 
 
 def _find_places(engine: Engine, plan: Plan, asked: Place | None) -> dict[str, Place | None]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from foreact.data.checks.coverage import check_coverage
 from foreact.data.dataset.folder import Dataset
 from foreact.data.reading.calendars import Place, list_school_holidays, name_holidays
 from foreact.errors import ForeactError
@@ -53,6 +54,13 @@ def test_the_attributes_of_a_store_go_before_the_country_of_the_run(tmp_path: Pa
     assert "2025-01-06" not in named(dataset, "B")
     assert named(dataset, "B")["2024-07-14"] == "National Day"
     assert np.isnan(dataset.pack_store("B").make_panel().known["school holiday"]).all()
+
+
+def test_a_store_without_a_place_has_no_holidays_and_lacks_no_rows(tmp_path: Path, intake: Intake) -> None:
+    dataset = intake(write_rows(tmp_path / "stores.csv", [("A", "DE-BY"), ("B", "")], "store,region"))
+    assert named(dataset, "A")["2025-01-06"] == "Epiphany"
+    assert named(dataset, "B") == {}
+    assert {row["covered"] for row in check_coverage(dataset)} == {"yes"}
 
 
 def test_a_country_that_is_no_code_is_told_and_left_to_the_run(tmp_path: Path, intake: Intake) -> None:
