@@ -16,16 +16,16 @@ from foreact.data.reading.calendars import (
     name_holidays,
     parse_place,
 )
-from foreact.data.reading.cells import quote
 from foreact.data.reading.dates import day_date, day_number
 from foreact.data.reading.engine import Engine
 from foreact.data.reading.known import Known
-from foreact.data.reading.schema import HISTORY, SERIES, STORES, attribute_column, name_known
+from foreact.data.reading.schema import HISTORY, SERIES, STORES, attribute_column, name_known, value_column
 from foreact.data.reading.tables import Table
 from foreact.errors import name_examples
 from foreact.vocabulary import DATE, ITEM, STORE
 
 HOLIDAY, SCHOOL = "public holiday", "school holiday"
+VALUES = {HOLIDAY: "VARCHAR", SCHOOL: "FLOAT"}
 # Attributes of a store that say where it is, in any case of their letters.
 COUNTRY, SUBDIVISIONS = "country", ("subdivision", "region", "state")
 # Texts by day that are unusual on this share of the holidays, and on no more than that of all days, are a calendar.
@@ -51,14 +51,14 @@ def add_holidays(engine: Engine, plan: Plan, tables: list[Known], country: str, 
         return tables
     plan.notes.append(f"The calendar of {shown} is used: {'s and '.join(added)}s.")
     view = name_known(len(tables))
-    keys = [DATE] if set(by_store.values()) == {asked} else [DATE, STORE]
+    keys = [DATE] if len(set(by_store.values())) == 1 else [DATE, STORE]
     _create_view(engine, view, by_store if STORE in keys else {}, names, free, days)
-    plan.known[view] = {name: quote(name) for name in added}
+    plan.known[view] = {name: f"CAST({value_column(name)} AS {VALUES[name]})" for name in added}
     for name in added:
         words = sorted({word for of_place in names.values() for word in of_place.values()}) if name == HOLIDAY else []
         kind: Literal["text", "number"] = "text" if name == HOLIDAY else "number"
         plan.columns.append(ColumnInfo(name=name, kind=kind, role="known", categories=words))
-    return [*tables, Known(view, Table(f"the calendar of {shown}", view, {}), keys, {})]
+    return [*tables, Known(view, Table(f"the calendar of {shown}", view, {}), keys, VALUES)]
 
 
 def _create_view(
@@ -74,11 +74,11 @@ def _create_view(
     columns = {
         "place": pa.array([str(place) for place, _ in rows], pa.string()),
         "day": pa.array([day_number(day) for _, day in rows], pa.int32()),
-        HOLIDAY: pa.array([names[place].get(day) for place, day in rows], pa.string()),
-        SCHOOL: pa.array([day in free[place] if free[place] else None for place, day in rows], pa.bool_()),
+        "name": pa.array([names[place].get(day) for place, day in rows], pa.string()),
+        "free": pa.array([float(day in free[place]) if free[place] else None for place, day in rows], pa.float32()),
     }
     engine.register_table(f"{view}_days", pa.table(columns))
-    cells = f"day, {quote(HOLIDAY)}, CAST({quote(SCHOOL)} AS FLOAT) AS {quote(SCHOOL)}"
+    cells = f"day, name AS {value_column(HOLIDAY)}, free AS {value_column(SCHOOL)}"
     if not by_store:
         engine.execute(f"CREATE VIEW {view} AS SELECT {cells} FROM {view}_days")
         return
