@@ -29,8 +29,8 @@ def predict_closed_days(panel: Panel, demand: Demand, columns: Columns) -> Bools
     past = demand.closed | (reported_weeks & ~reported)
     if not past.any():
         return np.zeros(panel.horizon, bool)
-    # What lies before the first day of business is no closure.
-    reported_weeks &= np.logical_or.accumulate(reported & ~past)
+    # What lies before the first sale is no closure.
+    reported_weeks &= np.logical_or.accumulate((np.nan_to_num(demand.totals) > 0).any(0))
     closed = np.zeros(len(week), bool)
     for day in range(7):
         recent = past[reported_weeks & (week[:days] == day)][-26:]
