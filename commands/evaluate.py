@@ -32,6 +32,7 @@ def evaluate(
     options = read_parameters(history, tables, learning)
     parameters = {
         "columns": "",
+        "country": "",
         "as_of": "",
         "spacing": defaults.SPACING,
         "horizon": defaults.HORIZON,

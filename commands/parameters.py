@@ -54,6 +54,14 @@ class Tables:
             help="The file's names for date, store, item, units, open and stockout, as in date=Day,units=Qty.",
         ),
     ] = None
+    country: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CODE",
+            help="The country, or a subdivision of it, whose holidays count: an ISO code, as in DE or DE-BY. A store's "
+            "own attributes country and region go before.",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -165,6 +173,7 @@ def read_parameters(history: str | None, tables: Tables, *others: Learning | Jud
         # A new history comes with its own tables, or none.
         "known": known if known or history is not None else None,
         "columns": _join_columns(tables.columns) if tables.columns else None,
+        "country": tables.country,
     }
     for group in others:
         parameters |= asdict(group)

@@ -31,6 +31,7 @@ PARAMETERS = """
     history: The sales history: a file, a folder, a glob or a Blob prefix; CSV or Parquet.
     known: The tables of what is known ahead (calendar, prices, promotions), by any of date, store and item.
     columns: Our names and the files' names, as in date=Day,store=Shop.
+    country: The country or subdivision whose holidays count, as in DE or DE-BY; empty: what stores' attributes say.
     as_of: The last day that may be used, as in 2026-01-31; empty: the last day of the history.
     spacing: Whether forecasts are daily, weekly or monthly; auto: as the history's dates are.
     horizon: How many days, weeks or months ahead are forecast, as the spacing is; 0: 28 days, 8 weeks or 6 months.
@@ -56,6 +57,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
         history: str,
         known: list[str] = [],  # noqa: B006 - a pipeline's default is a constant of its definition
         columns: str = "",
+        country: str = "",
         as_of: str = "",
         spacing: str = defaults.SPACING,
         horizon: int = defaults.HORIZON,
@@ -77,6 +79,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
             history=history,
             known=known,
             columns=columns,
+            country=country,
             as_of=as_of,
             spacing=spacing,
             horizon=horizon,
@@ -97,6 +100,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
         history: str,
         known: list[str] = [],  # noqa: B006 - a pipeline's default is a constant of its definition
         columns: str = "",
+        country: str = "",
         as_of: str = "",
         spacing: str = defaults.SPACING,
         horizon: int = defaults.HORIZON,
@@ -118,6 +122,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
             history=history,
             known=known,
             columns=columns,
+            country=country,
             as_of=as_of,
             spacing=spacing,
             horizon=horizon,
@@ -152,6 +157,7 @@ def _run_steps(
     history: str,
     known: list[str],
     columns: str,
+    country: str,
     as_of: str,
     spacing: str,
     horizon: int,
@@ -179,6 +185,7 @@ def _run_steps(
             history=history,
             known=known,
             columns=columns,
+            country=country,
             source_version=located.output,
             as_of=as_of,
             spacing=spacing,

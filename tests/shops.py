@@ -30,6 +30,7 @@ def take_in(folder: Path, history: Path | str, *known: Path | str, **options: An
     """Run the ingest step over files; its dataset is in the folder."""
     given: dict[str, Any] = {
         "columns": "",
+        "country": "",
         "as_of": "",
         "horizon": 7,
         "missing": "auto",

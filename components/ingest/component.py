@@ -14,6 +14,7 @@ def ingest(
     metrics: dsl.Output[dsl.Metrics],
     known: list,  # type: ignore[type-arg]
     columns: str,
+    country: str,
     as_of: str,
     spacing: str,
     horizon: int,
@@ -30,6 +31,7 @@ def ingest(
         source_version: The state of the source files, as locate found it.
         known: The tables of what is known ahead, by any of date, store and item.
         columns: Our names and the files' names, as in date=Day,store=Shop.
+        country: The country or subdivision whose holidays count, as in DE or DE-BY; empty: what stores' attributes say.
         as_of: The last day that may be used; empty: the last day of the history.
         spacing: Whether forecasts are daily, weekly or monthly; auto: as the history's dates are.
         horizon: How many days, weeks or months ahead are forecast; 0: 28 days, 8 weeks or 6 months.
@@ -63,6 +65,7 @@ def ingest(
         history=history,
         known=known,
         columns=columns,
+        country=country,
         as_of=as_of,
         spacing=spacing,
         horizon=horizon,

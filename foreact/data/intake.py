@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from foreact.data.dataset.folder import INFO, REJECTED, DatasetInfo, unknown_store
+from foreact.data.dataset.holidays import add_holidays
 from foreact.data.dataset.parcel import Missing, Stockouts
 from foreact.data.dataset.plan import list_series, plan_columns
 from foreact.data.dataset.writing import Writer
@@ -42,6 +43,8 @@ class Request:
     spacing: Spacing | None = None
     known: tuple[str, ...] = ()
     columns: dict[str, str] = field(default_factory=dict)
+    # The ISO code of the country, or of a subdivision, whose holidays the stores keep.
+    country: str = ""
     as_of: date | None = None
     stockouts: Stockouts = "keep"
     store: str | None = None
@@ -183,6 +186,7 @@ class _Intake:
         if OPEN in request.columns and OPEN not in history.roles and not any(OPEN in known.flags for known in tables):
             raise missing_column(OPEN, history.table.kinds, request.columns, history.table.label)
         plan = plan_columns(self.engine, history, tables, last)
+        tables = add_holidays(self.engine, plan, tables, request.country, last + info.horizon)
         info = info.model_copy(
             update={
                 "columns": plan.columns,

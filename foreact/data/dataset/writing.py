@@ -60,12 +60,12 @@ class Writer:
     def _judge_missing_days(self, stores: dict[str, StoreInfo]) -> dict[str, StoreInfo]:
         """Decide for each store whether its days without any row are days without a sale, and note where they are."""
         judged, spacing = dict(stores), self.info.spacing
-        for name in stores:
+        for name, store in stores.items():
             rows = arrays.read_table(self.dataset / "stores" / f"{encode_id(name)}.parquet", [DATE, UNITS])
-            first = np.datetime64(stores[name].first, "D")
+            first = np.datetime64(store.first, "D")
             periods = spacing.count_periods(first, arrays.read_days(rows[DATE]))
             if sells_on_few_days(periods, arrays.read_floats(rows[UNITS]), spacing.week):
-                judged[name] = judged[name].model_copy(update={"missing": "zero"})
+                judged[name] = store.model_copy(update={"missing": "zero"})
         few = [name for name, store in judged.items() if store.missing == "zero"]
         if few:
             self._add_note(

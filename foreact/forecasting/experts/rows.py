@@ -14,7 +14,8 @@ from foreact.forecasting.inputs.columns import column_texts, daily_values
 from foreact.forecasting.items.history import ratio_or_nan, sums_before
 from foreact.forecasting.items.levels import levels_at
 from foreact.forecasting.reading import PanelReading
-from foreact.forecasting.totals.design import days_from_easter, weekday_numbers
+from foreact.forecasting.totals.design import weekday_numbers
+from foreact.forecasting.totals.feasts import easter_distances
 from foreact.spacing import Spacing
 
 # In weeks, or in longer periods where there are no weeks.
@@ -23,6 +24,8 @@ SELLING_WINDOWS = (4, 16)
 WEEKDAY_WINDOWS = (1, 2, 4, 12, 52)
 LAGS = (1, 2, 3)
 NEAR = {Spacing.DAILY: (0, 3, 14), Spacing.WEEKLY: (0, 1, 2), Spacing.MONTHLY: (0,)}
+# The first and the last day that move with Easter.
+FEASTS = (-52, 61)
 LONGEST_SILENCE, OLDEST = 400.0, 1000.0
 
 
@@ -107,7 +110,9 @@ def _add_calendar(
     if spacing is Spacing.DAILY:
         numbers["weekday"] = weekday_numbers(dates)[days].astype(float)
         numbers["day of month"] = (dates - dates.astype("datetime64[M]")).astype(int)[days].astype(float)
-        numbers["days from Easter"] = days_from_easter(dates)[days]
+        # Feasts that move with Easter, from Carnival to Corpus Christi.
+        easter = easter_distances(dates)[days].astype(float)
+        numbers["days from Easter"] = np.where((easter >= FEASTS[0]) & (easter <= FEASTS[1]), easter, np.nan)
     numbers["day of year"] = (dates - dates.astype("datetime64[Y]")).astype(int)[days].astype(float)
     # The season of the totals against its mean over the month before the origin.
     sums = np.zeros((len(season), season.shape[1] + 1))

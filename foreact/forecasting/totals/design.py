@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from dateutil.easter import easter
 from numpy.typing import NDArray
 
 from foreact.forecasting.inputs.arrays import Dates, Doubles
@@ -12,8 +11,6 @@ from foreact.forecasting.inputs.panel import Panel
 from foreact.spacing import Spacing
 
 YEAR = 365.25
-# The first and the last day that move with Easter.
-FEASTS = (-52, 61)
 # Yearly terms need to have seen a month more than one year.
 SEASON_MONTHS = 1
 KNOT_MONTHS = {Spacing.DAILY: 1, Spacing.WEEKLY: 1, Spacing.MONTHLY: 4}
@@ -101,15 +98,6 @@ def knot_width(spacing: Spacing) -> int:
 def weekday_numbers(dates: Dates) -> NDArray[np.int64]:
     """Return the days' weekdays, Monday as 0."""
     return np.asarray((dates.astype("datetime64[D]").astype(np.int64) + 3) % 7)
-
-
-def days_from_easter(dates: Dates) -> Doubles:
-    """Return each day's place in the feasts that move with Easter, from Carnival to Corpus Christi; NaN elsewhere."""
-    days = dates.astype("datetime64[D]")
-    years = days.astype("datetime64[Y]").astype(int) + 1970
-    feasts = {int(year): np.datetime64(easter(int(year)), "D") for year in np.unique(years)}
-    offset = (days - np.array([feasts[int(year)] for year in years], "datetime64[D]")).astype(float)
-    return np.where((offset >= FEASTS[0]) & (offset <= FEASTS[1]), offset, np.nan)
 
 
 def year_angle(dates: Dates) -> Doubles:

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foreact.forecasting.inputs.arrays import Bools, Doubles
+from foreact.forecasting.inputs.arrays import Bools, Dates, Doubles
 from foreact.forecasting.inputs.columns import Columns
 from foreact.forecasting.inputs.demand import Demand
 from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.totals.closures import predict_closed_days
 from foreact.forecasting.totals.design import Design
+from foreact.forecasting.totals.feasts import earlier_dates, earlier_feasts, is_movable
 from foreact.forecasting.totals.model import TotalsFit, fitted_logs, offer_logs
 from foreact.forecasting.totals.offers import Offers
 from foreact.spacing import Spacing
@@ -73,19 +74,37 @@ def _recur_yearly(residual: Doubles, panel: Panel, reach: int) -> Doubles:
 
 
 def _recurring_dates(residual: Doubles, panel: Panel, design: Design) -> Doubles:
-    """Return the share of last year's outlying days that recurs on the same date, unless an event has moved since."""
+    """Return the share of outlying days that recurs on the same date or movable feast, unless events have moved since.
+
+    What the last two years do not agree on was chance, or a feast that has moved. Where there is one year alone, what
+    was outlying on a movable feast is expected on that feast again, and not on its date.
+    """
     days = panel.days
     if days == 0:
         return np.zeros((len(residual), panel.horizon))
     dates = panel.dates.astype("datetime64[D]")
-    month = dates.astype("datetime64[M]")
-    before = ((month - 12).astype("datetime64[D]") + (dates - month.astype("datetime64[D]")) - dates[0]).astype(int)
-    ahead = np.arange(days, len(dates))
-    then = np.maximum(before[ahead], 0)
+    outlying = _outlying_residuals(residual)
     events = design.matrix[:, np.array(design.drivers) == "event"]
-    usable = (before[ahead] >= 0) & (then < days) & (events[ahead] == events[then]).all(1)
-    then = np.where(usable, then, 0)
-    return np.asarray(DATE_SHARE * _outlying_residuals(residual)[:, then] * usable)
+
+    def recall(then: Dates) -> Doubles:
+        """Return what was outlying on days of the past, NaN outside the history."""
+        place = np.where(np.isnat(then), -1, (then - dates[0]).astype(np.int64))
+        seen = (place >= 0) & (place < days)
+        same = (events[days:] == events[np.where(seen, place, 0)]).all(1)
+        return np.asarray(np.where(seen, outlying[:, np.where(seen, place, 0)] * same, np.nan))
+
+    ahead = dates[days:]
+    last, before = (recall(earlier_dates(ahead, years)) for years in (1, 2))
+    last = np.where(np.isnan(before) & is_movable(earlier_dates(ahead, 1)), np.nan, last)
+    by_date = _agree_on_residual(last, before)
+    by_feast = _agree_on_residual(*(recall(earlier_feasts(ahead, years)) for years in (1, 2)))
+    return DATE_SHARE * np.where(by_feast != 0, by_feast, by_date)
+
+
+def _agree_on_residual(last: Doubles, before: Doubles) -> Doubles:
+    """Return the smaller of two residuals of one sign, the last year's where it is the only one, else 0."""
+    smaller = np.sign(last) * np.minimum(np.abs(last), np.abs(before))
+    return np.nan_to_num(np.where(np.isnan(before), last, np.where(last * before > 0, smaller, 0.0)))
 
 
 def _clip_residuals(residual: Doubles) -> Doubles:

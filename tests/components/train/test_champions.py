@@ -102,7 +102,11 @@ def test_a_champion_that_cannot_be_used_is_told_everywhere_and_replaced(
     assert problem in registered.summary
     assert problem in (workspace / "second" / "report.html").read_text()
     events = [json.loads(line) for line in (workspace / "second.jsonl").read_text().splitlines()]
-    [note] = [event for event in events if event["event"] == "note" and event["step"] == "train" and event["text"].startswith("warning")]
+    [note] = [
+        event
+        for event in events
+        if event["event"] == "note" and event["step"] == "train" and event["text"].startswith("warning")
+    ]
     assert (
         note["text"] == f"warning: live models of 'S0' could not be used, new ones were judged without them: {problem}"
     )
