@@ -186,7 +186,8 @@ class _Intake:
         if OPEN in request.columns and OPEN not in history.roles and not any(OPEN in known.flags for known in tables):
             raise missing_column(OPEN, history.table.kinds, request.columns, history.table.label)
         plan = plan_columns(self.engine, history, tables, last)
-        tables = add_holidays(self.engine, plan, tables, request.country, last + info.horizon)
+        end = info.spacing.last_day(info.spacing.next_period(info.as_of, info.horizon))
+        tables = add_holidays(self.engine, plan, tables, request.country, periods, end)
         info = info.model_copy(
             update={
                 "columns": plan.columns,

@@ -1,6 +1,7 @@
 """The holidays of the stores' places, as one more known table."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 from typing import Literal
 
@@ -18,8 +19,9 @@ from foreact.data.reading.calendars import (
 )
 from foreact.data.reading.dates import day_date, day_number
 from foreact.data.reading.engine import Engine
-from foreact.data.reading.known import Known
-from foreact.data.reading.schema import HISTORY, SERIES, STORES, attribute_column, name_known, value_column
+from foreact.data.reading.known import Known, date_known
+from foreact.data.reading.periods import Periods
+from foreact.data.reading.schema import HISTORY, SERIES, STORES, attribute_column, name_known, name_rows, value_column
 from foreact.data.reading.tables import Table
 from foreact.errors import name_examples
 from foreact.vocabulary import DATE, ITEM, STORE
@@ -32,19 +34,21 @@ COUNTRY, SUBDIVISIONS = "country", ("subdivision", "region", "state")
 OWN_SHARE, MOST_UNUSUAL = 0.5, 0.4
 
 
-def add_holidays(engine: Engine, plan: Plan, tables: list[Known], country: str, last: int) -> list[Known]:
+def add_holidays(
+    engine: Engine, plan: Plan, tables: list[Known], country: str, periods: Periods, last: date
+) -> list[Known]:
     """Add the holidays up to the last day to the plan and return the tables with theirs, if any are to be added."""
     asked = parse_place(country) if country else None
     by_store = _find_places(engine, plan, asked)
     places = sorted({place for place in by_store.values() if place})
     first = int(engine.fetch_one(f"SELECT min(first) FROM {STORES}")[0])
-    days = [day_date(day) for day in range(first, last + 1)]
+    days = [day_date(day) for day in range(first, day_number(last) + 1)]
     names = {place: name_holidays(place, days) for place in places}
     free = {place: list_school_holidays(place, days) for place in places}
     shown = ", ".join(map(str, places))
     taken = {column.name for column in plan.columns}
     added = [name for name, of in ((HOLIDAY, names), (SCHOOL, free)) if any(of.values()) and name not in taken]
-    if HOLIDAY in added and (own := _find_own_calendar(engine, plan, tables, list(names.values()), days)):
+    if HOLIDAY in added and (own := _find_own_calendar(engine, plan, tables, list(names.values()), days, periods)):
         plan.notes.append(f"The public holidays of {shown} are left out: {own!r} is a calendar of them already.")
         added.remove(HOLIDAY)
     if not added:
@@ -52,13 +56,16 @@ def add_holidays(engine: Engine, plan: Plan, tables: list[Known], country: str, 
     plan.notes.append(f"The calendar of {shown} is used: {'s and '.join(added)}s.")
     view = name_known(len(tables))
     keys = [DATE] if len(set(by_store.values())) == 1 else [DATE, STORE]
-    _create_view(engine, view, by_store if STORE in keys else {}, names, free, days)
+    _create_view(engine, name_rows(view), by_store if STORE in keys else {}, names, free, days)
     plan.known[view] = {name: f"CAST({value_column(name)} AS {VALUES[name]})" for name in added}
     for name in added:
         words = sorted({word for of_place in names.values() for word in of_place.values()}) if name == HOLIDAY else []
         kind: Literal["text", "number"] = "text" if name == HOLIDAY else "number"
         plan.columns.append(ColumnInfo(name=name, kind=kind, role="known", categories=words))
-    return [*tables, Known(view, Table(f"the calendar of {shown}", view, {}), keys, VALUES)]
+    table = Table(f"the calendar of {shown}", view, {})
+    # That a period takes the name of one of its days goes without saying.
+    known = date_known(engine, Known(view, table, keys, VALUES, rows=name_rows(view)), periods)
+    return [*tables, replace(known, between=0)]
 
 
 def _create_view(
@@ -126,10 +133,18 @@ def _narrow_place(country: Place | None, regions: list[str]) -> Place | None:
 
 
 def _find_own_calendar(
-    engine: Engine, plan: Plan, tables: list[Known], holidays: list[dict[date, str]], days: list[date]
+    engine: Engine,
+    plan: Plan,
+    tables: list[Known],
+    holidays: list[dict[date, str]],
+    days: list[date],
+    periods: Periods,
 ) -> str | None:
     """Return the user's column of texts by day that marks at least half of the holidays of some place."""
     texts = {column.name for column in plan.columns if column.kind == "text"}
+    start = {day: day_date(periods.start(day_number(day))) for day in days}
+    dates = sorted(set(start.values()))
+    marks = [{start[day] for day in of_place} for of_place in holidays if of_place]
     for known in tables:
         if not known.dated or ITEM in known.keys:
             continue
@@ -137,9 +152,9 @@ def _find_own_calendar(
             views = {known.name: plan.known[known.name][name]}
             if name in plan.history:
                 views[HISTORY.name] = plan.history[name]
-            marked = _mark_unusual_days(engine, views, days)
-            if len(marked) <= MOST_UNUSUAL * len(days) and any(
-                len(marked & each.keys()) >= OWN_SHARE * len(each) for each in holidays if each
+            marked = _mark_unusual_days(engine, views, dates)
+            if len(marked) <= MOST_UNUSUAL * len(dates) and any(
+                len(marked & each) >= OWN_SHARE * len(each) for each in marks
             ):
                 return name
     return None

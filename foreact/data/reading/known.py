@@ -81,10 +81,10 @@ def open_known(
     )
     rows = name_rows(name)
     engine.execute(f"CREATE VIEW {rows} AS SELECT {', '.join(cells)} FROM {quote(table.view)} {only}")
-    return _date_known(engine, Known(name, table, keys, values, flags, rows), periods)
+    return date_known(engine, Known(name, table, keys, values, flags, rows), periods)
 
 
-def _date_known(engine: Engine, known: Known, periods: Periods) -> Known:
+def date_known(engine: Engine, known: Known, periods: Periods) -> Known:
     """Date a table's rows by their periods; where it has rows of several days of one, combine them."""
     start = periods.start_sql("day") if known.dated else ""
     moved = known.dated and periods.spacing is not Spacing.DAILY

@@ -110,3 +110,14 @@ def test_school_holidays_are_known_in_every_year_or_not_at_all() -> None:
     assert list_school_holidays(Place("DE", "SH"), years)
     assert not list_school_holidays(Place("FR", "Zone A"), years)
     assert not list_school_holidays(Place("US"), years)
+
+
+def test_a_holiday_names_the_week_that_it_is_in(tmp_path: Path) -> None:
+    history = write_rows(tmp_path / "s.csv", [(day, "A", "x", 5) for day in DAYS if day.weekday() == 0])
+    dataset = take_in(tmp_path, history, country="DE", horizon=8)
+    weeks = named(dataset, "A")
+    assert weeks["2024-05-06"] == "Ascension Day"
+    assert weeks["2024-12-23"] == "Christmas Day"
+    assert weeks["2025-04-14"] == "Good Friday"
+    assert weeks["2025-04-21"] == "Easter Monday"
+    assert "2025-05-05" not in weeks
