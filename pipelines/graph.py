@@ -39,6 +39,7 @@ PARAMETERS = """
     margin: How much worse than the champion a challenger may score and still go live, as a share.
     max_fallback_share: The run fails when more than this share of the stores could not be trained.
     seed: Seed of everything drawn at random.
+    quantiles: Which quantiles are published beside p10, p50 and p90, as in p5,p97.5.
     step_cpu: How many cores each step has, but for train.
     step_memory: How much memory each step has, but for train.
     train_cpu: How many cores train has; without a Ray cluster, that many stores are trained at once.
@@ -60,6 +61,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
         margin: float = defaults.MARGIN,
         max_fallback_share: float = defaults.MAX_FALLBACK_SHARE,
         seed: int = defaults.SEED,
+        quantiles: str = defaults.QUANTILES,
         step_cpu: str = defaults.STEP_CPU,
         step_memory: str = defaults.STEP_MEMORY,
         train_cpu: str = defaults.TRAIN_CPU,
@@ -79,6 +81,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
             margin=margin,
             max_fallback_share=max_fallback_share,
             seed=seed,
+            quantiles=quantiles,
             step_cpu=step_cpu,
             step_memory=step_memory,
             train_cpu=train_cpu,
@@ -97,6 +100,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
         margin: float = defaults.MARGIN,
         max_fallback_share: float = defaults.MAX_FALLBACK_SHARE,
         seed: int = defaults.SEED,
+        quantiles: str = defaults.QUANTILES,
         step_cpu: str = defaults.STEP_CPU,
         step_memory: str = defaults.STEP_MEMORY,
         train_cpu: str = defaults.TRAIN_CPU,
@@ -116,6 +120,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
             margin=margin,
             max_fallback_share=max_fallback_share,
             seed=seed,
+            quantiles=quantiles,
             step_cpu=step_cpu,
             step_memory=step_memory,
             train_cpu=train_cpu,
@@ -148,6 +153,7 @@ def _run_steps(
     margin: float,
     max_fallback_share: float,
     seed: int,
+    quantiles: str,
     step_cpu: str,
     step_memory: str,
     train_cpu: str,
@@ -183,6 +189,7 @@ def _run_steps(
             dataset=validated.outputs["checked"],
             margin=margin,
             seed=seed,
+            quantiles=quantiles,
             max_fallback_share=max_fallback_share,
             cpu=train_cpu,
             memory=train_memory,

@@ -13,6 +13,7 @@ from components.train.report.pictures import Picture
 from components.train.worker import StoreFiles, StoreJob, train_store_job
 from foreact.data.dataset.folder import Dataset
 from foreact.errors import ForeactError, name_examples
+from foreact.quantiles import name_quantiles, parse_quantiles
 from foreact.runs.events import Events
 from foreact.runs.process import TaskSize
 from foreact.runs.trained import Trained, TrainedFolder, TrainedStore
@@ -31,6 +32,7 @@ def train(
     find_live: Callable[[list[str], date], dict[str, LiveStore]],
     margin: float,
     seed: int,
+    quantiles: str,
     max_fallback_share: float,
     events: Events,
     size: TaskSize,
@@ -39,6 +41,7 @@ def train(
 ) -> dict[str, float]:
     """Train, decide and forecast, and return the figures of the whole run."""
     with events.step("train"):
+        shares = parse_quantiles(quantiles)
         data = Dataset(dataset)
         data.require_sound()
         stores = data.stores
@@ -48,7 +51,7 @@ def train(
         pictures: dict[str, Picture] = {}
 
         def make_task(store: str, failure: str = "") -> Task[StoreJob]:
-            job = _make_job(data, store, live.get(store, LiveStore()), margin, seed)
+            job = _make_job(data, store, live.get(store, LiveStore()), margin, seed, shares)
             return Task(store, replace(job, failure=failure), _estimate_memory(data, store))
 
         def keep_files(files: StoreFiles) -> None:
@@ -77,6 +80,7 @@ def train(
             horizon=info.horizon,
             source_version=info.source_version,
             margin=margin,
+            quantiles=name_quantiles(shares),
             stores={store: records[store] for store in stores},
         )
         folder.write_record(outcome)
@@ -127,11 +131,14 @@ def _note_unusable_champions(records: dict[str, TrainedStore], events: Events) -
         )
 
 
-def _make_job(data: Dataset, store: str, live: LiveStore, margin: float, seed: int) -> StoreJob:
+def _make_job(
+    data: Dataset, store: str, live: LiveStore, margin: float, seed: int, shares: tuple[float, ...]
+) -> StoreJob:
     return StoreJob(
         parcel=data.pack_store(store),
         margin=margin,
         seed=seed,
+        shares=shares,
         champion_version=live.champion_version,
         champion=live.champion,
         champion_problem=live.problem,

@@ -1,7 +1,8 @@
 """A store's model: its fits, the fits of its backtest, and a format that loads without executing code."""
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,16 @@ from numpy.typing import NDArray
 from foreact.errors import ForeactError
 from foreact.forecasting.combining.drivers import explain_totals
 from foreact.forecasting.combining.projection import PanelReading, project_store, read_panel
-from foreact.forecasting.forecast import Forecast
+from foreact.forecasting.forecast import SHARES, Forecast
 from foreact.forecasting.inputs.columns import Columns
 from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.inputs.threads import single_thread
-from foreact.forecasting.intervals import Intervals, cell_quantiles, total_interval
+from foreact.forecasting.intervals import Intervals, cell_quantiles, total_quantiles
 from foreact.forecasting.items.boosting import read_booster, write_booster
 from foreact.forecasting.items.model import ItemsFit
 from foreact.forecasting.totals.model import TotalsFit
 
-FORMAT = 2
+FORMAT = 3
 FIT_ARRAYS = ("coefficients", "ramps", "intercepts", "offsets", "responses")
 
 
@@ -46,18 +47,18 @@ class StoreModel:
     items_bias: float | None
     backtest_fits: BacktestFits
 
-    def predict(self, panel: Panel) -> Forecast:
+    def predict(self, panel: Panel, shares: Sequence[float] = SHARES) -> Forecast:
         """Forecast the panel's horizon; level and recent sales are read from its history."""
         with single_thread():
-            return self.forecast_reading(read_panel(panel, self.columns, self.totals.groups))
+            return self.forecast_reading(read_panel(panel, self.columns, self.totals.groups), shares)
 
-    def forecast_reading(self, reading: PanelReading) -> Forecast:
+    def forecast_reading(self, reading: PanelReading, shares: Sequence[float] = SHARES) -> Forecast:
         """Forecast from a panel that was read by this model's columns."""
         ahead = project_store(reading, self.totals, self.items, self.items_bias)
         if not np.isfinite(ahead.items).all():
             raise ForeactError(f"The model of store {self.store!r} returned a forecast that is not finite.")
         return assemble_forecast(
-            reading.panel, ahead.items, self.intervals, explain_totals(reading, self.totals, ahead)
+            reading, ahead.items, self.intervals, explain_totals(reading, self.totals, ahead), shares
         )
 
     def save(self, folder: Path) -> None:
@@ -129,29 +130,29 @@ class StoreModel:
             columns=Columns.from_json(description["columns"]),
             totals=fits[0],
             items=items["items"],
-            intervals=Intervals(arrays["edges"], arrays["cells"], arrays["totals"]),
+            intervals=Intervals(**{each.name: arrays[each.name] for each in fields(Intervals)}),
             items_bias=description["items_bias"],
             backtest_fits=BacktestFits(fits[1:], items["proof_items"]),
         )
 
 
 def assemble_forecast(
-    panel: Panel, mean: NDArray[np.float64], intervals: Intervals, drivers: dict[str, Any]
+    reading: PanelReading,
+    mean: NDArray[np.float64],
+    intervals: Intervals,
+    drivers: dict[str, Any],
+    shares: Sequence[float],
 ) -> Forecast:
-    """Return the forecast of these means with their intervals."""
-    total = mean.sum(0)
-    p10, p50, p90 = cell_quantiles(intervals, mean)
-    low, high = total_interval(intervals, total)
+    """Return the forecast of these means with their quantiles."""
+    panel, total = reading.panel, mean.sum(0)
     return Forecast(
         store=panel.store,
         items=panel.items,
         dates=panel.dates[panel.days :],
         mean=mean.astype(np.float32),
-        p10=p10,
-        p50=p50,
-        p90=p90,
+        quantiles=cell_quantiles(intervals, mean, reading.traits, shares),
         total_mean=total.astype(np.float32),
-        total_p10=low,
-        total_p90=high,
+        total_quantiles=total_quantiles(intervals, total, shares),
+        shares=tuple(shares),
         drivers=drivers,
     )

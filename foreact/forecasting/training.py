@@ -13,7 +13,7 @@ from foreact.forecasting.combining.projection import (
     read_panel,
     read_panel_like,
 )
-from foreact.forecasting.forecast import LEVEL, Forecast
+from foreact.forecasting.forecast import LEVEL, SHARES, Forecast
 from foreact.forecasting.inputs.columns import Columns, infer_columns
 from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.inputs.threads import single_thread
@@ -58,6 +58,7 @@ def train_store(
     margin: float = 0.0,
     seed: int = 0,
     previous: Sequence[PublishedForecast] | None = None,
+    shares: Sequence[float] = SHARES,
 ) -> StoreResult:
     """Train a challenger, judge it against the champion and seasonal naive, and forecast with the winner."""
     with single_thread():
@@ -79,12 +80,12 @@ def train_store(
         champion_accuracy = None if champion is None else champion_backtest.accuracy
         decision = decide_outcome(backtest.accuracy, backtest.baselines, champion_accuracy, margin)
         if decision.outcome is GateOutcome.PROMOTED:
-            forecast = model.forecast_reading(reading)
+            forecast = model.forecast_reading(reading, shares)
         elif champion is not None:
             with _as_champion_error():
-                forecast = champion.predict(panel)
+                forecast = champion.predict(panel, shares)
         else:
-            forecast = forecast_naive(panel, model.columns, model.intervals)
+            forecast = forecast_naive(panel, model.columns, model.intervals, shares)
         scorecard = score_published(panel, previous or [])
     return StoreResult(model, forecast, decision, backtest, scorecard)
 
@@ -131,22 +132,22 @@ def _as_champion_error() -> Iterator[None]:
         raise ChampionError(str(error)) from error
 
 
-def fall_back(panel: Panel, champion: StoreModel | None, reason: str) -> StoreResult:
+def fall_back(panel: Panel, champion: StoreModel | None, reason: str, shares: Sequence[float] = SHARES) -> StoreResult:
     """Forecast a store that could not be trained: by its champion, or by seasonal naive where it has none."""
     with single_thread():
         if champion is not None:
-            forecast, instead = champion.predict(panel), "the live model stays"
+            forecast, instead = champion.predict(panel, shares), "the live model stays"
         else:
-            forecast = forecast_naive(panel, infer_columns(panel), learn_window_intervals([]))
+            forecast = forecast_naive(panel, infer_columns(panel), learn_window_intervals([]), shares)
             instead = "seasonal naive is published instead"
     why = f"could not be trained: {reason}"
     return StoreResult(None, forecast, Decision(GateOutcome.FALLBACK, why, f"{instead}: the store {why}"))
 
 
-def forecast_naive(panel: Panel, columns: Columns, intervals: Intervals) -> Forecast:
+def forecast_naive(panel: Panel, columns: Columns, intervals: Intervals, shares: Sequence[float]) -> Forecast:
     """Forecast by seasonal naive, within the given intervals: the forecast of last resort."""
     reading = read_panel(panel, columns)
     closed = predict_closed_days(panel, reading.demand, columns)
     mean = forecast_baseline(Baseline.SEASONAL_NAIVE, reading.demand.units, panel.horizon, closed)
-    forecast = assemble_forecast(panel, mean, intervals, {})
+    forecast = assemble_forecast(reading, mean, intervals, {}, shares)
     return replace(forecast, drivers={LEVEL: np.asarray(mean.sum(0), np.float32)})

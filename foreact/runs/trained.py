@@ -71,6 +71,8 @@ class Trained(BaseModel):
     horizon: int
     source_version: str
     margin: float
+    # The names of the quantiles that forecasts and totals have.
+    quantiles: tuple[str, ...] = ()
     generated_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
     stores: dict[str, TrainedStore]
 

@@ -9,6 +9,7 @@ from foreact.forecasting.inputs.columns import Columns, group_codes
 from foreact.forecasting.inputs.demand import Demand, read_demand
 from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.inputs.scale import Scale, read_scale
+from foreact.forecasting.inputs.traits import Traits, read_traits
 from foreact.forecasting.items.history import ItemHistory, PanelHistory, complete_history, read_history
 from foreact.forecasting.items.model import ItemsFit, fit_items, forecast_items
 from foreact.forecasting.totals.design import SEASON_DAYS, Design, calendar_design
@@ -33,6 +34,11 @@ class PanelReading:
     def history(self) -> PanelHistory:
         """The items' history, cumulated once for all models."""
         return read_history(self.panel, self.columns, self.demand)
+
+    @cached_property
+    def traits(self) -> Traits:
+        """How the items behave as of the origin."""
+        return read_traits(self.panel, self.columns, self.demand)
 
     @cached_property
     def scale(self) -> Scale:

@@ -8,12 +8,13 @@ import numpy as np
 from foreact.forecasting.combining.projection import PanelReading, project_store, project_totals
 from foreact.forecasting.inputs.arrays import Bools, Dates, Doubles
 from foreact.forecasting.inputs.panel import Panel
+from foreact.forecasting.inputs.traits import Traits
 from foreact.forecasting.intervals import (
     BacktestErrors,
     Intervals,
     cell_quantiles,
     learn_intervals,
-    total_interval,
+    total_quantiles,
 )
 from foreact.forecasting.items.model import ItemsFit
 from foreact.forecasting.judging.accuracy import Accuracy, add_interval_accuracy, mean_accuracy, point_accuracy
@@ -100,13 +101,14 @@ class BacktestRun:
         whole = np.where(np.isfinite(actual).any(0), np.nansum(actual, axis=0), np.nan)
         if origin.has_items:
             projection = project_store(reading, totals, items, learn_items_bias(self._windows))
-            errors = BacktestErrors(projection.items, actual, projection.items.sum(0), whole)
+            errors = BacktestErrors(projection.items, actual, projection.items.sum(0), whole, reading.traits)
             accuracy = point_accuracy(projection.items, actual, reading.scale)
             baselines = _score_baselines(origin, reading)
             window = Window(dates, errors, True, accuracy, baselines, _log_excess(projection.own, whole))
         else:
             none = np.zeros((0, len(dates)))
-            errors = BacktestErrors(none, none, project_totals(reading, totals).mean.sum(0), whole)
+            total = project_totals(reading, totals).mean.sum(0)
+            errors = BacktestErrors(none, none, total, whole, Traits.of_nothing(len(dates)))
             window = Window(dates, errors, False, Accuracy(), {}, None)
         self._windows.insert(0, window)
 
@@ -149,8 +151,8 @@ def _score_window(window: Window, windows: list[Window]) -> Accuracy:
     """Score one window; its intervals come from the others, so that none is scored on its own errors."""
     intervals = learn_window_intervals([other for other in windows if other is not window])
     errors = window.errors
-    p10, _, p90 = cell_quantiles(intervals, errors.mean)
-    low, high = total_interval(intervals, errors.total_mean)
+    p10, p90 = cell_quantiles(intervals, errors.mean, errors.traits, (0.1, 0.9))
+    low, high = total_quantiles(intervals, errors.total_mean, (0.1, 0.9))
     accuracy = add_interval_accuracy(window.accuracy, errors.actual, errors.mean, p10, p90)
     known = np.isfinite(errors.total_actual)
     if known.any():
