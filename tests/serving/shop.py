@@ -7,11 +7,13 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from foreact.blobs import BlobStore
 from foreact.publications import Kind, Manifest, PublishedModel, Publisher, StoreEntry, put_objects
 from foreact.publications.contract import object_name
+from foreact.quantiles import list_quantiles
 
 AS_OF = date(2026, 3, 1)
 # Monday morning, after the deadline.
@@ -77,6 +79,18 @@ def make_tables(
     }
 
 
+def make_quantiles(store: str) -> dict[Kind, pa.Table]:
+    """Make a store's tables with quantiles that the other stores lack, in totals too."""
+    tables = make_tables(store)
+    for kind in ("forecasts", "totals"):
+        table = tables[kind]
+        table = table.append_column("p2.5", pc.multiply(table["p10"], 0.5))
+        if kind == "totals":
+            table = table.append_column("p50", table["mean"])
+        tables[kind] = table.append_column("p97.5", pc.add(table["p90"], 1.0))
+    return tables
+
+
 def publish(
     blobs: BlobStore,
     stores: Iterable[str] = ("S1", "S2", "S3"),
@@ -113,6 +127,8 @@ def publish(
                 code_version="test",
                 objects={kind: put[object_name(run, store, kind)] for kind in made},
                 accuracy=dict(accuracy or {"wape": 0.21, "bias": 0.01, "coverage": 0.8, "naive_wape": 0.34}),
+                # Tables as schema version 1 had them have no median of the totals.
+                quantiles=list_quantiles(made["totals"].column_names) if "p50" in made["totals"].column_names else (),
                 attributes={"region": regions[store]} if store in regions else {},
             )
     return Publisher(blobs, now=lambda: generated_at or NOW).publish(entries, by=f"run {run}", reason="test").manifest

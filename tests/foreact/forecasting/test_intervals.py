@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foreact.forecasting.inputs.traits import Traits
+from foreact.forecasting.inputs.traits import NEW, PROMOTED, Traits
 from foreact.forecasting.intervals import BacktestErrors, cell_quantiles, learn_intervals, total_quantiles
 
 DAYS, WINDOWS = 28, 8
@@ -96,3 +96,47 @@ def test_large_items_have_bands_of_their_own_in_stores_of_any_size(items: int) -
     inside, large = (actual >= p10) & (actual <= p90), mean >= 10
     assert 0.74 < inside[large].mean() < 0.89
     assert (actual > p90).mean() < 0.13
+
+
+def test_any_quantile_is_in_order_and_nothing_where_nothing_is_expected() -> None:
+    random = np.random.default_rng(3)
+    mean = random.lognormal(0, 1.5, (60, DAYS))
+    mean[5, 3] = 0.0
+    traits = Traits(np.sqrt(mean.mean(1)), np.zeros(mean.shape, np.int64))
+    windows = [
+        BacktestErrors(mean, random.poisson(mean).astype(float), mean.sum(0), random.poisson(mean.sum(0)), traits)
+        for _ in range(3)
+    ]
+    shares = (0.005, 0.031, 0.1, 0.5, 0.77, 0.9, 0.995)
+    intervals = learn_intervals(windows, windows)
+    cells, totals = cell_quantiles(intervals, mean, traits, shares), total_quantiles(intervals, mean.sum(0), shares)
+    for quantiles in (cells, totals):
+        assert (quantiles >= 0).all()
+        assert (np.diff(quantiles, axis=0) >= 0).all()
+    assert cells[:, 5, 3].max() == 0
+
+
+def test_promoted_days_new_and_restless_items_have_wider_intervals_at_the_same_mean() -> None:
+    random = np.random.default_rng(3)
+    mean = np.full((400, DAYS), 20.0)
+    kinds = np.zeros(mean.shape, np.int64)
+    kinds[100:200], kinds[200:300] = PROMOTED, NEW
+    change = np.where(np.arange(400) < 300, 3.0, 12.0)
+    spread = np.repeat([0.1, 0.4, 0.6, 0.5], 100)[:, None]
+    traits, total = Traits(change, kinds), missed(np.full(DAYS, 100.0))
+    actual = [mean * np.exp(spread * random.normal(size=mean.shape)) for _ in range(5)]
+    windows = [BacktestErrors(mean, each, total.total_mean, total.total_actual, traits) for each in actual[:4]]
+    p10, p90 = cell_quantiles(learn_intervals(windows, [total]), mean, traits, (0.1, 0.9))
+    inside = ((actual[4] >= p10) & (actual[4] <= p90)).reshape(4, -1).mean(1)
+    # One table for all holds 0.99 of the calm and 0.62 of the new.
+    assert ((inside > 0.74) & (inside < 0.86)).all()
+
+
+@pytest.mark.parametrize("items", [1, 40])
+def test_without_a_backtest_intervals_are_as_wide_as_counts_are(items: int) -> None:
+    mean = np.full((items, DAYS), 2.0)
+    traits = Traits(np.full(items, 1.5), np.zeros(mean.shape, np.int64))
+    p10, p90 = cell_quantiles(learn_intervals([], []), mean, traits, (0.1, 0.9))
+    sold = np.random.default_rng(3).poisson(mean)
+    assert ((sold >= p10) & (sold <= p90)).mean() > 0.75
+    assert p90.max() < 8
