@@ -92,7 +92,7 @@ def test_csv_has_the_same_rows(serving: Serving, way: str) -> None:
 
 
 def test_more_quantiles_are_there_when_asked_for_beside_stores_published_without(serving: Serving) -> None:
-    shop.publish(serving.store, ["S3"], run="run-2", seed=2, tables={"S3": shop.make_quantiles("S3")})
+    shop.publish(serving.store, ["S3"], run="run-2", seed=2, shares=(0.025, 0.1, 0.5, 0.9, 0.975))
     serving.refresh()
     usual = serving.get("/v1/forecasts").json()["rows"]
     assert set(usual[0]) == {"store", "item", "date", "mean", "p10", "p50", "p90"}
