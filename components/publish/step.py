@@ -125,6 +125,7 @@ def _make_entry(
         accuracy=store.published_figures,
         attributes=store.attributes,
         fallback=store.fallback,
+        quantiles=record.quantiles,
     )
 
 

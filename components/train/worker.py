@@ -13,6 +13,7 @@ import numpy as np
 from components.train.report.pictures import Picture, draw_store
 from foreact.errors import ForeactError
 from foreact.publications.contract import Kind
+from foreact.quantiles import ALWAYS
 from foreact.runs.process import configure_logging
 from foreact.runs.trained import TrainedStore
 from foreact.telemetry.tracing import log_context
@@ -32,6 +33,8 @@ class StoreJob:
     parcel: "Parcel"
     margin: float
     seed: int
+    # Which quantiles are published: the shares of outcomes below them.
+    shares: tuple[float, ...] = ALWAYS
     champion_version: str | None = None
     # The champion's files, by name.
     champion: dict[str, bytes] = field(default_factory=dict)
@@ -71,15 +74,23 @@ def _train_store(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
     champion, problem = _load_champion(job)
     if job.failure:
         try:
-            result = fall_back(panel, champion, job.failure, chain)
+            result = fall_back(panel, champion, job.failure, chain, job.shares)
         except Exception:
             if champion is None:
                 raise
             log.exception("store %r: its champion failed too", panel.store)
             champion, problem = None, _describe_failure(job)
-            result = fall_back(panel, None, job.failure, chain)
+            result = fall_back(panel, None, job.failure, chain, job.shares)
     else:
-        train = partial(train_store, panel, chain=chain, margin=job.margin, seed=job.seed, previous=_read_previous(job))
+        train = partial(
+            train_store,
+            panel,
+            chain=chain,
+            margin=job.margin,
+            seed=job.seed,
+            shares=job.shares,
+            previous=_read_previous(job),
+        )
         try:
             result = train(champion=champion)
         except ChampionError:

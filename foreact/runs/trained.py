@@ -87,6 +87,8 @@ class Trained(BaseModel):
     source_version: str
     margin: float
     chain: TrainedChain | None = None
+    # The names of the quantiles that forecasts and totals have.
+    quantiles: tuple[str, ...] = ()
     generated_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
     stores: dict[str, TrainedStore]
 

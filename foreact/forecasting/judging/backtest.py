@@ -12,12 +12,13 @@ from foreact.forecasting.experts.store import project_totals
 from foreact.forecasting.inputs.arrays import Bools, Dates, Doubles
 from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.inputs.scale import Scale
+from foreact.forecasting.inputs.traits import Traits
 from foreact.forecasting.intervals import (
     BacktestErrors,
     Intervals,
     cell_quantiles,
     learn_intervals,
-    total_interval,
+    total_quantiles,
 )
 from foreact.forecasting.judging.accuracy import Accuracy, add_interval_accuracy, mean_accuracy, point_accuracy
 from foreact.forecasting.reading import PanelReading
@@ -109,12 +110,13 @@ class BacktestRun:
         if not origin.has_items:
             none = np.zeros((0, len(dates)))
             totals = project_totals(reading, pool.totals).mean.sum(0)
-            self._windows.insert(0, Window(dates, BacktestErrors(none, none, totals, whole)))
+            errors = BacktestErrors(none, none, totals, whole, Traits.of_nothing(len(dates)))
+            self._windows.insert(0, Window(dates, errors))
             return
         opinions, projection = gather_opinions(reading, pool, learn_items_bias(self._windows))
         window = Window(
             dates,
-            BacktestErrors(projection.items, actual, projection.items.sum(0), whole),
+            BacktestErrors(projection.items, actual, projection.items.sum(0), whole, reading.traits),
             opinions=opinions,
             evidence=gather_evidence(opinions.means, actual, reading.scale, opinions.kinds, Simple.WEEKDAY_MEAN),
             scale=reading.scale,
@@ -176,8 +178,8 @@ def _score_window(window: Window, windows: list[Window]) -> Accuracy:
     """Score one window; its intervals come from the others, so that none is scored on its own errors."""
     intervals = learn_window_intervals([other for other in windows if other is not window])
     errors = window.errors
-    p10, _, p90 = cell_quantiles(intervals, errors.mean)
-    low, high = total_interval(intervals, errors.total_mean)
+    p10, p90 = cell_quantiles(intervals, errors.mean, errors.traits, (0.1, 0.9))
+    low, high = total_quantiles(intervals, errors.total_mean, (0.1, 0.9))
     accuracy = add_interval_accuracy(window.accuracy, errors.actual, errors.mean, p10, p90)
     known = np.isfinite(errors.total_actual)
     if known.any():
