@@ -21,9 +21,9 @@ YOUNG_MONTHS = 3
 RARE_SHARE, RARE_WEEKS = 0.5, 16
 LARGE_UNITS = 10.0
 # The chain counts as this many windows of a store's own.
-CHAIN_WINDOWS = 4.0
+CHAIN_WINDOWS = 16.0
 # Equal weights are preferred as strongly as by so many windows of errors that have nothing in common.
-EQUAL_WINDOWS = 0.5
+EQUAL_WINDOWS = 0.3
 
 
 @dataclass(frozen=True)
