@@ -21,7 +21,7 @@ from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90
 
 if TYPE_CHECKING:
     from foreact.data.dataset.parcel import Parcel
-    from foreact.forecasting import Accuracy, ChainModel, Decision, PublishedForecast, Score, StoreModel
+    from foreact.forecasting import Accuracy, ChainModel, Decision, PublishedForecast, Score, StoreModel, StoreResult
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +112,8 @@ def _train_store(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
         challenger_accuracy=decision.accuracy,
         champion_accuracy=decision.champion_accuracy,
         baselines=dict(decision.baselines),
+        experts=result.backtest.experts,
+        shares=_published_shares(result, champion),
         scorecard=_overall_score(result.scorecard),
         attributes=panel.store_attributes,
     )
@@ -183,6 +185,18 @@ def _published_accuracy(decision: "Decision", champion: "StoreModel | None") -> 
     if champion is not None:
         return decision.champion_accuracy
     return decision.baselines.get(best_simple(decision.baselines), Accuracy())
+
+
+def _published_shares(result: "StoreResult", champion: "StoreModel | None") -> dict[str, float]:
+    """Return each expert's share of the totals that are published."""
+    from foreact.forecasting import GateOutcome
+    from foreact.forecasting.judging.gate import best_simple
+
+    if result.decision.outcome is GateOutcome.PROMOTED and result.model is not None:
+        return result.model.weights.list_shares()
+    if champion is not None:
+        return champion.weights.list_shares()
+    return {best_simple(result.decision.baselines).value: 1.0}
 
 
 def _overall_score(scores: "list[Score]") -> dict[str, float]:

@@ -96,6 +96,8 @@ class StoreEntry(_Record):
     objects: dict[Kind, PublishedObject]
     # Backtest figures of the model that made these numbers: wape, bias, coverage, scaled_error, naive_wape ...
     accuracy: dict[str, float] = Field(default_factory=dict)
+    # The experts' shares of the totals; they sum to 1.
+    experts: dict[str, float] = Field(default_factory=dict)
     # What is the same for all of the store's rows: region, city ...
     attributes: dict[str, str] = Field(default_factory=dict)
     # Why these are not the numbers of a newly trained model; None if they are.

@@ -77,6 +77,10 @@ class Weights:
         """Return the weights from the JSON that `to_json` returned."""
         return cls(tuple(data["experts"]), np.array(data["totals"]), np.array(data["items"]))
 
+    def list_shares(self) -> dict[str, float]:
+        """Return each expert's share of the totals."""
+        return dict(zip(map(str, self.experts), self.totals.tolist(), strict=True))
+
     def select_experts(self, experts: Sequence[str]) -> "Weights":
         """Return the weights of some of the experts, made to sum to 1 again."""
         place = [self.experts.index(name) for name in experts if name in self.experts]

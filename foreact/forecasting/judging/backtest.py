@@ -20,7 +20,13 @@ from foreact.forecasting.intervals import (
     learn_intervals,
     total_quantiles,
 )
-from foreact.forecasting.judging.accuracy import Accuracy, add_interval_accuracy, mean_accuracy, point_accuracy
+from foreact.forecasting.judging.accuracy import (
+    Accuracy,
+    add_interval_accuracy,
+    mean_accuracy,
+    point_accuracy,
+    scaled_error,
+)
 from foreact.forecasting.reading import PanelReading
 from foreact.forecasting.totals.design import SEASON_MONTHS
 from foreact.spacing import Spacing
@@ -60,6 +66,14 @@ class Window:
 
 
 @dataclass(frozen=True)
+class Contribution:
+    """What one expert brought: its share of the totals, and its error had it forecast alone."""
+
+    share: float
+    scaled_error: float
+
+
+@dataclass(frozen=True)
 class Backtest:
     """The windows, newest first, and the mean accuracy over those with items."""
 
@@ -68,6 +82,7 @@ class Backtest:
     baselines: dict[Simple, Accuracy] = field(default_factory=dict)
     # From all windows; each of them was combined by the weights of the others.
     weights: Weights | None = None
+    experts: dict[str, Contribution] = field(default_factory=dict)
 
 
 def backtest_origins(days: int, horizon: int, spacing: Spacing) -> list[int]:
@@ -144,7 +159,21 @@ class BacktestRun:
         accuracy = mean_accuracy([_score_window(window, windows) for window in combined])
         baselines = {each: mean_accuracy([window.baselines[each] for window in combined]) for each in Simple}
         weights = learn_weights(evidence, chain, experts) if experts else None
-        return Backtest(windows, accuracy, baselines, weights)
+        contributions = {} if weights is None else _list_contributions(combined, weights)
+        return Backtest(windows, accuracy, baselines, weights, contributions)
+
+
+def _list_contributions(windows: list[Window], weights: Weights) -> dict[str, Contribution]:
+    """Return what each expert brought, by the windows with items."""
+    result = {}
+    for name, share in weights.list_shares().items():
+        alone = [
+            scaled_error(window.opinions.means[name], window.errors.actual, window.scale)
+            for window in windows
+            if window.opinions is not None and window.scale is not None
+        ]
+        result[name] = Contribution(share, float(np.mean(alone)))
+    return result
 
 
 def read_actuals(panel: Panel) -> Doubles:
