@@ -100,8 +100,8 @@ class Learning:
         str | None,
         typer.Option(
             metavar="keep|doubt",
-            help="Whether zeros that a fast item's rate makes next to impossible count as days without demand, or as "
-            f"sold out (default: {defaults.STOCKOUTS})",
+            help="Whether zeros of days that a fast item's rate makes next to impossible count as days without demand, "
+            f"or as sold out (default: {defaults.STOCKOUTS})",
         ),
     ] = None
     seed: Annotated[

@@ -43,6 +43,7 @@ from foreact.data.dataset.sealing import hash_stores
 from foreact.data.reading.problems import explain_engine_errors
 from foreact.data.reading.schema import FAULTY_ROWS
 from foreact.errors import count_noun
+from foreact.spacing import Spacing
 from foreact.vocabulary import DATE, ITEM, STORE, UNITS
 
 # How many rows are checked at once: enough to make the cost of a checkpoint small, few enough for a small memory.
@@ -162,15 +163,19 @@ class _Check:
                 self.mended[one.store] = mended
                 self.rejected += mended.rejected
 
+    @property
+    def _doubts_zeros(self) -> bool:
+        """Whether zeros of days may be stock-outs: where a flag says which are, other zeros are what they are."""
+        return not self.dataset.info.stockout and self.dataset.info.spacing is Spacing.DAILY
+
     def _doubt_zeros(self, batch: list[Partition]) -> None:
         info = self.dataset.info
-        # Where a flag says what was sold out, other zeros are what they are.
-        for one in [] if info.stockout else batch:
+        for one in batch if self._doubts_zeros else []:
             self.doubted += one.list_doubted(self.as_of, info.stores[one.store].missing or info.missing)
 
     def _describe_doubted(self) -> list[Finding]:
         info, days = self.dataset.info, sum(days for days, _ in self.doubted)
-        if info.stockout:
+        if not self._doubts_zeros:
             return []
         means = (
             "no evidence of demand"

@@ -64,13 +64,15 @@ class Writer:
             rows = arrays.read_table(self.dataset / "stores" / f"{encode_id(name)}.parquet", [DATE, UNITS])
             first = np.datetime64(store.first, "D")
             periods = spacing.count_periods(first, arrays.read_days(rows[DATE]))
-            if sells_on_few_days(periods, arrays.read_floats(rows[UNITS]), spacing.week):
+            if sells_on_few_days(periods, arrays.read_floats(rows[UNITS]), spacing):
                 judged[name] = store.model_copy(update={"missing": "zero"})
         few = [name for name, store in judged.items() if store.missing == "zero"]
         if few:
+            period = spacing.period
             self._add_note(
-                f"{len(few):,} of {count_noun(len(stores), 'store')}, {name_examples(few)}, sell on few days: a day "
-                "without any row is taken for one without a sale there, and --missing unknown leaves it unknown."
+                f"{len(few):,} of {count_noun(len(stores), 'store')}, {name_examples(few)}, sell on few {period}s: a "
+                f"{period} without any row is taken for one without a sale there, and --missing unknown leaves it "
+                "unknown."
             )
         return judged
 

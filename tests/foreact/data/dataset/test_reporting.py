@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from foreact.data.dataset.reporting import sells_on_few_days
+from foreact.spacing import Spacing
 from tests.shops import days, take_in, write_rows
 
 DAYS = 400
@@ -48,7 +49,22 @@ DAY = np.arange(DAYS)
 def test_days_without_rows(sold: np.ndarray, few: bool) -> None:
     day = np.flatnonzero(sold)
     # Several rows a day, as of several items.
-    assert sells_on_few_days(np.repeat(day + 20_000, 2), np.repeat(sold[day] / 2, 2)) is few
+    assert sells_on_few_days(np.repeat(day + 20_000, 2), np.repeat(sold[day] / 2, 2), Spacing.DAILY) is few
+
+
+@pytest.mark.parametrize("spacing", [Spacing.WEEKLY, Spacing.MONTHLY])
+@pytest.mark.parametrize(
+    ("sold", "few"),
+    [
+        (STEADY[:4] * (DAY[:4] != 1), False),
+        (STEADY[:30] * ~np.isin(DAY[:30], [9, 20]) * np.where(np.isin(DAY[:30], [0, 29]), 0.01, 1), False),
+        (STEADY[:60] * (DAY[:60] % 5 < 1), True),
+    ],
+    ids=["a new store with a hole", "cut short at both ends, with two holes", "orders at times"],
+)
+def test_longer_periods_without_rows(spacing: Spacing, sold: np.ndarray, few: bool) -> None:
+    day = np.flatnonzero(sold)
+    assert sells_on_few_days(day, sold[day], spacing) is few
 
 
 def test_auto_takes_a_slow_stores_empty_days_for_zero_and_says_so(tmp_path: Path) -> None:
