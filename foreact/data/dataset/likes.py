@@ -22,8 +22,8 @@ from foreact.data.reading.schema import (
 from foreact.errors import count_noun, name_examples
 from foreact.vocabulary import DATE, ITEM, LIKE, LIKE_ITEM, LIKE_SHARE, SHARE, STORE, UNITS
 
-# From so many weeks of its own on, a store's sales say which share of the like store's it has.
-OWN_WEEKS = 1
+# An item's own share counts by its units against so many at the share of the whole store.
+USUAL_UNITS = 20.0
 
 
 def split_likes(tables: Sequence[Known]) -> tuple[list[Known], list[Known]]:
@@ -62,6 +62,7 @@ def borrow_stores(
 ) -> dict[str, pa.Table]:
     """Return, by new store, what the like store sold of its items before its own first day, times the share."""
     borrowed: dict[str, pa.Table] = {}
+    day = periods.start_sql("day")
     for known in tables:
         if known.keys != [STORE]:
             continue
@@ -71,8 +72,13 @@ def borrow_stores(
                 JOIN {STORES} USING (store) WHERE "like" <> store ORDER BY store"""
         )
         for store, like, told, first in rows:
-            share = float(told or _find_share(engine, store, like, first, last, periods))
-            table = _borrow_units(engine, store, like, share, first, periods)
+            both = _sum_both(store, like, first, last, day)
+            share = float(told or _find_share(engine, both))
+            of_item = f"{share!r} * (own + {USUAL_UNITS}) / ({share!r} * theirs + {USUAL_UNITS})"
+            shares = f"""(SELECT {ITEM}, coalesce({"NULL" if told else of_item}, {share!r}) AS share
+                FROM {SERIES} AS series LEFT JOIN {both} AS both_stores USING ({ITEM})
+                WHERE series.store = {literal(store)})"""
+            table = _borrow_units(engine, store, like, shares, first, day)
             if table.num_rows:
                 borrowed[store] = table
                 plan.notes.append(
@@ -111,28 +117,29 @@ def _note_unknown(engine: Engine, plan: Plan, known: Known, key: str) -> None:
             )
 
 
-def _find_share(engine: Engine, store: str, like: str, first: int, last: int, periods: Periods) -> float:
-    """Return the share of the like store's units that a store sold of the items of both since it opened; or 1."""
-    whole = periods.spacing.week * OWN_WEEKS
-    shared = " AND ".join(
-        f"item IN (SELECT item FROM {EVERY_ROW} WHERE store = {literal(name)})" for name in (store, like)
+def _sum_both(store: str, like: str, first: int, last: int, day: str) -> str:
+    """Return SQL for what a store and the one that it is like have sold of each item of both since the first opened."""
+    own, theirs = (
+        f"coalesce(greatest(sum({UNITS} ORDER BY day, {UNITS}) FILTER (store = {literal(name)}), 0), 0)"
+        for name in (store, like)
     )
-    own, theirs, days = engine.fetch_one(
-        f"""SELECT sum(units ORDER BY day, item, units) FILTER (store = {literal(store)}),
-            sum(units ORDER BY day, item, units) FILTER (store = {literal(like)}),
-            count(DISTINCT day) FILTER (store = {literal(store)})
-            FROM {EVERY_ROW} WHERE store IN ({literal(store)}, {literal(like)}) AND {shared}
-            AND {periods.start_sql("day")} BETWEEN {first} AND {last}"""
-    )
-    return own / theirs if days >= whole and own and own > 0 and theirs and theirs > 0 else 1.0
+    return f"""(SELECT {ITEM}, {own} AS own, {theirs} AS theirs FROM {EVERY_ROW}
+        WHERE store IN ({literal(store)}, {literal(like)}) AND {day} BETWEEN {first} AND {last}
+        GROUP BY {ITEM} HAVING count(DISTINCT store) = 2)"""
 
 
-def _borrow_units(engine: Engine, store: str, like: str, share: float, first: int, periods: Periods) -> pa.Table:
-    day = periods.start_sql("day")
+def _find_share(engine: Engine, both: str) -> float:
+    """Return the share of the like store's units that a store has sold; 1 where neither has sold."""
+    own, theirs = engine.fetch_one(f"SELECT sum(own ORDER BY {ITEM}), sum(theirs ORDER BY {ITEM}) FROM {both}")
+    return float(own / theirs) if own and theirs else 1.0
+
+
+def _borrow_units(engine: Engine, store: str, like: str, shares: str, first: int, day: str) -> pa.Table:
+    """Return the units of the like store before a day, times the shares of items."""
     return engine.fetch_table(
         f"""SELECT {ITEM}, (DATE '{EPOCH}' + {day}::INTEGER)::DATE AS {DATE},
-            CAST(sum({UNITS} ORDER BY day, {UNITS}) * {share!r} AS FLOAT) AS {UNITS}
-            FROM {EVERY_ROW} JOIN (SELECT item FROM {SERIES} WHERE store = {literal(store)}) USING (item)
+            CAST(sum({UNITS} ORDER BY day, {UNITS}) * any_value(share) AS FLOAT) AS {UNITS}
+            FROM {EVERY_ROW} JOIN {shares} AS shares USING ({ITEM})
             WHERE store = {literal(like)} AND {UNITS} IS NOT NULL AND day >= 0 AND {day} < {first}
             GROUP BY {ITEM}, {day} ORDER BY {ITEM}, {day}"""
     )

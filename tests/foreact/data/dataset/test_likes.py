@@ -47,6 +47,7 @@ def test_a_share_is_found_from_the_days_of_both(tmp_path: Path, history: Path, s
     dataset = take_in(tmp_path, history, table, store=store)
     panel = dataset.pack_store("B").make_panel()
     np.testing.assert_allclose(panel.units[0, :60], 5.0)
+    assert panel.items.tolist() == ["x"]
     assert any("'B' borrows what 'A' sold" in note and "times 0.5" in note for note in dataset.info.notes)
 
 
