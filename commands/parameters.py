@@ -12,6 +12,7 @@ import typer
 
 from foreact.blobs.connecting import refuse_credentials
 from foreact.errors import ForeactError, count_noun
+from foreact.quantiles import parse_quantiles
 from foreact.runs import defaults
 from foreact.spacing import Spacing
 
@@ -109,6 +110,20 @@ class Learning:
 
 
 @dataclass(frozen=True)
+class Publishing:
+    """What is published of each forecast."""
+
+    quantiles: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="Quantiles to publish beside p10, p50 and p90: p and the percent of outcomes below, as in p5,p97.5 "
+            f"(default: {defaults.QUANTILES})",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
 class Judging:
     """How good the data must be to go on, and a model to go live."""
 
@@ -165,7 +180,7 @@ def spread_options(command: Callable[..., R]) -> Callable[..., R]:
     return run_command
 
 
-def read_parameters(history: str | None, tables: Tables, *others: Learning | Judging) -> dict[str, Any]:
+def read_parameters(history: str | None, tables: Tables, *others: Learning | Judging | Publishing) -> dict[str, Any]:
     """Return the pipeline's parameters that the command line sets."""
     known = [_make_absolute(uri) for uri in tables.known or [] if uri]
     parameters: dict[str, Any] = {
@@ -179,6 +194,8 @@ def read_parameters(history: str | None, tables: Tables, *others: Learning | Jud
         parameters |= asdict(group)
     if parameters.get("as_of") is not None:
         parameters["as_of"] = _read_day(parameters["as_of"])
+    if parameters.get("quantiles") is not None:
+        parse_quantiles(parameters["quantiles"])
     for name in ("margin", "max_rejected_share", "max_fallback_share"):
         if parameters.get(name) is not None and not 0 <= parameters[name] <= 1:
             raise ForeactError(f"--{name.replace('_', '-')} is {parameters[name]}; it must be a share from 0 to 1.")

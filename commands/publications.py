@@ -9,6 +9,7 @@ import typer
 from commands.options import Workspace, name_caller, note_action, open_store
 from foreact.errors import ForeactError, count_noun, end_sentence, name_examples, suggest_name
 from foreact.publications.contract import FORECAST_COLUMNS, TOTALS_COLUMNS, Kind
+from foreact.quantiles import list_quantiles
 
 if TYPE_CHECKING:
     from foreact.publications import Reader
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 publications_app = typer.Typer(no_args_is_help=True, help="List, show and restore what was published.")
 
 Version = Annotated[int, typer.Argument(metavar="VERSION", help="Its number, as `list` shows it")]
-COLUMNS: dict[Kind, tuple[str, ...]] = {"forecasts": FORECAST_COLUMNS, "totals": TOTALS_COLUMNS}
 
 
 def open_reader(workspace: Path) -> "Reader":
@@ -80,7 +80,7 @@ def export(
     store: Annotated[list[str] | None, typer.Option(metavar="ID", help="Only this store. May be repeated.")] = None,
     totals: Annotated[bool, typer.Option("--totals", help="The stores' daily totals instead of their items")] = False,
 ) -> None:
-    """Write the published forecasts to a file: store, item, date, mean, p10, p50, p90."""
+    """Write the published forecasts to a file: store, item, date, mean, p10, p50, p90 and all other quantiles."""
     if out.suffix not in {".csv", ".parquet"}:
         raise ForeactError(f"--out takes a .csv or a .parquet file, not {str(out)!r}.")
     reader = open_reader(workspace)
@@ -91,6 +91,8 @@ def export(
         raise ForeactError(end_sentence(f"No forecasts are published for {name_examples(unknown)}{hint}"))
     kind: Kind = "totals" if totals else "forecasts"
     names = sorted(set(store)) if store else list(manifest.stores)
+    keys = [name for name in (TOTALS_COLUMNS if totals else FORECAST_COLUMNS) if not list_quantiles([name])]
+    columns = [*keys, *list_quantiles({name for store in names for name in manifest.stores[store].list_columns(kind)})]
     draft = out.with_name(f".{out.name}.part")
     rows = 0
     try:
@@ -98,7 +100,7 @@ def export(
             writer = None
             for name in names:
                 table = _cast_to_plain_text(
-                    reader.read_table(manifest.stores[name].objects[kind]).select(COLUMNS[kind])
+                    _select_columns(reader.read_table(manifest.stores[name].objects[kind]), columns)
                 )
                 writer = writer or _open_writer(file, table.schema, out.suffix)
                 writer.write_table(table)
@@ -111,6 +113,15 @@ def export(
             draft.unlink()
         raise ForeactError(f"{str(out)!r} cannot be written: {error.strerror or error}.") from None
     typer.echo(f"{count_noun(rows, 'row')} of {count_noun(len(names), 'store')}, version {manifest.version}, in {out}")
+
+
+def _select_columns(table: Any, columns: list[str]) -> Any:
+    """Return the columns; those that this store was published without are empty."""
+    import pyarrow as pa
+
+    for name in set(columns) - set(table.column_names):
+        table = table.append_column(name, pa.nulls(table.num_rows, pa.float32()))
+    return table.select(columns)
 
 
 def _cast_to_plain_text(table: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from commands.options import Workspace
-from commands.parameters import Judging, Learning, Store, Tables, read_parameters, spread_options
+from commands.parameters import Judging, Learning, Publishing, Store, Tables, read_parameters, spread_options
 from commands.progress import follow_run
 from commands.stopping import stop_with_sentence
 from foreact.blobs import BlobNotFound, connect
@@ -49,10 +49,16 @@ def _parse_run_id(text: str) -> str:
 @run_app.command("retrain-all")
 @spread_options
 def retrain_all(
-    *, history: History = None, tables: Tables, learning: Learning, judging: Judging, workspace: Workspace
+    *,
+    history: History = None,
+    tables: Tables,
+    learning: Learning,
+    publishing: Publishing,
+    judging: Judging,
+    workspace: Workspace,
 ) -> None:
     """Retrain every store and publish the forecasts of the models that pass the gate."""
-    run_pipeline("retrain-all", read_parameters(history, tables, learning, judging), workspace)
+    run_pipeline("retrain-all", read_parameters(history, tables, learning, publishing, judging), workspace)
 
 
 @run_app.command("retrain-store")
@@ -63,6 +69,7 @@ def retrain_store(
     history: History = None,
     tables: Tables,
     learning: Learning,
+    publishing: Publishing,
     judging: Judging,
     run_id: Annotated[
         str | None,
@@ -71,7 +78,7 @@ def retrain_store(
     workspace: Workspace,
 ) -> None:
     """Retrain one store; every other store's forecasts stay as they are, byte for byte."""
-    options = read_parameters(history, tables, learning, judging)
+    options = read_parameters(history, tables, learning, publishing, judging)
     run_pipeline("retrain-store", {"store": store, **options}, workspace, run_id)
 
 

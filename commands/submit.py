@@ -16,7 +16,7 @@ from commands.cluster import (
     read_settings,
     refuse_local_paths,
 )
-from commands.parameters import Judging, Learning, Store, Tables, read_parameters, spread_options
+from commands.parameters import Judging, Learning, Publishing, Store, Tables, read_parameters, spread_options
 from commands.stopping import stop_with_sentence
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def submit_all(
     history: Annotated[str, Source],
     tables: Tables,
     learning: Learning,
+    publishing: Publishing,
     judging: Judging,
     parameter: OtherParameters = None,
     cluster: Cluster,
@@ -66,7 +67,7 @@ def submit_all(
     following: Following,
 ) -> None:
     """Retrain every store on the cluster."""
-    options = read_parameters(history, tables, learning, judging) | read_other_parameters(parameter)
+    options = read_parameters(history, tables, learning, publishing, judging) | read_other_parameters(parameter)
     _submit_pipeline("retrain-all", options, read_settings(cluster, service_account), following)
 
 
@@ -78,6 +79,7 @@ def submit_store(
     history: Annotated[str, Source],
     tables: Tables,
     learning: Learning,
+    publishing: Publishing,
     judging: Judging,
     parameter: OtherParameters = None,
     cluster: Cluster,
@@ -85,7 +87,11 @@ def submit_store(
     following: Following,
 ) -> None:
     """Retrain one store on the cluster; every other store's forecasts stay as they are."""
-    options = {"store": store} | read_parameters(history, tables, learning, judging) | read_other_parameters(parameter)
+    options = (
+        {"store": store}
+        | read_parameters(history, tables, learning, publishing, judging)
+        | read_other_parameters(parameter)
+    )
     _submit_pipeline("retrain-store", options, read_settings(cluster, service_account), following)
 
 

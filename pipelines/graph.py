@@ -43,6 +43,7 @@ PARAMETERS = """
     margin: How much worse than the champion a challenger may score and still go live, as a share.
     max_fallback_share: The run fails when more than this share of the stores could not be trained.
     seed: Seed of everything drawn at random.
+    quantiles: Which quantiles are published beside p10, p50 and p90, as in p5,p97.5.
     step_cpu: How many cores each step has, but for train.
     step_memory: How much memory each step has, but for train.
     train_cpu: How many cores train has; without a Ray cluster, that many stores are trained at once.
@@ -67,6 +68,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
         margin: float = defaults.MARGIN,
         max_fallback_share: float = defaults.MAX_FALLBACK_SHARE,
         seed: int = defaults.SEED,
+        quantiles: str = defaults.QUANTILES,
         step_cpu: str = defaults.STEP_CPU,
         step_memory: str = defaults.STEP_MEMORY,
         train_cpu: str = defaults.TRAIN_CPU,
@@ -89,6 +91,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
             margin=margin,
             max_fallback_share=max_fallback_share,
             seed=seed,
+            quantiles=quantiles,
             step_cpu=step_cpu,
             step_memory=step_memory,
             train_cpu=train_cpu,
@@ -110,6 +113,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
         margin: float = defaults.MARGIN,
         max_fallback_share: float = defaults.MAX_FALLBACK_SHARE,
         seed: int = defaults.SEED,
+        quantiles: str = defaults.QUANTILES,
         step_cpu: str = defaults.STEP_CPU,
         step_memory: str = defaults.STEP_MEMORY,
         train_cpu: str = defaults.TRAIN_CPU,
@@ -132,6 +136,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
             margin=margin,
             max_fallback_share=max_fallback_share,
             seed=seed,
+            quantiles=quantiles,
             step_cpu=step_cpu,
             step_memory=step_memory,
             train_cpu=train_cpu,
@@ -167,6 +172,7 @@ def _run_steps(
     margin: float,
     max_fallback_share: float,
     seed: int,
+    quantiles: str,
     step_cpu: str,
     step_memory: str,
     train_cpu: str,
@@ -205,6 +211,7 @@ def _run_steps(
             dataset=validated.outputs["checked"],
             margin=margin,
             seed=seed,
+            quantiles=quantiles,
             max_fallback_share=max_fallback_share,
             cpu=train_cpu,
             memory=train_memory,

@@ -123,8 +123,10 @@ def _make_entry(
         code_version=code_version,
         objects=objects,
         accuracy=store.published_figures,
+        experts=store.shares,
         attributes=store.attributes,
         fallback=store.fallback,
+        quantiles=record.quantiles,
     )
 
 

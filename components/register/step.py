@@ -100,6 +100,7 @@ def _version_tags(store: TrainedStore, code_version: str) -> dict[str, str]:
         "foreact.reason": store.reason,
         "foreact.champion_before": store.champion_version or "",
         "foreact.accuracy": dump_tag(store.challenger_accuracy.to_figures()),
+        "foreact.experts": dump_tag({name: [each.share, each.scaled_error] for name, each in store.experts.items()}),
         "foreact.champion_accuracy": dump_tag(store.champion_accuracy.to_figures()),
         "foreact.baselines": dump_tag({name: accuracy.to_figures() for name, accuracy in store.baselines.items()}),
     }

@@ -13,6 +13,7 @@ def train(
     metrics: dsl.Output[dsl.Metrics],
     margin: float,
     seed: int,
+    quantiles: str,
     max_fallback_share: float,
     cpu: str,
     memory: str,
@@ -24,6 +25,7 @@ def train(
         dataset: The checked dataset, one partition a store.
         margin: How much worse than the champion a challenger may score and still go live, as a share.
         seed: Seed of everything drawn at random.
+        quantiles: Which quantiles are published beside p10, p50 and p90, as in p5,p97.5.
         max_fallback_share: The run fails when more than this share of the stores could not be trained.
         cpu: How many cores the step has: that many stores are trained at once, unless a Ray cluster does the work.
         memory: How much memory the step has.
@@ -51,6 +53,7 @@ def train(
         find_chain=partial(find_live_chain, settings) if store else None,
         margin=margin,
         seed=seed,
+        quantiles=quantiles,
         max_fallback_share=max_fallback_share,
         events=events,
         ray_address=settings.ray_address,

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from foreact.publications.contract import Kind
-from foreact.vocabulary import DATE, DRIVER, ITEM, MEAN, P10, P50, P90, STORE, UNITS
+from foreact.quantiles import name_quantiles
+from foreact.vocabulary import DATE, DRIVER, ITEM, MEAN, STORE, UNITS
 
 if TYPE_CHECKING:
     from foreact.forecasting import Score, StoreResult
@@ -53,13 +54,14 @@ def _make_keys(store: str, items: np.ndarray, dates: np.ndarray) -> dict[str, pa
 
 
 def _make_forecasts(forecast: "Forecast") -> pa.Table:
-    values = {MEAN: forecast.mean, P10: forecast.p10, P50: forecast.p50, P90: forecast.p90}
+    values = {MEAN: forecast.mean, **dict(zip(name_quantiles(forecast.shares), forecast.quantiles, strict=True))}
     columns = {name: pa.array(array.astype(np.float32).ravel()) for name, array in values.items()}
     return pa.table({**_make_keys(forecast.store, forecast.items, forecast.dates), **columns})
 
 
 def _make_totals(forecast: "Forecast") -> pa.Table:
-    values = {MEAN: forecast.total_mean, P10: forecast.total_p10, P90: forecast.total_p90}
+    quantiles = dict(zip(name_quantiles(forecast.shares), forecast.total_quantiles, strict=True))
+    values = {MEAN: forecast.total_mean, **quantiles}
     return pa.table(
         {
             STORE: pa.array([forecast.store] * len(forecast.dates)),

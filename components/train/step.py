@@ -14,6 +14,7 @@ from components.train.report.pictures import Picture
 from components.train.worker import StoreFiles, StoreJob, train_store_job
 from foreact.data.dataset.folder import Dataset
 from foreact.errors import ForeactError, name_examples
+from foreact.quantiles import name_quantiles, parse_quantiles
 from foreact.runs.events import Events
 from foreact.runs.process import TaskSize
 from foreact.runs.trained import Trained, TrainedChain, TrainedFolder, TrainedStore
@@ -33,6 +34,7 @@ def train(
     find_chain: Callable[[], LiveChain] | None = None,
     margin: float,
     seed: int,
+    quantiles: str,
     max_fallback_share: float,
     events: Events,
     size: TaskSize,
@@ -44,6 +46,7 @@ def train(
     The chain's model is fitted first, unless `find_chain` returns the live one.
     """
     with events.step("train"):
+        shares = parse_quantiles(quantiles)
         data = Dataset(dataset)
         data.require_sound()
         stores = data.stores
@@ -53,7 +56,7 @@ def train(
         pictures: dict[str, Picture] = {}
 
         def make_task(store: str, failure: str = "") -> Task[StoreJob]:
-            job = _make_job(data, store, live.get(store, LiveStore()), margin, seed)
+            job = _make_job(data, store, live.get(store, LiveStore()), margin, seed, shares)
             return Task(store, replace(job, failure=failure), _estimate_memory(data, store))
 
         def keep_files(files: StoreFiles) -> None:
@@ -93,6 +96,7 @@ def train(
             source_version=info.source_version,
             margin=margin,
             chain=_describe_chain(chain),
+            quantiles=name_quantiles(shares),
             stores={store: records[store] for store in stores},
         )
         folder.write_record(outcome)
@@ -157,11 +161,14 @@ def _note_unusable_champions(records: dict[str, TrainedStore], events: Events) -
         )
 
 
-def _make_job(data: Dataset, store: str, live: LiveStore, margin: float, seed: int) -> StoreJob:
+def _make_job(
+    data: Dataset, store: str, live: LiveStore, margin: float, seed: int, shares: tuple[float, ...]
+) -> StoreJob:
     return StoreJob(
         parcel=data.pack_store(store),
         margin=margin,
         seed=seed,
+        shares=shares,
         champion_version=live.champion_version,
         champion=live.champion,
         champion_problem=live.problem,

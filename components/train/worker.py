@@ -13,6 +13,7 @@ import numpy as np
 from components.train.report.pictures import Picture, draw_store
 from foreact.errors import ForeactError
 from foreact.publications.contract import Kind
+from foreact.quantiles import ALWAYS
 from foreact.runs.process import configure_logging
 from foreact.runs.trained import TrainedStore
 from foreact.telemetry.tracing import log_context
@@ -20,7 +21,7 @@ from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90
 
 if TYPE_CHECKING:
     from foreact.data.dataset.parcel import Parcel
-    from foreact.forecasting import Accuracy, ChainModel, Decision, PublishedForecast, Score, StoreModel
+    from foreact.forecasting import Accuracy, ChainModel, Decision, PublishedForecast, Score, StoreModel, StoreResult
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,8 @@ class StoreJob:
     parcel: "Parcel"
     margin: float
     seed: int
+    # Which quantiles are published: the shares of outcomes below them.
+    shares: tuple[float, ...] = ALWAYS
     champion_version: str | None = None
     # The champion's files, by name.
     champion: dict[str, bytes] = field(default_factory=dict)
@@ -71,15 +74,23 @@ def _train_store(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
     champion, problem = _load_champion(job)
     if job.failure:
         try:
-            result = fall_back(panel, champion, job.failure, chain)
+            result = fall_back(panel, champion, job.failure, chain, job.shares)
         except Exception:
             if champion is None:
                 raise
             log.exception("store %r: its champion failed too", panel.store)
             champion, problem = None, _describe_failure(job)
-            result = fall_back(panel, None, job.failure, chain)
+            result = fall_back(panel, None, job.failure, chain, job.shares)
     else:
-        train = partial(train_store, panel, chain=chain, margin=job.margin, seed=job.seed, previous=_read_previous(job))
+        train = partial(
+            train_store,
+            panel,
+            chain=chain,
+            margin=job.margin,
+            seed=job.seed,
+            shares=job.shares,
+            previous=_read_previous(job),
+        )
         try:
             result = train(champion=champion)
         except ChampionError:
@@ -101,6 +112,8 @@ def _train_store(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
         challenger_accuracy=decision.accuracy,
         champion_accuracy=decision.champion_accuracy,
         baselines=dict(decision.baselines),
+        experts=result.backtest.experts,
+        shares=_published_shares(result, champion),
         scorecard=_overall_score(result.scorecard),
         attributes=panel.store_attributes,
     )
@@ -172,6 +185,18 @@ def _published_accuracy(decision: "Decision", champion: "StoreModel | None") -> 
     if champion is not None:
         return decision.champion_accuracy
     return decision.baselines.get(best_simple(decision.baselines), Accuracy())
+
+
+def _published_shares(result: "StoreResult", champion: "StoreModel | None") -> dict[str, float]:
+    """Return each expert's share of the totals that are published."""
+    from foreact.forecasting import GateOutcome
+    from foreact.forecasting.judging.gate import best_simple
+
+    if result.decision.outcome is GateOutcome.PROMOTED and result.model is not None:
+        return result.model.weights.list_shares()
+    if champion is not None:
+        return champion.weights.list_shares()
+    return {best_simple(result.decision.baselines).value: 1.0}
 
 
 def _overall_score(scores: "list[Score]") -> dict[str, float]:

@@ -1,7 +1,8 @@
 """A store's model: its fits, the fits of its backtest, and a format that loads without executing code."""
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,11 @@ from foreact.forecasting.drivers import explain_totals
 from foreact.forecasting.experts.chain import ChainModel
 from foreact.forecasting.experts.evidence import Weights
 from foreact.forecasting.experts.pool import Pool, combine_projection, gather_opinions
-from foreact.forecasting.forecast import Forecast
+from foreact.forecasting.forecast import SHARES, Forecast
 from foreact.forecasting.inputs.columns import Columns
 from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.inputs.threads import single_thread
-from foreact.forecasting.intervals import Intervals, cell_quantiles, total_interval
+from foreact.forecasting.intervals import Intervals, cell_quantiles, total_quantiles
 from foreact.forecasting.items.boosting import read_booster, write_booster
 from foreact.forecasting.items.model import ItemsFit
 from foreact.forecasting.reading import PanelReading, read_panel
@@ -50,12 +51,14 @@ class StoreModel:
     weights: Weights
     backtest_fits: BacktestFits
 
-    def predict(self, panel: Panel, chain: ChainModel | None = None) -> Forecast:
+    def predict(self, panel: Panel, chain: ChainModel | None = None, shares: Sequence[float] = SHARES) -> Forecast:
         """Forecast the panel's horizon beside the chain's model; recent sales are read from the panel's history."""
         with single_thread():
-            return self.forecast_reading(read_panel(panel, self.columns, self.totals.groups), chain)
+            return self.forecast_reading(read_panel(panel, self.columns, self.totals.groups), chain, shares)
 
-    def forecast_reading(self, reading: PanelReading, chain: ChainModel | None) -> Forecast:
+    def forecast_reading(
+        self, reading: PanelReading, chain: ChainModel | None, shares: Sequence[float] = SHARES
+    ) -> Forecast:
         """Forecast from a panel that was read by this model's columns."""
         pool = Pool(self.totals, self.items, None if chain is None else chain.final)
         opinions, ahead = gather_opinions(reading, pool, self.items_bias)
@@ -63,7 +66,7 @@ class StoreModel:
         if not np.isfinite(ahead.items).all():
             raise ForeactError(f"The model of store {self.store!r} returned a forecast that is not finite.")
         return assemble_forecast(
-            reading.panel, ahead.items, self.intervals, explain_totals(reading, self.totals, ahead)
+            reading, ahead.items, self.intervals, explain_totals(reading, self.totals, ahead), shares
         )
 
     def save(self, folder: Path) -> None:
@@ -136,7 +139,7 @@ class StoreModel:
             columns=Columns.from_json(description["columns"]),
             totals=fits[0],
             items=items["items"],
-            intervals=Intervals(arrays["edges"], arrays["cells"], arrays["totals"]),
+            intervals=Intervals(**{each.name: arrays[each.name] for each in fields(Intervals)}),
             items_bias=description["items_bias"],
             weights=Weights.from_json(description["weights"]),
             backtest_fits=BacktestFits(fits[1:], items["proof_items"]),
@@ -144,22 +147,22 @@ class StoreModel:
 
 
 def assemble_forecast(
-    panel: Panel, mean: NDArray[np.float64], intervals: Intervals, drivers: dict[str, Any]
+    reading: PanelReading,
+    mean: NDArray[np.float64],
+    intervals: Intervals,
+    drivers: dict[str, Any],
+    shares: Sequence[float],
 ) -> Forecast:
-    """Return the forecast of these means with their intervals."""
-    total = mean.sum(0)
-    p10, p50, p90 = cell_quantiles(intervals, mean)
-    low, high = total_interval(intervals, total)
+    """Return the forecast of these means with their quantiles."""
+    panel, total = reading.panel, mean.sum(0)
     return Forecast(
         store=panel.store,
         items=panel.items,
         dates=panel.dates[panel.days :],
         mean=mean.astype(np.float32),
-        p10=p10,
-        p50=p50,
-        p90=p90,
+        quantiles=cell_quantiles(intervals, mean, reading.traits, shares),
         total_mean=total.astype(np.float32),
-        total_p10=low,
-        total_p90=high,
+        total_quantiles=total_quantiles(intervals, total, shares),
+        shares=tuple(shares),
         drivers=drivers,
     )

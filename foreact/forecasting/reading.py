@@ -8,6 +8,7 @@ from foreact.forecasting.inputs.columns import Columns, group_codes
 from foreact.forecasting.inputs.demand import Demand, read_demand
 from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.inputs.scale import Scale, read_scale
+from foreact.forecasting.inputs.traits import Traits, read_traits
 from foreact.forecasting.items.history import PanelHistory, read_history
 from foreact.forecasting.items.levels import borrowed_levels
 from foreact.forecasting.totals.design import Design, calendar_design, has_seasons
@@ -35,6 +36,11 @@ class PanelReading:
     def usual(self) -> Doubles:
         """What each item would borrow of its group if it had no past."""
         return borrowed_levels(self.history, self.codes, self.panel.days)
+
+    @cached_property
+    def traits(self) -> Traits:
+        """How the items behave as of the origin."""
+        return read_traits(self.panel, self.columns, self.demand)
 
     @cached_property
     def scale(self) -> Scale:

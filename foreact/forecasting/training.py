@@ -11,7 +11,7 @@ from foreact.forecasting.experts.evidence import Evidence, add_evidence, learn_w
 from foreact.forecasting.experts.pool import CHAIN, SIMPLE_EXPERTS, STORE, Pool
 from foreact.forecasting.experts.simple import Simple, forecast_simply
 from foreact.forecasting.experts.store import fit_store_items, fit_store_totals
-from foreact.forecasting.forecast import LEVEL, Forecast
+from foreact.forecasting.forecast import LEVEL, SHARES, Forecast
 from foreact.forecasting.inputs.columns import Columns, infer_columns
 from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.inputs.threads import single_thread
@@ -59,6 +59,7 @@ def train_store(
     margin: float = 0.0,
     seed: int = 0,
     previous: Sequence[PublishedForecast] | None = None,
+    shares: Sequence[float] = SHARES,
 ) -> StoreResult:
     """Train a challenger, judge it against the champion and simple methods, and forecast with the winner."""
     with single_thread():
@@ -81,12 +82,13 @@ def train_store(
         champion_accuracy = None if champion is None else champion_backtest.accuracy
         decision = decide_outcome(backtest.accuracy, backtest.baselines, champion_accuracy, margin)
         if decision.outcome is GateOutcome.PROMOTED:
-            forecast = model.forecast_reading(reading, chain)
+            forecast = model.forecast_reading(reading, chain, shares)
         elif champion is not None:
             with _as_champion_error():
-                forecast = champion.predict(panel, chain)
+                forecast = champion.predict(panel, chain, shares)
         else:
-            forecast = forecast_without_model(panel, model.columns, model.intervals, best_simple(backtest.baselines))
+            best = best_simple(backtest.baselines)
+            forecast = forecast_without_model(panel, model.columns, model.intervals, best, shares)
         scorecard = score_published(panel, previous or [])
     return StoreResult(model, forecast, decision, backtest, scorecard)
 
@@ -145,25 +147,33 @@ def _as_champion_error() -> Iterator[None]:
         raise ChampionError(str(error)) from error
 
 
-def fall_back(panel: Panel, champion: StoreModel | None, reason: str, chain: ChainModel | None = None) -> StoreResult:
+def fall_back(
+    panel: Panel,
+    champion: StoreModel | None,
+    reason: str,
+    chain: ChainModel | None = None,
+    shares: Sequence[float] = SHARES,
+) -> StoreResult:
     """Forecast a store that could not be trained: by its champion, or by the weekday mean where it has none."""
     with single_thread():
         if champion is not None:
-            forecast, instead = champion.predict(panel, chain), "the live model stays"
+            forecast, instead = champion.predict(panel, chain, shares), "the live model stays"
         else:
             intervals = learn_window_intervals([])
-            forecast = forecast_without_model(panel, infer_columns(panel), intervals, Simple.WEEKDAY_MEAN)
+            forecast = forecast_without_model(panel, infer_columns(panel), intervals, Simple.WEEKDAY_MEAN, shares)
             instead = f"{Simple.WEEKDAY_MEAN.label} is published instead"
     why = f"could not be trained: {reason}"
     return StoreResult(None, forecast, Decision(GateOutcome.FALLBACK, why, f"{instead}: the store {why}"))
 
 
-def forecast_without_model(panel: Panel, columns: Columns, intervals: Intervals, method: Simple) -> Forecast:
+def forecast_without_model(
+    panel: Panel, columns: Columns, intervals: Intervals, method: Simple, shares: Sequence[float]
+) -> Forecast:
     """Forecast by a simple method, within the given intervals: the forecast of last resort."""
     reading = read_panel(panel, columns)
     closed = predict_closed_days(panel, reading.demand, columns)
     mean = forecast_simply(method, reading.demand.units, panel.horizon, closed, panel.spacing)
-    forecast = assemble_forecast(panel, mean, intervals, {})
+    forecast = assemble_forecast(reading, mean, intervals, {}, shares)
     return replace(forecast, drivers={LEVEL: np.asarray(mean.sum(0), np.float32)})
 
 

@@ -14,7 +14,7 @@ from foreact.naming import encode_id
 from foreact.spacing import Spacing
 from foreact.vocabulary import DATE, DRIVER, ITEM, MEAN, P10, P50, P90, STORE, UNITS
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 CURRENT = "forecasts/manifest.json"
 MANIFESTS = "forecasts/manifests/"
 DATA = "forecasts/data/"
@@ -29,8 +29,9 @@ SUFFIXES: dict[Kind, str] = {
 }
 # A store is published with these, or not at all.
 REQUIRED: tuple[Kind, ...] = ("forecasts", "totals")
+# What rows of forecasts and totals have whatever else was asked for; all their columns: `StoreEntry.list_columns`.
 FORECAST_COLUMNS = (STORE, ITEM, DATE, MEAN, P10, P50, P90)
-TOTALS_COLUMNS = (STORE, DATE, MEAN, P10, P90)
+TOTALS_COLUMNS = (STORE, DATE, MEAN, P10, P50, P90)
 # Units of the last 8 weeks (of weekly data 32, of monthly 24 months) and of the same dates last year.
 HISTORY_COLUMNS = (STORE, ITEM, DATE, UNITS)
 # What moved the total against a normal week; adds up to it.
@@ -95,10 +96,23 @@ class StoreEntry(_Record):
     objects: dict[Kind, PublishedObject]
     # Backtest figures of the model that made these numbers: wape, bias, coverage, scaled_error, naive_wape ...
     accuracy: dict[str, float] = Field(default_factory=dict)
+    # The experts' shares of the totals; they sum to 1.
+    experts: dict[str, float] = Field(default_factory=dict)
     # What is the same for all of the store's rows: region, city ...
     attributes: dict[str, str] = Field(default_factory=dict)
     # Why these are not the numbers of a newly trained model; None if they are.
     fallback: str | None = None
+    # The quantiles' names, from the lowest to the highest; none: published by schema version 1.
+    quantiles: tuple[str, ...] = ()
+
+    def list_quantiles(self, kind: Kind) -> tuple[str, ...]:
+        """Return the names of the quantiles that forecasts or totals have."""
+        return self.quantiles or ((P10, P90) if kind == "totals" else (P10, P50, P90))
+
+    def list_columns(self, kind: Kind) -> tuple[str, ...]:
+        """Return the columns of forecasts or totals."""
+        keys = (STORE, DATE) if kind == "totals" else (STORE, ITEM, DATE)
+        return (*keys, MEAN, *self.list_quantiles(kind))
 
 
 class Manifest(_Record):

@@ -71,8 +71,9 @@ def describe_version(reader: Reader, version: int) -> str:
             problem = f"What changed since version {manifest.previous} is unknown: {error}"
     lines = [summarize_version(manifest), ""]
     for store, entry in sorted(manifest.stores.items()):
+        chain = f" beside {entry.chain}" if entry.chain else ""
         lines.append(
-            f"{store}: model {entry.model}, run {entry.run}, data as of {entry.as_of} "
+            f"{store}: model {entry.model}{chain}, run {entry.run}, data as of {entry.as_of} "
             f"({_shorten_hash(entry.data_hash)}), {count_noun(entry.horizon, entry.spacing.period)} ahead, "
             f"code {_shorten_hash(entry.code_version) or 'unknown'}, generated {entry.generated_at:%Y-%m-%d %H:%M} UTC"
             + (f", backtest wape {entry.accuracy['wape']:.3f}" if "wape" in entry.accuracy else "")

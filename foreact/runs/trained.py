@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from foreact.forecasting.experts.simple import Simple
 from foreact.forecasting.judging.accuracy import Accuracy
+from foreact.forecasting.judging.backtest import Contribution
 from foreact.forecasting.judging.gate import GateOutcome
 from foreact.naming import encode_id
 from foreact.publications.contract import SUFFIXES, Kind
@@ -44,6 +45,9 @@ class TrainedStore(BaseModel):
     challenger_accuracy: Accuracy = Field(default_factory=Accuracy)
     champion_accuracy: Accuracy = Field(default_factory=Accuracy)
     baselines: dict[Simple, Accuracy] = Field(default_factory=dict)
+    # What each expert brought to the challenger, and the experts' shares of the published totals.
+    experts: dict[str, Contribution] = Field(default_factory=dict)
+    shares: dict[str, float] = Field(default_factory=dict)
     scorecard: dict[str, float] = Field(default_factory=dict)
     attributes: dict[str, str] = Field(default_factory=dict)
 
@@ -87,6 +91,8 @@ class Trained(BaseModel):
     source_version: str
     margin: float
     chain: TrainedChain | None = None
+    # The names of the quantiles that forecasts and totals have.
+    quantiles: tuple[str, ...] = ()
     generated_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
     stores: dict[str, TrainedStore]
 

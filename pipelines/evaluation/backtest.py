@@ -85,6 +85,7 @@ def backtest_history(
         find_live=lambda stores, as_of: {},
         margin=0.0,
         seed=seed,
+        quantiles="",
         max_fallback_share=0.0,
         events=events,
         ray_address=settings.ray_address,

@@ -17,12 +17,14 @@ from serving.api.selection import (
     ItemFilter,
     ItemRange,
     Limit,
+    MoreQuantiles,
     Start,
     StoreFilter,
     absent_store,
     check_range,
     read_cursor,
     read_day,
+    select_quantiles,
     select_series,
     select_stores,
     write_cursor,
@@ -49,6 +51,7 @@ async def list_forecasts(
     end: End = None,
     limit: Limit = ROWS,
     cursor: Cursor = None,
+    quantiles: MoreQuantiles = None,
     format: Annotated[Format | None, Query(description="json or csv; none: as the Accept header says")] = None,
 ) -> Response:
     """Return the forecasts of stores and items over a range of days, sorted by store, item and day.
@@ -58,24 +61,25 @@ async def list_forecasts(
     view = service.view
     days = check_range(start, end)
     stores = select_stores(view, principal, store)
+    more = select_quantiles(stores, quantiles)
 
     def respond() -> Response:
         series = select_series(stores, item, *days)
-        request_key = (tuple(arrays.store for arrays in stores), tuple(item or ()), days, limit, cursor)
+        request_key = (tuple(arrays.store for arrays in stores), tuple(item or ()), days, limit, cursor, more)
         if wants_csv(request, format):
             return answer_csv(
                 request,
                 view,
                 request_key,
                 stores,
-                csv_chunks(FORECAST_COLUMNS, _iterate_records(series)),
+                csv_chunks((*FORECAST_COLUMNS, *more), _iterate_records(series, more)),
                 "forecasts.csv",
             )
         page, following = _cut_page(series, read_cursor(view, cursor), limit)
         shown = list(dict.fromkeys(part.arrays.store for part in page)) or [arrays.store for arrays in stores[:1]]
 
         def body() -> bytes:
-            rows = b"[%b]" % b",".join(_encode_series(part) for part in page)
+            rows = b"[%b]" % b",".join(_encode_series(part, more) for part in page)
             after = None if following is None else write_cursor(view, following)
             return encode_envelope(view, shown, rows=rows, next=encode_json(after))
 
@@ -98,12 +102,13 @@ def _answer_query(request: Request, view: FreshnessView, principal: Principal, b
         (query.store, query.item, part.message if isinstance(part, Problem) else (part.first, part.end))
         for query, part in zip(bulk.queries, found, strict=True)
     )
+    more = select_quantiles(stores, bulk.quantiles)
 
     def body() -> bytes:
-        results = b",".join(_encode_result(query, part) for query, part in zip(bulk.queries, found, strict=True))
+        results = b",".join(_encode_result(query, part, more) for query, part in zip(bulk.queries, found, strict=True))
         return encode_envelope(view, [arrays.store for arrays in stores], results=b"[" + results + b"]")
 
-    return answer_json(request, view, request_key, stores, body)
+    return answer_json(request, view, (request_key, more), stores, body)
 
 
 def _resolve_query(view: FreshnessView, principal: Principal, query: Triple) -> ItemRange | Problem:
@@ -123,23 +128,23 @@ def _resolve_query(view: FreshnessView, principal: Principal, query: Triple) -> 
     return ItemRange(arrays, row, *arrays.find_columns(*days))
 
 
-def _encode_result(query: Triple, part: ItemRange | Problem) -> bytes:
+def _encode_result(query: Triple, part: ItemRange | Problem, more: tuple[str, ...]) -> bytes:
     head = b'{"store":' + encode_json(query.store) + b',"item":' + encode_json(query.item)
     if isinstance(part, Problem):
         return head + b',"rows":null,"error":' + encode_json(part.model_dump()) + b"}"
-    rows = _encode_series(part) if part.first < part.end else b""
+    rows = _encode_series(part, more) if part.first < part.end else b""
     return head + b',"rows":[' + rows + b'],"error":null}'
 
 
-def _encode_series(part: ItemRange) -> bytes:
-    if part.first == 0 and part.end == len(part.arrays.days):
+def _encode_series(part: ItemRange, more: tuple[str, ...]) -> bytes:
+    if not more and part.first == 0 and part.end == len(part.arrays.days):
         return part.arrays.encode_item(part.row)
-    return part.arrays.encode_days(part.row, part.first, part.end)
+    return part.arrays.encode_days(part.row, part.first, part.end, more)
 
 
-def _iterate_records(series: list[ItemRange]) -> Iterator[dict[str, Any]]:
+def _iterate_records(series: list[ItemRange], more: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     for part in series:
-        yield from part.arrays.list_records(part.row, part.first, part.end)
+        yield from part.arrays.list_records(part.row, part.first, part.end, more)
 
 
 def _cut_page(series: list[ItemRange], position: int, limit: int) -> tuple[list[ItemRange], int | None]:

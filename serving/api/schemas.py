@@ -55,8 +55,18 @@ class Answer(BaseModel):
     stores: dict[str, StoreSource]
 
 
-class ForecastRow(BaseModel):
-    """Expected units of an item on a day, and what they stay below with 10, 50 and 90 % probability."""
+class _WithQuantiles(BaseModel):
+    """A row that has further quantiles where the request names them."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, float | None] = Field(init=False)
+
+
+class ForecastRow(_WithQuantiles):
+    """Expected units of an item on a day, and what they stay below with 10, 50 and 90 % probability.
+
+    Quantiles that the request names follow under their names, such as p95; null where a store has none.
+    """
 
     store: str
     item: str
@@ -74,13 +84,14 @@ class Forecasts(Answer):
     next: str | None = Field(description="The `cursor` of the next page; null: this was the last")
 
 
-class TotalRow(BaseModel):
-    """A store's expected units of a day, with the total's own interval."""
+class TotalRow(_WithQuantiles):
+    """A store's expected units of a day, with the total's own quantiles; those that the request names follow."""
 
     store: str
     date: date
     mean: float
     p10: float
+    p50: float | None = Field(description="null: published before totals had it")
     p90: float
 
 
@@ -138,6 +149,7 @@ class Bulk(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     queries: list[Triple] = Field(min_length=1, max_length=2_000)
+    quantiles: str | None = Field(None, max_length=500, description="Quantiles to add to every row, as in p5,p95")
 
 
 class BulkResult(BaseModel):
@@ -163,6 +175,7 @@ class StoreAnswer(StoreSource):
     region: str | None
     attributes: dict[str, str]
     items: int
+    quantiles: list[str] = Field(description="The published quantiles, from the lowest to the highest")
     first_date: date
     last_date: date
     accuracy: dict[str, float] = Field(description="Backtest figures of the model behind the numbers")

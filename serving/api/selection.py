@@ -11,6 +11,8 @@ import orjson
 from fastapi import Query
 from pydantic import BeforeValidator
 
+from foreact.quantiles import list_quantiles
+from foreact.vocabulary import P10, P50, P90
 from serving.auth.principal import Principal
 from serving.errors import ApiError, not_found
 from serving.publication import StoreData
@@ -19,6 +21,8 @@ from serving.publication.view import FreshnessView
 MOST_ROWS = 100_000
 ROWS = 10_000
 LONGEST_ID = 500
+# Every row has these.
+ALWAYS = (P10, P50, P90)
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 StoreFilter = Annotated[
@@ -40,8 +44,25 @@ def read_day(text: str) -> date:
 Day = Annotated[date, BeforeValidator(read_day)]
 Start = Annotated[Day | None, Query(description="First day; none: the first forecast day")]
 End = Annotated[Day | None, Query(description="Last day; none: the last forecast day")]
+MoreQuantiles = Annotated[
+    str | None,
+    Query(max_length=500, description="Quantiles to add to every row, as in p5,p95: any that are published"),
+]
 Limit = Annotated[int, Query(ge=1, le=MOST_ROWS, description="Rows a page; a series is never cut")]
 Cursor = Annotated[str | None, Query(max_length=2_000, description="`next` of the page before")]
+
+
+def select_quantiles(stores: Iterable[StoreData], requested: str | None) -> tuple[str, ...]:
+    """Return the requested quantiles beyond those of every answer; raise ApiError for one that no store publishes."""
+    names = tuple(dict.fromkeys(filter(None, (part.strip() for part in (requested or "").split(",")))))
+    if not names:
+        return ()
+    published = list_quantiles({name for arrays in stores for name in arrays.quantiles})
+    unknown = [name for name in names if name not in published]
+    if unknown:
+        message = f"quantile {unknown[0]!r} is not published for these stores; there are {', '.join(published)}"
+        raise ApiError(422, "invalid_parameter", message)
+    return tuple(name for name in names if name not in ALWAYS)
 
 
 def select_stores(view: FreshnessView, principal: Principal, requested: list[str] | None) -> list[StoreData]:

@@ -88,6 +88,7 @@ def describe_store(view: FreshnessView, arrays: StoreData) -> dict[str, Any]:
         "region": view.region_of(arrays.store),
         "attributes": arrays.entry.attributes,
         "items": len(arrays.items),
+        "quantiles": list(arrays.quantiles),
         "first_date": arrays.days[0],
         "last_date": arrays.days[-1],
         **view.describe_source(arrays.store),

@@ -8,10 +8,19 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from foreact.publications.contract import DRIVER_COLUMNS, HISTORY_COLUMNS, TOTALS_COLUMNS
-from foreact.vocabulary import DATE, DRIVER, ITEM, MEAN, P10, P90, STORE, UNITS
+from foreact.vocabulary import DATE, DRIVER, ITEM, STORE, UNITS
 from serving.api.answers import answer_csv, answer_json, encode_envelope, encode_json
 from serving.api.schemas import Drivers, History, Scorecard, Totals
-from serving.api.selection import LONGEST_ID, End, Start, StoreFilter, check_range, select_stores
+from serving.api.selection import (
+    LONGEST_ID,
+    End,
+    MoreQuantiles,
+    Start,
+    StoreFilter,
+    check_range,
+    select_quantiles,
+    select_stores,
+)
 from serving.api.tabular import Format, csv_chunks, wants_csv
 from serving.dependencies import Parts, Viewer
 from serving.errors import error_responses, not_found
@@ -29,15 +38,17 @@ def list_totals(
     store: StoreFilter = None,
     start: Start = None,
     end: End = None,
+    quantiles: MoreQuantiles = None,
     format: AsFormat = None,
 ) -> Response:
-    """Return the stores' expected units by day, with the interval of the total itself."""
+    """Return the stores' expected units by day, with the quantiles of the total itself."""
     view, days = service.view, check_range(start, end)
     stores = select_stores(view, principal, store)
-    rows = (row for arrays in stores for row in total_records(arrays, *arrays.find_columns(*days)))
-    key = (tuple(arrays.store for arrays in stores), days)
+    more = select_quantiles(stores, quantiles)
+    rows = (row for arrays in stores for row in arrays.list_total_records(*arrays.find_columns(*days), more))
+    key = (tuple(arrays.store for arrays in stores), days, more)
     if wants_csv(request, format):
-        return answer_csv(request, view, key, stores, csv_chunks(TOTALS_COLUMNS, rows), "totals.csv")
+        return answer_csv(request, view, key, stores, csv_chunks((*TOTALS_COLUMNS, *more), rows), "totals.csv")
     names = [arrays.store for arrays in stores]
     return answer_json(request, view, key, stores, lambda: encode_envelope(view, names, rows=encode_json(list(rows))))
 
@@ -91,13 +102,6 @@ def list_scorecard(request: Request, service: Parts, principal: Viewer, store: S
     return answer_json(
         request, view, tuple(names), stores, lambda: encode_envelope(view, names, rows=encode_json(rows))
     )
-
-
-def total_records(arrays: StoreData, first: int, end: int) -> Iterable[dict[str, Any]]:
-    """Return a store's total by day."""
-    numbers = (array[first:end] for array in (arrays.total_mean, arrays.total_p10, arrays.total_p90))
-    for day, mean, p10, p90 in zip(arrays.days[first:end], *numbers, strict=True):
-        yield {STORE: arrays.store, DATE: day, MEAN: mean, P10: p10, P90: p90}
 
 
 def history_records(arrays: StoreData, item: str | None) -> Iterable[dict[str, Any]]:

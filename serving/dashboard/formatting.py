@@ -1,7 +1,7 @@
 """Numbers, days and moments as people read them; every number with its unit nearby."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
 
@@ -9,6 +9,15 @@ from serving.dashboard.columns import Unit
 
 MINUS = "\N{MINUS SIGN}"
 NARROW = "\N{NARROW NO-BREAK SPACE}"
+
+# What planners call the experts.
+EXPERTS = {
+    "store": "the store's own model",
+    "chain": "the chain's model",
+    "weekday_mean": "the mean by weekday",
+    "smoothing": "smoothing",
+    "seasonal_naive": "last week again",
+}
 
 
 def format_units(value: float | None) -> str:
@@ -22,6 +31,12 @@ def format_units(value: float | None) -> str:
 def format_count(value: int) -> str:
     """Write a number of things."""
     return f"{value:,}"
+
+
+def format_experts(shares: Mapping[str, float]) -> str:
+    """Write which experts made a forecast, the largest share first; what rounds to nothing is left out."""
+    largest = sorted(shares.items(), key=lambda each: -each[1])
+    return ", ".join(f"{EXPERTS.get(name, name)} {format_percent(share)}" for name, share in largest if share >= 0.005)
 
 
 def format_difference(value: float, other: float) -> str:

@@ -82,6 +82,7 @@ def make_templates() -> Environment:
         "units": formatting.format_units,
         "count": formatting.format_count,
         "things": count_noun,
+        "name_experts": formatting.format_experts,
         "less": formatting.format_difference,
         "percent": formatting.format_percent,
         "change": formatting.format_change,

@@ -1,6 +1,6 @@
 """All that is published for one store, as arrays that are never changed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -13,9 +13,7 @@ import pyarrow as pa
 from foreact.parquet import decode_parquet
 from foreact.publications.contract import (
     DRIVER_COLUMNS,
-    FORECAST_COLUMNS,
     HISTORY_COLUMNS,
-    TOTALS_COLUMNS,
     Kind,
     StoreEntry,
 )
@@ -37,13 +35,11 @@ class StoreData:
     dates: Days
     # items x dates
     mean: Floats
-    p10: Floats
-    p50: Floats
-    p90: Floats
+    # The same by name of the quantile: all that are published.
+    quantiles: dict[str, Floats]
     # dates
     total_mean: Floats
-    total_p10: Floats
-    total_p90: Floats
+    total_quantiles: dict[str, Floats]
     # items x past dates, NaN where nothing is known; the same dates for the store's total.
     past_dates: Days
     past: Floats
@@ -55,6 +51,31 @@ class StoreData:
     def spacing(self) -> Spacing:
         """Return whether the dates are of days, weeks or months."""
         return self.entry.spacing
+
+    @property
+    def p10(self) -> Floats:
+        """The lower end of the items' intervals."""
+        return self.quantiles[P10]
+
+    @property
+    def p50(self) -> Floats:
+        """The items' medians."""
+        return self.quantiles[P50]
+
+    @property
+    def p90(self) -> Floats:
+        """The upper end of the items' intervals."""
+        return self.quantiles[P90]
+
+    @property
+    def total_p10(self) -> Floats:
+        """The lower end of the total's interval."""
+        return self.total_quantiles[P10]
+
+    @property
+    def total_p90(self) -> Floats:
+        """The upper end of the total's interval."""
+        return self.total_quantiles[P90]
 
     @cached_property
     def rows(self) -> dict[str, int]:
@@ -88,17 +109,34 @@ class StoreData:
             found = self.encoded_items[row] = self.encode_days(row, 0, len(self.days))
         return found
 
-    def encode_days(self, row: int, first: int, end: int) -> bytes:
+    def encode_days(self, row: int, first: int, end: int, more: Sequence[str] = ()) -> bytes:
         """Return an item's days in a range as JSON objects joined by commas."""
-        return orjson.dumps(list(self.list_records(row, first, end)), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+        return orjson.dumps(self.list_records(row, first, end, more), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
 
-    def list_records(self, row: int, first: int, end: int) -> list[dict[str, Any]]:
-        """Return an item's days in a range."""
+    def list_records(self, row: int, first: int, end: int, more: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """Return an item's days in a range, with more quantiles than every answer has; None where one is not there."""
         item, store = self.items[row], self.store
         numbers = (array[row, first:end] for array in (self.mean, self.p10, self.p50, self.p90))
-        return [
+        records = [
             {STORE: store, ITEM: item, DATE: day, MEAN: mean, P10: p10, P50: p50, P90: p90}
             for day, mean, p10, p50, p90 in zip(self.days[first:end], *numbers, strict=True)
+        ]
+        for name in more:
+            values = self.quantiles.get(name)
+            for place, record in enumerate(records, first):
+                record[name] = None if values is None else values[row, place]
+        return records
+
+    def list_total_records(self, first: int, end: int, more: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """Return the total's days in a range; None where a quantile is not published."""
+        arrays = {MEAN: self.total_mean, **{name: self.total_quantiles.get(name) for name in (P10, P50, P90, *more)}}
+        return [
+            {
+                STORE: self.store,
+                DATE: self.days[place],
+                **{name: None if array is None else array[place] for name, array in arrays.items()},
+            }
+            for place in range(first, end)
         ]
 
     def find_columns(self, start: str | None, end: str | None) -> tuple[int, int]:
@@ -110,10 +148,10 @@ class StoreData:
 
 def assemble_store(store: str, entry: StoreEntry, objects: Mapping[Kind, bytes]) -> StoreData:
     """Return a store's arrays, made from its published objects; raise BadObject if those are damaged."""
-    forecasts = _read_wide(store, entry, objects, "forecasts", FORECAST_COLUMNS, ITEM)
-    totals = _read_wide(store, entry, objects, "totals", TOTALS_COLUMNS, None)
-    _check_values(entry, "forecasts", forecasts, (P10, P50, P90))
-    _check_values(entry, "totals", totals, (P10, P90))
+    forecasts = _read_wide(store, entry, objects, "forecasts", entry.list_columns("forecasts"), ITEM)
+    totals = _read_wide(store, entry, objects, "totals", entry.list_columns("totals"), None)
+    _check_values(entry, "forecasts", forecasts, entry.list_quantiles("forecasts"))
+    _check_values(entry, "totals", totals, entry.list_quantiles("totals"))
     if not np.array_equal(forecasts.dates, totals.dates):
         raise BadObject(f"{entry.objects['totals'].name} does not cover the same days as the forecasts")
     past = _read_wide(store, entry, objects, "history", HISTORY_COLUMNS, ITEM) if "history" in objects else None
@@ -124,12 +162,9 @@ def assemble_store(store: str, entry: StoreEntry, objects: Mapping[Kind, bytes])
         items=forecasts.labels,
         dates=forecasts.dates,
         mean=forecasts.columns[MEAN],
-        p10=forecasts.columns[P10],
-        p50=forecasts.columns[P50],
-        p90=forecasts.columns[P90],
+        quantiles={name: forecasts.columns[name] for name in entry.list_quantiles("forecasts")},
         total_mean=totals.columns[MEAN][0],
-        total_p10=totals.columns[P10][0],
-        total_p90=totals.columns[P90][0],
+        total_quantiles={name: totals.columns[name][0] for name in entry.list_quantiles("totals")},
         drivers=_align_drivers(drivers, forecasts.dates),
         scorecard=_read_scorecard(objects.get("scorecard"), entry),
         **_align_past(past, forecasts.labels),

@@ -32,6 +32,8 @@ import httpx
 import numpy as np
 
 from foreact.blobs.folder import FolderStore
+from foreact.quantiles import parse_quantiles
+from foreact.runs.defaults import QUANTILES
 from serving.auth import keys
 from serving.auth.principal import Grant
 from tests.services import hold_port
@@ -78,6 +80,7 @@ def publish(store: FolderStore, seed: int) -> None:
         as_of=now.date() - timedelta(days=1),
         generated_at=now,
         seed=seed,
+        shares=parse_quantiles(QUANTILES),
         regions={name: name[:2] for name in STORES},
     )
 

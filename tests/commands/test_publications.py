@@ -25,5 +25,5 @@ def test_from_a_model_version_to_its_publications(tmp_path):
     assert listed("--model", "foreact-a:b:1") == ["Version 1"]
     assert listed("--model", "foreact-a:b:2") == ["Version 3", "Version 2"]
     shown = CliRunner().invoke(publications_app, ["show", "2", "--workspace", str(tmp_path)]).output
-    assert "run r2, data as of 2024-03-31 (hash-a:b-2), code abc" in shown
+    assert "run r2, data as of 2024-03-31 (hash-a:b-2), 1 day ahead, code abc" in shown
     assert "backtest wape 2.000" in shown

@@ -12,6 +12,7 @@ import pytest
 from foreact.blobs import connect
 from foreact.publications import Reader
 from foreact.publications.contract import Manifest
+from foreact.runs.defaults import QUANTILES
 from foreact.runs.ledger import RunLedger as Ledger
 from foreact.runs.workspace import WorkspaceRuns
 from foreact.settings import PlaceSettings
@@ -37,7 +38,7 @@ class TestRetraining:
         done = foreact("export", "--out", str(out), "--workspace", str(three_stores.workspace))
         assert done.returncode == 0, done.stderr
         rows = list(csv.DictReader(out.read_text().splitlines()))
-        assert list(rows[0]) == ["store", "item", "date", "mean", "p10", "p50", "p90"]
+        assert list(rows[0]) == ["store", "item", "date", "mean", *QUANTILES.split(",")]
         assert {row["store"] for row in rows} == set(three_stores.stores)
         assert (min(row["date"] for row in rows), max(row["date"] for row in rows)) == ("2026-03-31", "2026-04-27")
         assert all(0 <= float(row["p10"]) <= float(row["p50"]) <= float(row["p90"]) for row in rows)

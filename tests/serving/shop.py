@@ -1,8 +1,9 @@
 """Publications to serve in tests: a made-up chain of stores, published by the real publisher."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from statistics import NormalDist
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 from foreact.blobs import BlobStore
 from foreact.publications import Kind, Manifest, PublishedModel, Publisher, StoreEntry, put_objects
 from foreact.publications.contract import object_name
+from foreact.quantiles import name_quantile, name_quantiles
 from foreact.spacing import Spacing
 
 AS_OF = date(2026, 3, 1)
@@ -27,8 +29,12 @@ def make_tables(
     as_of: date = AS_OF,
     seed: int = 1,
     spacing: Spacing = Spacing.DAILY,
+    shares: Sequence[float] = (),
 ) -> dict[Kind, pa.Table]:
-    """Make a store's tables: a weekly rhythm, an order of items by size, and one item that is about to peak."""
+    """Make a store's tables: a weekly rhythm, an order of items by size, and one item that is about to peak.
+
+    Without the shares of its quantiles they are as schema version 1 had them.
+    """
     random = np.random.default_rng([seed, *store.encode()])
     names = np.array([f"item-{index:04d}" for index in range(items)])
     level = random.gamma(1.5, 8, items).astype(np.float32) + 0.5
@@ -61,15 +67,20 @@ def make_tables(
     level_total = np.full(horizon, level.sum(), np.float32)
     rhythm = level.sum() * (shape(ahead) - 1)
     drivers = {"level": level_total, "weekday": rhythm, "promotion": total - level_total - rhythm}
+    quantiles = {"p10": np.maximum(mean - spread, 0), "p50": mean * 0.97, "p90": mean + spread}
+    total_quantiles = {"p10": np.maximum(total - wide, 0), "p90": total + wide}
+    if shares:
+        steps = {name_quantile(share): np.float32(NormalDist().inv_cdf(share) / 1.28) for share in shares}
+        quantiles = {name: np.maximum(mean + step * spread, 0) for name, step in steps.items()}
+        total_quantiles = {name: np.maximum(total + step * wide, 0) for name, step in steps.items()}
     return {
-        "forecasts": long(ahead, mean=mean, p10=np.maximum(mean - spread, 0), p50=mean * 0.97, p90=mean + spread),
+        "forecasts": long(ahead, mean=mean, **quantiles),
         "totals": pa.table(
             {
                 "store": [store] * horizon,
                 "date": pa.array(ahead, pa.date32()),
                 "mean": total,
-                "p10": np.maximum(total - wide, 0),
-                "p90": total + wide,
+                **total_quantiles,
             }
         ),
         "history": long(behind, units=sold),
@@ -97,13 +108,14 @@ def publish(
     spacing: Spacing = Spacing.DAILY,
     regions: Mapping[str, str] = REGIONS,
     tables: Mapping[str, dict[Kind, pa.Table]] | None = None,
+    shares: Sequence[float] = (),
     accuracy: Mapping[str, float] | None = None,
 ) -> Manifest:
     """Publish stores as a run would."""
     entries = {}
     with TemporaryDirectory() as folder:
         for store in stores:
-            made = (tables or {}).get(store) or make_tables(store, items, horizon, as_of, seed, spacing)
+            made = (tables or {}).get(store) or make_tables(store, items, horizon, as_of, seed, spacing, shares)
             files = {}
             for kind, table in made.items():
                 path = Path(folder) / f"{len(files)}.parquet"
@@ -122,6 +134,7 @@ def publish(
                 code_version="test",
                 objects={kind: put[object_name(run, store, kind)] for kind in made},
                 accuracy=dict(accuracy or {"wape": 0.21, "bias": 0.01, "coverage": 0.8, "naive_wape": 0.34}),
+                quantiles=name_quantiles(shares),
                 attributes={"region": regions[store]} if store in regions else {},
             )
     return Publisher(blobs, now=lambda: generated_at or NOW).publish(entries, by=f"run {run}", reason="test").manifest

@@ -1,7 +1,7 @@
 """The backtest page, and the figures of a whole run."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from foreact.forecasting.inputs.arrays import Doubles
 from foreact.forecasting.judging.gate import GateOutcome
 from foreact.reports.charts import draw_line_chart
 from foreact.reports.page import Page
-from foreact.runs.trained import RUN_FIGURES, Trained
+from foreact.runs.trained import RUN_FIGURES, Trained, TrainedChain, TrainedStore
 
 SHOWN_STORES = 200
 # The share of days that should lie inside an interval from p10 to p90.
@@ -57,9 +57,45 @@ def write_report(
             for s in worst[:SHOWN_STORES]
         ),
     )
+    _list_experts(page, trained.chain, worst[:SHOWN_STORES])
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page.render(), encoding="utf-8")
     return figures
+
+
+def _list_experts(page: Page, chain: TrainedChain | None, stores: Sequence[TrainedStore]) -> None:
+    """Show each expert's share of every store's totals and its error alone, and what the chain's model knew."""
+    names = list(dict.fromkeys(name for store in stores for name in store.experts))
+    if not names:
+        return
+    page.heading("Experts")
+    page.paragraph(
+        "Each store is forecast by several experts, followed as far as its backtest and the chain's say. In brackets: "
+        "the scaled error of each alone; the combination's is beside the store. An expert with no share was dropped "
+        "because others made its errors and fewer."
+    )
+    if chain is not None:
+        page.paragraph(
+            f"The chain's model, as of {chain.as_of}, was fitted to {chain.rows:,} rows of "
+            f"{count_noun(chain.stores, 'store')}"
+            + (f"; it is the live version {chain.version}." if chain.version else " by this run.")
+        )
+    page.table(
+        ["store", "scaled error", *(name.replace("_", " ") for name in names)],
+        (
+            [
+                store.store,
+                _or_nan(store.challenger_accuracy.scaled_error),
+                *(
+                    f"{store.experts[name].share:.0%} ({store.experts[name].scaled_error:.3f})"
+                    if name in store.experts
+                    else "skipped"
+                    for name in names
+                ),
+            ]
+            for store in stores
+        ),
+    )
 
 
 def _mean_figures(trained: Trained) -> dict[str, float]:

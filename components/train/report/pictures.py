@@ -65,11 +65,12 @@ class _Curves:
     """One window with its intervals."""
 
     def __init__(self, forecast: "Forecast", window: "Window", intervals: "Intervals") -> None:
-        from foreact.forecasting.intervals import cell_quantiles, total_interval
+        from foreact.forecasting.intervals import cell_quantiles, total_quantiles
 
         self.store, self.items, self.dates, self.errors = forecast.store, forecast.items, window.dates, window.errors
-        self.low, _, self.high = cell_quantiles(intervals, self.errors.mean)
-        self.total_low, self.total_high = total_interval(intervals, self.errors.total_mean)
+        errors, shares = self.errors, (0.1, 0.9)
+        self.low, self.high = cell_quantiles(intervals, errors.mean, errors.traits, shares)
+        self.total_low, self.total_high = total_quantiles(intervals, errors.total_mean, shares)
         self.known = np.isfinite(self.errors.actual)
         self.error = np.where(self.known, self.errors.mean - self.errors.actual, 0.0)
         self.sold = np.nansum(self.errors.actual, axis=1)

@@ -21,9 +21,9 @@ YOUNG_MONTHS = 3
 RARE_SHARE, RARE_WEEKS = 0.5, 16
 LARGE_UNITS = 10.0
 # The chain counts as this many windows of a store's own.
-CHAIN_WINDOWS = 4.0
-# Equal weights are preferred as strongly as one window with this share of the best expert's squared error.
-EQUAL_SHARE = 0.5
+CHAIN_WINDOWS = 16.0
+# Equal weights are preferred as strongly as by so many windows of errors that have nothing in common.
+EQUAL_WINDOWS = 0.3
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,10 @@ class Weights:
     def from_json(cls, data: dict[str, Any]) -> "Weights":
         """Return the weights from the JSON that `to_json` returned."""
         return cls(tuple(data["experts"]), np.array(data["totals"]), np.array(data["items"]))
+
+    def list_shares(self) -> dict[str, float]:
+        """Return each expert's share of the totals."""
+        return dict(zip(map(str, self.experts), self.totals.tolist(), strict=True))
 
     def select_experts(self, experts: Sequence[str]) -> "Weights":
         """Return the weights of some of the experts, made to sum to 1 again."""
@@ -148,17 +152,17 @@ def learn_weights(own: Sequence[Evidence], chain: Evidence | None, experts: Sequ
     if known is None:
         return Weights(tuple(experts), equal, np.tile(equal, (len(KINDS), 1)))
     whole = known.items.sum(0)
-    items = [_least_error(kind if np.trace(kind) > 0 else whole) for kind in known.items]
-    return Weights(tuple(experts), _least_error(known.totals), np.array(items))
+    items = [_least_error(kind if np.trace(kind) > 0 else whole, known.windows) for kind in known.items]
+    return Weights(tuple(experts), _least_error(known.totals, known.windows), np.array(items))
 
 
-def _least_error(products: Doubles) -> Doubles:
+def _least_error(products: Doubles, windows: float) -> Doubles:
     """Return the weights from 0 up, summing to 1, with the least squared error, leaning to equal ones."""
     count = len(products)
     smallest = float(np.diag(products).min())
     if smallest <= 0:
         return np.full(count, 1 / count)
-    leaning = products + np.eye(count) * EQUAL_SHARE * smallest
+    leaning = products + np.eye(count) * EQUAL_WINDOWS * smallest / max(windows, 1.0)
     best, least = np.full(count, 1 / count), np.inf
     for size in range(1, count + 1):
         for chosen in combinations(range(count), size):

@@ -12,7 +12,7 @@ from foreact.forecasting.experts.simple import Simple, forecast_simply
 from foreact.forecasting.experts.store import Projection, project_store
 from foreact.forecasting.inputs.arrays import Bools, Codes, Doubles
 from foreact.forecasting.items.model import ItemsFit, on_sale
-from foreact.forecasting.items.silence import remaining_shares
+from foreact.forecasting.items.silence import find_returning, remaining_shares, repeat_last_year
 from foreact.forecasting.reading import PanelReading
 from foreact.forecasting.reconcile import reconcile_items, sum_by_group
 from foreact.forecasting.totals.model import TotalsFit
@@ -71,6 +71,11 @@ def gather_opinions(reading: PanelReading, pool: Pool, items_bias: float | None)
         means[method] = forecast_simply(method, sold, panel.horizon, closed, panel.spacing) * sale
     for name, fit in pool.installed.items():
         means[name] = np.maximum(fit.forecast(reading), 0.0) * sale * ~closed
+    returning = find_returning(reading.history)
+    if returning.any():
+        # No level tells of a season that has not begun: last year does.
+        season = repeat_last_year(reading.history) * sale * ~closed
+        means = {name: np.where(returning[:, None], season, mean) for name, mean in means.items()}
     kinds = classify_items(reading.history, panel.days)
     remaining = remaining_shares(reading.history, reading.usual, reading.columns)
     return Opinions(means, kinds, reading.codes, len(reading.groups), closed, remaining), projection

@@ -30,7 +30,7 @@ def remaining_shares(history: PanelHistory, usual: Doubles, columns: Columns) ->
     rate = np.where(since > 0, selling / np.maximum(seen, 1), np.minimum(usual, 1.0))
     grace = np.maximum(GRACE_WEEKS * week, USUAL_GAPS / np.maximum(rate, 1e-3))
     shares = 0.5 ** (np.maximum(silent - grace, 0.0) / (HALVING_WEEKS * week))
-    expected = _is_seasonal(history, silent) | _is_planned(history, columns)
+    expected = find_returning(history) | _is_planned(history, columns)
     return np.where(expected, 1.0, shares) * _reported_shares(history)
 
 
@@ -47,19 +47,31 @@ def _reported_shares(history: PanelHistory) -> Doubles:
     return np.asarray(0.5 ** (np.maximum(weeks - UNREPORTED_WEEKS, 0) / HALVING_WEEKS))
 
 
-def _is_seasonal(history: PanelHistory, silent: Doubles) -> Bools:
-    """Mark the items that were as silent a year ago, and then sold."""
+def find_returning(history: PanelHistory) -> Bools:
+    """Mark the items that are out of season now, as they were a year ago, and then sold."""
     panel = history.panel
-    then = panel.days - panel.spacing.year
+    then, week = panel.days - panel.spacing.year, panel.spacing.week
+    items = np.arange(len(panel.items))
     if then <= 0:
-        return np.zeros(len(silent), bool)
-    items = np.arange(len(silent))
-    begin = np.maximum(then - silent.astype(np.int64), 0)
-    until = min(panel.days, then + panel.horizon + 2 * panel.spacing.week)
+        return np.zeros(len(items), bool)
+    since = history.last_sale[:, panel.days] + 1
+    silent = (history.evidence[items, panel.days] - history.evidence[items, since]).astype(np.int64)
+    begin = np.maximum(then - silent, 0)
+    until = np.full(len(items), min(panel.days, then + panel.horizon + 2 * week))
     mean = _mean_units(history, items, np.zeros_like(begin), np.full_like(begin, panel.days))
     before = _mean_units(history, items, begin, np.full_like(begin, then))
-    after = _mean_units(history, items, np.full_like(begin, then), np.full_like(begin, until))
-    return (before < QUIET_SHARE * mean) & (after > QUIET_SHARE * mean)
+    after = _mean_units(history, items, np.full_like(begin, then), until)
+    was_silent = (silent >= GRACE_WEEKS * week) & (before < QUIET_SHARE * mean)
+    return np.asarray(was_silent & (after > QUIET_SHARE * mean))
+
+
+def repeat_last_year(history: PanelHistory) -> Doubles:
+    """Return items x horizon: what sold a day around the same date last year."""
+    panel = history.panel
+    reach = panel.spacing.week // 2
+    items = np.arange(len(panel.items))[:, None]
+    days = (panel.days - panel.spacing.year + np.arange(panel.horizon))[None, :]
+    return _mean_units(history, items, np.clip(days - reach, 0, panel.days), np.clip(days + reach + 1, 0, panel.days))
 
 
 def _mean_units(history: PanelHistory, items: Codes, begin: Codes, end: Codes) -> Doubles:

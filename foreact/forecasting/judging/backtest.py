@@ -12,14 +12,21 @@ from foreact.forecasting.experts.store import project_totals
 from foreact.forecasting.inputs.arrays import Bools, Dates, Doubles
 from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.inputs.scale import Scale
+from foreact.forecasting.inputs.traits import Traits
 from foreact.forecasting.intervals import (
     BacktestErrors,
     Intervals,
     cell_quantiles,
     learn_intervals,
-    total_interval,
+    total_quantiles,
 )
-from foreact.forecasting.judging.accuracy import Accuracy, add_interval_accuracy, mean_accuracy, point_accuracy
+from foreact.forecasting.judging.accuracy import (
+    Accuracy,
+    add_interval_accuracy,
+    mean_accuracy,
+    point_accuracy,
+    scaled_error,
+)
 from foreact.forecasting.reading import PanelReading
 from foreact.forecasting.totals.design import SEASON_MONTHS
 from foreact.spacing import Spacing
@@ -59,6 +66,14 @@ class Window:
 
 
 @dataclass(frozen=True)
+class Contribution:
+    """What one expert brought: its share of the totals, and its error had it forecast alone."""
+
+    share: float
+    scaled_error: float
+
+
+@dataclass(frozen=True)
 class Backtest:
     """The windows, newest first, and the mean accuracy over those with items."""
 
@@ -67,6 +82,7 @@ class Backtest:
     baselines: dict[Simple, Accuracy] = field(default_factory=dict)
     # From all windows; each of them was combined by the weights of the others.
     weights: Weights | None = None
+    experts: dict[str, Contribution] = field(default_factory=dict)
 
 
 def backtest_origins(days: int, horizon: int, spacing: Spacing) -> list[int]:
@@ -109,12 +125,13 @@ class BacktestRun:
         if not origin.has_items:
             none = np.zeros((0, len(dates)))
             totals = project_totals(reading, pool.totals).mean.sum(0)
-            self._windows.insert(0, Window(dates, BacktestErrors(none, none, totals, whole)))
+            errors = BacktestErrors(none, none, totals, whole, Traits.of_nothing(len(dates)))
+            self._windows.insert(0, Window(dates, errors))
             return
         opinions, projection = gather_opinions(reading, pool, learn_items_bias(self._windows))
         window = Window(
             dates,
-            BacktestErrors(projection.items, actual, projection.items.sum(0), whole),
+            BacktestErrors(projection.items, actual, projection.items.sum(0), whole, reading.traits),
             opinions=opinions,
             evidence=gather_evidence(opinions.means, actual, reading.scale, opinions.kinds, Simple.WEEKDAY_MEAN),
             scale=reading.scale,
@@ -142,7 +159,21 @@ class BacktestRun:
         accuracy = mean_accuracy([_score_window(window, windows) for window in combined])
         baselines = {each: mean_accuracy([window.baselines[each] for window in combined]) for each in Simple}
         weights = learn_weights(evidence, chain, experts) if experts else None
-        return Backtest(windows, accuracy, baselines, weights)
+        contributions = {} if weights is None else _list_contributions(combined, weights)
+        return Backtest(windows, accuracy, baselines, weights, contributions)
+
+
+def _list_contributions(windows: list[Window], weights: Weights) -> dict[str, Contribution]:
+    """Return what each expert brought, by the windows with items."""
+    result = {}
+    for name, share in weights.list_shares().items():
+        alone = [
+            scaled_error(window.opinions.means[name], window.errors.actual, window.scale)
+            for window in windows
+            if window.opinions is not None and window.scale is not None
+        ]
+        result[name] = Contribution(share, float(np.mean(alone)))
+    return result
 
 
 def read_actuals(panel: Panel) -> Doubles:
@@ -176,8 +207,8 @@ def _score_window(window: Window, windows: list[Window]) -> Accuracy:
     """Score one window; its intervals come from the others, so that none is scored on its own errors."""
     intervals = learn_window_intervals([other for other in windows if other is not window])
     errors = window.errors
-    p10, _, p90 = cell_quantiles(intervals, errors.mean)
-    low, high = total_interval(intervals, errors.total_mean)
+    p10, p90 = cell_quantiles(intervals, errors.mean, errors.traits, (0.1, 0.9))
+    low, high = total_quantiles(intervals, errors.total_mean, (0.1, 0.9))
     accuracy = add_interval_accuracy(window.accuracy, errors.actual, errors.mean, p10, p90)
     known = np.isfinite(errors.total_actual)
     if known.any():

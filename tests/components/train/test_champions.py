@@ -45,6 +45,7 @@ def run_once(data: Dataset, workspace: Path, run: str) -> Registered:
         find_live=make_live_finder(settings),
         margin=0.02,
         seed=0,
+        quantiles="p5",
         max_fallback_share=0.0,
         events=events,
         size=TaskSize.parse("1", "2Gi"),

@@ -44,7 +44,7 @@ def test_a_chain_is_forecast_on_its_own_dates(tmp_path: Path, spacing: Spacing, 
         dataset=dataset.path, checked=checked, rejected=tmp_path / "rejected", max_rejected_share=0.01, events=Events()
     )
     assert outcome.problem == ""
-    assert "known tables reach the end of the horizon" in [each.rule for each in outcome.findings.warnings]
+    assert "known tables cover the horizon" in [each.rule for each in outcome.findings.warnings]
     files = train_store_job(make_jobs(Dataset(checked))["A"], None)
     tables = {kind: pq.read_table(io.BytesIO(data)) for kind, data in files.objects.items()}
     ahead = [spacing.next_period(last, place) for place in range(1, spacing.usual_horizon + 1)]

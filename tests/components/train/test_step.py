@@ -28,6 +28,7 @@ def run(data: Dataset, folder: Path, share: float) -> dict[str, float]:
         find_live=lambda stores, as_of: {store: LiveStore(previous={as_of: b"damaged"}) for store in stores},
         margin=0.02,
         seed=0,
+        quantiles="p5",
         max_fallback_share=share,
         events=Events(folder / "events"),
         size=TaskSize.parse("1", "4Gi"),

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from foreact.publications.contract import object_name
+from tests.serving import shop
 from tests.serving.conftest import Serving
 
 
@@ -64,8 +65,6 @@ def test_pages_put_together_are_the_whole(serving: Serving) -> None:
 
 
 def test_a_cursor_ends_with_its_publication(serving: Serving) -> None:
-    from tests.serving import shop
-
     cursor = serving.get("/v1/forecasts?limit=50").json()["next"]
     shop.publish(serving.store, run="run-2", seed=2)
     serving.refresh()
@@ -90,6 +89,29 @@ def test_csv_has_the_same_rows(serving: Serving, way: str) -> None:
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     expected = serving.get("/v1/forecasts").json()["rows"]
     assert [{**row, **{key: float(row[key]) for key in ("mean", "p10", "p50", "p90")}} for row in rows] == expected
+
+
+def test_more_quantiles_are_there_when_asked_for_beside_stores_published_without(serving: Serving) -> None:
+    shop.publish(serving.store, ["S3"], run="run-2", seed=2, shares=(0.025, 0.1, 0.5, 0.9, 0.975))
+    serving.refresh()
+    usual = serving.get("/v1/forecasts").json()["rows"]
+    assert set(usual[0]) == {"store", "item", "date", "mean", "p10", "p50", "p90"}
+    for path in ("/v1/forecasts", "/v1/totals"):
+        rows = serving.get(f"{path}?quantiles=p97.5,p50").json()["rows"]
+        assert all(row["p97.5"] > row["p90"] for row in rows if row["store"] == "S3")
+        assert {row["p97.5"] for row in rows if row["store"] != "S3"} == {None}
+        text = serving.get(f"{path}?quantiles=p97.5&store=S3&format=csv").text
+        assert [float(row["p97.5"]) for row in csv.DictReader(io.StringIO(text))] == [
+            row["p97.5"] for row in rows if row["store"] == "S3"
+        ]
+    medians = {row["store"]: row["p50"] is None for row in serving.get("/v1/totals").json()["rows"]}
+    assert medians == {"S1": True, "S2": True, "S3": False}
+    bulk = {"queries": [{"store": "S3", "item": "item-0001"}], "quantiles": "p2.5"}
+    (result,) = serving.post("/v1/forecasts/query", json=bulk).json()["results"]
+    assert all(row["p2.5"] < row["p10"] for row in result["rows"])
+    refused = serving.get("/v1/forecasts?quantiles=p99").json()["error"]
+    assert (refused["code"], "p2.5, p10, p50, p90, p97.5" in refused["message"]) == ("invalid_parameter", True)
+    assert serving.get("/v1/stores/S3").json()["store"]["quantiles"] == ["p2.5", "p10", "p50", "p90", "p97.5"]
 
 
 def test_each_encoding_has_its_own_tag(serving: Serving) -> None:
@@ -228,7 +250,7 @@ def test_lists_take_several_values_and_pages_take_what_mails_append(serving: Ser
 def test_totals_history_drivers(serving: Serving) -> None:
     totals = serving.get("/v1/totals?store=S1").json()["rows"]
     assert len(totals) == 14
-    assert set(totals[0]) == {"store", "date", "mean", "p10", "p90"}
+    assert set(totals[0]) == {"store", "date", "mean", "p10", "p50", "p90"}
     drivers = serving.get("/v1/drivers?store=S1").json()["rows"]
     for total in totals:
         moved = sum(row["units"] for row in drivers if row["date"] == total["date"])

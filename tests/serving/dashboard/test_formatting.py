@@ -25,6 +25,11 @@ NOTHING = "\N{EN DASH}"
         (formatting.format_units, -0.04, "0.0"),
         (formatting.format_units, -12.0, f"{MINUS}12"),
         (formatting.format_units, math.nan, NOTHING),
+        (
+            formatting.format_experts,
+            {"store": 0.296, "chain": 0.7, "smoothing": 0.004},
+            f"the chain's model 70{NARROW}%, the store's own model 30{NARROW}%",
+        ),
         (formatting.format_percent, 0.816, f"82{NARROW}%"),
         (formatting.format_percent, None, NOTHING),
         (formatting.format_change, 0.128, f"+13{NARROW}%"),

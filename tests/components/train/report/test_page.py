@@ -56,6 +56,7 @@ def test_it_draws_stores_and_series(files: dict[str, StoreFiles], tmp_path: Path
         "The largest series",
         "The series with the largest error",
         "Every store",
+        "Experts",
     ]
     assert page.count("<svg") == 6
     assert "http" not in page.replace("http://www.w3.org", "")

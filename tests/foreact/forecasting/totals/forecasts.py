@@ -5,9 +5,10 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from foreact.forecasting.combining.projection import fit_store_totals, read_panel
+from foreact.forecasting.experts.store import fit_store_totals
 from foreact.forecasting.inputs.columns import infer_columns
 from foreact.forecasting.inputs.panel import Panel
+from foreact.forecasting.reading import read_panel
 from foreact.forecasting.totals.forecast import forecast_totals
 
 Days = NDArray[np.datetime64]

@@ -1,0 +1,79 @@
+"""The chain's model: learns from all stores, is the same on any number of cores, and loads without executing."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from foreact.errors import ForeactError
+from foreact.forecasting import ChainModel, Panel, train_store
+from foreact.forecasting.experts.chain import fit_chain
+from foreact.forecasting.training import draw_chain_rows, weigh_experts
+from tests.foreact.forecasting.panels import make_panel
+
+
+def fit(panels: list[Panel], threads: int = 1) -> ChainModel:
+    drawn = [draw_chain_rows(panel, 4_000, place) for place, panel in enumerate(panels)]
+    final = fit_chain([rows for rows, _ in drawn if rows is not None], 1, threads)
+    assert final is not None
+    return ChainModel(
+        as_of=panels[0].dates[panels[0].days - 1],
+        horizon=panels[0].horizon,
+        spacing=panels[0].spacing,
+        stores=len(panels),
+        rows=1,
+        final=final,
+        earlier=fit_chain([rows for _, rows in drawn if rows is not None], 1, threads),
+    )
+
+
+@pytest.fixture(scope="module")
+def panels() -> list[Panel]:
+    return [replace(make_panel(items=6, days=300, seed=seed), store=f"s{seed}") for seed in (1, 2, 3)]
+
+
+@pytest.fixture(scope="module")
+def chain(panels: list[Panel]) -> ChainModel:
+    return fit(panels)
+
+
+def test_more_threads_make_the_same_trees(panels: list[Panel], chain: ChainModel) -> None:
+    again = fit(panels, threads=4)
+    # The number of threads stands among the parameters that the text ends with.
+    assert again.final.text.split("\nparameters:")[0] == chain.final.text.split("\nparameters:")[0]
+    result, same = (train_store(panels[0], chain=each).forecast.mean for each in (chain, again))
+    np.testing.assert_array_equal(result, same)
+
+
+def test_a_saved_model_is_the_same_and_a_broken_one_is_refused(chain: ChainModel, tmp_path: Path) -> None:
+    chain.save(tmp_path)
+    assert ChainModel.load(tmp_path) == chain
+    assert {file.suffix for file in tmp_path.iterdir()} == {".json", ".txt"}
+    (tmp_path / "final.txt").unlink()
+    with pytest.raises(ForeactError, match="no complete model of the chain"):
+        ChainModel.load(tmp_path)
+
+
+def test_a_store_that_it_never_saw_learns_from_the_others(chain: ChainModel) -> None:
+    """Seven weeks are too short to learn what a price cut brings, so others must tell."""
+    whole = make_panel(items=6, days=300, seed=9)
+    young = replace(
+        whole,
+        dates=whole.dates[250:],
+        days=50,
+        units=whole.units[:, 250:],
+        known={name: values[..., 250:] for name, values in whole.known.items()},
+    )
+    forecast = train_store(young, chain=chain).forecast
+    assert np.isfinite(forecast.mean).all()
+    assert train_store(young, chain=chain).model is not None
+
+
+def test_its_backtest_weighs_all_experts(panels: list[Panel], chain: ChainModel) -> None:
+    evidence = weigh_experts(panels[0], chain, 0)
+    assert evidence is not None
+    assert set(evidence.experts) == {"store", "chain", "weekday_mean", "smoothing"}
+    model = train_store(panels[1], chain=replace(chain, evidence=evidence)).model
+    assert model is not None
+    assert model.weights.list_shares()["chain"] > 0
