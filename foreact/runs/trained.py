@@ -48,6 +48,8 @@ class TrainedStore(BaseModel):
     # What each expert brought to the challenger, and the experts' shares of the published totals.
     experts: dict[str, Contribution] = Field(default_factory=dict)
     shares: dict[str, float] = Field(default_factory=dict)
+    # Why installed experts have no say in the challenger, by name.
+    left_out: dict[str, str] = Field(default_factory=dict)
     scorecard: dict[str, float] = Field(default_factory=dict)
     attributes: dict[str, str] = Field(default_factory=dict)
 
