@@ -11,7 +11,7 @@ experts_app = typer.Typer(help="List the experts that forecast a store, or check
 
 BUILT_IN = {
     "store": "a ridge of the store's totals and one boosting of its items",
-    "chain": "one LightGBM over all stores and items, fitted by retrain-all",
+    "chain": "one boosting over all stores and items, fitted by retrain-all",
     "weekday_mean": "the mean of eight weeks by weekday",
     "smoothing": "each item's recent level times its week",
 }

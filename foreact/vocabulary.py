@@ -2,6 +2,9 @@
 
 STORE, ITEM, DATE, UNITS = "store", "item", "date", "units"
 OPEN, STOCKOUT = "open", "stockout"
+# Columns of a known table that say whose past is borrowed, and how much of it; and both as a dataset has them.
+LIKE, SHARE = "like", "share"
+LIKE_ITEM, LIKE_SHARE = "like item", "like share"
 ROLES = (DATE, STORE, ITEM, UNITS, OPEN, STOCKOUT)
 
 MEAN, P10, P50, P90 = "mean", "p10", "p50", "p90"

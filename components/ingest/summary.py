@@ -9,6 +9,7 @@ ROLES = {
     "known": "known ahead",
     "item": "the same for all of an item's rows",
     "store": "the same for all of a store's rows",
+    "like": "whose past an item borrows",
 }
 
 

@@ -1,7 +1,9 @@
 """The chain's model: fitted to a sample of all stores' rows before any store is trained."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,7 +41,6 @@ def fit_chain_model(
     *,
     seed: int,
     experts: tuple[str, ...],
-    threads: int,
     memory: dict[str, int],
     events: Events,
 ) -> "ChainModel | None":
@@ -60,10 +61,12 @@ def fit_chain_model(
     drawn = {each.store: each.result for each in workers.run(draw_rows_job, make_tasks(stores))}
     # In the order of the stores, whichever was read first.
     parts = [part for store in stores if (part := drawn.get(store)) is not None]
-    final = fit_chain([rows for rows, _ in parts if rows is not None], seed, threads)
+    # Each fit keeps to one thread, so both go on at once.
+    with ThreadPoolExecutor(2) as pool:
+        both = ([rows for rows, _ in parts if rows is not None], [rows for _, rows in parts if rows is not None])
+        final, earlier = pool.map(partial(fit_chain, seed=seed), both)
     if final is None:
         return None
-    earlier = fit_chain([rows for _, rows in parts if rows is not None], seed, threads)
     model = ChainModel(
         as_of=np.datetime64(data.info.as_of, "D"),
         horizon=data.info.horizon,

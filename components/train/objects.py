@@ -76,7 +76,9 @@ def _make_history(panel: "Panel") -> pa.Table:
     past, year = panel.spacing.past, panel.spacing.year
     recent = np.arange(max(0, panel.days - past), panel.days)
     last_year = np.arange(panel.days - year - past, panel.days - year + panel.horizon)
-    days = np.union1d(recent, last_year[(last_year >= 0) & (last_year < panel.days)])
+    # What a new store borrows, it has not sold.
+    days = np.union1d(recent, last_year)
+    days = days[(days >= panel.borrowed) & (days < panel.days)]
     units = panel.units[:, days].ravel()
     table = pa.table({**_make_keys(panel.store, panel.items, panel.dates[days]), UNITS: pa.array(units)})
     return table.filter(pa.array(np.isfinite(units)))

@@ -73,9 +73,7 @@ def train(
         with open_workers(len(stores), size=size, address=ray_address) as workers:
             if find_chain is None:
                 memory = {store: _estimate_memory(data, store) for store in stores}
-                model = fit_chain_model(
-                    data, workers, seed=seed, experts=names, threads=int(size.cpus), memory=memory, events=events
-                )
+                model = fit_chain_model(data, workers, seed=seed, experts=names, memory=memory, events=events)
                 chain = LiveChain(model)
             else:
                 chain = _check_chain(find_chain(), data, events)

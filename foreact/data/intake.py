@@ -9,6 +9,7 @@ from pathlib import Path
 
 from foreact.data.dataset.folder import INFO, REJECTED, DatasetInfo, unknown_store
 from foreact.data.dataset.holidays import add_holidays
+from foreact.data.dataset.likes import add_like_items, borrow_stores, split_likes
 from foreact.data.dataset.parcel import Missing, Stockouts
 from foreact.data.dataset.plan import list_series, plan_columns
 from foreact.data.dataset.writing import Writer
@@ -185,7 +186,10 @@ class _Intake:
         ]
         if OPEN in request.columns and OPEN not in history.roles and not any(OPEN in known.flags for known in tables):
             raise missing_column(OPEN, history.table.kinds, request.columns, history.table.label)
+        likes, tables = split_likes(tables)
         plan = plan_columns(self.engine, history, tables, last)
+        add_like_items(self.engine, plan, likes)
+        borrowed = borrow_stores(self.engine, plan, likes, periods, last)
         end = info.spacing.last_day(info.spacing.next_period(info.as_of, info.horizon))
         tables = add_holidays(self.engine, plan, tables, request.country, periods, end)
         info = info.model_copy(
@@ -196,7 +200,7 @@ class _Intake:
                 "notes": [*periods.describe(), *plan.notes],
             }
         )
-        return Writer(self.engine, self.dataset, info, plan, self.progress).write_dataset(history, tables)
+        return Writer(self.engine, self.dataset, info, plan, borrowed, self.progress).write_dataset(history, tables)
 
     def _count_after(self, last: int) -> int:
         return int(self.engine.fetch_one(f"SELECT count(*) FROM {schema.HISTORY} WHERE day > {last}")[0])

@@ -21,6 +21,15 @@ def read_table(source: bytes | Path, columns: list[str] | None = None) -> pa.Tab
     return table.combine_chunks()
 
 
+def join_rows(past: pa.Table, rows: pa.Table) -> pa.Table:
+    """Return rows after those of a past that has some of their columns only."""
+    columns = [
+        past[name].cast(rows[name].type) if name in past.column_names else pa.nulls(past.num_rows, rows[name].type)
+        for name in rows.column_names
+    ]
+    return pa.concat_tables([pa.table(columns, schema=rows.schema), rows]).unify_dictionaries().combine_chunks()
+
+
 def read_texts(column: pa.ChunkedArray) -> NDArray[np.str_]:
     """Return texts as NumPy has them; nothing becomes the empty text."""
     values = [value or "" for value in column.to_pylist()]

@@ -5,6 +5,7 @@ stores/<store>.parquet       item, date, units, flags and the history's other co
 items/<store>.parquet        item, rows, first, last and what is the same for all of an item's rows
 known/<table>.parquet        a known table that is the same for all stores
 known/<table>/<store>.parquet
+borrowed/<store>.parquet     what a new store borrows of another's past: item, date, units
 rejected.parquet             rows left out or blanked, with the rule they broke and their own text
 """
 
@@ -104,6 +105,10 @@ class Dataset:
         """Return where the attributes of a store's items are."""
         return self.path / "items" / f"{encode_id(store)}.parquet"
 
+    def borrowed_path(self, store: str) -> Path:
+        """Return where a store's borrowed rows are, if it has any."""
+        return self.path / "borrowed" / f"{encode_id(store)}.parquet"
+
     def known_path(self, table: TableInfo, store: str) -> Path | None:
         """Return where a known table's rows of a store are, if it has any."""
         known = self.path / "known"
@@ -122,6 +127,7 @@ class Dataset:
             history=self.store_path(store).read_bytes(),
             items=self.items_path(store).read_bytes(),
             known={name: path.read_bytes() for name, path in known.items()},
+            borrowed=borrowed.read_bytes() if (borrowed := self.borrowed_path(store)).exists() else b"",
         )
 
     def parcel_info(self, store: str) -> ParcelInfo:

@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from foreact.data.dataset import arrays
 from foreact.forecasting.inputs.arrays import Bools, Floats
-from foreact.forecasting.inputs.panel import Panel
+from foreact.forecasting.inputs.panel import Likes, Panel
 from foreact.forecasting.inputs.stockouts import find_stockouts
 from foreact.spacing import Spacing
-from foreact.vocabulary import DATE, ITEM, OPEN, STOCKOUT, STORE, UNITS
+from foreact.vocabulary import DATE, ITEM, LIKE_ITEM, LIKE_SHARE, OPEN, STOCKOUT, STORE, UNITS
 
 Array = NDArray[Any]
 # What a missing row inside a series' life means.
@@ -29,7 +29,8 @@ class ColumnInfo(BaseModel):
 
     name: str
     kind: Literal["number", "text"]
-    role: Literal["known", "item", "store"]
+    # "like": whose past an item borrows, and the share of it.
+    role: Literal["known", "item", "store", "like"]
     # A text column's values, in order; its codes are their positions.
     categories: list[str] = Field(default_factory=list)
 
@@ -88,6 +89,8 @@ class Parcel(BaseModel):
     history: bytes
     items: bytes
     known: dict[str, bytes]
+    # What a new store borrows of another's past, by item and date; empty: nothing.
+    borrowed: bytes = b""
 
     @property
     def store(self) -> str:
@@ -125,7 +128,12 @@ class _Layout:
         self.attributes = arrays.read_table(parcel.items)
         self.items = self.attributes[ITEM]
         self.rows = arrays.read_table(parcel.history)
-        self.first = np.datetime64(self.info.first, "D")
+        self.first = opened = np.datetime64(self.info.first, "D")
+        if parcel.borrowed:
+            past = arrays.read_table(parcel.borrowed)
+            self.rows = arrays.join_rows(past, self.rows)
+            self.first = arrays.read_days(past[DATE]).min()
+        self.borrowed = int(self.info.spacing.count_periods(self.first, np.array([opened]))[0])
         last = np.array([self.info.as_of], "datetime64[D]")
         self.days = int(self.info.spacing.count_periods(self.first, last)[0]) + 1
         self.dates = self.info.spacing.list_dates(self.first, self.days + self.info.horizon)
@@ -175,9 +183,18 @@ class _Layout:
                 for column in self.info.columns
                 if column.role == "item"
             },
+            likes=self._find_likes(),
+            borrowed=self.borrowed,
             store_attributes=dict(self.info.attributes),
             spacing=self.info.spacing,
         )
+
+    def _find_likes(self) -> Likes | None:
+        """Find the place of each item's like item, and its share."""
+        if not any(column.role == "like" for column in self.info.columns):
+            return None
+        shares = self.attributes[LIKE_SHARE].cast(pa.float64()).fill_null(1.0)
+        return Likes(arrays.find_positions(self.attributes[LIKE_ITEM], self.items), np.asarray(shares.combine_chunks()))
 
     def _find_columns(self, dates: pa.ChunkedArray) -> NDArray[np.int64]:
         return self.info.spacing.count_periods(self.first, arrays.read_days(dates))
@@ -187,6 +204,7 @@ class _Layout:
 
     def _lay_out_units(self) -> Floats:
         born = self._find_columns(self.attributes["first"])
+        np.minimum.at(born, self.row, self.column)
         sold = arrays.read_floats(self.rows[UNITS])
         units = np.full(self._shape(), np.nan, np.float32)
         units[:, : self.days] = lay_out_units(self.row, self.column, sold, born, self.days, self.info.missing)

@@ -20,7 +20,7 @@ def hash_stores(root: Path, info: DatasetInfo, stores: Iterable[str]) -> Dataset
     sealed = dict(info.stores)
     for store in stores:
         name = f"{encode_id(store)}.parquet"
-        paths = [root / "stores" / name, root / "items" / name]
+        paths = [root / "stores" / name, root / "items" / name, root / "borrowed" / name]
         paths += [root / "known" / table.name / name for table in info.tables if table.by_store]
         digest = hashlib.sha256(common)
         for path in paths:

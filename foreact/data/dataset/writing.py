@@ -36,9 +36,11 @@ class Writer:
         dataset: Path,
         info: DatasetInfo,
         plan: Plan,
+        borrowed: dict[str, pa.Table],
         progress: Callable[[int, int, str], None],
     ) -> None:
         self.engine, self.dataset, self.info, self.plan = engine, dataset, info, plan
+        self.borrowed = borrowed
         self.progress = progress
         self.series = self._list_series()
         self.finished = self.total = 0
@@ -49,6 +51,7 @@ class Writer:
         self.total = len(self.series.stores) * (1 + len(dated))
         self._write_history(history)
         self._write_items()
+        self._write_borrowed()
         written = [table for known in dated if (table := self._write_known(known)) is not None]
         described = self._describe_stores()
         if self.info.missing == "auto":
@@ -98,7 +101,7 @@ class Writer:
 
     def _write_items(self) -> None:
         """Write what is the same for all of an item's rows; of the stores it goes into the record."""
-        names = [column.name for column in self.plan.columns if column.role == "item"]
+        names = [column.name for column in self.plan.columns if column.role in ("item", "like")]
         cells = "".join(f", {attribute_column(name)} AS {quote(name)}" for name in names)
         days = "".join(f", (DATE '{EPOCH}' + {day}::INTEGER)::DATE AS {day}" for day in ("first", "last"))
         table = self.engine.fetch_table(f"SELECT {ITEM}, rows {days} {cells} FROM {SERIES} ORDER BY series")
@@ -111,11 +114,18 @@ class Writer:
                 compression="zstd",
             )
 
+    def _write_borrowed(self) -> None:
+        for store, table in self.borrowed.items():
+            (self.dataset / "borrowed").mkdir(exist_ok=True)
+            pa.parquet.write_table(table, self.dataset / "borrowed" / f"{encode_id(store)}.parquet", compression="zstd")
+
     def _write_known(self, known: Known) -> TableInfo | None:
         cells = {**self.plan.known[known.name], **{flag: flag for flag in known.flags}}
         if not cells:
             return None
-        first = self.engine.fetch_one(f"SELECT min(first) FROM {STORES}")[0]
+        first = min(
+            [self.engine.fetch_one(f"SELECT min(first) FROM {STORES}")[0], *map(_first_day, self.borrowed.values())]
+        )
         last = day_number(self.info.spacing.next_period(self.info.as_of, self.info.horizon))
         joined, key = join_known(known, first, last)
         rows, begin, end = self.engine.fetch_one(f"SELECT count(*), min(known.day), max(known.day) FROM {joined}")
@@ -215,3 +225,7 @@ class Writer:
             )
             for row in rows
         }
+
+
+def _first_day(table: pa.Table) -> int:
+    return day_number(min(table[DATE].to_pylist()))

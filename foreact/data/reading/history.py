@@ -21,7 +21,15 @@ from foreact.data.reading.cells import (
 from foreact.data.reading.columns import find_roles, missing_column
 from foreact.data.reading.dates import EPOCH, day_number, read_dates
 from foreact.data.reading.engine import Engine
-from foreact.data.reading.schema import FAULTY_ROWS, HISTORY, TYPED_ROWS, USABLE_ROWS, name_dates, value_column
+from foreact.data.reading.schema import (
+    EVERY_ROW,
+    FAULTY_ROWS,
+    HISTORY,
+    TYPED_ROWS,
+    USABLE_ROWS,
+    name_dates,
+    value_column,
+)
 from foreact.data.reading.tables import Table
 from foreact.errors import ForeactError
 from foreact.vocabulary import DATE, ITEM, OPEN, ROLES, STOCKOUT, STORE, UNITS, WHOLE_STORE
@@ -84,13 +92,14 @@ def open_history(engine: Engine, table: Table, columns: Mapping[str, str], today
         (f"{flag} that is neither 0 nor 1", flag) for flag in (OPEN, STOCKOUT) if flag in roles
     ]
     originals = ", ".join(f"{texts[role]} AS original_{role}" for role in roles)
-    where = f"WHERE {texts[STORE]} = {literal(store)}" if store is not None else ""
+    where = f"WHERE {STORE} = {literal(store)}" if store is not None else ""
     engine.execute(
-        f"""CREATE VIEW {TYPED_ROWS} AS SELECT {", ".join(f"{cell} AS {name}" for name, cell in cells.items())},
+        f"""CREATE VIEW {EVERY_ROW} AS SELECT {", ".join(f"{cell} AS {name}" for name, cell in cells.items())},
             {"".join(f"{as_cell(name, kind)} AS {value_column(name)}, " for name, kind in others.items())}
             {"".join(f"{test} AS blank_{role}, " for role, test in blank.items())} {originals}
-            FROM {quote(table.view)} {where}"""
+            FROM {quote(table.view)}"""
     )
+    engine.execute(f"CREATE VIEW {TYPED_ROWS} AS SELECT * FROM {EVERY_ROW} {where}")
     unusable = " OR ".join(f"({test})" for _, test in lost)
     engine.execute(f"CREATE VIEW {USABLE_ROWS} AS SELECT * FROM {TYPED_ROWS} WHERE NOT coalesce({unusable}, FALSE)")
     engine.execute(f"CREATE VIEW {HISTORY} AS SELECT * FROM {USABLE_ROWS}")

@@ -29,6 +29,8 @@ class Relation:
 
 # Lines that are not rows of their file, and the file's label.
 MALFORMED_LINES = Relation("malformed_lines", ("label", "line"))
+# The rows of all stores, whichever are taken in, with each cell as the value that it stands for.
+EVERY_ROW = Relation("every_row", (STORE, ITEM, DAY, UNITS), (OPEN, STOCKOUT), ("value ", "blank_", "original_"))
 # The history's rows with each cell as the value that it stands for. Beside it: whether a cell is empty, and its text.
 TYPED_ROWS = Relation("typed_rows", (STORE, ITEM, DAY, UNITS), (OPEN, STOCKOUT), ("value ", "blank_", "original_"))
 # The typed rows that have a store, an item and a day.

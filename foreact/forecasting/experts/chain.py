@@ -25,6 +25,7 @@ from foreact.forecasting.totals.model import TotalsFit
 from foreact.spacing import Spacing
 
 FORMAT = 1
+BINS = 127
 # Rows further back say less about today than they cost.
 YEARS = 3
 # A name is worth telling apart from this many rows on.
@@ -32,22 +33,19 @@ ROWS_A_NAME = 300
 # A single cell that sold this many times its level counts as this.
 MOST_TIMES = 50.0
 SETTINGS: dict[str, Any] = {
-    "objective": "tweedie",
+    "objective": "reg:tweedie",
     "tweedie_variance_power": 1.2,
-    "num_leaves": 31,
-    "learning_rate": 0.03,
-    "min_data_in_leaf": 30,
-    "feature_fraction": 0.6,
-    "bagging_fraction": 0.8,
-    "bagging_freq": 1,
-    "lambda_l2": 5.0,
-    "max_bin": 127,
-    "cat_smooth": 20,
-    "cat_l2": 20,
-    "verbose": -1,
-    # The same trees on any number of cores.
-    "deterministic": True,
-    "force_col_wise": True,
+    "grow_policy": "lossguide",
+    "max_depth": 0,
+    "max_leaves": 31,
+    "eta": 0.03,
+    "min_child_weight": 10,
+    "subsample": 0.8,
+    "colsample_bytree": 0.6,
+    "reg_lambda": 5.0,
+    "max_bin": BINS,
+    # One thread: the order of additions is the same on any number of cores.
+    "nthread": 1,
 }
 TREES = 400
 
@@ -74,7 +72,8 @@ class ChainFit:
         items, ahead = (place.ravel() for place in np.indices((len(panel.items), panel.horizon)))
         origins = np.full(len(items), panel.days)
         rows = describe_rows(reading, expect_season(reading, totals), items, origins, panel.days + ahead)
-        mean = _parse_booster(self.text).predict(_arrange(rows, self.names, self.texts), num_threads=1) * rows.level
+        features = _make_matrix(_arrange(rows, self.names, self.texts), self.texts, self.names)
+        mean = _parse_booster(self.text).predict(features) * rows.level
         return np.asarray(mean.reshape(-1, panel.horizon) * on_sale(reading.history))
 
 
@@ -99,9 +98,9 @@ def draw_rows(reading: PanelReading, totals: TotalsFit, budget: int, seed: int) 
     return ChainRows(rows, target.astype(np.float32))
 
 
-def fit_chain(parts: Sequence[ChainRows], seed: int, threads: int) -> ChainFit | None:
+def fit_chain(parts: Sequence[ChainRows], seed: int) -> ChainFit | None:
     """Fit the boosting to the rows of all stores."""
-    from lightgbm import Dataset, train
+    from xgboost import QuantileDMatrix, train
 
     if not parts:
         return None
@@ -112,15 +111,27 @@ def fit_chain(parts: Sequence[ChainRows], seed: int, threads: int) -> ChainFit |
     texts = _list_texts(parts, len(target))
     names = [*dict.fromkeys(name for part in parts for name in part.rows.numbers), *texts]
     matrix = np.concatenate([_arrange(part.rows, names, texts) for part in parts])
-    data = Dataset(
+    data = QuantileDMatrix(
         matrix,
         target,
         weight=weight / weight.mean(),
-        feature_name=[f"f{i}" for i in range(len(names))],
-        categorical_feature=[names.index(name) for name in texts],
+        feature_types=_name_types(names, texts),
+        enable_categorical=True,
+        max_bin=BINS,
+        nthread=1,
     )
-    booster = train({**SETTINGS, "seed": seed, "num_threads": threads}, data, TREES)
-    return ChainFit(booster.model_to_string(), names, texts)
+    booster = train({**SETTINGS, "seed": seed}, data, TREES)
+    return ChainFit(booster.save_raw("json").decode(), names, texts)
+
+
+def _make_matrix(features: Floats, texts: Mapping[str, list[str]], names: Sequence[str]) -> Any:
+    from xgboost import DMatrix
+
+    return DMatrix(features, feature_types=_name_types(names, texts), enable_categorical=True, nthread=1)
+
+
+def _name_types(names: Sequence[str], texts: Mapping[str, list[str]]) -> list[str]:
+    return ["c" if name in texts else "q" for name in names]
 
 
 def _list_texts(parts: Iterable[ChainRows], rows: int) -> dict[str, list[str]]:
@@ -156,9 +167,11 @@ def _encode(values: NDArray[np.str_], known: list[str]) -> Floats:
 
 @lru_cache(maxsize=4)
 def _parse_booster(text: str) -> Any:
-    from lightgbm import Booster
+    from xgboost import Booster
 
-    return Booster(model_str=text)
+    booster = Booster({"nthread": 1})
+    booster.load_model(bytearray(text.encode()))
+    return booster
 
 
 @dataclass(frozen=True)
@@ -176,7 +189,7 @@ class ChainModel:
     evidence: Evidence | None = None
 
     def save(self, folder: Path) -> None:
-        """Write the model into a folder as JSON and the boostings' own text."""
+        """Write the model into a folder as JSON, the boostings' own too."""
         folder.mkdir(parents=True, exist_ok=True)
         fits = {"final": self.final, "earlier": self.earlier}
         description = {
@@ -192,7 +205,7 @@ class ChainModel:
         (folder / "chain.json").write_text(json.dumps(description, sort_keys=True))
         for name, fit in fits.items():
             if fit is not None:
-                (folder / f"{name}.txt").write_text(fit.text)
+                (folder / f"{name}.json").write_text(fit.text)
 
     @classmethod
     def load(cls, folder: Path) -> "ChainModel":
@@ -204,7 +217,7 @@ class ChainModel:
                     f"The chain's model in {folder} has format {description['format']}, not {FORMAT}: train it again."
                 )
             fits = {
-                name: ChainFit((folder / f"{name}.txt").read_text(), fit["names"], fit["texts"])
+                name: ChainFit((folder / f"{name}.json").read_text(), fit["names"], fit["texts"])
                 for name, fit in description["fits"].items()
             }
             return cls(

@@ -10,6 +10,14 @@ from foreact.spacing import Spacing
 
 
 @dataclass(frozen=True)
+class Likes:
+    """Which item each one is like, by its place, -1 for none, and at which share of its units."""
+
+    items: NDArray[np.int64]
+    shares: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class Panel:
     """A store's history and what is known of the days ahead.
 
@@ -35,6 +43,10 @@ class Panel:
     attributes: dict[str, NDArray[np.str_]] = field(default_factory=dict)
     # The same for all of the store's rows: region, size ...
     store_attributes: dict[str, str] = field(default_factory=dict)
+    # Items of whose past others borrow; None: nobody says.
+    likes: Likes | None = None
+    # Periods of the history that are another store's, before the first of its own.
+    borrowed: int = 0
     spacing: Spacing = Spacing.DAILY
 
     @property
@@ -51,6 +63,7 @@ class Panel:
             self,
             dates=self.dates[:end],
             days=origin,
+            borrowed=min(self.borrowed, origin),
             units=units,
             open=None if self.open is None else self.open[:, :end],
             stockout=None if self.stockout is None else self.stockout[:, :end] & (np.arange(end) < origin),

@@ -9,6 +9,11 @@ from foreact.forecasting.items.history import ItemHistory, PanelHistory, sums_be
 CLUMPS, DELISTED = 1.5, 0.02
 # The share of its level that a silent item keeps: the boosting cannot correct a level of next to nothing.
 FAINT = 0.1
+# What a peer counts for by each year since it began, by its log price (a normal curve of this width), and by each
+# attribute in which it differs.
+AGEING, NEAR_PRICE, UNLIKE = 0.2, 0.4, 0.3
+# What keeps a weight from vanishing, and how many weights are held at once.
+FAR, BLOCK = 1e-6, 2_000_000
 
 
 def item_levels(history: ItemHistory, origin: int) -> Doubles:
@@ -42,18 +47,55 @@ def selling_chances(history: PanelHistory, usual: Doubles, items: Codes, origins
 
 
 def borrowed_levels(history: PanelHistory, codes: Codes, origin: int) -> Doubles:
-    """Return what an item of the same group usually sells a day, for items that have no past of their own."""
-    items = np.arange(len(codes))
-    sold, seen = sums_before(history, items, np.full(len(items), origin), history.panel.spacing.year)
+    """Return what each item would sell a day if it had no past: a share of its like item's level, or as others do.
+
+    The others are the items of its group: those that began lately, at a similar price and with the same attributes.
+    """
+    sold, seen = sums_before(history, np.arange(len(codes)), np.full(len(codes), origin), history.panel.spacing.year)
+    known = seen >= history.panel.spacing.month
     rate = sold / np.maximum(seen, 1)
-    usual = np.zeros(len(rate))
-    everywhere = seen >= history.panel.spacing.month
-    for group in np.unique(codes):
-        members = codes == group
-        known = members & everywhere
-        peers = rate[known] if known.any() else rate[everywhere]
-        usual[members] = np.median(peers) if len(peers) else 0.0
-    return usual
+    usual = np.where(known, rate, 0.0)
+    prices = [_first_prices(history, name) for name in history.prices]
+    for group in np.unique(codes[~known]):
+        peers = np.flatnonzero(known & (codes == group))
+        peers = peers if len(peers) else np.flatnonzero(known)
+        members = np.flatnonzero(~known & (codes == group))
+        for block in np.array_split(members, len(members) * len(peers) // BLOCK + 1) if len(peers) else ():
+            usual[block] = _average_peers(history, origin, rate, block, peers, prices)
+    return _borrow_of_like_items(history, usual, origin)
+
+
+def _average_peers(
+    history: PanelHistory, origin: int, rate: Doubles, items: Codes, peers: Codes, prices: list[Doubles]
+) -> Doubles:
+    """Return the geometric mean of what peers sell a day, by their likeness to each of `items`."""
+    ages = (origin - history.first_sale[peers]) / history.panel.spacing.year
+    weight = np.tile(AGEING**ages, (len(items), 1))
+    for price in prices:
+        distance = np.nan_to_num(price[items, None] - price[peers])
+        weight *= np.exp(-0.5 * (distance / NEAR_PRICE) ** 2) + FAR
+    for values in history.panel.attributes.values():
+        weight *= np.where(values[items, None] == values[peers], 1.0, UNLIKE)
+    # With the floor, so that what never sells has a log.
+    mean = np.exp(weight @ np.log(rate[peers] + history.floor) / weight.sum(1))
+    return np.asarray(np.maximum(mean - history.floor, 0.0))
+
+
+def _borrow_of_like_items(history: PanelHistory, usual: Doubles, origin: int) -> Doubles:
+    """Return `usual` with a share of the like item's level in its place, where there is one that has sold."""
+    likes = history.panel.likes
+    if likes is None:
+        return usual
+    level = levels_at(history, usual, likes.items, np.full(len(likes.items), origin))
+    known = (likes.items >= 0) & (history.first_sale[likes.items] < origin)
+    return np.where(known, likes.shares * level, usual)
+
+
+def _first_prices(history: PanelHistory, name: str) -> Doubles:
+    """Return the log of the price at which each item began, NaN where it never had one."""
+    log_price = history.prices[name][0]
+    first = np.isfinite(log_price).argmax(1)
+    return np.asarray(log_price[np.arange(len(log_price)), first], np.float64)
 
 
 def expected_units(history: ItemHistory, origin: int, level: Doubles, rows: Codes, days: Codes) -> Doubles:
