@@ -66,11 +66,8 @@ def gather_opinions(reading: PanelReading, pool: Pool, items_bias: float | None)
         means[CHAIN] = pool.chain.forecast(reading, pool.totals) * ~closed
     panel = reading.panel
     sale = on_sale(reading.history)
-    # Days before an item's first sale are no evidence of a small demand.
-    seen = np.diff(reading.history.evidence, axis=1) > 0
-    sold = np.where(seen, reading.history.filled, np.float32(np.nan))
     for method in SIMPLE_EXPERTS:
-        means[method] = forecast_simply(method, sold, panel.horizon, closed, panel.spacing) * sale
+        means[method] = forecast_simply(method, reading.demand.units, panel.horizon, closed, panel.spacing) * sale
     left_out = {}
     for name, fit in pool.installed.items():
         try:
