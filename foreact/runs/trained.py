@@ -12,8 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from foreact.forecasting.experts.simple import Simple
-from foreact.forecasting.judging.accuracy import Accuracy
-from foreact.forecasting.judging.backtest import Contribution
+from foreact.forecasting.judging.accuracy import Accuracy, Contribution
 from foreact.forecasting.judging.gate import GateOutcome
 from foreact.naming import encode_id
 from foreact.publications.contract import SUFFIXES, Kind

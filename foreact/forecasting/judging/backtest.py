@@ -22,6 +22,7 @@ from foreact.forecasting.intervals import (
 )
 from foreact.forecasting.judging.accuracy import (
     Accuracy,
+    Contribution,
     add_interval_accuracy,
     mean_accuracy,
     point_accuracy,
@@ -63,14 +64,6 @@ class Window:
     baselines: dict[Simple, Accuracy] = field(default_factory=dict)
     # Log of the items' own sum over the actual; None where they have no sum.
     items_excess: float | None = None
-
-
-@dataclass(frozen=True)
-class Contribution:
-    """What one expert brought: its share of the totals, and its error had it forecast alone."""
-
-    share: float
-    scaled_error: float
 
 
 @dataclass(frozen=True)
