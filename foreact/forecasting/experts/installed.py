@@ -9,7 +9,7 @@ from typing import TypeVar, cast
 
 import numpy as np
 
-from foreact.errors import ForeactError, suggest_name
+from foreact.errors import ForeactError, end_sentence, suggest_name
 from foreact.forecasting.experts.protocol import BUILT_IN, Expert, ExpertFit
 from foreact.forecasting.inputs.arrays import Doubles
 from foreact.forecasting.reading import PanelReading
@@ -69,8 +69,13 @@ def find_expert(name: str) -> EntryPoint:
     """Return the entry point of an installed expert, or raise for a name that is unknown or stands for several."""
     installed = list_installed()
     if name not in installed:
-        known = f"installed are {', '.join(installed)}" if installed else "no package here brings any"
-        raise ForeactError(f"No expert {name!r} is installed (--experts); {known}{suggest_name(name, installed)}.")
+        known = f"installed: {', '.join(installed)}" if installed else "no package brings any"
+        raise ForeactError(
+            end_sentence(
+                f"--experts names {name!r}, which is not installed here ({known}); install its package, or leave the "
+                f"name out{suggest_name(name, installed)}"
+            )
+        )
     points = installed[name]
     if len(points) > 1:
         packages = ", ".join(describe_package(point) for point in points)
