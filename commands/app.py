@@ -8,6 +8,7 @@ import typer
 
 from commands.demo import demo
 from commands.evaluate import evaluate
+from commands.experts import experts_app
 from commands.publications import export, publications_app
 from commands.run import run_app
 from commands.schedule import schedule_app
@@ -20,6 +21,7 @@ app = typer.Typer(name="foreact", no_args_is_help=True, add_completion=False, pr
 app.command()(demo)
 app.add_typer(run_app, name="run")
 app.command()(evaluate)
+app.add_typer(experts_app, name="experts")
 app.command()(serve)
 app.command()(status)
 app.command()(export)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from commands.options import Workspace
-from commands.parameters import Learning, Tables, read_parameters, spread_options
+from commands.parameters import Learning, Tables, read_parameters, require_experts, spread_options
 from commands.stopping import stop_with_sentence
 from foreact.errors import count_noun
 
@@ -30,6 +30,7 @@ def evaluate(
     from pipelines.local import make_scratch
 
     options = read_parameters(history, tables, learning)
+    require_experts(options)
     parameters = {
         "columns": "",
         "country": "",
@@ -39,6 +40,7 @@ def evaluate(
         "missing": defaults.MISSING,
         "stockouts": defaults.STOCKOUTS,
         "seed": defaults.SEED,
+        "experts": defaults.EXPERTS,
         "store": store,
         **options,
     }

@@ -107,6 +107,13 @@ class Learning:
     seed: Annotated[
         int | None, typer.Option(metavar="N", help=f"Seed of everything drawn at random (default: {defaults.SEED})")
     ] = None
+    experts: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="Installed experts beside the built-in ones, as `foreact experts` lists them (default: none)",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -196,10 +203,23 @@ def read_parameters(history: str | None, tables: Tables, *others: Learning | Jud
         parameters["as_of"] = _read_day(parameters["as_of"])
     if parameters.get("quantiles") is not None:
         parse_quantiles(parameters["quantiles"])
+    if parameters.get("experts") is not None:
+        from foreact.forecasting.experts.installed import parse_experts
+
+        parse_experts(parameters["experts"])
     for name in ("margin", "max_rejected_share", "max_fallback_share"):
         if parameters.get(name) is not None and not 0 <= parameters[name] <= 1:
             raise ForeactError(f"--{name.replace('_', '-')} is {parameters[name]}; it must be a share from 0 to 1.")
     return {name: value for name, value in parameters.items() if value is not None}
+
+
+def require_experts(parameters: dict[str, Any]) -> None:
+    """Raise if a run on this machine asks for an expert that is not installed here."""
+    if parameters.get("experts"):
+        from foreact.forecasting.experts.installed import find_expert, parse_experts
+
+        for name in parse_experts(parameters["experts"]):
+            find_expert(name)
 
 
 def _read_day(text: str) -> str:

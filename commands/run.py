@@ -12,7 +12,16 @@ from typing import Annotated, Any
 import typer
 
 from commands.options import Workspace
-from commands.parameters import Judging, Learning, Publishing, Store, Tables, read_parameters, spread_options
+from commands.parameters import (
+    Judging,
+    Learning,
+    Publishing,
+    Store,
+    Tables,
+    read_parameters,
+    require_experts,
+    spread_options,
+)
 from commands.progress import follow_run
 from commands.stopping import stop_with_sentence
 from foreact.blobs import BlobNotFound, connect
@@ -96,6 +105,7 @@ def run_pipeline(pipeline: str, parameters: dict[str, Any], workspace: Path, run
             if last is None:
                 raise ForeactError("No --history is given, and this workspace has no retrain-all to take it from.")
             parameters = {**last.parameters, **parameters}
+        require_experts(parameters)
         _check_publications_reachable(settings)
         run: Run = runs.create_run(Request(pipeline=pipeline, parameters=parameters), run_id)
     except OSError as error:

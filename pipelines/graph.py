@@ -44,6 +44,7 @@ PARAMETERS = """
     max_fallback_share: The run fails when more than this share of the stores could not be trained.
     seed: Seed of everything drawn at random.
     quantiles: Which quantiles are published beside p10, p50 and p90, as in p5,p97.5.
+    experts: Names of installed experts that forecast beside the built-in ones, as in last-year,mine; empty: none.
     step_cpu: How many cores each step has, but for train.
     step_memory: How much memory each step has, but for train.
     train_cpu: How many cores train has; without a Ray cluster, that many stores are trained at once.
@@ -69,6 +70,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
         max_fallback_share: float = defaults.MAX_FALLBACK_SHARE,
         seed: int = defaults.SEED,
         quantiles: str = defaults.QUANTILES,
+        experts: str = defaults.EXPERTS,
         step_cpu: str = defaults.STEP_CPU,
         step_memory: str = defaults.STEP_MEMORY,
         train_cpu: str = defaults.TRAIN_CPU,
@@ -92,6 +94,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
             max_fallback_share=max_fallback_share,
             seed=seed,
             quantiles=quantiles,
+            experts=experts,
             step_cpu=step_cpu,
             step_memory=step_memory,
             train_cpu=train_cpu,
@@ -114,6 +117,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
         max_fallback_share: float = defaults.MAX_FALLBACK_SHARE,
         seed: int = defaults.SEED,
         quantiles: str = defaults.QUANTILES,
+        experts: str = defaults.EXPERTS,
         step_cpu: str = defaults.STEP_CPU,
         step_memory: str = defaults.STEP_MEMORY,
         train_cpu: str = defaults.TRAIN_CPU,
@@ -137,6 +141,7 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
             max_fallback_share=max_fallback_share,
             seed=seed,
             quantiles=quantiles,
+            experts=experts,
             step_cpu=step_cpu,
             step_memory=step_memory,
             train_cpu=train_cpu,
@@ -173,6 +178,7 @@ def _run_steps(
     max_fallback_share: float,
     seed: int,
     quantiles: str,
+    experts: str,
     step_cpu: str,
     step_memory: str,
     train_cpu: str,
@@ -212,6 +218,7 @@ def _run_steps(
             margin=margin,
             seed=seed,
             quantiles=quantiles,
+            experts=experts,
             max_fallback_share=max_fallback_share,
             cpu=train_cpu,
             memory=train_memory,

@@ -27,15 +27,22 @@ WEIGHING_SERIES = 3_000
 
 @dataclass(frozen=True)
 class ChainJob:
-    """One store's data, and how many rows to draw from it."""
+    """One store's data, how many rows to draw from it, and the installed experts to weigh."""
 
     parcel: "Parcel"
     rows: int
     seed: int
+    experts: tuple[str, ...] = ()
 
 
 def fit_chain_model(
-    data: Dataset, workers: Workers, *, seed: int, memory: dict[str, int], events: Events
+    data: Dataset,
+    workers: Workers,
+    *,
+    seed: int,
+    experts: tuple[str, ...],
+    memory: dict[str, int],
+    events: Events,
 ) -> "ChainModel | None":
     """Fit the chain's model and weigh it against the other experts; None where there is nothing to learn from."""
     from foreact.forecasting.experts.chain import ChainModel, fit_chain
@@ -48,7 +55,7 @@ def fit_chain_model(
     def make_tasks(chosen: Sequence[str]) -> Iterator[Task[ChainJob]]:
         for store in chosen:
             rows = -(-ROWS * data.info.stores[store].rows // max(total, 1))
-            yield Task(store, ChainJob(data.pack_store(store), rows, seed + places[store]), memory[store])
+            yield Task(store, ChainJob(data.pack_store(store), rows, seed + places[store], experts), memory[store])
 
     events.note("train", f"the chain's model reads {len(stores):,} of {len(data.stores):,} stores")
     drawn = {each.store: each.result for each in workers.run(draw_rows_job, make_tasks(stores))}
@@ -71,8 +78,10 @@ def fit_chain_model(
     )
     weighing = _spread(data.stores, _count_weighing(data)) if len(data.stores) > 1 else []
     found = {each.store: each.result for each in workers.run(weigh_experts_job, make_tasks(weighing), model)}
-    weighed = [found.get(store) for store in weighing]
-    return replace(model, evidence=add_evidence([evidence for evidence in weighed if evidence is not None]))
+    weighed = [evidence for store in weighing if (evidence := found.get(store)) is not None]
+    # Stores that an installed expert was left out of say nothing of it: those of all experts are enough.
+    most = max((len(evidence.experts) for evidence in weighed), default=0)
+    return replace(model, evidence=add_evidence([each for each in weighed if len(each.experts) == most]))
 
 
 def draw_rows_job(job: ChainJob, _: Any) -> "tuple[ChainRows | None, ChainRows | None]":
@@ -86,7 +95,7 @@ def weigh_experts_job(job: ChainJob, model: "ChainModel") -> "Evidence | None":
     """Return what one store's backtest says of the experts."""
     from foreact.forecasting.training import weigh_experts
 
-    return weigh_experts(job.parcel.make_panel(), model, job.seed)
+    return weigh_experts(job.parcel.make_panel(), model, job.seed, job.experts)
 
 
 def _count_weighing(data: Dataset) -> int:

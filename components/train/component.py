@@ -14,6 +14,7 @@ def train(
     margin: float,
     seed: int,
     quantiles: str,
+    experts: str,
     max_fallback_share: float,
     cpu: str,
     memory: str,
@@ -26,6 +27,7 @@ def train(
         margin: How much worse than the champion a challenger may score and still go live, as a share.
         seed: Seed of everything drawn at random.
         quantiles: Which quantiles are published beside p10, p50 and p90, as in p5,p97.5.
+        experts: Names of installed experts that forecast beside the built-in ones, as in last-year,mine.
         max_fallback_share: The run fails when more than this share of the stores could not be trained.
         cpu: How many cores the step has: that many stores are trained at once, unless a Ray cluster does the work.
         memory: How much memory the step has.
@@ -54,6 +56,7 @@ def train(
         margin=margin,
         seed=seed,
         quantiles=quantiles,
+        experts=experts,
         max_fallback_share=max_fallback_share,
         events=events,
         ray_address=settings.ray_address,

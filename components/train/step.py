@@ -35,6 +35,7 @@ def train(
     margin: float,
     seed: int,
     quantiles: str,
+    experts: str = "",
     max_fallback_share: float,
     events: Events,
     size: TaskSize,
@@ -47,6 +48,7 @@ def train(
     """
     with events.step("train"):
         shares = parse_quantiles(quantiles)
+        names = _find_experts(experts)
         data = Dataset(dataset)
         data.require_sound()
         stores = data.stores
@@ -56,7 +58,7 @@ def train(
         pictures: dict[str, Picture] = {}
 
         def make_task(store: str, failure: str = "") -> Task[StoreJob]:
-            job = _make_job(data, store, live.get(store, LiveStore()), margin, seed, shares)
+            job = _make_job(data, store, live.get(store, LiveStore()), margin, seed, shares, names)
             return Task(store, replace(job, failure=failure), _estimate_memory(data, store))
 
         def keep_files(files: StoreFiles) -> None:
@@ -71,7 +73,7 @@ def train(
         with open_workers(len(stores), size=size, address=ray_address) as workers:
             if find_chain is None:
                 memory = {store: _estimate_memory(data, store) for store in stores}
-                model = fit_chain_model(data, workers, seed=seed, memory=memory, events=events)
+                model = fit_chain_model(data, workers, seed=seed, experts=names, memory=memory, events=events)
                 chain = LiveChain(model)
             else:
                 chain = _check_chain(find_chain(), data, events)
@@ -101,6 +103,7 @@ def train(
         )
         folder.write_record(outcome)
         _note_unusable_champions(records, events)
+        _note_left_out(names, records, events)
         return write_report(report, outcome, pictures, earlier)
 
 
@@ -161,14 +164,42 @@ def _note_unusable_champions(records: dict[str, TrainedStore], events: Events) -
         )
 
 
+def _find_experts(text: str) -> tuple[str, ...]:
+    """Return the names of the experts that the run asks for, or raise for one that is not installed."""
+    from foreact.forecasting.experts.installed import find_expert, parse_experts
+
+    names = parse_experts(text)
+    for name in names:
+        find_expert(name)
+    return names
+
+
+def _note_left_out(experts: tuple[str, ...], records: dict[str, TrainedStore], events: Events) -> None:
+    for name in experts:
+        left_out = {store: record.left_out[name] for store, record in records.items() if name in record.left_out}
+        if left_out:
+            store, why = next(iter(left_out.items()))
+            events.note(
+                "train",
+                f"warning: the expert {name!r} is left out of {name_examples(sorted(left_out))}; {store!r}: {why}",
+            )
+
+
 def _make_job(
-    data: Dataset, store: str, live: LiveStore, margin: float, seed: int, shares: tuple[float, ...]
+    data: Dataset,
+    store: str,
+    live: LiveStore,
+    margin: float,
+    seed: int,
+    shares: tuple[float, ...],
+    experts: tuple[str, ...],
 ) -> StoreJob:
     return StoreJob(
         parcel=data.pack_store(store),
         margin=margin,
         seed=seed,
         shares=shares,
+        experts=experts,
         champion_version=live.champion_version,
         champion=live.champion,
         champion_problem=live.problem,

@@ -35,6 +35,8 @@ class StoreJob:
     seed: int
     # Which quantiles are published: the shares of outcomes below them.
     shares: tuple[float, ...] = ALWAYS
+    # Names of installed experts, which every worker finds in its own environment.
+    experts: tuple[str, ...] = ()
     champion_version: str | None = None
     # The champion's files, by name.
     champion: dict[str, bytes] = field(default_factory=dict)
@@ -89,6 +91,7 @@ def _train_store(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
             margin=job.margin,
             seed=job.seed,
             shares=job.shares,
+            experts=job.experts,
             previous=_read_previous(job),
         )
         try:
@@ -114,6 +117,7 @@ def _train_store(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
         baselines=dict(decision.baselines),
         experts=result.backtest.experts,
         shares=_published_shares(result, champion),
+        left_out=result.left_out,
         scorecard=_overall_score(result.scorecard),
         attributes=panel.store_attributes,
     )

@@ -1,7 +1,8 @@
 """A store's model: its fits, the fits of its backtest, and a format that loads without executing code."""
 
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from foreact.errors import ForeactError
 from foreact.forecasting.drivers import explain_totals
 from foreact.forecasting.experts.chain import ChainModel
 from foreact.forecasting.experts.evidence import Weights
+from foreact.forecasting.experts.installed import InstalledFit, read_fits
 from foreact.forecasting.experts.pool import Pool, combine_projection, gather_opinions
 from foreact.forecasting.forecast import SHARES, Forecast
 from foreact.forecasting.inputs.columns import Columns
@@ -24,6 +26,7 @@ from foreact.forecasting.items.model import ItemsFit
 from foreact.forecasting.reading import PanelReading, read_panel
 from foreact.forecasting.totals.model import TotalsFit
 
+log = logging.getLogger(__name__)
 FORMAT = 3
 FIT_ARRAYS = ("coefficients", "ramps", "intercepts", "offsets", "responses")
 
@@ -34,6 +37,7 @@ class BacktestFits:
 
     totals: list[TotalsFit] = field(default_factory=list)
     items: ItemsFit | None = None
+    installed: Mapping[str, InstalledFit] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class StoreModel:
     items_bias: float | None
     weights: Weights
     backtest_fits: BacktestFits
+    # Fits of installed experts by name.
+    installed: Mapping[str, InstalledFit] = field(default_factory=dict)
 
     def predict(self, panel: Panel, chain: ChainModel | None = None, shares: Sequence[float] = SHARES) -> Forecast:
         """Forecast the panel's horizon beside the chain's model; recent sales are read from the panel's history."""
@@ -60,8 +66,10 @@ class StoreModel:
         self, reading: PanelReading, chain: ChainModel | None, shares: Sequence[float] = SHARES
     ) -> Forecast:
         """Forecast from a panel that was read by this model's columns."""
-        pool = Pool(self.totals, self.items, None if chain is None else chain.final)
+        pool = Pool(self.totals, self.items, None if chain is None else chain.final, self.installed)
         opinions, ahead = gather_opinions(reading, pool, self.items_bias)
+        for name, why in opinions.left_out.items():
+            log.warning("the expert %r has no say in store %r: %s", name, self.store, why)
         ahead = combine_projection(opinions, ahead, self.weights)
         if not np.isfinite(ahead.items).all():
             raise ForeactError(f"The model of store {self.store!r} returned a forecast that is not finite.")
@@ -70,7 +78,7 @@ class StoreModel:
         )
 
     def save(self, folder: Path) -> None:
-        """Write the model into a folder: JSON, arrays without pickles, and the boosting in skops' format."""
+        """Write the model into a folder: JSON, arrays without pickles, the boosting by skops, experts' bytes."""
         folder.mkdir(parents=True, exist_ok=True)
         fits = [self.totals, *self.backtest_fits.totals]
         arrays: dict[str, NDArray[Any]] = dict(self.intervals.to_arrays())
@@ -97,15 +105,23 @@ class StoreModel:
             ],
             "items": None if self.items is None else self.items.names,
             "proof_items": None if self.backtest_fits.items is None else self.backtest_fits.items.names,
+            "experts": list(self.installed),
+            "proof_experts": list(self.backtest_fits.installed),
         }
         (folder / "model.json").write_text(json.dumps(description, sort_keys=True))
         for name, items in (("items", self.items), ("proof_items", self.backtest_fits.items)):
             if items is not None:
                 write_booster(items.booster, folder / f"{name}.skops")
+        for kind, experts in (("experts", self.installed), ("proof_experts", self.backtest_fits.installed)):
+            for name, expert in experts.items():
+                (folder / f"{kind}.{name}.bin").write_bytes(expert.save())
 
     @classmethod
     def load(cls, folder: Path) -> "StoreModel":
-        """Return the model saved in a folder, without executing anything in it."""
+        """Return the model saved in a folder, without executing anything in it.
+
+        An expert that is not installed any more has no say, and the others have its share.
+        """
         try:
             description = json.loads((folder / "model.json").read_text())
             if description["format"] != FORMAT:
@@ -114,6 +130,10 @@ class StoreModel:
                 )
             with np.load(folder / "arrays.npz", allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
+            experts = {
+                kind: {name: (folder / f"{kind}.{name}.bin").read_bytes() for name in description[kind]}
+                for kind in ("experts", "proof_experts")
+            }
         except (OSError, KeyError, ValueError) as error:
             raise ForeactError(f"{folder} does not contain a complete model ({error}): train it again.") from error
         fits = [
@@ -132,6 +152,9 @@ class StoreModel:
             else ItemsFit(read_booster(folder / f"{name}.skops"), description[name])
             for name in ("items", "proof_items")
         }
+        installed = read_fits(experts["experts"])
+        weights = Weights.from_json(description["weights"])
+        lost = experts["experts"].keys() - installed.keys()
         return cls(
             store=description["store"],
             as_of=np.datetime64(description["as_of"], "D"),
@@ -141,8 +164,9 @@ class StoreModel:
             items=items["items"],
             intervals=Intervals(**{each.name: arrays[each.name] for each in fields(Intervals)}),
             items_bias=description["items_bias"],
-            weights=Weights.from_json(description["weights"]),
-            backtest_fits=BacktestFits(fits[1:], items["proof_items"]),
+            weights=weights.select_experts([name for name in weights.experts if name not in lost]),
+            backtest_fits=BacktestFits(fits[1:], items["proof_items"], read_fits(experts["proof_experts"])),
+            installed=installed,
         )
 
 

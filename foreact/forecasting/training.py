@@ -8,7 +8,9 @@ import numpy as np
 
 from foreact.forecasting.experts.chain import ChainModel, ChainRows, draw_rows
 from foreact.forecasting.experts.evidence import Evidence, add_evidence, learn_weights
-from foreact.forecasting.experts.pool import CHAIN, SIMPLE_EXPERTS, STORE, Pool
+from foreact.forecasting.experts.installed import InstalledFit, fit_installed
+from foreact.forecasting.experts.pool import SIMPLE_EXPERTS, Pool
+from foreact.forecasting.experts.protocol import CHAIN, STORE
 from foreact.forecasting.experts.simple import Simple, forecast_simply
 from foreact.forecasting.experts.store import fit_store_items, fit_store_totals
 from foreact.forecasting.forecast import LEVEL, SHARES, Forecast
@@ -45,6 +47,8 @@ class StoreResult:
     decision: Decision
     backtest: Backtest = field(default_factory=Backtest)
     scorecard: list[Score] = field(default_factory=list)
+    # Why installed experts have no say in the challenger, by name.
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 class ChampionError(Exception):
@@ -60,13 +64,17 @@ def train_store(
     seed: int = 0,
     previous: Sequence[PublishedForecast] | None = None,
     shares: Sequence[float] = SHARES,
+    experts: Sequence[str] = (),
 ) -> StoreResult:
     """Train a challenger, judge it against the champion and simple methods, and forecast with the winner."""
     with single_thread():
         columns = infer_columns(panel)
-        fits, backtest, champion_backtest = _backtest_models(panel, columns, chain, champion, seed)
+        fits, backtest, champion_backtest = _backtest_models(panel, columns, chain, champion, seed, experts)
         reading = read_panel(panel, columns)
         totals = fit_store_totals(reading)
+        weights = backtest.weights or learn_weights([], _known_evidence(chain), _list_experts(chain, experts))
+        judged = [name for name in experts if name in weights.experts]
+        installed, unfit = fit_installed(judged, reading, seed)
         model = StoreModel(
             store=panel.store,
             as_of=panel.dates[panel.days - 1],
@@ -76,8 +84,9 @@ def train_store(
             items=fit_store_items(reading, totals, seed),
             intervals=learn_window_intervals(backtest.windows),
             items_bias=learn_items_bias(backtest.windows),
-            weights=backtest.weights or learn_weights([], _known_evidence(chain), _list_experts(chain)),
+            weights=weights.select_experts([name for name in weights.experts if name not in unfit]),
             backtest_fits=fits,
+            installed=installed,
         )
         champion_accuracy = None if champion is None else champion_backtest.accuracy
         decision = decide_outcome(backtest.accuracy, backtest.baselines, champion_accuracy, margin)
@@ -90,38 +99,51 @@ def train_store(
             best = best_simple(backtest.baselines)
             forecast = forecast_without_model(panel, model.columns, model.intervals, best, shares)
         scorecard = score_published(panel, previous or [])
-    return StoreResult(model, forecast, decision, backtest, scorecard)
+    return StoreResult(model, forecast, decision, backtest, scorecard, backtest.left_out | unfit)
 
 
 def _backtest_models(
-    panel: Panel, columns: Columns, chain: ChainModel | None, champion: StoreModel | None, seed: int
+    panel: Panel,
+    columns: Columns,
+    chain: ChainModel | None,
+    champion: StoreModel | None,
+    seed: int,
+    experts: Sequence[str],
 ) -> tuple[BacktestFits, Backtest, Backtest]:
     """Backtest the challenger, and the champion beside it, on windows that their fits have not seen."""
     run, champion_run = BacktestRun(), BacktestRun()
     fits: list[TotalsFit] = []
     items: ItemsFit | None = None
+    installed: dict[str, InstalledFit] = {}
+    unfit: dict[str, str] = {}
     for origin in iterate_origins(panel):
         reading = read_panel(origin.panel, columns)
         totals = fit_store_totals(reading)
         fits.append(totals)
         if origin.first_items:
             items = fit_store_items(reading, totals, seed)
+            installed, unfit = fit_installed(experts, reading, seed)
         earlier = None if chain is None else chain.earlier
-        run.forecast_origin(origin, reading, Pool(totals, items, earlier))
+        run.forecast_origin(origin, reading, Pool(totals, items, earlier, installed))
         if champion is not None:
             with _as_champion_error():
                 _backtest_champion(champion, chain, origin, reading, champion_run)
     with _as_champion_error():
         judged = champion_run.judge(_known_evidence(chain))
-    return BacktestFits(fits, items), run.judge(_known_evidence(chain)), judged
+    backtest = run.judge(_known_evidence(chain))
+    backtest = replace(backtest, left_out=unfit | backtest.left_out)
+    return BacktestFits(fits, items, installed), backtest, judged
 
 
 def _known_evidence(chain: ChainModel | None) -> Evidence | None:
     return None if chain is None else chain.evidence
 
 
-def _list_experts(chain: ChainModel | None) -> list[str]:
-    return [STORE, *([] if chain is None else [CHAIN]), *SIMPLE_EXPERTS]
+def _list_experts(chain: ChainModel | None, experts: Sequence[str]) -> list[str]:
+    """Return the experts of a store without a backtest: of the installed ones those that the chain's evidence knows."""
+    evidence = _known_evidence(chain)
+    known = [name for name in experts if evidence is not None and name in evidence.experts]
+    return [STORE, *([] if chain is None else [CHAIN]), *SIMPLE_EXPERTS, *known]
 
 
 def _backtest_champion(
@@ -134,7 +156,8 @@ def _backtest_champion(
         totals = max(usable, key=lambda one: one.origin)
         reading = read_panel_like(reading, champion.columns, champion.totals.groups)
         earlier = None if chain is None else chain.earlier
-        run.forecast_origin(origin, reading, Pool(totals, champion.backtest_fits.items, earlier))
+        proofs = champion.backtest_fits
+        run.forecast_origin(origin, reading, Pool(totals, proofs.items, earlier, proofs.installed))
 
 
 @contextmanager
@@ -191,8 +214,8 @@ def _draw_rows(panel: Panel, columns: Columns, budget: int, seed: int) -> ChainR
     return draw_rows(reading, fit_store_totals(reading), budget, seed)
 
 
-def weigh_experts(panel: Panel, chain: ChainModel, seed: int) -> Evidence | None:
+def weigh_experts(panel: Panel, chain: ChainModel, seed: int, experts: Sequence[str] = ()) -> Evidence | None:
     """Return what one store's backtest says of all experts."""
     with single_thread():
-        _, backtest, _ = _backtest_models(panel, infer_columns(panel), chain, None, seed)
+        _, backtest, _ = _backtest_models(panel, infer_columns(panel), chain, None, seed, experts)
         return add_evidence([window.evidence for window in backtest.windows if window.evidence is not None])

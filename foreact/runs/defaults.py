@@ -8,6 +8,8 @@ STOCKOUTS = "keep"
 SEED = 0
 # Beside p10, p50 and p90, which every publication has.
 QUANTILES = "p5,p10,p25,p50,p75,p90,p95,p98"
+# Installed experts beside the built-in ones.
+EXPERTS = ""
 # How much worse than the champion a challenger may score and still go live.
 MARGIN = 0.02
 # The share of rejected rows above which the data is refused.

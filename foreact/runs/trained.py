@@ -12,8 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from foreact.forecasting.experts.simple import Simple
-from foreact.forecasting.judging.accuracy import Accuracy
-from foreact.forecasting.judging.backtest import Contribution
+from foreact.forecasting.judging.accuracy import Accuracy, Contribution
 from foreact.forecasting.judging.gate import GateOutcome
 from foreact.naming import encode_id
 from foreact.publications.contract import SUFFIXES, Kind
@@ -48,6 +47,8 @@ class TrainedStore(BaseModel):
     # What each expert brought to the challenger, and the experts' shares of the published totals.
     experts: dict[str, Contribution] = Field(default_factory=dict)
     shares: dict[str, float] = Field(default_factory=dict)
+    # Why installed experts have no say in the challenger, by name.
+    left_out: dict[str, str] = Field(default_factory=dict)
     scorecard: dict[str, float] = Field(default_factory=dict)
     attributes: dict[str, str] = Field(default_factory=dict)
 

@@ -65,7 +65,7 @@ def write_report(
 
 def _list_experts(page: Page, chain: TrainedChain | None, stores: Sequence[TrainedStore]) -> None:
     """Show each expert's share of every store's totals and its error alone, and what the chain's model knew."""
-    names = list(dict.fromkeys(name for store in stores for name in store.experts))
+    names = list(dict.fromkeys(name for store in stores for name in (*store.experts, *store.left_out)))
     if not names:
         return
     page.heading("Experts")
@@ -89,7 +89,7 @@ def _list_experts(page: Page, chain: TrainedChain | None, stores: Sequence[Train
                 *(
                     f"{store.experts[name].share:.0%} ({store.experts[name].scaled_error:.3f})"
                     if name in store.experts
-                    else "skipped"
+                    else store.left_out.get(name, "skipped")
                     for name in names
                 ),
             ]

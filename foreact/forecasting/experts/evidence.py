@@ -159,9 +159,11 @@ def learn_weights(own: Sequence[Evidence], chain: Evidence | None, experts: Sequ
 def _least_error(products: Doubles, windows: float) -> Doubles:
     """Return the weights from 0 up, summing to 1, with the least squared error, leaning to equal ones."""
     count = len(products)
-    smallest = float(np.diag(products).min())
-    if smallest <= 0:
+    errors = np.diag(products)
+    if errors.max() <= 0:
         return np.full(count, 1 / count)
+    # One that made no error at all is followed, too.
+    smallest = max(float(errors.min()), 1e-6 * float(errors.max()))
     leaning = products + np.eye(count) * EQUAL_WINDOWS * smallest / max(windows, 1.0)
     best, least = np.full(count, 1 / count), np.inf
     for size in range(1, count + 1):

@@ -7,7 +7,8 @@ import numpy as np
 
 from foreact.forecasting.experts.chain import ChainFit
 from foreact.forecasting.experts.evidence import Weights, classify_items
-from foreact.forecasting.experts.protocol import ExpertFit
+from foreact.forecasting.experts.installed import ExpertError, InstalledFit
+from foreact.forecasting.experts.protocol import CHAIN, STORE
 from foreact.forecasting.experts.simple import Simple, forecast_simply
 from foreact.forecasting.experts.store import Projection, project_store
 from foreact.forecasting.inputs.arrays import Bools, Codes, Doubles
@@ -17,7 +18,6 @@ from foreact.forecasting.reading import PanelReading
 from foreact.forecasting.reconcile import reconcile_items, sum_by_group
 from foreact.forecasting.totals.model import TotalsFit
 
-STORE, CHAIN = "store", "chain"
 # The simple methods that are experts too; last week again is only compared with.
 SIMPLE_EXPERTS = (Simple.WEEKDAY_MEAN, Simple.SMOOTHING)
 
@@ -29,7 +29,7 @@ class Pool:
     totals: TotalsFit
     items: ItemsFit | None = None
     chain: ChainFit | None = None
-    installed: Mapping[str, ExpertFit] = field(default_factory=dict)
+    installed: Mapping[str, InstalledFit] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class Opinions:
     closed: Bools
     # What remains of each item after a silence.
     remaining: Doubles
+    # Why installed experts have no opinion, by name.
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def combine(self, weights: Weights) -> Doubles:
         """Return items x horizon by these weights, the items' own scaled to the totals' so that both add up."""
@@ -64,13 +66,14 @@ def gather_opinions(reading: PanelReading, pool: Pool, items_bias: float | None)
         means[CHAIN] = pool.chain.forecast(reading, pool.totals) * ~closed
     panel = reading.panel
     sale = on_sale(reading.history)
-    # Days before an item's first sale are no evidence of a small demand.
-    seen = np.diff(reading.history.evidence, axis=1) > 0
-    sold = np.where(seen, reading.history.filled, np.float32(np.nan))
     for method in SIMPLE_EXPERTS:
-        means[method] = forecast_simply(method, sold, panel.horizon, closed, panel.spacing) * sale
+        means[method] = forecast_simply(method, reading.demand.units, panel.horizon, closed, panel.spacing) * sale
+    left_out = {}
     for name, fit in pool.installed.items():
-        means[name] = np.maximum(fit.forecast(reading), 0.0) * sale * ~closed
+        try:
+            means[name] = np.maximum(fit.forecast(reading), 0.0) * sale * ~closed
+        except ExpertError as error:
+            left_out[name] = str(error)
     returning = find_returning(reading.history)
     if returning.any():
         # No level tells of a season that has not begun: last year does.
@@ -78,7 +81,7 @@ def gather_opinions(reading: PanelReading, pool: Pool, items_bias: float | None)
         means = {name: np.where(returning[:, None], season, mean) for name, mean in means.items()}
     kinds = classify_items(reading.history, panel.days)
     remaining = remaining_shares(reading.history, reading.usual, reading.columns)
-    return Opinions(means, kinds, reading.codes, len(reading.groups), closed, remaining), projection
+    return Opinions(means, kinds, reading.codes, len(reading.groups), closed, remaining, left_out), projection
 
 
 def combine_projection(opinions: Opinions, projection: Projection, weights: Weights) -> Projection:

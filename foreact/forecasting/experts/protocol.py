@@ -2,15 +2,23 @@
 
 from typing import Protocol
 
+from foreact.forecasting.experts.simple import Simple
 from foreact.forecasting.inputs.arrays import Doubles
 from foreact.forecasting.reading import PanelReading
+
+STORE, CHAIN = "store", "chain"
+# No installed expert may have one of these names.
+BUILT_IN = (STORE, CHAIN, *Simple)
 
 
 class ExpertFit(Protocol):
     """A fitted expert."""
 
     def forecast(self, reading: PanelReading) -> Doubles:
-        """Return items x horizon: the mean units of every item on every day ahead."""
+        """Return items x horizon: the mean units of every item on every day ahead.
+
+        The reading may be of later days and of other items than those of the fit.
+        """
 
     def save(self) -> bytes:
         """Return the fit as bytes that `Expert.load` reads; nothing in them is executed."""

@@ -33,6 +33,14 @@ class Accuracy:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
+@dataclass(frozen=True)
+class Contribution:
+    """What one expert brought: its share of the totals, and its error had it forecast alone."""
+
+    share: float
+    scaled_error: float
+
+
 def scaled_error(mean: Doubles, actual: Doubles, scale: Scale) -> float:
     """Return the mean over items, groups and the total of the weighted root mean squared scaled error."""
     miss = np.where(np.isfinite(actual), mean - np.nan_to_num(actual), 0.0)

@@ -22,6 +22,7 @@ from foreact.forecasting.intervals import (
 )
 from foreact.forecasting.judging.accuracy import (
     Accuracy,
+    Contribution,
     add_interval_accuracy,
     mean_accuracy,
     point_accuracy,
@@ -66,14 +67,6 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Contribution:
-    """What one expert brought: its share of the totals, and its error had it forecast alone."""
-
-    share: float
-    scaled_error: float
-
-
-@dataclass(frozen=True)
 class Backtest:
     """The windows, newest first, and the mean accuracy over those with items."""
 
@@ -83,6 +76,8 @@ class Backtest:
     # From all windows; each of them was combined by the weights of the others.
     weights: Weights | None = None
     experts: dict[str, Contribution] = field(default_factory=dict)
+    # Why installed experts were left out, by name.
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 def backtest_origins(days: int, horizon: int, spacing: Spacing) -> list[int]:
@@ -143,7 +138,10 @@ class BacktestRun:
     def judge(self, chain: Evidence | None) -> Backtest:
         """Return the windows, each combined by the weights that the others and the chain make likely."""
         with_items = [window for window in self._windows if window.opinions is not None]
-        experts = list(with_items[0].opinions.means) if with_items and with_items[0].opinions else []
+        opinions = [window.opinions for window in with_items if window.opinions is not None]
+        # An expert that failed in one window is judged in none.
+        left_out = {name: why for each in opinions for name, why in each.left_out.items()}
+        experts = [name for name in opinions[0].means if name not in left_out] if opinions else []
         evidence = [window.evidence for window in with_items if window.evidence is not None]
 
         def combine_window(window: Window) -> Window:
@@ -160,7 +158,7 @@ class BacktestRun:
         baselines = {each: mean_accuracy([window.baselines[each] for window in combined]) for each in Simple}
         weights = learn_weights(evidence, chain, experts) if experts else None
         contributions = {} if weights is None else _list_contributions(combined, weights)
-        return Backtest(windows, accuracy, baselines, weights, contributions)
+        return Backtest(windows, accuracy, baselines, weights, contributions, left_out)
 
 
 def _list_contributions(windows: list[Window], weights: Weights) -> dict[str, Contribution]:
