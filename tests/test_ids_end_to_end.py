@@ -73,6 +73,7 @@ def test_every_store_s_answer_comes_from_its_own_data(workspace, tmp_path):
             find_live=make_live_finder(settings),
             margin=0.5,
             seed=0,
+            quantiles=defaults.QUANTILES,
             max_fallback_share=0.0,
             events=events,
             size=TaskSize.parse("2", "4Gi"),

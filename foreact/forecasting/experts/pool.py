@@ -74,7 +74,7 @@ def gather_opinions(reading: PanelReading, pool: Pool, items_bias: float | None)
             means[name] = np.maximum(fit.forecast(reading), 0.0) * sale * ~closed
         except ExpertError as error:
             left_out[name] = str(error)
-    returning = find_returning(reading.history)
+    returning = find_returning(reading.history, reading.usual)
     if returning.any():
         # No level tells of a season that has not begun: last year does.
         season = repeat_last_year(reading.history) * sale * ~closed

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from foreact.forecasting.inputs.arrays import Codes, Doubles, Floats
 from foreact.forecasting.inputs.columns import column_texts, daily_values
-from foreact.forecasting.items.history import ratio_or_nan, sums_before
+from foreact.forecasting.items.history import NEAR_DAYS, last_year_mean, ratio_or_nan, sums_before, weekday_sums
 from foreact.forecasting.items.levels import levels_at
 from foreact.forecasting.reading import PanelReading
 from foreact.forecasting.totals.design import weekday_numbers
@@ -23,7 +23,6 @@ WINDOWS = (1, 2, 4, 8, 16, 52)
 SELLING_WINDOWS = (4, 16)
 WEEKDAY_WINDOWS = (1, 2, 4, 12, 52)
 LAGS = (1, 2, 3)
-NEAR = {Spacing.DAILY: (0, 3, 14), Spacing.WEEKLY: (0, 1, 2), Spacing.MONTHLY: (0,)}
 # The first and the last day that move with Easter.
 FEASTS = (-52, 61)
 LONGEST_SILENCE, OLDEST = 400.0, 1000.0
@@ -75,14 +74,10 @@ def _add_recent_sales(
 def _add_same_weekdays(
     reading: PanelReading, items: Codes, origins: Codes, days: Codes, level: Doubles, numbers: dict[str, Doubles]
 ) -> None:
-    history, week = reading.history, reading.panel.spacing.week
-    if week == 1:
+    if reading.panel.spacing.week == 1:
         return
-    last = days - week * ((days - origins) // week + 1)
     for weeks in WEEKDAY_WINDOWS:
-        start = np.maximum(last - week * weeks, last % week - week) + week
-        sold = history.weekly_units[items, last + week] - history.weekly_units[items, start]
-        seen = history.weekly_evidence[items, last + week] - history.weekly_evidence[items, start]
+        sold, seen = weekday_sums(reading.history, items, origins, days, weeks)
         numbers[f"same weekday of {weeks}"] = ratio_or_nan(sold, seen) / level
 
 
@@ -92,15 +87,9 @@ def _add_last_year(
     history, spacing = reading.history, reading.panel.spacing
     before = ratio_or_nan(*sums_before(history, items, np.maximum(origins - spacing.year, 0), spacing.month))
     numbers["against last year"] = level / (before + history.floor)
-    for reach in NEAR[spacing]:
-        start, end = days - spacing.year - reach, days - spacing.year + reach + 1
-        usable = (start >= 0) & (end <= origins)
-        start, end = np.where(usable, start, 0), np.where(usable, end, 0)
-        mean = ratio_or_nan(
-            history.units[items, end] - history.units[items, start],
-            history.evidence[items, end] - history.evidence[items, start],
-        )
-        numbers[f"last year within {reach}"] = np.where(usable, mean / (before + history.floor / spacing.month), np.nan)
+    before = before + history.floor / spacing.month
+    for reach in NEAR_DAYS[spacing]:
+        numbers[f"last year within {reach}"] = last_year_mean(history, items, origins, days, reach) / before
 
 
 def _add_calendar(

@@ -8,16 +8,21 @@ import numpy as np
 
 from foreact.forecasting.inputs.arrays import Codes, Doubles, Floats
 from foreact.forecasting.inputs.columns import daily_values
-from foreact.forecasting.items.history import NEXT_EVENT_DAYS, ItemHistory, ratio_or_nan, window_sums
+from foreact.forecasting.items.history import (
+    NEAR_DAYS,
+    NEXT_EVENT_DAYS,
+    ItemHistory,
+    last_year_mean,
+    ratio_or_nan,
+    weekday_sums,
+    window_sums,
+)
 from foreact.forecasting.totals.design import weekday_numbers
-from foreact.spacing import Spacing
 
 # In weeks; periods longer than a week take their place.
 WINDOWS = (1, 2, 8, 16, 52)
 SELLING_WINDOWS = (4, 16)
 WEEKDAY_WINDOWS = (4, 12, 52)
-# Around the same day of last year.
-NEAR_DAYS = {Spacing.DAILY: (0, 3, 14), Spacing.WEEKLY: (0, 1, 2), Spacing.MONTHLY: (0,)}
 
 
 def origin_features(history: ItemHistory, origin: int, level: Doubles) -> tuple[list[str], Floats]:
@@ -54,12 +59,9 @@ def day_features(
     own = level[rows]
     columns: dict[str, Doubles] = {"horizon": (days - origin + 1).astype(float)}
     spacing = history.panel.spacing
-    week = spacing.week
-    last = days - week * ((days - origin) // week + 1)
+    origins = np.full(len(rows), origin)
     for weeks in WEEKDAY_WINDOWS:
-        start = np.maximum(last - week * weeks, last % week - week) + week
-        sold = history.weekly_units[rows, last + week] - history.weekly_units[rows, start]
-        seen = history.weekly_evidence[rows, last + week] - history.weekly_evidence[rows, start]
+        sold, seen = weekday_sums(history, rows, origins, days, weeks)
         columns[f"same weekday of {weeks} weeks"] = ratio_or_nan(sold, seen) / own
     _add_last_year(history, origin, rows, days, columns)
     dates = history.panel.dates
@@ -85,13 +87,9 @@ def _add_last_year(history: ItemHistory, origin: int, rows: Codes, days: Codes, 
     spacing = history.panel.spacing
     before, seen = window_sums(history, max(0, origin - spacing.year), spacing.month)
     own = (ratio_or_nan(before, seen) + history.floor / spacing.month)[rows]
+    origins = np.full(len(rows), origin)
     for reach in NEAR_DAYS[spacing]:
-        start, end = days - spacing.year - reach, days - spacing.year + reach + 1
-        usable = (start >= 0) & (end <= origin)
-        start, end = np.where(usable, start, 0), np.where(usable, end, 0)
-        sold = history.units[rows, end] - history.units[rows, start]
-        count = history.evidence[rows, end] - history.evidence[rows, start]
-        columns[f"last year within {reach}"] = np.where(usable, ratio_or_nan(sold, count) / own, np.nan)
+        columns[f"last year within {reach}"] = last_year_mean(history, rows, origins, days, reach) / own
 
 
 def _add_known(history: ItemHistory, origin: int, rows: Codes, days: Codes, columns: dict[str, Doubles]) -> None:

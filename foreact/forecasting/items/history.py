@@ -11,12 +11,15 @@ from foreact.forecasting.inputs.columns import Columns
 from foreact.forecasting.inputs.demand import Demand
 from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.totals.design import Design
+from foreact.spacing import Spacing
 
 NEXT_EVENT_DAYS = 30
 # Without a floor, an item that hardly ever sells has no level to be relative to.
 FLOOR = 0.3
 # Prices that cover this share of cells are a list of what is on sale.
 MOST_LISTED = 0.5
+# Around the same day of last year.
+NEAR_DAYS = {Spacing.DAILY: (0, 3, 14), Spacing.WEEKLY: (0, 1, 2), Spacing.MONTHLY: (0,)}
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,30 @@ def sums_before(history: PanelHistory, items: Codes, origins: Codes, days: int) 
     sold = history.units[items, origins] - history.units[items, start]
     seen = history.evidence[items, origins] - history.evidence[items, start]
     return sold, seen.astype(np.float64)
+
+
+def weekday_sums(
+    history: PanelHistory, items: Codes, origins: Codes, days: Codes, weeks: int
+) -> tuple[Doubles, Doubles]:
+    """Return the units and the evidence of the same weekdays as `days` in the last `weeks` before the origins."""
+    week = history.panel.spacing.week
+    last = days - week * ((days - origins) // week + 1)
+    start = np.maximum(last - week * weeks, last % week - week) + week
+    sold = history.weekly_units[items, last + week] - history.weekly_units[items, start]
+    seen = history.weekly_evidence[items, last + week] - history.weekly_evidence[items, start]
+    return sold, seen.astype(np.float64)
+
+
+def last_year_mean(history: PanelHistory, items: Codes, origins: Codes, days: Codes, reach: int) -> Doubles:
+    """Return what `items` sold a day within `reach` of the same day last year, NaN where that is not yet over."""
+    year = history.panel.spacing.year
+    start, end = days - year - reach, days - year + reach + 1
+    usable = (start >= 0) & (end <= origins)
+    start, end = np.where(usable, start, 0), np.where(usable, end, 0)
+    return ratio_or_nan(
+        history.units[items, end] - history.units[items, start],
+        history.evidence[items, end] - history.evidence[items, start],
+    )
 
 
 def ratio_or_nan(part: NDArray[np.floating], whole: NDArray[np.floating]) -> Doubles:

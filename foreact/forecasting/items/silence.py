@@ -18,9 +18,16 @@ QUIET_SHARE = 0.1
 
 def remaining_shares(history: PanelHistory, usual: Doubles, columns: Columns) -> Doubles:
     """Return each item's share that remains after its silence; `usual` is what items that never sold would sell."""
+    silent, grace = _measure_silences(history, usual)
+    shares = 0.5 ** (np.maximum(silent - grace, 0.0) / (HALVING_WEEKS * history.panel.spacing.week))
+    expected = find_returning(history, usual) | _is_planned(history, columns)
+    return np.where(expected, 1.0, shares) * _reported_shares(history)
+
+
+def _measure_silences(history: PanelHistory, usual: Doubles) -> tuple[Doubles, Doubles]:
+    """Return how long each item has been silent, and how long it may be by chance."""
     panel = history.panel
-    week, end = panel.spacing.week, panel.days
-    items = np.arange(len(panel.items))
+    items, end = np.arange(len(panel.items)), panel.days
     since = history.last_sale[:, end] + 1
     silent = (history.evidence[items, end] - history.evidence[items, since]).astype(np.float64)
     silent = np.where(since > 0, silent, history.waiting[:, end])
@@ -28,10 +35,7 @@ def remaining_shares(history: PanelHistory, usual: Doubles, columns: Columns) ->
     selling = history.selling[items, since] - history.selling[items, start]
     seen = history.evidence[items, since] - history.evidence[items, start]
     rate = np.where(since > 0, selling / np.maximum(seen, 1), np.minimum(usual, 1.0))
-    grace = np.maximum(GRACE_WEEKS * week, USUAL_GAPS / np.maximum(rate, 1e-3))
-    shares = 0.5 ** (np.maximum(silent - grace, 0.0) / (HALVING_WEEKS * week))
-    expected = find_returning(history) | _is_planned(history, columns)
-    return np.where(expected, 1.0, shares) * _reported_shares(history)
+    return silent, np.maximum(GRACE_WEEKS * panel.spacing.week, USUAL_GAPS / np.maximum(rate, 1e-3))
 
 
 def _reported_shares(history: PanelHistory) -> Doubles:
@@ -47,21 +51,23 @@ def _reported_shares(history: PanelHistory) -> Doubles:
     return np.asarray(0.5 ** (np.maximum(weeks - UNREPORTED_WEEKS, 0) / HALVING_WEEKS))
 
 
-def find_returning(history: PanelHistory) -> Bools:
-    """Mark the items that are out of season now, as they were a year ago, and then sold."""
+def find_returning(history: PanelHistory, usual: Doubles) -> Bools:
+    """Mark the items that are out of season now, as they were a year ago, and then sold.
+
+    A silence that chance explains is none: an item that sells once in three weeks is often silent for two.
+    """
     panel = history.panel
     then, week = panel.days - panel.spacing.year, panel.spacing.week
     items = np.arange(len(panel.items))
     if then <= 0:
         return np.zeros(len(items), bool)
-    since = history.last_sale[:, panel.days] + 1
-    silent = (history.evidence[items, panel.days] - history.evidence[items, since]).astype(np.int64)
-    begin = np.maximum(then - silent, 0)
+    silent, grace = _measure_silences(history, usual)
+    begin = np.maximum(then - silent.astype(np.int64), 0)
     until = np.full(len(items), min(panel.days, then + panel.horizon + 2 * week))
     mean = _mean_units(history, items, np.zeros_like(begin), np.full_like(begin, panel.days))
     before = _mean_units(history, items, begin, np.full_like(begin, then))
     after = _mean_units(history, items, np.full_like(begin, then), until)
-    was_silent = (silent >= GRACE_WEEKS * week) & (before < QUIET_SHARE * mean)
+    was_silent = (silent >= grace) & (before < QUIET_SHARE * mean)
     return np.asarray(was_silent & (after > QUIET_SHARE * mean))
 
 
