@@ -14,6 +14,7 @@ BUILT_IN = {
     "chain": "one boosting over all stores and items, fitted by retrain-all",
     "weekday_mean": "the mean of eight weeks by weekday",
     "smoothing": "each item's recent level times its week",
+    "last_year": "each item's last year around the date, times the growth since",
 }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from foreact.forecasting.experts.chain import ChainModel, ChainRows, draw_rows
 from foreact.forecasting.experts.evidence import Evidence, add_evidence, learn_weights
 from foreact.forecasting.experts.installed import InstalledFit, fit_installed
-from foreact.forecasting.experts.pool import SIMPLE_EXPERTS, Pool
+from foreact.forecasting.experts.pool import Pool, list_simple_experts
 from foreact.forecasting.experts.protocol import CHAIN, STORE
 from foreact.forecasting.experts.simple import Simple, forecast_simply
 from foreact.forecasting.experts.store import fit_store_items, fit_store_totals
@@ -72,7 +72,7 @@ def train_store(
         fits, backtest, champion_backtest = _backtest_models(panel, columns, chain, champion, seed, experts)
         reading = read_panel(panel, columns)
         totals = fit_store_totals(reading)
-        weights = backtest.weights or learn_weights([], _known_evidence(chain), _list_experts(chain, experts))
+        weights = backtest.weights or learn_weights([], _known_evidence(chain), _list_experts(panel, chain, experts))
         judged = [name for name in experts if name in weights.experts]
         installed, unfit = fit_installed(judged, reading, seed)
         model = StoreModel(
@@ -139,11 +139,11 @@ def _known_evidence(chain: ChainModel | None) -> Evidence | None:
     return None if chain is None else chain.evidence
 
 
-def _list_experts(chain: ChainModel | None, experts: Sequence[str]) -> list[str]:
+def _list_experts(panel: Panel, chain: ChainModel | None, experts: Sequence[str]) -> list[str]:
     """Return the experts of a store without a backtest: of the installed ones those that the chain's evidence knows."""
     evidence = _known_evidence(chain)
     known = [name for name in experts if evidence is not None and name in evidence.experts]
-    return [STORE, *([] if chain is None else [CHAIN]), *SIMPLE_EXPERTS, *known]
+    return [STORE, *([] if chain is None else [CHAIN]), *list_simple_experts(panel), *known]
 
 
 def _backtest_champion(

@@ -17,6 +17,7 @@ EXPERTS = {
     "weekday_mean": "the mean by weekday",
     "smoothing": "smoothing",
     "seasonal_naive": "last week again",
+    "last_year": "last year",
 }
 
 

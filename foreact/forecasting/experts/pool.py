@@ -9,9 +9,10 @@ from foreact.forecasting.experts.chain import ChainFit
 from foreact.forecasting.experts.evidence import Weights, classify_items
 from foreact.forecasting.experts.installed import ExpertError, InstalledFit
 from foreact.forecasting.experts.protocol import CHAIN, STORE
-from foreact.forecasting.experts.simple import Simple, forecast_simply
+from foreact.forecasting.experts.simple import Simple, forecast_simply, has_last_year
 from foreact.forecasting.experts.store import Projection, project_store
 from foreact.forecasting.inputs.arrays import Bools, Codes, Doubles
+from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.items.model import ItemsFit, on_sale
 from foreact.forecasting.items.silence import find_returning, remaining_shares, repeat_last_year
 from foreact.forecasting.reading import PanelReading
@@ -19,7 +20,7 @@ from foreact.forecasting.reconcile import reconcile_items, sum_by_group
 from foreact.forecasting.totals.model import TotalsFit
 
 # The simple methods that are experts too; last week again is only compared with.
-SIMPLE_EXPERTS = (Simple.WEEKDAY_MEAN, Simple.SMOOTHING)
+SIMPLE_EXPERTS = (Simple.WEEKDAY_MEAN, Simple.SMOOTHING, Simple.LAST_YEAR)
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,15 @@ class Opinions:
         return reconcile_items(items, np.tensordot(chosen.totals, sums, 1), self.codes, self.closed)
 
 
+def list_simple_experts(panel: Panel) -> list[Simple]:
+    """Return the simple methods that a history as long as the panel's has a use for."""
+    return [
+        method
+        for method in SIMPLE_EXPERTS
+        if method is not Simple.LAST_YEAR or has_last_year(panel.days, panel.spacing)
+    ]
+
+
 def gather_opinions(reading: PanelReading, pool: Pool, items_bias: float | None) -> tuple[Opinions, Projection]:
     """Ask every expert of the pool, and return the store's own projection too, which explains itself."""
     projection = project_store(reading, pool.totals, pool.items, items_bias)
@@ -66,7 +76,7 @@ def gather_opinions(reading: PanelReading, pool: Pool, items_bias: float | None)
         means[CHAIN] = pool.chain.forecast(reading, pool.totals) * ~closed
     panel = reading.panel
     sale = on_sale(reading.history)
-    for method in SIMPLE_EXPERTS:
+    for method in list_simple_experts(panel):
         means[method] = forecast_simply(method, reading.demand.units, panel.horizon, closed, panel.spacing) * sale
     left_out = {}
     for name, fit in pool.installed.items():

@@ -1,4 +1,4 @@
-"""Experts that need no fit and never fail: last week again, the mean by weekday, and smoothing with weekday factors."""
+"""Experts that need no fit and never fail: last week or last year again, the mean by weekday, smoothing by weekday."""
 
 from enum import StrEnum
 
@@ -16,6 +16,12 @@ SMALLEST_FACTOR = 0.1
 # The shares of a new day in the level that are tried, and how much a past error still counts a day later.
 RATES = (0.02, 0.05, 0.1, 0.2, 0.35, 0.6)
 MEMORY = 0.997
+# Of last year: how many weeks on either side of a period are averaged, the months that growth is read over, how much of
+# the store's growth joins an item's, and the most that is believed.
+AROUND = {Spacing.DAILY: 2, Spacing.WEEKLY: 2, Spacing.MONTHLY: 0}
+GROWTH_MONTHS = 2
+PRIOR_GROWTH = 0.5
+MOST_GROWTH = 4.0
 
 
 class Simple(StrEnum):
@@ -24,6 +30,7 @@ class Simple(StrEnum):
     SEASONAL_NAIVE = "seasonal_naive"
     WEEKDAY_MEAN = "weekday_mean"
     SMOOTHING = "smoothing"
+    LAST_YEAR = "last_year"
 
     @property
     def label(self) -> str:
@@ -35,6 +42,7 @@ LABELS = {
     Simple.SEASONAL_NAIVE: "seasonal naive",
     Simple.WEEKDAY_MEAN: "the weekday mean",
     Simple.SMOOTHING: "smoothing",
+    Simple.LAST_YEAR: "last year",
 }
 
 
@@ -42,6 +50,8 @@ def forecast_simply(method: Simple, units: Floats, horizon: int, closed: Bools, 
     """Return items x horizon by a simple method, skipping periods without units; closed ones are zero."""
     if method is Simple.SMOOTHING:
         mean = _smooth(units, horizon, spacing)
+    elif method is Simple.LAST_YEAR:
+        mean = _repeat_last_year(units, horizon, spacing)
     else:
         week = _weekday_means(units, 1 if method is Simple.SEASONAL_NAIVE else WEEKS, spacing.week)
         mean = week[:, np.arange(horizon) % spacing.week]
@@ -68,6 +78,36 @@ def _weekday_means(units: Floats, weeks: int, week: int) -> Doubles:
     seen = np.isfinite(result).sum(1, keepdims=True)
     overall = np.nansum(result, axis=1, keepdims=True) / np.maximum(seen, 1)
     return np.where(np.isnan(result), overall, result)
+
+
+def has_last_year(days: int, spacing: Spacing) -> bool:
+    """Return whether so long a history has a last year, and how much was sold before it."""
+    return days >= spacing.year + GROWTH_MONTHS * spacing.month
+
+
+def _repeat_last_year(units: Floats, horizon: int, spacing: Spacing) -> Doubles:
+    """Return last year's sales around each period times the growth since, or the weekday mean without a last year."""
+    days, week = units.shape[1], spacing.week
+    usual = forecast_simply(Simple.WEEKDAY_MEAN, units, horizon, np.zeros(horizon, bool), spacing)
+    if not has_last_year(days, spacing):
+        return usual
+    then = days - spacing.year
+    shifts = np.arange(-AROUND[spacing], AROUND[spacing] + 1) * week
+    around = np.full((len(shifts), len(units), horizon), np.nan)
+    for each, shift in zip(around, shifts, strict=True):
+        place = then + np.arange(horizon) + shift
+        here = place < days
+        each[:, here] = units[:, place[here]]
+    seen = np.isfinite(around)
+    mean = np.nansum(around, axis=0) / np.maximum(seen.sum(0), 1)
+    span = GROWTH_MONTHS * spacing.month
+    now, before = units[:, days - span :].astype(np.float64), units[:, then - span : then].astype(np.float64)
+    both = np.isfinite(now) & np.isfinite(before)
+    now, before = (np.where(both, each, 0.0).sum(1) for each in (now, before))
+    of_store = now.sum() / before.sum() if before.sum() > 0 else 1.0
+    prior = PRIOR_GROWTH * before
+    growth = np.clip((now + prior * of_store) / np.maximum(before + prior, 1e-9), 1 / MOST_GROWTH, MOST_GROWTH)
+    return np.where(seen.any(0) & (before > 0)[:, None], mean * growth[:, None], usual)
 
 
 def _smooth(units: Floats, horizon: int, spacing: Spacing) -> Doubles:

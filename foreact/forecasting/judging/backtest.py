@@ -139,9 +139,10 @@ class BacktestRun:
         """Return the windows, each combined by the weights that the others and the chain make likely."""
         with_items = [window for window in self._windows if window.opinions is not None]
         opinions = [window.opinions for window in with_items if window.opinions is not None]
-        # An expert that failed in one window is judged in none.
         left_out = {name: why for each in opinions for name, why in each.left_out.items()}
-        experts = [name for name in opinions[0].means if name not in left_out] if opinions else []
+        # An expert without an opinion in one window is judged in none.
+        known = opinions[0].means if opinions else {}
+        experts = [name for name in known if all(name in each.means for each in opinions)]
         evidence = [window.evidence for window in with_items if window.evidence is not None]
 
         def combine_window(window: Window) -> Window:
