@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 # Rows to fit on, whatever the chain's size, and the most stores that they are drawn from.
 ROWS = 400_000
 MOST_STORES = 400
-# The stores whose backtests weigh the experts for those with little evidence: no more, and no more series.
-WEIGHING_STORES = 60
+# The stores whose backtests weigh the experts for those with little evidence: two, or more while their series are few.
+WEIGHING_STORES = (2, 60)
 WEIGHING_SERIES = 3_000
 
 
@@ -100,7 +100,7 @@ def weigh_experts_job(job: ChainJob, model: "ChainModel") -> "Evidence | None":
 
 def _count_weighing(data: Dataset) -> int:
     series = sum(store.items for store in data.info.stores.values()) / len(data.stores)
-    return max(1, min(WEIGHING_STORES, round(WEIGHING_SERIES / max(series, 1))))
+    return int(np.clip(WEIGHING_SERIES / max(series, 1), *WEIGHING_STORES))
 
 
 def _spread(stores: Sequence[str], most: int) -> list[str]:

@@ -1,6 +1,8 @@
 """What a forecast costs and is worth: python -m tests.benchmarks.forecasting COMMAND; all of it: make benchmark.
 
 scaling    made-up stores of 250 to 3,000 items: CPU seconds, peak memory and milliseconds a series
+chains     the whole train step over 1,000 to 300,000 series, copies of one made-up store of 1,000 items: seconds,
+           milliseconds a series, and the peak memory of the step's own process
 stores     1,115 stores of one series and 942 days: CPU seconds in all
 accuracy   the made-up chain against its own future, beside the baselines; with --peers PYTHON, which has statsforecast,
            mlforecast, lightgbm and prophet, beside those as well
@@ -10,6 +12,7 @@ stockouts  the made-up chain with its stock-out flags, without them, and with it
 import json
 import multiprocessing
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,11 +25,18 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from foreact.demo import make_chain, simulate_sales
+from components.ingest.step import ingest
+from components.train.step import train
+from foreact.data.dataset.folder import INFO, Dataset
+from foreact.demo import make_chain, simulate_sales, write_demo
 from foreact.forecasting import Panel, train_store
 from foreact.forecasting.experts.simple import Simple, forecast_simply
 from foreact.forecasting.inputs.stockouts import find_stockouts
 from foreact.forecasting.inputs.threads import single_thread
+from foreact.naming import encode_id
+from foreact.runs import defaults
+from foreact.runs.events import Events
+from foreact.runs.process import TaskSize
 from tests.foreact.forecasting.demo import demo_panel
 
 LAST = date(2025, 9, 14)
@@ -68,6 +78,49 @@ def scaling(days: int = 1941) -> None:
 
 
 @app.command()
+def chains(items: int = 1000, days: int = 400, sizes: str = "1,3,10,30,100,300") -> None:
+    """Measure the train step by number of stores, each in a process of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        demo = write_demo(folder, LAST, stores=1, items=items, days=days)
+        ingest(
+            history=str(demo.history), known=[str(table) for table in demo.known], columns="", country="", as_of="",
+            horizon=HORIZON, missing="auto", store="", source_version="1", dataset=folder / "dataset",
+            events=Events(), scratch=folder,
+        )  # fmt: skip
+        typer.echo(f"{'series':>8} {'seconds':>8} {'ms a series':>12} {'GiB':>6}")
+        with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+            for count in map(int, sizes.split(",")):
+                seconds, memory = pool.apply(_train_copies, (folder, count))
+                series = count * items
+                typer.echo(f"{series:>8,} {seconds:>8.1f} {1000 * seconds / series:>12.2f} {memory:>6.2f}")
+
+
+def _train_copies(folder: Path, count: int) -> tuple[float, float]:
+    """Train so many copies of a dataset's only store; return the seconds, and this process's peak memory in GiB."""
+    data = Dataset(folder / "dataset")
+    (store,) = data.stores
+    names = {f"{store} {number:03}": data.info.stores[store] for number in range(count)}
+    with tempfile.TemporaryDirectory() as place:
+        copy = Path(place)
+        shutil.copytree(data.path / "known", copy / "dataset" / "known")
+        for part in ("stores", "items", "known/*"):
+            for path in data.path.glob(f"{part}/{encode_id(store)}.parquet"):
+                (copy / "dataset" / path.parent.relative_to(data.path)).mkdir(parents=True, exist_ok=True)
+                for name in names:
+                    target = copy / "dataset" / path.parent.relative_to(data.path) / f"{encode_id(name)}.parquet"
+                    target.symlink_to(path)
+        (copy / "dataset" / INFO).write_text(data.info.model_copy(update={"stores": names}).model_dump_json())
+        started = time.monotonic()
+        train(
+            dataset=copy / "dataset", trained=copy / "trained", report=copy / "report.html",
+            find_live=lambda stores, as_of: {}, margin=defaults.MARGIN, seed=0, quantiles=defaults.QUANTILES,
+            max_fallback_share=0.0, events=Events(), size=TaskSize.parse("2", "8Gi"),
+        )  # fmt: skip
+        return time.monotonic() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+
+
+@app.command()
 def stores(count: int = 1115, days: int = 942, horizon: int = 48) -> None:
     """Measure trainings of stores that have one series each; a tenth are run and scaled up."""
     panel = made_up(10, days, horizon=horizon)[0][0]
@@ -80,8 +133,6 @@ def stores(count: int = 1115, days: int = 942, horizon: int = 48) -> None:
 
 
 def _only(panel: Panel, item: int) -> Panel:
-    from dataclasses import replace
-
     def row(values: NDArray[np.float32]) -> NDArray[np.float32]:
         return values if values.ndim == 1 else values[[item]]
 

@@ -20,7 +20,7 @@ KINDS = ("new", "rare", "small", "large")
 YOUNG_MONTHS = 3
 RARE_SHARE, RARE_WEEKS = 0.5, 16
 LARGE_UNITS = 10.0
-# The chain counts as this many windows of a store's own.
+# The chain counts as this many windows of a store's own, or as many as it has.
 CHAIN_WINDOWS = 16.0
 # Equal weights are preferred as strongly as by so many windows of errors that have nothing in common.
 EQUAL_WINDOWS = 0.3
@@ -145,8 +145,8 @@ def learn_weights(own: Sequence[Evidence], chain: Evidence | None, experts: Sequ
     """Return the weights with the least squared error in the evidence, held towards the chain's and to equal ones."""
     parts = [*own]
     if chain is not None and chain.windows > 0 and all(name in chain.experts for name in experts):
-        share = CHAIN_WINDOWS / chain.windows
-        parts.append(Evidence(chain.experts, chain.totals * share, chain.items * share, CHAIN_WINDOWS))
+        share = min(1.0, CHAIN_WINDOWS / chain.windows)
+        parts.append(Evidence(chain.experts, chain.totals * share, chain.items * share, chain.windows * share))
     equal = np.full(len(experts), 1 / len(experts))
     known = add_evidence([part.select_experts(experts) for part in parts])
     if known is None:
