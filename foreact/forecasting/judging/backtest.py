@@ -35,6 +35,8 @@ from foreact.spacing import Spacing
 ORIGINS = 8
 # The newest origins are backtested down to the items; those before them give totals alone.
 ITEM_ORIGINS = 4
+# The share of the whole past that an origin needs before it.
+LEAST_PAST = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -83,16 +85,19 @@ class Backtest:
 def backtest_origins(days: int, horizon: int, spacing: Spacing) -> list[int]:
     """Return the origins, newest first: a horizon apart, at least a week, each with a past to learn from.
 
-    Beyond the newest, the errors of a model that could not know the seasons yet say little about one that does.
+    Beyond the newest, the errors of a model that knew much less, or no seasons yet, say little about one that does.
     """
     stride = max(spacing.week, horizon)
     origins = [days - horizon - stride * step for step in range(ORIGINS)]
     season = spacing.year + SEASON_MONTHS * spacing.month
     early = season if days >= season else 0
+    least = max(4 * spacing.week, horizon)
     return [
         origin
         for rank, origin in enumerate(origins)
-        if origin >= max(4 * spacing.week, horizon) and (rank < ITEM_ORIGINS or origin >= early)
+        if origin >= least
+        and (rank == 0 or origin >= LEAST_PAST * days)
+        and (rank < ITEM_ORIGINS or origin >= early)
     ]
 
 

@@ -51,6 +51,7 @@ def test_windows_before_the_first_year_was_over_say_nothing_of_a_model_that_know
     assert backtest_origins(560, 28, Spacing.DAILY) == [532, 504, 476, 448, 420, 392]
     assert backtest_origins(400, 28, Spacing.DAILY) == [372, 344, 316, 288]
     assert len(backtest_origins(390, 28, Spacing.DAILY)) == 8
+    assert backtest_origins(143, 28, Spacing.WEEKLY) == [115, 87, 59]
 
 
 def test_a_known_event_ahead_lifts_its_day() -> None:
