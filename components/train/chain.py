@@ -22,7 +22,7 @@ ROWS = 400_000
 MOST_STORES = 400
 # The stores whose backtests weigh the experts for those with little evidence: two, or more while their series are few.
 WEIGHING_STORES = (2, 60)
-WEIGHING_SERIES = 15_000
+WEIGHING_SERIES = 40_000
 
 
 @dataclass(frozen=True)
