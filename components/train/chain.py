@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from foreact.forecasting.experts.evidence import Evidence
 
 # Rows to fit on, whatever the chain's size, and the most stores that they are drawn from.
-ROWS = 400_000
+ROWS = 300_000
 MOST_STORES = 400
 # The stores whose backtests weigh the experts for those with little evidence: two, or more while their series are few.
 WEIGHING_STORES = (2, 60)
-WEIGHING_SERIES = 40_000
+WEIGHING_SERIES = 15_000
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ SETTINGS: dict[str, Any] = {
     "grow_policy": "lossguide",
     "max_depth": 0,
     "max_leaves": 31,
-    "eta": 0.03,
+    "eta": 0.05,
     "min_child_weight": 10,
     "subsample": 0.8,
     "colsample_bytree": 0.6,
@@ -47,7 +47,7 @@ SETTINGS: dict[str, Any] = {
     # One thread: the order of additions is the same on any number of cores.
     "nthread": 1,
 }
-TREES = 400
+TREES = 240
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,8 @@ class Opinions:
     closed: Bools
     # What remains of each item after a silence.
     remaining: Doubles
+    # What the simple methods forecast for days that are all open.
+    simple: dict[Simple, Doubles]
     # Why installed experts have no opinion, by name.
     left_out: dict[str, str] = field(default_factory=dict)
 
@@ -76,8 +78,12 @@ def gather_opinions(reading: PanelReading, pool: Pool, items_bias: float | None)
         means[CHAIN] = pool.chain.forecast(reading, pool.totals) * ~closed
     panel = reading.panel
     sale = on_sale(reading.history)
+    simple = {
+        method: forecast_simply(method, reading.demand.units, panel.horizon, np.zeros_like(closed), panel.spacing)
+        for method in Simple
+    }
     for method in list_simple_experts(panel):
-        means[method] = forecast_simply(method, reading.demand.units, panel.horizon, closed, panel.spacing) * sale
+        means[method] = simple[method] * sale * ~closed
     left_out = {}
     for name, fit in pool.installed.items():
         try:
@@ -91,7 +97,7 @@ def gather_opinions(reading: PanelReading, pool: Pool, items_bias: float | None)
         means = {name: np.where(returning[:, None], season, mean) for name, mean in means.items()}
     kinds = classify_items(reading.history, panel.days)
     remaining = remaining_shares(reading.history, reading.usual, reading.columns)
-    return Opinions(means, kinds, reading.codes, len(reading.groups), closed, remaining, left_out), projection
+    return Opinions(means, kinds, reading.codes, len(reading.groups), closed, remaining, simple, left_out), projection
 
 
 def combine_projection(opinions: Opinions, projection: Projection, weights: Weights) -> Projection:

@@ -1,13 +1,13 @@
 """The backtest: forecasts from rolling origins by models that know nothing later, beside the actuals."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from foreact.forecasting.experts.evidence import Evidence, Weights, gather_evidence, learn_weights
 from foreact.forecasting.experts.pool import Opinions, Pool, gather_opinions
-from foreact.forecasting.experts.simple import Simple, forecast_simply
+from foreact.forecasting.experts.simple import Simple
 from foreact.forecasting.experts.store import project_totals
 from foreact.forecasting.inputs.arrays import Bools, Dates, Doubles
 from foreact.forecasting.inputs.panel import Panel
@@ -95,9 +95,7 @@ def backtest_origins(days: int, horizon: int, spacing: Spacing) -> list[int]:
     return [
         origin
         for rank, origin in enumerate(origins)
-        if origin >= least
-        and (rank == 0 or origin >= LEAST_PAST * days)
-        and (rank < ITEM_ORIGINS or origin >= early)
+        if origin >= least and (rank == 0 or origin >= LEAST_PAST * days) and (rank < ITEM_ORIGINS or origin >= early)
     ]
 
 
@@ -135,7 +133,7 @@ class BacktestRun:
             opinions=opinions,
             evidence=gather_evidence(opinions.means, actual, reading.scale, opinions.kinds, Simple.WEEKDAY_MEAN),
             scale=reading.scale,
-            baselines=_score_baselines(origin, reading),
+            baselines=_score_baselines(opinions.simple, origin, reading),
             items_excess=_log_excess(projection.own, whole),
         )
         self._windows.insert(0, window)
@@ -221,12 +219,10 @@ def _score_window(window: Window, windows: list[Window]) -> Accuracy:
     return accuracy
 
 
-def _score_baselines(origin: Origin, reading: PanelReading) -> dict[Simple, Accuracy]:
+def _score_baselines(simple: Mapping[Simple, Doubles], origin: Origin, reading: PanelReading) -> dict[Simple, Accuracy]:
     """Score the simple methods' means from the same origin."""
-    units, closed = reading.demand.units, _flagged_closed_days(reading.panel)
-    panel = reading.panel
-    means = {each: forecast_simply(each, units, panel.horizon, closed, panel.spacing) for each in Simple}
-    return {each: point_accuracy(mean, origin.actual, reading.scale) for each, mean in means.items()}
+    trading = ~_flagged_closed_days(reading.panel)
+    return {method: point_accuracy(mean * trading, origin.actual, reading.scale) for method, mean in simple.items()}
 
 
 def _flagged_closed_days(panel: Panel) -> Bools:
