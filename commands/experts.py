@@ -23,13 +23,14 @@ def list_experts(context: typer.Context) -> None:
     """List the built-in experts and those that installed packages bring for --experts."""
     if context.invoked_subcommand is not None:
         return
-    from foreact.forecasting.experts.installed import ExpertError, describe_package, list_installed, load_expert
+    from foreact.errors import ForeactError
+    from foreact.forecasting.experts.installed import describe_package, list_installed, load_expert
 
     rows = [(name, "built-in", about) for name, about in BUILT_IN.items()]
     for name, points in list_installed().items():
         try:
             about = (type(load_expert(name)).__doc__ or "").strip().partition("\n")[0]
-        except ExpertError as error:
+        except ForeactError as error:
             about = f"broken: {error}"
         rows.append((name, describe_package(points[0]), about))
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]

@@ -32,6 +32,8 @@ class ChainJob:
     parcel: "Parcel"
     rows: int
     seed: int
+    # The periods at the end that the fit for backtests must not know.
+    held_back: int
     experts: tuple[str, ...] = ()
 
 
@@ -46,16 +48,17 @@ def fit_chain_model(
 ) -> "ChainModel | None":
     """Fit the chain's model and weigh it against the other experts; None where there is nothing to learn from."""
     from foreact.forecasting.experts.chain import ChainModel, fit_chain
-    from foreact.forecasting.experts.evidence import add_evidence
 
     stores = _spread(data.stores, MOST_STORES)
     total = sum(data.info.stores[store].rows for store in stores)
     places = {store: place for place, store in enumerate(data.stores)}
+    held_back = _count_held_back(data)
 
     def make_tasks(chosen: Sequence[str]) -> Iterator[Task[ChainJob]]:
         for store in chosen:
             rows = -(-ROWS * data.info.stores[store].rows // max(total, 1))
-            yield Task(store, ChainJob(data.pack_store(store), rows, seed + places[store], experts), memory[store])
+            job = ChainJob(data.pack_store(store), rows, seed + places[store], held_back, experts)
+            yield Task(store, job, memory[store])
 
     events.note("train", f"the chain's model reads {len(stores):,} of {len(data.stores):,} stores")
     drawn = {each.store: each.result for each in workers.run(draw_rows_job, make_tasks(stores))}
@@ -78,17 +81,15 @@ def fit_chain_model(
     )
     weighing = _spread(data.stores, _count_weighing(data)) if len(data.stores) > 1 else []
     found = {each.store: each.result for each in workers.run(weigh_experts_job, make_tasks(weighing), model)}
-    weighed = [evidence for store in weighing if (evidence := found.get(store)) is not None]
-    # Stores that an installed expert was left out of say nothing of it: those of all experts are enough.
-    most = max((len(evidence.experts) for evidence in weighed), default=0)
-    return replace(model, evidence=add_evidence([each for each in weighed if len(each.experts) == most]))
+    weighed = {store: evidence for store in weighing if (evidence := found.get(store)) is not None}
+    return replace(model, evidence=weighed)
 
 
 def draw_rows_job(job: ChainJob, _: Any) -> "tuple[ChainRows | None, ChainRows | None]":
     """Draw one store's rows for the fit and for the earlier fit."""
     from foreact.forecasting.training import draw_chain_rows
 
-    return draw_chain_rows(job.parcel.make_panel(), job.rows, job.seed)
+    return draw_chain_rows(job.parcel.make_panel(), job.rows, job.seed, job.held_back)
 
 
 def weigh_experts_job(job: ChainJob, model: "ChainModel") -> "Evidence | None":
@@ -96,6 +97,15 @@ def weigh_experts_job(job: ChainJob, model: "ChainModel") -> "Evidence | None":
     from foreact.forecasting.training import weigh_experts
 
     return weigh_experts(job.parcel.make_panel(), model, job.seed, job.experts)
+
+
+def _count_held_back(data: Dataset) -> int:
+    from foreact.forecasting.training import count_held_back
+
+    info = data.info
+    first = min(store.first for store in info.stores.values())
+    (periods,) = info.spacing.count_periods(np.datetime64(first), np.array([info.as_of], "datetime64[D]")) + 1
+    return count_held_back(int(periods), info.horizon, info.spacing)
 
 
 def _count_weighing(data: Dataset) -> int:

@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import numpy as np
+
 from components.train.chain import fit_chain_model
 from components.train.fanout import Task, TaskResult, open_workers
 from components.train.live import LiveChain, LiveStore
@@ -113,6 +115,8 @@ def _check_chain(chain: LiveChain, data: Dataset, events: Events) -> LiveChain:
     if chain.model is not None:
         if chain.model.spacing is not data.info.spacing:
             problem = f"it forecasts {chain.model.spacing} data"
+        elif chain.model.as_of > np.datetime64(data.info.as_of):
+            problem = f"it knows the days up to {chain.model.as_of}, and this run's data end on {data.info.as_of}"
         elif chain.model.horizon < data.info.horizon:
             problem = f"it looks {chain.model.horizon} ahead, this run {data.info.horizon}"
     if chain.model is None or problem:

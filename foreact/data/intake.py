@@ -65,9 +65,13 @@ def take_in(
 ) -> DatasetInfo:
     """Write a dataset from a history and the known tables; memory holds a batch, never a store."""
     if request.horizon is not None and not 1 <= request.horizon <= LONGEST:
-        raise ForeactError(f"The horizon is {request.horizon} periods; it must be at least 1 and at most {LONGEST:,}.")
+        raise ForeactError(
+            f"The horizon is {request.horizon} periods; it must be at least 1 and at most {LONGEST:,} (--horizon)."
+        )
     if request.as_of and request.as_of > request.today:
-        raise ForeactError(f"as_of is {request.as_of}, which is in the future; it must be the last day with sales.")
+        raise ForeactError(
+            f"as_of is {request.as_of}, which is in the future; it must be the last day with sales (--as-of)."
+        )
     with explain_engine_errors("take the data in", dataset):
         scratch.mkdir(parents=True, exist_ok=True)
         # What a try before this one left behind must not be mistaken for this one's.
@@ -168,7 +172,9 @@ class _Intake:
                 raise unknown_store(store, stores)
         first = self.engine.fetch_one(f"SELECT min(day) FROM {schema.HISTORY}")[0]
         if as_of is not None and first is not None:
-            raise ForeactError(f"as_of is {as_of}, but {table.label} begins on {day_date(first)}; choose a later day.")
+            raise ForeactError(
+                f"as_of is {as_of}, but {table.label} begins on {day_date(first)}; choose a later day (--as-of)."
+            )
 
     def _write_dataset(self, info: DatasetInfo, history: History, periods: Periods) -> DatasetInfo:
         request, last = self.request, day_number(info.as_of)

@@ -24,6 +24,8 @@ INSIDE = GRID[HIGH] - GRID[LOW]
 MOST_BINS = 20
 TOP_CUTS = (0.97, 0.98, 0.987, 0.993, 0.997)
 ROWS_A_BIN = 300
+# What hardly sells has a bin of its own; what sells even less is taken for nothing.
+HARDLY, LEAST_MEAN = 0.1, 0.005
 LEADS = 2
 # Calm, usual and restless items by how much they change for their mean; promoted cells and new items are apart.
 UNREST = 3
@@ -75,6 +77,8 @@ class BacktestErrors:
     total_mean: Doubles
     total_actual: Doubles
     traits: Traits
+    # Items that had sold before the origin; how far off others were says nothing of a level. None: all had.
+    begun: Bools | None = None
 
 
 def learn_intervals(cells: list[BacktestErrors], totals: list[BacktestErrors]) -> Intervals:
@@ -89,13 +93,13 @@ def learn_intervals(cells: list[BacktestErrors], totals: list[BacktestErrors]) -
 
 
 def cell_quantiles(intervals: Intervals, mean: Doubles, traits: Traits, shares: Sequence[float]) -> Floats:
-    """Return the quantiles of items x horizon, shares first: in order, never negative, nothing where the mean is."""
+    """Return the quantiles of items x horizon, shares first: in order, never negative, nothing where little is due."""
     if not len(intervals.cells):
         return np.stack([total_quantiles(intervals, one, shares) for one in mean], axis=1)
     places, size = _locate_cells(mean, traits, intervals.edges, intervals.cuts)
     table = (intervals.cells @ _read_between(shares)).reshape(-1, len(shares))
     quantiles = np.empty((len(shares), *mean.shape), np.float32)
-    size = np.where(mean > 0, size, 0.0)
+    size = np.where(mean >= LEAST_MEAN, size, 0.0)
     for level, column in zip(quantiles, table.T, strict=True):
         level[...] = column[places] * size
     return quantiles
@@ -115,7 +119,7 @@ def _read_between(shares: Sequence[float]) -> Doubles:
 
 def _learn_cells(windows: list[BacktestErrors]) -> tuple[Doubles, Doubles, Doubles]:
     """Return edges, cuts and the table of cells, each window's errors held against those of the others."""
-    known = [np.isfinite(errors.actual) & (errors.mean > 0) for errors in windows]
+    known = [_known_cells(errors) for errors in windows]
     mean = np.concatenate([np.zeros(0), *(errors.mean[here] for errors, here in zip(windows, known, strict=True))])
     if len(mean) < FEWEST:
         return SIZES, np.ones((len(SIZES) + 1, UNREST - 1)), _default_table()
@@ -143,6 +147,11 @@ def _learn_cells(windows: list[BacktestErrors]) -> tuple[Doubles, Doubles, Doubl
     middle = table[:, [MIDDLE]]
     table = np.where(sure, np.maximum(middle + (table - middle) * factor, 0.0), table)
     return edges, cuts, table.reshape(len(cuts), LEADS, CLASSES, len(GRID))
+
+
+def _known_cells(errors: BacktestErrors) -> Bools:
+    known = np.isfinite(errors.actual) & (errors.mean >= LEAST_MEAN)
+    return known if errors.begun is None else known & errors.begun[:, None]
 
 
 # Of cells in the order of their place or bin, and there of their ratio: window, place or bin, ratio.
@@ -207,6 +216,9 @@ def _bin_edges(mean: Doubles) -> Doubles:
     bins = int(np.clip(most, 1, MOST_BINS))
     cuts = [i / bins for i in range(1, bins)] + [cut for cut in TOP_CUTS if (1 - cut) * most >= 1]
     edges = np.unique(np.quantile(mean, cuts)) if cuts else np.zeros(0)
+    hardly = int((mean < HARDLY).sum())
+    if FEWEST <= hardly <= len(mean) - FEWEST:
+        edges = np.union1d(edges, HARDLY)
     # An edge at the least mean would leave nothing below it.
     return np.asarray(edges[edges > mean.min()])
 

@@ -9,9 +9,9 @@ import numpy as np
 from foreact.forecasting.experts.chain import ChainModel, ChainRows, draw_rows
 from foreact.forecasting.experts.evidence import Evidence, add_evidence, learn_weights
 from foreact.forecasting.experts.installed import InstalledFit, fit_installed
-from foreact.forecasting.experts.pool import Pool, list_simple_experts
+from foreact.forecasting.experts.pool import Pool, gather_opinions, list_simple_experts
 from foreact.forecasting.experts.protocol import CHAIN, STORE
-from foreact.forecasting.experts.simple import Simple, forecast_simply
+from foreact.forecasting.experts.simple import Simple, forecast_simply, since_first_sale
 from foreact.forecasting.experts.store import fit_store_items, fit_store_totals
 from foreact.forecasting.forecast import LEVEL, SHARES, Forecast
 from foreact.forecasting.inputs.columns import Columns, infer_columns
@@ -27,6 +27,7 @@ from foreact.forecasting.judging.backtest import (
     backtest_origins,
     iterate_origins,
     learn_items_bias,
+    learn_simple_intervals,
     learn_window_intervals,
 )
 from foreact.forecasting.judging.gate import Decision, GateOutcome, best_simple, decide_outcome
@@ -35,6 +36,7 @@ from foreact.forecasting.model import BacktestFits, StoreModel, assemble_forecas
 from foreact.forecasting.reading import PanelReading, read_panel, read_panel_like
 from foreact.forecasting.totals.closures import predict_closed_days
 from foreact.forecasting.totals.model import TotalsFit
+from foreact.spacing import Spacing
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ def train_store(
         fits, backtest, champion_backtest = _backtest_models(panel, columns, chain, champion, seed, experts)
         reading = read_panel(panel, columns)
         totals = fit_store_totals(reading)
-        weights = backtest.weights or learn_weights([], _known_evidence(chain), _list_experts(panel, chain, experts))
+        evidence = _list_evidence(panel, chain)
+        weights = backtest.weights or learn_weights([], evidence, _list_experts(panel, chain, experts))
         judged = [name for name in experts if name in weights.experts]
         installed, unfit = fit_installed(judged, reading, seed)
         model = StoreModel(
@@ -92,12 +95,11 @@ def train_store(
         decision = decide_outcome(backtest.accuracy, backtest.baselines, champion_accuracy, margin)
         if decision.outcome is GateOutcome.PROMOTED:
             forecast = model.forecast_reading(reading, chain, shares)
-        elif champion is not None:
+        elif champion is not None and decision.outcome is GateOutcome.KEPT:
             with _as_champion_error():
                 forecast = champion.predict(panel, chain, shares)
         else:
-            best = best_simple(backtest.baselines)
-            forecast = forecast_without_model(panel, model.columns, model.intervals, best, shares)
+            forecast = _forecast_simply(reading, totals, backtest, shares)
         scorecard = score_published(panel, previous or [])
     return StoreResult(model, forecast, decision, backtest, scorecard, backtest.left_out | unfit)
 
@@ -129,20 +131,19 @@ def _backtest_models(
             with _as_champion_error():
                 _backtest_champion(champion, chain, origin, reading, champion_run)
     with _as_champion_error():
-        judged = champion_run.judge(_known_evidence(chain))
-    backtest = run.judge(_known_evidence(chain))
+        judged = champion_run.judge(_list_evidence(panel, chain))
+    backtest = run.judge(_list_evidence(panel, chain))
     backtest = replace(backtest, left_out=unfit | backtest.left_out)
     return BacktestFits(fits, items, installed), backtest, judged
 
 
-def _known_evidence(chain: ChainModel | None) -> Evidence | None:
-    return None if chain is None else chain.evidence
+def _list_evidence(panel: Panel, chain: ChainModel | None) -> list[Evidence]:
+    return [] if chain is None else chain.list_evidence(panel.store)
 
 
 def _list_experts(panel: Panel, chain: ChainModel | None, experts: Sequence[str]) -> list[str]:
     """Return the experts of a store without a backtest: of the installed ones those that the chain's evidence knows."""
-    evidence = _known_evidence(chain)
-    known = [name for name in experts if evidence is not None and name in evidence.experts]
+    known = [name for name in experts if any(name in each.experts for each in _list_evidence(panel, chain))]
     return [STORE, *([] if chain is None else [CHAIN]), *list_simple_experts(panel), *known]
 
 
@@ -189,24 +190,42 @@ def fall_back(
     return StoreResult(None, forecast, Decision(GateOutcome.FALLBACK, why, f"{instead}: the store {why}"))
 
 
+def _forecast_simply(reading: PanelReading, totals: TotalsFit, backtest: Backtest, shares: Sequence[float]) -> Forecast:
+    """Forecast by the simple method that did best in the backtest, within intervals of its own errors."""
+    method = best_simple(backtest.baselines)
+    opinions, _ = gather_opinions(reading, Pool(totals), None)
+    mean = opinions.follow(method)
+    forecast = assemble_forecast(reading, mean, learn_simple_intervals(backtest.windows, method), {}, shares)
+    return replace(forecast, drivers={LEVEL: np.asarray(mean.sum(0), np.float32)})
+
+
 def forecast_without_model(
     panel: Panel, columns: Columns, intervals: Intervals, method: Simple, shares: Sequence[float]
 ) -> Forecast:
     """Forecast by a simple method, within the given intervals: the forecast of last resort."""
     reading = read_panel(panel, columns)
     closed = predict_closed_days(panel, reading.demand, columns)
-    mean = forecast_simply(method, reading.demand.units, panel.horizon, closed, panel.spacing)
+    mean = forecast_simply(method, since_first_sale(reading.demand.units), panel.horizon, closed, panel.spacing)
     forecast = assemble_forecast(reading, mean, intervals, {}, shares)
     return replace(forecast, drivers={LEVEL: np.asarray(mean.sum(0), np.float32)})
 
 
-def draw_chain_rows(panel: Panel, budget: int, seed: int) -> tuple[ChainRows | None, ChainRows | None]:
-    """Return a store's share of the rows for the chain's fit, and for the earlier fit that backtests need."""
+def draw_chain_rows(panel: Panel, budget: int, seed: int, held_back: int) -> tuple[ChainRows | None, ChainRows | None]:
+    """Return a store's share of the rows for the chain's fit, and for the earlier fit that backtests need.
+
+    The earlier one knows nothing of the last days that are held back, in no store.
+    """
     with single_thread():
         columns = infer_columns(panel)
-        origins = backtest_origins(panel.days, panel.horizon, panel.spacing)[:ITEM_ORIGINS]
-        earlier = _draw_rows(panel.truncate_at(origins[-1]), columns, budget, seed) if origins else None
+        origin = panel.days - held_back
+        earlier = _draw_rows(panel.truncate_at(origin), columns, budget, seed) if origin > 0 else None
         return _draw_rows(panel, columns, budget, seed), earlier
+
+
+def count_held_back(days: int, horizon: int, spacing: Spacing) -> int:
+    """Return how many of the last days are forecast in the backtests with items of a chain with so long a history."""
+    origins = backtest_origins(days, horizon, spacing)[:ITEM_ORIGINS]
+    return days - origins[-1] if origins else days
 
 
 def _draw_rows(panel: Panel, columns: Columns, budget: int, seed: int) -> ChainRows | None:

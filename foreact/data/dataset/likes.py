@@ -55,6 +55,7 @@ def add_like_items(engine: Engine, plan: Plan, tables: Sequence[Known]) -> None:
                 (SELECT {keys}, {_first_row(known)} GROUP BY {keys}) AS known WHERE {joined}"""
         )
         _note_unknown(engine, plan, known, ITEM)
+        _note_shares(engine, plan, known)
 
 
 def borrow_stores(
@@ -67,6 +68,7 @@ def borrow_stores(
         if known.keys != [STORE]:
             continue
         _note_unknown(engine, plan, known, STORE)
+        _note_shares(engine, plan, known)
         rows = engine.execute(
             f"""SELECT store, "like", share, first FROM (SELECT store, {_first_row(known)} GROUP BY store)
                 JOIN {STORES} USING (store) WHERE "like" <> store ORDER BY store"""
@@ -89,12 +91,12 @@ def borrow_stores(
 
 
 def _first_row(known: Known) -> str:
-    """Return SQL for the like and the share of rows with the same keys, the first of them, and where they are from."""
+    """Return SQL for the like and the share of rows with the same keys, the first like by name, and their source."""
     like = as_text(value_column(LIKE), known.values[LIKE])
     share = "NULL"
     if SHARE in known.values:
         number = as_number(value_column(SHARE), known.values[SHARE], known.table.decimal_comma)
-        share = f"min(CASE WHEN {number} > 0 THEN {number} END)"
+        share = f"min_by(CASE WHEN {number} > 0 THEN {number} END, {like})"
     return f"""min({like}) AS "like", {share} AS share FROM {known.name} WHERE {like} <> ''"""
 
 
@@ -115,6 +117,23 @@ def _note_unknown(engine: Engine, plan: Plan, known: Known, key: str) -> None:
                 f"{known.table.label} names {count_noun(len(unknown), key)} as {column!r} that the history does not "
                 f"have, {name_examples(unknown)}: {ending}."
             )
+
+
+def _note_shares(engine: Engine, plan: Plan, known: Known) -> None:
+    """Note the shares that are no numbers above 0."""
+    if SHARE not in known.values:
+        return
+    share = value_column(SHARE)
+    number = as_number(share, known.values[SHARE], known.table.decimal_comma)
+    wrong = engine.execute(
+        f"""SELECT DISTINCT CAST({share} AS VARCHAR) FROM {known.name}
+            WHERE trim(CAST({share} AS VARCHAR)) <> '' AND coalesce({number}, 0) <= 0 ORDER BY 1"""
+    )
+    if wrong:
+        plan.notes.append(
+            f"{known.table.label} has shares that are no numbers above 0, {name_examples([row[0] for row in wrong])}: "
+            "they count as not given."
+        )
 
 
 def _sum_both(store: str, like: str, first: int, last: int, day: str) -> str:

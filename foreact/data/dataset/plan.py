@@ -98,7 +98,8 @@ def _refuse_twice(tables: list[Known]) -> None:
         for name in known.values:
             if name in owner:
                 raise ForeactError(
-                    f"Column {name!r} is in {owner[name]} and in {known.table.label}; keep it in one of them."
+                    f"Column {name!r} is in {owner[name]} and in {known.table.label}; keep it in one of them, or leave "
+                    "one out of --known."
                 )
             owner[name] = known.table.label
 

@@ -22,12 +22,12 @@ def parse_columns(text: str) -> dict[str, str]:
         parts = [part.partition("=") for part in text.split(",") if part.strip()]
         wrong = [name for name, sign, value in parts if not sign or not value.strip()]
         if wrong:
-            raise ForeactError(f"The column mapping {text!r} should read like date=Day,store=Shop.")
+            raise ForeactError(f"The column mapping {text!r} (--columns) should read like date=Day,store=Shop.")
         pairs = [(name.strip(), value.strip()) for name, _, value in parts]
     unknown = [name for name, _ in pairs if name not in ROLES]
     if unknown:
         raise ForeactError(
-            f"A column mapping names {name_examples(unknown)}{suggest_name(unknown[0], ROLES)}; "
+            f"A column mapping (--columns) names {name_examples(unknown)}{suggest_name(unknown[0], ROLES)}; "
             f"the names are {', '.join(ROLES)}."
         )
     if len(dict(pairs)) < len(pairs):

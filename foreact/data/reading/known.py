@@ -54,11 +54,13 @@ def open_known(
     keys = [key for key in KEYS if key in roles]
     if not keys:
         raise ForeactError(
-            f"{table.label} has no column of the names {', '.join(columns.get(key, key) for key in KEYS)} to join by."
+            f"{table.label} has no column of the names {', '.join(columns.get(key, key) for key in KEYS)} to join by; "
+            "leave it out of --known, or name its columns as the history's are (--columns)."
         )
     if ITEM in keys and not with_items:
         raise ForeactError(
-            f"{table.label} goes by item, but the history has no items; leave it out, or map the history's item column."
+            f"{table.label} goes by item, but the history has no items; leave it out of --known, or map the history's "
+            "item column (--columns item=NAME)."
         )
     taken = {roles[role] for role in roles}
     values = {

@@ -6,7 +6,7 @@ all stores, versioned beside their models, and used as it is.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from foreact.forecasting.reading import PanelReading
 from foreact.forecasting.totals.model import TotalsFit
 from foreact.spacing import Spacing
 
-FORMAT = 1
+FORMAT = 2
 BINS = 127
 # Rows further back say less about today than they cost.
 YEARS = 3
@@ -176,7 +176,7 @@ def _parse_booster(text: str) -> Any:
 
 @dataclass(frozen=True)
 class ChainModel:
-    """The chain's fit, an earlier one for backtests, and what backtests of some stores say of all experts."""
+    """The chain's fit, an earlier one for backtests, and what backtests say of all experts, by some of the stores."""
 
     as_of: np.datetime64
     horizon: int
@@ -186,7 +186,11 @@ class ChainModel:
     final: ChainFit
     # Fitted on the days before the oldest origin at which stores test their items; None: too short a history.
     earlier: ChainFit | None = None
-    evidence: Evidence | None = None
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+
+    def list_evidence(self, store: str) -> list[Evidence]:
+        """Return the evidence of all stores but one, so that its windows are weighed by others alone."""
+        return [evidence for name, evidence in self.evidence.items() if name != store]
 
     def save(self, folder: Path) -> None:
         """Write the model into a folder as JSON, the boostings' own too."""
@@ -200,7 +204,7 @@ class ChainModel:
             "stores": self.stores,
             "rows": self.rows,
             "fits": {name: {"names": fit.names, "texts": fit.texts} for name, fit in fits.items() if fit},
-            "evidence": None if self.evidence is None else self.evidence.to_json(),
+            "evidence": {store: evidence.to_json() for store, evidence in self.evidence.items()},
         }
         (folder / "chain.json").write_text(json.dumps(description, sort_keys=True))
         for name, fit in fits.items():
@@ -228,7 +232,7 @@ class ChainModel:
                 rows=description["rows"],
                 final=fits["final"],
                 earlier=fits.get("earlier"),
-                evidence=None if description["evidence"] is None else Evidence.from_json(description["evidence"]),
+                evidence={store: Evidence.from_json(each) for store, each in description["evidence"].items()},
             )
         except (OSError, KeyError, ValueError) as error:
             raise ForeactError(f"{folder} has no complete model of the chain ({error}): train it again.") from error

@@ -141,12 +141,16 @@ def add_evidence(parts: Sequence[Evidence]) -> Evidence | None:
     )
 
 
-def learn_weights(own: Sequence[Evidence], chain: Evidence | None, experts: Sequence[str]) -> Weights:
-    """Return the weights with the least squared error in the evidence, held towards the chain's and to equal ones."""
+def learn_weights(own: Sequence[Evidence], chain: Sequence[Evidence], experts: Sequence[str]) -> Weights:
+    """Return the weights with the least squared error in a store's evidence, held towards the chain's and equal ones.
+
+    The chain's evidence is that of other stores; those that know nothing of one of the experts have no say.
+    """
     parts = [*own]
-    if chain is not None and chain.windows > 0 and all(name in chain.experts for name in experts):
-        share = min(1.0, CHAIN_WINDOWS / chain.windows)
-        parts.append(Evidence(chain.experts, chain.totals * share, chain.items * share, chain.windows * share))
+    others = add_evidence([one.select_experts(experts) for one in chain if set(experts) <= set(one.experts)])
+    if others is not None and others.windows > 0:
+        share = min(1.0, CHAIN_WINDOWS / others.windows)
+        parts.append(Evidence(others.experts, others.totals * share, others.items * share, others.windows * share))
     equal = np.full(len(experts), 1 / len(experts))
     known = add_evidence([part.select_experts(experts) for part in parts])
     if known is None:

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar, cast
@@ -20,6 +20,7 @@ GROUP = "foreact.experts"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 # Weights are sought among all subsets of the experts.
 MOST = 6
+MOST_UNITS = 1e9
 T = TypeVar("T")
 
 
@@ -36,12 +37,13 @@ class InstalledFit:
 
     def forecast(self, reading: PanelReading) -> Doubles:
         """Return items x horizon, or raise `ExpertError`."""
+        _protect(reading)
         mean = _guard("its forecast failed", lambda: np.asarray(self.fit.forecast(reading), np.float64))
         shape = (len(reading.panel.items), reading.panel.horizon)
         if mean.shape != shape:
             raise ExpertError(f"its forecast has the shape {mean.shape}, not {shape}, items x horizon")
-        if not np.isfinite(mean).all():
-            raise ExpertError("its forecast is not finite")
+        if not (np.abs(mean) < MOST_UNITS).all():
+            raise ExpertError("its forecast is not finite, or beyond all sales")
         return mean
 
     def save(self) -> bytes:
@@ -105,6 +107,7 @@ def load_expert(name: str) -> Expert:
 
 def fit_expert(expert: Expert, reading: PanelReading, seed: int) -> InstalledFit:
     """Fit an expert and read the fit back from its bytes, or raise `ExpertError`."""
+    _protect(reading)
     skip = _guard("its explain_skip failed", lambda: expert.explain_skip(reading))
     if skip:
         raise ExpertError(str(skip))
@@ -144,13 +147,23 @@ def read_fits(saved: dict[str, bytes]) -> dict[str, InstalledFit]:
     return fits
 
 
+def _protect(reading: PanelReading) -> None:
+    """Make the arrays that others read too refuse to be written to."""
+    for part in (reading.panel, reading.demand, reading.history):
+        for value in vars(part).values():
+            for array in value.values() if isinstance(value, Mapping) else [value]:
+                if isinstance(array, np.ndarray):
+                    array.setflags(write=False)
+
+
 def _guard(failure: str, call: Callable[[], T]) -> T:
     """Return what a call to an expert returns, or raise `ExpertError` whatever went wrong in it."""
     try:
         return call()
     except MemoryError:
         raise
-    except Exception as error:
+    # An expert that leaves the process leaves out itself.
+    except (Exception, SystemExit) as error:
         # One line, for a sentence.
         text = " ".join(str(error).split())
         raise ExpertError(f"{failure}: {type(error).__name__}{f': {text}' if text else ''}") from error

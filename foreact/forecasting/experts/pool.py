@@ -9,7 +9,7 @@ from foreact.forecasting.experts.chain import ChainFit
 from foreact.forecasting.experts.evidence import Weights, classify_items
 from foreact.forecasting.experts.installed import ExpertError, InstalledFit
 from foreact.forecasting.experts.protocol import CHAIN, STORE
-from foreact.forecasting.experts.simple import Simple, forecast_simply, has_last_year
+from foreact.forecasting.experts.simple import Simple, forecast_simply, has_last_year, since_first_sale
 from foreact.forecasting.experts.store import Projection, project_store
 from foreact.forecasting.inputs.arrays import Bools, Codes, Doubles
 from foreact.forecasting.inputs.panel import Panel
@@ -44,10 +44,14 @@ class Opinions:
     closed: Bools
     # What remains of each item after a silence.
     remaining: Doubles
-    # What the simple methods forecast for days that are all open.
+    # What the simple methods forecast, whether they are experts or only compared with.
     simple: dict[Simple, Doubles]
     # Why installed experts have no opinion, by name.
     left_out: dict[str, str] = field(default_factory=dict)
+
+    def follow(self, method: Simple) -> Doubles:
+        """Return items x horizon by one simple method alone."""
+        return np.asarray(self.simple[method] * self.remaining[:, None])
 
     def combine(self, weights: Weights) -> Doubles:
         """Return items x horizon by these weights, the items' own scaled to the totals' so that both add up."""
@@ -77,24 +81,22 @@ def gather_opinions(reading: PanelReading, pool: Pool, items_bias: float | None)
     if pool.chain is not None:
         means[CHAIN] = pool.chain.forecast(reading, pool.totals) * ~closed
     panel = reading.panel
-    sale = on_sale(reading.history)
-    simple = {
-        method: forecast_simply(method, reading.demand.units, panel.horizon, np.zeros_like(closed), panel.spacing)
-        for method in Simple
-    }
-    for method in list_simple_experts(panel):
-        means[method] = simple[method] * sale * ~closed
+    sale = on_sale(reading.history) * ~closed
+    units = since_first_sale(reading.demand.units)
+    simple = {method: forecast_simply(method, units, panel.horizon, closed, panel.spacing) * sale for method in Simple}
+    means.update({method: simple[method] for method in list_simple_experts(panel)})
     left_out = {}
     for name, fit in pool.installed.items():
         try:
-            means[name] = np.maximum(fit.forecast(reading), 0.0) * sale * ~closed
+            means[name] = np.maximum(fit.forecast(reading), 0.0) * sale
         except ExpertError as error:
             left_out[name] = str(error)
     returning = find_returning(reading.history, reading.usual)
     if returning.any():
         # No level tells of a season that has not begun: last year does.
-        season = repeat_last_year(reading.history) * sale * ~closed
+        season = repeat_last_year(reading.history) * sale
         means = {name: np.where(returning[:, None], season, mean) for name, mean in means.items()}
+        simple = {method: np.where(returning[:, None], season, mean) for method, mean in simple.items()}
     kinds = classify_items(reading.history, panel.days)
     remaining = remaining_shares(reading.history, reading.usual, reading.columns)
     return Opinions(means, kinds, reading.codes, len(reading.groups), closed, remaining, simple, left_out), projection

@@ -42,7 +42,7 @@ LABELS = {
     Simple.SEASONAL_NAIVE: "seasonal naive",
     Simple.WEEKDAY_MEAN: "the weekday mean",
     Simple.SMOOTHING: "smoothing",
-    Simple.LAST_YEAR: "last year",
+    Simple.LAST_YEAR: "repeating last year",
 }
 
 
@@ -56,6 +56,11 @@ def forecast_simply(method: Simple, units: Floats, horizon: int, closed: Bools, 
         week = _weekday_means(units, 1 if method is Simple.SEASONAL_NAIVE else WEEKS, spacing.week)
         mean = week[:, np.arange(horizon) % spacing.week]
     return np.asarray(mean * ~closed)
+
+
+def since_first_sale(units: Floats) -> Floats:
+    """Return the units with NaN before each item's first sale, for what lies there says nothing of what it sells."""
+    return np.where(np.logical_or.accumulate(units > 0, axis=1), units, np.float32(np.nan))
 
 
 def _weekday_means(units: Floats, weeks: int, week: int) -> Doubles:

@@ -117,7 +117,8 @@ def _classify_item_column(panel: Panel, name: str, columns: Columns) -> None:
     low, high = float(sample.min()), float(sample.max())
     if low == high:
         return
-    if bool(((sample == low) | (sample == high)).all()):
+    # Two prices are still prices.
+    if (low == 0 or (low, high) == (1, 2)) and bool(((sample == low) | (sample == high)).all()):
         columns.item_flags.append(name)
     elif low > 0:
         columns.prices.append(name)

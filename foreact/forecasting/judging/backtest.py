@@ -1,6 +1,6 @@
 """The backtest: forecasts from rolling origins by models that know nothing later, beside the actuals."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -9,7 +9,7 @@ from foreact.forecasting.experts.evidence import Evidence, Weights, gather_evide
 from foreact.forecasting.experts.pool import Opinions, Pool, gather_opinions
 from foreact.forecasting.experts.simple import Simple
 from foreact.forecasting.experts.store import project_totals
-from foreact.forecasting.inputs.arrays import Bools, Dates, Doubles
+from foreact.forecasting.inputs.arrays import Dates, Doubles
 from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.inputs.scale import Scale
 from foreact.forecasting.inputs.traits import Traits
@@ -102,7 +102,10 @@ def backtest_origins(days: int, horizon: int, spacing: Spacing) -> list[int]:
 def iterate_origins(panel: Panel) -> Iterator[Origin]:
     """Return the origins of a panel, oldest first; nothing after an origin is in the panel that it is forecast from."""
     truth = read_actuals(panel)
-    days = backtest_origins(panel.days, panel.horizon, panel.spacing)
+    sold = (truth > 0).any(0)
+    # Zeros before a store's first sale are no past to learn from.
+    opened = int(sold.argmax()) if sold.any() else 0
+    days = [opened + day for day in backtest_origins(panel.days - opened, panel.horizon, panel.spacing)]
     with_items = days[:ITEM_ORIGINS]
     for day in reversed(days):
         actual = truth[:, day : day + panel.horizon].astype(np.float64)
@@ -127,19 +130,22 @@ class BacktestRun:
             self._windows.insert(0, Window(dates, errors))
             return
         opinions, projection = gather_opinions(reading, pool, learn_items_bias(self._windows))
+        begun = reading.history.first_sale < origin.panel.days
         window = Window(
             dates,
-            BacktestErrors(projection.items, actual, projection.items.sum(0), whole, reading.traits),
+            BacktestErrors(projection.items, actual, projection.items.sum(0), whole, reading.traits, begun),
             opinions=opinions,
             evidence=gather_evidence(opinions.means, actual, reading.scale, opinions.kinds, Simple.WEEKDAY_MEAN),
             scale=reading.scale,
-            baselines=_score_baselines(opinions.simple, origin, reading),
+            baselines={
+                method: point_accuracy(opinions.follow(method), actual, reading.scale) for method in opinions.simple
+            },
             items_excess=_log_excess(projection.own, whole),
         )
         self._windows.insert(0, window)
 
-    def judge(self, chain: Evidence | None) -> Backtest:
-        """Return the windows, each combined by the weights that the others and the chain make likely."""
+    def judge(self, chain: Sequence[Evidence]) -> Backtest:
+        """Return the windows, each combined by the weights that the others and other stores make likely."""
         with_items = [window for window in self._windows if window.opinions is not None]
         opinions = [window.opinions for window in with_items if window.opinions is not None]
         left_out = {name: why for each in opinions for name, why in each.left_out.items()}
@@ -200,6 +206,16 @@ def learn_items_bias(windows: list[Window]) -> float | None:
     return float(np.mean(logs)) if logs else None
 
 
+def learn_simple_intervals(windows: list[Window], method: Simple) -> Intervals:
+    """Learn the intervals of a simple method from what it would have forecast in the windows with items."""
+    errors = []
+    for window in windows:
+        if window.opinions is not None:
+            mean = window.opinions.follow(method)
+            errors.append(replace(window.errors, mean=mean, total_mean=mean.sum(0)))
+    return learn_intervals(errors, errors)
+
+
 def learn_window_intervals(windows: list[Window]) -> Intervals:
     """Learn the intervals of cells from the windows with items, and those of the total from all windows."""
     return learn_intervals([w.errors for w in windows if w.opinions is not None], [w.errors for w in windows])
@@ -217,16 +233,3 @@ def _score_window(window: Window, windows: list[Window]) -> Accuracy:
         inside = (errors.total_actual >= low) & (errors.total_actual <= high)
         accuracy = replace(accuracy, total_coverage=float(inside[known].mean()))
     return accuracy
-
-
-def _score_baselines(simple: Mapping[Simple, Doubles], origin: Origin, reading: PanelReading) -> dict[Simple, Accuracy]:
-    """Score the simple methods' means from the same origin."""
-    trading = ~_flagged_closed_days(reading.panel)
-    return {method: point_accuracy(mean * trading, origin.actual, reading.scale) for method, mean in simple.items()}
-
-
-def _flagged_closed_days(panel: Panel) -> Bools:
-    """Mark the days ahead that a flag says are closed."""
-    if panel.open is None:
-        return np.zeros(panel.horizon, bool)
-    return np.asarray(~panel.open[:, panel.days :].any(0))

@@ -63,8 +63,12 @@ def _judge_challenger(
         return GateOutcome.PROMOTED, "the first model; too short a history for a backtest"
     # Not ">", because an error that is not a number beats nothing.
     if not error <= simple_error:
-        outcome = GateOutcome.FALLBACK if champion is None else GateOutcome.KEPT
-        return outcome, f"scaled error {error:.3f} is worse than that of {best.label}, {simple_error:.3f}"
+        reason = f"scaled error {error:.3f} is worse than that of {best.label}, {simple_error:.3f}"
+        if champion is None:
+            return GateOutcome.FALLBACK, reason
+        # Not ">" here either: a live model that cannot be judged has not lost.
+        lost = champion.scaled_error is not None and champion.scaled_error > simple_error
+        return (GateOutcome.FALLBACK, f"{reason}, and so is the live one's") if lost else (GateOutcome.KEPT, reason)
     if champion is None:
         return (
             GateOutcome.PROMOTED,

@@ -65,6 +65,15 @@ def test_both_tables_and_names_that_nobody_knows(tmp_path: Path, history: Path) 
     assert panel.likes.items.tolist() == [-1]
 
 
+def test_shares_that_are_no_numbers_above_zero_count_as_not_given(tmp_path: Path, history: Path) -> None:
+    items = write_rows(tmp_path / "items.csv", [("new", "x", "-2"), ("x", "new", "half")], "item,like,share")
+    dataset = take_in(tmp_path, history, items)
+    assert any("shares that are no numbers above 0, '-2', 'half'" in note for note in dataset.info.notes)
+    likes = dataset.pack_store("A").make_panel().likes
+    assert likes is not None
+    assert set(likes.shares.tolist()) == {1.0}
+
+
 def test_a_new_store_has_the_weekdays_of_the_one_that_it_is_like(tmp_path: Path) -> None:
     week = (10, 20, 30, 40, 50, 90, 0)
     rows = [(day, "A", item, week[day.weekday()]) for day in days(200) for item in ("x", "y")]

@@ -13,12 +13,13 @@ import pytest
 from foreact.errors import ForeactError
 from foreact.forecasting import ChainModel, Panel, train_store
 from foreact.forecasting.experts.chain import fit_chain
-from foreact.forecasting.training import draw_chain_rows, weigh_experts
+from foreact.forecasting.training import count_held_back, draw_chain_rows, weigh_experts
 from tests.foreact.forecasting.panels import make_panel
 
 
 def fit(panels: list[Panel]) -> ChainModel:
-    drawn = [draw_chain_rows(panel, 4_000, place) for place, panel in enumerate(panels)]
+    held_back = max(count_held_back(panel.days, panel.horizon, panel.spacing) for panel in panels)
+    drawn = [draw_chain_rows(panel, 4_000, place, held_back) for place, panel in enumerate(panels)]
     final = fit_chain([rows for rows, _ in drawn if rows is not None], 1)
     assert final is not None
     return ChainModel(
@@ -85,6 +86,6 @@ def test_its_backtest_weighs_all_experts(panels: list[Panel], chain: ChainModel)
     evidence = weigh_experts(panels[0], chain, 0)
     assert evidence is not None
     assert set(evidence.experts) == {"store", "chain", "weekday_mean", "smoothing"}
-    model = train_store(panels[1], chain=replace(chain, evidence=evidence)).model
+    model = train_store(panels[1], chain=replace(chain, evidence={"s1": evidence})).model
     assert model is not None
     assert model.weights.list_shares()["chain"] > 0

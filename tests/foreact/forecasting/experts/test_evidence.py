@@ -29,7 +29,7 @@ def evidence(*spreads: float, windows: int = 4, seed: int = 1) -> list[Evidence]
 
 
 def test_the_better_expert_gets_more_and_a_hopeless_one_nothing_much() -> None:
-    weights = learn_weights(evidence(1.0, 20.0, 2.0), None, NAMES)
+    weights = learn_weights(evidence(1.0, 20.0, 2.0), [], NAMES)
     good, bad, plain = weights.totals
     assert good > plain > bad
     assert bad < 0.05
@@ -38,18 +38,19 @@ def test_the_better_expert_gets_more_and_a_hopeless_one_nothing_much() -> None:
 
 
 def test_without_evidence_all_count_the_same() -> None:
-    np.testing.assert_allclose(learn_weights([], None, NAMES).totals, 1 / 3)
+    np.testing.assert_allclose(learn_weights([], [], NAMES).totals, 1 / 3)
 
 
 def test_one_window_leans_more_to_equal_weights_than_many_that_say_the_same() -> None:
     window = evidence(1.0, 3.0, windows=1)
-    one, many = (learn_weights(window * count, None, NAMES[:2]).totals for count in (1, 20))
+    one, many = (learn_weights(window * count, [], NAMES[:2]).totals for count in (1, 20))
     assert 0.5 < one[0] < many[0]
 
 
 def test_a_store_without_windows_follows_the_chain() -> None:
     chain = add_evidence(evidence(20.0, 1.0, 2.0))
-    assert learn_weights([], chain, NAMES).totals.argmax() == 1
+    assert chain is not None
+    assert learn_weights([], [chain], NAMES).totals.argmax() == 1
 
 
 def test_an_expert_that_is_missing_leaves_its_share_to_the_others() -> None:

@@ -92,6 +92,9 @@ def test_names_are_read_once_each_and_not_without_end() -> None:
         ("unreadable", write_source(load="int(saved)"), "loading its fit failed: ValueError"),
         ("narrow", write_source(forecast="mean = mean[:, :1]"), "(3, 1), not (3, 14), items x horizon"),
         ("endless", write_source(forecast="mean[:] = np.inf"), "is not finite"),
+        ("beyond", write_source(forecast="mean[:] = 1e30"), "beyond all sales"),
+        ("leaving", write_source(fit="raise SystemExit(3)"), "its fit failed: SystemExit: 3"),
+        ("writing", write_source(forecast="panel.units[:] = 0"), "its forecast failed: ValueError"),
         # Well at first, and ill where a window begins late.
         ("late", write_source(forecast="assert panel.days < 110"), "its forecast failed: AssertionError"),
     ],
@@ -153,7 +156,7 @@ def test_a_worker_finds_it_by_its_name(packages: Path, tmp_path: Path) -> None:
          "Fit.forecast(self, reading) + 1", "when saved and loaded: daily: the fit read back"),
         ("seer", write_source(forecast="mean = mean + np.nansum(panel.units[:, panel.days:])"),
          "nothing after the origin: daily: with later units"),
-        ("careless", write_source(forecast="panel.units[:] = 0"), "leaves the reading as it is: daily: it changed"),
+        ("careless", write_source(forecast="panel.units[:] = 0"), "ValueError: assignment destination is read-only"),
         ("rigid", write_source(fit="Fit.items = len(reading.panel.items)",
                                forecast="mean = mean[:self.items]"), "other items than those of the fit: daily"),
     ],
