@@ -1,10 +1,12 @@
 """The store's own expert: a ridge of its totals, one boosting of its items, and both reconciled."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from foreact.forecasting.inputs.arrays import Doubles
-from foreact.forecasting.items.history import ItemHistory, complete_history
-from foreact.forecasting.items.model import ItemsFit, fit_items, forecast_items
+from foreact.forecasting.items.history import ItemHistory, complete_history, window_sums
+from foreact.forecasting.items.model import ItemsFit, fit_items, forecast_items, on_sale
 from foreact.forecasting.reading import PanelReading
 from foreact.forecasting.reconcile import blend_totals, reconcile_items, sum_by_group
 from foreact.forecasting.totals.forecast import TotalsForecast, forecast_totals
@@ -56,8 +58,20 @@ def project_store(
     if len(reading.codes) == 1:
         # The total is the item.
         return Projection(ahead.mean.copy(), ahead)
+    ahead = replace(ahead, mean=ahead.mean * _remaining_shares(reading))
     mean = forecast_items(items, build_item_history(reading, totals))
     if items is None:
         return Projection(reconcile_items(mean, ahead.mean, reading.codes, ahead.closed), ahead)
     groups = blend_totals(ahead.mean, sum_by_group(mean, reading.codes, len(ahead.mean)), items_bias)
     return Projection(reconcile_items(mean, groups, reading.codes, ahead.closed), ahead, mean.sum(0) * ~ahead.closed)
+
+
+def _remaining_shares(reading: PanelReading) -> Doubles:
+    """Return groups x horizon: the share of what sold lately that is still on sale; nobody takes over the rest."""
+    sold, seen = window_sums(reading.history, reading.panel.days, reading.panel.spacing.month)
+    recent = (sold / np.maximum(seen, 1))[:, None]
+    sale = on_sale(reading.history)
+    groups = len(reading.groups)
+    whole = sum_by_group(recent * np.ones_like(sale), reading.codes, groups)
+    left = sum_by_group(recent * sale, reading.codes, groups)
+    return np.divide(left, whole, out=np.ones_like(left), where=whole > 0)

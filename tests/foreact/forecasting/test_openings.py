@@ -46,6 +46,18 @@ def test_an_item_that_never_sold_leaves_the_others_their_lower_bound() -> None:
     assert forecast.p90[1].max() == 0
 
 
+def test_what_a_delisted_item_sold_is_taken_over_by_nobody() -> None:
+    panel = make_panel(items=4, days=500, rate=20.0, groups=0)
+    price = panel.known["price"].copy()
+    price[1, panel.days :] = np.nan
+    forecast, usual = (
+        train_store(replace(panel, known=known)).forecast for known in ({**panel.known, "price": price}, panel.known)
+    )
+    assert forecast.mean[1].max() == 0
+    others = [0, 2, 3]
+    assert np.isclose(forecast.mean[others].sum(), usual.mean[others].sum(), rtol=0.04)
+
+
 def test_a_simple_method_that_is_published_lets_silent_items_fade_within_its_own_bounds() -> None:
     """Nothing can be learnt here: every day is drawn alike."""
     panel = make_panel(items=4, days=300, rate=30.0, events=False, price=False)
