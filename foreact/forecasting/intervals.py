@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaincinv, ndtri, stdtrit
 
 from foreact.forecasting.inputs.arrays import Bools, Codes, Doubles, Floats
-from foreact.forecasting.inputs.traits import NEW, PROMOTED, Traits
+from foreact.forecasting.inputs.traits import NEW, PROMOTED, SEASONAL, Traits
 
 # The shares that are learned; others are between them.
 GRID = np.array(
@@ -27,9 +27,9 @@ ROWS_A_BIN = 300
 # What hardly sells has a bin of its own; what sells even less is taken for nothing.
 HARDLY, LEAST_MEAN = 0.1, 0.005
 LEADS = 2
-# Calm, usual and restless items by how much they change for their mean; promoted cells and new items are apart.
+# Calm, usual and restless items by how much they change for their mean; promoted, new and seasonal ones are apart.
 UNREST = 3
-KINDS = {PROMOTED: UNREST, NEW: UNREST + 1}
+KINDS = {PROMOTED: UNREST, NEW: UNREST + 1, SEASONAL: UNREST + 2}
 CLASSES = UNREST + len(KINDS)
 # A class is drawn towards its bin as if it had so many cells of the bin.
 SHRINKAGE = 200

@@ -27,7 +27,7 @@ from foreact.forecasting.reading import PanelReading, read_panel
 from foreact.forecasting.totals.model import TotalsFit
 
 log = logging.getLogger(__name__)
-FORMAT = 3
+FORMAT = 4
 FIT_ARRAYS = ("coefficients", "ramps", "intercepts", "offsets", "responses")
 
 
@@ -104,15 +104,15 @@ class StoreModel:
                 for fit in fits
             ],
             "items": None if self.items is None else self.items.names,
-            "proof_items": None if self.backtest_fits.items is None else self.backtest_fits.items.names,
+            "backtest_items": None if self.backtest_fits.items is None else self.backtest_fits.items.names,
             "experts": list(self.installed),
-            "proof_experts": list(self.backtest_fits.installed),
+            "backtest_experts": list(self.backtest_fits.installed),
         }
         (folder / "model.json").write_text(json.dumps(description, sort_keys=True))
-        for name, items in (("items", self.items), ("proof_items", self.backtest_fits.items)):
+        for name, items in (("items", self.items), ("backtest_items", self.backtest_fits.items)):
             if items is not None:
                 write_booster(items.booster, folder / f"{name}.skops")
-        for kind, experts in (("experts", self.installed), ("proof_experts", self.backtest_fits.installed)):
+        for kind, experts in (("experts", self.installed), ("backtest_experts", self.backtest_fits.installed)):
             for name, expert in experts.items():
                 (folder / f"{kind}.{name}.bin").write_bytes(expert.save())
 
@@ -132,7 +132,7 @@ class StoreModel:
                 arrays = {name: file[name] for name in file.files}
             experts = {
                 kind: {name: (folder / f"{kind}.{name}.bin").read_bytes() for name in description[kind]}
-                for kind in ("experts", "proof_experts")
+                for kind in ("experts", "backtest_experts")
             }
         except (OSError, KeyError, ValueError) as error:
             raise ForeactError(f"{folder} does not contain a complete model ({error}): train it again.") from error
@@ -150,7 +150,7 @@ class StoreModel:
             name: None
             if description[name] is None
             else ItemsFit(read_booster(folder / f"{name}.skops"), description[name])
-            for name in ("items", "proof_items")
+            for name in ("items", "backtest_items")
         }
         installed = read_fits(experts["experts"])
         weights = Weights.from_json(description["weights"])
@@ -165,7 +165,7 @@ class StoreModel:
             intervals=Intervals(**{each.name: arrays[each.name] for each in fields(Intervals)}),
             items_bias=description["items_bias"],
             weights=weights.select_experts([name for name in weights.experts if name not in lost]),
-            backtest_fits=BacktestFits(fits[1:], items["proof_items"], read_fits(experts["proof_experts"])),
+            backtest_fits=BacktestFits(fits[1:], items["backtest_items"], read_fits(experts["backtest_experts"])),
             installed=installed,
         )
 

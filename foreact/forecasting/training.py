@@ -157,8 +157,8 @@ def _backtest_champion(
         totals = max(usable, key=lambda one: one.origin)
         reading = read_panel_like(reading, champion.columns, champion.totals.groups)
         earlier = None if chain is None else chain.earlier
-        proofs = champion.backtest_fits
-        run.forecast_origin(origin, reading, Pool(totals, proofs.items, earlier, proofs.installed))
+        fits = champion.backtest_fits
+        run.forecast_origin(origin, reading, Pool(totals, fits.items, earlier, fits.installed))
 
 
 @contextmanager

@@ -4,15 +4,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foreact.forecasting.inputs.arrays import Codes, Doubles
+from foreact.forecasting.inputs.arrays import Bools, Codes, Doubles
 from foreact.forecasting.inputs.columns import Columns
 from foreact.forecasting.inputs.demand import Demand
 from foreact.forecasting.inputs.panel import Panel
 
-ORDINARY, PROMOTED, NEW = range(3)
+ORDINARY, PROMOTED, NEW, SEASONAL = range(4)
 RECENT_WEEKS = 13
 # Until then an item has no usual day.
 NEW_WEEKS = 8
+# An item is seasonal if a quarter of a year brings so much of the year's units.
+QUARTER_SHARE = 0.5
+# Of fewer units chance makes a season.
+FEWEST_UNITS = 30.0
 # How many days' worth of changes an item is taken to have that has none.
 PRIOR_DAYS = 8.0
 
@@ -23,7 +27,7 @@ class Traits:
 
     # items: by how many units a day usually differs from the same weekday a week before.
     change: Doubles
-    # items x horizon: ORDINARY, PROMOTED or NEW.
+    # items x horizon: ORDINARY, PROMOTED, NEW or SEASONAL.
     kinds: Codes
 
     @classmethod
@@ -40,12 +44,25 @@ def read_traits(panel: Panel, columns: Columns, demand: Demand) -> Traits:
     # Zeros before the first sale tell nothing of how an item sells.
     age = panel.days - np.where((units > 0).any(1), (units > 0).argmax(1), panel.days)
     week = panel.spacing.week
+    seasonal = _find_seasonal(units, panel.spacing.year) & (age >= panel.spacing.year)
     units = units[:, -RECENT_WEEKS * week :]
-    kinds = np.where(_mark_promoted(panel, columns), PROMOTED, ORDINARY)
+    kinds = np.where(seasonal[:, None], SEASONAL, ORDINARY)
+    kinds = np.where(_mark_promoted(panel, columns), PROMOTED, kinds)
     # In a history that is itself short, all items are as new.
     is_new = (age < NEW_WEEKS * week) & (panel.days - seen.argmax(1).min(initial=panel.days) >= 2 * NEW_WEEKS * week)
     kinds[is_new] = NEW
     return Traits(_usual_changes(units, week), kinds)
+
+
+def _find_seasonal(units: Doubles, year: int) -> Bools:
+    """Mark the items of which one quarter of the last year sold most; none where there is no year of them."""
+    sold = np.nan_to_num(units[:, -year:]).clip(min=0)
+    quarter = year // 4
+    if sold.shape[1] < year:
+        return np.zeros(len(units), bool)
+    sums = np.concatenate([np.zeros((len(sold), 1)), np.cumsum(sold, axis=1)], axis=1)
+    best = (sums[:, quarter:] - sums[:, :-quarter]).max(1)
+    return np.asarray((sums[:, -1] >= FEWEST_UNITS) & (best >= QUARTER_SHARE * sums[:, -1]))
 
 
 def _usual_changes(units: Doubles, week: int) -> Doubles:
