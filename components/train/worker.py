@@ -101,6 +101,9 @@ def _train_store(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
             champion, problem = None, _describe_failure(job)
             result = train()
     decision = result.decision
+    if decision.outcome is GateOutcome.FALLBACK and result.model is not None:
+        # A simple method has beaten the live model as well, and takes its place.
+        champion = None
     promoted = decision.outcome is GateOutcome.PROMOTED
     record = TrainedStore(
         store=panel.store,

@@ -7,7 +7,6 @@ import numpy as np
 from foreact.forecasting import Panel, train_store
 from foreact.forecasting.forecast import SHARES
 from foreact.forecasting.inputs.columns import infer_columns
-from foreact.forecasting.judging.gate import GateOutcome
 from tests.foreact.forecasting.panels import make_panel
 
 
@@ -56,27 +55,6 @@ def test_what_a_delisted_item_sold_is_taken_over_by_nobody() -> None:
     assert forecast.mean[1].max() == 0
     others = [0, 2, 3]
     assert np.isclose(forecast.mean[others].sum(), usual.mean[others].sum(), rtol=0.04)
-
-
-def test_a_simple_method_that_is_published_lets_silent_items_fade_within_its_own_bounds() -> None:
-    """Nothing can be learnt here: every day is drawn alike."""
-    panel = make_panel(items=4, days=300, rate=30.0, events=False, price=False)
-    random = np.random.default_rng(5)
-    units = random.poisson(30.0, panel.units.shape).astype(np.float32)
-    units[:, panel.days :] = np.nan
-    units[2, panel.days - 60 : panel.days] = 0
-    result = next(
-        made
-        for seed in range(20)
-        if (made := train_store(replace(panel, units=_shake(units, seed)))).decision.outcome is GateOutcome.FALLBACK
-    )
-    assert result.forecast.mean[2].max() < 3
-    assert result.forecast.mean[0].mean() > 25
-
-
-def _shake(units: np.ndarray, seed: int) -> np.ndarray:
-    order = np.random.default_rng(seed).permutation(200)
-    return np.concatenate([units[:, order], units[:, 200:]], axis=1)
 
 
 def test_two_prices_are_prices_and_no_flag() -> None:
