@@ -105,7 +105,7 @@ class _Check:
         unread = _list_unreadable(ingested, info)
         aside = [*unread, *(finding for finding in findings if finding.rule == UNIQUE)]
         findings = [*self._check_total(rejected, aside), *unread, *findings]
-        notes = [*info.notes, *self._describe_returns()]
+        notes = [*info.notes, *self._describe_returns(), *self._describe_undoubted()]
         result = Findings(findings=findings, rows=info.rows_read, rejected=rejected, notes=notes)
         self._write_checked(info, ingested, result)
         return result
@@ -167,6 +167,13 @@ class _Check:
     def _doubts_zeros(self) -> bool:
         """Whether zeros of days may be stock-outs: where a flag says which are, other zeros are what they are."""
         return not self.dataset.info.stockout and self.dataset.info.spacing is Spacing.DAILY
+
+    def _describe_undoubted(self) -> list[str]:
+        info = self.dataset.info
+        if info.stockouts != "doubt" or self._doubts_zeros:
+            return []
+        why = "a flag says what was sold out" if info.stockout else f"its rows are {info.spacing}"
+        return [f"--stockouts doubt strikes nothing out of this history: {why}."]
 
     def _doubt_zeros(self, batch: list[Partition]) -> None:
         info = self.dataset.info

@@ -156,6 +156,13 @@ def test_a_shop_that_shuts_twice_a_week_has_rows_on_most_days(check: Check, rows
     assert broken(outcome) == set()
 
 
+def test_doubting_zeros_of_weeks_is_told_to_do_nothing(check: Check) -> None:
+    weeks = [[day, "A", "x", 35] for day in days(406)[::-7]]
+    told = "--stockouts doubt strikes nothing out of this history: its rows are weekly."
+    assert told in check(weeks, stockouts="doubt").findings.notes
+    assert told not in check(weeks).findings.notes
+
+
 def test_what_vanished_since_the_last_publication_is_named(check: Check, rows: Rows) -> None:
     previous = {"A": ["x", "y", "z"], "B": ["x"], "C": ["x", "y"]}
     outcome = check(rows, limits={"find_previous": lambda: previous})
