@@ -14,6 +14,7 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from foreact.data.checks.coverage import LEFT_OUT, MOST_LAG, check_coverage, count_lag
+from foreact.data.checks.doubts import describe_doubts, explain_no_doubts, may_doubt
 from foreact.data.checks.findings import SHOWN, Finding, Findings, Sample
 from foreact.data.checks.partition import Mended, Partition
 from foreact.data.checks.rules import (
@@ -27,7 +28,6 @@ from foreact.data.checks.rules import (
     LONG_ENOUGH,
     MORE_SOLD,
     MOST_DAYS,
-    NO_DOUBTS,
     PREVIOUS,
     ROWS,
     SERIES,
@@ -43,7 +43,6 @@ from foreact.data.dataset.sealing import hash_stores
 from foreact.data.reading.problems import explain_engine_errors
 from foreact.data.reading.schema import FAULTY_ROWS
 from foreact.errors import count_noun
-from foreact.spacing import Spacing
 from foreact.vocabulary import DATE, ITEM, STORE, UNITS
 
 # How many rows are checked at once: enough to make the cost of a checkpoint small, few enough for a small memory.
@@ -105,7 +104,7 @@ class _Check:
         unread = _list_unreadable(ingested, info)
         aside = [*unread, *(finding for finding in findings if finding.rule == UNIQUE)]
         findings = [*self._check_total(rejected, aside), *unread, *findings]
-        notes = [*info.notes, *self._describe_returns(), *self._describe_undoubted()]
+        notes = [*info.notes, *self._describe_returns(), *explain_no_doubts(info)]
         result = Findings(findings=findings, rows=info.rows_read, rejected=rejected, notes=notes)
         self._write_checked(info, ingested, result)
         return result
@@ -125,7 +124,7 @@ class _Check:
             samples = [_sample_record(one) for one in self.rejected[:SHOWN]]
             told = {"kept": not samples, "broken": len(self.rejected), "samples": samples}
             merged[UNIQUE] = merged[UNIQUE].model_copy(update=told)
-        return [*merged.values(), *self._describe_doubted()]
+        return [*merged.values(), *describe_doubts(self.dataset.info, self.doubted)]
 
     def _read_batches(self) -> Iterator[list[Partition]]:
         batch: list[Partition] = []
@@ -163,48 +162,10 @@ class _Check:
                 self.mended[one.store] = mended
                 self.rejected += mended.rejected
 
-    @property
-    def _doubts_zeros(self) -> bool:
-        """Whether zeros of days may be stock-outs: where a flag says which are, other zeros are what they are."""
-        return not self.dataset.info.stockout and self.dataset.info.spacing is Spacing.DAILY
-
-    def _describe_undoubted(self) -> list[str]:
-        info = self.dataset.info
-        if info.stockouts != "doubt" or self._doubts_zeros:
-            return []
-        why = "a flag says what was sold out" if info.stockout else f"its rows are {info.spacing}"
-        return [f"--stockouts doubt strikes nothing out of this history: {why}."]
-
     def _doubt_zeros(self, batch: list[Partition]) -> None:
         info = self.dataset.info
-        for one in batch if self._doubts_zeros else []:
+        for one in batch if may_doubt(info) else []:
             self.doubted += one.list_doubted(self.as_of, info.stores[one.store].missing or info.missing)
-
-    def _describe_doubted(self) -> list[Finding]:
-        info, days = self.dataset.info, sum(days for days, _ in self.doubted)
-        if not self._doubts_zeros:
-            return []
-        means = (
-            "no evidence of demand"
-            if info.stockouts == "doubt"
-            else "days of low demand, unless --stockouts doubt strikes them out"
-        )
-        detail = (
-            f"{count_noun(days, 'day')} of {count_noun(len(self.doubted), 'item')} sold next to nothing where the "
-            f"weeks before make that next to impossible: they seem sold out, and count as {means}"
-        )
-        samples = [sample for _, sample in self.doubted[:SHOWN]]
-        return [
-            Finding(
-                rule=NO_DOUBTS,
-                severity="warning",
-                kept=not days,
-                checked=info.rows,
-                broken=days,
-                detail=detail if days else "",
-                samples=samples,
-            )
-        ]
 
     def _describe_returns(self) -> list[str]:
         netted, below = (sum(getattr(one, name) for one in self.mended.values()) for name in ("netted", "below"))
