@@ -44,7 +44,7 @@ PARAMETERS = """
     max_fallback_share: The run fails when more than this share of the stores could not be trained.
     seed: Seed of everything drawn at random.
     quantiles: Which quantiles are published beside p10, p50 and p90, as in p5,p97.5.
-    experts: Names of installed experts that forecast beside the built-in ones, as in last-year,mine; empty: none.
+    experts: Names of installed experts that forecast beside the built-in ones, as in fortnight,mine; empty: none.
     step_cpu: How many cores each step has, but for train.
     step_memory: How much memory each step has, but for train.
     train_cpu: How many cores train has; without a Ray cluster, that many stores are trained at once.

@@ -1,9 +1,7 @@
 """The chain's model: fitted to a sample of all stores' rows before any store is trained."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,11 +12,13 @@ from foreact.runs.events import Events
 
 if TYPE_CHECKING:
     from foreact.data.dataset.parcel import Parcel
-    from foreact.forecasting.experts.chain import ChainModel, ChainRows
+    from foreact.forecasting.experts.chain import ChainFit, ChainModel, ChainRows
     from foreact.forecasting.experts.evidence import Evidence
 
 # Rows to fit on, whatever the chain's size, and the most stores that they are drawn from.
 ROWS = 300_000
+# Memory of so many rows, described, arranged and binned; measured, with a margin.
+FIT_BYTES = 1024**3
 MOST_STORES = 400
 # The stores whose backtests weigh the experts for those with little evidence: two, or more while their series are few.
 WEIGHING_STORES = (2, 60)
@@ -37,6 +37,14 @@ class ChainJob:
     experts: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class FitJob:
+    """The rows of all stores to fit one boosting on."""
+
+    rows: "Sequence[ChainRows]"
+    seed: int
+
+
 def fit_chain_model(
     data: Dataset,
     workers: Workers,
@@ -47,7 +55,7 @@ def fit_chain_model(
     events: Events,
 ) -> "ChainModel | None":
     """Fit the chain's model and weigh it against the other experts; None where there is nothing to learn from."""
-    from foreact.forecasting.experts.chain import ChainModel, fit_chain
+    from foreact.forecasting.experts.chain import ChainModel
 
     stores = _spread(data.stores, MOST_STORES)
     total = sum(data.info.stores[store].rows for store in stores)
@@ -64,10 +72,17 @@ def fit_chain_model(
     drawn = {each.store: each.result for each in workers.run(draw_rows_job, make_tasks(stores))}
     # In the order of the stores, whichever was read first.
     parts = [part for store in stores if (part := drawn.get(store)) is not None]
-    # Each fit keeps to one thread, so both go on at once.
-    with ThreadPoolExecutor(2) as pool:
-        both = ([rows for rows, _ in parts if rows is not None], [rows for _, rows in parts if rows is not None])
-        final, earlier = pool.map(partial(fit_chain, seed=seed), both)
+    rows = {
+        "final": [rows for rows, _ in parts if rows is not None],
+        "earlier": [rows for _, rows in parts if rows is not None],
+    }
+    fits = {}
+    for each in workers.run(fit_rows_job, (Task(name, FitJob(rows[name], seed), FIT_BYTES) for name in rows)):
+        if each.failure:
+            events.note("train", f"warning: without the chain's model, whose fit failed: {each.failure}")
+            return None
+        fits[each.store] = each.result
+    final, earlier = fits["final"], fits["earlier"]
     if final is None:
         return None
     model = ChainModel(
@@ -75,7 +90,7 @@ def fit_chain_model(
         horizon=data.info.horizon,
         spacing=data.info.spacing,
         stores=len(stores),
-        rows=sum(len(rows.target) for rows, _ in parts if rows is not None),
+        rows=sum(len(part.target) for part in rows["final"]),
         final=final,
         earlier=earlier,
     )
@@ -90,6 +105,13 @@ def draw_rows_job(job: ChainJob, _: Any) -> "tuple[ChainRows | None, ChainRows |
     from foreact.forecasting.training import draw_chain_rows
 
     return draw_chain_rows(job.parcel.make_panel(), job.rows, job.seed, job.held_back)
+
+
+def fit_rows_job(job: FitJob, _: Any) -> "ChainFit | None":
+    """Fit the boosting to the rows of all stores."""
+    from foreact.forecasting.experts.chain import fit_chain
+
+    return fit_chain(job.rows, job.seed)
 
 
 def weigh_experts_job(job: ChainJob, model: "ChainModel") -> "Evidence | None":

@@ -27,7 +27,7 @@ def train(
         margin: How much worse than the champion a challenger may score and still go live, as a share.
         seed: Seed of everything drawn at random.
         quantiles: Which quantiles are published beside p10, p50 and p90, as in p5,p97.5.
-        experts: Names of installed experts that forecast beside the built-in ones, as in last-year,mine.
+        experts: Names of installed experts that forecast beside the built-in ones, as in fortnight,mine.
         max_fallback_share: The run fails when more than this share of the stores could not be trained.
         cpu: How many cores the step has: that many stores are trained at once, unless a Ray cluster does the work.
         memory: How much memory the step has.

@@ -146,9 +146,14 @@ def _collect_results(outcomes: Iterator[TaskResult[StoreFiles]], keep: Callable[
 def _judge_failures(failures: dict[str, str], stores: int, max_share: float, events: Events) -> None:
     store, why = next(iter(failures.items()))
     if len(failures) > max_share * stores:
+        allowed = (
+            f", more than the {max_share:.0%} that a run may replace by older models or baselines "
+            "(--max-fallback-share)"
+            if max_share
+            else ""
+        )
         raise ForeactError(
-            f"{len(failures):,} of {stores:,} stores could not be trained, more than the {max_share:.0%} that a run "
-            "may replace by older models or baselines (--max-fallback-share): "
+            f"{len(failures):,} of {stores:,} stores could not be trained{allowed}: "
             f"{name_examples(sorted(failures))}; {store!r}: {why}."
         )
     events.note(

@@ -11,7 +11,7 @@ from foreact.forecasting.experts.evidence import Evidence, add_evidence, learn_w
 from foreact.forecasting.experts.installed import InstalledFit, fit_installed
 from foreact.forecasting.experts.pool import Pool, gather_opinions, list_simple_experts
 from foreact.forecasting.experts.protocol import CHAIN, STORE
-from foreact.forecasting.experts.simple import Simple, forecast_simply, since_first_sale
+from foreact.forecasting.experts.simple import Simple, SimpleForecaster
 from foreact.forecasting.experts.store import fit_store_items, fit_store_totals
 from foreact.forecasting.forecast import LEVEL, SHARES, Forecast
 from foreact.forecasting.inputs.columns import Columns, infer_columns
@@ -205,7 +205,7 @@ def forecast_without_model(
     """Forecast by a simple method, within the given intervals: the forecast of last resort."""
     reading = read_panel(panel, columns)
     closed = predict_closed_days(panel, reading.demand, columns)
-    mean = forecast_simply(method, since_first_sale(reading.demand.units), panel.horizon, closed, panel.spacing)
+    mean = SimpleForecaster(method).forecast(reading) * ~closed
     forecast = assemble_forecast(reading, mean, intervals, {}, shares)
     return replace(forecast, drivers={LEVEL: np.asarray(mean.sum(0), np.float32)})
 

@@ -180,10 +180,7 @@ def accuracy(items: int = 50, days: int = 912, count: int = 4, peers: Path | Non
     for name in Simple:
         started = time.process_time()
         with single_thread():
-            means = [
-                forecast_simply(name, p.units[:, : p.days], p.horizon, np.zeros(p.horizon, bool), p.spacing)
-                for p, _ in made
-            ]
+            means = [forecast_simply(name, p.units[:, : p.days], p.horizon, p.spacing) for p, _ in made]
         _row(name, made, means, time.process_time() - started)
     if peers is not None:
         for name, (means, seconds) in _ask_peers(peers, made).items():

@@ -49,22 +49,21 @@ def test_the_example_is_short_and_passes_every_check(installed: tuple[Path, str]
         ).stdout
         for arguments in ((), ("check", name))
     )
-    assert f"{name}     last-year 1.0  Last year's same weeks, scaled to the recent level." in listed
+    assert f"{name}     fortnight 1.0  The same day of the last fortnights." in listed
     assert checked.count("ok    ") == 6
-    assert "skip  short history: it has 30 days, and needs 511" in checked
+    assert "skip  short history: it has 30 days, and needs 210" in checked
     assert "FAIL" not in checked
 
 
-def test_it_has_its_share_where_last_year_comes_again(
+def test_it_has_its_share_where_every_other_week_is_alike(
     installed: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, name = installed
-    # Each week has a level of its own that comes again a year later.
     random = np.random.default_rng(1)
-    levels = np.tile(random.uniform(5, 100, 52).repeat(7), 2)[:700]
+    levels = np.tile(random.uniform(5, 100, 14), 25)
     rows = [
         (day, "S", item, random.poisson(level))
-        for day, level in zip(days(700), levels, strict=True)
+        for day, level in zip(days(350), levels, strict=True)
         for item in ("a", "b")
     ]
     data = take_in(tmp_path, write_rows(tmp_path / "sales.csv", rows))

@@ -54,6 +54,7 @@ def add_like_items(engine: Engine, plan: Plan, tables: Sequence[Known]) -> None:
                 {attribute_column(LIKE_SHARE)} = known.share FROM
                 (SELECT {keys}, {_first_row(known)} GROUP BY {keys}) AS known WHERE {joined}"""
         )
+        _note_several(engine, plan, known)
         _note_unknown(engine, plan, known, ITEM)
         _note_shares(engine, plan, known)
 
@@ -67,6 +68,7 @@ def borrow_stores(
     for known in tables:
         if known.keys != [STORE]:
             continue
+        _note_several(engine, plan, known)
         _note_unknown(engine, plan, known, STORE)
         _note_shares(engine, plan, known)
         rows = engine.execute(
@@ -98,6 +100,23 @@ def _first_row(known: Known) -> str:
         number = as_number(value_column(SHARE), known.values[SHARE], known.table.decimal_comma)
         share = f"min_by(CASE WHEN {number} > 0 THEN {number} END, {like})"
     return f"""min({like}) AS "like", {share} AS share FROM {known.name} WHERE {like} <> ''"""
+
+
+def _note_several(engine: Engine, plan: Plan, known: Known) -> None:
+    """Note what is said to be like several, and what is said to be like itself."""
+    like = as_text(value_column(LIKE), known.values[LIKE])
+    key = known.keys[-1]
+    said = f"""SELECT {key} AS name, min({like}) AS first, count(DISTINCT {like}) AS likes
+        FROM {known.name} WHERE {like} <> '' GROUP BY {", ".join(known.keys)}"""
+    for condition, what in (
+        ("likes > 1", "several likes, of which the first by name counts"),
+        ("likes = 1 AND first = name", "itself as the like, which says nothing"),
+    ):
+        names = [row[0] for row in engine.execute(f"SELECT DISTINCT name FROM ({said}) WHERE {condition} ORDER BY 1")]
+        if names:
+            plan.notes.append(
+                f"{known.table.label} gives {count_noun(len(names), key)}, {name_examples(names)}, {what}."
+            )
 
 
 def _note_unknown(engine: Engine, plan: Plan, known: Known, key: str) -> None:

@@ -67,7 +67,7 @@ class ChainFit:
     texts: dict[str, list[str]]
 
     def forecast(self, reading: PanelReading, totals: TotalsFit) -> Doubles:
-        """Return items x horizon."""
+        """Return items x horizon, described against the season that the store's totals expect."""
         panel = reading.panel
         items, ahead = (place.ravel() for place in np.indices((len(panel.items), panel.horizon)))
         origins = np.full(len(items), panel.days)
@@ -75,6 +75,18 @@ class ChainFit:
         features = _make_matrix(_arrange(rows, self.names, self.texts), self.texts, self.names)
         mean = _parse_booster(self.text).predict(features) * rows.level
         return np.asarray(mean.reshape(-1, panel.horizon) * on_sale(reading.history))
+
+
+@dataclass(frozen=True)
+class ChainForecaster:
+    """The chain's fit as an expert on one store."""
+
+    fit: ChainFit
+    totals: TotalsFit
+
+    def forecast(self, reading: PanelReading) -> Doubles:
+        """Return items x horizon."""
+        return self.fit.forecast(reading, self.totals)
 
 
 def draw_rows(reading: PanelReading, totals: TotalsFit, budget: int, seed: int) -> ChainRows | None:

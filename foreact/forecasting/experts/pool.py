@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from foreact.forecasting.experts.chain import ChainFit
+from foreact.forecasting.experts.chain import ChainFit, ChainForecaster
 from foreact.forecasting.experts.evidence import Weights, classify_items
 from foreact.forecasting.experts.installed import ExpertError, InstalledFit
-from foreact.forecasting.experts.protocol import CHAIN, STORE
-from foreact.forecasting.experts.simple import Simple, forecast_simply, has_last_year, since_first_sale
+from foreact.forecasting.experts.protocol import CHAIN, STORE, Forecaster
+from foreact.forecasting.experts.simple import Simple, SimpleForecaster, has_last_year
 from foreact.forecasting.experts.store import Projection, project_store
 from foreact.forecasting.inputs.arrays import Bools, Codes, Doubles
 from foreact.forecasting.inputs.panel import Panel
@@ -25,12 +25,20 @@ SIMPLE_EXPERTS = (Simple.WEEKDAY_MEAN, Simple.SMOOTHING, Simple.LAST_YEAR)
 
 @dataclass(frozen=True)
 class Pool:
-    """The fits of one origin: the store's own, the chain's, and those of installed experts by name."""
+    """The experts of one origin: the store's own fits, the chain's, and those of installed experts by name."""
 
     totals: TotalsFit
     items: ItemsFit | None = None
     chain: ChainFit | None = None
     installed: Mapping[str, InstalledFit] = field(default_factory=dict)
+
+    def list_others(self, panel: Panel) -> dict[str, Forecaster]:
+        """Return all experts but the store's own, by name."""
+        others: dict[str, Forecaster] = {}
+        if self.chain is not None:
+            others[CHAIN] = ChainForecaster(self.chain, self.totals)
+        others.update({method: SimpleForecaster(method) for method in list_simple_experts(panel)})
+        return {**others, **self.installed}
 
 
 @dataclass(frozen=True)
@@ -78,19 +86,18 @@ def gather_opinions(reading: PanelReading, pool: Pool, items_bias: float | None)
     projection = project_store(reading, pool.totals, pool.items, items_bias)
     closed = projection.totals.closed
     means = {STORE: projection.items}
-    if pool.chain is not None:
-        means[CHAIN] = pool.chain.forecast(reading, pool.totals) * ~closed
     panel = reading.panel
     sale = on_sale(reading.history) * ~closed
-    units = since_first_sale(reading.demand.units)
-    simple = {method: forecast_simply(method, units, panel.horizon, closed, panel.spacing) * sale for method in Simple}
-    means.update({method: simple[method] for method in list_simple_experts(panel)})
     left_out = {}
-    for name, fit in pool.installed.items():
+    for name, expert in pool.list_others(panel).items():
         try:
-            means[name] = np.maximum(fit.forecast(reading), 0.0) * sale
+            means[name] = np.maximum(expert.forecast(reading), 0.0) * sale
         except ExpertError as error:
             left_out[name] = str(error)
+    simple = {
+        method: means[method] if method in means else SimpleForecaster(method).forecast(reading) * sale
+        for method in Simple
+    }
     returning = find_returning(reading.history, reading.usual)
     if returning.any():
         # No level tells of a season that has not begun: last year does.

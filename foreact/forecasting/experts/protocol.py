@@ -1,4 +1,4 @@
-"""What an installed expert is: a class that fits a store's history and forecasts its items."""
+"""What an expert is: a way to forecast a store's items, built in or brought by an installed package."""
 
 from typing import Protocol
 
@@ -11,8 +11,8 @@ STORE, CHAIN = "store", "chain"
 BUILT_IN = (STORE, CHAIN, *Simple)
 
 
-class ExpertFit(Protocol):
-    """A fitted expert."""
+class Forecaster(Protocol):
+    """What is ready to forecast a store: every expert of a pool."""
 
     def forecast(self, reading: PanelReading) -> Doubles:
         """Return items x horizon: the mean units of every item on every day ahead.
@@ -20,12 +20,16 @@ class ExpertFit(Protocol):
         The reading may be of later days and of other items than those of the fit.
         """
 
+
+class ExpertFit(Forecaster, Protocol):
+    """A fitted expert of an installed package, which a store's model keeps."""
+
     def save(self) -> bytes:
         """Return the fit as bytes that `Expert.load` reads; nothing in them is executed."""
 
 
 class Expert(Protocol):
-    """A way to forecast a store."""
+    """An expert that an installed package brings."""
 
     def explain_skip(self, reading: PanelReading) -> str:
         """Return why this store cannot be forecast this way, such as too short a history; empty where it can."""

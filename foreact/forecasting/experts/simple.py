@@ -1,10 +1,12 @@
 """Experts that need no fit and never fail: last week or last year again, the mean by weekday, smoothing by weekday."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
-from foreact.forecasting.inputs.arrays import Bools, Doubles, Floats
+from foreact.forecasting.inputs.arrays import Doubles, Floats
+from foreact.forecasting.reading import PanelReading
 from foreact.spacing import Spacing
 
 WEEKS = 8
@@ -46,16 +48,26 @@ LABELS = {
 }
 
 
-def forecast_simply(method: Simple, units: Floats, horizon: int, closed: Bools, spacing: Spacing) -> Doubles:
-    """Return items x horizon by a simple method, skipping periods without units; closed ones are zero."""
+@dataclass(frozen=True)
+class SimpleForecaster:
+    """A simple method as an expert."""
+
+    method: Simple
+
+    def forecast(self, reading: PanelReading) -> Doubles:
+        """Return items x horizon."""
+        panel = reading.panel
+        return forecast_simply(self.method, since_first_sale(reading.demand.units), panel.horizon, panel.spacing)
+
+
+def forecast_simply(method: Simple, units: Floats, horizon: int, spacing: Spacing) -> Doubles:
+    """Return items x horizon by a simple method, skipping periods without units."""
     if method is Simple.SMOOTHING:
-        mean = _smooth(units, horizon, spacing)
-    elif method is Simple.LAST_YEAR:
-        mean = _repeat_last_year(units, horizon, spacing)
-    else:
-        week = _weekday_means(units, 1 if method is Simple.SEASONAL_NAIVE else WEEKS, spacing.week)
-        mean = week[:, np.arange(horizon) % spacing.week]
-    return np.asarray(mean * ~closed)
+        return _smooth(units, horizon, spacing)
+    if method is Simple.LAST_YEAR:
+        return _repeat_last_year(units, horizon, spacing)
+    week = _weekday_means(units, 1 if method is Simple.SEASONAL_NAIVE else WEEKS, spacing.week)
+    return week[:, np.arange(horizon) % spacing.week]
 
 
 def since_first_sale(units: Floats) -> Floats:
@@ -93,7 +105,7 @@ def has_last_year(days: int, spacing: Spacing) -> bool:
 def _repeat_last_year(units: Floats, horizon: int, spacing: Spacing) -> Doubles:
     """Return last year's sales around each period times the growth since, or the weekday mean without a last year."""
     days, week = units.shape[1], spacing.week
-    usual = forecast_simply(Simple.WEEKDAY_MEAN, units, horizon, np.zeros(horizon, bool), spacing)
+    usual = forecast_simply(Simple.WEEKDAY_MEAN, units, horizon, spacing)
     if not has_last_year(days, spacing):
         return usual
     then = days - spacing.year

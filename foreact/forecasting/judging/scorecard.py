@@ -93,7 +93,7 @@ def _share_beating_naive(
 ) -> float:
     horizon = int(days.max(initial=origin)) - origin + 1
     history = truth[:, :origin].astype(np.float32)
-    naive = forecast_simply(Simple.SEASONAL_NAIVE, history, horizon, np.zeros(horizon, bool), spacing)
+    naive = forecast_simply(Simple.SEASONAL_NAIVE, history, horizon, spacing)
     actual = truth[rows, days]
     ours = np.bincount(rows, np.abs(mean - actual), len(truth))
     theirs = np.bincount(rows, np.abs(naive[rows, days - origin] - actual), len(truth))

@@ -74,6 +74,14 @@ def test_shares_that_are_no_numbers_above_zero_count_as_not_given(tmp_path: Path
     assert set(likes.shares.tolist()) == {1.0}
 
 
+def test_several_likes_and_oneself_are_told(tmp_path: Path, history: Path) -> None:
+    rows = [("new", "x"), ("new", "new"), ("x", "x"), ("x", "x")]
+    dataset = take_in(tmp_path, history, write_rows(tmp_path / "items.csv", rows, "item,like"))
+    told = " ".join(dataset.info.notes)
+    assert "items.csv gives 1 item, 'new', several likes, of which the first by name counts" in told
+    assert "items.csv gives 1 item, 'x', itself as the like, which says nothing" in told
+
+
 def test_a_new_store_has_the_weekdays_of_the_one_that_it_is_like(tmp_path: Path) -> None:
     week = (10, 20, 30, 40, 50, 90, 0)
     rows = [(day, "A", item, week[day.weekday()]) for day in days(200) for item in ("x", "y")]

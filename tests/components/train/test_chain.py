@@ -1,0 +1,36 @@
+"""What a run does when the chain's model cannot be fitted."""
+
+from pathlib import Path
+
+import pytest
+
+from components.train.step import train
+from foreact.forecasting.experts.protocol import CHAIN
+from foreact.runs.events import Events
+from foreact.runs.process import TaskSize
+from foreact.runs.trained import TrainedFolder
+from tests.components.train.small import make_dataset
+
+
+def fail(*_: object) -> None:
+    raise MemoryError
+
+
+def test_stores_are_trained_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("foreact.forecasting.experts.chain.fit_chain", fail)
+    train(
+        dataset=make_dataset(tmp_path / "data", stores=1).path,
+        trained=tmp_path / "trained",
+        report=tmp_path / "report.html",
+        find_live=lambda stores, as_of: {},
+        margin=0.02,
+        seed=0,
+        quantiles="p5",
+        max_fallback_share=0.0,
+        events=Events(tmp_path / "events"),
+        size=TaskSize.parse("1", "4Gi"),
+    )
+    assert "without the chain's model, whose fit failed: out of memory" in (tmp_path / "events").read_text()
+    record = TrainedFolder(tmp_path / "trained").read_record()
+    assert record.chain is None
+    assert CHAIN not in record.stores["S0"].shares
