@@ -8,6 +8,10 @@ class ForeactError(Exception):
     """A problem in one sentence: what is wrong, where, and what to do about it."""
 
 
+class ServiceUnavailable(ForeactError):
+    """A service did not answer, or refused: the same may well work later."""
+
+
 def count_noun(number: int, noun: str) -> str:
     """Return how many there are of something: 1 store, 1,115 stores."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

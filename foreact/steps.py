@@ -8,6 +8,7 @@ HOUR = 3600
 BLOB = ("FOREACT_BLOB_CONNECTION_STRING",)
 MLFLOW = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
 RAY = ("RAY_AUTH_TOKEN",)
+WEBHOOK = ("FOREACT_WEBHOOK_URL",)
 
 
 @dataclass(frozen=True)
@@ -55,4 +56,8 @@ STEPS = {
 }
 
 # The exit handler: it runs however the others ended, and is no step to a planner.
-REPORT = Step("report", "Report how the run ended", "", (*BLOB, "FOREACT_WEBHOOK_URL"), retries=0)
+REPORT = Step("report", "Report how the run ended", "", (*BLOB, *WEBHOOK), retries=0)
+
+# All steps of one store in one pod, for a planner waits. They are tried again where a service did not answer; no retry
+# of the pod, for data that was refused would be refused again.
+ONE_POD = Step("retrain", "Retrain one store", "", (*BLOB, *MLFLOW, *WEBHOOK), retries=0, scratch="50Gi")

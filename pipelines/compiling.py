@@ -17,7 +17,9 @@ def compile_all(folder: Path) -> list[Path]:
     written = []
     for name in DESCRIPTIONS:
         path = folder / f"{name}.yaml"
-        compiler.Compiler().compile(build_pipeline(name), str(path))
+        # A planner waits for one store, and pods take longer to start than its steps to run.
+        pipeline = build_pipeline(name, in_one_pod=name == "retrain-store")
+        compiler.Compiler().compile(pipeline, str(path))
         written.append(path)
     return written
 

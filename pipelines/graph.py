@@ -5,15 +5,11 @@ from typing import Any
 
 from kfp import dsl
 
-from components.ingest.component import ingest
-from components.locate.component import locate
-from components.publish.component import publish
-from components.register.component import register
 from components.report.component import report
-from components.train.component import train
-from components.validate.component import validate
 from foreact.runs import defaults
-from foreact.steps import REPORT, STEPS
+from foreact.steps import ONE_POD, REPORT, Step
+from pipelines.chain import run_steps
+from pipelines.one_pod.component import retrain_in_one_pod
 from pipelines.platform import set_task_options
 
 WEEK = 7 * 24 * 3600
@@ -52,8 +48,11 @@ PARAMETERS = """
 """
 
 
-def build_pipeline(name: str, *, retries: bool = True) -> Any:
-    """Return a pipeline by its name; without retries where an error would only recur."""
+def build_pipeline(name: str, *, retries: bool = True, in_one_pod: bool = False) -> Any:
+    """Return a pipeline by its name; without retries where an error would only recur.
+
+    One store's steps may all run in one pod.
+    """
 
     def retrain_all(
         history: str,
@@ -76,30 +75,29 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
         train_cpu: str = defaults.TRAIN_CPU,
         train_memory: str = defaults.TRAIN_MEMORY,
     ) -> None:
-        _run_steps(
-            name,
-            retries,
-            store="",
-            history=history,
-            known=known,
-            columns=columns,
-            country=country,
-            as_of=as_of,
-            spacing=spacing,
-            horizon=horizon,
-            missing=missing,
-            stockouts=stockouts,
-            max_rejected_share=max_rejected_share,
-            margin=margin,
-            max_fallback_share=max_fallback_share,
-            seed=seed,
-            quantiles=quantiles,
-            experts=experts,
-            step_cpu=step_cpu,
-            step_memory=step_memory,
-            train_cpu=train_cpu,
-            train_memory=train_memory,
-        )
+        parameters = {
+            "store": "",
+            "history": history,
+            "known": known,
+            "columns": columns,
+            "country": country,
+            "as_of": as_of,
+            "spacing": spacing,
+            "horizon": horizon,
+            "missing": missing,
+            "stockouts": stockouts,
+            "max_rejected_share": max_rejected_share,
+            "margin": margin,
+            "max_fallback_share": max_fallback_share,
+            "seed": seed,
+            "quantiles": quantiles,
+            "experts": experts,
+            "step_cpu": step_cpu,
+            "step_memory": step_memory,
+            "train_cpu": train_cpu,
+            "train_memory": train_memory,
+        }
+        _run_tasks(name, retries, parameters)
 
     def retrain_store(
         store: str,
@@ -123,30 +121,32 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
         train_cpu: str = defaults.TRAIN_CPU,
         train_memory: str = defaults.TRAIN_MEMORY,
     ) -> None:
-        _run_steps(
-            name,
-            retries,
-            store=store,
-            history=history,
-            known=known,
-            columns=columns,
-            country=country,
-            as_of=as_of,
-            spacing=spacing,
-            horizon=horizon,
-            missing=missing,
-            stockouts=stockouts,
-            max_rejected_share=max_rejected_share,
-            margin=margin,
-            max_fallback_share=max_fallback_share,
-            seed=seed,
-            quantiles=quantiles,
-            experts=experts,
-            step_cpu=step_cpu,
-            step_memory=step_memory,
-            train_cpu=train_cpu,
-            train_memory=train_memory,
-        )
+        parameters = {
+            "store": store,
+            "history": history,
+            "known": known,
+            "columns": columns,
+            "country": country,
+            "as_of": as_of,
+            "spacing": spacing,
+            "horizon": horizon,
+            "missing": missing,
+            "stockouts": stockouts,
+            "max_rejected_share": max_rejected_share,
+            "margin": margin,
+            "max_fallback_share": max_fallback_share,
+            "seed": seed,
+            "quantiles": quantiles,
+            "experts": experts,
+            "step_cpu": step_cpu,
+            "step_memory": step_memory,
+            "train_cpu": train_cpu,
+            "train_memory": train_memory,
+        }
+        if in_one_pod:
+            _run_one_task(parameters)
+        else:
+            _run_tasks(name, retries, parameters)
 
     about = "Ingest, validate, train, register and publish.\n\nArgs:"
     retrain_all.__doc__ = about + PARAMETERS
@@ -159,75 +159,30 @@ def build_pipeline(name: str, *, retries: bool = True) -> Any:
     )(retrain_store if name == "retrain-store" else retrain_all)
 
 
-def _run_steps(
-    pipeline: str,
-    retries: bool,
-    *,
-    store: str,
-    history: str,
-    known: list[str],
-    columns: str,
-    country: str,
-    as_of: str,
-    spacing: str,
-    horizon: int,
-    missing: str,
-    stockouts: str,
-    max_rejected_share: float,
-    margin: float,
-    max_fallback_share: float,
-    seed: int,
-    quantiles: str,
-    experts: str,
-    step_cpu: str,
-    step_memory: str,
-    train_cpu: str,
-    train_memory: str,
-) -> None:
-    configure = partial(set_task_options, pipeline=pipeline, retry=retries, cpu=step_cpu, memory=step_memory)
-    ended = report(pipeline=pipeline, store=store)
+def _run_tasks(pipeline: str, retries: bool, parameters: dict[str, Any]) -> None:
+    """Make each step a task, and report the run's end however they end."""
+    configure = partial(
+        set_task_options,
+        pipeline=pipeline,
+        retry=retries,
+        cpu=parameters["step_cpu"],
+        memory=parameters["step_memory"],
+    )
+    ended = report(pipeline=pipeline, store=parameters["store"])
     configure(ended, REPORT)
+
+    def make_task(step: Step, component: Any, **inputs: Any) -> Any:
+        task = component(**inputs)
+        size = {name: inputs[name] for name in ("cpu", "memory") if name in inputs}
+        configure(task, step, **size)
+        return task
+
     with dsl.ExitHandler(ended, name="Retrain"):
-        # Inside an exit handler a size reaches a task only if some task there takes it as an input of its own, as
-        # ingest and train do: KFP's compiler does not pass resource parameters down by itself.
-        located = locate(history=history, known=known, store=store)
-        configure(located, STEPS["locate"])
+        run_steps(make_task, parameters, dsl.PIPELINE_JOB_ID_PLACEHOLDER)
 
-        ingested = ingest(
-            history=history,
-            known=known,
-            columns=columns,
-            country=country,
-            source_version=located.output,
-            as_of=as_of,
-            spacing=spacing,
-            horizon=horizon,
-            missing=missing,
-            stockouts=stockouts,
-            store=store,
-            cpu=step_cpu,
-            memory=step_memory,
-        )
-        configure(ingested, STEPS["ingest"])
 
-        validated = validate(dataset=ingested.outputs["dataset"], max_rejected_share=max_rejected_share, store=store)
-        configure(validated, STEPS["validate"])
-
-        trained = train(
-            dataset=validated.outputs["checked"],
-            margin=margin,
-            seed=seed,
-            quantiles=quantiles,
-            experts=experts,
-            max_fallback_share=max_fallback_share,
-            cpu=train_cpu,
-            memory=train_memory,
-            store=store,
-        )
-        configure(trained, STEPS["train"], cpu=train_cpu, memory=train_memory)
-
-        registered = register(trained=trained.outputs["trained"], run=dsl.PIPELINE_JOB_ID_PLACEHOLDER, store=store)
-        configure(registered, STEPS["register"])
-
-        published = publish(trained=trained.outputs["trained"], versions=registered.outputs["versions"], store=store)
-        configure(published, STEPS["publish"])
+def _run_one_task(parameters: dict[str, Any]) -> None:
+    """Run all steps in one task; it reports the run's end itself."""
+    task = retrain_in_one_pod(**parameters, run=dsl.PIPELINE_JOB_ID_PLACEHOLDER)
+    cpu, memory = parameters["train_cpu"], parameters["train_memory"]
+    set_task_options(task, ONE_POD, pipeline="retrain-store", retry=False, cpu=cpu, memory=memory)

@@ -1,11 +1,9 @@
 """The locate step as Kubeflow Pipelines shows it."""
 
-from kfp import dsl
-
-from components.image import IMAGE
+from components.declaring import declare_component
 
 
-@dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
+@declare_component
 def locate(history: str, known: list = [], store: str = "") -> str:  # type: ignore[type-arg]  # noqa: B006
     """Name the state of the source files, so that ingest runs again when, and only when, one of them changed.
 

@@ -2,10 +2,10 @@
 
 from kfp import dsl
 
-from components.image import IMAGE
+from components.declaring import declare_component
 
 
-@dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
+@declare_component
 def report(
     status: dsl.PipelineTaskFinalStatus, summary: dsl.Output[dsl.Markdown], pipeline: str, store: str = ""
 ) -> None:

@@ -70,5 +70,4 @@ def _has_succeeded(state: str, run: str, blobs: BlobStore) -> bool | None:
     except ForeactError as problem:
         log.warning("how the run ended is not known, Kubeflow calls it %s: %s", state or "nothing", problem)
         return None
-    last = record.steps.get("publish") if record else None
-    return last is not None and last.state == "succeeded"
+    return record is not None and record.has_published

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from foreact.errors import ForeactError
+from foreact.errors import ForeactError, ServiceUnavailable
 
 
 class BlobNotFound(ForeactError):
@@ -17,7 +17,7 @@ class BlobConflict(ForeactError):
     """The object is not in the state that a conditional write requires; nothing was written."""
 
 
-class BlobUnavailable(ForeactError):
+class BlobUnavailable(ServiceUnavailable):
     """The store did not answer, or refused, after all retries."""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from foreact.errors import ForeactError
+from foreact.errors import ForeactError, ServiceUnavailable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -21,7 +21,7 @@ OTHER_VERSION = "This MLflow cannot download one file of a run; install the vers
 MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
-class RegistryUnavailable(ForeactError):
+class RegistryUnavailable(ServiceUnavailable):
     """The registry did not answer, or refused."""
 
 

@@ -31,10 +31,10 @@ class Events:
         """Write one event."""
         if self.sink is not None and event != "progress":
             self.sink(event, fields)
-        record = {"at": time.time(), "event": event, **fields}
         if self.path is None:
-            log.info("%s", json.dumps(record, default=str))
+            log.info("%s", _describe_event(event, fields), extra={"event": event, "step": fields.get("step", "")})
             return
+        record = {"at": time.time(), "event": event, **fields}
         with self.path.open("ab") as file:
             file.write(json.dumps(record, default=str).encode() + b"\n")
 
@@ -64,6 +64,19 @@ class Events:
             self.emit("step", step=name, state="failed", seconds=seconds, sentence=_first_sentence(error))
             raise
         self.emit("step", step=name, state="succeeded", seconds=time.monotonic() - started)
+
+
+def _describe_event(event: str, fields: dict[str, Any]) -> str:
+    """Return an event in words, for who reads a step's log."""
+    if event == "step":
+        took = f" after {fields['seconds']:.1f} s" if "seconds" in fields else ""
+        return f"{fields['step']} {fields['state']}{took}{': ' + fields['sentence'] if fields.get('sentence') else ''}"
+    if event == "progress":
+        return f"{fields['step']}: {fields['done']:,} of {fields['total']:,} {fields['detail']}".rstrip()
+    if event == "figures":
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in fields["figures"].items())
+        return f"{fields['step']}: {figures}"
+    return f"{fields['step']}: {fields.get('text') or fields.get('sentence', event)}"
 
 
 def _first_sentence(error: BaseException) -> str:

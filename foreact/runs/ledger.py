@@ -39,6 +39,11 @@ class StepRecord(_Record):
     figures: dict[str, float] = Field(default_factory=dict)
     sentence: str = ""
 
+    @property
+    def ended_at(self) -> datetime | None:
+        """Return when it ended; None while it runs."""
+        return None if self.seconds is None else self.started_at + timedelta(seconds=self.seconds)
+
 
 class RunRecord(_Record):
     """One run of a pipeline."""
@@ -55,6 +60,11 @@ class RunRecord(_Record):
     ended_at: datetime | None = None
     sentence: str = ""
     steps: dict[str, StepRecord] = Field(default_factory=dict)
+
+    @property
+    def has_published(self) -> bool:
+        """Whether its last step, publish, ended well."""
+        return "publish" in self.steps and self.steps["publish"].state == "succeeded"
 
     @property
     def failed_step(self) -> str:

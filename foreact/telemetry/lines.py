@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from foreact.telemetry.tracing import fields_of
 
-# Clients that would log every request, Azure's with its headers.
-CHATTY = ("azure", "httpx", "httpcore")
+# Clients that would log every request, Azure's with its headers; and a library that tells how it sets itself up.
+CHATTY = ("azure", "httpx", "httpcore", "great_expectations")
 
 
 class JsonLines(logging.Formatter):

@@ -39,6 +39,9 @@ class RefreshAnswer(BaseModel):
     started_at: datetime | None
     ended_at: datetime | None
     elapsed_seconds: float = Field(description="From the request to its end, or to now")
+    usual_seconds: float | None = Field(
+        description="How long the latest updates took, once started; none has ended well yet: null"
+    )
     waiting_before: int | None = Field(description="While queued: how many come first")
     steps: list[Step]
     failed_step: str | None
@@ -162,6 +165,7 @@ def describe_refresh(service: Service, refresh: Refresh, *, joined: bool = False
     return RefreshAnswer(
         store_name=encode_id(refresh.store),
         elapsed_seconds=round(max(0.0, (until - refresh.requested_at).total_seconds()), 1),
+        usual_seconds=service.refreshes.estimate_seconds(),
         waiting_before=service.refreshes.count_ahead(refresh) if refresh.state == "queued" else None,
         steps=list(refresh.steps),
         already_running=joined,

@@ -5,7 +5,9 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +77,7 @@ class EmbeddedRunner:
         """Return the run's progress by its events, and by its process whether it died without a last one."""
         alive = self._is_alive(refresh.process)
         events, _ = self._runs.get_run(refresh.id).read_events()
-        steps, failed, sentence = _make_steps(events)
+        steps, failed, sentence = _make_steps(events, refresh.started_at or refresh.requested_at)
         ended = next((e["state"] for e in events if e.get("step") == "run" and e.get("state") != "started"), None)
         if alive or alive is None:
             return Progress("running", steps)
@@ -141,10 +143,11 @@ def _process_start(pid: int) -> str | None:
     return None if fields[0] == "Z" else fields[19]
 
 
-def _make_steps(events: list[dict[str, Any]]) -> tuple[tuple[Step, ...], str | None, str | None]:
-    """Return the steps that events describe, the first that failed, and its message."""
+def _make_steps(events: list[dict[str, Any]], begun: datetime) -> tuple[tuple[Step, ...], str | None, str | None]:
+    """Return the steps that events describe, each with the time since the one before ended; what failed, and why."""
     steps: dict[str, Step] = {}
     failed = sentence = None
+    before = begun.timestamp()
     for event in events:
         name = str(event.get("step", ""))
         if not name or name == "run":
@@ -154,8 +157,11 @@ def _make_steps(events: list[dict[str, Any]]) -> tuple[tuple[Step, ...], str | N
             steps[name] = steps[name].model_copy(update={**progress, "detail": str(event.get("detail", ""))[:200]})
         elif event["event"] == "step":
             state = "running" if event["state"] == "started" else event["state"]
-            before = steps.get(name) or Step(name=name, state="running")
-            steps[name] = before.model_copy(update={"state": state, "seconds": event.get("seconds")})
+            known = steps.get(name) or Step(name=name, state="running")
+            seconds = round(max(0.0, (time.time() if state == "running" else event["at"]) - before), 1)
+            steps[name] = known.model_copy(update={"state": state, "seconds": seconds})
+            if state != "running":
+                before = event["at"]
             if state == "failed" and failed is None:
                 failed, sentence = name, str(event.get("sentence", ""))[:500]
     return tuple(steps.values()), failed, sentence

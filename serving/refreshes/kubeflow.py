@@ -1,6 +1,7 @@
 """Refreshes on Kubeflow Pipelines: a run of the compiled pipeline, which every replica finds by its name."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +11,12 @@ from foreact.kubeflow.api import Kubeflow, embed_package
 from foreact.kubeflow.package import Package
 from foreact.kubeflow.settings import KubeflowSettings
 from foreact.kubeflow.states import CANCELED, ENDED, SUCCEEDED
-from foreact.kubeflow.verdict import Outcome, Task, judge_run, list_tasks
+from foreact.kubeflow.verdict import Outcome, judge_run
 from foreact.runs.ledger import RunLedger, RunRecord
 from foreact.steps import STEPS
 from serving.refreshes.records import Refresh, Step
 from serving.refreshes.runner import Progress
 from serving.settings import ServingSettings
-
-# Kubeflow's states as planners see them; a step in any other state is running.
-STEP_STATES = {
-    "SUCCEEDED": "succeeded",
-    "FAILED": "failed",
-    "CANCELED": "failed",
-    "SKIPPED": "skipped",
-    "ERROR": "failed",
-}
 
 
 def name_run(refresh: Refresh) -> str:
@@ -92,9 +84,13 @@ class KubeflowRunner:
         return refresh.model_copy(update={"run": run["run_id"]})
 
     def observe(self, refresh: Refresh) -> Progress:
-        """Return how far the run is."""
+        """Return how far the run is: its steps by its own record, whatever number of pods runs them."""
         run = self._kubeflow.get_run(str(refresh.run))
-        steps = tuple(_describe_step(task) for task in list_tasks(run, self._package) if _is_shown(task))
+        record = self._find_record(refresh)
+        steps = refresh.steps if record is None else _list_steps(record, refresh.started_at or refresh.requested_at)
+        if record is not None and record.has_published:
+            # What still runs is of no concern to who waits for the numbers.
+            return Progress("succeeded", steps)
         outcome = judge_run(run, self._package)
         if outcome.state not in ENDED:
             return Progress("running", steps)
@@ -102,7 +98,6 @@ class KubeflowRunner:
             return Progress("succeeded", steps)
         if outcome.state == CANCELED:
             return Progress("failed", steps, "run", "the run was cancelled in Kubeflow Pipelines")
-        record = self._find_record(refresh)
         step = outcome.step if outcome.step in STEPS else (record.failed_step if record else "") or "run"
         return Progress("failed", steps, step, _explain_failure(outcome, step, record))
 
@@ -124,21 +119,24 @@ class KubeflowRunner:
             return None
 
 
-def _is_shown(task: Task) -> bool:
-    """Return whether a task is shown to planners; the exit handler is not a step."""
-    return task.is_listed and task.name in STEPS
-
-
-def _describe_step(task: Task) -> Step:
-    state = STEP_STATES.get(task.state, "running")
-    return Step.model_validate({"name": task.name, "state": state, "seconds": task.seconds})
+def _list_steps(record: RunRecord, begun: datetime) -> tuple[Step, ...]:
+    """Return the steps that a record tells of, each with the time since the one before ended."""
+    steps = []
+    before = begun
+    for name, step in sorted(record.steps.items(), key=lambda step: step[1].started_at):
+        if name in STEPS:
+            until = step.ended_at or datetime.now(UTC)
+            seconds = max(0.0, (until - before).total_seconds())
+            steps.append(Step(name=name, state=step.state, seconds=round(seconds, 1)))
+            before = until
+    return tuple(steps)
 
 
 def _explain_failure(outcome: Outcome, step: str, record: RunRecord | None) -> str:
     """Return why a run failed; the step's own message comes before what Kubeflow reports, because it says more."""
     step_message = record.steps[step].sentence if record and step in record.steps else ""
     if outcome.event == "could not be started":
-        observed = f"Kubeflow Pipelines could not start {'this step' if outcome.step else 'its steps'}"
+        observed = f"Kubeflow Pipelines could not start {'this step' if step in STEPS else 'its steps'}"
     elif outcome.event == "failed as a whole":
         observed = "its steps failed as a whole"
     else:

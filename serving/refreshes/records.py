@@ -33,6 +33,7 @@ class Step(_Record):
 
     name: str
     state: Literal["running", "succeeded", "failed", "skipped"]
+    # Since the step before it ended, so that the wait for it counts.
     seconds: float | None = None
     done: int | None = None
     total: int | None = None

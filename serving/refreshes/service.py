@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from statistics import median
 
 from foreact.blobs import BlobUnavailable
 from foreact.errors import ForeactError
@@ -23,6 +24,8 @@ CLAIM = timedelta(seconds=60)
 FRESH_SECONDS = 0.3
 # How many ended refreshes lists and pages show.
 SHOWN = 100
+# How many of the latest refreshes say how long one takes, and for how long that is not asked again.
+ESTIMATED_FROM, ESTIMATE_SECONDS = 10, 10.0
 
 
 class Refreshes:
@@ -53,6 +56,7 @@ class Refreshes:
         self._advancing = threading.Lock()
         self._past: dict[str, Refresh] = {}
         self._recent: dict[str, tuple[float, Refresh]] = {}
+        self._estimate: tuple[float, float | None] | None = None
 
     def request(self, store: str, account: str, request_id: str, traceparent: str = "") -> tuple[Refresh, bool]:
         """Request a refresh of a store; return it, and whether it was under way already."""
@@ -134,6 +138,22 @@ class Refreshes:
                     self._past[name] = found
         self._past = {name: self._past[name] for name in names if name in self._past}
         return [self._past[name] for name in reversed(names) if name in self._past]
+
+    def estimate_seconds(self) -> float | None:
+        """Return how long the latest refreshes took once they had started; None if none has ended well."""
+        if self._estimate is None or time.monotonic() - self._estimate[0] > ESTIMATE_SECONDS:
+            try:
+                ended = self.list_ended()
+            except BlobUnavailable:
+                ended = []
+            took = [
+                (refresh.ended_at - refresh.started_at).total_seconds()
+                for refresh in ended
+                if refresh.state == "succeeded" and refresh.ended_at and refresh.started_at
+            ]
+            usual = round(median(took[:ESTIMATED_FROM]), 1) if took else None
+            self._estimate = time.monotonic(), usual
+        return self._estimate[1]
 
     def count_ahead(self, refresh: Refresh) -> int | None:
         """Return how many refreshes wait before one; None if it does not wait."""

@@ -115,7 +115,8 @@ function showProgress(panel, refresh) {
     const waiting = refresh.waiting_before;
     setMessage(panel, waiting ? `Waiting: ${waiting} other update${waiting > 1 ? "s" : ""} first.` : "Waiting to start.");
   } else if (refresh.state === "running") {
-    setMessage(panel, "Usually done within a minute or two.");
+    const usual = refresh.usual_seconds;
+    setMessage(panel, usual == null ? "How long it takes is known after the first update." : `The last updates took about ${duration(usual)}.`);
   }
   showSteps(panel, refresh);
   if (refresh.state === "succeeded") finishPanel(panel, `The new forecast is here, after ${duration(refresh.elapsed_seconds)}.`);

@@ -1,7 +1,7 @@
 """Refreshes on Kubeflow Pipelines, against a fake of its API that holds the real client's models."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -96,111 +96,89 @@ def test_a_server_that_dies_midway_leaves_one_run(
     assert [len(fake.kept(kind)) for kind in ("experiments", "runs")] == [1, 1]
 
 
-# A task that has not ended.
-NEVER = datetime(1, 1, 1, tzinfo=UTC)
+TASK = "retrain-in-one-pod"
 
 
-def task(name: str, state: str | None, second: int = 0, took: int | None = None, **others: Any) -> Any:
-    """Make a task as Kubeflow tells of it: all of a run have the same time of creation."""
-    began = AT.replace(second=second)
-    ended = NEVER if took is None else AT.replace(second=second + took)
+def task(name: str, state: str, **others: Any) -> Any:
+    """Make a task as Kubeflow tells of it."""
     return api.V2beta1PipelineTaskDetail(
-        display_name=name, state=state, create_time=AT, start_time=began, end_time=ended, **others
+        display_name=name, state=state, create_time=AT, start_time=AT, end_time=AT, **others
     )
 
 
 def engine(state: str) -> list[Any]:
-    """Make what the engine lists beside the steps, the workflow's own node by its own name."""
-    names = ("retrain-store-4p9f6", "root", "root-driver", "exit-handler-1", "exit-handler-1-driver", "executor")
-    return [task(name, state) for name in names]
+    """Make what the engine lists beside the task, the workflow's own node by its own name."""
+    return [task(name, state) for name in ("retrain-store-4p9f6", "root", "root-driver", "executor")]
 
 
-def test_how_far_it_is(fake: Fake, runner: KubeflowRunner, refresh: Refresh) -> None:
-    started = runner.start(refresh)
+def test_its_steps_are_those_of_its_record(fake: Fake, runner: KubeflowRunner, refresh: Refresh, store: Any) -> None:
+    started = runner.start(refresh.model_copy(update={"started_at": AT}))
     run = fake.kept("runs")[0]
     assert runner.observe(started).state == "running"
     run.state = "RUNNING"
-    run.run_details.task_details = [
-        task("train", "RUNNING", 40),
-        *engine("RUNNING"),
-        task("publish", None),
-        task("ingest", "SUCCEEDED", 9, 30),
-        task("ingest", "FAILED", 5, 2),
-        task("train-driver", "SUCCEEDED", 39, 1),
-        task("Locate the source", "SUCCEEDED", 1, 3),
-    ]
+    run.run_details.task_details = [task(TASK, "RUNNING"), *engine("RUNNING")]
+    assert runner.observe(started).steps == ()
+    now = AT
+
+    def tell(step: str, second: int, took: float | None = None) -> None:
+        nonlocal now
+        now = AT + timedelta(seconds=second)
+        clocked.note_step_started(str(started.run), step)
+        if took is not None:
+            clocked.note_step_ended(str(started.run), step, "succeeded", took)
+
+    clocked = RunLedger(store, lambda: now)
+    tell("locate", 20, 1)
+    tell("ingest", 22, 3)
+    tell("train", 30)
     progress = runner.observe(started)
-    assert [(s.name, s.state, s.seconds) for s in progress.steps] == [
-        ("locate", "succeeded", 3.0),
-        ("ingest", "succeeded", 30.0),
-        ("train", "running", None),
+    assert progress.state == "running"
+    # The wait for a step is its own time, the pod's too.
+    assert [(s.name, s.state, s.seconds) for s in progress.steps[:2]] == [
+        ("locate", "succeeded", 21.0),
+        ("ingest", "succeeded", 4.0),
     ]
-    run.state = "SUCCEEDED"
+    assert (progress.steps[2].name, progress.steps[2].state) == ("train", "running")
+    assert (progress.steps[2].seconds or 0) > 5
+
+
+def test_it_is_done_when_its_numbers_are_published(
+    fake: Fake, runner: KubeflowRunner, refresh: Refresh, runs: RunLedger
+) -> None:
+    started = runner.start(refresh)
+    fake.kept("runs")[0].state = "RUNNING"
+    runs.note_step_started(str(started.run), "publish")
+    assert runner.observe(started).state == "running"
+    runs.note_step_ended(str(started.run), "publish", "succeeded", 1.0)
     assert runner.observe(started).state == "succeeded"
 
 
-# What Kubeflow calls a run of which a step failed and the exit handler did well depends on its version.
+# What Kubeflow calls a run of which a task failed depends on its version.
 @pytest.mark.parametrize("state", ["FAILED", "SUCCEEDED"])
 def test_why_it_failed(fake: Fake, runner: KubeflowRunner, refresh: Refresh, runs: RunLedger, state: str) -> None:
     started = runner.start(refresh)
     run = fake.kept("runs")[0]
     run.state = state
-    run.run_details.task_details = [
-        *engine("FAILED"),
-        task("train", None),
-        task("report", "SUCCEEDED", 20, 5),
-        task("validate", "FAILED", 5, 9, error=api.GoogleRpcStatus(message="Task ended with code 1.\nmore")),
-        task("ingest", "SUCCEEDED", 1, 3),
-    ]
+    told = api.GoogleRpcStatus(message="Task ended with code 1.\nmore")
+    run.run_details.task_details = [*engine("FAILED"), task(TASK, "FAILED", error=told)]
     progress = runner.observe(started)
-    assert (progress.state, progress.failed_step, progress.sentence) == (
-        "failed",
-        "validate",
-        "Task ended with code 1.",
-    )
+    assert (progress.state, progress.failed_step) == ("failed", "run")
+    assert progress.sentence == "Task ended with code 1."
     runs.note_step_started(str(started.run), "validate", "retrain-store", refresh.store)
     runs.note_step_ended(str(started.run), "validate", "failed", 9.0, "3 rules are broken.")
-    assert runner.observe(started).sentence == "3 rules are broken."
+    progress = runner.observe(started)
+    assert (progress.failed_step, progress.sentence) == ("validate", "3 rules are broken.")
 
 
 @pytest.mark.parametrize("state", ["FAILED", "SUCCEEDED"])
-def test_a_step_that_could_not_be_started(fake: Fake, runner: KubeflowRunner, refresh: Refresh, state: str) -> None:
+def test_one_that_could_not_be_started(fake: Fake, runner: KubeflowRunner, refresh: Refresh, state: str) -> None:
     started = runner.start(refresh)
     run = fake.kept("runs")[0]
     run.state = state
-    run.run_details.task_details = [
-        *engine("FAILED"),
-        task("ingest-driver", "FAILED", 5, 1),
-        task("ingest", None),
-        task("locate", "SUCCEEDED", 1, 3),
-    ]
-    progress = runner.observe(started)
-    assert (progress.failed_step, [step.name for step in progress.steps]) == ("ingest", ["locate"])
-    assert progress.sentence == "Kubeflow Pipelines could not start this step"
-    run.run_details.task_details = [task("exit-handler-1-driver", "FAILED", 1, 1), task("report", "SUCCEEDED", 3, 5)]
+    run.run_details.task_details = [*engine("FAILED"), task(f"{TASK}-driver", "FAILED")]
     progress = runner.observe(started)
     assert (progress.state, progress.failed_step, progress.steps) == ("failed", "run", ())
     assert progress.sentence == "Kubeflow Pipelines could not start its steps"
-    run.run_details.task_details = [task("Retrain", "FAILED", 1, 1), task("report", "SUCCEEDED", 3, 5)]
-    assert runner.observe(started).sentence == "its steps failed as a whole"
-
-
-def test_a_try_that_went_well_makes_up_for_one_that_did_not(
-    fake: Fake, runner: KubeflowRunner, refresh: Refresh
-) -> None:
-    started = runner.start(refresh)
-    run = fake.kept("runs")[0]
-    run.state = "RUNNING"
-    run.run_details.task_details = [
-        task("ingest-driver", "SUCCEEDED", 20, 1),
-        task("ingest-driver", "FAILED", 5, 1),
-        api.V2beta1PipelineTaskDetail(display_name="ingest", state="PENDING", start_time=NEVER),
-        task("ingest", "FAILED", 6, 1),
-    ]
-    assert [(step.state, step.seconds) for step in runner.observe(started).steps] == [("running", None)]
-    run.state = "SUCCEEDED"
-    run.run_details.task_details[2:] = [task("ingest", "FAILED", 6, 1), task("ingest", "SUCCEEDED", 22, 1)]
-    assert runner.observe(started).state == "succeeded"
 
 
 @pytest.mark.parametrize("text", ["", "a: b", "][", "root: {}\ncomponents: []"])
@@ -246,11 +224,14 @@ def test_a_request_is_followed_to_the_new_numbers(fake: Fake, house: Serving, ru
     record = until(lambda: runs.read_history().find_run(run.run_id))
     assert (record.pipeline, record.store) == ("retrain-store", "S1")
     assert record.request_id == asked.headers["x-request-id"]
-    run.run_details.task_details = [task("ingest", "SUCCEEDED", 0, 5), task("train", "RUNNING", 5)]
+    assert house.get(location).json()["usual_seconds"] is None
+    run.state = "RUNNING"
+    runs.note_step_started(run.run_id, "train")
     steps = until(lambda: house.get(location).json()["steps"])
-    assert [(step["name"], step["state"]) for step in steps] == [("ingest", "succeeded"), ("train", "running")]
+    assert [(step["name"], step["state"]) for step in steps] == [("train", "running")]
     shop.publish(house.store, ["S1"], run=run.run_id, seed=5)
-    run.run_details.task_details, run.state = [], "SUCCEEDED"
+    runs.note_step_started(run.run_id, "publish")
+    runs.note_step_ended(run.run_id, "publish", "succeeded", 1.0)
     done = ended(house, location)
     assert (done["state"], done["version"]) == ("succeeded", 2)
     assert house.get("/v1/totals?store=S1").json()["stores"]["S1"]["run"] == run.run_id
@@ -258,8 +239,9 @@ def test_a_request_is_followed_to_the_new_numbers(fake: Fake, house: Serving, ru
 
 def test_a_failure_names_its_step_and_is_kept(fake: Fake, house: Serving, runs: RunLedger) -> None:
     location, run = house.post("/v1/stores/S1/refreshes").headers["location"], made(fake)
-    error = api.GoogleRpcStatus(message="3 rules are broken\nTraceback ...")
-    run.run_details.task_details, run.state = [task("validate", "FAILED", 5, 9, error=error)], "FAILED"
+    runs.note_step_started(run.run_id, "validate")
+    runs.note_step_ended(run.run_id, "validate", "failed", 1.0, "3 rules are broken")
+    run.run_details.task_details, run.state = [task(TASK, "FAILED")], "FAILED"
     done = ended(house, location)
     assert (done["state"], done["failed_step"], done["sentence"]) == ("failed", "validate", "3 rules are broken")
     # Had it been killed with all its tasks, nobody else would have said so.

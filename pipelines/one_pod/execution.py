@@ -1,0 +1,131 @@
+"""The steps of the chain, run in this process one after the other."""
+
+import inspect
+import logging
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from components.declaring import get_function
+from components.report.component import report
+from foreact.context import RunContext
+from foreact.errors import ServiceUnavailable
+from foreact.steps import Step
+from pipelines.chain import run_steps
+
+log = logging.getLogger(__name__)
+
+# The pause before a step is tried again, twice as long each time.
+PAUSE_SECONDS = 10.0
+
+
+@dataclass
+class Output:
+    """Where a step writes one of its outputs, and the figures that it gives with it."""
+
+    path: str
+    figures: dict[str, float] = field(default_factory=dict)
+
+    def log_metric(self, name: str, value: float) -> None:
+        """Keep a figure."""
+        self.figures[name] = value
+
+
+@dataclass(frozen=True)
+class Done:
+    """A step that ended well: what it returned, and its outputs by name."""
+
+    output: Any
+    outputs: dict[str, Output]
+
+
+@dataclass
+class StepsHere:
+    """Runs each step when it is called, and again where a service did not answer."""
+
+    folder: Path
+    pause: float = PAUSE_SECONDS
+    done: dict[str, Done] = field(default_factory=dict)
+
+    def __call__(self, step: Step, component: Any, **inputs: Any) -> Done:
+        """Run a step."""
+        function = get_function(component)
+        folder = self.folder / step.name
+        outputs = {
+            name: Output(str(folder / name))
+            for name, parameter in inspect.signature(function).parameters.items()
+            if name not in inputs and parameter.default is parameter.empty
+        }
+        for attempt in range(step.retries + 1):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            try:
+                self.done[step.name] = Done(function(**inputs, **outputs), outputs)
+                break
+            except ServiceUnavailable as error:
+                if attempt == step.retries:
+                    raise
+                log.warning("%s is tried again: %s", step.name, error)
+                time.sleep(self.pause * 2**attempt)
+        return self.done[step.name]
+
+
+def run_in_one_pod(
+    parameters: Mapping[str, Any],
+    pages: Mapping[tuple[str, str], str],
+    log_metric: Callable[[str, float], None],
+    *,
+    run: str,
+) -> None:
+    """Run all steps and report the run's end; `pages` says where to copy which step's output."""
+    context = RunContext.read()
+    replace(context, run=context.run or run).enter()
+    with tempfile.TemporaryDirectory() as scratch, _stoppable():
+        steps = StepsHere(Path(scratch))
+        try:
+            run_steps(steps, parameters, RunContext.read().run)
+        except BaseException as error:
+            _report_end("FAILED", str(error), str(parameters["store"]), steps.folder)
+            raise
+        _report_end("SUCCEEDED", "", str(parameters["store"]), steps.folder)
+        for (step, name), target in pages.items():
+            _copy_output(Path(steps.done[step].outputs[name].path), Path(target))
+        for step, done in steps.done.items():
+            for output in done.outputs.values():
+                for name, value in output.figures.items():
+                    log_metric(f"{step}_{name}", value)
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let a pod that is stopped report so."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _report_end(state: str, message: str, store: str, folder: Path) -> None:
+    context = RunContext.read()
+    status = SimpleNamespace(
+        state=state, pipeline_job_resource_name=context.run, pipeline_task_name="", error_message=message
+    )
+    summary = Output(str(folder / "report"))
+    get_function(report)(status=status, summary=summary, pipeline=context.pipeline, store=store)
+
+
+def _copy_output(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    elif source.exists():
+        shutil.copyfile(source, target)

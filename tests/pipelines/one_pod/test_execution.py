@@ -1,0 +1,97 @@
+"""One store's steps in one pod: as Kubeflow's executor runs them, and what their record says."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kfp import local
+
+from foreact.blobs import connect
+from foreact.errors import ForeactError, ServiceUnavailable
+from foreact.publications import Reader
+from foreact.runs.ledger import RunLedger, RunRecord
+from foreact.settings import PipelineSettings
+from foreact.steps import STEPS
+from pipelines.graph import build_pipeline
+from pipelines.one_pod.execution import StepsHere
+from tests.shops import days, write_rows
+
+RUN = "0a1b2c3d"
+Pod = Callable[..., tuple[Path, RunRecord]]
+
+
+@pytest.fixture
+def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pod:
+    """Run the one task of a store by kfp's own executor; gives its outputs and the run's record."""
+    rows = [(day, "S", item, 5 + day.weekday()) for day in days(200) for item in ("a", "b")]
+    history = write_rows(tmp_path / "sales.csv", rows)
+    place = {"FOREACT_WORKSPACE": str(tmp_path / "place"), "FOREACT_RUN_ID": RUN, "FOREACT_PIPELINE": "retrain-store"}
+    for name, value in place.items():
+        monkeypatch.setenv(name, value)
+
+    def run(**parameters: Any) -> tuple[Path, RunRecord]:
+        pipeline = build_pipeline("retrain-store", in_one_pod=True)
+        local.init(
+            runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "root"), raise_on_error=False
+        )
+        with monkeypatch.context() as task:
+            task.setenv("_KFP_RUNTIME", "true")
+            pipeline(history=str(history), horizon=7, train_cpu="1", train_memory="4Gi", **parameters)
+        record = RunLedger(connect(PipelineSettings())).read_history().find_run(RUN)
+        assert record is not None
+        (outputs,) = (tmp_path / "root").glob("*/retrain-in-one-pod")
+        return outputs, record
+
+    return run
+
+
+@pytest.mark.filterwarnings("ignore:.*non-Python base image", "ignore:.*no effect in the current local runner")
+def test_its_steps_stay_visible_and_its_pages_are_kept(pod: Pod) -> None:
+    outputs, record = pod(store="S")
+    assert list(record.steps) == list(STEPS)
+    assert {step.state for step in record.steps.values()} == {"succeeded"}
+    assert (record.state, record.store, record.pipeline) == ("succeeded", "S", "retrain-store")
+    assert record.ended_at is not None
+    assert list(Reader(connect(PipelineSettings())).read_current().manifest.stores) == ["S"]
+    for page in ("data_checks", "backtest", "gate", "published"):
+        assert (outputs / page).stat().st_size > 100
+    assert '"train_wape"' in (outputs / "executor_output.json").read_text()
+
+
+@pytest.mark.filterwarnings("ignore:.*non-Python base image", "ignore:.*no effect in the current local runner")
+def test_a_failure_ends_its_record_with_the_sentence_of_its_step(pod: Pod) -> None:
+    _, record = pod(store="nowhere")
+    assert (record.state, record.failed_step) == ("failed", "ingest")
+    assert "'nowhere'" in record.sentence
+    assert "publish" not in record.steps
+
+
+def test_a_step_is_tried_again_where_a_service_did_not_answer(tmp_path: Path) -> None:
+    tried = []
+
+    def locate(store: str, answer: Any) -> str:
+        tried.append(Path(answer.path).exists())
+        Path(answer.path).write_text(store)
+        if len(tried) < 3:
+            raise ServiceUnavailable("The store does not answer.")
+        answer.log_metric("files", 2)
+        return "found"
+
+    steps = StepsHere(tmp_path, pause=0)
+    done = steps(STEPS["locate"], locate, store="S")
+    assert (done.output, done.outputs["answer"].figures) == ("found", {"files": 2})
+    # Nothing of an earlier try is in its way.
+    assert tried == [False] * 3
+
+
+def test_what_was_refused_is_not_tried_again(tmp_path: Path) -> None:
+    tried = []
+
+    def locate(store: str) -> None:
+        tried.append(store)
+        raise ForeactError("The history is empty.")
+
+    with pytest.raises(ForeactError, match="empty"):
+        StepsHere(tmp_path, pause=0)(STEPS["locate"], locate, store="S")
+    assert tried == ["S"]
