@@ -100,11 +100,12 @@ def run_pipeline(pipeline: str, parameters: dict[str, Any], workspace: Path, run
     settings = PipelineSettings(workspace=workspace.absolute())
     try:
         runs = WorkspaceRuns(workspace.resolve())
-        if "history" not in parameters:
+        # A store that is forecast from less than all stores were would be forecast worse.
+        if "history" not in parameters or pipeline == "retrain-store":
             last = runs.read_last_request()
-            if last is None:
+            if last is None and "history" not in parameters:
                 raise ForeactError("No --history is given, and this workspace has no retrain-all to take it from.")
-            parameters = {**last.parameters, **parameters}
+            parameters = {**(last.parameters if last else {}), **parameters}
         require_experts(parameters)
         _check_publications_reachable(settings)
         run: Run = runs.create_run(Request(pipeline=pipeline, parameters=parameters), run_id)

@@ -76,7 +76,7 @@ def submit_all(
 def submit_store(
     *,
     store: Store,
-    history: Annotated[str, Source],
+    history: Annotated[str | None, Source] = None,
     tables: Tables,
     learning: Learning,
     publishing: Publishing,

@@ -22,7 +22,8 @@ DESCRIPTIONS = {
 
 # The description of each parameter on Kubeflow's page.
 STORE = """
-    store: The store to retrain, as the history names it."""
+    store: The store to retrain, as the history names it. What is left out of history, known, columns, country, spacing,
+        horizon, missing, stockouts, quantiles and experts is as in the last retrain-all."""
 PARAMETERS = """
     history: The sales history: a file, a folder, a glob or a Blob prefix; CSV or Parquet.
     known: The tables of what is known ahead (calendar, prices, promotions), by any of date, store and item.
@@ -101,7 +102,7 @@ def build_pipeline(name: str, *, retries: bool = True, in_one_pod: bool = False)
 
     def retrain_store(
         store: str,
-        history: str,
+        history: str = "",
         known: list[str] = [],  # noqa: B006 - a pipeline's default is a constant of its definition
         columns: str = "",
         country: str = "",

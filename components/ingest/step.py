@@ -56,9 +56,10 @@ def ingest(
         explain_engine_errors("take the data in", scratch or Path(tempfile.gettempdir())),
         tempfile.TemporaryDirectory(dir=scratch, prefix="ingest-") as folder,
     ):
+        tables = list(known)
         request = Request(
             history=history,
-            known=tuple(known),
+            known=tuple(tables),
             columns=parse_columns(columns),
             country=country,
             as_of=_read_day(as_of),
@@ -69,6 +70,16 @@ def ingest(
             store=store or None,
             source_version=source_version,
             today=today or date.today(),
+            parameters={
+                "history": history,
+                "known": tables,
+                "columns": columns,
+                "country": country,
+                "spacing": spacing,
+                "horizon": horizon,
+                "missing": missing,
+                "stockouts": stockouts,
+            },
         )
         info = take_in(
             request,

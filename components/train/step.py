@@ -53,6 +53,7 @@ def train(
         names = _find_experts(experts)
         data = Dataset(dataset)
         data.require_sound()
+        events.parameters("train", {**data.info.parameters, "quantiles": quantiles, "experts": experts})
         stores = data.stores
         live = find_live(stores, data.info.as_of)
         folder = TrainedFolder(trained)
@@ -61,7 +62,9 @@ def train(
 
         def make_task(store: str, failure: str = "") -> Task[StoreJob]:
             job = _make_job(data, store, live.get(store, LiveStore()), margin, seed, shares, names)
-            return Task(store, replace(job, failure=failure), _estimate_memory(data, store))
+            # A whole chain may lose a column for good; one store alone was given less than the night had.
+            job = replace(job, failure=failure, keeps_columns=find_chain is not None)
+            return Task(store, job, _estimate_memory(data, store))
 
         def keep_files(files: StoreFiles) -> None:
             store = files.record.store

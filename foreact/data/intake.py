@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from foreact.data.dataset.folder import INFO, REJECTED, DatasetInfo, unknown_store
 from foreact.data.dataset.holidays import add_holidays
@@ -51,6 +52,8 @@ class Request:
     store: str | None = None
     source_version: str = ""
     today: date = field(default_factory=date.today)
+    # The pipeline's parameters that say the same, kept with the dataset.
+    parameters: dict[str, Any] = field(default_factory=dict)
 
 
 def take_in(
@@ -117,6 +120,7 @@ class _Intake:
             horizon=request.horizon or periods.spacing.usual_horizon,
             missing=request.missing,
             stockouts=request.stockouts,
+            parameters=request.parameters,
             source=request.history,
             source_version=request.source_version,
             with_items=history.with_items,

@@ -1,5 +1,7 @@
 """Default values of the pipelines' parameters."""
 
+from typing import Any
+
 # As is usual for the spacing: 28 days, 8 weeks or 6 months.
 HORIZON = 0
 SPACING = "auto"
@@ -16,5 +18,18 @@ MARGIN = 0.02
 MAX_REJECTED_SHARE = 0.01
 # The share of stores that may go without a new model before the run fails.
 MAX_FALLBACK_SHARE = 0.2
+# What one store's run takes from the last retrain-all where it is left out: what is read, how, and what is published.
+LEFT_OUT: dict[str, Any] = {
+    "history": "",
+    "known": [],
+    "columns": "",
+    "country": "",
+    "spacing": SPACING,
+    "horizon": HORIZON,
+    "missing": MISSING,
+    "stockouts": STOCKOUTS,
+    "quantiles": QUANTILES,
+    "experts": EXPERTS,
+}
 STEP_CPU, STEP_MEMORY = "2", "4Gi"
 TRAIN_CPU, TRAIN_MEMORY = "2", "8Gi"

@@ -46,6 +46,10 @@ class Events:
         """Write a step's figures."""
         self.emit("figures", step=step, figures=dict(figures))
 
+    def parameters(self, step: str, parameters: Mapping[str, Any]) -> None:
+        """Write the parameters that the run works with, so that the next one can take them."""
+        self.emit("parameters", step=step, parameters=dict(parameters))
+
     def note(self, step: str, text: str) -> None:
         """Write a sentence that a person should read, although the run goes on."""
         self.emit("note", step=step, text=text)
@@ -73,6 +77,8 @@ def _describe_event(event: str, fields: dict[str, Any]) -> str:
         return f"{fields['step']} {fields['state']}{took}{': ' + fields['sentence'] if fields.get('sentence') else ''}"
     if event == "progress":
         return f"{fields['step']}: {fields['done']:,} of {fields['total']:,} {fields['detail']}".rstrip()
+    if event == "parameters":
+        return f"{fields['step']}: the run's parameters are {fields['parameters']}"
     if event == "figures":
         figures = ", ".join(f"{name} {value:.4g}" for name, value in fields["figures"].items())
         return f"{fields['step']}: {figures}"

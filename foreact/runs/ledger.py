@@ -56,6 +56,8 @@ class RunRecord(_Record):
     # The planner's request that it serves, if there is one, and that request's trace.
     request_id: str = ""
     traceparent: str = ""
+    # What data it read and how, and what it publishes.
+    parameters: dict[str, Any] = Field(default_factory=dict)
     started_at: datetime
     ended_at: datetime | None = None
     sentence: str = ""
@@ -88,10 +90,12 @@ class RunRecord(_Record):
 
 
 class RunHistory(_Record):
-    """The latest runs, the oldest first, and when each pipeline last succeeded."""
+    """The latest runs, the oldest first, and when each pipeline last succeeded and by which parameters."""
 
     runs: tuple[RunRecord, ...] = ()
     last_success: dict[str, datetime] = Field(default_factory=dict)
+    # The parameters of that run.
+    last_parameters: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     def find_run(self, run: str) -> RunRecord | None:
         """Return the run with this id, if it is recorded."""
@@ -161,6 +165,10 @@ class RunLedger:
 
         self._change_run(run, change)
 
+    def note_parameters(self, run: str, parameters: dict[str, Any]) -> None:
+        """Note the parameters that a run works with."""
+        self._change_run(run, lambda record: record.model_copy(update={"parameters": parameters}))
+
     def add_figures(self, run: str, step: str, figures: dict[str, float]) -> None:
         """Note a step's figures: at most MOST_FIGURES of them, and only finite numbers."""
         finite = {name: float(value) for name, value in sorted(figures.items()) if math.isfinite(value)}
@@ -212,10 +220,12 @@ class RunLedger:
         last = {run.pipeline: run for run in every if run.state != "running"}
         retained = {run.id: run for run in [*last.values(), *every[-KEPT_RUNS:]]}
         runs = sorted(retained.values(), key=lambda run: run.started_at)
-        success = dict(ledger.last_success)
+        success, parameters = dict(ledger.last_success), dict(ledger.last_parameters)
         if changed.state == "succeeded" and changed.ended_at is not None and changed.pipeline:
             success[changed.pipeline] = max(changed.ended_at, success.get(changed.pipeline, changed.ended_at))
-        return RunHistory(runs=tuple(runs), last_success=success)
+            if success[changed.pipeline] == changed.ended_at and changed.parameters:
+                parameters[changed.pipeline] = changed.parameters
+        return RunHistory(runs=tuple(runs), last_success=success, last_parameters=parameters)
 
 
 def parse_history(data: bytes) -> RunHistory:
@@ -241,6 +251,8 @@ def make_record_sink(
                 runs.note_step_started(run, step, pipeline, store)
             elif event == "step":
                 runs.note_step_ended(run, step, fields["state"], fields["seconds"], fields.get("sentence", ""))
+            elif event == "parameters":
+                runs.note_parameters(run, fields["parameters"])
             elif event == "figures":
                 runs.add_figures(run, step, fields["figures"])
         except (ForeactError, OSError) as problem:

@@ -16,8 +16,12 @@ from typing import Any
 
 from components.declaring import get_function
 from components.report.component import report
+from foreact.blobs import connect
 from foreact.context import RunContext
-from foreact.errors import ServiceUnavailable
+from foreact.errors import ForeactError, ServiceUnavailable
+from foreact.runs.defaults import LEFT_OUT
+from foreact.runs.ledger import RunLedger
+from foreact.settings import PipelineSettings
 from foreact.steps import Step
 from pipelines.chain import run_steps
 
@@ -91,7 +95,7 @@ def run_in_one_pod(
     with tempfile.TemporaryDirectory() as scratch, _stoppable():
         steps = StepsHere(Path(scratch))
         try:
-            run_steps(steps, parameters, RunContext.read().run)
+            run_steps(steps, complete_parameters(parameters), RunContext.read().run)
         except BaseException as error:
             _report_end("FAILED", str(error), str(parameters["store"]), steps.folder)
             raise
@@ -102,6 +106,25 @@ def run_in_one_pod(
             for output in done.outputs.values():
                 for name, value in output.figures.items():
                     log_metric(f"{step}_{name}", value)
+
+
+def complete_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters, with what the last retrain-all had in place of what is left out.
+
+    A store that is forecast from less than the night had would be forecast worse.
+    """
+    history = RunLedger(connect(PipelineSettings())).read_history()
+    last = history.last_parameters.get("retrain-all", {})
+    taken = {
+        name: last[name]
+        for name, left_out in LEFT_OUT.items()
+        if name in last and parameters[name] == left_out != last[name]
+    }
+    if not parameters["history"] and "history" not in taken:
+        raise ForeactError("No history is given, and no retrain-all has ended well whose history could be taken.")
+    if taken:
+        log.info("as in the last retrain-all: %s", ", ".join(f"{name} {value}" for name, value in taken.items()))
+    return {**parameters, **taken}
 
 
 @contextmanager

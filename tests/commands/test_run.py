@@ -43,6 +43,10 @@ class TestRetraining:
         assert (min(row["date"] for row in rows), max(row["date"] for row in rows)) == ("2026-03-31", "2026-04-27")
         assert all(0 <= float(row["p10"]) <= float(row["p50"]) <= float(row["p90"]) for row in rows)
 
+        # What refreshes of one store take where they are not told otherwise.
+        blobs = connect(PlaceSettings(workspace=three_stores.workspace))
+        night = Ledger(blobs).read_history().last_parameters["retrain-all"]
+        assert [str(night["history"]), *night["known"]] == [part for part in three_stores.inputs if "/" in part]
         totals = tmp_path / "totals.parquet"
         done = foreact("export", "--totals", "--out", str(totals), "--workspace", str(three_stores.workspace))
         assert done.returncode == 0, done.stderr

@@ -11,6 +11,7 @@ rejected.parquet             rows left out or blanked, with the rule they broke 
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -52,6 +53,8 @@ class DatasetInfo(BaseModel):
     spacing: Spacing = Spacing.DAILY
     missing: Missing
     stockouts: Stockouts = "keep"
+    # The pipeline's parameters that say what was read, and how.
+    parameters: dict[str, Any] = Field(default_factory=dict)
     source: str = ""
     source_version: str = ""
     with_items: bool = True

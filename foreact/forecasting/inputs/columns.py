@@ -33,6 +33,11 @@ class Columns:
     group: str | None = None
     attributes: dict[str, list[str]] = field(default_factory=dict)
 
+    def list_names(self) -> set[str]:
+        """Return the names of all columns that are used."""
+        by_use = (self.flags, self.events, self.levels, self.numbers, self.item_flags, self.prices, self.item_numbers)
+        return {name for columns in (*by_use, self.attributes) for name in columns}
+
     def to_json(self) -> dict[str, Any]:
         """Return the columns as JSON that `from_json` reads."""
         return asdict(self)

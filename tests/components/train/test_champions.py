@@ -3,6 +3,7 @@
 import io
 import json
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from components.train.step import train
 from components.train.worker import StoreJob, train_store_job
 from foreact.blobs import connect
 from foreact.data.dataset.folder import Dataset
+from foreact.errors import ForeactError
 from foreact.forecasting import GateOutcome
 from foreact.publications import Reader
 from foreact.registry import Candidate, Registry
@@ -25,6 +27,7 @@ from foreact.runs.process import TaskSize
 from foreact.runs.trained import TrainedFolder
 from foreact.settings import PipelineSettings
 from tests.components.train.small import make_dataset, make_jobs
+from tests.shops import days, take_in, write_rows
 
 STORE = "S0"
 
@@ -150,3 +153,19 @@ def test_a_champion_that_fails_on_the_new_data_leaves_the_baseline(data: Dataset
     assert files.record.champion_problem == "The live model, version 3, failed on the new data."
     assert files.record.fallback is not None
     assert "the weekday mean is published instead: the store could not be trained" in files.record.fallback
+
+
+def test_a_store_alone_is_not_judged_on_less_than_its_champion_knew(tmp_path: Path) -> None:
+    sold = [(day, "S", "a", 5 + 10 * (day.day < 4)) for day in days(200)]
+    history = write_rows(tmp_path / "sales.csv", sold)
+    offers = [(day, int(day.day < 4)) for day in days(207, date(2025, 4, 7))]
+    known = write_rows(tmp_path / "offers.csv", offers, "date,offer")
+    (rich,) = make_jobs(take_in(tmp_path / "rich", history, known)).values()
+    champion = train_store_job(rich, None).model
+    assert champion
+    (poor,) = make_jobs(take_in(tmp_path / "poor", history)).values()
+    alone = replace(poor, champion=champion, keeps_columns=True)
+    with pytest.raises(ForeactError, match="the data lacks 'offer', which the live model goes by"):
+        train_store_job(alone, None)
+    # All stores together may lose a table.
+    assert train_store_job(replace(alone, keeps_columns=False), None).model
