@@ -54,5 +54,5 @@ STEPS = {
     )
 }
 
-# The exit handler: it runs however the others ended, and is no step to a planner.
+# The exit handler: it runs when the others have succeeded or failed, and is no step to a planner.
 REPORT = Step("report", "Report how the run ended", "", (*BLOB, "FOREACT_WEBHOOK_URL"), retries=0)

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 # The states of a group of steps in Kubeflow, now and when it stored them in ML Metadata.
 SUCCESSES = frozenset({"SUCCEEDED", "COMPLETE", "CACHED"})
 FAILURES = frozenset({"FAILED", "ERROR", "CANCELED"})
-STOPPED = "the run was stopped before its last step was done, for example because somebody cancelled it"
+STOPPED = "the run was stopped before its last step was done"
 
 
 def report(
@@ -70,5 +70,4 @@ def _has_succeeded(state: str, run: str, blobs: BlobStore) -> bool | None:
     except ForeactError as problem:
         log.warning("how the run ended is not known, Kubeflow calls it %s: %s", state or "nothing", problem)
         return None
-    last = record.steps.get("publish") if record else None
-    return last is not None and last.state == "succeeded"
+    return record is not None and record.has_published

@@ -1,17 +1,21 @@
 """Refreshes on Kubeflow Pipelines: a run of the compiled pipeline, which every replica finds by its name."""
 
 import json
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from foreact.blobs.connecting import refuse_credentials_among
 from foreact.errors import ForeactError
 from foreact.kubeflow.api import Kubeflow, embed_package
+from foreact.kubeflow.connection import Answer, Refused
 from foreact.kubeflow.package import Package
 from foreact.kubeflow.settings import KubeflowSettings
 from foreact.kubeflow.states import CANCELED, ENDED, SUCCEEDED
 from foreact.kubeflow.verdict import Outcome, Task, judge_run, list_tasks
+from foreact.naming import encode_id
 from foreact.runs.ledger import RunLedger, RunRecord
+from foreact.runs.outcomes import explain_outcome
 from foreact.steps import STEPS
 from serving.refreshes.records import Refresh, Step
 from serving.refreshes.runner import Progress
@@ -95,16 +99,26 @@ class KubeflowRunner:
         """Return how far the run is."""
         run = self._kubeflow.get_run(str(refresh.run))
         steps = tuple(_describe_step(task) for task in list_tasks(run, self._package) if _is_shown(task))
-        outcome = judge_run(run, self._package)
+        outcome = explain_outcome(judge_run(run, self._package), self._find_record(run))
         if outcome.state not in ENDED:
             return Progress("running", steps)
         if outcome.state == SUCCEEDED:
             return Progress("succeeded", steps)
         if outcome.state == CANCELED:
             return Progress("failed", steps, "run", "the run was cancelled in Kubeflow Pipelines")
-        record = self._find_record(refresh)
-        step = outcome.step if outcome.step in STEPS else (record.failed_step if record else "") or "run"
-        return Progress("failed", steps, step, _explain_failure(outcome, step, record))
+        return Progress("failed", steps, outcome.step if outcome.step in STEPS else "run", _describe_failure(outcome))
+
+    def find_end(self, record: RunRecord) -> Outcome | None:
+        """Return how a run of either pipeline ended, whoever started it; None if it goes on or is not Kubeflow's."""
+        try:
+            run = self._kubeflow.get_run(record.id)
+        except Refused as problem:
+            if problem.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        if run.get("state") not in ENDED:
+            return None
+        return explain_outcome(judge_run(run, self._load_package(record.pipeline)), record)
 
     def forget(self, refresh: Refresh) -> None:
         """Do nothing, because Kubeflow keeps the runs."""
@@ -117,11 +131,19 @@ class KubeflowRunner:
             # It may have just ended by itself; it took too long in any case.
             return
 
-    def _find_record(self, refresh: Refresh) -> RunRecord | None:
+    def _find_record(self, run: Answer) -> RunRecord | None:
+        """Return the record of a run that ended, where it can be read."""
+        if run.get("state") not in ENDED:
+            return None
         try:
-            return self._runs.read_history().find_run(str(refresh.run))
+            return self._runs.read_history().find_run(run["run_id"])
         except ForeactError:
             return None
+
+    def _load_package(self, pipeline: str) -> Package:
+        """Return the compiled pipeline, which lies beside that of refreshes."""
+        path = self._package.path.with_name(f"{encode_id(pipeline)}.yaml")
+        return Package.load(path) if path.is_file() else self._package
 
 
 def _is_shown(task: Task) -> bool:
@@ -134,19 +156,10 @@ def _describe_step(task: Task) -> Step:
     return Step.model_validate({"name": task.name, "state": state, "seconds": task.seconds})
 
 
-def _explain_failure(outcome: Outcome, step: str, record: RunRecord | None) -> str:
-    """Return why a run failed; the step's own message comes before what Kubeflow reports, because it says more."""
-    step_message = record.steps[step].sentence if record and step in record.steps else ""
+def _describe_failure(outcome: Outcome) -> str:
+    """Return why a run failed, in words for planners."""
+    if outcome.message:
+        return outcome.message
     if outcome.event == "could not be started":
-        observed = f"Kubeflow Pipelines could not start {'this step' if outcome.step else 'its steps'}"
-    elif outcome.event == "failed as a whole":
-        observed = "its steps failed as a whole"
-    else:
-        observed = outcome.message if outcome.step else ""
-    return (
-        step_message
-        or observed
-        or (record.failed_step_sentence if record else "")
-        or outcome.message
-        or "the run ended as failed"
-    )
+        return f"Kubeflow Pipelines could not start {'this step' if outcome.step else 'its steps'}"
+    return "its steps failed as a whole" if outcome.event == "failed as a whole" else "the run ended as failed"
