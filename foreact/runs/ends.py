@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+KILLED = "it was killed before it could say why, as it is when its memory is used up"
 END_UNKNOWN = "the run never reported how it ended; it may have been killed"
 
 
@@ -40,12 +41,7 @@ def report_end(
     try:
         runs = RunLedger(blobs)
         stored = runs.read_history().find_run(run)
-        # A step's own message says more than the platform's message about the step.
-        sentence = (
-            ""
-            if succeeded
-            else clean_sentence((stored and stored.failed_step_sentence) or message or "the run ended unexpectedly")
-        )
+        sentence = "" if succeeded else clean_sentence(_explain_failure(stored, message))
         state: State = "succeeded" if succeeded else "failed"
         record = runs.note_end(run, state, pipeline=pipeline, store=store, sentence=sentence)
         before = runs.read_history().find_previous(record)
@@ -56,7 +52,7 @@ def report_end(
     except ForeactError as problem:
         log.warning("the run's end was not recorded: %s", problem)
     if not succeeded:
-        step = (record.failed_step if record else "") or step
+        step = (record.failed_step or record.running_step if record else "") or step
         sentence = clean_sentence(record.sentence if record else message)
         notice = Notice(event="failed", pipeline=pipeline, store=store, run=run, step=step, sentence=sentence)
     elif had_failed:
@@ -65,6 +61,13 @@ def report_end(
         return None
     _send_notice(notice, settings, blobs, pause)
     return notice
+
+
+def _explain_failure(record: RunRecord | None, message: str) -> str:
+    """Return why a run failed; a step's own message says more than the platform's message about the step."""
+    if record is not None and record.failed_step_sentence:
+        return record.failed_step_sentence
+    return message or (KILLED if record is not None and record.running_step else "the run ended unexpectedly")
 
 
 def report_missed_ends(

@@ -4,13 +4,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from foreact.kubeflow.states import FAILED
+from foreact.runs.ends import KILLED
 from foreact.runs.ledger import RunRecord
 from foreact.steps import STEPS
 
 if TYPE_CHECKING:
     from foreact.kubeflow.verdict import Outcome
-
-KILLED = "it was killed before it could say why, as it is when its memory is used up"
 
 
 def explain_outcome(outcome: "Outcome", record: RunRecord | None) -> "Outcome":

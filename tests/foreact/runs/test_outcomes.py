@@ -7,8 +7,9 @@ import pytest
 from foreact.blobs.folder import FolderStore
 from foreact.kubeflow.states import CANCELED, FAILED, SUCCEEDED
 from foreact.kubeflow.verdict import Outcome
+from foreact.runs.ends import KILLED
 from foreact.runs.ledger import RunLedger, RunRecord
-from foreact.runs.outcomes import KILLED, explain_outcome
+from foreact.runs.outcomes import explain_outcome
 
 
 @pytest.fixture
