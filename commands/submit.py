@@ -18,9 +18,12 @@ from commands.cluster import (
 )
 from commands.parameters import Judging, Learning, Publishing, Store, Tables, read_parameters, spread_options
 from commands.stopping import stop_with_sentence
+from foreact.errors import ForeactError
+from foreact.settings import PlaceSettings
 
 if TYPE_CHECKING:
     from foreact.kubeflow.settings import KubeflowSettings
+    from foreact.runs.ledger import RunRecord
 
 submit_app = typer.Typer(
     no_args_is_help=True,
@@ -29,6 +32,8 @@ submit_app = typer.Typer(
 )
 
 CANCELLED, UNFINISHED = 3, 4
+# How long to wait for the blob store that holds the reason of a failure.
+REACH_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -100,11 +105,13 @@ def _submit_pipeline(
 ) -> None:
     from commands.cluster_progress import StepsTable
     from foreact.kubeflow.package import FOLDER, Package
-    from pipelines.cluster.submit import SETTLING, make_run_name, submit_run, watch_run
+    from foreact.runs.outcomes import explain_outcome
+    from pipelines.cluster.submit import SETTLING, make_run_name, make_run_url, submit_run, watch_run
 
     refuse_local_paths(parameters)
     package = Package.load(following.package or FOLDER / f"{pipeline}.yaml")
     package.check_parameters(parameters)
+    place = PlaceSettings()
     with connect_kubeflow(settings) as kubeflow:
         run = submit_run(
             kubeflow,
@@ -117,7 +124,8 @@ def _submit_pipeline(
             settling=SETTLING if following.name else 0.0,
         )
         typer.echo(f"{'Uploaded' if run.uploaded else 'Reused'} {package.name} {run.version}", err=True)
-        typer.echo(f"{'Found' if run.adopted else 'Started'} {run.name}: {run.url}", err=True)
+        url = make_run_url(run.id, kubeflow.host, place.run_url)
+        typer.echo(f"{'Found' if run.adopted else 'Started'} {run.name}: {url}", err=True)
         typer.echo(run.id)
         if not following.wait:
             return
@@ -133,5 +141,22 @@ def _submit_pipeline(
         typer.echo(f"{run.name} succeeded.", err=True)
         return
     code = {"CANCELED": CANCELLED, "FAILED": 1, "SKIPPED": 1}.get(outcome.state, UNFINISHED)
-    typer.echo(f"foreact: {outcome.sentence} ({run.url})", err=True)
+    if code == 1:
+        outcome = explain_outcome(outcome, _read_record(run.id, place))
+    typer.echo(f"foreact: {outcome.sentence} ({url})", err=True)
     raise typer.Exit(code)
+
+
+def _read_record(run: str, place: PlaceSettings) -> "RunRecord | None":
+    """Return the record that a run's steps have written; None if it cannot be read from here."""
+    from foreact.blobs import connect
+    from foreact.runs.ledger import RunLedger
+
+    try:
+        record = RunLedger(connect(place, patience=REACH_SECONDS)).read_history().find_run(run)
+    except ForeactError as problem:
+        typer.echo(f"The run's record cannot be read. {problem}", err=True)
+        return None
+    if record is None and not place.blob_url:
+        typer.echo("The run's record can be read where FOREACT_BLOB_URL names the container of publications.", err=True)
+    return record

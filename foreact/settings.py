@@ -31,7 +31,11 @@ class PlaceSettings(BaseSettings):
     webhook_form: Literal["json", "teams"] = Field(
         "json", description="What the webhook receives: plain JSON, or a Teams message"
     )
-    run_url: str = Field("", description="Where a run can be looked at, {run} being its id; notices link to it")
+    run_url: str = Field(
+        "",
+        description="Where a run can be looked at, {run} being its id; notices and `submit` link to it. "
+        "Empty: notices have no link, `submit` takes the host of FOREACT_KFP_HOST, and port 8080 for 8888",
+    )
 
     def __init__(self, **values: Any) -> None:
         try:

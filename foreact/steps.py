@@ -55,7 +55,7 @@ STEPS = {
     )
 }
 
-# The exit handler: it runs however the others ended, and is no step to a planner.
+# The exit handler: it runs when the others have succeeded or failed, and is no step to a planner.
 REPORT = Step("report", "Report how the run ended", "", (*BLOB, *WEBHOOK), retries=0)
 
 # All steps of one store in one pod, for a planner waits. They are tried again where a service did not answer; no retry

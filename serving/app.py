@@ -17,7 +17,7 @@ from foreact import __version__
 from foreact.blobs import BlobStore
 from foreact.clock import utc_now
 from foreact.errors import ForeactError
-from foreact.runs.ends import report_end, report_stuck_runs
+from foreact.runs.ends import report_end, report_missed_ends, report_stuck_runs
 from foreact.runs.ledger import RunLedger
 from serving import errors
 from serving.alerts.ranking import find_alerts
@@ -51,8 +51,8 @@ log = logging.getLogger("foreact.serving")
 WARM_SECONDS = 0.5
 # How often the record of runs is read for the metrics.
 RUNS_SECONDS = 15.0
-# How often to check for runs that were killed before they could report their end.
-STUCK_SECONDS = 60.0
+# How often to check for runs that ended without reporting it.
+ENDS_SECONDS = 15.0
 # How often audit events are retried that could not be written while the blob store did not answer.
 AUDIT_SECONDS = 5.0
 # How often events older than the retention are deleted.
@@ -117,7 +117,7 @@ def create_app(
             asyncio.create_task(_repeat_forever(settings.poll_seconds, cache.refresh)),
             asyncio.create_task(_repeat_forever(WARM_SECONDS, lambda: _prepare_alerts(cache))),
             asyncio.create_task(_repeat_forever(RUNS_SECONDS, metrics.runs.read_ledger)),
-            asyncio.create_task(_repeat_forever(STUCK_SECONDS, lambda: _report_stuck_runs(settings, store, clock()))),
+            asyncio.create_task(_repeat_forever(ENDS_SECONDS, lambda: _report_ends(settings, store, runner, clock()))),
             asyncio.create_task(_repeat_forever(AUDIT_SECONDS, service.audit.write_queued)),
             asyncio.create_task(_repeat_forever(DAY_SECONDS, service.audit.prune)),
         ]
@@ -180,11 +180,14 @@ def _prepare_alerts(cache: PublicationCache) -> None:
         find_alerts(arrays)
 
 
-def _report_stuck_runs(settings: ServingSettings, store: BlobStore, now: datetime) -> None:
+def _report_ends(settings: ServingSettings, store: BlobStore, runner: Runner | None, now: datetime) -> None:
+    """Report the ends of runs that have not reported theirs."""
     try:
+        if runner is not None:
+            report_missed_ends(runner.find_end, settings, store)
         report_stuck_runs(settings, store, now=now)
     except ForeactError as problem:
-        log.warning("stuck runs cannot be looked for: %s", problem)
+        log.warning("runs that ended unreported cannot be looked for: %s", problem)
 
 
 async def _repeat_forever(seconds: float, work: Callable[[], object]) -> None:

@@ -132,14 +132,14 @@ class Azurite:
 
 
 @contextmanager
-def serve_azurite(folder: Path) -> Iterator[Azurite]:
-    """Run an emulator that keeps its blobs in a folder."""
+def serve_azurite(folder: Path, *others: str) -> Iterator[Azurite]:
+    """Run an emulator that keeps its blobs in a folder, with other options of its command."""
     [command] = require("azurite-blob", install="npm install -g azurite")
     port, key = hold_port(), b64encode(secrets.token_bytes(64)).decode()
     options = ["--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", str(folder / "blobs")]
     quiet = ["--disableTelemetry", "--skipApiVersionCheck", "--silent"]
     environment = {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{key}"}
-    azurite = Azurite(Process([command, *options, *quiet], port, folder / "azurite.log", environment), key)
+    azurite = Azurite(Process([command, *options, *quiet, *others], port, folder / "azurite.log", environment), key)
     azurite.process.start()
     try:
         yield azurite

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 # The states of a group of steps in Kubeflow, now and when it stored them in ML Metadata.
 SUCCESSES = frozenset({"SUCCEEDED", "COMPLETE", "CACHED"})
 FAILURES = frozenset({"FAILED", "ERROR", "CANCELED"})
-STOPPED = "the run was stopped before its last step was done, for example because somebody cancelled it"
+STOPPED = "the run was stopped before its last step was done"
 
 
 def report(

@@ -1,5 +1,6 @@
 """The meaning of Azure's errors: another try, a state that a caller tested for, or a sentence for the user."""
 
+import re
 from typing import cast
 
 from azure.core.exceptions import (
@@ -19,6 +20,9 @@ from foreact.errors import ForeactError
 TRANSIENT = (408, 429)
 PERMANENT = (501, 505)
 SIGN_IN = "sign in (az login, workload identity or AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET)"
+# Entra's number for why it gave no token.
+REFUSED_BY_ENTRA = re.compile(r"AADSTS\d+")
+FEDERATION = "check AZURE_CLIENT_ID, AZURE_TENANT_ID and the federated credential of the service account"
 
 
 def is_transient(error: AzureError) -> bool:
@@ -58,6 +62,9 @@ def error_reason(error: AzureError) -> str:
 def _describe_trouble(patience: float, error: AzureError) -> str:
     if isinstance(error, ResourceNotFoundError):
         return "the container does not exist; create it or correct FOREACT_BLOB_URL"
+    refusal = REFUSED_BY_ENTRA.search(str(error)) if isinstance(error, ClientAuthenticationError) else None
+    if refusal:
+        return f"Entra ID gives this identity no token ({refusal[0]}); {FEDERATION}"
     if isinstance(error, ClientAuthenticationError) or _status_code(error) in (401, 403):
         role = "with the role Storage Blob Data Contributor"
         return f"this identity is not allowed ({error_reason(error)}); {SIGN_IN} {role}"

@@ -95,6 +95,14 @@ class Package:
         }
 
     @property
+    def deadline_seconds(self) -> int | None:
+        """How long after its start Kubeflow stops a run; None for no limit."""
+        platform = self.documents[1] if self.documents[1:] else {}
+        kubernetes = platform.get("platforms", {}).get("kubernetes", {})
+        seconds = kubernetes.get("pipelineConfig", {}).get("activeDeadlineSeconds")
+        return int(seconds) if seconds else None
+
+    @property
     def _dags(self) -> list[dict[str, Any]]:
         dags = [c["dag"] for c in self.spec.get("components", {}).values() if "dag" in c] + [self.spec["root"]["dag"]]
         return [dag["tasks"] for dag in dags]

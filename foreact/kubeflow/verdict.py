@@ -70,6 +70,9 @@ def judge_run(run: Run, package: Package) -> Outcome:
         return Outcome(CANCELED, message="The run was cancelled.")
     if state not in ENDED:
         return Outcome(state)
+    if state == FAILED and _is_over_deadline(run, package):
+        hours = (package.deadline_seconds or 0) / 3600
+        return Outcome(FAILED, message=f"The run was stopped at its deadline, {hours:g} hours after its start.")
     # A run with a failed step counts as succeeded if its exit handler succeeded.
     failure = _find_failure(run, package)
     if failure is not None:
@@ -77,6 +80,14 @@ def judge_run(run: Run, package: Package) -> Outcome:
     if state == SUCCEEDED:
         return Outcome(SUCCEEDED)
     return Outcome(state, message=_read_first_line(run) or f"The run ended as {state.lower()}.")
+
+
+def _is_over_deadline(run: Run, package: Package) -> bool:
+    """Return whether a run lasted until Kubeflow stops it, which leaves no other trace: no cancelling, no message."""
+    created, finished = _read_moment(run.get("created_at")), _read_moment(run.get("finished_at"))
+    if package.deadline_seconds is None or created is None or finished is None:
+        return False
+    return (finished - created).total_seconds() >= package.deadline_seconds
 
 
 def _find_failure(run: Run, package: Package) -> Outcome | None:

@@ -79,6 +79,11 @@ class RunRecord(_Record):
         return next((step.sentence for step in self.steps.values() if step.sentence), "")
 
     @property
+    def running_step(self) -> str:
+        """Name the step that is at work, or was when the run was killed; empty if there is none."""
+        return next((name for name, step in self.steps.items() if step.state == "running"), "")
+
+    @property
     def last_event_at(self) -> datetime:
         """Return the time of the last event it reported."""
         steps = (step.started_at + timedelta(seconds=step.seconds or 0) for step in self.steps.values())
@@ -143,10 +148,16 @@ class RunLedger:
         self._change_run(run, lambda record: record.model_copy(update=requested))
 
     def note_step_started(self, run: str, step: str, pipeline: str = "", store: str = "") -> None:
-        """Note that a step started; the first one starts the run."""
+        """Note that a step started; the first one starts the run, and one after the run's end starts it again.
+
+        Kubeflow's Retry goes on with the steps that failed, under the same id.
+        """
         now = self._clock()
 
         def change(record: RunRecord) -> RunRecord:
+            if record.ended_at is not None:
+                again = {"state": "running", "started_at": now, "ended_at": None, "sentence": ""}
+                record = record.model_copy(update=again)
             steps = {**record.steps, step: StepRecord(state="running", started_at=now)}
             update = {"steps": steps, "pipeline": pipeline or record.pipeline, "store": store or record.store}
             return record.model_copy(update=update)
@@ -184,12 +195,16 @@ class RunLedger:
     def note_end(
         self, run: str, state: State, *, pipeline: str, store: str = "", sentence: str = "", at: datetime | None = None
     ) -> RunRecord:
-        """Note how a run ended, and when if not just now; only the first report counts."""
+        """Note how a run ended, and when if not just now; the first report counts, unless a success follows a failure.
+
+        Who reports a failure may only have lost sight of the run.
+        """
         now = at or self._clock()
 
         def change(record: RunRecord) -> RunRecord:
             identity = {"pipeline": pipeline or record.pipeline, "store": store or record.store}
-            if record.ended_at is not None:
+            is_mended = state == "succeeded" and record.state == "failed"
+            if record.ended_at is not None and not is_mended:
                 return record.model_copy(update=identity)
             reason = "" if state == "succeeded" else sentence or record.failed_step_sentence
             ended = {"state": state, "ended_at": now, "sentence": reason[:500]}

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict
 
 from foreact.blobs.protocol import BlobConflict, BlobStore
+from foreact.blobs.swap import read_if_present
 from foreact.naming import encode_id
 
 log = logging.getLogger(__name__)
@@ -31,12 +32,15 @@ _SECRETS = re.compile(
 )
 
 
+Event = Literal["failed", "recovered"]
+
+
 class Notice(BaseModel):
     """One event that somebody should know of."""
 
     model_config = ConfigDict(frozen=True)
 
-    event: Literal["failed", "recovered"]
+    event: Event
     pipeline: str
     # The one store that was retrained; empty for all.
     store: str = ""
@@ -96,7 +100,7 @@ def send_notice(notice: Notice, url: str, form: Form, store: BlobStore, pause: f
 
     If nobody receives it, the claim is deleted, so that whoever tries the step again can send it.
     """
-    name = f"{FOLDER}{encode_id(notice.run)}-{notice.event}.json"
+    name = _name_claim(notice.run, notice.event)
     try:
         store.write(name, notice.model_dump_json().encode(), if_absent=True)
     except BlobConflict:
@@ -104,6 +108,15 @@ def send_notice(notice: Notice, url: str, form: Form, store: BlobStore, pause: f
         return
     if not _post_notice(url, make_body(notice, form), f"{notice.run}-{notice.event}", pause):
         store.delete(name)
+
+
+def was_announced(run: str, event: Event, store: BlobStore) -> bool:
+    """Return whether a notice of a run was, or is being, sent."""
+    return read_if_present(store, _name_claim(run, event)) is not None
+
+
+def _name_claim(run: str, event: Event) -> str:
+    return f"{FOLDER}{encode_id(run)}-{event}.json"
 
 
 def _post_notice(url: str, data: bytes, key: str, pause: float) -> bool:

@@ -28,7 +28,6 @@ class SubmittedRun:
 
     id: str
     name: str
-    url: str
     version: str
     uploaded: bool
     # It existed already: an earlier attempt with the same name had succeeded.
@@ -39,6 +38,16 @@ def make_run_name(pipeline: str, store: str = "") -> str:
     """Return a name that tells people what the run is and that programs can find it by."""
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     return "-".join(part for part in (pipeline, encode_id(store) if store else "", stamp, secrets.token_hex(3)) if part)
+
+
+def make_run_url(run_id: str, host: str, run_url: str = "") -> str:
+    """Return the address of a run's page: as FOREACT_RUN_URL has it, or on the installation's host.
+
+    The host's port 8888 is the API's alone; the page is then where its own `kubectl port-forward` puts it.
+    """
+    if run_url:
+        return run_url.replace("{run}", run_id)
+    return f"{host.removesuffix(':8888') + ':8080' if host.endswith(':8888') else host}/#/runs/details/{run_id}"
 
 
 def submit_run(
@@ -73,7 +82,6 @@ def submit_run(
     return SubmittedRun(
         id=run["run_id"],
         name=name,
-        url=f"{kubeflow.host}/#/runs/details/{run['run_id']}",
         version=str(version["display_name"]),
         uploaded=uploaded,
         adopted=adopted,

@@ -15,6 +15,8 @@ from pydantic import ValidationError
 
 from foreact.context import RunContext
 from foreact.errors import ForeactError
+from foreact.kubeflow.verdict import Outcome
+from foreact.runs.ledger import RunRecord
 from foreact.runs.workspace import WorkspaceRuns
 from serving.refreshes.records import Process, Refresh, Step
 from serving.refreshes.runner import Progress
@@ -93,6 +95,10 @@ class EmbeddedRunner:
         process = refresh.process
         if process is not None and self._is_alive(process):
             os.killpg(process.pid, signal.SIGTERM)
+
+    def find_end(self, record: RunRecord) -> Outcome | None:
+        """Return None, because the process that starts a run here reports its end."""
+        return None
 
     def forget(self, refresh: Refresh) -> None:
         """Delete the record of the process, and outputs except those of the latest failed runs."""

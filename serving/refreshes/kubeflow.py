@@ -2,17 +2,21 @@
 
 import json
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from foreact.blobs.connecting import refuse_credentials_among
 from foreact.errors import ForeactError
 from foreact.kubeflow.api import Kubeflow, embed_package
+from foreact.kubeflow.connection import Answer, Refused
 from foreact.kubeflow.package import Package
 from foreact.kubeflow.settings import KubeflowSettings
 from foreact.kubeflow.states import CANCELED, ENDED, SUCCEEDED
 from foreact.kubeflow.verdict import Outcome, judge_run
+from foreact.naming import encode_id
 from foreact.runs.ledger import RunLedger, RunRecord
+from foreact.runs.outcomes import explain_outcome
 from foreact.steps import STEPS
 from serving.refreshes.records import Refresh, Step
 from serving.refreshes.runner import Progress
@@ -86,20 +90,31 @@ class KubeflowRunner:
     def observe(self, refresh: Refresh) -> Progress:
         """Return how far the run is: its steps by its own record, whatever number of pods runs them."""
         run = self._kubeflow.get_run(str(refresh.run))
-        record = self._find_record(refresh)
+        record = self._find_record(run)
         steps = refresh.steps if record is None else _list_steps(record, refresh.started_at or refresh.requested_at)
         if record is not None and record.has_published:
             # What still runs is of no concern to who waits for the numbers.
             return Progress("succeeded", steps)
-        outcome = judge_run(run, self._package)
+        outcome = explain_outcome(judge_run(run, self._package), record)
         if outcome.state not in ENDED:
             return Progress("running", steps)
         if outcome.state == SUCCEEDED:
             return Progress("succeeded", steps)
         if outcome.state == CANCELED:
             return Progress("failed", steps, "run", "the run was cancelled in Kubeflow Pipelines")
-        step = outcome.step if outcome.step in STEPS else (record.failed_step if record else "") or "run"
-        return Progress("failed", steps, step, _explain_failure(outcome, step, record))
+        return Progress("failed", steps, outcome.step if outcome.step in STEPS else "run", _describe_failure(outcome))
+
+    def find_end(self, record: RunRecord) -> Outcome | None:
+        """Return how a run of either pipeline ended, whoever started it; None if it goes on or is not Kubeflow's."""
+        try:
+            run = self._kubeflow.get_run(record.id)
+        except Refused as problem:
+            if problem.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        if run.get("state") not in ENDED:
+            return None
+        return explain_outcome(judge_run(run, self._load_package(record.pipeline)), record)
 
     def forget(self, refresh: Refresh) -> None:
         """Do nothing, because Kubeflow keeps the runs."""
@@ -112,11 +127,17 @@ class KubeflowRunner:
             # It may have just ended by itself; it took too long in any case.
             return
 
-    def _find_record(self, refresh: Refresh) -> RunRecord | None:
+    def _find_record(self, run: Answer) -> RunRecord | None:
+        """Return the record of a run, where it can be read."""
         try:
-            return self._runs.read_history().find_run(str(refresh.run))
+            return self._runs.read_history().find_run(run["run_id"])
         except ForeactError:
             return None
+
+    def _load_package(self, pipeline: str) -> Package:
+        """Return the compiled pipeline, which lies beside that of refreshes."""
+        path = self._package.path.with_name(f"{encode_id(pipeline)}.yaml")
+        return Package.load(path) if path.is_file() else self._package
 
 
 def _list_steps(record: RunRecord, begun: datetime) -> tuple[Step, ...]:
@@ -132,19 +153,10 @@ def _list_steps(record: RunRecord, begun: datetime) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def _explain_failure(outcome: Outcome, step: str, record: RunRecord | None) -> str:
-    """Return why a run failed; the step's own message comes before what Kubeflow reports, because it says more."""
-    step_message = record.steps[step].sentence if record and step in record.steps else ""
+def _describe_failure(outcome: Outcome) -> str:
+    """Return why a run failed, in words for planners."""
+    if outcome.message:
+        return outcome.message
     if outcome.event == "could not be started":
-        observed = f"Kubeflow Pipelines could not start {'this step' if step in STEPS else 'its steps'}"
-    elif outcome.event == "failed as a whole":
-        observed = "its steps failed as a whole"
-    else:
-        observed = outcome.message if outcome.step else ""
-    return (
-        step_message
-        or observed
-        or (record.failed_step_sentence if record else "")
-        or outcome.message
-        or "the run ended as failed"
-    )
+        return f"Kubeflow Pipelines could not start {'this step' if outcome.step in STEPS else 'its steps'}"
+    return "its steps failed as a whole" if outcome.event == "failed as a whole" else "the run ended as failed"

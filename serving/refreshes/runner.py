@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from foreact.kubeflow.verdict import Outcome
+from foreact.runs.ledger import RunRecord
 from serving.refreshes.records import Refresh, State, Step
 
 
@@ -36,6 +38,10 @@ class Runner(Protocol):
 
     def observe(self, refresh: Refresh) -> Progress:
         """Return how far a refresh's run is."""
+        ...
+
+    def find_end(self, record: RunRecord) -> Outcome | None:
+        """Return how a run ended whose record has no end, whoever started it; None if it goes on or is not known."""
         ...
 
     def forget(self, refresh: Refresh) -> None:

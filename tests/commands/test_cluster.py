@@ -1,16 +1,19 @@
 """The commands that talk to Kubeflow Pipelines, as they are typed."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import kfp_server_api as api
 import pytest
 from typer.testing import CliRunner, Result
 
 from commands.app import app
+from foreact.blobs.folder import FolderStore
 from foreact.errors import ForeactError
+from foreact.runs.ledger import RunLedger
 from pipelines.cluster import scheduling, submit
 from tests.kubeflow.fake import Fake
 
@@ -71,6 +74,56 @@ def test_the_exit_code_is_the_runs(
     fake.first_state = state
     result = foreact("submit", "retrain-all", "--history", SALES, "--package", str(packages / "retrain-all.yaml"))
     assert (result.exit_code, said in result.stderr) == (code, True)
+
+
+def fail_at_once(fake: Fake, workspace: Path, *tasks: tuple[str, str], after: timedelta = timedelta(minutes=2)) -> None:
+    """Let runs end as soon as they are made, as Kubeflow 2.17 tells of it: without a word of why."""
+    create = fake._create_runs
+
+    def create_ended(thing: Any) -> Any:
+        run = create(thing)
+        fake.end_run(run, "FAILED", after)
+        run.run_details.task_details = [
+            api.V2beta1PipelineTaskDetail(display_name=name, state=state, error=None) for name, state in tasks
+        ]
+        runs = RunLedger(FolderStore(workspace / "blobs"))
+        runs.note_step_started(run.run_id, "train", "retrain-all")
+        if after < timedelta(hours=1):
+            runs.note_step_ended(run.run_id, "train", "failed", 1.0, "3 stores could not be trained.")
+        return run
+
+    fake._create_runs = create_ended  # type: ignore[method-assign]
+
+
+def test_why_a_run_failed_is_read_from_its_record(
+    fake: Fake, packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_at_once(fake, tmp_path, ("report", "SUCCEEDED"), ("train", "FAILED"), ("exit-handler-1", "FAILED"))
+    command = ("submit", "retrain-all", "--history", SALES, "--package", str(packages / "retrain-all.yaml"))
+    monkeypatch.setenv("FOREACT_RUN_URL", "https://kubeflow.example/#/runs/details/{run}")
+    monkeypatch.setenv("FOREACT_WORKSPACE", str(tmp_path))
+    result = foreact(*command)
+    page = f"https://kubeflow.example/#/runs/details/{fake.kept('runs')[0].run_id}"
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1] == f"foreact: Train: 3 stores could not be trained. ({page})"
+    monkeypatch.setenv("FOREACT_WORKSPACE", str(tmp_path / "elsewhere"))
+    hint, sentence = foreact(*command).stderr.splitlines()[-2:]
+    assert "FOREACT_BLOB_URL names the container" in hint
+    assert sentence.startswith("foreact: Train failed. (https://kubeflow.example/")
+    monkeypatch.setenv("FOREACT_BLOB_URL", "https://elsewhere.example/c")
+    hint, sentence = foreact(*command).stderr.splitlines()[-2:]
+    assert "cannot be read. 'https://elsewhere.example/c' is not the address of a container" in hint
+    assert sentence.startswith("foreact: Train failed. (")
+
+
+def test_a_run_over_its_deadline_says_so(
+    fake: Fake, packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_at_once(fake, tmp_path, ("train", "FAILED"), after=timedelta(hours=4))
+    monkeypatch.setenv("FOREACT_WORKSPACE", str(tmp_path))
+    result = foreact("submit", "retrain-all", "--history", SALES, "--package", str(packages / "retrain-all.yaml"))
+    assert result.exit_code == 1
+    assert "The run was stopped at its deadline, 4 hours after its start." in result.stderr.splitlines()[-1]
 
 
 def test_not_ended_in_time(packages: Path) -> None:

@@ -21,6 +21,8 @@ import kfp_server_api as api
 import yaml
 
 PREFIX = "/apis/v2beta1/"
+# What the backend tells of a moment that has not come.
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 6, 500: 13, 503: 14}
 FIELDS = {"display_name", "name", "created_at", "pipeline_id", "experiment_id", "run_id", "recurring_run_id"}
 MOST = 200
@@ -70,6 +72,24 @@ class Fake:
     def revive(self) -> None:
         """Start the server again."""
         self.dead, self.dies_at, self.mutations = False, 0, 0
+
+    def enter_state(self, run: Any, state: str) -> None:
+        """Bring a run into a state."""
+        run.state = state
+        run.state_history = [*(run.state_history or []), api.V2beta1RuntimeStatus(state=state)]
+
+    def end_run(self, run: Any, state: str, after: timedelta = timedelta(minutes=2)) -> None:
+        """End a run so long after its making; no exit handler says anything."""
+        self.enter_state(run, state)
+        run.finished_at = run.created_at + after
+
+    def _retry_run(self, run: Any) -> None:
+        """Go on as the backend does: what went well stays, the exit handler of the first try included."""
+        if run.state != "FAILED":
+            raise Refusal(400, "Workflow must be Failed/Error to retry")
+        self.enter_state(run, "RUNNING")
+        run.finished_at = NEVER
+        run.run_details.task_details = [task for task in run.run_details.task_details if task.state == "SUCCEEDED"]
 
     # --- one request
 
@@ -132,8 +152,11 @@ class Fake:
             return {}
         if verb == "terminate":
             # As the backend tells of it: cancelling, and when all its pods have gone, failed.
-            thing.state = "FAILED"
-            thing.state_history = [api.V2beta1RuntimeStatus(state=state) for state in ("CANCELING", "FAILED")]
+            self.enter_state(thing, "CANCELING")
+            self.end_run(thing, "FAILED")
+            return {}
+        if verb == "retry":
+            self._retry_run(thing)
             return {}
         return thing
 

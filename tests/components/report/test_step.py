@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from components.report.step import STOPPED, report
 from foreact.blobs.folder import FolderStore
 from foreact.errors import ForeactError
+from foreact.runs.ends import KILLED
 from foreact.runs.ledger import RunLedger
 from foreact.settings import PipelineSettings
 from foreact.telemetry.notices import clean_sentence
@@ -137,6 +138,7 @@ def test_a_sentence_holds_neither_traceback_nor_secret(text: str, cleaned: str) 
         ("RUNNING", "running", STOPPED),
         ("COMPLETE", "running", ""),
         ("FAILED", "succeeded", "the run ended unexpectedly"),
+        ("FAILED", "running", KILLED),
     ],
 )
 def test_a_group_that_still_counts_as_running_is_judged_by_its_last_step(
@@ -149,6 +151,7 @@ def test_a_group_that_still_counts_as_running_is_judged_by_its_last_step(
     end(tmp_path, receiver.url, "r1", state)
     told = [json.loads(data) for _, _, data in receiver.received]
     assert [(one["event"], one["sentence"]) for one in told] == ([("failed", sentence)] if sentence else [])
+    assert [one["step"] for one in told] == (["publish" if last == "running" else "train"] if sentence else [])
     record = runs.read_history().find_run("r1")
     assert record is not None
     assert (record.state, record.sentence) == ("failed" if sentence else "succeeded", sentence)

@@ -1,6 +1,6 @@
 """How a run ended, by what a real Kubeflow tells of its tasks: in no order, and in other words than ours."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import kfp_server_api as api
@@ -31,6 +31,18 @@ def make_run(state: str, *tasks: api.V2beta1PipelineTaskDetail, history: tuple[s
 def test_the_step_that_failed_is_named(package: Package, error: str, sentence: str) -> None:
     outcome = judge_run(make_run("FAILED", task("train", "FAILED", error=error)), package)
     assert (outcome.state, outcome.sentence) == ("FAILED", sentence)
+
+
+@pytest.mark.parametrize(
+    ("hours", "sentence"),
+    [(4, "The run was stopped at its deadline, 4 hours after its start."), (3.9, "Train failed.")],
+)
+def test_a_run_that_was_stopped_at_its_deadline_says_so(package: Package, hours: float, sentence: str) -> None:
+    run = make_run("FAILED", task("ingest", "SUCCEEDED"), task("train", "FAILED"), history=("RUNNING", "FAILED"))
+    run |= {"created_at": AT.isoformat(), "finished_at": (AT + timedelta(hours=hours)).isoformat()}
+    assert judge_run(run, package).sentence == sentence
+    assert judge_run(run | {"state": "SUCCEEDED"}, package).sentence == "Train failed."
+    assert judge_run(run | {"state": "RUNNING"}, package).sentence == ""
 
 
 @pytest.mark.parametrize(

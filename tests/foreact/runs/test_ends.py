@@ -10,8 +10,11 @@ import pytest
 from pydantic import SecretStr
 
 from foreact.blobs.folder import FolderStore
-from foreact.runs.ends import END_UNKNOWN, report_end, report_stuck_runs
-from foreact.runs.ledger import LONGEST_RUN, RunLedger
+from foreact.errors import ForeactError
+from foreact.kubeflow.states import CANCELED
+from foreact.kubeflow.verdict import Outcome
+from foreact.runs.ends import END_UNKNOWN, report_end, report_missed_ends, report_stuck_runs
+from foreact.runs.ledger import LONGEST_RUN, RunLedger, RunRecord
 from foreact.settings import PlaceSettings
 from tests.observability.receiver import Receiver, receive
 
@@ -83,6 +86,51 @@ def test_what_has_worked_since_is_no_news(settings: PlaceSettings, blobs: Folder
     report_end("r3", True, pipeline="retrain-all", settings=settings, blobs=blobs)
     assert told(receiver) == []
     assert [run.state for run in RunLedger(blobs).read_history().runs] == ["failed", "succeeded", "succeeded"]
+
+
+def test_a_killed_run_that_had_published_succeeded(
+    settings: PlaceSettings, blobs: FolderStore, receiver: Receiver
+) -> None:
+    runs = RunLedger(blobs, lambda: NIGHT)
+    for step in ("train", "publish"):
+        runs.note_step_started("r1", step)
+        runs.note_step_ended("r1", step, "succeeded", 1.0)
+    report_stuck_runs(settings, blobs, now=MORNING)
+    assert told(receiver) == []
+    assert [run.state for run in runs.read_history().runs] == ["succeeded"]
+
+
+def test_a_run_that_failed_and_was_tried_again_works_again(
+    settings: PlaceSettings, blobs: FolderStore, receiver: Receiver
+) -> None:
+    report_end("r1", False, pipeline="retrain-all", message="it broke", settings=settings, blobs=blobs)
+    RunLedger(blobs).note_step_started("r1", "train", "retrain-all")
+    for _ in range(2):
+        report_end("r1", True, pipeline="retrain-all", settings=settings, blobs=blobs)
+    assert told(receiver) == [("failed", "r1"), ("recovered", "r1")]
+    assert [run.state for run in RunLedger(blobs).read_history().runs] == ["succeeded"]
+
+
+def test_of_runs_without_an_end_kubeflow_is_asked(
+    settings: PlaceSettings, blobs: FolderStore, receiver: Receiver
+) -> None:
+    runs = RunLedger(blobs)
+    for run in ("cancelled", "at work", "not to be found out"):
+        runs.note_step_started(run, "train", "retrain-store", "S1")
+    runs.note_end("ended", "succeeded", pipeline="retrain-store", store="S1")
+
+    def find_end(record: RunRecord) -> Outcome | None:
+        assert record.id != "ended"
+        if record.id == "not to be found out":
+            raise ForeactError("Kubeflow Pipelines does not answer")
+        return Outcome(CANCELED, message="The run was cancelled.") if record.id == "cancelled" else None
+
+    report_missed_ends(find_end, settings, blobs)
+    report_missed_ends(find_end, settings, blobs)
+    assert told(receiver) == [("failed", "cancelled")]
+    found = {run.id: (run.state, run.sentence) for run in runs.read_history().runs}
+    assert found.pop("r1") == found.pop("at work") == found.pop("not to be found out") == ("running", "")
+    assert found == {"cancelled": ("failed", "The run was cancelled."), "ended": ("succeeded", "")}
 
 
 def test_a_receiver_that_is_away_holds_nothing_open(

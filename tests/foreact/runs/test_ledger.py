@@ -49,6 +49,30 @@ def test_the_first_to_tell_a_runs_end_is_believed(runs: RunLedger) -> None:
     assert runs.read_history().last_success["retrain-all"] == first.ended_at
 
 
+def test_a_success_mends_what_was_taken_for_a_failure(runs: RunLedger) -> None:
+    runs.note_end("r1", "failed", pipeline="retrain-all", sentence="it took too long and was stopped")
+    mended = runs.note_end("r1", "succeeded", pipeline="retrain-all")
+    assert (mended.state, mended.sentence) == ("succeeded", "")
+    assert runs.read_history().last_success["retrain-all"] == mended.ended_at
+
+
+def test_a_step_that_is_tried_again_after_the_end_starts_the_run_again(runs: RunLedger) -> None:
+    events = Events(sink=make_record_sink(runs, "r1", "retrain-store", "S1"))
+    with events.step("ingest"):
+        pass
+    with pytest.raises(ValueError, match="away"), events.step("register"):
+        raise ValueError("MLflow is away")
+    failed = runs.note_end("r1", "failed", pipeline="retrain-store", store="S1")
+    with events.step("register"):
+        again = runs.read_history().runs[0]
+        assert (again.state, again.ended_at, again.sentence, again.failed_step) == ("running", None, "", "")
+        assert failed.ended_at is not None
+        assert again.started_at > failed.ended_at, "a run of yesterday must not count as overdue"
+        assert again.steps["ingest"] == failed.steps["ingest"]
+    ended = runs.note_end("r1", "succeeded", pipeline="retrain-store", store="S1")
+    assert (ended.state, ended.sentence, ended.failed_step) == ("succeeded", "", "")
+
+
 def test_no_run_is_lost_when_many_tell_at_once(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
 

@@ -12,7 +12,7 @@ from foreact.kubeflow.connection import Refused, Unreachable
 from foreact.kubeflow.package import Package
 from foreact.kubeflow.settings import KubeflowSettings
 from foreact.kubeflow.verdict import Task
-from pipelines.cluster.submit import make_run_name, submit_run, watch_run
+from pipelines.cluster.submit import make_run_name, make_run_url, submit_run, watch_run
 from tests.kubeflow.fake import Fake
 
 GIVEN = {"history": "https://a.blob.core.windows.net/sales/", "horizon": 14}
@@ -34,7 +34,6 @@ def test_a_run_has_what_it_was_given(fake: Fake, kubeflow: Kubeflow, package: Pa
     assert version.display_name == f"sha256-{package.hash[:24]}"
     assert version.description == f"sha256:{package.hash}"
     assert version.pipeline_spec["platform_spec"]["platforms"], "the second document goes with the first"
-    assert sent.url == f"{kubeflow.host}/#/runs/details/{sent.id}"
 
 
 def test_the_same_content_is_uploaded_once(fake: Fake, kubeflow: Kubeflow, package: Package) -> None:
@@ -307,6 +306,19 @@ def test_names_tell_the_store_and_differ() -> None:
     names = {make_run_name("retrain-store", "Köln/1") for _ in range(20)}
     assert len(names) == 20
     assert all(name.startswith("retrain-store-K~C3~B6ln~2F1-") for name in names)
+
+
+@pytest.mark.parametrize(
+    ("host", "run_url", "page"),
+    [
+        ("http://localhost:8888", "", "http://localhost:8080/#/runs/details/r1"),
+        ("https://kubeflow.example", "", "https://kubeflow.example/#/runs/details/r1"),
+        ("http://localhost:8888", "https://kubeflow.example/_/pipeline/#/runs/details/{run}",
+         "https://kubeflow.example/_/pipeline/#/runs/details/r1"),
+    ],
+)  # fmt: skip
+def test_a_runs_page_is_the_uis(host: str, run_url: str, page: str) -> None:
+    assert make_run_url("r1", host, run_url) == page
 
 
 def test_a_host_without_a_scheme_is_https() -> None:

@@ -11,7 +11,9 @@ import pytest
 from foreact.blobs.folder import FolderStore
 from foreact.errors import ForeactError
 from foreact.kubeflow.settings import KubeflowSettings
+from foreact.runs.ends import report_missed_ends
 from foreact.runs.ledger import RunLedger
+from foreact.settings import PlaceSettings
 from pipelines.compiling import FOLDER
 from serving.refreshes.kubeflow import KubeflowRunner
 from serving.refreshes.records import Refresh, RefreshRecords
@@ -99,10 +101,12 @@ def test_a_server_that_dies_midway_leaves_one_run(
 TASK = "retrain-in-one-pod"
 
 
-def task(name: str, state: str, **others: Any) -> Any:
-    """Make a task as Kubeflow tells of it."""
+def task(name: str, state: str, second: int = 0, took: int = 0, **others: Any) -> Any:
+    """Make a task as Kubeflow tells of it: all of a run have the same time of creation."""
+    began = AT.replace(second=second)
+    ended = AT.replace(second=second + took)
     return api.V2beta1PipelineTaskDetail(
-        display_name=name, state=state, create_time=AT, start_time=AT, end_time=AT, **others
+        display_name=name, state=state, create_time=AT, start_time=began, end_time=ended, **others
     )
 
 
@@ -209,6 +213,69 @@ def test_says_why_refreshes_cannot_run(fake: Fake, runner: KubeflowRunner) -> No
     assert "answered with text/html instead of the Kubeflow Pipelines API's JSON" in (runner.check() or "")
     fake.dead, fake.page = True, ""
     assert "Kubeflow Pipelines does not answer" in (runner.check() or "")
+
+
+def start_nightly(fake: Fake, runner: KubeflowRunner, runs: RunLedger) -> Any:
+    """Return a run that this service has not started, its training under way."""
+    experiment = runner._kubeflow.ensure_experiment("nightly")
+    spec = {"pipeline_spec": {"pipelineInfo": {"name": "retrain-all"}}}
+    run = fake._create_runs(api.V2beta1Run(display_name="nightly", experiment_id=experiment, pipeline_spec=spec))
+    fake.enter_state(run, "RUNNING")
+    run.run_details.task_details = [task("ingest", "SUCCEEDED", 1, 3), task("train", "RUNNING", 5)]
+    runs.note_step_started(run.run_id, "train", "retrain-all")
+    return run
+
+
+def test_the_record_of_a_cancelled_run_that_nobody_follows_is_closed(
+    fake: Fake, runner: KubeflowRunner, runs: RunLedger, store: FolderStore, start: Callable[..., Serving]
+) -> None:
+    """Its exit handler does not run; nor does that of a run over its deadline."""
+    shop.publish(store)
+    cancelled, overdue, going = (start_nightly(fake, runner, runs) for _ in range(3))
+    local = "20261127-080000-abcdef"
+    runs.note_step_started(local, "train", "retrain-all")
+    runner._kubeflow.terminate_run(cancelled.run_id)
+    fake.end_run(overdue, "FAILED", after=timedelta(hours=4))
+    overdue.run_details.task_details[1].state = "FAILED"
+    start(runner=runner)
+
+    def read(run: str) -> tuple[str, str]:
+        record = runs.read_history().find_run(run)
+        assert record is not None
+        return record.state, record.sentence
+
+    until(lambda: read(overdue.run_id)[0] == "failed")
+    assert read(cancelled.run_id) == ("failed", "The run was cancelled.")
+    assert read(overdue.run_id) == ("failed", "The run was stopped at its deadline, 4 hours after its start.")
+    assert read(going.run_id) == read(local) == ("running", "")
+
+
+def test_a_retry_that_succeeds_mends_the_record(
+    fake: Fake, runner: KubeflowRunner, runs: RunLedger, store: FolderStore
+) -> None:
+    """The exit handler has reported the first try, and Kubeflow does not run it again."""
+    run = start_nightly(fake, runner, runs)
+    settings = PlaceSettings()
+    runs.note_step_ended(run.run_id, "train", "failed", 9.0, "MLflow is away.")
+    runs.note_end(run.run_id, "failed", pipeline="retrain-all")
+    run.run_details.task_details = [
+        task("ingest", "SUCCEEDED", 1, 3),
+        task("train", "FAILED", 5, 9),
+        task("report", "SUCCEEDED", 20, 5),
+    ]
+    fake.end_run(run, "FAILED")
+    runner._kubeflow._connection.send_request("POST", f"runs/{run.run_id}:retry")
+    assert [each.display_name for each in run.run_details.task_details] == ["ingest", "report"]
+    for step in ("train", "register", "publish"):
+        runs.note_step_started(run.run_id, step)
+        report_missed_ends(runner.find_end, settings, store)
+        assert [record.state for record in runs.read_history().runs] == ["running"]
+        runs.note_step_ended(run.run_id, step, "succeeded", 1.0)
+        run.run_details.task_details.append(task(step, "SUCCEEDED", 40, 5))
+    fake.end_run(run, "SUCCEEDED")
+    report_missed_ends(runner.find_end, settings, store)
+    [record] = runs.read_history().runs
+    assert (record.state, record.sentence, record.failed_step) == ("succeeded", "", "")
 
 
 def made(fake: Fake) -> Any:
