@@ -31,6 +31,8 @@ class PlaceSettings(BaseSettings):
     webhook_form: Literal["json", "teams"] = Field(
         "json", description="What the webhook receives: plain JSON, or a Teams message"
     )
+    dashboard_url: str = Field("", description="Where planners open the dashboard; a run's first page links to it")
+    mlflow_url: str = Field("", description="Where people open MLflow; a run's first page links to its models")
     run_url: str = Field(
         "",
         description="Where a run can be looked at, {run} being its id; notices and `submit` link to it. "

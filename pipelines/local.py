@@ -32,6 +32,15 @@ from foreact.telemetry import tracing
 RUNTIME_ONLY = "_KFP_RUNTIME"
 
 
+# Outputs of steps that people read, and what they are.
+REPORTS = {
+    "data": ".md",
+    "data_checks": ".html",
+    "backtest": ".html",
+    "gate": ".md",
+    "published": ".md",
+    "overview": ".html",
+}
 # Short: Ray keeps sockets there, and their names may not be long.
 SCRATCH = "foreact-run-"
 
@@ -120,7 +129,7 @@ def _code_version() -> str:
 def _copy_reports(artifacts: Path, run: Run) -> None:
     """Copy the reports, with the file endings that browsers and editors know."""
     run.reports.mkdir(exist_ok=True)
-    for name, ending in (("report", ".html"), ("summary", ".md")):
+    for name, ending in REPORTS.items():
         for path in artifacts.glob(f"*/*/{name}"):
             shutil.copyfile(path, run.reports / f"{path.parent.name}{ending}")
 

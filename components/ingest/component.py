@@ -10,8 +10,8 @@ def ingest(
     history: str,
     source_version: str,
     dataset: dsl.Output[dsl.Dataset],
-    summary: dsl.Output[dsl.Markdown],
-    metrics: dsl.Output[dsl.Metrics],
+    data: dsl.Output[dsl.Markdown],
+    data_figures: dsl.Output[dsl.Metrics],
     known: list,  # type: ignore[type-arg]
     columns: str,
     country: str,
@@ -45,8 +45,8 @@ def ingest(
 
     Returns:
         dataset: One partition a store, and the rows that could not be used as they are.
-        summary: Rows, stores, items, dates, columns and what was left out.
-        metrics: The same as figures.
+        data: Rows, stores, items, dates, columns and what was left out.
+        data_figures: The same as figures.
     """
     from functools import partial
     from pathlib import Path
@@ -79,7 +79,7 @@ def ingest(
         threads=size.cpus,
         events=events,
     )
-    Path(summary.path).write_text(result.summary, encoding="utf-8")
+    Path(data.path).write_text(result.summary, encoding="utf-8")
     events.figures("ingest", result.metrics)
     for name, value in result.metrics.items():
-        metrics.log_metric(name, value)
+        data_figures.log_metric(name, value)

@@ -9,8 +9,8 @@ from components.declaring import declare_component
 def publish(
     trained: dsl.Input[dsl.Artifact],
     versions: dsl.Input[dsl.Artifact],
-    summary: dsl.Output[dsl.Markdown],
-    metrics: dsl.Output[dsl.Metrics],
+    published: dsl.Output[dsl.Markdown],
+    publication_figures: dsl.Output[dsl.Metrics],
     store: str,
 ) -> None:
     """Publish the forecasts of all stores of a run in one instruction; readers see all of them or none.
@@ -21,8 +21,8 @@ def publish(
         store: The one store of this run; empty: all.
 
     Returns:
-        summary: What was published, and what stayed as it was.
-        metrics: The version's number and how many stores it changed.
+        published: What was published, and what stayed as it was.
+        publication_figures: The version's number and how many stores it changed.
     """
     from pathlib import Path
 
@@ -38,7 +38,7 @@ def publish(
         code_version=RunContext.read().code_version,
         events=events,
     )
-    Path(summary.path).write_text(result.summary, encoding="utf-8")
+    Path(published.path).write_text(result.summary, encoding="utf-8")
     events.figures("publish", result.metrics)
     for name, value in result.metrics.items():
-        metrics.log_metric(name, value)
+        publication_figures.log_metric(name, value)

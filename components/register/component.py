@@ -9,8 +9,8 @@ from components.declaring import declare_component
 def register(
     trained: dsl.Input[dsl.Artifact],
     versions: dsl.Output[dsl.Artifact],
-    summary: dsl.Output[dsl.Markdown],
-    metrics: dsl.Output[dsl.Metrics],
+    gate: dsl.Output[dsl.Markdown],
+    gate_figures: dsl.Output[dsl.Metrics],
     run: str,
     store: str,
 ) -> None:
@@ -23,8 +23,8 @@ def register(
 
     Returns:
         versions: Which version of which registered model makes each store's numbers.
-        summary: What the gate decided for each store, and why.
-        metrics: How many stores were promoted, kept their champion or fell back.
+        gate: What the gate decided for each store, and why.
+        gate_figures: How many stores were promoted, kept their champion or fell back.
     """
     from pathlib import Path
 
@@ -43,7 +43,7 @@ def register(
         parent_run=context.mlflow_run,
         events=events,
     )
-    Path(summary.path).write_text(result.summary, encoding="utf-8")
+    Path(gate.path).write_text(result.summary, encoding="utf-8")
     events.figures("register", result.metrics)
     for name, value in result.metrics.items():
-        metrics.log_metric(name, value)
+        gate_figures.log_metric(name, value)

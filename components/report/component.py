@@ -6,9 +6,7 @@ from components.declaring import declare_component
 
 
 @declare_component
-def report(
-    status: dsl.PipelineTaskFinalStatus, summary: dsl.Output[dsl.Markdown], pipeline: str, store: str = ""
-) -> None:
+def report(status: dsl.PipelineTaskFinalStatus, overview: dsl.Output[dsl.HTML], pipeline: str, store: str = "") -> None:
     """Report how the run ended: in the log, and by the webhook where one is set.
 
     Args:
@@ -17,7 +15,7 @@ def report(
         store: The one store that was retrained; empty for all.
 
     Returns:
-        summary: The same in words.
+        overview: The run's first page: what became of it, its figures, the store that fares worst.
     """
     from pathlib import Path
 
@@ -38,4 +36,4 @@ def report(
         # What it tells is asked for thrice: a store that is gone for good must not hold up the run's end.
         blobs=connect(settings, patience=20.0),
     )
-    Path(summary.path).write_text(text, encoding="utf-8")
+    Path(overview.path).write_text(text, encoding="utf-8")

@@ -3,8 +3,11 @@
 import json
 import logging
 
+from components.report.page import write_overview
 from foreact.blobs import BlobStore
 from foreact.errors import ForeactError
+from foreact.publications import Reader
+from foreact.reports.page import Page
 from foreact.runs.ends import report_end, report_stuck_runs
 from foreact.runs.ledger import RunLedger
 from foreact.settings import PipelineSettings
@@ -29,7 +32,7 @@ def report(
     blobs: BlobStore,
     pause: float = 2.0,
 ) -> str:
-    """Report the run's end; a webhook or a blob store that does not answer never fails the run."""
+    """Report the run's end and return its first page; a webhook or blob store that does not answer fails no run."""
     try:
         # First, so that a failure is reported before the recovery from it.
         report_stuck_runs(settings, blobs, pause=pause)
@@ -52,9 +55,26 @@ def report(
     step, sentence = (failed.step, failed.sentence) if failed else ("", "")
     outcome = {"pipeline": pipeline, "store": store, "state": state, "run": run, "step": step, "sentence": sentence}
     log.info("run ended: %s", json.dumps(outcome))
-    lines = [f"**{pipeline}** {'of store `' + store + '` ' if store else ''}ended: **{state}**", ""]
-    lines += [f"- {name}: {value}" for name, value in outcome.items() if value and name in {"run", "step", "sentence"}]
-    return "\n".join(lines) + "\n"
+    return _write_page(pipeline, state, run, settings, blobs)
+
+
+def _write_page(pipeline: str, state: str, run: str, settings: PipelineSettings, blobs: BlobStore) -> str:
+    """Return the run's first page; without its record no more than how it ended."""
+    links = {
+        "Dashboard": settings.dashboard_url,
+        "Models in MLflow": settings.mlflow_url and settings.mlflow_url + "/#/models",
+    }
+    try:
+        history = RunLedger(blobs).read_history()
+        record = history.find_run(run)
+        if record is not None:
+            shown = {text: target for text, target in links.items() if target}
+            return write_overview(record, history.find_previous(record), Reader(blobs), shown)
+    except ForeactError as problem:
+        log.warning("the run's record cannot be read: %s", problem)
+    page = Page(pipeline)
+    page.paragraph(f"It ended as {state}.")
+    return page.render()
 
 
 def _has_succeeded(state: str, run: str, blobs: BlobStore) -> bool | None:

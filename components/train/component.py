@@ -9,8 +9,8 @@ from components.declaring import declare_component
 def train(
     dataset: dsl.Input[dsl.Dataset],
     trained: dsl.Output[dsl.Artifact],
-    report: dsl.Output[dsl.HTML],
-    metrics: dsl.Output[dsl.Metrics],
+    backtest: dsl.Output[dsl.HTML],
+    backtest_figures: dsl.Output[dsl.Metrics],
     margin: float,
     seed: int,
     quantiles: str,
@@ -35,8 +35,8 @@ def train(
 
     Returns:
         trained: Models, forecasts and decisions of every store.
-        report: Backtest report: forecast against actual, error by horizon, coverage, each store's decision.
-        metrics: The backtest's figures over all stores.
+        backtest: Backtest report: forecast against actual, error by horizon, coverage, each store's decision.
+        backtest_figures: The backtest's figures over all stores.
     """
     from functools import partial
     from pathlib import Path
@@ -50,7 +50,7 @@ def train(
     figures = step(
         dataset=Path(dataset.path),
         trained=Path(trained.path),
-        report=Path(report.path),
+        report=Path(backtest.path),
         find_live=make_live_finder(settings),
         find_chain=partial(find_live_chain, settings) if store else None,
         margin=margin,
@@ -65,4 +65,4 @@ def train(
     )
     events.figures("train", figures)
     for name, value in figures.items():
-        metrics.log_metric(name, value)
+        backtest_figures.log_metric(name, value)

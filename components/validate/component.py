@@ -10,8 +10,8 @@ def validate(
     dataset: dsl.Input[dsl.Dataset],
     checked: dsl.Output[dsl.Dataset],
     rejected: dsl.Output[dsl.Artifact],
-    report: dsl.Output[dsl.HTML],
-    metrics: dsl.Output[dsl.Metrics],
+    data_checks: dsl.Output[dsl.HTML],
+    data_check_figures: dsl.Output[dsl.Metrics],
     store: str,
     max_rejected_share: float,
 ) -> None:
@@ -25,8 +25,8 @@ def validate(
     Returns:
         checked: The same without rows that break a rule; it refuses its readers if it is not sound.
         rejected: The rows that were left out or blanked, each with the rule and its own text.
-        report: Every rule, how often it is broken, and sample rows.
-        metrics: The same as figures.
+        data_checks: Every rule, how often it is broken, and sample rows.
+        data_check_figures: The same as figures.
     """
     from functools import partial
     from pathlib import Path
@@ -44,7 +44,7 @@ def validate(
         find_previous=partial(previous_items, settings, only=store),
         events=events,
     )
-    Path(report.path).write_text(result.page, encoding="utf-8")
+    Path(data_checks.path).write_text(result.page, encoding="utf-8")
     events.figures("validate", result.metrics)
     for name, value in result.metrics.items():
-        metrics.log_metric(name, value)
+        data_check_figures.log_metric(name, value)

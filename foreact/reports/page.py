@@ -1,6 +1,6 @@
 """A small HTML page: headings, tables and charts, with everything that came from data escaped."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from markupsafe import Markup
@@ -20,6 +20,8 @@ span[class] { padding: 0 .5rem; border-radius: .6rem; font-size: .85rem }
 .bad { background: #fde8e8; color: #7f1d1d }
 summary { cursor: pointer } small, figcaption { color: #55606d }
 figure { margin: 1rem 0 } svg { max-width: 100%; height: auto }
+@media (max-width: 40rem) { body { margin: 1rem auto; padding: 0 .5rem } th, td { padding: .25rem .4rem }
+  table { display: block; overflow-x: auto } }
 """)
 
 
@@ -38,6 +40,12 @@ class Page:
         """Add a paragraph; a verdict stands on its colour."""
         opening = Markup("<p class={}>").format(kind) if kind else Markup("<p>")
         self.parts.append(opening + text + Markup("</p>"))
+
+    def links(self, targets: Mapping[str, str]) -> None:
+        """Add links, each by its text."""
+        link = Markup('<a href="{}" target="_blank" rel="noopener">{}</a>')
+        links = Markup(" · ").join(link.format(target, text) for text, target in targets.items())
+        self.parts.append(Markup("<p>{}</p>").format(links))
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Add a table; numbers are rounded to what a reader can use."""

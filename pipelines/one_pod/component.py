@@ -28,6 +28,7 @@ def retrain_in_one_pod(
     train_cpu: str,
     train_memory: str,
     run: str,
+    overview: dsl.Output[dsl.HTML],
     data_checks: dsl.Output[dsl.HTML],
     rejected: dsl.Output[dsl.Artifact],
     backtest: dsl.Output[dsl.HTML],
@@ -63,6 +64,7 @@ def retrain_in_one_pod(
         run: The pipeline run's id.
 
     Returns:
+        overview: The run's first page: what became of it, its figures, and how the store fares.
         data_checks: Every rule of the data, how often it is broken, and sample rows.
         rejected: The rows that were left out or blanked, each with the rule and its own text.
         backtest: Backtest report: forecast against actual, error by horizon, coverage, the store's decision.
@@ -96,11 +98,12 @@ def retrain_in_one_pod(
             "train_memory": train_memory,
         },
         {
-            ("validate", "report"): data_checks.path,
-            ("validate", "rejected"): rejected.path,
-            ("train", "report"): backtest.path,
-            ("register", "summary"): gate.path,
-            ("publish", "summary"): published.path,
+            "overview": overview.path,
+            "data_checks": data_checks.path,
+            "rejected": rejected.path,
+            "backtest": backtest.path,
+            "gate": gate.path,
+            "published": published.path,
         },
         figures.log_metric,
         run=run,

@@ -22,7 +22,7 @@ from foreact.errors import ForeactError, ServiceUnavailable
 from foreact.runs.defaults import LEFT_OUT
 from foreact.runs.ledger import RunLedger
 from foreact.settings import PipelineSettings
-from foreact.steps import Step
+from foreact.steps import REPORT, Step
 from pipelines.chain import run_steps
 
 log = logging.getLogger(__name__)
@@ -84,12 +84,12 @@ class StepsHere:
 
 def run_in_one_pod(
     parameters: Mapping[str, Any],
-    pages: Mapping[tuple[str, str], str],
+    pages: Mapping[str, str],
     log_metric: Callable[[str, float], None],
     *,
     run: str,
 ) -> None:
-    """Run all steps and report the run's end; `pages` says where to copy which step's output."""
+    """Run all steps and report the run's end; `pages` says where to copy which output."""
     context = RunContext.read()
     replace(context, run=context.run or run).enter()
     with tempfile.TemporaryDirectory() as scratch, _stoppable():
@@ -100,8 +100,9 @@ def run_in_one_pod(
             _report_end("FAILED", str(error), str(parameters["store"]), steps.folder)
             raise
         _report_end("SUCCEEDED", "", str(parameters["store"]), steps.folder)
-        for (step, name), target in pages.items():
-            _copy_output(Path(steps.done[step].outputs[name].path), Path(target))
+        for name, target in pages.items():
+            (source,) = steps.folder.glob(f"*/{name}")
+            _copy_output(source, Path(target))
         for step, done in steps.done.items():
             for output in done.outputs.values():
                 for name, value in output.figures.items():
@@ -142,13 +143,11 @@ def _report_end(state: str, message: str, store: str, folder: Path) -> None:
     status = SimpleNamespace(
         state=state, pipeline_job_resource_name=context.run, pipeline_task_name="", error_message=message
     )
-    summary = Output(str(folder / "report"))
-    get_function(report)(status=status, summary=summary, pipeline=context.pipeline, store=store)
+    overview = Output(str(folder / REPORT.name / "overview"))
+    Path(overview.path).parent.mkdir()
+    get_function(report)(status=status, overview=overview, pipeline=context.pipeline, store=store)
 
 
 def _copy_output(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_dir():
-        shutil.copytree(source, target, dirs_exist_ok=True)
-    elif source.exists():
-        shutil.copyfile(source, target)
+    shutil.copyfile(source, target)

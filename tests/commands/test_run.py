@@ -54,10 +54,10 @@ class TestRetraining:
     def test_the_run_page_has_every_report(self, three_stores: Chain) -> None:
         run = next(iter(WorkspaceRuns(three_stores.workspace).list_runs()))
         artifacts = {path.parent.name + "/" + path.name for path in run.folder.rglob("*") if path.is_file()}
-        for page in ("ingest/summary", "validate/report", "train/report", "register/summary", "publish/summary"):
+        for page in ("ingest/data", "validate/data_checks", "train/backtest", "register/gate", "publish/published"):
             assert page in artifacts
         assert {path.name for path in run.reports.iterdir()} == {
-            *("ingest.md", "validate.html", "train.html", "register.md", "publish.md", "report.md")
+            *("ingest.md", "validate.html", "train.html", "register.md", "publish.md", "report.html")
         }
         backtest = (run.reports / "train.html").read_text()
         assert backtest.count("<svg") >= 4

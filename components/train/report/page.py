@@ -9,6 +9,7 @@ import numpy as np
 from components.train.report.drift import Series, add_latest, draw_drift
 from components.train.report.pictures import Curve, Picture
 from foreact.errors import count_noun
+from foreact.forecasting.experts.simple import Simple
 from foreact.forecasting.inputs.arrays import Doubles
 from foreact.forecasting.judging.gate import GateOutcome
 from foreact.reports.charts import draw_line_chart
@@ -108,6 +109,11 @@ def _mean_figures(trained: Trained) -> dict[str, float]:
         measured = [value for value in values if np.isfinite(value)]
         if measured:
             figures[name] = float(np.mean(measured))
+    for method in Simple:
+        measured = [s.baselines[method].wape or np.nan for s in stores if method in s.baselines]
+        measured = [value for value in measured if np.isfinite(value)]
+        if measured:
+            figures[f"{method}_wape"] = float(np.mean(measured))
     for name in ("wape", "bias", "coverage", "beats_naive"):
         measured = [s.scorecard[name] for s in stores if np.isfinite(s.scorecard.get(name, np.nan))]
         if measured:

@@ -97,7 +97,7 @@ def test_what_nobody_took_is_told_when_the_step_is_tried_again(
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/hook", "hooks.example/no-scheme", "http://"])
 def test_nobody_listening_fails_no_run(tmp_path: Path, url: str) -> None:
-    assert "FAILED" in end(tmp_path, url, "r1", "FAILED", "it broke")
+    assert "It failed: it broke." in end(tmp_path, url, "r1", "FAILED", "it broke")
 
 
 def test_a_secret_that_nobody_has_given_yet_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
