@@ -24,8 +24,8 @@ from serving.settings import ServingSettings
 
 
 def name_run(refresh: Refresh) -> str:
-    """Return the name of a refresh's run."""
-    return f"foreact-refresh-{refresh.id}"
+    """Return the name of a refresh's run: the same from every replica, and of use to who lists runs."""
+    return f"refresh {refresh.store[:60]} {refresh.requested_at:%Y-%m-%d %H:%M} {refresh.id.rpartition('-')[2]}"
 
 
 class KubeflowRunner:

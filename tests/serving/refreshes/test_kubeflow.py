@@ -69,7 +69,7 @@ def house(store: FolderStore, runner: KubeflowRunner, start: Callable[..., Servi
 def test_a_refresh_is_a_run_of_the_compiled_pipeline(fake: Fake, runner: KubeflowRunner, refresh: Refresh) -> None:
     started = runner.start(refresh)
     (run,) = fake.kept("runs")
-    assert (started.run, run.display_name) == (run.run_id, f"foreact-refresh-{refresh.id}")
+    assert (started.run, run.display_name) == (run.run_id, "refresh S 1 2026-11-21 09:00 0a1b")
     assert run.service_account == "foreact-pipelines"
     assert run.runtime_config.parameters == {
         "history": "https://a.blob.core.windows.net/sales/",
@@ -286,7 +286,8 @@ def made(fake: Fake) -> Any:
 def test_a_request_is_followed_to_the_new_numbers(fake: Fake, house: Serving, runs: RunLedger) -> None:
     asked = house.post("/v1/stores/S1/refreshes")
     location, run = asked.headers["location"], made(fake)
-    assert run.display_name == f"foreact-refresh-{location.rpartition('/')[2]}"
+    assert run.display_name.startswith("refresh S1 20")
+    assert run.display_name.endswith(f" {location.rpartition('-')[2]}")
     # The run's steps find there whose request they serve.
     record = until(lambda: runs.read_history().find_run(run.run_id))
     assert (record.pipeline, record.store) == ("retrain-store", "S1")
