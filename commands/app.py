@@ -1,11 +1,11 @@
 """The command line: each command parses, calls the part that does the work, and prints the outcome."""
 
 import sys
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
+from commands.compiling import compile_pipelines
 from commands.demo import demo
 from commands.evaluate import evaluate
 from commands.experts import experts_app
@@ -30,6 +30,7 @@ app.add_typer(submit_app, name="submit")
 app.add_typer(schedule_app, name="schedule")
 app.add_typer(keys_app, name="keys")
 app.command()(smoke)
+app.command("compile")(compile_pipelines)
 
 
 def _show_version(requested: bool) -> None:
@@ -43,24 +44,6 @@ def foreact(
     version: Annotated[bool, typer.Option("--version", help="Show the version", callback=_show_version)] = False,
 ) -> None:
     """Demand forecasts per store and item, from sales data to what planners see."""
-
-
-@app.command("compile")
-def compile_pipelines(
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write (default: compiled/)")] = None,
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if the files are out of date")] = False,
-) -> None:
-    """Write retrain-all.yaml and retrain-store.yaml, as Kubeflow Pipelines takes them."""
-    from pipelines.compiling import FOLDER, compile_all, find_stale
-
-    folder = out or FOLDER
-    if check:
-        stale = find_stale(folder)
-        if stale:
-            raise ForeactError(f"Out of date in {folder}: {', '.join(stale)}; run `foreact compile`.")
-        return
-    for path in compile_all(folder):
-        typer.echo(path)
 
 
 def main() -> None:

@@ -1,7 +1,9 @@
 """compiled/: the pipelines as Kubeflow takes them, made from the definitions alone."""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from foreact.kubeflow.package import FOLDER
 from pipelines.graph import DESCRIPTIONS, build_pipeline
@@ -9,8 +11,8 @@ from pipelines.graph import DESCRIPTIONS, build_pipeline
 __all__ = ["FOLDER", "compile_all", "find_stale"]
 
 
-def compile_all(folder: Path) -> list[Path]:
-    """Write every pipeline's YAML into the folder."""
+def compile_all(folder: Path, place: Mapping[str, Any] | None = None) -> list[Path]:
+    """Write every pipeline's YAML into the folder; a place's values stand for the parameters' own defaults."""
     from kfp import compiler
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -18,7 +20,7 @@ def compile_all(folder: Path) -> list[Path]:
     for name in DESCRIPTIONS:
         path = folder / f"{name}.yaml"
         # A planner waits for one store, and pods take longer to start than its steps to run.
-        pipeline = build_pipeline(name, in_one_pod=name == "retrain-store")
+        pipeline = build_pipeline(name, in_one_pod=name == "retrain-store", place=place)
         compiler.Compiler().compile(pipeline, str(path))
         written.append(path)
     return written

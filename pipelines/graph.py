@@ -1,5 +1,7 @@
 """The graph of both pipelines: retrain-store is retrain-all with a store."""
 
+import inspect
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -49,10 +51,12 @@ PARAMETERS = """
 """
 
 
-def build_pipeline(name: str, *, retries: bool = True, in_one_pod: bool = False) -> Any:
+def build_pipeline(
+    name: str, *, retries: bool = True, in_one_pod: bool = False, place: Mapping[str, Any] | None = None
+) -> Any:
     """Return a pipeline by its name; without retries where an error would only recur.
 
-    One store's steps may all run in one pod.
+    One store's steps may all run in one pod. `place` has the values of a place that stand for the parameters' own defaults.
     """
 
     def retrain_all(
@@ -152,12 +156,20 @@ def build_pipeline(name: str, *, retries: bool = True, in_one_pod: bool = False)
     about = "Ingest, validate, train, register and publish.\n\nArgs:"
     retrain_all.__doc__ = about + PARAMETERS
     retrain_store.__doc__ = about + STORE + PARAMETERS
+    for pipeline in (retrain_all, retrain_store):
+        _replace_defaults(pipeline, place or {})
     return dsl.pipeline(
         name=name,
         description=DESCRIPTIONS[name],
         display_name=name,
         pipeline_config=dsl.PipelineConfig(ttl_seconds_after_finished=WEEK, active_deadline_seconds=DEADLINE),
     )(retrain_store if name == "retrain-store" else retrain_all)
+
+
+def _replace_defaults(pipeline: Callable[..., None], defaults: Mapping[str, Any]) -> None:
+    parameters = inspect.signature(pipeline).parameters.values()
+    values = [defaults.get(parameter.name, parameter.default) for parameter in parameters]
+    pipeline.__defaults__ = tuple(value for value in values if value is not inspect.Parameter.empty)
 
 
 def _run_tasks(pipeline: str, retries: bool, parameters: dict[str, Any]) -> None:

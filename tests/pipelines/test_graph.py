@@ -145,6 +145,15 @@ def test_one_store_is_one_task_of_the_size_of_training(one_task: Any) -> None:
     assert Package.load(FOLDER / "retrain-store.yaml").titles == {name: "Retrain one store"}
 
 
+def test_a_place_fills_in_what_runs_started_by_hand_need(tmp_path: Path) -> None:
+    place = {"history": "https://a.blob.core.windows.net/sales/", "known": ["https://a/prices.csv"], "horizon": 14}
+    for path in compile_all(tmp_path, place):
+        parameters = Package.load(path).spec["root"]["inputDefinitions"]["parameters"]
+        assert {name: parameters[name]["defaultValue"] for name in place} == place
+        assert parameters["missing"]["defaultValue"] == "auto"
+        Package.load(path).check_parameters({"store": "S"} if path.stem == "retrain-store" else {})
+
+
 def test_runs_end_and_are_cleaned_up(compiled: Any) -> None:
     _, _, platform = compiled
     config = platform["platforms"]["kubernetes"]["pipelineConfig"]
