@@ -18,8 +18,10 @@ WEEK = 7 * 24 * 3600
 DEADLINE = 4 * 3600
 
 DESCRIPTIONS = {
-    "retrain-all": "Retrain every store on fresh data and publish the forecasts of those models that pass the gate.",
-    "retrain-store": "Retrain one store on fresh data and publish its forecasts; every other store stays as it is.",
+    "retrain-all": "Retrain every store on fresh data and publish the forecasts of those models that pass the gate. "
+    "Its pods need the service account foreact-pipelines.",
+    "retrain-store": "Retrain one store on fresh data and publish its forecasts; every other store stays as it is. "
+    "Its pod needs the service account foreact-pipelines.",
 }
 
 # The description of each parameter on Kubeflow's page.
@@ -56,7 +58,7 @@ def build_pipeline(
 ) -> Any:
     """Return a pipeline by its name; without retries where an error would only recur.
 
-    One store's steps may all run in one pod. `place` has the values of a place that stand for the parameters' own defaults.
+    One store's steps may all run in one pod. A place's own values may stand for the parameters' defaults.
     """
 
     def retrain_all(
