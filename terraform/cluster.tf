@@ -132,7 +132,7 @@ resource "azurerm_kubernetes_cluster_node_pool" "batch" {
   vm_size               = var.batch_nodes.vm_size
   vnet_subnet_id        = azurerm_subnet.nodes.id
   auto_scaling_enabled  = true
-  min_count             = 0
+  min_count             = var.batch_nodes.min
   max_count             = var.batch_nodes.max
   os_sku                = "AzureLinux"
   zones                 = ["1", "2", "3"]

@@ -92,9 +92,14 @@ variable "system_nodes" {
 }
 
 variable "batch_nodes" {
-  description = "Size and number of the nodes that training runs on; none while nothing trains."
-  type        = object({ vm_size = string, max = number })
+  description = "Size and number of the nodes that training runs on; none while nothing trains, unless min says otherwise around the clock."
+  type        = object({ vm_size = string, min = optional(number, 0), max = number })
   default     = { vm_size = "Standard_D8s_v5", max = 4 }
+
+  validation {
+    condition     = var.batch_nodes.min >= 0 && var.batch_nodes.min <= var.batch_nodes.max
+    error_message = "batch_nodes.min must be between 0 and batch_nodes.max."
+  }
 }
 
 variable "secrets_version" {

@@ -52,7 +52,9 @@ def cluster(configuration: Configuration) -> Iterator[str]:
     for name, pool in pools.items():
         if pool.get("auto_scaling_enabled") is not True:
             yield f"pool {name}: does not scale"
-    if pools["batch"].get("min_count") != 0:
+    nodes = next(entry["batch_nodes"] for entry in configuration["variable"] if "batch_nodes" in entry)
+    none_unless_said = "min = optional(number, 0)" in nodes["type"] and "min" not in nodes["default"]
+    if pools["batch"].get("min_count") != "${var.batch_nodes.min}" or not none_unless_said:
         yield "pool batch: costs money while nothing trains"
 
 
