@@ -27,6 +27,7 @@ from commands.stopping import stop_with_sentence
 from foreact.blobs import BlobNotFound, connect
 from foreact.errors import ForeactError
 from foreact.publications.contract import CURRENT
+from foreact.runs.defaults import LEFT_OUT
 from foreact.settings import PipelineSettings
 
 # A blob store that restarts is back by then.
@@ -105,7 +106,8 @@ def run_pipeline(pipeline: str, parameters: dict[str, Any], workspace: Path, run
             last = runs.read_last_request()
             if last is None and "history" not in parameters:
                 raise ForeactError("No --history is given, and this workspace has no retrain-all to take it from.")
-            parameters = {**(last.parameters if last else {}), **parameters}
+            known = last.parameters if last else {}
+            parameters = {**{name: known[name] for name in LEFT_OUT if name in known}, **parameters}
         require_experts(parameters)
         _check_publications_reachable(settings)
         run: Run = runs.create_run(Request(pipeline=pipeline, parameters=parameters), run_id)

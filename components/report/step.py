@@ -69,9 +69,10 @@ def _write_page(pipeline: str, state: str, run: str, settings: PipelineSettings,
         record = history.find_run(run)
         if record is not None:
             shown = {text: target for text, target in links.items() if target}
-            return write_overview(record, history.find_previous(record), Reader(blobs), shown)
-    except ForeactError as problem:
-        log.warning("the run's record cannot be read: %s", problem)
+            return write_overview(record, history.find_success_before(record), Reader(blobs), shown)
+    except Exception:
+        # A page is no reason to call a run failed that has published.
+        log.exception("the run's page could not be written")
     page = Page(pipeline)
     page.paragraph(f"It ended as {state}.")
     return page.render()

@@ -41,7 +41,7 @@ def train(
     from functools import partial
     from pathlib import Path
 
-    from components.train.live import find_live_chain, make_live_finder
+    from components.train.live import find_live_chain, make_live_finder, read_night
     from components.train.report.drift import read_earlier_series
     from components.train.step import train as step
     from foreact.runs.process import TaskSize, configure_task
@@ -62,6 +62,7 @@ def train(
         ray_address=settings.ray_address,
         size=TaskSize.parse(cpu, memory),
         earlier=read_earlier_series(settings),
+        night=read_night(settings) if store else None,
     )
     events.figures("train", figures)
     for name, value in figures.items():

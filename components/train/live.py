@@ -1,11 +1,12 @@
 """What is live for each store before a training: its champion and its latest publications."""
 
+import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from foreact.errors import ForeactError
 from foreact.settings import PipelineSettings
@@ -28,6 +29,15 @@ class LiveStore:
     problem: str = ""
     # Earlier forecasts as published, in Parquet, by their last day of data.
     previous: dict[date, bytes] = field(default_factory=dict)
+
+    def list_columns(self) -> set[str]:
+        """Return the names of the columns that the champion uses; none for one that cannot be read."""
+        from foreact.forecasting.inputs.columns import Columns
+
+        try:
+            return Columns.from_json(json.loads(self.champion["model.json"])["columns"]).list_names()
+        except (KeyError, ValueError, TypeError):
+            return set()
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,14 @@ def find_live_chain(settings: PipelineSettings) -> LiveChain:
             return LiveChain(ChainModel.load(loaded.folder), loaded.version)
         except ForeactError as error:
             return LiveChain(problem=str(error))
+
+
+def read_night(settings: PipelineSettings) -> dict[str, Any]:
+    """Return the parameters of the last retrain-all that ended well; empty where none is known."""
+    from foreact.blobs import connect
+    from foreact.runs.ledger import RunLedger
+
+    return RunLedger(connect(settings)).read_history().last_parameters.get("retrain-all", {})
 
 
 def make_live_finder(settings: PipelineSettings) -> Callable[[list[str], date], dict[str, LiveStore]]:

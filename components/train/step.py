@@ -1,9 +1,10 @@
 """Train every store of a dataset, and write all results into one folder."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -43,10 +44,12 @@ def train(
     size: TaskSize,
     ray_address: str = "",
     earlier: Series | None = None,
+    night: Mapping[str, Any] | None = None,
 ) -> dict[str, float]:
     """Train, decide and forecast, and return the figures of the whole run.
 
-    The chain's model is fitted first, unless `find_chain` returns the live one.
+    The chain's model is fitted first, unless `find_chain` returns the live one; `night` has the parameters of the last
+    run of the whole chain.
     """
     with events.step("train"):
         shares = parse_quantiles(quantiles)
@@ -56,15 +59,15 @@ def train(
         events.parameters("train", {**data.info.parameters, "quantiles": quantiles, "experts": experts})
         stores = data.stores
         live = find_live(stores, data.info.as_of)
+        if find_chain is not None:
+            _refuse_lost_columns(data, live, night or {})
         folder = TrainedFolder(trained)
         records: dict[str, TrainedStore] = {}
         pictures: dict[str, Picture] = {}
 
         def make_task(store: str, failure: str = "") -> Task[StoreJob]:
             job = _make_job(data, store, live.get(store, LiveStore()), margin, seed, shares, names)
-            # A whole chain may lose a column for good; one store alone was given less than the night had.
-            job = replace(job, failure=failure, keeps_columns=find_chain is not None)
-            return Task(store, job, _estimate_memory(data, store))
+            return Task(store, replace(job, failure=failure), _estimate_memory(data, store))
 
         def keep_files(files: StoreFiles) -> None:
             store = files.record.store
@@ -110,6 +113,23 @@ def train(
         _note_unusable_champions(records, events)
         _note_left_out(names, records, events)
         return write_report(report, outcome, pictures, earlier)
+
+
+def _refuse_lost_columns(data: Dataset, live: dict[str, LiveStore], night: Mapping[str, Any]) -> None:
+    """Raise if data for one store lacks columns that its live model knows: judged on less, a poorer model would win.
+
+    A whole chain may lose a column for good, and one of the night's own tables may have no rows of a store any more.
+    """
+    if night and set(night.get("known", [])) <= set(data.info.parameters.get("known", [])):
+        return
+    given = {column.name for column in data.info.columns}
+    for store, each in live.items():
+        lost = sorted(each.list_columns() - given)
+        if lost:
+            raise ForeactError(
+                f"The data lacks {name_examples(lost)}, which the live model of store {store!r} goes by: name the "
+                "tables of the last retrain-all too (--known), or let retrain-all go without them first."
+            )
 
 
 def _check_chain(chain: LiveChain, data: Dataset, events: Events) -> LiveChain:

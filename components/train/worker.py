@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from components.train.report.pictures import Picture, draw_store
-from foreact.errors import ForeactError, name_examples
+from foreact.errors import ForeactError
 from foreact.publications.contract import Kind
 from foreact.quantiles import ALWAYS
 from foreact.runs.process import configure_logging
@@ -21,16 +21,7 @@ from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90
 
 if TYPE_CHECKING:
     from foreact.data.dataset.parcel import Parcel
-    from foreact.forecasting import (
-        Accuracy,
-        ChainModel,
-        Decision,
-        Panel,
-        PublishedForecast,
-        Score,
-        StoreModel,
-        StoreResult,
-    )
+    from foreact.forecasting import Accuracy, ChainModel, Decision, PublishedForecast, Score, StoreModel, StoreResult
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +42,6 @@ class StoreJob:
     champion: dict[str, bytes] = field(default_factory=dict)
     # Why the champion cannot be used; empty while it can.
     champion_problem: str = ""
-    # Whether to refuse data that lacks columns which the champion was trained on.
-    keeps_columns: bool = False
     # Earlier forecasts as published, in Parquet, by their last day of data.
     previous: dict[date, bytes] = field(default_factory=dict)
     # Set when the store could not be trained: the reason why its champion or the baseline is used instead.
@@ -95,8 +84,6 @@ def _train_store(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
             champion, problem = None, _describe_failure(job)
             result = fall_back(panel, None, job.failure, chain, job.shares)
     else:
-        if champion is not None and job.keeps_columns:
-            _refuse_lost_columns(panel, champion)
         train = partial(
             train_store,
             panel,
@@ -156,16 +143,6 @@ def _load_champion(job: StoreJob) -> "tuple[StoreModel | None, str]":
         except ForeactError as error:
             log.warning("%s", error)
             return None, f"The live model, version {job.champion_version}, cannot be read by this software."
-
-
-def _refuse_lost_columns(panel: "Panel", champion: "StoreModel") -> None:
-    """Raise if data lacks what the champion knew: judged on poorer data, a poorer model would win."""
-    lost = sorted(champion.columns.list_names() - set(panel.known) - set(panel.attributes))
-    if lost:
-        raise ForeactError(
-            f"the data lacks {name_examples(lost)}, which the live model goes by: name the tables of the last "
-            "retrain-all too (--known), or let retrain-all go without them first"
-        )
 
 
 def _describe_failure(job: StoreJob) -> str:

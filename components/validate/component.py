@@ -45,6 +45,7 @@ def validate(
         events=events,
     )
     Path(data_checks.path).write_text(result.page, encoding="utf-8")
+    events.parameters("validate", {"max_rejected_share": max_rejected_share})
     events.figures("validate", result.metrics)
     for name, value in result.metrics.items():
         data_check_figures.log_metric(name, value)

@@ -28,6 +28,7 @@ LEFT_OUT: dict[str, Any] = {
     "horizon": HORIZON,
     "missing": MISSING,
     "stockouts": STOCKOUTS,
+    "max_rejected_share": MAX_REJECTED_SHARE,
     "quantiles": QUANTILES,
     "experts": EXPERTS,
 }

@@ -41,6 +41,8 @@ def report_end(
     try:
         runs = RunLedger(blobs)
         stored = runs.read_history().find_run(run)
+        # Whatever went wrong after that: its numbers are published.
+        succeeded = succeeded or (stored is not None and stored.has_published)
         sentence = "" if succeeded else clean_sentence(_explain_failure(stored, message))
         state: State = "succeeded" if succeeded else "failed"
         record = runs.note_end(run, state, pipeline=pipeline, store=store, sentence=sentence)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from foreact.blobs.protocol import Blob, BlobStore
 from foreact.blobs.swap import read_if_present, swap_object
 from foreact.errors import ForeactError
+from foreact.steps import STEPS
 
 log = logging.getLogger(__name__)
 
@@ -125,8 +126,17 @@ class RunHistory(_Record):
         )
 
     def find_previous(self, run: RunRecord) -> RunRecord | None:
-        """Return the run of the same pipeline and store that ended before this one."""
+        """Return the other run of the same pipeline and store that ended last."""
         others = (each for each in self.list_ended(run.pipeline) if each.store == run.store and each.id != run.id)
+        return next(others, None)
+
+    def find_success_before(self, run: RunRecord) -> RunRecord | None:
+        """Return the run of the same pipeline and store that ended well last before this one began."""
+        others = (
+            each
+            for each in self.list_ended(run.pipeline)
+            if each.state == "succeeded" and each.store == run.store and each.last_event_at < run.started_at
+        )
         return next(others, None)
 
 
@@ -150,7 +160,8 @@ class RunLedger:
     def note_step_started(self, run: str, step: str, pipeline: str = "", store: str = "") -> None:
         """Note that a step started; the first one starts the run, and one after the run's end starts it again.
 
-        Kubeflow's Retry goes on with the steps that failed, under the same id.
+        Kubeflow's Retry goes on with the tasks that failed, under the same id; what an earlier try did in this step
+        and in later ones says nothing of this try.
         """
         now = self._clock()
 
@@ -158,7 +169,9 @@ class RunLedger:
             if record.ended_at is not None:
                 again = {"state": "running", "started_at": now, "ended_at": None, "sentence": ""}
                 record = record.model_copy(update=again)
-            steps = {**record.steps, step: StepRecord(state="running", started_at=now)}
+            earlier = list(STEPS)[: list(STEPS).index(step)] if step in STEPS else list(record.steps)
+            steps = {name: record.steps[name] for name in earlier if name in record.steps}
+            steps[step] = StepRecord(state="running", started_at=now)
             update = {"steps": steps, "pipeline": pipeline or record.pipeline, "store": store or record.store}
             return record.model_copy(update=update)
 
@@ -177,8 +190,10 @@ class RunLedger:
         self._change_run(run, change)
 
     def note_parameters(self, run: str, parameters: dict[str, Any]) -> None:
-        """Note the parameters that a run works with."""
-        self._change_run(run, lambda record: record.model_copy(update={"parameters": parameters}))
+        """Note parameters that a run works with, beside those noted before."""
+        self._change_run(
+            run, lambda record: record.model_copy(update={"parameters": {**record.parameters, **parameters}})
+        )
 
     def add_figures(self, run: str, step: str, figures: dict[str, float]) -> None:
         """Note a step's figures: at most MOST_FIGURES of them, and only finite numbers."""
@@ -238,7 +253,7 @@ class RunLedger:
         success, parameters = dict(ledger.last_success), dict(ledger.last_parameters)
         if changed.state == "succeeded" and changed.ended_at is not None and changed.pipeline:
             success[changed.pipeline] = max(changed.ended_at, success.get(changed.pipeline, changed.ended_at))
-            if success[changed.pipeline] == changed.ended_at and changed.parameters:
+            if success[changed.pipeline] == changed.ended_at and changed.parameters.get("history"):
                 parameters[changed.pipeline] = changed.parameters
         return RunHistory(runs=tuple(runs), last_success=success, last_parameters=parameters)
 

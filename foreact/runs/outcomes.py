@@ -22,6 +22,9 @@ def explain_outcome(outcome: "Outcome", record: RunRecord | None) -> "Outcome":
     if record.failed_step:
         message = record.steps[record.failed_step].sentence or outcome.message
         return _name_step(outcome, record.failed_step, message)
+    if record.sentence and not outcome.message:
+        # It failed before its first step, or between two.
+        return replace(outcome, message=record.sentence)
     if outcome.event == "failed" and record.running_step and not outcome.message:
         return _name_step(outcome, record.running_step, KILLED)
     return outcome

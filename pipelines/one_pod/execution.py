@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 from components.declaring import get_function
 from components.report.component import report
@@ -22,10 +23,11 @@ from foreact.errors import ForeactError, ServiceUnavailable
 from foreact.runs.defaults import LEFT_OUT
 from foreact.runs.ledger import RunLedger
 from foreact.settings import PipelineSettings
-from foreact.steps import REPORT, Step
+from foreact.steps import REPORT, STEPS, Step
 from pipelines.chain import run_steps
 
 log = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 # The pause before a step is tried again, twice as long each time.
 PAUSE_SECONDS = 10.0
@@ -68,18 +70,25 @@ class StepsHere:
             for name, parameter in inspect.signature(function).parameters.items()
             if name not in inputs and parameter.default is parameter.empty
         }
-        for attempt in range(step.retries + 1):
+
+        def run_once() -> Done:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            try:
-                self.done[step.name] = Done(function(**inputs, **outputs), outputs)
-                break
-            except ServiceUnavailable as error:
-                if attempt == step.retries:
-                    raise
-                log.warning("%s is tried again: %s", step.name, error)
-                time.sleep(self.pause * 2**attempt)
+            return Done(function(**inputs, **outputs), outputs)
+
+        self.done[step.name] = try_again(run_once, step.retries, self.pause)
         return self.done[step.name]
+
+
+def try_again(work: Callable[[], Result], retries: int, pause: float = PAUSE_SECONDS) -> Result:
+    """Return what the work returns; where a service did not answer, it is done again after a pause."""
+    for attempt in range(retries):
+        try:
+            return work()
+        except ServiceUnavailable as error:
+            log.warning("it is tried again: %s", error)
+            time.sleep(pause * 2**attempt)
+    return work()
 
 
 def run_in_one_pod(
@@ -95,14 +104,16 @@ def run_in_one_pod(
     with tempfile.TemporaryDirectory() as scratch, _stoppable():
         steps = StepsHere(Path(scratch))
         try:
-            run_steps(steps, complete_parameters(parameters), RunContext.read().run)
+            complete = try_again(partial(complete_parameters, parameters), STEPS["locate"].retries)
+            run_steps(steps, complete, RunContext.read().run)
         except BaseException as error:
-            _report_end("FAILED", str(error), str(parameters["store"]), steps.folder)
+            message = "" if isinstance(error, SystemExit) else str(error)
+            _report_end("FAILED", message, str(parameters["store"]), steps.folder)
             raise
         _report_end("SUCCEEDED", "", str(parameters["store"]), steps.folder)
         for name, target in pages.items():
-            (source,) = steps.folder.glob(f"*/{name}")
-            _copy_output(source, Path(target))
+            for source in steps.folder.glob(f"*/{name}"):
+                _copy_output(source, Path(target))
         for step, done in steps.done.items():
             for output in done.outputs.values():
                 for name, value in output.figures.items():
@@ -114,8 +125,11 @@ def complete_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
     A store that is forecast from less than the night had would be forecast worse.
     """
-    history = RunLedger(connect(PipelineSettings())).read_history()
-    last = history.last_parameters.get("retrain-all", {})
+    settings = PipelineSettings()
+    last = RunLedger(connect(settings)).read_history().last_parameters.get("retrain-all", {})
+    if settings.blob_url and "://" not in str(last.get("history")):
+        # A run on somebody's own machine, whose files are not here.
+        last = {}
     taken = {
         name: last[name]
         for name, left_out in LEFT_OUT.items()
@@ -139,13 +153,17 @@ def _stoppable() -> Iterator[None]:
 
 
 def _report_end(state: str, message: str, store: str, folder: Path) -> None:
+    """Report the end; what goes wrong with that changes nothing about how the run ended."""
     context = RunContext.read()
     status = SimpleNamespace(
         state=state, pipeline_job_resource_name=context.run, pipeline_task_name="", error_message=message
     )
     overview = Output(str(folder / REPORT.name / "overview"))
     Path(overview.path).parent.mkdir()
-    get_function(report)(status=status, overview=overview, pipeline=context.pipeline, store=store)
+    try:
+        get_function(report)(status=status, overview=overview, pipeline=context.pipeline, store=store)
+    except Exception:
+        log.exception("the run's end could not be reported")
 
 
 def _copy_output(source: Path, target: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from foreact.blobs.connecting import refuse_credentials_among
 from foreact.errors import ForeactError
 from foreact.kubeflow.api import Kubeflow, embed_package
-from foreact.kubeflow.connection import Answer, Refused
+from foreact.kubeflow.connection import Refused
 from foreact.kubeflow.package import Package
 from foreact.kubeflow.settings import KubeflowSettings
 from foreact.kubeflow.states import CANCELED, ENDED, SUCCEEDED
@@ -89,12 +89,12 @@ class KubeflowRunner:
 
     def observe(self, refresh: Refresh) -> Progress:
         """Return how far the run is: its steps by its own record, whatever number of pods runs them."""
-        run = self._kubeflow.get_run(str(refresh.run))
-        record = self._find_record(run)
+        record = self._find_record(str(refresh.run))
         steps = refresh.steps if record is None else _list_steps(record, refresh.started_at or refresh.requested_at)
         if record is not None and record.has_published:
             # What still runs is of no concern to who waits for the numbers.
             return Progress("succeeded", steps)
+        run = self._kubeflow.get_run(str(refresh.run))
         outcome = explain_outcome(judge_run(run, self._package), record)
         if outcome.state not in ENDED:
             return Progress("running", steps)
@@ -127,10 +127,10 @@ class KubeflowRunner:
             # It may have just ended by itself; it took too long in any case.
             return
 
-    def _find_record(self, run: Answer) -> RunRecord | None:
+    def _find_record(self, run: str) -> RunRecord | None:
         """Return the record of a run, where it can be read."""
         try:
-            return self._runs.read_history().find_run(run["run_id"])
+            return self._runs.read_history().find_run(run)
         except ForeactError:
             return None
 

@@ -137,7 +137,8 @@ def test_a_sentence_holds_neither_traceback_nor_secret(text: str, cleaned: str) 
         ("", "succeeded", ""),
         ("RUNNING", "running", STOPPED),
         ("COMPLETE", "running", ""),
-        ("FAILED", "succeeded", "the run ended unexpectedly"),
+        # Taken away after its work was done: the numbers are published.
+        ("FAILED", "succeeded", ""),
         ("FAILED", "running", KILLED),
     ],
 )

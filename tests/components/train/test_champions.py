@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from components.publish.step import publish
 from components.register.step import Registered, register
-from components.train.live import make_live_finder
+from components.train.live import LiveChain, LiveStore, make_live_finder
 from components.train.step import train
 from components.train.worker import StoreJob, train_store_job
 from foreact.blobs import connect
@@ -156,16 +157,38 @@ def test_a_champion_that_fails_on_the_new_data_leaves_the_baseline(data: Dataset
 
 
 def test_a_store_alone_is_not_judged_on_less_than_its_champion_knew(tmp_path: Path) -> None:
-    sold = [(day, "S", "a", 5 + 10 * (day.day < 4)) for day in days(200)]
+    sold = [(day, store, "a", 5 + 10 * (day.day < 4)) for day in days(200) for store in "ST"]
     history = write_rows(tmp_path / "sales.csv", sold)
-    offers = [(day, int(day.day < 4)) for day in days(207, date(2025, 4, 7))]
-    known = write_rows(tmp_path / "offers.csv", offers, "date,offer")
-    (rich,) = make_jobs(take_in(tmp_path / "rich", history, known)).values()
-    champion = train_store_job(rich, None).model
-    assert champion
-    (poor,) = make_jobs(take_in(tmp_path / "poor", history)).values()
-    alone = replace(poor, champion=champion, keeps_columns=True)
-    with pytest.raises(ForeactError, match="the data lacks 'offer', which the live model goes by"):
-        train_store_job(alone, None)
-    # All stores together may lose a table.
-    assert train_store_job(replace(alone, keeps_columns=False), None).model
+    ahead = days(207, date(2025, 4, 7))
+    offers = [(day, store, int(day.day < 4)) for day in ahead for store in "ST"]
+    known = write_rows(tmp_path / "offers.csv", offers, "date,store,offer")
+    (rich,) = make_jobs(take_in(tmp_path / "rich", history, known, store="S")).values()
+    live = {"S": LiveStore(champion=train_store_job(rich, None).model)}
+    assert live["S"].list_columns() == {"offer"}
+
+    def run(*tables: Path, alone: bool = True, night: Sequence[Path] = ()) -> None:
+        folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
+        train(
+            dataset=take_in(folder, history, *tables, store="S").path,
+            trained=folder / "trained",
+            report=folder / "report.html",
+            find_live=lambda stores, as_of: live,
+            find_chain=LiveChain if alone else None,
+            margin=0.02,
+            seed=0,
+            quantiles="p5",
+            max_fallback_share=1.0,
+            events=Events(folder / "events"),
+            size=TaskSize.parse("1", "4Gi"),
+            night={"known": [str(table) for table in night]} if night else None,
+        )
+
+    # Whatever share may fall back: the live model itself would be asked without what it knows.
+    with pytest.raises(ForeactError, match="The data lacks 'offer', which the live model of store 'S' goes by"):
+        run()
+    with pytest.raises(ForeactError, match="lacks 'offer'"):
+        run(night=[known])
+    # All stores together may lose a table, and the night's own may lose the rows of a store.
+    run(alone=False)
+    others = write_rows(tmp_path / "others.csv", [row for row in offers if row[1] == "T"], "date,store,offer")
+    run(others, night=[others])

@@ -127,3 +127,15 @@ def test_a_damaged_record_and_a_store_that_is_away_stop_no_step(tmp_path: Path) 
 
     with Events(sink=make_record_sink(Away(store), "r2")).step("ingest"):
         pass
+
+
+def test_a_later_try_is_not_judged_by_what_an_earlier_one_did(store: FolderStore) -> None:
+    runs = RunLedger(store)
+    for step in ("train", "register", "publish"):
+        runs.note_step_started("r1", step, "retrain-store")
+        runs.note_step_ended("r1", step, "succeeded", 1.0)
+    runs.note_step_started("r1", "register")
+    record = runs.read_history().find_run("r1")
+    assert record is not None
+    assert list(record.steps) == ["train", "register"]
+    assert not record.has_published
