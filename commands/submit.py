@@ -99,11 +99,12 @@ def _submit_pipeline(
     pipeline: str, parameters: dict[str, Any], settings: "KubeflowSettings", following: Following
 ) -> None:
     from commands.cluster_progress import StepsTable
-    from foreact.kubeflow.package import FOLDER, Package
+    from foreact.kubeflow.package import FOLDER
+    from pipelines.cluster.packages import load_package
     from pipelines.cluster.submit import SETTLING, make_run_name, submit_run, watch_run
 
     refuse_local_paths(parameters)
-    package = Package.load(following.package or FOLDER / f"{pipeline}.yaml")
+    package = load_package(following.package or FOLDER / f"{pipeline}.yaml")
     package.check_parameters(parameters)
     with connect_kubeflow(settings) as kubeflow:
         run = submit_run(
