@@ -83,6 +83,23 @@ evaluate:  ## Backtest OVERLAY's history in its cluster, beside the baselines, i
 	$(kube) --namespace kubeflow logs --follow job/evaluate
 	$(kube) --namespace kubeflow wait --for condition=complete --timeout 1m job/evaluate
 
+# What comes from upstream, in the order in which one part needs another; a laptop has no gateway.
+of_azure := upstream/envoy-gateway upstream/cert-manager-gateway upstream/azure
+parts = upstream/kubeflow-definitions overlays/$(OVERLAY)/kubeflow upstream/kuberay $(if $(filter local,$(OVERLAY)),upstream/cert-manager,$(of_azure))
+
+.PHONY: platform platform-diff
+platform:  ## Install or upgrade what comes from upstream in OVERLAY's cluster: pinned, with our settings
+	for part in $(parts); do $(kube) apply --server-side --force-conflicts --kustomize kustomize/$$part || exit; done
+	@# It reads its time zone when it starts.
+	$(kube) --namespace kubeflow rollout restart deployment/ml-pipeline-scheduledworkflow
+	$(kube) --namespace kubeflow rollout status deployment/ml-pipeline --timeout 15m
+	$(kube) --namespace default rollout status deployment/kuberay-operator --timeout 5m
+	$(kube) --namespace cert-manager rollout status deployment/cert-manager-webhook --timeout 5m
+
+platform-diff:  ## Show what make platform would change in OVERLAY's cluster
+	@# kubectl diff ends with 1 where something differs.
+	for part in $(parts); do $(kube) diff --server-side --force-conflicts --kustomize kustomize/$$part || test $$? -eq 1 || exit; done
+
 smoke: setup  ## Call every route of URL; fails if an answer is not as expected
 	$(BIN)/foreact smoke $(URL)
 
