@@ -25,7 +25,12 @@ kube := $(KUBECTL) $(if $(CONTEXT),--context $(CONTEXT))
 # The digest that a registry gave a pushed image, asked for when the recipe's line runs.
 digest = $$($(DOCKER) image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' $(1):$(TAG) | sed -n 's|^$(1)@||p')
 
-.PHONY: image push deploy promote rollback smoke packages schedule evaluate secrets-local
+# The images that a place's cluster runs; with a folder behind it, its pipelines are written there.
+running = $(PYTHON) kustomize/running.py $(1) "$(2)"
+# What promote takes instead of what dev runs.
+IMAGES ?=
+
+.PHONY: image push deploy running promote rollback smoke packages schedule evaluate secrets-local
 
 image:  ## Build both images, tagged by git hash
 	$(build_image) --target pipeline --tag $(pipeline):$(TAG) .
@@ -38,40 +43,62 @@ push:  ## Push both images to REGISTRY, serving with the digest of its pipelines
 	$(build_image) --target serving --build-arg PIPELINE_IMAGE=$(pipeline)@$(call digest,$(pipeline)) --tag $(serving):$(TAG) .
 	$(DOCKER) push --quiet $(serving):$(TAG)
 
-deploy: setup  ## Set what was pushed in OVERLAY, apply it and wait for the rollout
-	$(BIN)/python kustomize/set_images.py $(OVERLAY) $(pipeline)@$(call digest,$(pipeline)) $(serving)@$(call digest,$(serving))
+deploy:  ## Set what was pushed in OVERLAY, apply it and wait for the rollout
+	$(PYTHON) kustomize/set_images.py $(OVERLAY) $(pipeline)@$(call digest,$(pipeline)) $(serving)@$(call digest,$(serving))
 	$(MAKE) --no-print-directory apply
 
 .PHONY: apply
 apply:  ## Apply OVERLAY as it is and wait for the rollout
+	@$(PYTHON) kustomize/set_images.py $(OVERLAY) --check
 	@# Scaling by the clock and Ray's autoscaler write into objects of ours: a deploy takes them back.
 	$(kube) apply --server-side --force-conflicts --kustomize kustomize/overlays/$(OVERLAY)
 	$(kube) --namespace mlflow rollout status deployment/mlflow --timeout 10m
 	$(kube) --namespace foreact rollout status deployment/foreact-serving --timeout 10m
 
-promote: setup  ## Give prod the digests that dev runs, apply and wait
-	$(BIN)/python kustomize/set_images.py prod --like dev
+running:  ## Print the images that OVERLAY's cluster runs, its tasks' and its service's; SET=1 sets them in OVERLAY too
+	@images=$$($(call running,$(OVERLAY),$(kube))) && echo $$images $(if $(SET),&& $(PYTHON) kustomize/set_images.py $(OVERLAY) $$images)
+
+promote:  ## Give prod the images that dev runs (or IMAGES="TASKS SERVICE"), apply and wait
+	images="$(IMAGES)" && images=$${images:-$$($(call running,dev,$(KUBECTL) --context foreact-dev))} && $(PYTHON) kustomize/set_images.py prod $$images
 	$(MAKE) --no-print-directory apply OVERLAY=prod
 
-rollback:  ## Run again what OVERLAY served before, and wait
+rollback:  ## Run again what OVERLAY served before: the service, the Ray cluster and the nightly run
+	@case $(OVERLAY) in local) echo "local runs a tag, and no image of before: check out its commit, then make image" >&2; exit 1;; esac
 	$(kube) --namespace foreact rollout undo deployment/foreact-serving
 	$(kube) --namespace foreact rollout status deployment/foreact-serving --timeout 10m
-	@echo "the next deploy sets a digest again: revert what must not come back"
+	$(MAKE) --no-print-directory running SET=1
+	@# Tasks of the old image would meet Ray and code of the new one.
+	$(kube) apply --server-side --force-conflicts --kustomize kustomize/overlays/$(OVERLAY) --selector app.kubernetes.io/name=ray
+	$(MAKE) --no-print-directory schedule
 
-packages: setup  ## Write OVERLAY's pipelines into build/compiled, as its serving image holds them
-	$(BIN)/python kustomize/set_images.py $(OVERLAY) --pipelines build/compiled
+packages:  ## Write the pipelines that OVERLAY's service holds into build/compiled
+	$(call running,$(OVERLAY),$(kube)) build/compiled
 
-schedule: packages  ## Bring OVERLAY's nightly run up to what was deployed; FOREACT_KFP_HOST says where
+schedule: setup packages  ## Bring OVERLAY's nightly run up to what was deployed; FOREACT_KFP_HOST says where
 	FOREACT_KFP_TIMEZONE=$(call of_place,TIMEZONE) $(BIN)/foreact schedule apply --packages build/compiled --history $(call of_place,HISTORY_URL) $(SCHEDULE)
 
-# The image that OVERLAY's tasks run.
-image_of_tasks = $$($(KUBECTL) kustomize kustomize/overlays/$(OVERLAY) | sed -n 's|^ *image: \(.*foreact-pipeline[:@].*\)|\1|p' | head -n 1)
-
 evaluate:  ## Backtest OVERLAY's history in its cluster, beside the baselines, into MLflow
-	$(KUBECTL) kustomize kustomize/platform/evaluate | sed "s|image: foreact-pipeline$$|image: $(image_of_tasks)|" | $(kube) replace --force --filename -
+	images=$$($(call running,$(OVERLAY),$(kube))) && $(KUBECTL) kustomize kustomize/platform/evaluate | sed "s|image: foreact-pipeline$$|image: $${images%% *}|" | $(kube) replace --force --filename -
 	$(kube) --namespace kubeflow wait --for jsonpath='{.status.ready}'=1 --timeout 15m job/evaluate
 	$(kube) --namespace kubeflow logs --follow job/evaluate
 	$(kube) --namespace kubeflow wait --for condition=complete --timeout 1m job/evaluate
+
+# What comes from upstream, in the order in which one part needs another; a laptop has no gateway.
+of_azure := upstream/envoy-gateway upstream/cert-manager-gateway upstream/azure
+parts = upstream/kubeflow-definitions overlays/$(OVERLAY)/kubeflow upstream/kuberay $(if $(filter local,$(OVERLAY)),upstream/cert-manager,$(of_azure))
+
+.PHONY: platform platform-diff
+platform:  ## Install or upgrade what comes from upstream in OVERLAY's cluster: pinned, with our settings
+	for part in $(parts); do $(kube) apply --server-side --force-conflicts --kustomize kustomize/$$part || exit; done
+	@# It reads its time zone when it starts.
+	$(kube) --namespace kubeflow rollout restart deployment/ml-pipeline-scheduledworkflow
+	$(kube) --namespace kubeflow rollout status deployment/ml-pipeline --timeout 15m
+	$(kube) --namespace default rollout status deployment/kuberay-operator --timeout 5m
+	$(kube) --namespace cert-manager rollout status deployment/cert-manager-webhook --timeout 5m
+
+platform-diff:  ## Show what make platform would change in OVERLAY's cluster
+	@# kubectl diff ends with 1 where something differs.
+	for part in $(parts); do $(kube) diff --server-side --force-conflicts --kustomize kustomize/$$part || test $$? -eq 1 || exit; done
 
 smoke: setup  ## Call every route of URL; fails if an answer is not as expected
 	$(BIN)/foreact smoke $(URL)

@@ -104,12 +104,13 @@ def _submit_pipeline(
     pipeline: str, parameters: dict[str, Any], settings: "KubeflowSettings", following: Following
 ) -> None:
     from commands.cluster_progress import StepsTable
-    from foreact.kubeflow.package import FOLDER, Package
+    from foreact.kubeflow.package import FOLDER
     from foreact.runs.outcomes import explain_outcome
+    from pipelines.cluster.packages import load_package
     from pipelines.cluster.submit import SETTLING, make_run_name, make_run_url, submit_run, watch_run
 
     refuse_local_paths(parameters)
-    package = Package.load(following.package or FOLDER / f"{pipeline}.yaml")
+    package = load_package(following.package or FOLDER / f"{pipeline}.yaml")
     package.check_parameters(parameters)
     place = PlaceSettings()
     with connect_kubeflow(settings) as kubeflow:

@@ -17,6 +17,7 @@ from foreact.kubeflow.package import Package
 from foreact.kubeflow.settings import KubeflowSettings
 from foreact.kubeflow.states import ENDED
 from pipelines.cluster.cron import Cron
+from pipelines.cluster.packages import load_package
 from pipelines.cluster.reconcile import (
     DesiredSchedule,
     RecurringRun,
@@ -210,4 +211,4 @@ def _select_by_name(name: str, runs: list[RecurringRun]) -> list[RecurringRun]:
 
 def load_packages(schedules: Schedules, folder: Path) -> dict[str, Package]:
     """Read the compiled pipeline of each schedule."""
-    return {name: Package.load(folder / f"{s.pipeline}.yaml") for name, s in schedules.schedules.items()}
+    return {name: load_package(folder / f"{s.pipeline}.yaml") for name, s in schedules.schedules.items()}

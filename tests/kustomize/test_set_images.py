@@ -1,6 +1,5 @@
-"""An overlay's digests are set, and taken over from another overlay."""
+"""An overlay's digests are set, and what is no digest of a registry is refused."""
 
-import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from tests.kustomize.manifests import ROOT
 
 IMAGES = ("pipeline", "serving")
 DIGEST = "sha256:" + "1" * 64
+ZEROS = "sha256:" + "0" * 64
 
 
 @pytest.fixture
@@ -19,7 +19,6 @@ def copy(tmp_path: Path) -> Path:
     folder = tmp_path / "kustomize"
     shutil.copytree(ROOT / "overlays", folder / "overlays")
     shutil.copy(ROOT / "set_images.py", folder)
-    shutil.copytree(ROOT.parent / "compiled", tmp_path / "compiled")
     return folder
 
 
@@ -29,37 +28,34 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_set_and_promote(copy: Path) -> None:
+def refer(digest: str) -> list[str]:
+    return [f"registry.example/foreact-{name}@{digest}" for name in IMAGES]
+
+
+def test_digests_are_set_in_one_overlay(copy: Path) -> None:
     dev, prod = (copy / "overlays" / overlay / "kustomization.yaml" for overlay in ("dev", "prod"))
     before = prod.read_text()
-    assert run(copy, "dev", *(f"registry.example/foreact-{name}@{DIGEST}" for name in IMAGES)).returncode == 0
+    assert run(copy, "dev", *refer(DIGEST)).returncode == 0
     assert prod.read_text() == before
-    assert run(copy, "prod", "--like", "dev").returncode == 0
-    for file in (dev, prod):
-        assert file.read_text().count(DIGEST) == 2
-        assert "newName: registry.example/foreact-serving\n" in file.read_text()
+    assert dev.read_text().count(DIGEST) == 2
+    assert "newName: registry.example/foreact-serving\n" in dev.read_text()
+    assert run(copy, "dev", "--check").returncode == 0
 
 
-def test_the_nightly_run_takes_the_deployed_image(copy: Path, tmp_path: Path) -> None:
-    """As `docker build` writes it into the serving image, so that Kubeflow keeps one version of both."""
-    assert run(copy, "dev", *(f"registry.example/foreact-{name}@{DIGEST}" for name in IMAGES)).returncode == 0
-    assert run(copy, "dev", "--pipelines", str(tmp_path / "made")).returncode == 0
-    image = f"registry.example/foreact-pipeline@{DIGEST}"
-    for name in ("retrain-all", "retrain-store"):
-        [sed] = re.findall(r"sed -i \"(s\|.*\|)\" /compiled", (ROOT.parent / "Dockerfile").read_text())
-        source = ROOT.parent / "compiled" / f"{name}.yaml"
-        built = subprocess.run(
-            ["sed", sed.replace("${PIPELINE_IMAGE}", image), source], capture_output=True, text=True, check=True
-        ).stdout
-        assert (tmp_path / "made" / f"{name}.yaml").read_text() == built
-        assert f"image: {image}" in built
-
-
-def test_an_overlay_without_digests_has_no_pipelines_of_its_own(copy: Path, tmp_path: Path) -> None:
-    assert "names no digest" in run(copy, "local", "--pipelines", str(tmp_path / "made")).stderr
-
-
-def test_what_was_not_pushed_is_refused(copy: Path) -> None:
-    answer = run(copy, "dev", "foreact-pipeline@", "foreact-serving@")
+@pytest.mark.parametrize("references", [["foreact-pipeline@", "foreact-serving@"], [], refer(DIGEST)[:1]])
+def test_what_was_not_pushed_is_refused(copy: Path, references: list[str]) -> None:
+    answer = run(copy, "dev", *references)
     assert answer.returncode == 1
-    assert "push first" in answer.stderr
+    assert "make image push" in answer.stderr
+
+
+def test_zeros_are_refused(copy: Path) -> None:
+    given, unset = run(copy, "dev", *refer(ZEROS)), run(copy, "dev", "--check")
+    assert (given.returncode, unset.returncode) == (1, 1)
+    assert "make deploy" in given.stderr
+    assert "make image push deploy OVERLAY=dev" in unset.stderr
+
+
+def test_an_overlay_of_tags_has_no_digest_to_set(copy: Path) -> None:
+    assert run(copy, "local", "--check").returncode == 0
+    assert "no digest of foreact-pipeline to set" in run(copy, "local", *refer(DIGEST)).stderr

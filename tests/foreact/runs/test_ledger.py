@@ -129,8 +129,7 @@ def test_a_damaged_record_and_a_store_that_is_away_stop_no_step(tmp_path: Path) 
         pass
 
 
-def test_a_later_try_is_not_judged_by_what_an_earlier_one_did(store: FolderStore) -> None:
-    runs = RunLedger(store)
+def test_a_later_try_is_not_judged_by_what_an_earlier_one_did(runs: RunLedger) -> None:
     for step in ("train", "register", "publish"):
         runs.note_step_started("r1", step, "retrain-store")
         runs.note_step_ended("r1", step, "succeeded", 1.0)

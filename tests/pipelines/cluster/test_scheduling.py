@@ -332,3 +332,11 @@ def test_a_schedule_without_its_data_is_refused_first(world: World) -> None:
     with pytest.raises(ForeactError, match="retrain-all needs 'history'"):
         world.apply(file(parameters={}))
     assert world.fake.calls == []
+
+
+def test_a_package_whose_image_does_not_exist_is_refused(packages: Path) -> None:
+    path = packages / "retrain-all.yaml"
+    zeros = "registry.example/foreact-pipeline@sha256:" + "0" * 64
+    path.write_text(path.read_text().replace("Retrain every store.", zeros))
+    with pytest.raises(ForeactError, match=r"nobody has built.*make packages OVERLAY=PLACE"):
+        load_packages(file(), packages)

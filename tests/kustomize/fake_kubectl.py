@@ -1,0 +1,79 @@
+"""A kubectl whose cluster is a folder: the service's revisions, and what was applied. Manifests are built for real."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+HELD = Path(os.environ["HELD"])
+
+
+def make_pods(revisions: list[str]) -> list[dict[str, Any]]:
+    """Return the pods of a rollout that has just ended: those of the revision before are not gone yet."""
+    return [
+        {
+            "metadata": {"name": f"pod-{number}"} | ({"deletionTimestamp": "2026-11-25T08:21:00Z"} if number else {}),
+            "spec": {"containers": [{"name": "serving", "image": image}]},
+            "status": {"phase": "Pending" if "STUCK" in os.environ else "Running"},
+        }
+        for number, image in reversed(list(enumerate(revisions)))
+    ]
+
+
+def answer(arguments: list[str]) -> None:
+    """Do what one command says."""
+    revisions: list[str] = json.loads((HELD / "revisions.json").read_text())
+    match arguments:
+        case ["kustomize", folder]:
+            build(folder)
+        case ["get", "deployment", "foreact-serving", *_]:
+            if not revisions:
+                sys.exit('Error from server (NotFound): deployments.apps "foreact-serving" not found')
+            spec = {"containers": [{"name": "serving", "image": revisions[0]}]}
+            sys.stdout.write(json.dumps({"spec": {"template": {"spec": spec}}}))
+        case ["get", "pods", *_]:
+            sys.stdout.write(json.dumps({"items": make_pods(revisions)}))
+        case ["exec", pod, "--", "cat", path]:
+            carried = HELD / revisions[int(pod.removeprefix("pod-"))].replace("/", "_") / Path(path).name
+            sys.stdout.write(carried.read_text())
+        case ["rollout", "undo", *_]:
+            (HELD / "revisions.json").write_text(json.dumps([revisions[1], revisions[0]]))
+        case ["apply", *options]:
+            note(options, build(options[options.index("--kustomize") + 1], echo=False))
+        case ["replace", *options]:
+            note(options, sys.stdin.read())
+        case ["rollout", "status", *_] | ["wait" | "logs", *_]:
+            pass
+        case _:
+            sys.exit(f"unknown command: {arguments}")
+
+
+def build(folder: str, *, echo: bool = True) -> str:
+    """Build a kustomization by the real kubectl."""
+    real = shutil.which("kubectl", path=os.environ["REAL_PATH"])
+    done = subprocess.run([str(real), "kustomize", folder], capture_output=True, text=True, check=True)
+    if echo:
+        sys.stdout.write(done.stdout)
+    return done.stdout
+
+
+def note(options: list[str], manifests: str) -> None:
+    """Keep what was sent to the cluster, one file a command."""
+    number = len(list(HELD.glob("sent-*")))
+    (HELD / f"sent-{number}.json").write_text(json.dumps({"options": options, "manifests": manifests}))
+
+
+def strip_place(arguments: list[str]) -> list[str]:
+    """Leave out context and namespace; a context that is not this cluster's is unknown, as to the real one."""
+    while arguments[:1] in (["--context"], ["--namespace"]):
+        if arguments[0] == "--context" and arguments[1] not in os.environ["CONTEXTS"].split():
+            sys.exit(f'error: context "{arguments[1]}" does not exist')
+        arguments = arguments[2:]
+    return arguments
+
+
+if __name__ == "__main__":
+    answer(strip_place(sys.argv[1:]))
