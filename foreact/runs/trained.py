@@ -6,13 +6,15 @@ chain/                             the chain's model, where this training fitted
 objects/<store>.parquet, ...       the store's publishable objects, suffixes as in the publication contract
 """
 
+import math
 from datetime import UTC, date, datetime
 from pathlib import Path
+from statistics import mean
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from foreact.forecasting.experts.simple import Simple
-from foreact.forecasting.judging.accuracy import Accuracy, Contribution
+from foreact.forecasting.judging.accuracy import Accuracy, Contribution, mean_accuracy
 from foreact.forecasting.judging.gate import GateOutcome
 from foreact.naming import encode_id
 from foreact.publications.contract import SUFFIXES, Kind
@@ -21,6 +23,8 @@ from foreact.spacing import Spacing
 RECORD = "trained.json"
 # The figures of the backtest that a run averages over its stores.
 RUN_FIGURES = ("wape", "bias", "scaled_error", "coverage", "above_p90", "total_coverage")
+# The figures of past publications, measured on the sales since, that it averages too.
+LIVE_FIGURES = ("wape", "bias", "coverage", "beats_naive")
 
 
 class TrainedStore(BaseModel):
@@ -56,6 +60,15 @@ class TrainedStore(BaseModel):
     def naive_wape(self) -> float | None:
         """The WAPE of seasonal naive, which planners compare the others with."""
         return self.baselines.get(Simple.SEASONAL_NAIVE, Accuracy()).wape
+
+    @property
+    def live_figures(self) -> dict[str, float]:
+        """How past publications did on the sales since, as far as that was measured."""
+        return {
+            f"live_{name}": self.scorecard[name]
+            for name in LIVE_FIGURES
+            if math.isfinite(self.scorecard.get(name, math.nan))
+        }
 
     @property
     def scored_figures(self) -> dict[str, float]:
@@ -103,6 +116,25 @@ class Trained(BaseModel):
         return {
             "stores": float(len(stores)),
             **{outcome.value: float(sum(store.outcome is outcome for store in stores)) for outcome in GateOutcome},
+        }
+
+    def average_figures(self) -> dict[str, float]:
+        """Return counts and means over stores, without figures that could not be measured."""
+        stores = self.stores.values()
+        figures = self.count_outcomes()
+        figures["unusable_champions"] = float(sum(bool(store.champion_problem) for store in stores))
+        measured = mean_accuracy([store.accuracy for store in stores]).to_figures()
+        figures |= {name: measured[name] for name in RUN_FIGURES if name in measured}
+        live = [store.live_figures for store in stores]
+        for name in dict.fromkeys(name for each in live for name in each):
+            figures[name] = mean(each[name] for each in live if name in each)
+        return figures
+
+    def average_baselines(self) -> dict[Simple, Accuracy]:
+        """Return the mean over stores of each simple method's figures."""
+        return {
+            method: mean_accuracy([store.baselines.get(method, Accuracy()) for store in self.stores.values()])
+            for method in Simple
         }
 
 
