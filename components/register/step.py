@@ -11,8 +11,10 @@ from components.register.notes import (
     list_version_tags,
 )
 from components.register.summary import summarize_decisions
+from foreact.data.dataset.parcel import ParcelInfo
 from foreact.forecasting.judging.gate import GateOutcome
 from foreact.registry import CHAIN, Candidate, RegisteredStore, Registry, Versions, model_name
+from foreact.registry.pyfunc import MLMODEL, describe_flavor
 from foreact.runs.events import Events
 from foreact.runs.trained import Trained, TrainedFolder, TrainedStore
 from foreact.settings import PipelineSettings
@@ -46,26 +48,21 @@ def register(
     with events.step("register"):
         folder = TrainedFolder(trained)
         record = folder.read_record()
-        candidates = [
-            Candidate(
-                store=each.store,
-                folder=folder.model_folder(each.store),
-                promoted=each.outcome is GateOutcome.PROMOTED,
-                as_of=record.as_of.isoformat(),
-                tags=list_version_tags(each, code_version),
-                description=describe_version(record, each),
+        registry = Registry.connect(settings)
+        notes = describe_run(record, pipeline=pipeline, store=store, code_version=code_version, parent_run=parent_run)
+        registered: dict[str, str] = {}
+        if folder.chain_folder.is_dir():
+            # First, because the stores' versions name it.
+            registered = registry.register_models(
+                run, [_make_chain_candidate(folder, record, code_version)], notes=notes
             )
+        chain = _choose_chain(record, registered)
+        candidates = [
+            _make_candidate(folder, record, each, code_version, chain)
             for each in record.stores.values()
             if folder.model_folder(each.store).is_dir()
         ]
-        if folder.chain_folder.is_dir():
-            tags = {"foreact.code_version": code_version}
-            candidates.append(
-                Candidate(CHAIN, folder.chain_folder, promoted=True, as_of=record.as_of.isoformat(), tags=tags)
-            )
-        notes = describe_run(record, pipeline=pipeline, store=store, code_version=code_version, parent_run=parent_run)
-        registry = Registry.connect(settings)
-        registered = registry.register_models(
+        registered |= registry.register_models(
             run,
             candidates,
             notes=notes,
@@ -78,10 +75,31 @@ def register(
         result = Versions(
             run=run,
             stores={each.store: _choose_version(each, registered) for each in record.stores.values()},
-            chain=_choose_chain(record, registered),
+            chain=chain,
         )
         result.write(versions)
     return Registered(result, summarize_decisions(record, result), record.count_outcomes())
+
+
+def _make_candidate(
+    folder: TrainedFolder, record: Trained, store: TrainedStore, code_version: str, chain: RegisteredStore | None
+) -> Candidate:
+    reading = ParcelInfo.model_validate_json(folder.reading_path(store.store).read_bytes())
+    chain_version = None if chain is None else chain.version
+    return Candidate(
+        store=store.store,
+        folder=folder.model_folder(store.store),
+        promoted=store.outcome is GateOutcome.PROMOTED,
+        as_of=record.as_of.isoformat(),
+        tags=list_version_tags(store, code_version),
+        description=describe_version(record, store),
+        beside={MLMODEL: describe_flavor(reading, quantiles=record.quantiles, chain_version=chain_version)},
+    )
+
+
+def _make_chain_candidate(folder: TrainedFolder, record: Trained, code_version: str) -> Candidate:
+    tags = {"foreact.code_version": code_version}
+    return Candidate(CHAIN, folder.chain_folder, promoted=True, as_of=record.as_of.isoformat(), tags=tags)
 
 
 def _choose_version(store: TrainedStore, registered: dict[str, str]) -> RegisteredStore:

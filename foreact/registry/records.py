@@ -17,6 +17,8 @@ PROMOTED = "foreact.promoted"
 NOTE = "mlflow.note.content"
 # MLflow takes no run's name much longer.
 LONGEST_NAME = 200
+# The model's files as one, in the folder that its version points at.
+PACKED = "model.zip"
 
 
 # Among the stores' models, the chain's own: no store has an empty name.
@@ -36,7 +38,7 @@ def describe_model(store: str) -> str:
 
 def artifact_name(store: str) -> str:
     """Name a store's packed model, or the chain's, within the run that made it."""
-    return f"models/{encode_id(store)}.zip" if store else "chain/chain.zip"
+    return f"models/{encode_id(store)}/{PACKED}" if store else f"chain/{PACKED}"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Candidate:
     as_of: str
     tags: dict[str, str] = field(default_factory=dict)
     description: str = ""
+    # Texts by name that lie beside the packed model.
+    beside: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

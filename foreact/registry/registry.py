@@ -29,6 +29,7 @@ from foreact.registry.records import (
     CHECKSUM,
     LONGEST_NAME,
     NOTE,
+    PACKED,
     PROMOTED,
     RUN,
     STORE,
@@ -125,6 +126,13 @@ class Registry:
             champions = map_concurrently(self._find_champion, stores, self.threads)
             return {store: champion for store, champion in zip(stores, champions, strict=True) if champion is not None}
 
+    def load_version(self, store: str, version: str, folder: Path) -> None:
+        """Fetch one version into a folder, or raise for one that is lost or changed."""
+        with explain_mlflow_errors(self.address):
+            found = _read_version(self.client.get_model_version(model_name(store), version))
+            data = _fetch_model(store, found, self._open_run_files(found.mlflow_run))
+        unpack_folder(data, folder)
+
     def load_champions(self, stores: Iterable[str], folder: Path) -> dict[str, LoadedChampion]:
         """Fetch each store's live model into a folder of its own; return why for one that is lost or changed."""
         champions = self.find_champions(stores)
@@ -138,7 +146,7 @@ class Registry:
             target = folder / (encode_id(store) if store else "chain")
             try:
                 with explain_mlflow_errors(self.address):
-                    data = _fetch_champion(store, champion, sources[champion.mlflow_run])
+                    data = _fetch_model(store, champion, sources[champion.mlflow_run])
             except UnusableModel as error:
                 log.warning("%s", error)
                 return store, LoadedChampion(champion.version, problem=str(error))
@@ -204,13 +212,14 @@ class Registry:
     def _make_version(self, candidate: Candidate, run: str, mlflow_run: Any) -> str:
         """Upload the model and make a version that points at it; no version ever points at nothing."""
         data = pack_folder(candidate.folder)
-        artifact = artifact_name(candidate.store)
+        folder = str(Path(artifact_name(candidate.store)).parent)
         with tempfile.TemporaryDirectory() as scratch:
-            packed = Path(scratch, Path(artifact).name)
-            packed.write_bytes(data)
-            self.client.log_artifact(mlflow_run.info.run_id, str(packed), str(Path(artifact).parent))
+            Path(scratch, PACKED).write_bytes(data)
+            for name, text in candidate.beside.items():
+                Path(scratch, name).write_text(text, encoding="utf-8")
+            self.client.log_artifacts(mlflow_run.info.run_id, scratch, folder)
         name = model_name(candidate.store)
-        source = f"{mlflow_run.info.artifact_uri}/{artifact}"
+        source = f"{mlflow_run.info.artifact_uri}/{folder}"
         tags = {
             **candidate.tags,
             STORE: candidate.store,
@@ -288,16 +297,7 @@ class Registry:
             if is_missing(error):
                 return None
             raise
-        tags = version.tags
-        return Champion(
-            store=tags.get(STORE, ""),
-            name=version.name,
-            version=str(version.version),
-            run=tags.get(RUN, ""),
-            as_of=tags.get(AS_OF, ""),
-            sha256=tags.get(CHECKSUM, ""),
-            mlflow_run=version.run_id,
-        )
+        return _read_version(version)
 
     @contextmanager
     def _lock_database(self) -> Any:
@@ -315,8 +315,21 @@ class Registry:
             yield
 
 
-def _fetch_champion(store: str, champion: Champion, files: Any) -> bytes:
-    """Return a champion's packed model if it is there, the store's own, and what was registered."""
+def _read_version(version: Any) -> Champion:
+    tags = version.tags
+    return Champion(
+        store=tags.get(STORE, ""),
+        name=version.name,
+        version=str(version.version),
+        run=tags.get(RUN, ""),
+        as_of=tags.get(AS_OF, ""),
+        sha256=tags.get(CHECKSUM, ""),
+        mlflow_run=version.run_id,
+    )
+
+
+def _fetch_model(store: str, champion: Champion, files: Any) -> bytes:
+    """Return a version's packed model if it is there, the store's own, and what was registered."""
     version = f"{champion.name} version {champion.version}"
     if champion.store != store:
         raise UnusableModel(f"{version} is refused: it belongs to another store.")
@@ -324,7 +337,7 @@ def _fetch_champion(store: str, champion: Champion, files: Any) -> bytes:
     if files is None:
         raise lost
     with tempfile.TemporaryDirectory() as scratch:
-        fetched = Path(scratch, "model.zip")
+        fetched = Path(scratch, PACKED)
         try:
             download_file(files, artifact_name(store), fetched)
         except Exception as error:

@@ -2,6 +2,7 @@
 
 trained.json                       what was decided for each store, and from which data
 models/<store>/                    the challenger's files (absent where none could be trained)
+readings/<store>.json              how the store's data were read for it
 chain/                             the chain's model, where this training fitted one
 objects/<store>.parquet, ...       the store's publishable objects, suffixes as in the publication contract
 """
@@ -166,6 +167,10 @@ class TrainedFolder:
     def model_folder(self, store: str) -> Path:
         """Return the folder of the challenger's files."""
         return self.models / encode_id(store)
+
+    def reading_path(self, store: str) -> Path:
+        """Return the path of how the store's data were read."""
+        return self.root / "readings" / f"{encode_id(store)}.json"
 
     def object_path(self, store: str, kind: Kind) -> Path:
         """Return the path of one publishable object."""

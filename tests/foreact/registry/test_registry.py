@@ -81,7 +81,7 @@ def test_a_version_tells_where_it_comes_from(connect, prefix, tmp_path):
     assert found.tags["foreact.as_of"] == "2024-03-31"
     assert found.tags["foreact.data_hash"] == "h"
     assert found.description == "Promoted."
-    assert found.source.endswith(f"/models/{encode_id(prefix)}.zip")
+    assert found.source.endswith(f"/models/{encode_id(prefix)}")
     assert f"Forecasts store {prefix}." in registry.client.get_registered_model(model_name(prefix)).description
     run = registry.client.get_run(found.run_id)
     assert run.info.run_name == f"retrain-store {prefix} 2024-03-31"
@@ -177,10 +177,10 @@ def test_a_tampered_or_lost_model_is_refused_and_takes_nothing_from_the_others(c
     registry = connect()
     registry.register_models(f"run-{prefix}", [candidate(tmp_path, store) for store in stores.values()])
     run = registry.find_champions([stores["evil"]])[stores["evil"]].mlflow_run
-    evil = tmp_path / f"{stores['evil']}.zip"
+    evil = tmp_path / "model.zip"
     with zipfile.ZipFile(evil, "w") as archive:
         archive.writestr("model.json", '{"value": 666}')
-    registry.client.log_artifact(run, str(evil), "models")
+    registry.client.log_artifact(run, str(evil), f"models/{stores['evil']}")
     registry._open_run_files(run).delete_artifacts(artifact_name(stores["lost"]))
     registry.client.set_model_version_tag(model_name(stores["foreign"]), "1", STORE, "another")
 
