@@ -1,10 +1,20 @@
 """Parquet files that are in memory."""
 
+import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+def encode_parquet(table: "pa.Table") -> bytes:
+    """Return a table as a Parquet file's bytes."""
+    import pyarrow.parquet as pq
+
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
 
 
 def decode_parquet(

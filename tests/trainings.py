@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from foreact.data.dataset.parcel import ParcelInfo
 from foreact.publications.contract import Kind
 from foreact.runs.trained import Trained, TrainedFolder, TrainedStore
 
@@ -42,6 +43,8 @@ def write_training(
             model = folder.model_folder(store)
             model.mkdir(parents=True)
             (model / "model.json").write_text(f'{{"value": {value}}}')
+            folder.reading_path(store).parent.mkdir(parents=True, exist_ok=True)
+            folder.reading_path(store).write_text(_describe_reading(store, as_of, horizon).model_dump_json())
             (model / "arrays.npz").write_bytes(f"arrays of {store} at {scale}".encode())
         objects: dict[Kind, bytes] = {
             "forecasts": forecasts(store, value, as_of, horizon),
@@ -57,6 +60,13 @@ def write_training(
         )
     )
     return folder
+
+
+def _describe_reading(store: str, as_of: date, horizon: int) -> ParcelInfo:
+    fields = {"missing": "auto", "stockouts": "keep", "open": False, "stockout": False, "columns": [], "tables": []}
+    return ParcelInfo(
+        store=store, as_of=as_of, horizon=horizon, first=date(2023, 1, 1), sha256="", attributes={}, **fields
+    )
 
 
 def forecasts(store: str, value: float, as_of: date = AS_OF, horizon: int = 3) -> bytes:

@@ -39,6 +39,8 @@ def register(
         versions=Path(versions.path),
         run=context.run or run,
         settings=settings,
+        pipeline=context.pipeline,
+        store=store,
         code_version=context.code_version,
         parent_run=context.mlflow_run,
         events=events,

@@ -3,10 +3,18 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.register.notes import (
+    describe_run,
+    describe_version,
+    list_run_figures,
+    list_store_figures,
+    list_version_tags,
+)
 from components.register.summary import summarize_decisions
+from foreact.data.dataset.parcel import ParcelInfo
 from foreact.forecasting.judging.gate import GateOutcome
 from foreact.registry import CHAIN, Candidate, RegisteredStore, Registry, Versions, model_name
-from foreact.registry.records import dump_tag
+from foreact.registry.pyfunc import MLMODEL, describe_flavor
 from foreact.runs.events import Events
 from foreact.runs.trained import Trained, TrainedFolder, TrainedStore
 from foreact.settings import PipelineSettings
@@ -27,46 +35,71 @@ def register(
     versions: Path,
     run: str,
     settings: PipelineSettings,
+    pipeline: str = "",
+    store: str = "",
     code_version: str = "",
     parent_run: str = "",
     events: Events,
 ) -> Registered:
-    """Register every model of the training, rejected challengers too, and write each store's version."""
+    """Register every model of the training, rejected challengers too, and write each store's version.
+
+    The run's and the stores' figures go to MLflow with them; the averages of a run over one store are its own.
+    """
     with events.step("register"):
         folder = TrainedFolder(trained)
         record = folder.read_record()
-        candidates = [
-            Candidate(
-                store=store.store,
-                folder=folder.model_folder(store.store),
-                promoted=store.outcome is GateOutcome.PROMOTED,
-                as_of=record.as_of.isoformat(),
-                tags=_version_tags(store, code_version),
-            )
-            for store in record.stores.values()
-            if folder.model_folder(store.store).is_dir()
-        ]
-        if folder.chain_folder.is_dir():
-            tags = {"foreact.code_version": code_version}
-            candidates.append(
-                Candidate(CHAIN, folder.chain_folder, promoted=True, as_of=record.as_of.isoformat(), tags=tags)
-            )
+        registry = Registry.connect(settings)
+        notes = describe_run(record, pipeline=pipeline, store=store, code_version=code_version, parent_run=parent_run)
         registered: dict[str, str] = {}
-        if candidates:
-            registered = Registry.connect(settings).register_models(
-                run,
-                candidates,
-                tags=_run_tags(record, code_version, parent_run),
-                metrics=record.count_outcomes(),
-                on_progress=lambda done: events.progress("register", done, len(candidates)),
+        if folder.chain_folder.is_dir():
+            # First, because the stores' versions name it.
+            registered = registry.register_models(
+                run, [_make_chain_candidate(folder, record, code_version)], notes=notes
             )
+        chain = _choose_chain(record, registered)
+        candidates = [
+            _make_candidate(folder, record, each, code_version, chain)
+            for each in record.stores.values()
+            if folder.model_folder(each.store).is_dir()
+        ]
+        registered |= registry.register_models(
+            run,
+            candidates,
+            notes=notes,
+            on_progress=lambda done: events.progress("register", done, len(candidates)),
+        )
+        figures = {each.store: list_store_figures(each) for each in record.stores.values()}
+        if not store:
+            figures[CHAIN] = list_run_figures(record)
+        registry.chart_figures(figures, notes.moment)
         result = Versions(
             run=run,
-            stores={store: _choose_version(each, registered) for store, each in record.stores.items()},
-            chain=_choose_chain(record, registered),
+            stores={each.store: _choose_version(each, registered) for each in record.stores.values()},
+            chain=chain,
         )
         result.write(versions)
     return Registered(result, summarize_decisions(record, result), record.count_outcomes())
+
+
+def _make_candidate(
+    folder: TrainedFolder, record: Trained, store: TrainedStore, code_version: str, chain: RegisteredStore | None
+) -> Candidate:
+    reading = ParcelInfo.model_validate_json(folder.reading_path(store.store).read_bytes())
+    chain_version = None if chain is None else chain.version
+    return Candidate(
+        store=store.store,
+        folder=folder.model_folder(store.store),
+        promoted=store.outcome is GateOutcome.PROMOTED,
+        as_of=record.as_of.isoformat(),
+        tags=list_version_tags(store, code_version),
+        description=describe_version(record, store),
+        beside={MLMODEL: describe_flavor(reading, quantiles=record.quantiles, chain_version=chain_version)},
+    )
+
+
+def _make_chain_candidate(folder: TrainedFolder, record: Trained, code_version: str) -> Candidate:
+    tags = {"foreact.code_version": code_version}
+    return Candidate(CHAIN, folder.chain_folder, promoted=True, as_of=record.as_of.isoformat(), tags=tags)
 
 
 def _choose_version(store: TrainedStore, registered: dict[str, str]) -> RegisteredStore:
@@ -91,28 +124,3 @@ def _choose_chain(record: Trained, registered: dict[str, str]) -> RegisteredStor
         registered=version,
         promoted=version is not None,
     )
-
-
-def _version_tags(store: TrainedStore, code_version: str) -> dict[str, str]:
-    return {
-        "foreact.data_hash": store.data_hash,
-        "foreact.code_version": code_version,
-        "foreact.reason": store.reason,
-        "foreact.champion_before": store.champion_version or "",
-        "foreact.accuracy": dump_tag(store.challenger_accuracy.to_figures()),
-        "foreact.experts": dump_tag({name: [each.share, each.scaled_error] for name, each in store.experts.items()}),
-        "foreact.champion_accuracy": dump_tag(store.champion_accuracy.to_figures()),
-        "foreact.baselines": dump_tag({name: accuracy.to_figures() for name, accuracy in store.baselines.items()}),
-    }
-
-
-def _run_tags(record: Trained, code_version: str, parent_run: str) -> dict[str, str]:
-    tags = {
-        "foreact.as_of": record.as_of.isoformat(),
-        "foreact.horizon": str(record.horizon),
-        "foreact.spacing": record.spacing,
-        "foreact.source_version": record.source_version,
-        "foreact.margin": str(record.margin),
-        "foreact.code_version": code_version,
-    }
-    return {**tags, "mlflow.parentRunId": parent_run} if parent_run else tags

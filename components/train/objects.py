@@ -1,13 +1,12 @@
 """A store's result as the publication's objects."""
 
-import io
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from foreact.parquet import encode_parquet
 from foreact.publications.contract import Kind
 from foreact.quantiles import name_quantiles
 from foreact.vocabulary import DATE, DRIVER, ITEM, MEAN, STORE, UNITS
@@ -28,19 +27,13 @@ def make_objects(panel: "Panel", result: "StoreResult") -> dict[Kind, bytes]:
     }
     if result.scorecard:
         tables["scorecard"] = _make_scorecard(result.scorecard)
-    return {kind: _encode_parquet(table) for kind, table in tables.items()}
+    return {kind: encode_parquet(table) for kind, table in tables.items()}
 
 
 def _make_scorecard(scores: "list[Score]") -> pa.Table:
     # Arrow takes no NumPy days among Python's values.
     rows = [{**asdict(score), "published_as_of": score.published_as_of.item()} for score in scores]
     return pa.Table.from_pylist(rows)
-
-
-def _encode_parquet(table: pa.Table) -> bytes:
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    return buffer.getvalue()
 
 
 def _make_keys(store: str, items: np.ndarray, dates: np.ndarray) -> dict[str, pa.Array]:

@@ -245,11 +245,10 @@ def _estimate_memory(data: Dataset, store: str) -> int:
 
 
 def _write_files(folder: TrainedFolder, files: StoreFiles) -> None:
-    for name, content in files.model.items():
-        path = folder.model_folder(files.record.store) / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    for kind, content in files.objects.items():
-        path = folder.object_path(files.record.store, kind)
+    store = files.record.store
+    contents = {folder.model_folder(store) / name: content for name, content in files.model.items()}
+    contents |= {folder.object_path(store, kind): content for kind, content in files.objects.items()}
+    contents[folder.reading_path(store)] = files.reading.encode()
+    for path, content in contents.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

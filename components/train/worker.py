@@ -56,6 +56,8 @@ class StoreFiles:
 
     record: TrainedStore
     model: dict[str, bytes]
+    # How its data were read, as JSON.
+    reading: str
     objects: dict[Kind, bytes]
     picture: Picture | None
 
@@ -124,7 +126,13 @@ def _train_store(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
         scorecard=_overall_score(result.scorecard),
         attributes=panel.store_attributes,
     )
-    return StoreFiles(record, _save_model(result.model), make_objects(panel, result), draw_store(result))
+    return StoreFiles(
+        record=record,
+        model=_save_model(result.model),
+        reading=job.parcel.info.model_copy(update={"tables": []}).model_dump_json(),
+        objects=make_objects(panel, result),
+        picture=draw_store(result),
+    )
 
 
 def _load_champion(job: StoreJob) -> "tuple[StoreModel | None, str]":

@@ -1,7 +1,17 @@
 """Where trained models are kept and which of them is live."""
 
 from foreact.registry.client import RegistryUnavailable
-from foreact.registry.records import CHAIN, Candidate, Champion, LoadedChampion, RegisteredStore, Versions, model_name
+from foreact.registry.records import (
+    CHAIN,
+    Candidate,
+    Champion,
+    LoadedChampion,
+    Moment,
+    RegisteredStore,
+    RunNotes,
+    Versions,
+    model_name,
+)
 from foreact.registry.registry import Registry
 
 __all__ = [
@@ -9,9 +19,11 @@ __all__ = [
     "Candidate",
     "Champion",
     "LoadedChampion",
+    "Moment",
     "RegisteredStore",
     "Registry",
     "RegistryUnavailable",
+    "RunNotes",
     "Versions",
     "model_name",
 ]

@@ -1,7 +1,7 @@
 """What goes into the registry and what comes back."""
 
-import json
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -13,6 +13,12 @@ CHAMPION = "champion"
 # Tags of a version; CHECKSUM is that of the packed model.
 STORE, RUN, AS_OF, CHECKSUM = "foreact.store", "foreact.run", "foreact.as_of", "foreact.sha256"
 PROMOTED = "foreact.promoted"
+# Where MLflow's pages look for a run's description.
+NOTE = "mlflow.note.content"
+# MLflow takes no run's name much longer.
+LONGEST_NAME = 200
+# The model's files as one, in the folder that its version points at.
+PACKED = "model.zip"
 
 
 # Among the stores' models, the chain's own: no store has an empty name.
@@ -24,9 +30,15 @@ def model_name(store: str) -> str:
     return f"foreact-{encode_id(store)}" if store else "foreact.chain"
 
 
+def describe_model(store: str) -> str:
+    """Return what a registered model's page says first."""
+    whose = f"Forecasts store {store}" if store else "Has a say in the forecasts of all stores"
+    return f"{whose}. The version with the alias `{CHAMPION}` is live; every other was refused, or is older."
+
+
 def artifact_name(store: str) -> str:
     """Name a store's packed model, or the chain's, within the run that made it."""
-    return f"models/{encode_id(store)}.zip" if store else "chain/chain.zip"
+    return f"models/{encode_id(store)}/{PACKED}" if store else f"chain/{PACKED}"
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,39 @@ class Candidate:
     folder: Path
     promoted: bool
     as_of: str
+    tags: dict[str, str] = field(default_factory=dict)
+    description: str = ""
+    # Texts by name that lie beside the packed model.
+    beside: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where figures belong on a chart: the last date of their data, and when they were made."""
+
+    as_of: date
+    made_at: datetime
+
+    @property
+    def step(self) -> int:
+        """The number of the date, so that the nights of a chart stand as far apart as they were."""
+        return (self.as_of - date(1970, 1, 1)).days
+
+    @property
+    def timestamp(self) -> int:
+        """The time in milliseconds; a step that runs again has the same, so that MLflow keeps one point."""
+        return int(self.made_at.timestamp() * 1000)
+
+
+@dataclass(frozen=True)
+class RunNotes:
+    """What MLflow's pages show of a run."""
+
+    name: str
+    description: str
+    parameters: dict[str, str]
+    figures: dict[str, float]
+    moment: Moment
     tags: dict[str, str] = field(default_factory=dict)
 
 
@@ -100,8 +145,3 @@ class Versions(BaseModel):
 
 class UnusableModel(ForeactError):
     """A model is gone, or is not, byte for byte, what was registered."""
-
-
-def dump_tag(value: object) -> str:
-    """Write a tag's value."""
-    return json.dumps(value, separators=(",", ":"), sort_keys=True)

@@ -3,7 +3,7 @@
 import fcntl
 import logging
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,19 +21,26 @@ from foreact.registry.client import (
     map_concurrently,
     sqlite_uri,
 )
+from foreact.registry.figures import STORES_EXPERIMENT, log_series, make_metrics
 from foreact.registry.packing import compute_checksum, pack_folder, unpack_folder
 from foreact.registry.records import (
     AS_OF,
     CHAMPION,
     CHECKSUM,
+    LONGEST_NAME,
+    NOTE,
+    PACKED,
     PROMOTED,
     RUN,
     STORE,
     Candidate,
     Champion,
     LoadedChampion,
+    Moment,
+    RunNotes,
     UnusableModel,
     artifact_name,
+    describe_model,
     model_name,
 )
 from foreact.settings import PipelineSettings
@@ -57,7 +64,7 @@ class Registry:
         self.artifacts = artifacts
         with self._lock_database(), explain_mlflow_errors(self.address):
             self.client = make_client(uri)
-            self.experiment = self._ensure_experiment()
+            self.experiment = self._ensure_experiment(EXPERIMENT)
 
     @classmethod
     def connect(cls, settings: PipelineSettings) -> "Registry":
@@ -81,8 +88,7 @@ class Registry:
         run: str,
         candidates: Sequence[Candidate],
         *,
-        tags: dict[str, str] | None = None,
-        metrics: dict[str, float] | None = None,
+        notes: RunNotes | None = None,
         on_progress: Callable[[int], None] = lambda done: None,
     ) -> dict[str, str]:
         """Upload the models, make a version of each, set the alias on the promoted, and return the versions by store.
@@ -90,7 +96,7 @@ class Registry:
         Doing it again for the same run completes what is missing and changes nothing else.
         """
         with self._lock_database(), explain_mlflow_errors(self.address):
-            mlflow_run = self._ensure_run(run, tags or {}, metrics or {})
+            mlflow_run = self._ensure_run(run, notes)
             existing = self._list_run_versions(mlflow_run.info.run_id)
 
             def register_candidate(candidate: Candidate) -> tuple[str, str]:
@@ -98,7 +104,7 @@ class Registry:
                 if version is None:
                     version = self._make_version(candidate, run, mlflow_run)
                 if candidate.promoted:
-                    self._promote_newest(candidate.store)
+                    self._promote_newest(candidate.store, (candidate.as_of, int(version)))
                 return candidate.store, version
 
             versions = {}
@@ -108,12 +114,24 @@ class Registry:
             self.client.set_terminated(mlflow_run.info.run_id)
         return versions
 
+    def chart_figures(self, figures: Mapping[str, Mapping[str, float]], moment: Moment) -> None:
+        """Add each store's figures to those of the nights before; the whole chain's have no store's id."""
+        with self._lock_database(), explain_mlflow_errors(self.address):
+            log_series(self.client, self._ensure_experiment(STORES_EXPERIMENT), figures, moment, self.threads)
+
     def find_champions(self, stores: Iterable[str]) -> dict[str, Champion]:
         """Return the version that carries the alias for each store that has one."""
         stores = list(stores)
         with explain_mlflow_errors(self.address):
             champions = map_concurrently(self._find_champion, stores, self.threads)
             return {store: champion for store, champion in zip(stores, champions, strict=True) if champion is not None}
+
+    def load_version(self, store: str, version: str, folder: Path) -> None:
+        """Fetch one version into a folder, or raise for one that is lost or changed."""
+        with explain_mlflow_errors(self.address):
+            found = _read_version(self.client.get_model_version(model_name(store), version))
+            data = _fetch_model(store, found, self._open_run_files(found.mlflow_run))
+        unpack_folder(data, folder)
 
     def load_champions(self, stores: Iterable[str], folder: Path) -> dict[str, LoadedChampion]:
         """Fetch each store's live model into a folder of its own; return why for one that is lost or changed."""
@@ -128,7 +146,7 @@ class Registry:
             target = folder / (encode_id(store) if store else "chain")
             try:
                 with explain_mlflow_errors(self.address):
-                    data = _fetch_champion(store, champion, sources[champion.mlflow_run])
+                    data = _fetch_model(store, champion, sources[champion.mlflow_run])
             except UnusableModel as error:
                 log.warning("%s", error)
                 return store, LoadedChampion(champion.version, problem=str(error))
@@ -149,29 +167,36 @@ class Registry:
             raise
         return get_artifact_repository(artifact_uri, self.uri, self.uri)
 
-    def _ensure_experiment(self) -> str:
-        experiment = self.client.get_experiment_by_name(EXPERIMENT)
+    def _ensure_experiment(self, name: str) -> str:
+        experiment = self.client.get_experiment_by_name(name)
         if experiment is not None:
             return str(experiment.experiment_id)
         location = self.artifacts.as_uri() if self.artifacts else None
         try:
-            return str(self.client.create_experiment(EXPERIMENT, artifact_location=location))
+            return str(self.client.create_experiment(name, artifact_location=location))
         except Exception:
             # Another run may have created it meanwhile.
-            experiment = self.client.get_experiment_by_name(EXPERIMENT)
+            experiment = self.client.get_experiment_by_name(name)
             if experiment is None:
                 raise
             return str(experiment.experiment_id)
 
-    def _ensure_run(self, run: str, tags: dict[str, str], metrics: dict[str, float]) -> Any:
+    def _ensure_run(self, run: str, notes: RunNotes | None) -> Any:
         quoted = run.replace("'", "")
         runs = self.client.search_runs([self.experiment], f"tags.`{RUN}` = '{quoted}'", max_results=1)
         if runs:
             return runs[0]
-        mlflow_run = self.client.create_run(self.experiment, run_name=run, tags={**tags, RUN: quoted})
-        from mlflow.entities import Metric
+        if notes is None:
+            return self.client.create_run(self.experiment, run_name=run, tags={RUN: quoted})
+        from mlflow.entities import Param
 
-        self.client.log_batch(mlflow_run.info.run_id, [Metric(key, value, 0, 0) for key, value in metrics.items()])
+        tags = {**notes.tags, RUN: quoted, NOTE: notes.description}
+        mlflow_run = self.client.create_run(self.experiment, run_name=notes.name[:LONGEST_NAME], tags=tags)
+        self.client.log_batch(
+            mlflow_run.info.run_id,
+            metrics=make_metrics(notes.figures, notes.moment),
+            params=[Param(name, text) for name, text in notes.parameters.items()],
+        )
         return mlflow_run
 
     def _list_run_versions(self, mlflow_run: str) -> dict[str, str]:
@@ -187,13 +212,14 @@ class Registry:
     def _make_version(self, candidate: Candidate, run: str, mlflow_run: Any) -> str:
         """Upload the model and make a version that points at it; no version ever points at nothing."""
         data = pack_folder(candidate.folder)
-        artifact = artifact_name(candidate.store)
+        folder = str(Path(artifact_name(candidate.store)).parent)
         with tempfile.TemporaryDirectory() as scratch:
-            packed = Path(scratch, Path(artifact).name)
-            packed.write_bytes(data)
-            self.client.log_artifact(mlflow_run.info.run_id, str(packed), str(Path(artifact).parent))
+            Path(scratch, PACKED).write_bytes(data)
+            for name, text in candidate.beside.items():
+                Path(scratch, name).write_text(text, encoding="utf-8")
+            self.client.log_artifacts(mlflow_run.info.run_id, scratch, folder)
         name = model_name(candidate.store)
-        source = f"{mlflow_run.info.artifact_uri}/{artifact}"
+        source = f"{mlflow_run.info.artifact_uri}/{folder}"
         tags = {
             **candidate.tags,
             STORE: candidate.store,
@@ -205,7 +231,12 @@ class Registry:
 
         def create_version() -> str:
             version = self.client.create_model_version(
-                name, source, mlflow_run.info.run_id, tags=tags, await_creation_for=0
+                name,
+                source,
+                mlflow_run.info.run_id,
+                tags=tags,
+                description=candidate.description or None,
+                await_creation_for=0,
             )
             return str(version.version)
 
@@ -215,24 +246,32 @@ class Registry:
             if not is_missing(error):
                 raise
         try:
-            self.client.create_registered_model(name, tags={STORE: candidate.store})
+            self.client.create_registered_model(
+                name, tags={STORE: candidate.store}, description=describe_model(candidate.store)
+            )
         except Exception as error:
             if getattr(error, "error_code", "") != "RESOURCE_ALREADY_EXISTS":
                 raise
         return create_version()
 
-    def _promote_newest(self, store: str) -> None:
+    def _promote_newest(self, store: str, promoted: tuple[str, int]) -> None:
         """Move the alias to the promoted version of the newest data, never back, and look again after each move.
 
+        A promoted version is its date of data and its number.
         MLflow moves an alias unconditionally. So the process that moved it last looks again, sees what others have
         registered meanwhile, and corrects what it has overwritten.
         """
         name = model_name(store)
         champion = self._find_champion(store)
         live = (champion.as_of, int(champion.version)) if champion and champion.store == store else ("", 0)
-        while (newest := max(live, *self._list_promoted(name))) != live:
-            self._set_alias(name, str(newest[1]))
-            live = newest
+        newest = max(live, promoted)
+        while True:
+            if newest != live:
+                self._set_alias(name, str(newest[1]))
+                live = newest
+            newest = max(live, *self._list_promoted(name))
+            if newest == live:
+                return
 
     def _set_alias(self, name: str, version: str) -> None:
         try:
@@ -258,16 +297,7 @@ class Registry:
             if is_missing(error):
                 return None
             raise
-        tags = version.tags
-        return Champion(
-            store=tags.get(STORE, ""),
-            name=version.name,
-            version=str(version.version),
-            run=tags.get(RUN, ""),
-            as_of=tags.get(AS_OF, ""),
-            sha256=tags.get(CHECKSUM, ""),
-            mlflow_run=version.run_id,
-        )
+        return _read_version(version)
 
     @contextmanager
     def _lock_database(self) -> Any:
@@ -285,8 +315,21 @@ class Registry:
             yield
 
 
-def _fetch_champion(store: str, champion: Champion, files: Any) -> bytes:
-    """Return a champion's packed model if it is there, the store's own, and what was registered."""
+def _read_version(version: Any) -> Champion:
+    tags = version.tags
+    return Champion(
+        store=tags.get(STORE, ""),
+        name=version.name,
+        version=str(version.version),
+        run=tags.get(RUN, ""),
+        as_of=tags.get(AS_OF, ""),
+        sha256=tags.get(CHECKSUM, ""),
+        mlflow_run=version.run_id,
+    )
+
+
+def _fetch_model(store: str, champion: Champion, files: Any) -> bytes:
+    """Return a version's packed model if it is there, the store's own, and what was registered."""
     version = f"{champion.name} version {champion.version}"
     if champion.store != store:
         raise UnusableModel(f"{version} is refused: it belongs to another store.")
@@ -294,7 +337,7 @@ def _fetch_champion(store: str, champion: Champion, files: Any) -> bytes:
     if files is None:
         raise lost
     with tempfile.TemporaryDirectory() as scratch:
-        fetched = Path(scratch, "model.zip")
+        fetched = Path(scratch, PACKED)
         try:
             download_file(files, artifact_name(store), fetched)
         except Exception as error:

@@ -2,17 +2,20 @@
 
 trained.json                       what was decided for each store, and from which data
 models/<store>/                    the challenger's files (absent where none could be trained)
+readings/<store>.json              how the store's data were read for it
 chain/                             the chain's model, where this training fitted one
 objects/<store>.parquet, ...       the store's publishable objects, suffixes as in the publication contract
 """
 
+import math
 from datetime import UTC, date, datetime
 from pathlib import Path
+from statistics import mean
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from foreact.forecasting.experts.simple import Simple
-from foreact.forecasting.judging.accuracy import Accuracy, Contribution
+from foreact.forecasting.judging.accuracy import Accuracy, Contribution, mean_accuracy
 from foreact.forecasting.judging.gate import GateOutcome
 from foreact.naming import encode_id
 from foreact.publications.contract import SUFFIXES, Kind
@@ -21,6 +24,8 @@ from foreact.spacing import Spacing
 RECORD = "trained.json"
 # The figures of the backtest that a run averages over its stores.
 RUN_FIGURES = ("wape", "bias", "scaled_error", "coverage", "above_p90", "total_coverage")
+# The figures of past publications, measured on the sales since, that it averages too.
+LIVE_FIGURES = ("wape", "bias", "coverage", "beats_naive")
 
 
 class TrainedStore(BaseModel):
@@ -56,6 +61,15 @@ class TrainedStore(BaseModel):
     def naive_wape(self) -> float | None:
         """The WAPE of seasonal naive, which planners compare the others with."""
         return self.baselines.get(Simple.SEASONAL_NAIVE, Accuracy()).wape
+
+    @property
+    def live_figures(self) -> dict[str, float]:
+        """How past publications did on the sales since, as far as that was measured."""
+        return {
+            f"live_{name}": self.scorecard[name]
+            for name in LIVE_FIGURES
+            if math.isfinite(self.scorecard.get(name, math.nan))
+        }
 
     @property
     def scored_figures(self) -> dict[str, float]:
@@ -105,6 +119,27 @@ class Trained(BaseModel):
             **{outcome.value: float(sum(store.outcome is outcome for store in stores)) for outcome in GateOutcome},
         }
 
+    def average_figures(self) -> dict[str, float]:
+        """Return counts and means over stores, without figures that could not be measured."""
+        stores = self.stores.values()
+        figures = self.count_outcomes()
+        figures["unusable_champions"] = float(sum(bool(store.champion_problem) for store in stores))
+        measured = mean_accuracy([store.accuracy for store in stores]).to_figures()
+        figures |= {name: measured[name] for name in RUN_FIGURES if name in measured}
+        simple = {f"{method}_wape": accuracy.wape for method, accuracy in self.average_baselines().items()}
+        figures |= {name: wape for name, wape in simple.items() if wape is not None}
+        live = [store.live_figures for store in stores]
+        for name in dict.fromkeys(name for each in live for name in each):
+            figures[name] = mean(each[name] for each in live if name in each)
+        return figures
+
+    def average_baselines(self) -> dict[Simple, Accuracy]:
+        """Return the mean over stores of each simple method's figures."""
+        return {
+            method: mean_accuracy([store.baselines.get(method, Accuracy()) for store in self.stores.values()])
+            for method in Simple
+        }
+
 
 class TrainedFolder:
     """The folder of the record, the models and the objects."""
@@ -134,6 +169,10 @@ class TrainedFolder:
     def model_folder(self, store: str) -> Path:
         """Return the folder of the challenger's files."""
         return self.models / encode_id(store)
+
+    def reading_path(self, store: str) -> Path:
+        """Return the path of how the store's data were read."""
+        return self.root / "readings" / f"{encode_id(store)}.json"
 
     def object_path(self, store: str, kind: Kind) -> Path:
         """Return the path of one publishable object."""

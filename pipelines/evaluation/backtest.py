@@ -8,8 +8,7 @@ from pathlib import Path
 from components.ingest.step import ingest
 from components.train.step import train
 from foreact.blobs import open_url
-from foreact.forecasting.experts.simple import Simple
-from foreact.forecasting.judging.accuracy import Accuracy
+from foreact.forecasting.judging.accuracy import mean_accuracy
 from foreact.runs.events import Events
 from foreact.runs.process import machine_size
 from foreact.runs.trained import Trained, TrainedFolder
@@ -28,18 +27,13 @@ class Evaluation:
 
     def list_rows(self) -> list[dict[str, float | str]]:
         """Return one row for each forecaster, ours and the baselines, averaged over stores."""
+        ours = mean_accuracy([store.challenger_accuracy for store in self.trained.stores.values()])
+        forecasters = {"foreact": ours, **{str(name): each for name, each in self.trained.average_baselines().items()}}
         rows: list[dict[str, float | str]] = []
-        stores = self.trained.stores.values()
-        forecasters = {"foreact": [store.challenger_accuracy for store in stores]}
-        for baseline in Simple:
-            forecasters[baseline.value] = [store.baselines.get(baseline, Accuracy()) for store in stores]
-        for name, accuracies in forecasters.items():
-            row: dict[str, float | str] = {"forecaster": name}
-            for figure in ("scaled_error", "wape", "bias"):
-                values = [getattr(accuracy, figure) for accuracy in accuracies]
-                measured = [value for value in values if value is not None]
-                row[figure] = sum(measured) / len(measured) if measured else float("nan")
-            rows.append(row)
+        for name, accuracy in forecasters.items():
+            figures = accuracy.to_figures()
+            measured = {figure: figures.get(figure, float("nan")) for figure in ("scaled_error", "wape", "bias")}
+            rows.append({"forecaster": name, **measured})
         return rows
 
 

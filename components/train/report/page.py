@@ -9,7 +9,6 @@ import numpy as np
 from components.train.report.drift import Series, add_latest, draw_drift
 from components.train.report.pictures import Curve, Picture
 from foreact.errors import count_noun
-from foreact.forecasting.experts.simple import Simple
 from foreact.forecasting.inputs.arrays import Doubles
 from foreact.forecasting.judging.gate import GateOutcome
 from foreact.reports.charts import draw_line_chart
@@ -26,7 +25,7 @@ def write_report(
 ) -> dict[str, float]:
     """Write the page and return the run's figures."""
     stores = list(trained.stores.values())
-    figures = _mean_figures(trained)
+    figures = trained.average_figures()
     page = Page(
         f"Backtest of {len(stores):,} stores, data as of {trained.as_of}, "
         f"{count_noun(trained.horizon, trained.spacing.period)} ahead"
@@ -97,28 +96,6 @@ def _list_experts(page: Page, chain: TrainedChain | None, stores: Sequence[Train
             for store in stores
         ),
     )
-
-
-def _mean_figures(trained: Trained) -> dict[str, float]:
-    """Return counts and means over stores, without figures that could not be measured."""
-    stores = trained.stores.values()
-    figures = trained.count_outcomes()
-    figures["unusable_champions"] = float(sum(bool(s.champion_problem) for s in stores))
-    for name in RUN_FIGURES:
-        values = [_or_nan(getattr(s.accuracy, name)) for s in stores]
-        measured = [value for value in values if np.isfinite(value)]
-        if measured:
-            figures[name] = float(np.mean(measured))
-    for method in Simple:
-        measured = [s.baselines[method].wape or np.nan for s in stores if method in s.baselines]
-        measured = [value for value in measured if np.isfinite(value)]
-        if measured:
-            figures[f"{method}_wape"] = float(np.mean(measured))
-    for name in ("wape", "bias", "coverage", "beats_naive"):
-        measured = [s.scorecard[name] for s in stores if np.isfinite(s.scorecard.get(name, np.nan))]
-        if measured:
-            figures[f"live_{name}"] = float(np.mean(measured))
-    return figures
 
 
 def _or_nan(figure: float | None, otherwise: float = float("nan")) -> float:

@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+from datetime import date, timedelta
 
 import pytest
 
@@ -122,3 +123,73 @@ def test_the_page_tells_every_decision_and_no_id_is_markup(workspace, tmp_path):
     versions = json.loads((tmp_path / "versions.json").read_text())["stores"]
     assert versions["kept"] == {"name": "foreact-kept", "version": "4", "registered": "1", "promoted": False}
     assert versions["poor"]["version"] is None
+
+
+FIGURES = {"wape": 0.123456789012345, "bias": 0.01, "scaled_error": 0.7, "coverage": 0.8, "pinball": 0.3}
+
+
+def test_mlflow_shows_the_figures_of_the_run_and_of_each_store_by_date(workspace, tmp_path):
+    settings = PipelineSettings(workspace=workspace)
+    fields = {
+        "accuracy": FIGURES,
+        "challenger_accuracy": FIGURES,
+        "champion_accuracy": {"wape": 0.3},
+        "baselines": {"seasonal_naive": {"wape": 0.4, "scaled_error": 1.0}},
+        "experts": {"chain": {"share": 0.25, "scaled_error": 0.8}},
+        "scorecard": {"wape": 0.2, "bias": -0.1},
+    }
+    nights = [date(2024, 3, 30), date(2024, 3, 31)]
+    for as_of in nights:
+        write_training(tmp_path / str(as_of), {"Kiel": fields, "Ulm": {"scorecard": {"wape": 0.4}}}, as_of=as_of)
+        register(
+            trained=tmp_path / str(as_of),
+            versions=tmp_path / "versions.json",
+            run=f"night {as_of}",
+            settings=settings,
+            pipeline="retrain-all",
+            code_version="abc",
+            events=Events(tmp_path / "events"),
+        )
+    registry = Registry.connect(settings)
+    version = registry.client.get_model_version_by_alias("foreact-Kiel", "champion")
+    assert {name: version.tags[f"foreact.{name}"] for name in ("wape", "champion_wape", "experts")} == {
+        "wape": "0.1235",
+        "champion_wape": "0.3000",
+        "experts": "chain 25%",
+    }
+    assert version.description == (
+        "Data up to 2024-03-31: promoted. beats the baseline\n\nBacktest: bias 0.010, scaled error 0.700, wape 0.123."
+    )
+
+    run = registry.client.get_run(version.run_id)
+    assert run.info.run_name == "retrain-all 2024-03-31"
+    assert run.data.params["source_version"] == "source-1"
+    assert run.data.params["code_version"] == "abc"
+    averages = {"stores": 2, "promoted": 2, "seasonal_naive_wape": 0.4, "live_bias": -0.1, "coverage": 0.8}
+    assert run.data.metrics == pytest.approx(run.data.metrics | averages)
+    assert run.data.metrics["live_wape"] == pytest.approx(0.3)
+
+    charts = registry.client.get_experiment_by_name("foreact-stores").experiment_id
+    runs = {each.info.run_name: each for each in registry.client.search_runs([charts])}
+    assert set(runs) == {"Kiel", "Ulm", "all stores"}
+    of_kiel = runs["Kiel"].data.metrics
+    assert of_kiel == pytest.approx(
+        {name: FIGURES[name] for name in ("wape", "bias", "scaled_error", "coverage")}
+        | {f"challenger_{name}": FIGURES[name] for name in ("wape", "bias", "scaled_error")}
+        | {"champion_wape": 0.3, "seasonal_naive_wape": 0.4, "seasonal_naive_scaled_error": 1.0}
+        | {"live_wape": 0.2, "live_bias": -0.1}
+    )
+    for name in ("Kiel", "all stores"):
+        points = registry.client.get_metric_history(runs[name].info.run_id, "live_wape")
+        assert [date(1970, 1, 1) + timedelta(each.step) for each in points] == nights
+
+
+def test_the_averages_of_one_store_are_not_charted_as_the_chain_s(workspace, tmp_path):
+    settings = PipelineSettings(workspace=workspace)
+    write_training(tmp_path / "trained", {"Kiel": {}})
+    parts = {"trained": tmp_path / "trained", "versions": tmp_path / "versions.json", "settings": settings}
+    register(**parts, run="r", store="Kiel", events=Events(tmp_path / "events"))
+    registry = Registry.connect(settings)
+    experiments = [registry.client.get_experiment_by_name(name) for name in ("foreact", "foreact-stores")]
+    names = [[run.info.run_name for run in registry.client.search_runs([each.experiment_id])] for each in experiments]
+    assert names == [["retrain-store Kiel 2024-03-31"], ["Kiel"]]

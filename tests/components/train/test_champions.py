@@ -61,9 +61,9 @@ def run_once(data: Dataset, workspace: Path, run: str) -> Registered:
 
 
 def tamper(registry: Registry, folder: Path) -> None:
-    path = folder / f"{STORE}.zip"
+    path = folder / "model.zip"
     path.write_bytes(b"not what was registered")
-    registry.client.log_artifact(registry.find_champions([STORE])[STORE].mlflow_run, str(path), "models")
+    registry.client.log_artifact(registry.find_champions([STORE])[STORE].mlflow_run, str(path), f"models/{STORE}")
 
 
 def lose(registry: Registry, folder: Path) -> None:

@@ -35,4 +35,5 @@ def candidate(
     (place / "items").mkdir(parents=True)
     (place / "model.json").write_text(json.dumps({"store": store, "value": value}))
     (place / "items" / "arrays.npz").write_bytes(b"\x00" * 1000)
-    return Candidate(store, place, promoted, as_of, tags={"foreact.accuracy": '{"wape":0.2}', "foreact.data_hash": "h"})
+    tags = {"foreact.wape": "0.2000", "foreact.data_hash": "h"}
+    return Candidate(store, place, promoted, as_of, tags, description="Promoted." if promoted else "Kept.")

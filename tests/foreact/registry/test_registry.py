@@ -4,6 +4,7 @@ import json
 import sqlite3
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
 
 import pytest
 from mlflow.exceptions import MlflowException
@@ -11,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from foreact.errors import ForeactError
 from foreact.naming import encode_id
-from foreact.registry import Registry, RegistryUnavailable, model_name
+from foreact.registry import Moment, Registry, RegistryUnavailable, RunNotes, model_name
 from foreact.registry.client import explain_mlflow_errors
 from foreact.registry.records import STORE, artifact_name
 from foreact.settings import PipelineSettings
@@ -19,6 +20,11 @@ from tests.foreact.registry.conftest import candidate
 from tests.services import hold_port
 
 IDS = ["1", "10", "Köln/Süd", "a:b", "models:/x@champion", "'; DROP TABLE x; --", "日" * 100]
+
+
+def moment(day: int, hour: int = 20) -> Moment:
+    """Return the evening of a day, or another hour of it."""
+    return Moment(date(2024, 3, day), datetime(2024, 3, day, hour, tzinfo=UTC))
 
 
 def test_every_store_gets_its_own_model_back(connect, prefix, tmp_path):
@@ -61,16 +67,48 @@ def test_the_alias_never_moves_back(connect, prefix, tmp_path):
 
 def test_a_version_tells_where_it_comes_from(connect, prefix, tmp_path):
     registry = connect()
-    registry.register_models(f"run-{prefix}", [candidate(tmp_path, prefix)], tags={"foreact.code_version": "abc"})
+    notes = RunNotes(
+        name=f"retrain-store {prefix} 2024-03-31",
+        description="Data up to 2024-03-31.",
+        parameters={"code_version": "abc"},
+        figures={"wape": 0.2},
+        moment=moment(31),
+    )
+    registry.register_models(f"run-{prefix}", [candidate(tmp_path, prefix)], notes=notes)
     found = registry.client.get_model_version_by_alias(model_name(prefix), "champion")
     assert found.tags["foreact.run"] == f"run-{prefix}"
     assert found.tags["foreact.store"] == prefix
     assert found.tags["foreact.as_of"] == "2024-03-31"
     assert found.tags["foreact.data_hash"] == "h"
-    assert found.source.endswith(f"/models/{encode_id(prefix)}.zip")
+    assert found.description == "Promoted."
+    assert found.source.endswith(f"/models/{encode_id(prefix)}")
+    assert f"Forecasts store {prefix}." in registry.client.get_registered_model(model_name(prefix)).description
     run = registry.client.get_run(found.run_id)
-    assert run.data.tags["foreact.code_version"] == "abc"
+    assert run.info.run_name == f"retrain-store {prefix} 2024-03-31"
+    assert run.data.params == {"code_version": "abc"}
+    assert run.data.tags["mlflow.note.content"] == "Data up to 2024-03-31."
     assert run.info.status == "FINISHED"
+    assert [(each.value, each.step) for each in registry.client.get_metric_history(run.info.run_id, "wape")] == [
+        (0.2, 19813)
+    ]
+
+
+def test_figures_join_those_of_the_nights_before(connect, prefix):
+    stores = [f"{prefix}{each}" for each in IDS]
+    connect().chart_figures({store: {"wape": 0.3} for store in stores}, moment(30))
+    # A step that runs again, a refresh of one store on the next day, and the next night.
+    connect().chart_figures({store: {"wape": 0.3} for store in stores}, moment(30))
+    connect().chart_figures({stores[0]: {"wape": 0.2, "live_wape": 0.4}}, moment(31, hour=8))
+    connect().chart_figures({store: {"wape": 0.1} for store in stores}, moment(31))
+
+    registry = connect()
+    experiment = registry.client.get_experiment_by_name("foreact-stores").experiment_id
+    runs = {run.info.run_name: run.info for run in registry.client.search_runs([experiment])}
+    for store in stores:
+        points = registry.client.get_metric_history(runs[store].run_id, "wape")
+        expected = [(19812, 0.3), *([(19813, 0.2)] if store == stores[0] else []), (19813, 0.1)]
+        assert [(each.step, each.value) for each in sorted(points, key=lambda each: each.timestamp)] == expected
+        assert runs[store].status == "FINISHED"
 
 
 class Overtaken:
@@ -139,10 +177,10 @@ def test_a_tampered_or_lost_model_is_refused_and_takes_nothing_from_the_others(c
     registry = connect()
     registry.register_models(f"run-{prefix}", [candidate(tmp_path, store) for store in stores.values()])
     run = registry.find_champions([stores["evil"]])[stores["evil"]].mlflow_run
-    evil = tmp_path / f"{stores['evil']}.zip"
+    evil = tmp_path / "model.zip"
     with zipfile.ZipFile(evil, "w") as archive:
         archive.writestr("model.json", '{"value": 666}')
-    registry.client.log_artifact(run, str(evil), "models")
+    registry.client.log_artifact(run, str(evil), f"models/{stores['evil']}")
     registry._open_run_files(run).delete_artifacts(artifact_name(stores["lost"]))
     registry.client.set_model_version_tag(model_name(stores["foreign"]), "1", STORE, "another")
 
