@@ -8,7 +8,7 @@ import typer
 from commands.options import Workspace
 from commands.parameters import Learning, Tables, read_parameters, require_experts, spread_options
 from commands.stopping import stop_with_sentence
-from foreact.errors import count_noun
+from foreact.errors import ForeactError, count_noun
 
 
 @spread_options
@@ -18,6 +18,12 @@ def evaluate(
     tables: Tables,
     learning: Learning,
     store: Annotated[str, typer.Option(metavar="ID", help="Only this store")] = "",
+    version: Annotated[
+        str,
+        typer.Option(
+            metavar="N", help="With --store: this registered version of its model, beside what would be trained now"
+        ),
+    ] = "",
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write the page with the plots")] = None,
     workspace: Workspace,
 ) -> None:
@@ -29,6 +35,8 @@ def evaluate(
     from pipelines.evaluation.tracking import log_to_mlflow
     from pipelines.local import make_scratch
 
+    if version and not store:
+        raise ForeactError("--version is one store's: name the store with --store.")
     options = read_parameters(history, tables, learning)
     require_experts(options)
     parameters = {
@@ -42,6 +50,7 @@ def evaluate(
         "seed": defaults.SEED,
         "experts": defaults.EXPERTS,
         "store": store,
+        "version": version,
         **options,
     }
     settings = PipelineSettings(workspace=workspace)

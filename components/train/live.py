@@ -87,6 +87,22 @@ def make_live_finder(settings: PipelineSettings) -> Callable[[list[str], date], 
     return find_live
 
 
+def make_version_finder(settings: PipelineSettings, version: str) -> Callable[[list[str], date], dict[str, LiveStore]]:
+    """Return a function that finds one registered version in place of what is live."""
+
+    def find_version(stores: list[str], as_of: date) -> dict[str, LiveStore]:
+        from foreact.registry import Registry
+
+        registry, found = Registry.connect(settings), {}
+        for store in stores:
+            with tempfile.TemporaryDirectory() as scratch:
+                registry.load_version(store, version, Path(scratch))
+                found[store] = LiveStore(version, _read_files(Path(scratch)))
+        return found
+
+    return find_version
+
+
 def _load_champions(stores: list[str], settings: PipelineSettings, scratch: Path) -> dict[str, LiveStore]:
     from foreact.registry import Registry
 

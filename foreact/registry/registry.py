@@ -129,7 +129,12 @@ class Registry:
     def load_version(self, store: str, version: str, folder: Path) -> None:
         """Fetch one version into a folder, or raise for one that is lost or changed."""
         with explain_mlflow_errors(self.address):
-            found = _read_version(self.client.get_model_version(model_name(store), version))
+            try:
+                found = _read_version(self.client.get_model_version(model_name(store), version))
+            except Exception as error:
+                if is_missing(error):
+                    raise ForeactError(f"{model_name(store)} has no version {version!r} in {self.address}.") from None
+                raise
             data = _fetch_model(store, found, self._open_run_files(found.mlflow_run))
         unpack_folder(data, folder)
 

@@ -6,8 +6,10 @@ from functools import partial
 from pathlib import Path
 
 from components.ingest.step import ingest
+from components.train.live import find_live_chain, make_version_finder
 from components.train.step import train
 from foreact.blobs import open_url
+from foreact.errors import ForeactError
 from foreact.forecasting.judging.accuracy import mean_accuracy
 from foreact.runs.events import Events
 from foreact.runs.process import machine_size
@@ -24,11 +26,17 @@ class Evaluation:
     trained: Trained
     figures: dict[str, float]
     report: Path
+    # The registered version that was judged too; empty: none.
+    version: str = ""
 
     def list_rows(self) -> list[dict[str, float | str]]:
         """Return one row for each forecaster, ours and the baselines, averaged over stores."""
         ours = mean_accuracy([store.challenger_accuracy for store in self.trained.stores.values()])
-        forecasters = {"foreact": ours, **{str(name): each for name, each in self.trained.average_baselines().items()}}
+        forecasters = {"foreact": ours}
+        if self.version:
+            live = [store.champion_accuracy for store in self.trained.stores.values()]
+            forecasters[f"version {self.version}"] = mean_accuracy(live)
+        forecasters |= {str(name): each for name, each in self.trained.average_baselines().items()}
         rows: list[dict[str, float | str]] = []
         for name, accuracy in forecasters.items():
             figures = accuracy.to_figures()
@@ -49,6 +57,7 @@ def backtest_history(
     missing: str,
     stockouts: str,
     store: str,
+    version: str,
     seed: int,
     experts: str,
     scratch: Path,
@@ -77,7 +86,9 @@ def backtest_history(
         dataset=scratch / "dataset",
         trained=scratch / "trained",
         report=report,
-        find_live=lambda stores, as_of: {},
+        find_live=make_version_finder(settings, version) if version else lambda stores, as_of: {},
+        # A registered version is judged beside the chain's live model, as a refresh would.
+        find_chain=partial(find_live_chain, settings) if version else None,
         margin=0.0,
         seed=seed,
         quantiles="",
@@ -87,4 +98,8 @@ def backtest_history(
         ray_address=settings.ray_address,
         size=machine_size(),
     )
-    return Evaluation(TrainedFolder(scratch / "trained").read_record(), figures, report)
+    trained = TrainedFolder(scratch / "trained").read_record()
+    for record in trained.stores.values():
+        if record.champion_problem:
+            raise ForeactError(record.champion_problem)
+    return Evaluation(trained, figures, report, version)

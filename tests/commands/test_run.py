@@ -76,6 +76,18 @@ class TestRetraining:
         }
         assert after.stores[store].run != before.stores[store].run
 
+    def test_a_registered_version_is_evaluated_beside_a_new_one(self, three_stores: Chain, foreact: Foreact) -> None:
+        store = three_stores.stores[1]
+        version = str(manifest(three_stores.workspace).stores[store].model.version)
+        arguments = ("evaluate", *three_stores.inputs, "--store", store, "--workspace", str(three_stores.workspace))
+        done = foreact(*arguments, "--version", version)
+        assert done.returncode == 0, done.stderr
+        rows = {cells[1].strip(): cells for line in done.stdout.splitlines() if len(cells := line.split("│")) > 4}
+        assert rows[f"version {version}"][2:5] == rows["foreact"][2:5] != rows["weekday_mean"][2:5]
+        done = foreact(*arguments, "--version", "999")
+        assert done.returncode == 1
+        assert "has no version '999'" in done.stderr
+
     def test_a_day_later_the_gate_decides_and_what_was_published_is_scored(
         self, three_stores: Chain, foreact: Foreact
     ) -> None:
