@@ -201,3 +201,5 @@ def _run_one_task(parameters: dict[str, Any]) -> None:
     task = retrain_in_one_pod(**parameters, run=dsl.PIPELINE_JOB_ID_PLACEHOLDER)
     cpu, memory = parameters["train_cpu"], parameters["train_memory"]
     set_task_options(task, ONE_POD, pipeline="retrain-store", retry=False, cpu=cpu, memory=memory)
+    # Said outright, because an installation tries again what leaves it open.
+    task.set_retry(0)

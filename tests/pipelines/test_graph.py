@@ -134,7 +134,7 @@ def test_one_store_is_one_task_of_the_size_of_training(one_task: Any) -> None:
     container = spec["deploymentSpec"]["executors"][f"exec-{name}"]["container"]
     assert container["image"] == "foreact-pipeline:dev"
     assert "train_memory" in container["resources"]["resourceMemoryLimit"]
-    assert "retryPolicy" not in task, "data that was refused would be refused again"
+    assert task["retryPolicy"].get("maxRetryCount", 0) == 0, "data that was refused would be refused again"
     assert not task["cachingOptions"].get("enableCache")
     # Every parameter reaches it under its own name.
     given = {name: each.get("componentInputParameter") for name, each in task["inputs"]["parameters"].items()}
