@@ -24,8 +24,8 @@ from foreact.data.dataset.folder import Dataset
 from foreact.data.dataset.frames import make_frame, make_parcel
 from foreact.demo.files import Demo, write_demo
 from foreact.errors import ForeactError
-from foreact.publications import Reader
-from foreact.registry import CHAIN, Registry, model_name
+from foreact.publications import Reader, StoreEntry
+from foreact.registry import Registry, model_name
 from foreact.runs.events import Events
 from foreact.runs.process import TaskSize
 from foreact.settings import PipelineSettings
@@ -89,11 +89,19 @@ def put_live(trained: Path, settings: PipelineSettings, folder: Path) -> Iterato
     mlflow.set_tracking_uri(None)
 
 
+def read_entry(settings: PipelineSettings, store: str) -> StoreEntry:
+    return Reader(connect(settings)).read_current().manifest.stores[store]
+
+
 def read_published(settings: PipelineSettings, store: str) -> pd.DataFrame:
-    reader = Reader(connect(settings))
-    entry = reader.read_current().manifest.stores[store]
-    assert entry.model is not None
-    return pd.read_parquet(io.BytesIO(reader.read_object(entry.objects["forecasts"])))
+    objects = read_entry(settings, store).objects
+    return pd.read_parquet(io.BytesIO(Reader(connect(settings)).read_object(objects["forecasts"])))
+
+
+def address_model(settings: PipelineSettings, store: str) -> str:
+    """Return the model's address in MLflow; on the server, which tests share, others may have the alias."""
+    version = read_entry(settings, store).model.version
+    return f"models:/{model_name(store)}" + (f"/{version}" if settings.mlflow_uri else "@champion")
 
 
 def compare_forecasts(forecast: pd.DataFrame, published: pd.DataFrame) -> None:
@@ -106,7 +114,7 @@ def compare_forecasts(forecast: pd.DataFrame, published: pd.DataFrame) -> None:
 
 def test_a_registered_model_forecasts_by_pyfunc_what_was_published(settings: PipelineSettings, data: Dataset) -> None:
     for store in data.stores:
-        model = mlflow.pyfunc.load_model(f"models:/{model_name(store)}@champion")
+        model = mlflow.pyfunc.load_model(address_model(settings, store))
         forecast = model.predict(make_frame(data.pack_store(store)))
         assert model.metadata.get_output_schema().input_names() == list(forecast)
         compare_forecasts(forecast, read_published(settings, store))
@@ -118,12 +126,13 @@ def test_the_file_that_mlflow_reads_names_our_loader_and_nothing_to_execute(
     store = data.stores[0]
     (tmp_path / "downloaded").mkdir()
     target = str(tmp_path / "downloaded")
-    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{model_name(store)}@champion", dst_path=target))
+    folder = Path(mlflow.artifacts.download_artifacts(address_model(settings, store), dst_path=target))
     about = json.loads((folder / "MLmodel").read_text())
     assert about["flavors"] == {
         "python_function": {"loader_module": "foreact.registry.pyfunc", "python_version": platform.python_version()}
     }
-    chain = Registry.connect(settings).find_champions([CHAIN])[CHAIN]
+    chain = read_entry(settings, store).chain
+    assert chain is not None
     assert about["metadata"]["foreact"]["chain_version"] == chain.version
     files = {path.name for path in folder.iterdir()} - {"registered_model_meta"}
     assert files == {"MLmodel", "model.zip"}
