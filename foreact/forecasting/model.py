@@ -24,6 +24,7 @@ from foreact.forecasting.intervals import Intervals, cell_quantiles, total_quant
 from foreact.forecasting.items.boosting import read_booster, write_booster
 from foreact.forecasting.items.model import ItemsFit
 from foreact.forecasting.reading import PanelReading, read_panel
+from foreact.forecasting.reconcile import tie_quantiles
 from foreact.forecasting.totals.model import TotalsFit
 
 log = logging.getLogger(__name__)
@@ -179,14 +180,15 @@ def assemble_forecast(
 ) -> Forecast:
     """Return the forecast of these means with their quantiles."""
     panel, total = reading.panel, mean.sum(0)
+    of_total = total_quantiles(intervals, total, shares)
     return Forecast(
         store=panel.store,
         items=panel.items,
         dates=panel.dates[panel.days :],
         mean=mean.astype(np.float32),
-        quantiles=cell_quantiles(intervals, mean, reading.traits, shares),
+        quantiles=tie_quantiles(cell_quantiles(intervals, mean, reading.traits, shares), of_total, mean, shares),
         total_mean=total.astype(np.float32),
-        total_quantiles=total_quantiles(intervals, total, shares),
+        total_quantiles=of_total,
         shares=tuple(shares),
         drivers=drivers,
     )

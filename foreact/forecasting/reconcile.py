@@ -1,15 +1,18 @@
-"""Reconciliation: items are scaled to their group's total, day by day."""
+"""Reconciliation: items are scaled to their group's total, day by day, and their quantiles agree with the store's."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from foreact.forecasting.inputs.arrays import Bools, Codes, Doubles
+from foreact.forecasting.inputs.arrays import Bools, Codes, Doubles, Floats
 
 # A group of many items is not scaled by more than this; beyond it the items' own sum holds.
 MOST = 3.0
 # The weight of the items' own sums in their groups' totals, as logs.
 ITEMS_SHARE = 0.3
+# Of an item's mean, so that a quantile can be raised where none is above it.
+LEAST_ROOM = 1e-6
 
 
 def sum_by_group(items: Doubles, codes: Codes, groups: int) -> Doubles:
@@ -38,3 +41,26 @@ def reconcile_items(items: Doubles, totals: Doubles, codes: Codes, closed: Bools
     many = np.bincount(codes, minlength=len(totals)) > 1
     ratio[many] = np.clip(ratio[many], 1 / MOST, MOST)
     return np.asarray(items * ratio[codes] * ~closed)
+
+
+def tie_quantiles(items: Floats, totals: Floats, mean: Doubles, shares: Sequence[float]) -> Floats:
+    """Return the items' quantiles (shares x items x horizon), moved apart where they disagree with the totals'.
+
+    A day on which every item sells its p90 is no worse for the store than its own p90, and one on which every item
+    sells its p10 no better than its own p10. Shares go from low to high.
+    """
+    tied = items.astype(np.float64)
+    for place, share in enumerate(shares):
+        sums, total = tied[place].sum(0), totals[place].astype(np.float64)
+        if share > 0.5:
+            missing = np.maximum(total - sums, 0.0)
+            # What an item may sell beyond its mean says how much more it may; the mean itself, where none may.
+            room = np.maximum(tied[place] - mean, 0.0) + LEAST_ROOM * mean
+            whole = room.sum(0)
+            tied[place] += room * np.divide(missing, whole, out=np.zeros_like(whole), where=whole > 0)
+        elif share < 0.5:
+            tied[place] *= np.minimum(1.0, np.divide(total, sums, out=np.ones_like(sums), where=sums > 0))
+    middle = int(np.searchsorted(shares, 0.5))
+    tied[middle:] = np.maximum.accumulate(tied[middle:], axis=0)
+    tied[: middle + 1] = np.minimum.accumulate(tied[: middle + 1][::-1], axis=0)[::-1]
+    return tied.astype(np.float32)

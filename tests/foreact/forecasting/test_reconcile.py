@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foreact.forecasting.reconcile import ITEMS_SHARE, blend_totals, reconcile_items, sum_by_group
+from foreact.forecasting.reconcile import (
+    ITEMS_SHARE,
+    blend_totals,
+    reconcile_items,
+    sum_by_group,
+    tie_quantiles,
+)
 
 amounts = st.lists(st.floats(0, 1e5), min_size=12, max_size=12).map(lambda cells: np.array(cells).reshape(3, 4))
 
@@ -39,3 +45,22 @@ def test_items_add_up_to_their_groups() -> None:
     closed = np.array([False, True])
     agreed = reconcile_items(items, totals, codes, closed)
     np.testing.assert_allclose(sum_by_group(agreed, codes, 2), totals * ~closed)
+
+
+SHARES = (0.05, 0.1, 0.5, 0.9, 0.98)
+
+
+@settings(deadline=None)
+@given(mean=amounts, spread=st.floats(0, 3), whole=st.floats(0, 3))
+def test_quantiles_of_items_agree_with_those_of_totals(mean: np.ndarray, spread: float, whole: float) -> None:
+    steps = np.array(SHARES) - 0.5
+    items = (mean * np.maximum(0, 1 + spread * steps)[:, None, None]).astype(np.float32)
+    totals = (mean.sum(0) * np.maximum(0, 1 + whole * steps)[:, None]).astype(np.float32)
+    tied = tie_quantiles(items, totals, mean, SHARES)
+    sums, slack = tied.sum(1, dtype=np.float64), 1e-4 * totals.max() + 1e-6
+    assert (sums[3:] >= totals[3:] - slack).all()
+    assert (sums[:2] <= totals[:2] + slack).all()
+    assert (np.diff(tied, axis=0) >= 0).all()
+    assert (tied >= 0).all()
+    if whole <= spread:
+        np.testing.assert_allclose(tied, items, rtol=1e-5)
