@@ -12,7 +12,7 @@ def ingest(
     dataset: dsl.Output[dsl.Dataset],
     data: dsl.Output[dsl.Markdown],
     data_figures: dsl.Output[dsl.Metrics],
-    known: list,  # type: ignore[type-arg]
+    known: list[str],
     columns: str,
     country: str,
     as_of: str,

@@ -4,7 +4,7 @@ from components.declaring import declare_component
 
 
 @declare_component
-def locate(history: str, known: list = [], store: str = "") -> str:  # type: ignore[type-arg]  # noqa: B006
+def locate(history: str, known: list[str] = [], store: str = "") -> str:  # noqa: B006
     """Name the state of the source files, so that ingest runs again when, and only when, one of them changed.
 
     Args:

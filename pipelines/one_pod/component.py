@@ -9,7 +9,7 @@ from components.declaring import declare_component
 def retrain_in_one_pod(
     store: str,
     history: str,
-    known: list,  # type: ignore[type-arg]
+    known: list[str],
     columns: str,
     country: str,
     as_of: str,

@@ -76,7 +76,13 @@ def test_the_exit_code_is_the_runs(
     assert (result.exit_code, said in result.stderr) == (code, True)
 
 
-def fail_at_once(fake: Fake, workspace: Path, *tasks: tuple[str, str], after: timedelta = timedelta(minutes=2)) -> None:
+def fail_at_once(
+    fake: Fake,
+    workspace: Path,
+    patch: pytest.MonkeyPatch,
+    *tasks: tuple[str, str],
+    after: timedelta = timedelta(minutes=2),
+) -> None:
     """Let runs end as soon as they are made, as Kubeflow 2.17 tells of it: without a word of why."""
     create = fake._create_runs
 
@@ -92,13 +98,15 @@ def fail_at_once(fake: Fake, workspace: Path, *tasks: tuple[str, str], after: ti
             runs.note_step_ended(run.run_id, "train", "failed", 1.0, "3 stores could not be trained.")
         return run
 
-    fake._create_runs = create_ended  # type: ignore[method-assign]
+    patch.setattr(fake, "_create_runs", create_ended)
 
 
 def test_why_a_run_failed_is_read_from_its_record(
     fake: Fake, packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fail_at_once(fake, tmp_path, ("report", "SUCCEEDED"), ("train", "FAILED"), ("exit-handler-1", "FAILED"))
+    fail_at_once(
+        fake, tmp_path, monkeypatch, ("report", "SUCCEEDED"), ("train", "FAILED"), ("exit-handler-1", "FAILED")
+    )
     command = ("submit", "retrain-all", "--history", SALES, "--package", str(packages / "retrain-all.yaml"))
     monkeypatch.setenv("FOREACT_RUN_URL", "https://kubeflow.example/#/runs/details/{run}")
     monkeypatch.setenv("FOREACT_WORKSPACE", str(tmp_path))
@@ -119,7 +127,7 @@ def test_why_a_run_failed_is_read_from_its_record(
 def test_a_run_over_its_deadline_says_so(
     fake: Fake, packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fail_at_once(fake, tmp_path, ("train", "FAILED"), after=timedelta(hours=4))
+    fail_at_once(fake, tmp_path, monkeypatch, ("train", "FAILED"), after=timedelta(hours=4))
     monkeypatch.setenv("FOREACT_WORKSPACE", str(tmp_path))
     result = foreact("submit", "retrain-all", "--history", SALES, "--package", str(packages / "retrain-all.yaml"))
     assert result.exit_code == 1
