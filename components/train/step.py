@@ -17,6 +17,7 @@ from components.train.report.pictures import Picture
 from components.train.worker import StoreFiles, StoreJob, train_store_job
 from foreact.data.dataset.folder import Dataset
 from foreact.errors import ForeactError, name_examples
+from foreact.packing import pack_model
 from foreact.quantiles import name_quantiles, parse_quantiles
 from foreact.runs.events import Events
 from foreact.runs.process import TaskSize
@@ -71,7 +72,7 @@ def train(
 
         def keep_files(files: StoreFiles) -> None:
             store = files.record.store
-            _write_files(folder, files)
+            _write_files(folder, files, live.get(store, LiveStore()))
             records[store] = files.record
             if files.picture is not None:
                 pictures[store] = files.picture
@@ -97,8 +98,8 @@ def train(
                         f"Stores {name_examples(list(lost))} have neither a model nor a baseline: {store!r}: {why}."
                     )
         info = data.info
-        if chain.model is not None and find_chain is None:
-            chain.model.save(folder.chain_folder)
+        if chain.model is not None:
+            folder.chain.write_bytes(chain.packed or pack_model(chain.model.save))
         outcome = Trained(
             as_of=info.as_of,
             horizon=info.horizon,
@@ -145,7 +146,8 @@ def _check_chain(chain: LiveChain, data: Dataset, events: Events) -> LiveChain:
     if chain.model is None or problem:
         events.note("train", f"without the chain's model: {problem or 'none is live yet'}")
         return LiveChain()
-    events.note("train", f"with the chain's model, version {chain.version}, of {chain.model.as_of}")
+    which = f"version {chain.version}" if chain.version else f"of run {chain.run}"
+    events.note("train", f"with the chain's model, {which}, of {chain.model.as_of}")
     return chain
 
 
@@ -153,7 +155,9 @@ def _describe_chain(chain: LiveChain) -> TrainedChain | None:
     model = chain.model
     if model is None:
         return None
-    return TrainedChain(as_of=model.as_of.item(), stores=model.stores, rows=model.rows, version=chain.version)
+    return TrainedChain(
+        as_of=model.as_of.item(), stores=model.stores, rows=model.rows, run=chain.run, version=chain.version
+    )
 
 
 def _collect_results(outcomes: Iterator[TaskResult[StoreFiles]], keep: Callable[[StoreFiles], None]) -> dict[str, str]:
@@ -233,6 +237,7 @@ def _make_job(
         shares=shares,
         experts=experts,
         champion_version=live.champion_version,
+        champion_run=live.champion_run,
         champion=live.champion,
         champion_problem=live.problem,
         previous=live.previous,
@@ -244,11 +249,14 @@ def _estimate_memory(data: Dataset, store: str) -> int:
     return BASE_BYTES + BYTES_A_ROW * data.info.stores[store].rows
 
 
-def _write_files(folder: TrainedFolder, files: StoreFiles) -> None:
+def _write_files(folder: TrainedFolder, files: StoreFiles, live: LiveStore) -> None:
     store = files.record.store
-    contents = {folder.model_folder(store) / name: content for name, content in files.model.items()}
-    contents |= {folder.object_path(store, kind): content for kind, content in files.objects.items()}
+    contents = {folder.object_path(store, kind): content for kind, content in files.objects.items()}
     contents[folder.reading_path(store)] = files.reading.encode()
+    if files.model:
+        contents[folder.challenger(store)] = files.model
+    if files.record.champion_run:
+        contents[folder.champion(store)] = live.champion
     for path, content in contents.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
