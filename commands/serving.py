@@ -143,9 +143,8 @@ def status(
         for drift in drifts:
             typer.echo(f"marked for retraining: {drift}")
         if owed:
-            typer.echo(
-                f"{count_noun(owed, 'run')} not registered yet: the next retrain-all or `foreact registry catch-up`."
-            )
+            what_to_do = "the next retrain-all does it, or `foreact registry catch-up`"
+            typer.echo(f"{count_noun(owed, 'run')} not registered yet: {what_to_do}.")
         typer.echo(f"{len(judged) - len(stale):,} of {len(judged):,} stores are fresh, version {manifest.version}.")
     if stale:
         raise typer.Exit(1)
