@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import get_args
 
@@ -44,8 +45,12 @@ def publish(
     settings: PipelineSettings,
     code_version: str = "",
     events: Events,
+    unless_since: datetime | None = None,
 ) -> Published:
-    """Publish all stores of the training; if run again after a crash, complete what is missing."""
+    """Publish all stores of the training; if run again after a crash, complete what is missing.
+
+    With `unless_since` a store that somebody else has published since that moment stays as it is.
+    """
     with events.step("publish"):
         store = connect(settings)
         folder = TrainedFolder(trained)
@@ -72,7 +77,9 @@ def publish(
             )
             for each in record.stores.values()
         }
-        outcome = Publisher(store, keep_versions=settings.keep_versions).publish(entries, by=f"run {registered.run}")
+        outcome = Publisher(store, keep_versions=settings.keep_versions).publish(
+            entries, by=f"run {registered.run}", unless_since=unless_since
+        )
         _store_scorecards(store, record, registered.run)
         # A refresh of a few stores leaves that to the next run of all, so that its cost does not grow with the others.
         deleted = _prune_safely(store) if entries.keys() >= outcome.manifest.stores.keys() else []

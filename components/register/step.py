@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from foreact.runs.trained import Trained, TrainedFolder, TrainedStore
 from foreact.settings import PipelineSettings
 
 log = logging.getLogger(__name__)
+NOTHING: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,7 @@ def register(
             owe_run(blobs, folder, origin)
             events.note("register", f"warning: nothing was registered, a later run will do it: {error}")
             registered = {}
-        result = Versions(
-            run=origin.run,
-            stores={each.store: _choose_version(each, origin.run, registered) for each in record.stores.values()},
-            chain=_choose_chain(record, origin.run, registered),
-        )
+        result = list_versions(record, origin.run, registered)
         result.write(versions)
         metrics = {**record.count_outcomes(), "runs_owed": float(len(list_owed(blobs)))}
     return Registered(result, summarize_decisions(record, result), metrics)
@@ -93,6 +90,15 @@ def register_owed(registry: Registry, blobs: BlobStore, *, but: str = "", store:
             blobs.delete(name)
         done.append(origin)
     return done
+
+
+def list_versions(record: Trained, run: str, registered: Mapping[str, str] = NOTHING) -> Versions:
+    """Return which version makes each store's numbers, of those just registered and those that were live."""
+    return Versions(
+        run=run,
+        stores={each.store: _choose_version(each, run, registered) for each in record.stores.values()},
+        chain=_choose_chain(record, run, registered),
+    )
 
 
 def _register_training(
@@ -154,7 +160,7 @@ def _make_chain_candidate(folder: TrainedFolder, record: Trained, code_version: 
     return Candidate(CHAIN, folder.chain, promoted=True, as_of=record.as_of.isoformat(), tags=tags)
 
 
-def _choose_version(store: TrainedStore, run: str, registered: dict[str, str]) -> RegisteredStore:
+def _choose_version(store: TrainedStore, run: str, registered: Mapping[str, str]) -> RegisteredStore:
     version = registered.get(store.store)
     promoted = store.outcome is GateOutcome.PROMOTED
     return RegisteredStore(
@@ -166,7 +172,7 @@ def _choose_version(store: TrainedStore, run: str, registered: dict[str, str]) -
     )
 
 
-def _choose_chain(record: Trained, run: str, registered: dict[str, str]) -> RegisteredStore | None:
+def _choose_chain(record: Trained, run: str, registered: Mapping[str, str]) -> RegisteredStore | None:
     """Return the chain's model that had a say: registered just now, or live before."""
     if record.chain is None:
         return None

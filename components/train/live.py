@@ -63,11 +63,22 @@ class LiveChain:
 
 def find_live_chain(settings: PipelineSettings) -> LiveChain:
     """Return the chain's live model."""
-    from foreact.forecasting import ChainModel
-    from foreact.packing import unpacked
     from foreact.registry import CHAIN
 
-    loaded = _load_live_models([CHAIN], settings).get(CHAIN)
+    return _make_live_chain(_load_live_models([CHAIN], settings).get(CHAIN))
+
+
+def find_published_chain(settings: PipelineSettings) -> LiveChain:
+    """Return the chain's model that lies beside the publication."""
+    from foreact.registry import CHAIN
+
+    return _make_live_chain(_load_published_models([CHAIN], settings).get(CHAIN))
+
+
+def _make_live_chain(loaded: "LoadedModel | None") -> LiveChain:
+    from foreact.forecasting import ChainModel
+    from foreact.packing import unpacked
+
     if loaded is None or not loaded.packed:
         return LiveChain(problem="" if loaded is None else loaded.problem)
     with unpacked(loaded.packed) as folder:
@@ -94,6 +105,15 @@ def make_live_finder(settings: PipelineSettings) -> Callable[[list[str], date], 
         return {store: replace(live.get(store, LiveStore()), previous=previous.get(store, {})) for store in stores}
 
     return find_live
+
+
+def make_published_finder(settings: PipelineSettings) -> Callable[[list[str], date], dict[str, LiveStore]]:
+    """Return a function that finds the models that lie beside the publication, whatever the registry says."""
+
+    def find_published(stores: list[str], as_of: date) -> dict[str, LiveStore]:
+        return {store: _make_live(loaded) for store, loaded in _load_published_models(stores, settings).items()}
+
+    return find_published
 
 
 def make_version_finder(settings: PipelineSettings, version: str) -> Callable[[list[str], date], dict[str, LiveStore]]:
@@ -133,6 +153,15 @@ def _load_live_models(stores: list[str], settings: PipelineSettings) -> "dict[st
         log.warning("live models are those of the publication: %s", error)
         known, unknown = {}, list(published)
     return known | {store: _read_published_model(reader, published[store]) for store in unknown}
+
+
+def _load_published_models(stores: list[str], settings: PipelineSettings) -> "dict[str, LoadedModel]":
+    from foreact.blobs import connect
+    from foreact.publications import Reader
+
+    reader = Reader(connect(settings))
+    published = _find_published_models(reader, stores)
+    return {store: _read_published_model(reader, model) for store, model in published.items()}
 
 
 def _find_published_models(reader: "Reader", stores: list[str]) -> "Mapping[str, PublishedModel]":

@@ -1,6 +1,6 @@
 """Train every store of a dataset, and write all results into one folder."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -46,11 +46,13 @@ def train(
     ray_address: str = "",
     earlier: Series | None = None,
     night: Mapping[str, Any] | None = None,
+    only: Collection[str] | None = None,
+    instead: str = "",
 ) -> dict[str, float]:
     """Train, decide and forecast, and return the figures of the whole run.
 
     The chain's model is fitted first, unless `find_chain` returns the live one; `night` has the parameters of the last
-    run of the whole chain.
+    run of the whole chain. With `instead`, which says why, the stores are forecast by their live models alone.
     """
     with events.step("train"):
         shares = parse_quantiles(quantiles)
@@ -58,17 +60,17 @@ def train(
         data = Dataset(dataset)
         data.require_sound()
         events.parameters("train", {**data.info.parameters, "quantiles": quantiles, "experts": experts})
-        stores = data.stores
+        stores = [store for store in data.stores if only is None or store in only]
         live = find_live(stores, data.info.as_of)
-        if find_chain is not None:
+        if find_chain is not None and not instead:
             _refuse_lost_columns(data, live, night or {})
         folder = TrainedFolder(trained)
         records: dict[str, TrainedStore] = {}
         pictures: dict[str, Picture] = {}
 
-        def make_task(store: str, failure: str = "") -> Task[StoreJob]:
+        def make_task(store: str, instead: str = instead) -> Task[StoreJob]:
             job = _make_job(data, store, live.get(store, LiveStore()), margin, seed, shares, names)
-            return Task(store, replace(job, failure=failure), _estimate_memory(data, store))
+            return Task(store, replace(job, instead=instead), _estimate_memory(data, store))
 
         def keep_files(files: StoreFiles) -> None:
             store = files.record.store
@@ -79,7 +81,7 @@ def train(
             events.progress("train", len(records), len(stores), store)
 
         events.progress("train", 0, len(stores))
-        with open_workers(len(stores), size=size, address=ray_address) as workers:
+        with open_workers(1 if instead else len(stores), size=size, address=ray_address) as workers:
             if find_chain is None:
                 memory = {store: _estimate_memory(data, store) for store in stores}
                 model = fit_chain_model(data, workers, seed=seed, experts=names, memory=memory, events=events)
@@ -90,7 +92,7 @@ def train(
             failures = _collect_results(workers.run(train_store_job, tasks, chain.model), keep_files)
             if failures:
                 _judge_failures(failures, len(stores), max_fallback_share, events)
-                tasks = (make_task(store, why) for store, why in failures.items())
+                tasks = (make_task(store, f"could not be trained: {why}") for store, why in failures.items())
                 lost = _collect_results(workers.run(train_store_job, tasks, chain.model), keep_files)
                 if lost:
                     store, why = next(iter(lost.items()))

@@ -44,8 +44,9 @@ class StoreJob:
     champion_problem: str = ""
     # Earlier forecasts as published, in Parquet, by their last day of data.
     previous: dict[date, bytes] = field(default_factory=dict)
-    # Set when the store could not be trained: the reason why its champion or the baseline is used instead.
-    failure: str = ""
+    # Set when the store is not trained: why not, as in "could not be trained: out of memory"; its champion or a
+    # simple method is used instead.
+    instead: str = ""
     # The run's fields in log lines, which a worker on another machine does not know.
     log_fields: dict[str, str] = field(default_factory=dict)
 
@@ -77,15 +78,15 @@ def _train_store(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
 
     panel = job.parcel.make_panel()
     champion, problem = _load_champion(job)
-    if job.failure:
+    if job.instead:
         try:
-            result = fall_back(panel, champion, job.failure, chain, job.shares)
+            result = fall_back(panel, champion, job.instead, chain, job.shares)
         except Exception:
             if champion is None:
                 raise
             log.exception("store %r: its champion failed too", panel.store)
             champion, problem = None, _describe_failure(job)
-            result = fall_back(panel, None, job.failure, chain, job.shares)
+            result = fall_back(panel, None, job.instead, chain, job.shares)
     else:
         train = partial(
             train_store,

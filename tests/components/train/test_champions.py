@@ -151,7 +151,9 @@ def test_a_champion_that_fails_while_it_is_judged_costs_no_new_model(data: Datas
 
 def test_a_champion_that_fails_on_the_new_data_leaves_the_baseline(data: Dataset) -> None:
     [job] = make_jobs(data).values()
-    files = train_store_job(replace(job, champion=failing(job), champion_version="3", failure="out of memory"), None)
+    files = train_store_job(
+        replace(job, champion=failing(job), champion_version="3", instead="could not be trained: out of memory"), None
+    )
     assert files.record.champion_version is None
     assert files.record.champion_problem == "The live model, version 3, failed on the new data."
     assert files.record.fallback is not None
