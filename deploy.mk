@@ -7,9 +7,11 @@ REGISTRY ?=
 OVERLAY ?= dev
 CONTEXT ?= $(if $(filter local,$(OVERLAY)),,foreact-$(OVERLAY))
 of_place = $(shell sed -n 's/^$(1)=//p' kustomize/overlays/$(OVERLAY)/values/values.env)
-# Where the service answers, for make smoke.
-URL ?= $(call of_place,PUBLIC_URL)
-# What the nightly run is given besides: SCHEDULE="--known URL --columns k=v".
+# Where the service answers, for make smoke; a laptop's by a port of this machine, since its certificate is its own.
+URL ?= $(if $(filter local,$(OVERLAY)),http://localhost:{port},$(call of_place,PUBLIC_URL))
+# How many seconds make smoke waits for a service that has forecasts.
+WAIT ?= 120
+# What the first and the nightly run are given besides: SCHEDULE="--known URL --columns k=v".
 SCHEDULE ?=
 # Images are named by what they are made of; what is not committed says so.
 COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)$(shell git diff --quiet HEAD 2>/dev/null || echo -dirty)
@@ -29,8 +31,13 @@ digest = $$($(DOCKER) image inspect --format '{{range .RepoDigests}}{{println .}
 running = $(PYTHON) kustomize/running.py $(1) "$(2)"
 # What promote takes instead of what dev runs.
 IMAGES ?=
+# Kubeflow's API by a port of this machine, for one command, unless FOREACT_KFP_HOST says where it is; pages as the runbook forwards them.
+in_kubeflow = $(if $(FOREACT_KFP_HOST),,$(PYTHON) kustomize/forward.py "$(kube)" kubeflow/ml-pipeline:8888 env FOREACT_KFP_HOST=http://localhost:{port} FOREACT_RUN_URL=$(or $(FOREACT_RUN_URL),http://localhost:8080/\#/runs/details/{run}))
+at_service = $(if $(findstring {port},$(URL)),$(PYTHON) kustomize/forward.py "$(kube)" foreact/foreact-serving:80)
+# A key made for one command, unless FOREACT_API_KEY has one.
+with_key = $(if $(FOREACT_API_KEY),,$(PYTHON) kustomize/with_key.py "$(kube)")
 
-.PHONY: image push deploy running promote rollback smoke packages schedule evaluate secrets-local
+.PHONY: image push deploy running promote rollback smoke packages schedule first-run evaluate secrets-local
 
 image:  ## Build both images, tagged by git hash
 	$(build_image) --target pipeline --tag $(pipeline):$(TAG) .
@@ -74,8 +81,11 @@ rollback:  ## Run again what OVERLAY served before: the service, the Ray cluster
 packages:  ## Write the pipelines that OVERLAY's service holds into build/compiled
 	$(call running,$(OVERLAY),$(kube)) build/compiled
 
-schedule: setup packages  ## Bring OVERLAY's nightly run up to what was deployed; FOREACT_KFP_HOST says where
-	FOREACT_KFP_TIMEZONE=$(call of_place,TIMEZONE) $(BIN)/foreact schedule apply --packages build/compiled --history $(call of_place,HISTORY_URL) $(SCHEDULE)
+schedule: setup packages  ## Bring OVERLAY's nightly run up to what was deployed
+	FOREACT_KFP_TIMEZONE=$(call of_place,TIMEZONE) $(in_kubeflow) $(BIN)/foreact schedule apply --packages build/compiled --history $(call of_place,HISTORY_URL) $(SCHEDULE)
+
+first-run: setup packages  ## Retrain every store in OVERLAY's cluster now, with what was deployed, and follow it
+	$(in_kubeflow) $(BIN)/foreact submit retrain-all --package build/compiled/retrain-all.yaml --history $(call of_place,HISTORY_URL) $(SCHEDULE)
 
 evaluate:  ## Backtest OVERLAY's history in its cluster, beside the baselines, into MLflow
 	images=$$($(call running,$(OVERLAY),$(kube))) && $(KUBECTL) kustomize kustomize/platform/evaluate | sed "s|image: foreact-pipeline$$|image: $${images%% *}|" | $(kube) replace --force --filename -
@@ -100,8 +110,8 @@ platform-diff:  ## Show what make platform would change in OVERLAY's cluster
 	@# kubectl diff ends with 1 where something differs.
 	for part in $(parts); do $(kube) diff --server-side --force-conflicts --kustomize kustomize/$$part || test $$? -eq 1 || exit; done
 
-smoke: setup  ## Call every route of URL; fails if an answer is not as expected
-	$(BIN)/foreact smoke $(URL)
+smoke: setup  ## Wait for URL's forecasts and call every route as a viewer; fails if an answer is not as expected
+	$(at_service) $(with_key) $(BIN)/foreact smoke --wait $(WAIT) $(URL)
 
 secrets-local:  ## Make the local cluster's secrets
 	sh kustomize/overlays/local/secrets.sh

@@ -1,0 +1,110 @@
+"""`make smoke` asks a place's real service as a viewer, by a key that is gone afterwards."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from foreact.blobs.folder import FolderStore
+from serving.auth.keys import list_keys
+from tests.kustomize.manifests import ROOT
+from tests.services import Process, hold_port
+from tests.serving import shop
+
+FAKE = Path(__file__).parent / "fake_kubectl.py"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A service that runs, and what its cluster's kubectl knows of it."""
+
+    held: Path
+    url: str
+
+    @property
+    def store(self) -> FolderStore:
+        return FolderStore(self.held / "workspace/blobs")
+
+    def smoke(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Let make ask the service."""
+        port = self.url.rpartition(":")[2]
+        known = {
+            "HELD": str(self.held),
+            "CONTEXTS": "foreact-dev",
+            "PYTHONPATH": str(ROOT.parent),
+            "PORTS": f'{{"service/foreact-serving": {port}}}',
+        }
+        given = (f"KUBECTL={sys.executable} {FAKE}", f"BIN={Path(sys.executable).parent}", f"PYTHON={sys.executable}")
+        command = ["make", "--silent", "--assume-old=.venv/.ready", *given, "smoke", *arguments]
+        return subprocess.run(
+            command,
+            cwd=ROOT.parent,
+            env={**os.environ, **known, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture
+def place(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
+    """Serve three stores, or none where a test says so."""
+    if getattr(request, "param", "published") != "empty":
+        shop.publish(FolderStore(tmp_path / "workspace/blobs"))
+    port = hold_port()
+    command = [
+        sys.executable,
+        "-m",
+        "commands",
+        "serve",
+        "--port",
+        str(port),
+        "--workspace",
+        str(tmp_path / "workspace"),
+    ]
+    process = Process(command, port, tmp_path / "service.log", {"PYTHONPATH": str(ROOT.parent)}, health="/healthz")
+    process.start()
+    (tmp_path / "revisions.json").write_text("[]")
+    yield Place(tmp_path, process.url)
+    process.stop()
+
+
+@pytest.mark.parametrize("overlay", ["dev", "local"])
+def test_a_viewers_key_is_made_and_revoked(place: Place, overlay: str) -> None:
+    # A laptop's service is found by the port that kubectl forwards.
+    done = place.smoke(f"OVERLAY={overlay}", *([f"URL={place.url}"] if overlay == "dev" else []))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "/v1/stores/S1" in done.stdout
+    [key] = list_keys(place.store)
+    assert (key.grant.role, key.state) == ("viewer", "revoked")
+
+
+def test_a_key_that_is_given_is_taken(place: Place) -> None:
+    done = place.smoke("OVERLAY=dev", f"URL={place.url}", "WAIT=0", FOREACT_API_KEY="fa_made-up")
+    assert "401 to this key" in done.stderr
+    assert list_keys(place.store) == []
+
+
+@pytest.mark.parametrize("place", ["empty"], indirect=True)
+def test_a_service_without_forecasts_fails_and_leaves_no_key(place: Place) -> None:
+    done = place.smoke("OVERLAY=dev", f"URL={place.url}", "WAIT=0")
+    assert done.returncode != 0
+    assert "nothing is published yet; run retrain-all first" in done.stderr
+    assert [key.state for key in list_keys(place.store)] == ["revoked"]
+
+
+def test_a_cluster_out_of_reach_is_told(place: Place) -> None:
+    done = place.smoke("OVERLAY=prod", f"URL={place.url}")
+    assert done.returncode != 0
+    assert "no key can be made in a pod of foreact-serving" in done.stderr
+    assert 'context "foreact-prod" does not exist' in done.stderr
+
+
+def test_a_service_that_is_not_there_is_told(place: Place) -> None:
+    done = place.smoke("OVERLAY=local", PORTS="{}")
+    assert done.returncode != 0
+    assert "foreact-serving of foreact cannot be reached: install it first" in done.stderr
