@@ -11,8 +11,9 @@ of_place = $(shell sed -n 's/^$(1)=//p' kustomize/overlays/$(OVERLAY)/values/val
 URL ?= $(if $(filter local,$(OVERLAY)),http://localhost:{port},$(call of_place,PUBLIC_URL))
 # How many seconds make smoke waits for a service that has forecasts.
 WAIT ?= 120
-# What the first and the nightly run are given besides: SCHEDULE="--known URL --columns k=v".
-SCHEDULE ?=
+# What the first and the nightly run are given besides: SCHEDULE="--known URL --columns k=v"; a laptop's, its demo data and less memory.
+SCHEDULE ?= $(if $(filter local,$(OVERLAY)),$(demo_known) --parameter 'train_memory="2Gi"')
+demo_known = $(foreach table,calendar.csv offers.parquet stores.csv,--known $(dir $(call of_place,HISTORY_URL))known/$(table))
 # Images are named by what they are made of; what is not committed says so.
 COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)$(shell git diff --quiet HEAD 2>/dev/null || echo -dirty)
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
@@ -114,7 +115,7 @@ smoke: setup  ## Wait for URL's forecasts and call every route as a viewer; fail
 	$(at_service) $(with_key) $(BIN)/foreact smoke --wait $(WAIT) $(URL)
 
 secrets-local:  ## Make the local cluster's secrets
-	sh kustomize/overlays/local/secrets.sh
+	KUBECTL="$(kube)" sh kustomize/overlays/local/secrets.sh
 
 .PHONY: validate-terraform
 validate-terraform:  ## Check terraform/ with OpenTofu and its provider, built from the Go module proxy

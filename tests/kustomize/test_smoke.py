@@ -11,6 +11,7 @@ import pytest
 
 from foreact.blobs.folder import FolderStore
 from serving.auth.keys import list_keys
+from tests.kustomize.clones import make_clone
 from tests.kustomize.manifests import ROOT
 from tests.services import Process, hold_port
 from tests.serving import shop
@@ -24,6 +25,7 @@ class Place:
 
     held: Path
     url: str
+    clone: Path
 
     @property
     def store(self) -> FolderStore:
@@ -39,10 +41,10 @@ class Place:
             "PORTS": f'{{"service/foreact-serving": {port}}}',
         }
         given = (f"KUBECTL={sys.executable} {FAKE}", f"BIN={Path(sys.executable).parent}", f"PYTHON={sys.executable}")
-        command = ["make", "--silent", "--assume-old=.venv/.ready", *given, "smoke", *arguments]
+        command = ["make", "--silent", *given, "smoke", *arguments]
         return subprocess.run(
             command,
-            cwd=ROOT.parent,
+            cwd=self.clone,
             env={**os.environ, **known, **environment},
             capture_output=True,
             text=True,
@@ -69,7 +71,7 @@ def place(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
     process = Process(command, port, tmp_path / "service.log", {"PYTHONPATH": str(ROOT.parent)}, health="/healthz")
     process.start()
     (tmp_path / "revisions.json").write_text("[]")
-    yield Place(tmp_path, process.url)
+    yield Place(tmp_path, process.url, make_clone(tmp_path / "clone"))
     process.stop()
 
 

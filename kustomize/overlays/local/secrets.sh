@@ -1,19 +1,20 @@
 #!/bin/sh
 # Make the local cluster's secrets, random and its own, once: those that are there stay.
 set -eu
+kubectl=${KUBECTL:-kubectl}
 
 random() { head -c 32 /dev/urandom | base64 | tr -d '\n'; }
 word() { head -c 24 /dev/urandom | base64 | tr '+/' 'ab' | tr -d '\n'; }
 make_secret() {
     namespace=$1 name=$2
     shift 2
-    kubectl get namespace "$namespace" >/dev/null 2>&1 || kubectl create namespace "$namespace"
+    $kubectl get namespace "$namespace" >/dev/null 2>&1 || $kubectl create namespace "$namespace"
     # Kubeflow's namespace outlives ours, and then holds a secret that no longer fits.
-    kubectl --namespace "$namespace" delete secret "$name" --ignore-not-found
-    kubectl --namespace "$namespace" create secret generic "$name" "$@"
+    $kubectl --namespace "$namespace" delete secret "$name" --ignore-not-found
+    $kubectl --namespace "$namespace" create secret generic "$name" "$@"
 }
 
-if kubectl --namespace azurite get secret azurite >/dev/null 2>&1; then
+if $kubectl --namespace azurite get secret azurite >/dev/null 2>&1; then
     echo "the secrets are there already"
     exit 0
 fi
