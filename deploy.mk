@@ -112,7 +112,7 @@ platform-diff:  ## Show what make platform would change in OVERLAY's cluster
 	for part in $(parts); do $(kube) diff --server-side --force-conflicts --kustomize kustomize/$$part || test $$? -eq 1 || exit; done
 
 smoke: setup  ## Wait for URL's forecasts and call every route as a viewer; fails if an answer is not as expected
-	$(at_service) $(with_key) $(BIN)/foreact smoke --wait $(WAIT) $(URL)
+	$(at_service) $(with_key) $(BIN)/foreact smoke --wait $(WAIT) $(if $(at_service),--host $(call of_place,HOSTNAME)) $(URL)
 
 secrets-local:  ## Make the local cluster's secrets
 	KUBECTL="$(kube)" sh kustomize/overlays/local/secrets.sh

@@ -32,6 +32,9 @@ def smoke(
     key: Annotated[
         str, typer.Option(envvar="FOREACT_API_KEY", metavar="KEY", help="An API key; better in FOREACT_API_KEY")
     ] = "",
+    host: Annotated[
+        str, typer.Option(metavar="NAME", help="The name it answers under, where the address has another")
+    ] = "",
     timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long an answer may take")] = 10.0,
     wait: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for a service that has forecasts")
@@ -44,6 +47,7 @@ def smoke(
     import httpx
 
     headers = {"Authorization": f"Bearer {key}"} if key else {}
+    headers |= {"Host": host} if host else {}
     with httpx.Client(base_url=url, headers=headers, timeout=timeout) as client:
         check_service(client, has_key=bool(key), wait=wait)
 

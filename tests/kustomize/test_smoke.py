@@ -54,35 +54,40 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
-    """Serve three stores, or none where a test says so."""
-    if getattr(request, "param", "published") != "empty":
+    """Serve three stores, or none where a test says so, by the name of an overlay where it names one."""
+    kind = getattr(request, "param", "")
+    if kind != "empty":
         shop.publish(FolderStore(tmp_path / "workspace/blobs"))
-    port = hold_port()
-    command = [
-        sys.executable,
-        "-m",
-        "commands",
-        "serve",
-        "--port",
-        str(port),
-        "--workspace",
-        str(tmp_path / "workspace"),
-    ]
-    process = Process(command, port, tmp_path / "service.log", {"PYTHONPATH": str(ROOT.parent)}, health="/healthz")
+    environment = {"PYTHONPATH": str(ROOT.parent)}
+    if kind == "local":
+        environment["FOREACT_PUBLIC_URL"] = "https://foreact.localhost"
+    port, workspace = hold_port(), str(tmp_path / "workspace")
+    command = [sys.executable, "-m", "commands", "serve", "--port", str(port), "--workspace", workspace]
+    process = Process(command, port, tmp_path / "service.log", environment, health="/healthz")
     process.start()
     (tmp_path / "revisions.json").write_text("[]")
     yield Place(tmp_path, process.url, make_clone(tmp_path / "clone"))
     process.stop()
 
 
-@pytest.mark.parametrize("overlay", ["dev", "local"])
-def test_a_viewers_key_is_made_and_revoked(place: Place, overlay: str) -> None:
-    # A laptop's service is found by the port that kubectl forwards.
-    done = place.smoke(f"OVERLAY={overlay}", *([f"URL={place.url}"] if overlay == "dev" else []))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "/v1/stores/S1" in done.stdout
+def check_key(place: Place) -> None:
     [key] = list_keys(place.store)
     assert (key.grant.role, key.state) == ("viewer", "revoked")
+
+
+def test_a_viewers_key_is_made_and_revoked(place: Place) -> None:
+    done = place.smoke("OVERLAY=dev", f"URL={place.url}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "/v1/stores/S1" in done.stdout
+    check_key(place)
+
+
+@pytest.mark.parametrize("place", ["local"], indirect=True)
+def test_a_laptops_service_is_found_by_a_forwarded_port_and_asked_by_its_name(place: Place) -> None:
+    done = place.smoke("OVERLAY=local")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "/v1/stores/S1" in done.stdout
+    check_key(place)
 
 
 def test_a_key_that_is_given_is_taken(place: Place) -> None:
