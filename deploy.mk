@@ -23,10 +23,17 @@ TAG ?= $(COMMIT)
 prefix := $(if $(REGISTRY),$(REGISTRY)/)
 pipeline := $(prefix)foreact-pipeline
 serving := $(prefix)foreact-serving
-build_image := $(DOCKER) build $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT)
+# What images are for: the cluster's nodes, whatever machine builds them, or this machine where they stay on it. Several, as in
+# PLATFORM=linux/amd64,linux/arm64, take docker buildx; a registry then gives one digest for all of them.
+PLATFORM ?= $(if $(REGISTRY),linux/amd64)
+comma := ,
+several := $(findstring $(comma),$(PLATFORM))
+build_image := $(DOCKER) $(if $(several),buildx build,build) $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT)
 kube := $(KUBECTL) $(if $(CONTEXT),--context $(CONTEXT))
 # The digest that a registry gave a pushed image, asked for when the recipe's line runs.
-digest = $$($(DOCKER) image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' $(1):$(TAG) | sed -n 's|^$(1)@||p')
+digest_of_one = $$($(DOCKER) image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' $(1):$(TAG) | sed -n 's|^$(1)@||p')
+digest_of_several = $$($(DOCKER) buildx imagetools inspect --format '{{.Manifest.Digest}}' $(1):$(TAG))
+digest = $(if $(several),$(digest_of_several),$(digest_of_one))
 
 # The images that a place's cluster runs; with a folder behind it, its pipelines are written there.
 running = $(PYTHON) kustomize/running.py $(1) "$(2)"
@@ -47,9 +54,9 @@ image:  ## Build both images, tagged by git hash
 push:  ## Push both images to REGISTRY, serving with the digest of its pipelines' image
 	@test -n "$(REGISTRY)" || { echo "say where to: make push REGISTRY=HOST"; exit 1; }
 	@case "$(TAG)" in *-dirty) echo "commit first: an image is named by its commit"; exit 1;; esac
-	$(DOCKER) push --quiet $(pipeline):$(TAG)
-	$(build_image) --target serving --build-arg PIPELINE_IMAGE=$(pipeline)@$(call digest,$(pipeline)) --tag $(serving):$(TAG) .
-	$(DOCKER) push --quiet $(serving):$(TAG)
+	$(if $(several),$(build_image) --target pipeline --push --tag $(pipeline):$(TAG) .,$(DOCKER) push --quiet $(pipeline):$(TAG))
+	$(build_image) --target serving $(if $(several),--push) --build-arg PIPELINE_IMAGE=$(pipeline)@$(call digest,$(pipeline)) --tag $(serving):$(TAG) .
+	$(if $(several),,$(DOCKER) push --quiet $(serving):$(TAG))
 
 deploy:  ## Set what was pushed in OVERLAY, apply it and wait for the rollout
 	$(PYTHON) kustomize/set_images.py $(OVERLAY) $(pipeline)@$(call digest,$(pipeline)) $(serving)@$(call digest,$(serving))
