@@ -21,11 +21,11 @@ fi
 
 key=$(random)
 blob="DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=$key;BlobEndpoint=http://azurite.azurite.svc.cluster.local:10000/devstoreaccount1;"
-password=$(word) database=$(word) ray=$(word)
+password=$(word) database=$(word) ray=$(word) metrics=$(word)
 
 make_secret foreact foreact-serving \
     --from-literal=FOREACT_SESSION_SECRET="$(word)$(word)" \
-    --from-literal=FOREACT_METRICS_TOKEN="$(word)" \
+    --from-literal=FOREACT_METRICS_TOKEN="$metrics" \
     --from-literal=FOREACT_BLOB_CONNECTION_STRING="$blob"
 make_secret kubeflow foreact-pipelines \
     --from-literal=MLFLOW_TRACKING_USERNAME=foreact-admin \
@@ -39,6 +39,7 @@ make_secret mlflow mlflow \
     --from-literal=backend-store-uri="postgresql+psycopg2://mlflow:$database@postgres:5432/mlflow" \
     --from-literal=blob-connection-string="$blob"
 make_secret ray ray --from-literal=auth_token="$ray"
+make_secret monitoring prometheus --from-literal=metrics-token="$metrics"
 # Last, because its presence says that all of them were made.
 make_secret azurite azurite \
     --from-literal=accounts="devstoreaccount1:$key" \
