@@ -101,8 +101,9 @@ evaluate:  ## Backtest OVERLAY's history in its cluster, beside the baselines, i
 	$(kube) --namespace kubeflow logs --follow job/evaluate
 	$(kube) --namespace kubeflow wait --for condition=complete --timeout 1m job/evaluate
 
-# What comes from upstream, in the order in which one part needs another; a laptop has no gateway.
-of_azure := upstream/envoy-gateway upstream/cert-manager-gateway upstream/azure
+# What comes from upstream, in the order in which one part needs another; a laptop has no gateway, and AKS may have one of its own.
+own_gateway = $(if $(shell grep -l components/app-routing kustomize/overlays/$(OVERLAY)/kustomization.yaml),,upstream/envoy-gateway upstream/envoy-class)
+of_azure = $(own_gateway) upstream/cert-manager-gateway upstream/azure
 parts = upstream/kubeflow-definitions overlays/$(OVERLAY)/kubeflow upstream/kuberay $(if $(filter local,$(OVERLAY)),upstream/cert-manager,$(of_azure))
 
 .PHONY: platform platform-diff

@@ -107,10 +107,8 @@ def test_the_gateway_asks_again_only_what_reached_nobody(overlay: str) -> None:
 
 @pytest.mark.parametrize("overlay", ["dev", "prod"])
 def test_the_gateway_has_the_address_that_terraform_made(overlay: str) -> None:
-    service = get(load(ROOT / "overlays" / overlay), "EnvoyProxy", "foreact")["spec"]["provider"]["kubernetes"][
-        "envoyService"
-    ]
-    assert service["annotations"] == {
+    infrastructure = get(load(ROOT / "overlays" / overlay), "Gateway", "foreact")["spec"]["infrastructure"]
+    assert infrastructure["annotations"] == {
         "service.beta.kubernetes.io/azure-pip-name": f"foreact-{overlay}-gateway",
         "service.beta.kubernetes.io/azure-load-balancer-resource-group": f"foreact-{overlay}-gateway",
     }
