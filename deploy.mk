@@ -51,6 +51,10 @@ image:  ## Build both images, tagged by git hash
 	$(build_image) --target pipeline --tag $(pipeline):$(TAG) .
 	$(build_image) --target serving --build-arg PIPELINE_IMAGE=$(pipeline):$(TAG) --tag $(serving):$(TAG) .
 
+.PHONY: operations
+operations:  ## Build an image with the runbook's tools: OpenTofu, az, kubectl, kubelogin, make, git, Python
+	$(DOCKER) build $(if $(BASE),--build-arg BASE=$(BASE)) --tag foreact-operations:$(TAG) docker/operations
+
 push:  ## Push both images to REGISTRY, serving with the digest of its pipelines' image
 	@test -n "$(REGISTRY)" || { echo "say where to: make push REGISTRY=HOST"; exit 1; }
 	@case "$(TAG)" in *-dirty) echo "commit first: an image is named by its commit"; exit 1;; esac
