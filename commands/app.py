@@ -13,7 +13,8 @@ from commands.publications import export, publications_app
 from commands.registry import registry_app
 from commands.run import run_app
 from commands.schedule import schedule_app
-from commands.serving import keys_app, serve, smoke, status
+from commands.serving import keys_app, serve, status
+from commands.smoke import smoke
 from commands.submit import submit_app
 from foreact import __version__
 from foreact.errors import ForeactError

@@ -59,6 +59,12 @@ BREAKS: list[tuple[policies.Rule, str, Callable[[policies.Configuration], object
         put("azurerm_key_vault", "this", network_acls=[{"default_action": "Allow"}]),
     ),
     (
+        policies.machines,
+        "from the internet",
+        put("azurerm_network_interface", "runner", ip_configuration=[{"public_ip_address_id": "x"}]),
+    ),
+    (policies.machines, "takes a password", put("azurerm_linux_virtual_machine", "runner", admin_password="x")),
+    (
         policies.cluster,
         "local_account_disabled",
         put("azurerm_kubernetes_cluster", "this", local_account_disabled=False),
@@ -113,6 +119,14 @@ def test_what_breaks_a_policy_is_named(
 
 def test_every_policy_has_been_seen_to_bite() -> None:
     assert {rule for rule, *_ in BREAKS} == set(policies.EVERY)
+
+
+def test_the_runner_may_call_the_clusters_api() -> None:
+    access = get(parse(), "azurerm_kubernetes_cluster")["api_server_access_profile"]
+    assert access == [{"authorized_ip_ranges": "${local.api_ips}"}]
+    local = {name: value for entry in parse()["locals"] for name, value in entry.items()}
+    assert "azurerm_public_ip.runner" in local["api_ips"]
+    assert "var.allowed_ips" in local["api_ips"]
 
 
 @pytest.mark.kubectl
