@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.register.notes import (
+    describe_promotion,
     describe_run,
     describe_version,
     list_run_figures,
@@ -71,10 +72,13 @@ def register(
         figures = {each.store: list_store_figures(each) for each in record.stores.values()}
         if not store:
             figures[CHAIN] = list_run_figures(record)
+        if record.promotion is not None:
+            for each in record.stores.values():
+                registry.promote_version(each.store, record.promotion.version, describe_promotion(record, each, run))
         registry.chart_figures(figures, notes.moment)
         result = Versions(
             run=run,
-            stores={each.store: _choose_version(each, registered) for each in record.stores.values()},
+            stores={each.store: _choose_version(record, each, registered) for each in record.stores.values()},
             chain=chain,
         )
         result.write(versions)
@@ -102,13 +106,15 @@ def _make_chain_candidate(folder: TrainedFolder, record: Trained, code_version: 
     return Candidate(CHAIN, folder.chain_folder, promoted=True, as_of=record.as_of.isoformat(), tags=tags)
 
 
-def _choose_version(store: TrainedStore, registered: dict[str, str]) -> RegisteredStore:
+def _choose_version(record: Trained, store: TrainedStore, registered: dict[str, str]) -> RegisteredStore:
     version = registered.get(store.store)
+    if record.promotion is not None:
+        version = record.promotion.version
     promoted = store.outcome is GateOutcome.PROMOTED and version is not None
     return RegisteredStore(
         name=model_name(store.store),
         version=version if promoted else store.champion_version,
-        registered=version,
+        registered=registered.get(store.store),
         promoted=promoted,
     )
 

@@ -2,7 +2,8 @@
 
 import logging
 import tempfile
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90
 if TYPE_CHECKING:
     from foreact.data.dataset.parcel import Parcel
     from foreact.forecasting import Accuracy, ChainModel, Decision, PublishedForecast, Score, StoreModel, StoreResult
+    from foreact.forecasting.inputs.panel import Panel
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +48,10 @@ class StoreJob:
     previous: dict[date, bytes] = field(default_factory=dict)
     # Set when the store could not be trained: the reason why its champion or the baseline is used instead.
     failure: str = ""
+    # The files of a registered version that is to be judged in place of a new model, by name; and whether it goes live
+    # even if it loses.
+    chosen: dict[str, bytes] = field(default_factory=dict)
+    is_forced: bool = False
     # The run's fields in log lines, which a worker on another machine does not know.
     log_fields: dict[str, str] = field(default_factory=dict)
 
@@ -72,7 +78,7 @@ def train_store_job(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
 
 def _train_store(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
     from components.train.objects import make_objects
-    from foreact.forecasting import ChampionError, GateOutcome, fall_back, train_store
+    from foreact.forecasting import ChampionError, GateOutcome, fall_back
 
     panel = job.parcel.make_panel()
     champion, problem = _load_champion(job)
@@ -86,22 +92,15 @@ def _train_store(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
             champion, problem = None, _describe_failure(job)
             result = fall_back(panel, None, job.failure, chain, job.shares)
     else:
-        train = partial(
-            train_store,
-            panel,
-            chain=chain,
-            margin=job.margin,
-            seed=job.seed,
-            shares=job.shares,
-            experts=job.experts,
-            previous=_read_previous(job),
-        )
+        find_result = _choose_work(job, panel, chain)
         try:
-            result = train(champion=champion)
+            result = find_result(champion=champion)
         except ChampionError:
             log.exception("store %r: its champion failed, the new model is judged without it", panel.store)
             champion, problem = None, _describe_failure(job)
-            result = train()
+            result = find_result()
+        if job.is_forced:
+            result = replace(result, decision=_force_decision(result.decision))
     decision = result.decision
     if decision.outcome is GateOutcome.FALLBACK and result.model is not None:
         # A simple method has beaten the live model as well, and takes its place.
@@ -128,10 +127,37 @@ def _train_store(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
     )
     return StoreFiles(
         record=record,
-        model=_save_model(result.model),
+        # What is registered already is not registered again.
+        model={} if job.chosen else _save_model(result.model),
         reading=job.parcel.info.model_copy(update={"tables": []}).model_dump_json(),
         objects=make_objects(panel, result),
         picture=draw_store(result),
+    )
+
+
+def _choose_work(job: StoreJob, panel: "Panel", chain: "ChainModel | None") -> "Callable[..., StoreResult]":
+    """Return what judges the chosen version, or a new model, against the champion that it is given."""
+    from foreact.forecasting import judge_registered, train_store
+
+    work: Callable[..., StoreResult]
+    if job.chosen:
+        try:
+            work = partial(judge_registered, model=_read_model(job.chosen))
+        except ForeactError as error:
+            log.warning("%s", error)
+            raise ForeactError("it cannot be read by this software") from None
+    else:
+        work = partial(train_store, seed=job.seed, experts=job.experts)
+    return partial(work, panel, chain=chain, margin=job.margin, shares=job.shares, previous=_read_previous(job))
+
+
+def _force_decision(decision: "Decision") -> "Decision":
+    from foreact.forecasting import GateOutcome
+
+    if decision.outcome is GateOutcome.PROMOTED:
+        return decision
+    return replace(
+        decision, outcome=GateOutcome.PROMOTED, reason=f"by force, although {decision.reason}", fallback=None
     )
 
 
@@ -139,18 +165,22 @@ def _load_champion(job: StoreJob) -> "tuple[StoreModel | None, str]":
     """Return the champion, or why it cannot be used."""
     if not job.champion:
         return None, job.champion_problem
+    try:
+        return _read_model(job.champion), ""
+    except ForeactError as error:
+        log.warning("%s", error)
+        return None, f"The live model, version {job.champion_version}, cannot be read by this software."
+
+
+def _read_model(files: dict[str, bytes]) -> "StoreModel":
     from foreact.forecasting import StoreModel
 
     with tempfile.TemporaryDirectory() as scratch:
-        for name, data in job.champion.items():
+        for name, data in files.items():
             path = Path(scratch, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        try:
-            return StoreModel.load(Path(scratch)), ""
-        except ForeactError as error:
-            log.warning("%s", error)
-            return None, f"The live model, version {job.champion_version}, cannot be read by this software."
+        return StoreModel.load(Path(scratch))
 
 
 def _describe_failure(job: StoreJob) -> str:

@@ -14,6 +14,7 @@ from statistics import mean
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from foreact.errors import ForeactError
 from foreact.forecasting.experts.simple import Simple
 from foreact.forecasting.judging.accuracy import Accuracy, Contribution, mean_accuracy
 from foreact.forecasting.judging.gate import GateOutcome
@@ -83,6 +84,29 @@ class TrainedStore(BaseModel):
         return figures if self.naive_wape is None else {**figures, "naive_wape": self.naive_wape}
 
 
+class Promotion(BaseModel):
+    """A registered version that somebody wants published in place of what would be trained."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: str
+    reason: str
+    by: str = ""
+    # Whether it is published even if it loses at the gate.
+    force: bool = False
+
+    @classmethod
+    def parse(cls, *, version: str, reason: str, by: str, force: bool) -> "Promotion | None":
+        """Return what the pipeline's parameters say; without a version there is no promotion."""
+        if not version:
+            return None
+        if not reason.strip():
+            raise ForeactError(
+                f"Version {version} is not promoted without a reason: say why, for those who come later."
+            )
+        return cls(version=version, reason=reason.strip(), by=by, force=force)
+
+
 class TrainedChain(BaseModel):
     """The chain's model that had a say in all stores' numbers."""
 
@@ -106,6 +130,8 @@ class Trained(BaseModel):
     source_version: str
     margin: float
     chain: TrainedChain | None = None
+    # Somebody's choice of a version; None: models were trained.
+    promotion: Promotion | None = None
     # The names of the quantiles that forecasts and totals have.
     quantiles: tuple[str, ...] = ()
     generated_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
