@@ -75,8 +75,7 @@ ENV GX_ANALYTICS_ENABLED=false \
 COPY --from=pipeline-dependencies /opt/foreact /opt/foreact
 COPY --from=code /code/ /
 COPY --from=compiled /compiled /opt/foreact/compiled
-# For `mlflow run`, and no word of the git that is not here.
-COPY MLproject /opt/foreact/project/
+# No word of the git that is not here.
 ENV GIT_PYTHON_REFRESH=quiet
 # A task ends by itself, and Ray and MLflow bring health checks of their own where they are deployed.
 HEALTHCHECK NONE

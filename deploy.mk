@@ -11,6 +11,8 @@ of_place = $(shell sed -n 's/^$(1)=//p' kustomize/overlays/$(OVERLAY)/values/val
 URL ?= $(call of_place,PUBLIC_URL)
 # What the nightly run is given besides: SCHEDULE="--known URL --columns k=v".
 SCHEDULE ?=
+# What an evaluation is given besides: EVALUATE="--known URL --known URL --columns k=v --store S --version N".
+EVALUATE ?=
 # Images are named by what they are made of; what is not committed says so.
 COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)$(shell git diff --quiet HEAD 2>/dev/null || echo -dirty)
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
@@ -77,11 +79,12 @@ packages:  ## Write the pipelines that OVERLAY's service holds into build/compil
 schedule: setup packages  ## Bring OVERLAY's nightly run up to what was deployed; FOREACT_KFP_HOST says where
 	FOREACT_KFP_TIMEZONE=$(call of_place,TIMEZONE) $(BIN)/foreact schedule apply --packages build/compiled --history $(call of_place,HISTORY_URL) $(SCHEDULE)
 
-evaluate:  ## Backtest OVERLAY's history in its cluster, beside the baselines, into MLflow
-	images=$$($(call running,$(OVERLAY),$(kube))) && $(KUBECTL) kustomize kustomize/platform/evaluate | sed "s|image: foreact-pipeline$$|image: $${images%% *}|" | $(kube) replace --force --filename -
-	$(kube) --namespace kubeflow wait --for jsonpath='{.status.ready}'=1 --timeout 15m job/evaluate
-	$(kube) --namespace kubeflow logs --follow job/evaluate
-	$(kube) --namespace kubeflow wait --for condition=complete --timeout 1m job/evaluate
+evaluate:  ## Backtest OVERLAY's history in its cluster, beside the baselines, into MLflow; EVALUATE="..." go to foreact evaluate
+	images=$$($(call running,$(OVERLAY),$(kube))) && \
+	  job=$$($(KUBECTL) kustomize kustomize/platform/evaluate | $(PYTHON) kustomize/own_job.py $${images%% *} $(EVALUATE) | $(kube) create --output name --filename -) && \
+	  $(kube) --namespace kubeflow wait --for jsonpath='{.status.ready}'=1 --timeout 15m $$job && \
+	  $(kube) --namespace kubeflow logs --follow $$job && \
+	  $(kube) --namespace kubeflow wait --for condition=complete --timeout 1m $$job
 
 # What comes from upstream, in the order in which one part needs another; a laptop has no gateway.
 of_azure := upstream/envoy-gateway upstream/cert-manager-gateway upstream/azure

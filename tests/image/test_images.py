@@ -136,22 +136,19 @@ def test_serving_answers_and_is_healthy(docker_engine: Engine, images: Images) -
         docker_engine.docker("rm", "--force", container, check=False)
 
 
-def test_the_evaluation_job_runs_the_project(docker_engine: Engine, images: Images) -> None:
+def test_the_evaluation_job_evaluates(docker_engine: Engine, images: Images) -> None:
     [job] = pods(load(MANIFESTS / "platform/evaluate"))
     [deployed] = job.containers
     command = [part.replace("$(HISTORY)", "/nowhere.csv") for part in (*deployed["command"], *deployed["args"])]
     told = docker_engine.docker(
         *LOCKED,
-        "--env",
-        "MLFLOW_TRACKING_URI=sqlite:////tmp/mlflow.db",
         images.pipeline,
         *command,
         check=False,
     )
     assert told.returncode == 1
-    assert "Running command 'foreact evaluate --history /nowhere.csv" in told.stderr
-    assert "foreact: " in told.stdout + told.stderr
-    assert "git" not in told.stderr.lower()
+    assert told.stderr.startswith("foreact: ")
+    assert "'/nowhere.csv'" in told.stderr
 
 
 HOST = "{'host': '10.0.0.1'}"
