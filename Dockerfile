@@ -45,11 +45,12 @@ RUN python3 -m venv --without-pip /opt/foreact \
 COPY docker/slim.sh /build/
 RUN sh /build/slim.sh /opt/foreact
 
-# The compiled pipelines, their tasks' image set to the one that was pushed.
+# The compiled pipelines, their tasks' image set to the one that was pushed, and its commit noted.
 FROM build AS compiled
 COPY compiled /compiled
 ARG PIPELINE_IMAGE=foreact-pipeline:dev
-RUN sed -i "s|image: foreact-pipeline:dev$|image: ${PIPELINE_IMAGE}|" /compiled/*.yaml \
+ARG COMMIT=unknown
+RUN sed -i -e "1i # Commit: ${COMMIT}" -e "s|image: foreact-pipeline:dev$|image: ${PIPELINE_IMAGE}|" /compiled/*.yaml \
     && grep -q "image: ${PIPELINE_IMAGE}$" /compiled/retrain-store.yaml
 
 # --- what both images have in common -----------------------------------------------------------------------------------

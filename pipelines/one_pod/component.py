@@ -74,7 +74,7 @@ def retrain_in_one_pod(
     Returns:
         overview: The run's first page: what became of it, its figures, and how the store fares.
         data_checks: Every rule of the data, how often it is broken, and sample rows.
-        rejected: The rows that were left out or blanked, each with the rule and its own text.
+        rejected: The rows that were left out or blanked, as CSV, each with the rule and its own text.
         backtest: Backtest report: forecast against actual, error by horizon, coverage, the store's decision.
         gate: What the gate decided, and why.
         published: What was published, and what stayed as it was.

@@ -105,6 +105,7 @@ def test_pipeline_has_every_step(docker_engine: Engine, images: Images) -> None:
 def test_serving_submits_the_image_that_was_built(docker_engine: Engine, images: Images) -> None:
     script = "cat $FOREACT_REFRESH_PACKAGE"
     compiled = docker_engine.docker(*LOCKED, images.serving, "sh", "-c", script).stdout
+    assert compiled.startswith("# Commit: ")
     named = {line.split("image: ")[1] for line in compiled.splitlines() if " image: " in line}
     assert named == {images.pipeline}
 
