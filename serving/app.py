@@ -171,7 +171,16 @@ def _make_sign_on(settings: ServingSettings, signer: Signer, http: "httpx.Client
     secret = settings.oidc_client_secret.get_secret_value()
     client = http or httpx.Client(timeout=10, follow_redirects=False)
     grants = read_grants(settings.oidc_roles)
-    return SingleSignOn(settings.oidc_issuer, settings.oidc_client_id, secret, grants, signer, client)
+    return SingleSignOn(
+        settings.oidc_issuer,
+        settings.oidc_client_id,
+        secret,
+        grants,
+        signer,
+        client,
+        assertion_file=settings.oidc_assertion_file,
+        scopes=settings.oidc_scopes,
+    )
 
 
 def _prepare_alerts(cache: PublicationCache) -> None:

@@ -2,6 +2,7 @@
 
 import ipaddress
 from datetime import date
+from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -28,6 +29,13 @@ class ServingSettings(PlaceSettings):
     oidc_client_id: str = Field("", description="Single sign-on: this application's id")
     oidc_client_secret: SecretStr = Field(
         SecretStr(""), description="Single sign-on: its secret; empty: a public client"
+    )
+    oidc_assertion_file: Path | None = Field(
+        None,
+        description="Single sign-on: a token of the service account that proves who asks, where there is no secret",
+    )
+    oidc_scopes: str = Field(
+        "openid profile", description="Single sign-on: what is asked for; some providers name groups for `groups` alone"
     )
     oidc_roles: str = Field(
         "",

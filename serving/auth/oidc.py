@@ -7,12 +7,14 @@ The account's id is the directory's object id, which reveals nothing about the p
 import base64
 import hashlib
 import hmac
+import logging
 import secrets
 import threading
 import time
 from collections.abc import Mapping
 from functools import reduce
 from operator import or_
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -25,7 +27,9 @@ from serving.auth.principal import Grant, Principal, Role, Scope
 from serving.auth.sessions import FLOW_SECONDS, Signer
 from serving.errors import SignInFailed
 
+log = logging.getLogger(__name__)
 ALGORITHMS = ("RS256", "PS256", "ES256")
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 KEYS_SECONDS = 3600
 LEEWAY_SECONDS = 60
 
@@ -41,6 +45,9 @@ class SingleSignOn:
         grants: Mapping[str, Grant],
         signer: Signer,
         http: httpx.Client,
+        *,
+        assertion_file: Path | None = None,
+        scopes: str = "openid profile",
     ) -> None:
         self.issuer = issuer.rstrip("/")
         self._client_id = client_id
@@ -48,6 +55,8 @@ class SingleSignOn:
         self._grants = dict(grants)
         self._signer = signer
         self._http = http
+        self._assertion_file = assertion_file
+        self._scopes = scopes
         self._lock = threading.Lock()
         self._metadata: dict[str, Any] | None = None
         self._keys: jwt.PyJWKSet | None = None
@@ -68,7 +77,7 @@ class SingleSignOn:
             "response_type": "code",
             "response_mode": "query",
             "redirect_uri": redirect_uri,
-            "scope": "openid profile",
+            "scope": self._scopes,
             "state": flow["state"],
             "nonce": flow["nonce"],
             "code_challenge": challenge,
@@ -98,8 +107,7 @@ class SingleSignOn:
             "redirect_uri": redirect_uri,
             "code_verifier": verifier,
         }
-        if self._client_secret:
-            form["client_secret"] = self._client_secret
+        form |= self._prove_client()
         try:
             answer = self._http.post(self._read_metadata()["token_endpoint"], data=form)
             token = answer.json().get("id_token") if answer.status_code == 200 else None
@@ -108,6 +116,20 @@ class SingleSignOn:
         if not isinstance(token, str):
             raise SignInFailed("the provider did not accept the sign-in; begin again")
         return token
+
+    def _prove_client(self) -> dict[str, str]:
+        """Return what proves who asks: a secret, or a token of ours that the provider trusts; nothing if public."""
+        if self._client_secret:
+            return {"client_secret": self._client_secret}
+        if self._assertion_file is None:
+            return {}
+        try:
+            # Kubernetes replaces it while the service runs.
+            token = self._assertion_file.read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            log.warning("FOREACT_OIDC_ASSERTION_FILE %s cannot be read", self._assertion_file)
+            raise SignInFailed("the service cannot prove who it is; ask your administrator") from None
+        return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": token}
 
     def _decode_claims(self, token: str) -> dict[str, Any]:
         try:
