@@ -33,6 +33,7 @@ from serving.dashboard.pages import failure_page, problem_page
 from serving.metrics.runs import RunMetrics
 from serving.metrics.service import Metrics
 from serving.middleware.caching import AnswerCache
+from serving.middleware.callers import CallerMiddleware
 from serving.middleware.requests import RequestMiddleware
 from serving.parts import Service
 from serving.publication import PublicationCache
@@ -144,6 +145,7 @@ def create_app(
     )
     app.state.service = service
     app.add_middleware(AnswerCache)
+    app.add_middleware(CallerMiddleware, page=problem_page)
     errors.install_handlers(app, problem_page)
     for part in (stores, forecasts, totals, alerts, refreshes, publications, audit):
         app.include_router(part.router, dependencies=[Depends(check_parameters)])
