@@ -41,6 +41,7 @@ def serve(
     """
     if local_login is None:
         local_login = is_loopback(host) and not settings.oidc_issuer
+    settings.check_proxies()
     settings.check_exposure(host, local_login=local_login)
     address = listen_at(host, port)
     configure_logging(as_json=not sys.stderr.isatty())

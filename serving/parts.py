@@ -1,7 +1,7 @@
 """The parts that the application is made of, passed in by the entry point."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ from foreact.blobs import BlobStore
 from foreact.clock import utc_now
 from serving.audit import AuditLog
 from serving.auth.keys import KeyRing
-from serving.auth.limits import RateLimit
+from serving.auth.limits import RateLimit, Shares
 from serving.auth.local import LocalLogin
 from serving.auth.sessions import Sessions
 from serving.errors import ApiError
@@ -41,8 +41,9 @@ class Service:
     login_limit: RateLimit
     refresh_limit: RateLimit
     clock: Callable[[], datetime] = utc_now
-    # Event streams that are open, and whether the process is about to end.
-    streams: int = 0
+    # Event streams that are open: of a caller as many as a few pages follow.
+    streams: Shares = field(default_factory=lambda: Shares(15, 200))
+    # Whether the process is about to end.
     closing: bool = False
 
     @property

@@ -1,11 +1,10 @@
 """Who asks, found out before anything else of a request is read, and how much each caller may have under way."""
 
-from collections import Counter
-
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from foreact.blobs import BlobUnavailable
+from serving.auth.limits import Shares
 from serving.dependencies import identify
 from serving.errors import ApiError, Page, answer_error, not_authenticated, too_many_requests
 
@@ -21,7 +20,7 @@ class CallerMiddleware:
     def __init__(self, app: ASGIApp, *, page: Page) -> None:
         self.app = app
         self._page = page
-        self._under_way: Counter[str] = Counter()
+        self._under_way = Shares(MOST_UNDER_WAY)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request of a caller who may ask for it now."""
@@ -37,13 +36,8 @@ class CallerMiddleware:
         if caller is None:
             await self.app(scope, receive, send)
             return
-        self._under_way[caller] += 1
-        try:
+        with self._under_way.hold(caller):
             await self.app(scope, receive, send)
-        finally:
-            self._under_way[caller] -= 1
-            if not self._under_way[caller]:
-                del self._under_way[caller]
 
     async def _admit(self, request: Request) -> str | None:
         """Return the caller's id, None for nobody; raise ApiError for one who may not ask, or not now."""
@@ -56,7 +50,7 @@ class CallerMiddleware:
             if request.scope["path"].startswith("/v1/"):
                 raise not_authenticated()
             return None
-        if self._under_way[principal.id] >= MOST_UNDER_WAY:
+        if self._under_way.is_used_up(principal.id):
             message = f"{MOST_UNDER_WAY} of your requests are being answered already; wait for one to end"
             raise too_many_requests("too_many_under_way", message, 1)
         return principal.id

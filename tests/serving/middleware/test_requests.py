@@ -38,6 +38,25 @@ def test_security_headers_are_on_everything(serving: Serving) -> None:
 def test_another_hosts_name_is_refused(serving: Serving) -> None:
     answer = serving.get("/v1/stores", headers={"host": "evil.example"})
     assert answer.json()["error"]["code"] == "wrong_host"
+    assert serving.client.get("/metrics", headers={"host": "evil.example"}).status_code == 400
+    for path in ("/healthz", "/startupz", "/readyz"):
+        assert serving.client.get(path, headers={"host": "10.0.0.9:8000"}).status_code == 200
+
+
+def test_metrics_are_told_to_whoever_asks_the_process_itself(start) -> None:
+    serving = start(public_url="https://forecasts.example")
+    for host, status in (("forecasts.example", 200), ("127.0.0.1:8000", 200), ("10.0.0.9", 400), ("[", 400)):
+        assert serving.client.get("/metrics", headers={"host": host}).status_code == status
+    assert serving.client.get("/login", headers={"host": "127.0.0.1:8000"}).status_code == 400
+
+
+def test_log_lines_name_the_caller(serving: Serving, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        serving.get("/v1/stores/none", "viewer")
+        serving.client.get("/v1/stores/none")
+    told = [record.caller for record in caplog.records if record.message == "request"]
+    assert told[0].startswith("key:")
+    assert told[1] is None
 
 
 def test_nobody_has_parameters_looked_at_before_they_are_known(
