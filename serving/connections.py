@@ -5,6 +5,7 @@ Many connections shut nobody out: where there are too many, those go that have k
 
 import heapq
 import resource
+import sys
 from asyncio import BaseTransport, Transport
 from typing import Any, cast
 
@@ -19,6 +20,8 @@ MOST_CONNECTIONS = 1_000
 CLOSED_AT_ONCE = 50
 # What files, threads and other parts need besides connections, and those that arrive together.
 OTHER_FILES = 1_000
+# How soon the event loop gets the interpreter back from threads that make pages and files; by default ten times that.
+SWITCH_SECONDS = 0.0005
 REFUSALS = {400: "This is no HTTP request.", 431: "The head of a request may have at most 65,536 bytes."}
 
 
@@ -126,12 +129,17 @@ class Server(uvicorn.Server):
 
 def make_server(app: Any, **options: Any) -> Server:
     """Return a server of an application, whose connections have deadlines and sizes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_CONNECTIONS + OTHER_FILES
-    if soft < wanted:
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    allow_files(MOST_CONNECTIONS + OTHER_FILES)
+    sys.setswitchinterval(SWITCH_SECONDS)
     config = uvicorn.Config(
         app, http=Connection, ws="none", access_log=False, log_config=None, server_header=False, backlog=128, **options
     )
     return Server(config)
+
+
+def allow_files(wanted: int) -> None:
+    """Let this process open so many files, connections among them, or as many as it may be allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

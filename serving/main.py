@@ -23,7 +23,6 @@ from serving.settings import ServingSettings, is_loopback
 log = logging.getLogger("foreact.serving")
 # A caller is waiting, so give up soon on a store that does not answer, and serve what is in memory.
 PATIENCE_SECONDS = 3.0
-SWITCH_SECONDS = 0.0005
 
 
 def serve(
@@ -55,8 +54,6 @@ def serve(
             say(line)
     log.info("serving on http://%s:%d", host, port)
     atexit.register(tracing.stop_exporting)
-    # The event loop gets the interpreter back from threads that compute pages and files sooner than by default.
-    sys.setswitchinterval(SWITCH_SECONDS)
     server = make_server(app, forwarded_allow_ips=settings.proxies, timeout_graceful_shutdown=5)
     # Ctrl-C is the usual way to stop it.
     with contextlib.suppress(KeyboardInterrupt):

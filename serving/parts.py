@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 # Threads share the interpreter with the event loop; but one that waits for the blob store must not stop all pages.
-ASIDE = 3
+ASIDE = 2
 
 
 @dataclass
