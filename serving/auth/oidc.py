@@ -87,10 +87,16 @@ class SingleSignOn:
         joiner = "&" if "?" in endpoint else "?"
         return endpoint + joiner + urlencode(query), self._signer.sign("oidc", flow, FLOW_SECONDS)
 
+    def find_flow(self, flow_text: str, query: Mapping[str, str]) -> dict[str, Any] | None:
+        """Return the sign-in that an answer of the provider belongs to; None if this browser has begun none like it."""
+        flow = self._signer.read("oidc", flow_text)
+        state = query.get("state", "").encode("utf-8", "surrogatepass")
+        return flow if flow is not None and hmac.compare_digest(flow["state"].encode(), state) else None
+
     def complete_sign_in(self, redirect_uri: str, flow_text: str, query: Mapping[str, str]) -> tuple[Principal, str]:
         """Return the person who signed in, and the page that they asked for."""
-        flow = self._signer.read("oidc", flow_text)
-        if flow is None or not hmac.compare_digest(flow["state"].encode(), query.get("state", "").encode()):
+        flow = self.find_flow(flow_text, query)
+        if flow is None:
             raise SignInFailed("the sign-in took too long or began in another window; begin again")
         if "error" in query:
             raise SignInFailed("the provider did not sign you in; begin again, or ask your administrator")

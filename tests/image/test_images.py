@@ -113,6 +113,7 @@ def test_serving_submits_the_image_that_was_built(docker_engine: Engine, images:
 def test_serving_answers_and_is_healthy(docker_engine: Engine, images: Images) -> None:
     settings = {
         "FOREACT_SESSION_SECRET": "x" * 32,
+        "FOREACT_METRICS_TOKEN": "x" * 32,
         "FOREACT_PUBLIC_URL": "https://foreact.example",
         "FOREACT_RUNNER": "none",
     }
@@ -127,7 +128,7 @@ def test_serving_answers_and_is_healthy(docker_engine: Engine, images: Images) -
         health = until(lambda: (state := _health(docker_engine, container)) != "starting" and state)
         logs = docker_engine.docker("logs", container)
         assert health == "healthy", logs.stdout + logs.stderr
-        for path, status in (("/healthz", 200), ("/startupz", 200), ("/readyz", 200), ("/metrics", 200)):
+        for path, status in (("/healthz", 200), ("/startupz", 200), ("/readyz", 200), ("/metrics", 401)):
             told = docker_engine.docker("exec", container, "python", "-c", ASK, path).stdout
             assert told.strip() == str(status), path
         docker_engine.docker("stop", "--time", "120", container)

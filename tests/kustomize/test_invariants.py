@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 from sqlalchemy.engine import make_url
+from uvicorn import Config
 
 from foreact.kubeflow.package import FOLDER as COMPILED
 from foreact.kubeflow.package import Package
+from serving.api.refreshes import HEARTBEAT_SECONDS
+from serving.connections import MOST_CONNECTIONS, SECONDS
 from tests.kustomize import invariants
 from tests.kustomize.manifests import OVERLAYS, ROOT, Object, build, load, namespace
 
@@ -93,6 +96,20 @@ def test_what_signs_for_itself_names_itself() -> None:
 def test_the_gateway_does_not_cut_what_planners_follow(overlay: str) -> None:
     [rule] = get(load(ROOT / "overlays" / overlay), "HTTPRoute", "foreact-serving")["spec"]["rules"]
     assert rule["timeouts"] == {"request": "0s"}
+
+
+@pytest.mark.parametrize("overlay", ["dev", "prod"])
+def test_the_gateway_waits_no_longer_than_the_service_and_leaves_it_room(overlay: str) -> None:
+    items = load(ROOT / "overlays" / overlay)
+    outside, inside = (get(items, kind, "foreact")["spec"] for kind in ("ClientTrafficPolicy", "BackendTrafficPolicy"))
+    assert [target["name"] for target in outside["targetRefs"]] == ["foreact"]
+    waits = outside["timeout"]["http"]
+    assert waits["requestHeadersReceivedTimeout"] == f"{SECONDS['head']:.0f}s"
+    assert waits["requestReceivedTimeout"] == f"{SECONDS['body']:.0f}s"
+    assert float(waits["streamIdleTimeout"].rstrip("s")) > HEARTBEAT_SECONDS
+    assert float(inside["timeout"]["http"]["connectionIdleTimeout"].rstrip("s")) < Config("app").timeout_keep_alive
+    proxies = get(items, "EnvoyProxy", "foreact")["spec"]["provider"]["kubernetes"]["envoyDeployment"]["replicas"]
+    assert proxies * inside["circuitBreaker"]["perEndpoint"]["maxConnections"] < MOST_CONNECTIONS
 
 
 @pytest.mark.parametrize("overlay", ["dev", "prod"])
