@@ -10,6 +10,7 @@ import typer
 
 from commands.options import Workspace, name_caller, note_action, open_store
 from commands.publications import open_reader
+from foreact.errors import count_noun
 from foreact.publications.freshness import judge_freshness
 
 if TYPE_CHECKING:
@@ -117,12 +118,14 @@ def status(
 
     Stores whose forecasts have been wrong in the same way for days are marked for retraining.
     """
+    from foreact.runs.owed import list_owed
     from foreact.telemetry.scorecards import find_drift, read_series
 
     manifest = open_reader(workspace).read_current().manifest
     promise, now = _read_settings(workspace).promise, datetime.now(UTC)
     judged = {store: judge_freshness(entry, promise, now) for store, entry in sorted(manifest.stores.items())}
     stale = [store for store, fresh in judged.items() if not fresh.is_fresh]
+    owed = len(list_owed(open_store(workspace)))
     drifts = [drift for drift in find_drift(read_series(open_store(workspace))) if drift.store in judged]
     if as_json:
         marks = {store: {d.figure: d.days for d in drifts if d.store == store} for store in judged}
@@ -130,12 +133,16 @@ def status(
             store: {**{key: fresh.to_json()[key] for key in FRESHNESS_KEYS}, "drift_days": marks[store]}
             for store, fresh in judged.items()
         }
-        typer.echo(json.dumps({"fresh": not stale, "version": manifest.version, "stores": stores}, indent=1))
+        answer = {"fresh": not stale, "version": manifest.version, "runs_owed": owed, "stores": stores}
+        typer.echo(json.dumps(answer, indent=1))
     else:
         for store, fresh in judged.items():
             typer.echo(f"{fresh.state:<8} {fresh.as_of}  {store}  {'; '.join(fresh.reasons)}".rstrip())
         for drift in drifts:
             typer.echo(f"marked for retraining: {drift}")
+        if owed:
+            what_to_do = "the next retrain-all does it, or `foreact registry catch-up`"
+            typer.echo(f"{count_noun(owed, 'run')} not registered yet: {what_to_do}.")
         typer.echo(f"{len(judged) - len(stale):,} of {len(judged):,} stores are fresh, version {manifest.version}.")
     if stale:
         raise typer.Exit(1)
