@@ -41,6 +41,32 @@ mock_provider "azurerm" {
       id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.Network/virtualNetworks/foreact"
     }
   }
+  mock_resource "azurerm_resource_group" {
+    defaults = {
+      id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact"
+    }
+  }
+  mock_resource "azurerm_public_ip" {
+    defaults = {
+      id         = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.Network/publicIPAddresses/foreact"
+      ip_address = "203.0.113.7"
+    }
+  }
+  mock_resource "azurerm_nat_gateway" {
+    defaults = {
+      id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.Network/natGateways/foreact"
+    }
+  }
+  mock_resource "azurerm_network_interface" {
+    defaults = {
+      id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.Network/networkInterfaces/foreact"
+    }
+  }
+  mock_resource "azurerm_dashboard_grafana" {
+    defaults = {
+      id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.Dashboard/grafana/foreact"
+    }
+  }
   mock_resource "azurerm_subnet" {
     defaults = {
       id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.Network/virtualNetworks/foreact/subnets/nodes"
@@ -119,6 +145,31 @@ run "dev_keeps_its_database_in_the_cluster" {
   assert {
     condition     = length(azurerm_container_registry.this) == 1 && length(azurerm_role_assignment.deployer_push) == 1
     error_message = "the first place makes the registry"
+  }
+}
+
+run "a_runner_comes_by_an_address_that_the_api_lets_in" {
+  command = plan
+
+  variables {
+    allowed_ips = ["198.51.100.0/24"]
+    grafana     = true
+    runner      = { ssh_public_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHhr6f7YIwLURvcfXWjoRBUM0P+lhsIx4sqNEahMekcQ" }
+  }
+
+  assert {
+    condition     = one(azurerm_kubernetes_cluster.this.api_server_access_profile).authorized_ip_ranges == toset(["198.51.100.0/24", "203.0.113.7/32"])
+    error_message = "the runner is shut out"
+  }
+
+  assert {
+    condition     = azurerm_public_ip.gateway.name == azurerm_public_ip.gateway.resource_group_name && output.gateway_address == "203.0.113.7"
+    error_message = "the gateway's annotations cannot name the address"
+  }
+
+  assert {
+    condition     = length(azurerm_dashboard_grafana.this) == 1 && length(azurerm_role_assignment.grafana_administrators) == 1
+    error_message = "nobody administers Grafana"
   }
 }
 

@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -34,15 +35,15 @@ class Clone:
     held: Path
     host: str
 
-    def make(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def make(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         environment = {
             **os.environ,
-            **environment,
             "HELD": str(self.held),
             "REAL_PATH": os.environ["PATH"],
             "CONTEXTS": "foreact-dev foreact-prod",
             "FOREACT_KFP_HOST": self.host,
             "PYTHONPATH": str(ROOT.parent),
+            **more,
         }
         given = {
             "KUBECTL": f"{sys.executable} {FAKE}",
@@ -131,6 +132,24 @@ def test_schedule_takes_the_services_own_pipelines(clone: Clone, fake: Fake) -> 
     held = clone.held / refer("serving", NEW).replace("/", "_")
     for file in held.iterdir():
         assert (clone.folder / "build/compiled" / file.name).read_bytes() == file.read_bytes()
+
+
+def test_kubeflow_is_found_by_a_forwarded_port(clone: Clone, fake: Fake) -> None:
+    ports = json.dumps({"service/ml-pipeline": urlsplit(clone.host).port})
+    done = clone.make("schedule", "OVERLAY=dev", FOREACT_KFP_HOST="", PORTS=ports)
+    assert done.returncode == 0, done.stderr
+    assert read_scheduled_image(fake) == {refer("pipeline", NEW)}
+
+
+def test_a_laptops_nightly_run_takes_its_demo_data(clone: Clone, fake: Fake) -> None:
+    done = clone.make("schedule", "OVERLAY=local")
+    assert done.returncode == 0, done.stderr
+    (run,) = fake.kept("recurring_runs")
+    sales = "http://azurite.azurite.svc.cluster.local:10000/devstoreaccount1/sales"
+    given = run.runtime_config.parameters
+    assert given["history"] == f"{sales}/history"
+    assert given["known"] == [f"{sales}/known/{name}" for name in ("calendar.csv", "offers.parquet", "stores.csv")]
+    assert given["train_memory"] == "2Gi"
 
 
 def test_a_rollback_covers_service_ray_and_nightly_run(clone: Clone, fake: Fake) -> None:
