@@ -13,6 +13,9 @@ output "values" {
     HOSTNAME=${var.hostname}
     PUBLIC_URL=https://${var.hostname}
     TIMEZONE=${var.timezone}
+    OIDC_ISSUER=https://login.microsoftonline.com/${data.azurerm_client_config.current.tenant_id}/v2.0
+    OIDC_CLIENT_ID=${local.sign_in_client_id}
+    OIDC_ROLES=${local.grants}
   EOT
 }
 
