@@ -13,7 +13,10 @@ from uvicorn import Config
 from foreact.kubeflow.package import FOLDER as COMPILED
 from foreact.kubeflow.package import Package
 from serving.api.refreshes import HEARTBEAT_SECONDS
+from serving.auth.oidc import read_grants
+from serving.auth.principal import Role
 from serving.connections import MOST_CONNECTIONS, SECONDS
+from serving.dashboard.login import CALLBACK
 from tests.kustomize import invariants
 from tests.kustomize.manifests import OVERLAYS, ROOT, Object, build, load, namespace
 
@@ -90,6 +93,42 @@ def test_kubeflow_and_ray_reach_the_api_of_a_laptops_cluster() -> None:
 def test_what_signs_for_itself_names_itself() -> None:
     ingress = get(load(ROOT / "overlays/local"), "Ingress", "foreact-serving")
     assert ingress["metadata"]["annotations"]["cert-manager.io/common-name"] == ingress["spec"]["rules"][0]["host"]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_service_knows_who_signs_people_in_and_what_they_may(overlay: str) -> None:
+    items = load(ROOT / "overlays" / overlay)
+    config = get(items, "ConfigMap", "foreact-serving")["data"]
+    assert config["FOREACT_OIDC_ISSUER"].startswith("https://")
+    assert config["FOREACT_OIDC_CLIENT_ID"]
+    grants = read_grants(config["FOREACT_OIDC_ROLES"])
+    assert {Role.admin, Role.planner} <= {grant.to_role() for grant in grants.values()}
+    proofs = {"FOREACT_OIDC_CLIENT_SECRET", "FOREACT_OIDC_ASSERTION_FILE"}
+    assert len(proofs & {variable["name"] for variable in container(items)["env"]}) == 1
+
+
+def test_dex_is_the_issuer_that_the_service_trusts_and_sends_people_back_to_it() -> None:
+    items = load(ROOT / "overlays/local")
+    config, place = (get(items, "ConfigMap", each)["data"] for each in ("dex", "foreact-serving"))
+    dex = yaml.safe_load(config["config.yaml"])
+    assert dex["issuer"] == place["FOREACT_OIDC_ISSUER"]
+    [client] = dex["staticClients"]
+    assert client["id"] == place["FOREACT_OIDC_CLIENT_ID"]
+    assert client["redirectURIs"] == [place["FOREACT_PUBLIC_URL"] + CALLBACK]
+    groups = {group for person in dex["staticPasswords"] for group in person["groups"]}
+    assert groups == read_grants(place["FOREACT_OIDC_ROLES"]).keys()
+    # Its name, in the cluster and before it, and its certificate.
+    service, ingress = get(items, "Service", "dex"), get(items, "Ingress", "dex")
+    assert dex["issuer"] == f"https://{service['metadata']['name']}.{service['metadata']['namespace']}.svc"
+    [shown] = ingress["spec"]["tls"]
+    assert [f"https://{host}" for host in shown["hosts"]] == [dex["issuer"]]
+    assert ingress["metadata"]["annotations"]["cert-manager.io/common-name"] == shown["hosts"][0]
+    mounted = get(items, "Deployment", "foreact-serving")["spec"]["template"]["spec"]["volumes"]
+    assert shown["secretName"] in {volume.get("secret", {}).get("secretName") for volume in mounted}
+    given = {variable["name"]: variable.get("value", "") for variable in container(items)["env"]}
+    assert "groups" in given["FOREACT_OIDC_SCOPES"].split()
+    # No password, and no hash of one.
+    assert all(set(person) & {"hash", "hashFromEnv"} == {"hashFromEnv"} for person in dex["staticPasswords"])
 
 
 @pytest.mark.parametrize("overlay", ["dev", "prod"])
