@@ -1,4 +1,5 @@
 # Plans against a pretended Azure: what would be made, and for whom.
+mock_provider "azuread" {}
 mock_provider "azurerm" {
   mock_data "azurerm_client_config" {
     defaults = {
@@ -225,4 +226,54 @@ run "a_long_name_is_refused" {
   }
 
   expect_failures = [var.place]
+}
+
+# Planners' sign-in: what the copy without azuread leaves out.
+run "groups_get_the_roles_that_grant_them_their_stores" {
+  command = plan
+
+  variables {
+    grants = {
+      "Admin"         = { role = "admin", groups = ["77777777-7777-7777-7777-777777777777"] }
+      "Planner.North" = { role = "planner", regions = ["North"], groups = ["88888888-8888-8888-8888-888888888888"] }
+    }
+  }
+
+  assert {
+    condition     = azuread_app_role_assignment.group["Planner.North 88888888-8888-8888-8888-888888888888"].app_role_id == one([for role in azuread_application.service[0].app_role : role.id if role.value == "Planner.North"])
+    error_message = "the planners of the north have another role"
+  }
+
+  assert {
+    condition     = length(azuread_app_role_assignment.group) == 2
+    error_message = "a group is left out"
+  }
+
+  assert {
+    condition     = azuread_application_federated_identity_credential.serving[0].subject == "system:serviceaccount:foreact:foreact-serving"
+    error_message = "the service cannot prove itself"
+  }
+}
+
+run "a_registration_made_by_others_is_taken" {
+  command = plan
+
+  variables {
+    sign_in_client_id = "99999999-9999-9999-9999-999999999999"
+  }
+
+  assert {
+    condition     = length(azuread_application.service) == 0 && length(azuread_app_role_assignment.group) == 0
+    error_message = "the directory is written to"
+  }
+}
+
+run "an_unknown_role_is_refused" {
+  command = plan
+
+  variables {
+    grants = { Everybody = { role = "everything" } }
+  }
+
+  expect_failures = [var.grants]
 }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -107,10 +108,21 @@ def test_promote_takes_given_images_where_dev_is_out_of_reach(clone: Clone) -> N
     assert refer("serving", OLD) in clone.sent()[0]["manifests"]
 
 
-def test_evaluate_runs_the_image_of_the_services_pipelines(clone: Clone) -> None:
-    assert clone.make("evaluate", "OVERLAY=dev").returncode == 0
-    (job,) = yaml.load_all(clone.sent()[0]["manifests"], LOADER)
-    assert job["spec"]["template"]["spec"]["containers"][0]["image"] == refer("pipeline", NEW)
+def test_an_evaluation_is_its_persons_own_with_the_services_image_and_what_was_asked(clone: Clone) -> None:
+    asked = "EVALUATE=--known https://a/prices.csv --known https://a/offers.csv --columns 'date=Day of sale,units=Qty'"
+    for person in ("Anna.B", "carl"):
+        done = clone.make("evaluate", "OVERLAY=dev", asked, LOGNAME=person)
+        assert done.returncode == 0, done.stderr
+    jobs = [job for sent in clone.sent() for job in yaml.load_all(sent["manifests"], LOADER)]
+    names = [job["metadata"]["name"] for job in jobs]
+    assert [re.sub(r"\d", "0", name) for name in names] == ["evaluate-anna-b-0000-000000", "evaluate-carl-0000-000000"]
+    container = jobs[0]["spec"]["template"]["spec"]["containers"][0]
+    assert container["image"] == refer("pipeline", NEW)
+    assert {"name": "USER", "value": "Anna.B"} in container["env"]
+    tables = ["--known", "https://a/prices.csv", "--known", "https://a/offers.csv"]
+    assert container["args"][-6:] == [*tables, "--columns", "date=Day of sale,units=Qty"]
+    # Nobody's is replaced: a name that exists already would be refused.
+    assert all(sent["options"][0] != "--force" for sent in clone.sent())
 
 
 def test_schedule_takes_the_services_own_pipelines(clone: Clone, fake: Fake) -> None:

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
+from serving.dashboard.login import CALLBACK
 from tests.kustomize.manifests import ROOT as MANIFESTS
-from tests.kustomize.manifests import load
+from tests.kustomize.manifests import Object, load
 from tests.terraform import policies
 from tests.terraform.configuration import (
     FOLDER,
@@ -94,6 +95,11 @@ BREAKS: list[tuple[policies.Rule, str, Callable[[policies.Configuration], object
         "make it ephemeral",
         lambda configuration: configuration["resource"].append({"random_password": {"x": {}}}),
     ),
+    (
+        policies.passwords,
+        "service account's token",
+        put("azuread_application", "service", password=[{"display_name": "x"}]),
+    ),
     (policies.registry, "admits more", put("azurerm_container_registry", "this", admin_enabled=True)),
     (
         policies.database,
@@ -141,6 +147,21 @@ def test_identities_fit_the_overlays(overlay: str) -> None:
     }
     text = (FOLDER / "identities.tf").read_text()
     assert set(re.findall(r"system:serviceaccount:[\w:-]+", text)) == wanted
+
+
+@pytest.mark.kubectl
+def test_people_come_back_to_the_service_and_its_account_is_trusted() -> None:
+    [web] = get(parse(), "azuread_application", "service")["web"]
+    assert web["redirect_uris"] == [f"https://${{var.hostname}}{CALLBACK}"]
+    trusted = get(parse(), "azuread_application_federated_identity_credential", "serving")
+    account = next(item for item in load(MANIFESTS / "overlays/prod") if is_account_of_serving(item))
+    space, name = account["metadata"]["namespace"], account["metadata"]["name"]
+    assert trusted["subject"] == f"system:serviceaccount:{space}:{name}"
+    assert trusted["issuer"] == "${azurerm_kubernetes_cluster.this.oidc_issuer_url}"
+
+
+def is_account_of_serving(item: Object) -> bool:
+    return bool(item["kind"] == "ServiceAccount" and item["metadata"]["name"] == "foreact-serving")
 
 
 @pytest.mark.kubectl
