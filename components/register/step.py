@@ -72,9 +72,10 @@ def register(
         figures = {each.store: list_store_figures(each) for each in record.stores.values()}
         if not store:
             figures[CHAIN] = list_run_figures(record)
-        if record.promotion is not None:
+        if (promotion := record.promotion) is not None:
             for each in record.stores.values():
-                registry.promote_version(each.store, record.promotion.version, describe_promotion(record, each, run))
+                note = describe_promotion(promotion, each, record.as_of, run)
+                registry.promote_version(each.store, promotion.version, note)
         registry.chart_figures(figures, notes.moment)
         result = Versions(
             run=run,
