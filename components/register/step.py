@@ -136,10 +136,10 @@ def _register_training(
     figures = {each.store: list_store_figures(each) for each in stores}
     if not origin.store and not only:
         figures[CHAIN] = list_run_figures(record)
-    if record.promotion is not None:
+    if (promotion := record.promotion) is not None:
         for each in stores:
-            note = describe_promotion(record, each, origin.run)
-            registry.promote_version(each.store, record.promotion.version, note)
+            note = describe_promotion(promotion, each, record.as_of, origin.run)
+            registry.promote_version(each.store, promotion.version, note)
     registry.chart_figures(figures, notes.moment)
     return registered
 
