@@ -1,11 +1,12 @@
 """Publish a training: its objects first, then one swap of the manifest."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from components.publish.summary import summarize_outcome, summarize_publication
+from components.publish.summary import explain_held, summarize_outcome, summarize_publication
 from foreact.blobs import BlobStore, connect
 from foreact.errors import ForeactError, name_examples
 from foreact.publications import (
@@ -14,6 +15,7 @@ from foreact.publications import (
     PublishedModel,
     PublishedObject,
     Publisher,
+    Reader,
     StoreEntry,
     prune_objects,
     put_objects,
@@ -50,7 +52,8 @@ def publish(
         store = connect(settings)
         folder = TrainedFolder(trained)
         record, registered = folder.read_record(), Versions.read(versions)
-        files = _find_objects(folder, record, registered.run)
+        held = {name: each.held for name, each in record.stores.items() if each.held}
+        files = _find_objects(folder, record.stores.keys() - held.keys(), registered.run)
         objects = put_objects(
             store,
             registered.run,
@@ -68,25 +71,35 @@ def publish(
                 code_version,
             )
             for each in record.stores.values()
+            if not each.held
         }
-        outcome = Publisher(store, keep_versions=settings.keep_versions).publish(entries, by=f"run {registered.run}")
+        if held:
+            events.note("publish", f"warning: {explain_held(held, record)}")
+        if not entries and Reader(store).find_current() is None:
+            raise ForeactError(explain_held(held, record))
+        publisher = Publisher(store, keep_versions=settings.keep_versions)
+        outcome = publisher.publish(entries, by=f"run {registered.run}", held=held)
+        if not entries:
+            # Only now: the stores are marked as held.
+            raise ForeactError(explain_held(held, record))
         _store_scorecards(store, record, registered.run)
         # A refresh of a few stores leaves that to the next run of all, so that its cost does not grow with the others.
-        deleted = _prune_safely(store) if entries.keys() >= outcome.manifest.stores.keys() else []
+        deleted = _prune_safely(store) if record.stores.keys() >= outcome.manifest.stores.keys() else []
         events.note("publish", summarize_outcome(outcome))
     metrics = {
         "version": float(outcome.manifest.version),
         "stores_published": float(len(outcome.published)),
         "stores_kept": float(len(outcome.unchanged)),
+        "stores_held": float(len(outcome.held)),
         "objects_deleted": float(len(deleted)),
     }
     return Published(outcome, summarize_publication(outcome, entries), metrics)
 
 
-def _find_objects(folder: TrainedFolder, record: Trained, run: str) -> dict[str, dict[Kind, tuple[str, Path]]]:
+def _find_objects(folder: TrainedFolder, stores: Iterable[str], run: str) -> dict[str, dict[Kind, tuple[str, Path]]]:
     """Return each store's objects by kind: the name each will have, and its file."""
     objects: dict[str, dict[Kind, tuple[str, Path]]] = {}
-    for store in record.stores:
+    for store in sorted(stores):
         kinds: dict[Kind, tuple[str, Path]] = {}
         for kind in get_args(Kind):
             path = folder.object_path(store, kind)
@@ -132,7 +145,7 @@ def _make_entry(
 
 def _store_scorecards(store: BlobStore, record: Trained, run: str) -> None:
     """Add the accuracy of past forecasts to the stores' series; a failure here does not undo the publication."""
-    stores = {each.store: each.scored_figures for each in record.stores.values() if each.scorecard}
+    stores = {each.store: each.scored_figures for each in record.stores.values() if each.scorecard and not each.held}
     if not stores:
         return
     try:

@@ -12,7 +12,6 @@ from components.register.notes import (
 )
 from components.register.summary import summarize_decisions
 from foreact.data.dataset.parcel import ParcelInfo
-from foreact.forecasting.judging.gate import GateOutcome
 from foreact.registry import CHAIN, Candidate, RegisteredStore, Registry, Versions, model_name
 from foreact.registry.pyfunc import MLMODEL, describe_flavor
 from foreact.runs.events import Events
@@ -89,7 +88,7 @@ def _make_candidate(
     return Candidate(
         store=store.store,
         folder=folder.model_folder(store.store),
-        promoted=store.outcome is GateOutcome.PROMOTED,
+        promoted=store.goes_live,
         as_of=record.as_of.isoformat(),
         tags=list_version_tags(store, code_version),
         description=describe_version(record, store),
@@ -99,12 +98,14 @@ def _make_candidate(
 
 def _make_chain_candidate(folder: TrainedFolder, record: Trained, code_version: str) -> Candidate:
     tags = {"foreact.code_version": code_version}
-    return Candidate(CHAIN, folder.chain_folder, promoted=True, as_of=record.as_of.isoformat(), tags=tags)
+    return Candidate(
+        CHAIN, folder.chain_folder, promoted=record.chain_goes_live, as_of=record.as_of.isoformat(), tags=tags
+    )
 
 
 def _choose_version(store: TrainedStore, registered: dict[str, str]) -> RegisteredStore:
     version = registered.get(store.store)
-    promoted = store.outcome is GateOutcome.PROMOTED and version is not None
+    promoted = store.goes_live and version is not None
     return RegisteredStore(
         name=model_name(store.store),
         version=version if promoted else store.champion_version,
@@ -122,5 +123,5 @@ def _choose_chain(record: Trained, registered: dict[str, str]) -> RegisteredStor
         name=model_name(CHAIN),
         version=version or record.chain.version,
         registered=version,
-        promoted=version is not None,
+        promoted=version is not None and record.chain_goes_live,
     )

@@ -10,6 +10,7 @@ import numpy as np
 
 from components.train.chain import fit_chain_model
 from components.train.fanout import Task, TaskResult, open_workers
+from components.train.holding import FindPublished, find_held
 from components.train.live import LiveChain, LiveStore
 from components.train.report.drift import Series
 from components.train.report.page import write_report
@@ -40,6 +41,7 @@ def train(
     quantiles: str,
     experts: str = "",
     max_fallback_share: float,
+    find_published: FindPublished | None = None,
     events: Events,
     size: TaskSize,
     ray_address: str = "",
@@ -48,8 +50,9 @@ def train(
 ) -> dict[str, float]:
     """Train, decide and forecast, and return the figures of the whole run.
 
-    The chain's model is fitted first, unless `find_chain` returns the live one; `night` has the parameters of the last
-    run of the whole chain.
+    Stores whose numbers depart beyond what is likely are held back, unless `find_published` is None. The chain's model
+    is fitted first, unless `find_chain` returns the live one; `night` has the parameters of the last run of the whole
+    chain.
     """
     with events.step("train"):
         shares = parse_quantiles(quantiles)
@@ -99,6 +102,9 @@ def train(
         info = data.info
         if chain.model is not None and find_chain is None:
             chain.model.save(folder.chain_folder)
+        if find_published is not None:
+            for store, why in find_held(folder, stores, info.spacing, find_published).items():
+                records[store] = records[store].model_copy(update={"held": why})
         outcome = Trained(
             as_of=info.as_of,
             horizon=info.horizon,
