@@ -126,7 +126,7 @@ def test_the_page_tells_every_decision_and_no_id_is_markup(workspace, tmp_path):
     assert "| poor | fallback | none |  |  | too little history |" in page.summary.replace("0.200", "")
     assert "<script>" not in page.summary
     assert "a&#124;b&#60;script&#62;" in page.summary
-    assert page.metrics == {"stores": 3, "promoted": 1, "kept": 1, "fallback": 1, "runs_owed": 0}
+    assert page.metrics == {"stores": 3, "promoted": 1, "kept": 1, "fallback": 1, "held": 0, "runs_owed": 0}
     versions = json.loads((tmp_path / "versions.json").read_text())["stores"]
     expected = {"name": "foreact-kept", "run": "before", "version": "4", "registered": "1", "promoted": False}
     assert versions["kept"] == expected
