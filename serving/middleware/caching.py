@@ -11,8 +11,6 @@ from serving.dependencies import identify, service_of
 from serving.publication.view import FreshnessView
 
 CACHE_BYTES = 64 << 20
-# A larger answer would displace too many others, and is kept for each caller who does not read it to its end.
-LARGEST_BYTES = 1 << 20
 # What an answer takes up besides its body: its headers and its key.
 OVERHEAD_BYTES = 1_500
 Key = tuple[Any, ...]
@@ -53,25 +51,20 @@ class AnswerCache:
             await send({**message})
 
     def _collect_answer(self, scope: Scope, send: Send, view: FreshnessView, key: Key) -> Send:
-        """Return a `send` that also caches an answer once it is whole."""
-        messages: list[Message] = []
-        size = 0
+        """Return a `send` that also caches an answer that comes whole; what comes in pieces may be read for long."""
+        start: Message | None = None
 
         async def collect(message: Message) -> None:
-            nonlocal size
+            nonlocal start
             if message["type"] == "http.response.start":
                 cacheable = message["status"] == 200 and any(name == b"etag" for name, _ in message["headers"])
-                size = 0 if cacheable else LARGEST_BYTES + 1
-            size += len(message.get("body", b""))
-            if size <= LARGEST_BYTES:
                 # A copy, because `send` adds the headers of this one request.
-                messages.append({**message})
-            else:
-                messages.clear()
+                start = {**message} if cacheable else None
+            elif start is not None:
+                if not message.get("more_body") and view is self._view:
+                    self._answers[key] = [start, {**message}], scope.get("route")
+                start = None
             await send(message)
-            whole = message["type"] == "http.response.body" and not message.get("more_body")
-            if whole and messages and view is self._view:
-                self._answers[key] = messages, scope.get("route")
 
         return collect
 
