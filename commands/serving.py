@@ -122,7 +122,10 @@ def status(
     """
     from foreact.telemetry.scorecards import find_drift, read_series
 
-    manifest = open_reader(workspace).read_current().manifest
+    publication = open_reader(workspace).read_current()
+    if publication.problem:
+        typer.echo(publication.problem, err=True)
+    manifest = publication.manifest
     promise, now = _read_settings(workspace).promise, datetime.now(UTC)
     judged = {store: judge_freshness(entry, promise, now) for store, entry in sorted(manifest.stores.items())}
     stale = [store for store, fresh in judged.items() if not fresh.is_fresh]

@@ -12,6 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from foreact.blobs import BlobUnavailable
+from foreact.blobs.protocol import DiskFull
+from foreact.blobs.records import BadRecord, NewerRecord
 from foreact.errors import ForeactError
 
 
@@ -145,12 +147,19 @@ def install_handlers(app: FastAPI, page: Page) -> None:
 
     async def store_unavailable(request: Request, error: Exception) -> Response:
         message = "the store of publications does not answer; forecasts already loaded are still served"
+        if isinstance(error, DiskFull):
+            message = "the service's disk is full, so nothing can be stored; forecasts already loaded are still served"
         return await respond(request, 503, "store_unavailable", message, {"retry-after": "10"})
+
+    async def record_unreadable(request: Request, error: Exception) -> Response:
+        return await respond(request, 503, "record_unreadable", str(error), {"retry-after": "60"})
 
     app.exception_handler(ApiError)(api_error)
     app.exception_handler(RequestValidationError)(invalid)
     app.exception_handler(HTTPException)(http)
     app.exception_handler(BlobUnavailable)(store_unavailable)
+    app.exception_handler(BadRecord)(record_unreadable)
+    app.exception_handler(NewerRecord)(record_unreadable)
 
 
 def _request_id(request: Request) -> str | None:
