@@ -29,8 +29,10 @@ digest = $$($(DOCKER) image inspect --format '{{range .RepoDigests}}{{println .}
 running = $(PYTHON) kustomize/running.py $(1) "$(2)"
 # What promote takes instead of what dev runs.
 IMAGES ?=
+# OWNER/NAME of the repository whose workflow built them, for make verify.
+REPOSITORY ?=
 
-.PHONY: image push deploy running promote rollback smoke packages schedule evaluate secrets-local
+.PHONY: image push pushed verify deploy running promote rollback smoke packages schedule evaluate secrets-local
 
 image:  ## Build both images, tagged by git hash
 	$(build_image) --target pipeline --tag $(pipeline):$(TAG) .
@@ -42,6 +44,15 @@ push:  ## Push both images to REGISTRY, serving with the digest of its pipelines
 	$(DOCKER) push --quiet $(pipeline):$(TAG)
 	$(build_image) --target serving --build-arg PIPELINE_IMAGE=$(pipeline)@$(call digest,$(pipeline)) --tag $(serving):$(TAG) .
 	$(DOCKER) push --quiet $(serving):$(TAG)
+
+pushed:  ## Print the images that were pushed, by their digests
+	@echo $(pipeline)@$(call digest,$(pipeline)) $(serving)@$(call digest,$(serving))
+
+verify:  ## Check that REPOSITORY's workflow built what dev runs (or IMAGES="TASKS SERVICE") from main; wants gh 2.49
+	@test -n "$(REPOSITORY)" || { echo "say whose: make verify REPOSITORY=OWNER/NAME" >&2; exit 1; }
+	images="$(IMAGES)" && images=$${images:-$$($(call running,dev,$(KUBECTL) --context foreact-dev))} && for image in $$images; do \
+		gh attestation verify "oci://$$image" --repo $(REPOSITORY) --source-ref refs/heads/main \
+			--signer-workflow $(REPOSITORY)/.github/workflows/delivery.yaml || exit 1; done
 
 deploy:  ## Set what was pushed in OVERLAY, apply it and wait for the rollout
 	$(PYTHON) kustomize/set_images.py $(OVERLAY) $(pipeline)@$(call digest,$(pipeline)) $(serving)@$(call digest,$(serving))

@@ -78,7 +78,9 @@ def create_key(
 
     expires = datetime.now(UTC) + timedelta(days=days) if days else None
     grant = Grant(role=role, stores=store or None, regions=region or None)
-    text, key = keys.create_key(open_store(workspace), name, grant, created_by=name_caller(), expires_at=expires)
+    text, key = keys.create_key(
+        _read_settings(workspace).connect_state(), name, grant, created_by=name_caller(), expires_at=expires
+    )
     note_action(workspace, "key_created", key.id)
     typer.echo(text)
     typer.echo(
@@ -92,7 +94,7 @@ def list_keys(workspace: Workspace) -> None:
     """List all keys, without their secrets."""
     from serving.auth import keys
 
-    stored = keys.list_keys(open_store(workspace))
+    stored = keys.list_keys(_read_settings(workspace).connect_state())
     for key in stored:
         where = ", ".join([*(key.grant.stores or []), *(key.grant.regions or [])]) or "all stores"
         typer.echo(f"{key.id}  {key.state:<8} {key.grant.role:<8} {key.created_at:%Y-%m-%d}  {key.name} ({where})")
@@ -107,7 +109,7 @@ def revoke_key(
     """Revoke a key; it stops working within seconds."""
     from serving.auth import keys
 
-    ended = keys.revoke_key(open_store(workspace), key)
+    ended = keys.revoke_key(_read_settings(workspace).connect_state(), key)
     note_action(workspace, "key_revoked", ended.id)
     typer.echo(f"Key {ended.id} ({ended.name}) is revoked.")
 

@@ -65,6 +65,8 @@ def create_app(
     settings: ServingSettings,
     store: BlobStore,
     *,
+    state: BlobStore | None = None,
+    audit_store: BlobStore | None = None,
     runner: Runner | None = None,
     local: LocalLogin | None = None,
     http: "httpx.Client | None" = None,
@@ -73,8 +75,10 @@ def create_app(
 ) -> FastAPI:
     """Return the application over a blob store; without `runner` it has no refreshes, without `local` no local login.
 
+    Its own keys and refreshes are in `state`, its audit log in `audit_store`; without them all is in one store.
     Rate limits are measured by `ticks`, which never run backwards as a clock may.
     """
+    state = state or store
     cache = PublicationCache(store, clock)
     views = ViewSource(cache, settings.promise, settings.region_attribute, clock)
     metrics = Metrics(views, RunMetrics(store, clock))
@@ -85,12 +89,12 @@ def create_app(
         store=store,
         publications=cache,
         views=views,
-        keys=KeyRing(store),
+        keys=KeyRing(state),
         sessions=Sessions(signer, settings.session_hours, https=settings.public_url.startswith("https://")),
         metrics=metrics,
-        audit=AuditLog(store, clock),
+        audit=AuditLog(audit_store or state, clock),
         refreshes=Refreshes(
-            RefreshRecords(store),
+            RefreshRecords(state),
             runner,
             cache,
             metrics,

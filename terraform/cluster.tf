@@ -36,6 +36,7 @@ resource "azurerm_kubernetes_cluster" "this" {
   workload_identity_enabled = true
   local_account_disabled    = true
   run_command_enabled       = false
+  private_cluster_enabled   = var.private_cluster
   cost_analysis_enabled     = var.highly_available
   automatic_upgrade_channel = "patch"
   node_os_upgrade_channel   = "NodeImage"
@@ -58,7 +59,8 @@ resource "azurerm_kubernetes_cluster" "this" {
   }
 
   api_server_access_profile {
-    authorized_ip_ranges = var.allowed_ips
+    # A private API has no door to the internet.
+    authorized_ip_ranges = var.private_cluster ? null : var.allowed_ips
   }
 
   default_node_pool {

@@ -101,6 +101,7 @@ variables {
   hostname        = "foreact.example.com"
   repository      = "example/foreact"
   administrators  = ["66666666-6666-6666-6666-666666666666"]
+  secrets_date    = "2026-11-28"
 }
 
 run "dev_keeps_its_database_in_the_cluster" {
@@ -161,8 +162,38 @@ run "prod_survives_a_zone" {
   }
 
   assert {
-    condition     = length(azurerm_role_assignment.secret) == 12
+    condition     = length(azurerm_role_assignment.secret) == 13
     error_message = "a workload reads another number of secrets than it needs"
+  }
+}
+
+run "what_is_asked_for_is_closed" {
+  command = plan
+
+  variables {
+    customer_managed_key = true
+    private_cluster      = true
+    audit_locked         = true
+  }
+
+  assert {
+    condition     = azurerm_kubernetes_cluster.this.private_cluster_enabled && one(azurerm_kubernetes_cluster.this.api_server_access_profile).authorized_ip_ranges == null
+    error_message = "the API is on the internet"
+  }
+
+  assert {
+    condition     = length(azurerm_storage_account_customer_managed_key.this) == 1 && one(azurerm_storage_account.this.identity).type == "UserAssigned"
+    error_message = "Azure's own key encrypts"
+  }
+
+  assert {
+    condition     = azurerm_storage_container_immutability_policy.audit.locked
+    error_message = "the audit log can be changed"
+  }
+
+  assert {
+    condition     = azurerm_key_vault_secret.generated["ray-auth-token"].expiration_date == "2027-11-28T00:00:00Z"
+    error_message = "secrets do not expire a year after they were made"
   }
 }
 
