@@ -97,6 +97,9 @@ def list_keys(workspace: Workspace) -> None:
     stored = keys.list_keys(_read_settings(workspace).connect_state())
     for key in stored:
         where = ", ".join([*(key.grant.stores or []), *(key.grant.regions or [])]) or "all stores"
+        if key.grant.role == "admin" and where != "all stores":
+            # Made before such keys were refused.
+            where = f"all stores, whatever its scope says: {where}"
         typer.echo(f"{key.id}  {key.state:<8} {key.grant.role:<8} {key.created_at:%Y-%m-%d}  {key.name} ({where})")
     if not stored:
         typer.echo("There are no keys yet.", err=True)

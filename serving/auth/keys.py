@@ -72,8 +72,7 @@ def create_key(
     store: BlobStore, name: str, grant: Grant, *, created_by: str, expires_at: datetime | None = None
 ) -> tuple[str, Key]:
     """Create a key, and return its text, which cannot be read again, with its record."""
-    if grant.role not in Role.__members__:
-        raise ForeactError(f"{grant.role!r} is not a role: use {', '.join(Role.__members__)}.")
+    grant.check()
     # 256 random bits need no salt and no slow hash.
     text = PREFIX + secrets.token_urlsafe(32)
     key = Key(

@@ -4,6 +4,7 @@ A store whose newest objects are damaged keeps its last good numbers; the other 
 """
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -152,8 +153,11 @@ class PublicationCache:
         try:
             objects = {kind: self.reader.read_object(published) for kind, published in entry.objects.items()}
             return assemble_store(store, entry, objects)
-        except BlobUnavailable:
-            raise
+        except BlobUnavailable as problem:
+            log.warning("store %r cannot be loaded: %s", store, problem)
+            # Everybody is told this sentence, and the names of objects are those of stores.
+            names = "|".join(re.escape(published.name) for published in entry.objects.values())
+            raise BlobUnavailable(re.sub(names, "an object of the publication", str(problem))) from None
         except ForeactError as problem:
             log.error("store %r is damaged and not served: %s", store, problem)
             return None
