@@ -87,6 +87,26 @@ def test_images_are_attested_before_they_are_deployed_and_verified_before_prod()
     assert "make verify" in jobs["verify"]["steps"][-1]["run"]
 
 
+def test_make_verify_asks_for_every_image_and_fails_with_any(tmp_path: Path) -> None:
+    gh = tmp_path / "gh"
+    gh.write_text('#!/bin/sh\necho "$@"\ncase "$*" in *forged*) exit 1;; esac\n')
+    gh.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+    def verify(*options: str) -> subprocess.CompletedProcess[str]:
+        command = ["make", "--silent", "verify", *options]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    whose = "REPOSITORY=example/foreact"
+    good = verify(whose, "IMAGES=r.example/a@sha256:1 r.example/b@sha256:2")
+    assert good.returncode == 0
+    asked = "attestation verify oci://r.example/{} --repo example/foreact --source-ref refs/heads/main"
+    assert [asked.format(image) in good.stdout for image in ("a@sha256:1", "b@sha256:2")] == [True, True]
+    assert good.stdout.count("--signer-workflow example/foreact/.github/workflows/delivery.yaml") == 2
+    assert verify(whose, "IMAGES=r.example/forged@sha256:1 r.example/b@sha256:2").returncode != 0
+    assert verify("IMAGES=r.example/a@sha256:1").returncode != 0
+
+
 # What fetches something that runs, and how it says which.
 INSTALLS = {
     r"npm install .*?([@\w./-]+) *$": r"[\w-]+@\d+\.\d+\.\d+",
