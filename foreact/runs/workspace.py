@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from foreact.blobs.records import StoredRecord, parse_or_skip, parse_record
+from foreact.blobs.records import StoredRecord, parse_or_skip, parse_record, skipped_records
 
 KEPT_RUNS = 20
 
@@ -72,7 +72,20 @@ class Run:
             file.seek(start)
             data = file.read()
         whole = data[: data.rfind(b"\n") + 1]
-        return [json.loads(line) for line in whole.splitlines()], start + len(whole)
+        return list(_parse_events(whole, str(self.events))), start + len(whole)
+
+
+def _parse_events(lines: bytes, name: str) -> Iterator[dict[str, Any]]:
+    """Return the events of these lines; one that is torn, as by a full disk, is passed over."""
+    for line in lines.splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            event = None
+        if isinstance(event, dict) and {"event", "at"} <= event.keys():
+            yield event
+        else:
+            skipped_records.note("run event", f"a line of {name} is no event.")
 
 
 class WorkspaceRuns:

@@ -113,5 +113,12 @@ def test_the_last_request_is_read_or_told(tmp_path: Path) -> None:
     assert last.read_text() == '{"schema_version": 2}'
 
 
+def test_a_torn_event_hides_none_of_the_others(tmp_path: Path) -> None:
+    run = WorkspaceRuns(tmp_path).create_run(Request(pipeline="retrain-all"))
+    good = b'{"event":"step","at":1.0,"step":"ingest","state":"started"}\n'
+    run.events.write_bytes(good + b'{"event":"st{"event":"step"}\n\xff\n[]\n{"at":1}\n' + good)
+    assert [event["step"] for event in run.read_events()[0]] == ["ingest", "ingest"]
+
+
 def test_a_newer_record_that_is_never_replaced_is_passed_over() -> None:
     assert parse_or_skip(Notes, b'{"schema_version": 2}', "a/b.json", skip_newer=True) is None
