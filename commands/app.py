@@ -10,9 +10,11 @@ from commands.demo import demo
 from commands.evaluate import evaluate
 from commands.experts import experts_app
 from commands.publications import export, publications_app
+from commands.registry import registry_app
 from commands.run import run_app
 from commands.schedule import schedule_app
-from commands.serving import keys_app, serve, smoke, status
+from commands.serving import keys_app, serve, status
+from commands.smoke import smoke
 from commands.submit import submit_app
 from foreact import __version__
 from foreact.blobs.folder import FULL
@@ -29,6 +31,7 @@ app.command()(export)
 app.add_typer(publications_app, name="publications")
 app.add_typer(submit_app, name="submit")
 app.add_typer(schedule_app, name="schedule")
+app.add_typer(registry_app, name="registry")
 app.add_typer(keys_app, name="keys")
 app.command()(smoke)
 app.command("compile")(compile_pipelines)

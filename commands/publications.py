@@ -32,7 +32,8 @@ def list_publications(
     model: Annotated[
         str,
         typer.Option(
-            metavar="NAME:VERSION", help="Only versions, retained or not, with forecasts of this model version"
+            metavar="NAME:VERSION",
+            help="Only versions, retained or not, with forecasts of this model version, or of the model of this run",
         ),
     ] = "",
 ) -> None:

@@ -25,6 +25,7 @@ from commands.parameters import (
 from commands.progress import follow_run
 from commands.stopping import stop_with_sentence
 from foreact.blobs import BlobNotFound, connect
+from foreact.clock import utc_now
 from foreact.errors import ForeactError
 from foreact.publications.contract import CURRENT
 from foreact.runs.defaults import LEFT_OUT
@@ -92,6 +93,23 @@ def retrain_store(
     run_pipeline("retrain-store", {"store": store, **options}, workspace, run_id)
 
 
+@run_app.command("reforecast")
+def reforecast(workspace: Workspace) -> None:
+    """Forecast anew, without training, the stores that no run has published for the next deadline.
+
+    By the models published last, from the newest sales, as the last retrain-all read them. It needs no Kubeflow, no Ray
+    and no MLflow; fresh stores stay as they are.
+    """
+    from pipelines.reforecast import list_due
+    from serving.settings import ServingSettings
+
+    settings = ServingSettings(workspace=workspace)
+    if not list_due(settings, settings.promise, utc_now()):
+        typer.echo("Every store is fresh for the next deadline: nothing was done.")
+        return
+    run_pipeline("reforecast", {}, workspace)
+
+
 def run_pipeline(pipeline: str, parameters: dict[str, Any], workspace: Path, run_id: str | None = None) -> None:
     """Run a pipeline in a process of its own, show its progress, and raise if it fails."""
     from foreact.runs.workspace import Request, Run, WorkspaceRuns
@@ -103,7 +121,7 @@ def run_pipeline(pipeline: str, parameters: dict[str, Any], workspace: Path, run
         runs = WorkspaceRuns(workspace.resolve())
         # A store that is forecast from less than all stores were would be forecast worse.
         last = runs.read_last_request()
-        if "history" not in parameters or pipeline == "retrain-store":
+        if pipeline != "reforecast" and ("history" not in parameters or pipeline == "retrain-store"):
             if last is None and "history" not in parameters:
                 raise ForeactError("No --history is given, and this workspace has no retrain-all to take it from.")
             known = last.parameters if last else {}

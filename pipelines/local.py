@@ -19,6 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from foreact.blobs import connect
+from foreact.clock import utc_now
 from foreact.context import RunContext
 from foreact.errors import ForeactError
 from foreact.runs.ends import report_end
@@ -47,14 +48,7 @@ SCRATCH = "foreact-run-"
 
 def execute_run(run: Run) -> None:
     """Run the request in a run's folder; its steps write their progress as events."""
-    # No image runs here, so kfp's warning about its base does not matter.
-    warnings.filterwarnings("ignore", message=".*non-Python base image.*")
-    from kfp import local
-
-    from pipelines.graph import build_pipeline
-
     request = run.request
-    artifacts = run.folder / "artifacts"
     requested = RunContext.read()
     replace(
         requested,
@@ -65,6 +59,34 @@ def execute_run(run: Run) -> None:
         events=str(run.events),
         code_version=requested.code_version or _code_version(),
     ).enter()
+    if request.pipeline == "reforecast":
+        _reforecast(run)
+    else:
+        _execute_pipeline(run)
+
+
+def _reforecast(run: Run) -> None:
+    from pipelines.reforecast import reforecast
+    from serving.settings import ServingSettings
+
+    settings = PipelineSettings()
+    try:
+        reforecast(ServingSettings().promise, utc_now())
+    except BaseException as error:
+        report_killed(run, settings, str(error))
+        raise
+    report_end(run.id, True, pipeline="reforecast", settings=settings, blobs=connect(settings))
+
+
+def _execute_pipeline(run: Run) -> None:
+    # No image runs here, so kfp's warning about its base does not matter.
+    warnings.filterwarnings("ignore", message=".*non-Python base image.*")
+    from kfp import local
+
+    from pipelines.graph import build_pipeline
+
+    request = run.request
+    artifacts = run.folder / "artifacts"
     local.init(
         runner=local.SubprocessRunner(use_venv=False),
         pipeline_root=str(artifacts),

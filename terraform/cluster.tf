@@ -59,8 +59,7 @@ resource "azurerm_kubernetes_cluster" "this" {
   }
 
   api_server_access_profile {
-    # A private API has no door to the internet.
-    authorized_ip_ranges = var.private_cluster ? null : var.allowed_ips
+    authorized_ip_ranges = local.api_ips
   }
 
   default_node_pool {

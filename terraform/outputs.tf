@@ -15,6 +15,7 @@ output "values" {
     HOSTNAME=${var.hostname}
     PUBLIC_URL=https://${var.hostname}
     TIMEZONE=${var.timezone}
+    GATEWAY=${azurerm_public_ip.gateway.name}
   EOT
 }
 

@@ -4,7 +4,6 @@
 # `tofu init -backend=false && tofu validate && tofu test` does it.
 set -euo pipefail
 cd "$(dirname "$0")"
-opentofu=v1.12.6
 azurerm=v1.44.1-0.20260824201233-fae580791926   # 5.2.0: its tags are no Go versions
 tools=${XDG_CACHE_HOME:-$HOME/.cache}/foreact-tools
 export GOFLAGS=-buildvcs=false GOBIN=$tools
@@ -12,17 +11,8 @@ mkdir -p "$tools"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-if ! [ -x "$tools/tofu" ]; then
-    # `go install` refuses modules that replace others; a module of our own may say the same replacement.
-    mkdir "$work/tofu"
-    (
-        cd "$work/tofu"
-        go mod init foreact.invalid/tofu
-        go mod edit -replace github.com/hashicorp/hcl/v2@v2.20.1=github.com/opentofu/hcl/v2@v2.20.2-0.20251021132045-587d123c2828
-        go get "github.com/opentofu/opentofu/cmd/tofu@$opentofu"
-        go build -o "$tools/tofu" github.com/opentofu/opentofu/cmd/tofu
-    )
-fi
+# The very one of the operations image.
+[ -x "$tools/tofu" ] || go build -C ../docker/operations/tofu -o "$tools/tofu" github.com/opentofu/opentofu/cmd/tofu
 [ -x "$tools/terraform-provider-azurerm" ] || go install "github.com/hashicorp/terraform-provider-azurerm@$azurerm"
 
 cat >"$work/tofurc" <<END

@@ -57,7 +57,7 @@ variable "administrators" {
 }
 
 variable "allowed_ips" {
-  description = "Addresses or ranges from outside that may reach the cluster's API, Blob Storage and Key Vault: offices, the CI's runners."
+  description = "Addresses or ranges from outside that may reach the cluster's API, Blob Storage and Key Vault: offices, runners of the workflow that are not made here."
   type        = list(string)
   default     = []
 }

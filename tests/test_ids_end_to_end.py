@@ -17,6 +17,7 @@ from foreact.naming import encode_id
 from foreact.publications import Reader
 from foreact.runs import defaults
 from foreact.runs.events import Events
+from foreact.runs.owed import RunOrigin
 from foreact.runs.process import TaskSize
 from foreact.settings import PipelineSettings
 from serving.app import create_app
@@ -79,7 +80,13 @@ def test_every_store_s_answer_comes_from_its_own_data(workspace, tmp_path):
             size=TaskSize.parse("2", "4Gi"),
         )
         versions = folder / "versions.json"
-        register(trained=folder / "trained", versions=versions, run=f"run-{turn}", settings=settings, events=events)
+        register(
+            trained=folder / "trained",
+            versions=versions,
+            origin=RunOrigin(run=f"run-{turn}"),
+            settings=settings,
+            events=events,
+        )
         publish(trained=folder / "trained", versions=versions, settings=settings, events=events)
 
         reader = Reader(connect(settings))

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from foreact.data.dataset.parcel import ParcelInfo
+from foreact.packing import pack_model
 from foreact.publications.contract import Kind
 from foreact.runs.trained import Trained, TrainedFolder, TrainedStore
 
@@ -40,26 +42,33 @@ def write_training(
             }
         )
         if with_model:
-            model = folder.model_folder(store)
-            model.mkdir(parents=True)
-            (model / "model.json").write_text(f'{{"value": {value}}}')
-            folder.reading_path(store).parent.mkdir(parents=True, exist_ok=True)
-            folder.reading_path(store).write_text(_describe_reading(store, as_of, horizon).model_dump_json())
-            (model / "arrays.npz").write_bytes(f"arrays of {store} at {scale}".encode())
+            model = pack_model(partial(_save_model, value=value, arrays=f"arrays of {store} at {scale}"))
+            _write(folder.challenger(store), model)
+            _write(folder.reading_path(store), _describe_reading(store, as_of, horizon).model_dump_json().encode())
+        if records[store].champion_run:
+            _write(folder.champion(store), pack_model(partial(_save_model, value=value, arrays=f"champion of {store}")))
         objects: dict[Kind, bytes] = {
             "forecasts": forecasts(store, value, as_of, horizon),
             "totals": totals(store, value, as_of, horizon),
         }
         for kind, data in objects.items():
-            path = folder.object_path(store, kind)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+            _write(folder.object_path(store, kind), data)
     folder.write_record(
         Trained(
             as_of=as_of, horizon=horizon, source_version="source-1", margin=0.02, generated_at=GENERATED, stores=records
         )
     )
     return folder
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def _save_model(folder: Path, *, value: float, arrays: str) -> None:
+    (folder / "model.json").write_text(f'{{"value": {value}}}')
+    (folder / "arrays.npz").write_bytes(arrays.encode())
 
 
 def _describe_reading(store: str, as_of: date, horizon: int) -> ParcelInfo:

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import get_args
 
@@ -18,8 +19,8 @@ from foreact.publications import (
     prune_objects,
     put_objects,
 )
-from foreact.publications.contract import REQUIRED, object_name
-from foreact.registry.records import RegisteredStore, Versions
+from foreact.publications.contract import REQUIRED, object_name, packed_chain_name, packed_model_name
+from foreact.registry.records import CHAIN, RegisteredStore, Versions
 from foreact.runs.events import Events
 from foreact.runs.trained import Trained, TrainedFolder, TrainedStore
 from foreact.settings import PipelineSettings
@@ -44,32 +45,41 @@ def publish(
     settings: PipelineSettings,
     code_version: str = "",
     events: Events,
+    unless_since: datetime | None = None,
 ) -> Published:
-    """Publish all stores of the training; if run again after a crash, complete what is missing."""
+    """Publish all stores of the training; if run again after a crash, complete what is missing.
+
+    With `unless_since` a store that somebody else has published since that moment stays as it is.
+    """
     with events.step("publish"):
         store = connect(settings)
         folder = TrainedFolder(trained)
         record, registered = folder.read_record(), Versions.read(versions)
         files = _find_objects(folder, record, registered.run)
+        models = _find_models(folder, record, registered.run)
+        paths = {name: path for kinds in files.values() for name, path in kinds.values()} | dict(models.values())
         objects = put_objects(
             store,
             registered.run,
-            {name: path for kinds in files.values() for name, path in kinds.values()},
-            on_progress=lambda done: events.progress("publish", done, sum(map(len, files.values()))),
+            paths,
+            on_progress=lambda done: events.progress("publish", done, len(paths)),
         )
+        packed = {owner: objects[name] for owner, (name, _) in models.items()}
         entries = {
             each.store: _make_entry(
                 record,
                 each,
                 registered.run,
-                registered.stores[each.store],
-                registered.chain,
+                _make_model(registered.stores[each.store], packed.get(each.store)),
+                None if registered.chain is None else _make_model(registered.chain, packed.get(CHAIN)),
                 {kind: objects[name] for kind, (name, _) in files[each.store].items()},
                 code_version,
             )
             for each in record.stores.values()
         }
-        outcome = Publisher(store, keep_versions=settings.keep_versions).publish(entries, by=f"run {registered.run}")
+        outcome = Publisher(store, keep_versions=settings.keep_versions).publish(
+            entries, by=f"run {registered.run}", unless_since=unless_since
+        )
         _store_scorecards(store, record, registered.run)
         # A refresh of a few stores leaves that to the next run of all, so that its cost does not grow with the others.
         deleted = _prune_safely(store) if entries.keys() >= outcome.manifest.stores.keys() else []
@@ -101,12 +111,26 @@ def _find_objects(folder: TrainedFolder, record: Trained, run: str) -> dict[str,
     return objects
 
 
+def _find_models(folder: TrainedFolder, record: Trained, run: str) -> dict[str, tuple[str, Path]]:
+    """Return the models that made the numbers, each store's and the chain's: the name each will have, and its file."""
+    models = {
+        each.store: (packed_model_name(run, each.store), path)
+        for each in record.stores.values()
+        if (path := folder.model_of(each)) is not None
+    }
+    return models if record.chain is None else {**models, CHAIN: (packed_chain_name(run), folder.chain)}
+
+
+def _make_model(registered: RegisteredStore, packed: PublishedObject | None) -> PublishedModel:
+    return PublishedModel(name=registered.name, version=registered.version, run=registered.run, packed=packed)
+
+
 def _make_entry(
     record: Trained,
     store: TrainedStore,
     run: str,
-    registered: RegisteredStore,
-    chain: RegisteredStore | None,
+    model: PublishedModel,
+    chain: PublishedModel | None,
     objects: dict[Kind, PublishedObject],
     code_version: str,
 ) -> StoreEntry:
@@ -117,8 +141,8 @@ def _make_entry(
         horizon=record.horizon,
         spacing=record.spacing,
         items=store.items,
-        model=PublishedModel(name=registered.name, version=registered.version),
-        chain=None if chain is None else PublishedModel(name=chain.name, version=chain.version),
+        model=model,
+        chain=chain,
         data_hash=store.data_hash,
         code_version=code_version,
         objects=objects,

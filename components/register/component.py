@@ -30,6 +30,7 @@ def register(
 
     from components.register.step import register as step
     from foreact.context import RunContext
+    from foreact.runs.owed import RunOrigin
     from foreact.runs.process import configure_task
 
     settings, events = configure_task(store)
@@ -37,12 +38,14 @@ def register(
     result = step(
         trained=Path(trained.path),
         versions=Path(versions.path),
-        run=context.run or run,
+        origin=RunOrigin(
+            run=context.run or run,
+            pipeline=context.pipeline,
+            store=store,
+            code_version=context.code_version,
+            parent_run=context.mlflow_run,
+        ),
         settings=settings,
-        pipeline=context.pipeline,
-        store=store,
-        code_version=context.code_version,
-        parent_run=context.mlflow_run,
         events=events,
     )
     Path(gate.path).write_text(result.summary, encoding="utf-8")

@@ -1,5 +1,8 @@
 """Register the models of a training and record which version makes each store's numbers."""
 
+import logging
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +14,27 @@ from components.register.notes import (
     list_version_tags,
 )
 from components.register.summary import summarize_decisions
+from foreact.blobs import BlobStore, connect
+from foreact.blobs.records import BadRecord, NewerRecord, skipped_records
 from foreact.data.dataset.parcel import ParcelInfo
 from foreact.forecasting.judging.gate import GateOutcome
-from foreact.registry import CHAIN, Candidate, RegisteredStore, Registry, Versions, model_name
+from foreact.registry import (
+    CHAIN,
+    Candidate,
+    RegisteredStore,
+    Registry,
+    RegistryUnavailable,
+    Versions,
+    model_name,
+)
 from foreact.registry.pyfunc import MLMODEL, describe_flavor
 from foreact.runs.events import Events
+from foreact.runs.owed import RunOrigin, fetch_owed, list_owed, owe_run, owed_name
 from foreact.runs.trained import Trained, TrainedFolder, TrainedStore
 from foreact.settings import PipelineSettings
+
+log = logging.getLogger(__name__)
+NOTHING: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -30,55 +47,101 @@ class Registered:
 
 
 def register(
-    *,
-    trained: Path,
-    versions: Path,
-    run: str,
-    settings: PipelineSettings,
-    pipeline: str = "",
-    store: str = "",
-    code_version: str = "",
-    parent_run: str = "",
-    events: Events,
+    *, trained: Path, versions: Path, origin: RunOrigin, settings: PipelineSettings, events: Events
 ) -> Registered:
     """Register every model of the training, rejected challengers too, and write each store's version.
 
-    The run's and the stores' figures go to MLflow with them; the averages of a run over one store are its own.
+    The run's and the stores' figures go to MLflow with them; the averages of a run over one store are its own. Where
+    MLflow does not answer, the run goes on, and what is owed is registered by a later one.
     """
     with events.step("register"):
-        folder = TrainedFolder(trained)
+        folder, blobs = TrainedFolder(trained), connect(settings)
         record = folder.read_record()
-        registry = Registry.connect(settings)
-        notes = describe_run(record, pipeline=pipeline, store=store, code_version=code_version, parent_run=parent_run)
-        registered: dict[str, str] = {}
-        if folder.chain_folder.is_dir():
-            # First, because the stores' versions name it.
-            registered = registry.register_models(
-                run, [_make_chain_candidate(folder, record, code_version)], notes=notes
+        try:
+            registry = Registry.connect(settings)
+            register_owed(registry, blobs, but=origin.run, store=origin.store)
+            registered = _register_training(
+                registry, folder, origin, lambda done: events.progress("register", done, len(record.stores))
             )
-        chain = _choose_chain(record, registered)
-        candidates = [
-            _make_candidate(folder, record, each, code_version, chain)
-            for each in record.stores.values()
-            if folder.model_folder(each.store).is_dir()
-        ]
-        registered |= registry.register_models(
-            run,
-            candidates,
-            notes=notes,
-            on_progress=lambda done: events.progress("register", done, len(candidates)),
-        )
-        figures = {each.store: list_store_figures(each) for each in record.stores.values()}
-        if not store:
-            figures[CHAIN] = list_run_figures(record)
-        registry.chart_figures(figures, notes.moment)
-        result = Versions(
-            run=run,
-            stores={each.store: _choose_version(each, registered) for each in record.stores.values()},
-            chain=chain,
-        )
+            blobs.delete(owed_name(origin.run))
+        except RegistryUnavailable as error:
+            owe_run(blobs, folder, origin)
+            events.note("register", f"warning: nothing was registered, a later run will do it: {error}")
+            registered = {}
+        result = list_versions(record, origin.run, registered)
         result.write(versions)
-    return Registered(result, summarize_decisions(record, result), record.count_outcomes())
+        metrics = {**record.count_outcomes(), "runs_owed": float(len(list_owed(blobs)))}
+    return Registered(result, summarize_decisions(record, result), metrics)
+
+
+def register_owed(registry: Registry, blobs: BlobStore, *, but: str = "", store: str = "") -> list[RunOrigin]:
+    """Register what is owed of earlier runs, the oldest first, and return them.
+
+    With `store` it is that store's part alone, and the rest goes on being owed: a planner may be waiting.
+    """
+    done = []
+    for name in list_owed(blobs):
+        if name == owed_name(but):
+            continue
+        with tempfile.TemporaryDirectory() as scratch:
+            try:
+                origin = fetch_owed(blobs, name, Path(scratch))
+                _register_training(registry, TrainedFolder(Path(scratch)), origin, only=store)
+            except (BadRecord, NewerRecord) as problem:
+                skipped_records.note(RunOrigin.kind, str(problem))
+                continue
+        log.info("registered what was owed of run %s", origin.run)
+        if not store or store == origin.store:
+            blobs.delete(name)
+        done.append(origin)
+    return done
+
+
+def list_versions(record: Trained, run: str, registered: Mapping[str, str] = NOTHING) -> Versions:
+    """Return which version makes each store's numbers, of those just registered and those that were live."""
+    return Versions(
+        run=run,
+        stores={each.store: _choose_version(each, run, registered) for each in record.stores.values()},
+        chain=_choose_chain(record, run, registered),
+    )
+
+
+def _register_training(
+    registry: Registry,
+    folder: TrainedFolder,
+    origin: RunOrigin,
+    on_progress: Callable[[int], None] = lambda done: None,
+    *,
+    only: str = "",
+) -> dict[str, str]:
+    """Register a training's models and figures, or those of one store, and return the versions by store."""
+    record = folder.read_record()
+    notes = describe_run(
+        record,
+        pipeline=origin.pipeline,
+        store=origin.store,
+        code_version=origin.code_version,
+        parent_run=origin.parent_run,
+    )
+    registered: dict[str, str] = {}
+    if record.chain is not None and not record.chain.run:
+        # First, because the stores' versions name it.
+        registered = registry.register_models(
+            origin.run, [_make_chain_candidate(folder, record, origin.code_version)], notes=notes
+        )
+    chain = _choose_chain(record, origin.run, registered)
+    stores = [each for each in record.stores.values() if not only or each.store == only]
+    candidates = [
+        _make_candidate(folder, record, each, origin.code_version, chain)
+        for each in stores
+        if folder.challenger(each.store).is_file()
+    ]
+    registered |= registry.register_models(origin.run, candidates, notes=notes, on_progress=on_progress)
+    figures = {each.store: list_store_figures(each) for each in stores}
+    if not origin.store and not only:
+        figures[CHAIN] = list_run_figures(record)
+    registry.chart_figures(figures, notes.moment)
+    return registered
 
 
 def _make_candidate(
@@ -88,7 +151,7 @@ def _make_candidate(
     chain_version = None if chain is None else chain.version
     return Candidate(
         store=store.store,
-        folder=folder.model_folder(store.store),
+        packed=folder.challenger(store.store),
         promoted=store.outcome is GateOutcome.PROMOTED,
         as_of=record.as_of.isoformat(),
         tags=list_version_tags(store, code_version),
@@ -99,28 +162,30 @@ def _make_candidate(
 
 def _make_chain_candidate(folder: TrainedFolder, record: Trained, code_version: str) -> Candidate:
     tags = {"foreact.code_version": code_version}
-    return Candidate(CHAIN, folder.chain_folder, promoted=True, as_of=record.as_of.isoformat(), tags=tags)
+    return Candidate(CHAIN, folder.chain, promoted=True, as_of=record.as_of.isoformat(), tags=tags)
 
 
-def _choose_version(store: TrainedStore, registered: dict[str, str]) -> RegisteredStore:
+def _choose_version(store: TrainedStore, run: str, registered: Mapping[str, str]) -> RegisteredStore:
     version = registered.get(store.store)
-    promoted = store.outcome is GateOutcome.PROMOTED and version is not None
+    promoted = store.outcome is GateOutcome.PROMOTED
     return RegisteredStore(
         name=model_name(store.store),
+        run=run if promoted else store.champion_run,
         version=version if promoted else store.champion_version,
         registered=version,
         promoted=promoted,
     )
 
 
-def _choose_chain(record: Trained, registered: dict[str, str]) -> RegisteredStore | None:
-    """Return the version of the chain's model that had a say: registered just now, or live before."""
+def _choose_chain(record: Trained, run: str, registered: Mapping[str, str]) -> RegisteredStore | None:
+    """Return the chain's model that had a say: registered just now, or live before."""
     if record.chain is None:
         return None
     version = registered.get(CHAIN)
     return RegisteredStore(
         name=model_name(CHAIN),
+        run=record.chain.run or run,
         version=version or record.chain.version,
         registered=version,
-        promoted=version is not None,
+        promoted=not record.chain.run,
     )

@@ -35,7 +35,7 @@ def summarize_decisions(record: Trained, versions: Versions) -> str:
         cells = [
             store.store,
             _describe_decision(store),
-            registered.version or "none",
+            registered.version or ("not registered yet" if registered.run else "none"),
             _format_figure(store.challenger_accuracy),
             _format_figure(store.champion_accuracy),
             store.fallback or store.reason,

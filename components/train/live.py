@@ -1,11 +1,10 @@
 """What is live for each store before a training: its champion and its latest publications."""
 
 import json
-import tempfile
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foreact.errors import ForeactError
@@ -13,7 +12,10 @@ from foreact.settings import PipelineSettings
 
 if TYPE_CHECKING:
     from foreact.forecasting import ChainModel
+    from foreact.publications import PublishedModel, Reader
+    from foreact.registry import LoadedModel
 
+log = logging.getLogger(__name__)
 # Ages in days of the publications that are compared with the actuals since: a short and some longer leads.
 SCORED_AGES = (1, 7, 14, 28)
 
@@ -22,9 +24,12 @@ SCORED_AGES = (1, 7, 14, 28)
 class LiveStore:
     """The champion and the publications that are live for one store."""
 
+    # None: the registry has yet to be told of it.
     champion_version: str | None = None
-    # The champion's files, by name.
-    champion: dict[str, bytes] = field(default_factory=dict)
+    # The run that trained it.
+    champion_run: str = ""
+    # The champion's files, packed.
+    champion: bytes = b""
     # Why the champion cannot be used; empty while it can.
     problem: str = ""
     # Earlier forecasts as published, in Parquet, by their last day of data.
@@ -33,34 +38,52 @@ class LiveStore:
     def list_columns(self) -> set[str]:
         """Return the names of the columns that the champion uses; none for one that cannot be read."""
         from foreact.forecasting.inputs.columns import Columns
+        from foreact.packing import unpacked
 
-        try:
-            return Columns.from_json(json.loads(self.champion["model.json"])["columns"]).list_names()
-        except (KeyError, ValueError, TypeError):
+        if not self.champion:
             return set()
+        with unpacked(self.champion) as folder:
+            try:
+                return Columns.from_json(json.loads((folder / "model.json").read_text())["columns"]).list_names()
+            except (OSError, KeyError, ValueError, TypeError):
+                return set()
 
 
 @dataclass(frozen=True)
 class LiveChain:
-    """The chain's live model and its version, or why there is none."""
+    """The chain's live model, its version and the run that fitted it, or why there is none."""
 
     model: "ChainModel | None" = None
-    # None: fitted by this run, and not registered yet.
+    # Neither version nor run: fitted by this run.
     version: str | None = None
+    run: str = ""
+    packed: bytes = b""
     problem: str = ""
 
 
 def find_live_chain(settings: PipelineSettings) -> LiveChain:
-    """Return the chain's live model from the registry."""
-    from foreact.forecasting import ChainModel
-    from foreact.registry import CHAIN, Registry
+    """Return the chain's live model."""
+    from foreact.registry import CHAIN
 
-    with tempfile.TemporaryDirectory() as scratch:
-        loaded = Registry.connect(settings).load_champions([CHAIN], Path(scratch)).get(CHAIN)
-        if loaded is None or loaded.folder is None:
-            return LiveChain(problem="" if loaded is None else loaded.problem)
+    return _make_live_chain(_load_live_models([CHAIN], settings).get(CHAIN))
+
+
+def find_published_chain(settings: PipelineSettings) -> LiveChain:
+    """Return the chain's model that lies beside the publication."""
+    from foreact.registry import CHAIN
+
+    return _make_live_chain(_load_published_models([CHAIN], settings).get(CHAIN))
+
+
+def _make_live_chain(loaded: "LoadedModel | None") -> LiveChain:
+    from foreact.forecasting import ChainModel
+    from foreact.packing import unpacked
+
+    if loaded is None or not loaded.packed:
+        return LiveChain(problem="" if loaded is None else loaded.problem)
+    with unpacked(loaded.packed) as folder:
         try:
-            return LiveChain(ChainModel.load(loaded.folder), loaded.version)
+            return LiveChain(ChainModel.load(folder), loaded.version, loaded.run, loaded.packed)
         except ForeactError as error:
             return LiveChain(problem=str(error))
 
@@ -78,13 +101,19 @@ def make_live_finder(settings: PipelineSettings) -> Callable[[list[str], date], 
 
     def find_live(stores: list[str], as_of: date) -> dict[str, LiveStore]:
         previous = _find_previous(stores, as_of, settings)
-        with tempfile.TemporaryDirectory() as scratch:
-            champions = _load_champions(stores, settings, Path(scratch))
-            return {
-                store: replace(champions.get(store, LiveStore()), previous=previous.get(store, {})) for store in stores
-            }
+        live = {store: _make_live(loaded) for store, loaded in _load_live_models(stores, settings).items()}
+        return {store: replace(live.get(store, LiveStore()), previous=previous.get(store, {})) for store in stores}
 
     return find_live
+
+
+def make_published_finder(settings: PipelineSettings) -> Callable[[list[str], date], dict[str, LiveStore]]:
+    """Return a function that finds the models that lie beside the publication, whatever the registry says."""
+
+    def find_published(stores: list[str], as_of: date) -> dict[str, LiveStore]:
+        return {store: _make_live(loaded) for store, loaded in _load_published_models(stores, settings).items()}
+
+    return find_published
 
 
 def make_version_finder(settings: PipelineSettings, version: str) -> Callable[[list[str], date], dict[str, LiveStore]]:
@@ -93,27 +122,73 @@ def make_version_finder(settings: PipelineSettings, version: str) -> Callable[[l
     def find_version(stores: list[str], as_of: date) -> dict[str, LiveStore]:
         from foreact.registry import Registry
 
-        registry, found = Registry.connect(settings), {}
-        for store in stores:
-            with tempfile.TemporaryDirectory() as scratch:
-                registry.load_version(store, version, Path(scratch))
-                found[store] = LiveStore(version, _read_files(Path(scratch)))
-        return found
+        registry = Registry.connect(settings)
+        return {store: _make_live(registry.load_version(store, version)) for store in stores}
 
     return find_version
 
 
-def _load_champions(stores: list[str], settings: PipelineSettings, scratch: Path) -> dict[str, LiveStore]:
-    from foreact.registry import Registry
-
-    loaded = Registry.connect(settings).load_champions(stores, scratch)
-    return {store: LiveStore(each.version, _read_files(each.folder), each.problem) for store, each in loaded.items()}
+def _make_live(loaded: "LoadedModel") -> LiveStore:
+    return LiveStore(loaded.version, loaded.run, loaded.packed, loaded.problem)
 
 
-def _read_files(folder: Path | None) -> dict[str, bytes]:
-    if folder is None:
-        return {}
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+def _load_live_models(stores: list[str], settings: PipelineSettings) -> "dict[str, LoadedModel]":
+    """Return the live models of stores, or the chain's: the registry's, or what was published where it does not know.
+
+    It does not while it is away, and while it has yet to be told of the run that trained a published model.
+    """
+    from foreact.blobs import connect
+    from foreact.publications import Reader
+    from foreact.registry import Registry, RegistryUnavailable
+    from foreact.runs.owed import list_owed, owed_name
+
+    blobs = connect(settings)
+    reader = Reader(blobs)
+    published = _find_published_models(reader, stores)
+    owed = set(list_owed(blobs))
+    unknown = [store for store, model in published.items() if owed_name(model.run) in owed]
+    try:
+        known = Registry.connect(settings).load_champions([store for store in stores if store not in unknown])
+    except RegistryUnavailable as error:
+        log.warning("live models are those of the publication: %s", error)
+        known, unknown = {}, list(published)
+    return known | {store: _read_published_model(reader, published[store]) for store in unknown}
+
+
+def _load_published_models(stores: list[str], settings: PipelineSettings) -> "dict[str, LoadedModel]":
+    from foreact.blobs import connect
+    from foreact.publications import Reader
+
+    reader = Reader(connect(settings))
+    published = _find_published_models(reader, stores)
+    return {store: _read_published_model(reader, model) for store, model in published.items()}
+
+
+def _find_published_models(reader: "Reader", stores: list[str]) -> "Mapping[str, PublishedModel]":
+    """Return the models of the stores' published numbers; for the chain, of the numbers made last."""
+    from foreact.registry import CHAIN
+
+    publication = reader.find_current()
+    entries = publication.manifest.stores if publication else {}
+    found = {store: entries[store].model for store in stores if store in entries}
+    chains = [entry for entry in entries.values() if entry.chain is not None]
+    if CHAIN in stores and chains:
+        latest = max(chains, key=lambda entry: (entry.as_of, entry.generated_at)).chain
+        if latest is not None:
+            found[CHAIN] = latest
+    return {store: model for store, model in found.items() if model.version or model.run}
+
+
+def _read_published_model(reader: "Reader", model: "PublishedModel") -> "LoadedModel":
+    from foreact.registry import LoadedModel
+
+    if model.packed is None:
+        problem = f"The live model, {model}, lies in the registry alone, which does not answer."
+        return LoadedModel(model.version, model.run, problem=problem)
+    try:
+        return LoadedModel(model.version, model.run, reader.read_object(model.packed))
+    except ForeactError as error:
+        return LoadedModel(model.version, model.run, problem=str(error))
 
 
 def _find_previous(stores: list[str], as_of: date, settings: PipelineSettings) -> dict[str, dict[date, bytes]]:

@@ -1,6 +1,6 @@
 """Train every store of a dataset, and write all results into one folder."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -17,6 +17,7 @@ from components.train.report.pictures import Picture
 from components.train.worker import StoreFiles, StoreJob, train_store_job
 from foreact.data.dataset.folder import Dataset
 from foreact.errors import ForeactError, name_examples
+from foreact.packing import pack_model
 from foreact.quantiles import name_quantiles, parse_quantiles
 from foreact.runs.events import Events
 from foreact.runs.process import TaskSize
@@ -45,11 +46,13 @@ def train(
     ray_address: str = "",
     earlier: Series | None = None,
     night: Mapping[str, Any] | None = None,
+    only: Collection[str] | None = None,
+    instead: str = "",
 ) -> dict[str, float]:
     """Train, decide and forecast, and return the figures of the whole run.
 
     The chain's model is fitted first, unless `find_chain` returns the live one; `night` has the parameters of the last
-    run of the whole chain.
+    run of the whole chain. With `instead`, which says why, the stores are forecast by their live models alone.
     """
     with events.step("train"):
         shares = parse_quantiles(quantiles)
@@ -57,28 +60,28 @@ def train(
         data = Dataset(dataset)
         data.require_sound()
         events.parameters("train", {**data.info.parameters, "quantiles": quantiles, "experts": experts})
-        stores = data.stores
+        stores = [store for store in data.stores if only is None or store in only]
         live = find_live(stores, data.info.as_of)
-        if find_chain is not None:
+        if find_chain is not None and not instead:
             _refuse_lost_columns(data, live, night or {})
         folder = TrainedFolder(trained)
         records: dict[str, TrainedStore] = {}
         pictures: dict[str, Picture] = {}
 
-        def make_task(store: str, failure: str = "") -> Task[StoreJob]:
+        def make_task(store: str, instead: str = instead) -> Task[StoreJob]:
             job = _make_job(data, store, live.get(store, LiveStore()), margin, seed, shares, names)
-            return Task(store, replace(job, failure=failure), _estimate_memory(data, store))
+            return Task(store, replace(job, instead=instead), _estimate_memory(data, store))
 
         def keep_files(files: StoreFiles) -> None:
             store = files.record.store
-            _write_files(folder, files)
+            _write_files(folder, files, live.get(store, LiveStore()))
             records[store] = files.record
             if files.picture is not None:
                 pictures[store] = files.picture
             events.progress("train", len(records), len(stores), store)
 
         events.progress("train", 0, len(stores))
-        with open_workers(len(stores), size=size, address=ray_address) as workers:
+        with open_workers(1 if instead else len(stores), size=size, address=ray_address) as workers:
             if find_chain is None:
                 memory = {store: _estimate_memory(data, store) for store in stores}
                 model = fit_chain_model(data, workers, seed=seed, experts=names, memory=memory, events=events)
@@ -89,7 +92,7 @@ def train(
             failures = _collect_results(workers.run(train_store_job, tasks, chain.model), keep_files)
             if failures:
                 _judge_failures(failures, len(stores), max_fallback_share, events)
-                tasks = (make_task(store, why) for store, why in failures.items())
+                tasks = (make_task(store, f"could not be trained: {why}") for store, why in failures.items())
                 lost = _collect_results(workers.run(train_store_job, tasks, chain.model), keep_files)
                 if lost:
                     store, why = next(iter(lost.items()))
@@ -97,8 +100,8 @@ def train(
                         f"Stores {name_examples(list(lost))} have neither a model nor a baseline: {store!r}: {why}."
                     )
         info = data.info
-        if chain.model is not None and find_chain is None:
-            chain.model.save(folder.chain_folder)
+        if chain.model is not None:
+            folder.chain.write_bytes(chain.packed or pack_model(chain.model.save))
         outcome = Trained(
             as_of=info.as_of,
             horizon=info.horizon,
@@ -145,7 +148,8 @@ def _check_chain(chain: LiveChain, data: Dataset, events: Events) -> LiveChain:
     if chain.model is None or problem:
         events.note("train", f"without the chain's model: {problem or 'none is live yet'}")
         return LiveChain()
-    events.note("train", f"with the chain's model, version {chain.version}, of {chain.model.as_of}")
+    which = f"version {chain.version}" if chain.version else f"of run {chain.run}"
+    events.note("train", f"with the chain's model, {which}, of {chain.model.as_of}")
     return chain
 
 
@@ -153,7 +157,9 @@ def _describe_chain(chain: LiveChain) -> TrainedChain | None:
     model = chain.model
     if model is None:
         return None
-    return TrainedChain(as_of=model.as_of.item(), stores=model.stores, rows=model.rows, version=chain.version)
+    return TrainedChain(
+        as_of=model.as_of.item(), stores=model.stores, rows=model.rows, run=chain.run, version=chain.version
+    )
 
 
 def _collect_results(outcomes: Iterator[TaskResult[StoreFiles]], keep: Callable[[StoreFiles], None]) -> dict[str, str]:
@@ -233,6 +239,7 @@ def _make_job(
         shares=shares,
         experts=experts,
         champion_version=live.champion_version,
+        champion_run=live.champion_run,
         champion=live.champion,
         champion_problem=live.problem,
         previous=live.previous,
@@ -244,11 +251,14 @@ def _estimate_memory(data: Dataset, store: str) -> int:
     return BASE_BYTES + BYTES_A_ROW * data.info.stores[store].rows
 
 
-def _write_files(folder: TrainedFolder, files: StoreFiles) -> None:
+def _write_files(folder: TrainedFolder, files: StoreFiles, live: LiveStore) -> None:
     store = files.record.store
-    contents = {folder.model_folder(store) / name: content for name, content in files.model.items()}
-    contents |= {folder.object_path(store, kind): content for kind, content in files.objects.items()}
+    contents = {folder.object_path(store, kind): content for kind, content in files.objects.items()}
     contents[folder.reading_path(store)] = files.reading.encode()
+    if files.model:
+        contents[folder.challenger(store)] = files.model
+    if files.record.champion_run:
+        contents[folder.champion(store)] = live.champion
     for path, content in contents.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

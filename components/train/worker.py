@@ -1,17 +1,16 @@
 """The training of one store, from its job to its files; only values are passed, so it may run on another machine."""
 
 import logging
-import tempfile
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from components.train.report.pictures import Picture, draw_store
 from foreact.errors import ForeactError
+from foreact.packing import pack_model, unpacked
 from foreact.publications.contract import Kind
 from foreact.quantiles import ALWAYS
 from foreact.runs.process import configure_logging
@@ -37,25 +36,28 @@ class StoreJob:
     shares: tuple[float, ...] = ALWAYS
     # Names of installed experts, which every worker finds in its own environment.
     experts: tuple[str, ...] = ()
+    # The champion's version, the run that trained it, and its files, packed.
     champion_version: str | None = None
-    # The champion's files, by name.
-    champion: dict[str, bytes] = field(default_factory=dict)
+    champion_run: str = ""
+    champion: bytes = b""
     # Why the champion cannot be used; empty while it can.
     champion_problem: str = ""
     # Earlier forecasts as published, in Parquet, by their last day of data.
     previous: dict[date, bytes] = field(default_factory=dict)
-    # Set when the store could not be trained: the reason why its champion or the baseline is used instead.
-    failure: str = ""
+    # Set when the store is not trained: why not, as in "could not be trained: out of memory"; its champion or a
+    # simple method is used instead.
+    instead: str = ""
     # The run's fields in log lines, which a worker on another machine does not know.
     log_fields: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class StoreFiles:
-    """One store's record, model files and objects."""
+    """One store's record, packed model and objects."""
 
     record: TrainedStore
-    model: dict[str, bytes]
+    # Empty: none could be trained.
+    model: bytes
     # How its data were read, as JSON.
     reading: str
     objects: dict[Kind, bytes]
@@ -76,15 +78,15 @@ def _train_store(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
 
     panel = job.parcel.make_panel()
     champion, problem = _load_champion(job)
-    if job.failure:
+    if job.instead:
         try:
-            result = fall_back(panel, champion, job.failure, chain, job.shares)
+            result = fall_back(panel, champion, job.instead, chain, job.shares)
         except Exception:
             if champion is None:
                 raise
             log.exception("store %r: its champion failed too", panel.store)
             champion, problem = None, _describe_failure(job)
-            result = fall_back(panel, None, job.failure, chain, job.shares)
+            result = fall_back(panel, None, job.instead, chain, job.shares)
     else:
         train = partial(
             train_store,
@@ -113,6 +115,7 @@ def _train_store(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
         data_hash=job.parcel.data_hash,
         outcome=decision.outcome,
         reason=_prefix_problem(problem, decision.reason),
+        champion_run="" if promoted or champion is None else job.champion_run,
         champion_version=None if promoted or champion is None else job.champion_version,
         champion_problem=problem,
         fallback=decision.fallback and _prefix_problem(problem, decision.fallback),
@@ -128,7 +131,7 @@ def _train_store(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
     )
     return StoreFiles(
         record=record,
-        model=_save_model(result.model),
+        model=b"" if result.model is None else pack_model(result.model.save),
         reading=job.parcel.info.model_copy(update={"tables": []}).model_dump_json(),
         objects=make_objects(panel, result),
         picture=draw_store(result),
@@ -141,32 +144,24 @@ def _load_champion(job: StoreJob) -> "tuple[StoreModel | None, str]":
         return None, job.champion_problem
     from foreact.forecasting import StoreModel
 
-    with tempfile.TemporaryDirectory() as scratch:
-        for name, data in job.champion.items():
-            path = Path(scratch, name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+    with unpacked(job.champion) as folder:
         try:
-            return StoreModel.load(Path(scratch)), ""
+            return StoreModel.load(folder), ""
         except ForeactError as error:
             log.warning("%s", error)
-            return None, f"The live model, version {job.champion_version}, cannot be read by this software."
+            return None, f"The live model, {_name_champion(job)}, cannot be read by this software."
 
 
 def _describe_failure(job: StoreJob) -> str:
-    return f"The live model, version {job.champion_version}, failed on the new data."
+    return f"The live model, {_name_champion(job)}, failed on the new data."
+
+
+def _name_champion(job: StoreJob) -> str:
+    return f"version {job.champion_version}" if job.champion_version else f"of run {job.champion_run}"
 
 
 def _prefix_problem(problem: str, text: str) -> str:
     return f"{problem} Without it: {text}" if problem else text
-
-
-def _save_model(model: "StoreModel | None") -> dict[str, bytes]:
-    if model is None:
-        return {}
-    with tempfile.TemporaryDirectory() as scratch:
-        model.save(Path(scratch))
-        return {str(p.relative_to(scratch)): p.read_bytes() for p in sorted(Path(scratch).rglob("*")) if p.is_file()}
 
 
 def _read_previous(job: StoreJob) -> "list[PublishedForecast]":

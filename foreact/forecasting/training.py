@@ -178,7 +178,7 @@ def fall_back(
     chain: ChainModel | None = None,
     shares: Sequence[float] = SHARES,
 ) -> StoreResult:
-    """Forecast a store that could not be trained: by its champion, or by the weekday mean where it has none."""
+    """Forecast a store that was not trained: by its champion, or by the weekday mean where it has none."""
     with single_thread():
         if champion is not None:
             forecast, instead = champion.predict(panel, chain, shares), "the live model stays"
@@ -186,8 +186,7 @@ def fall_back(
             intervals = learn_window_intervals([])
             forecast = forecast_without_model(panel, infer_columns(panel), intervals, Simple.WEEKDAY_MEAN, shares)
             instead = f"{Simple.WEEKDAY_MEAN.label} is published instead"
-    why = f"could not be trained: {reason}"
-    return StoreResult(None, forecast, Decision(GateOutcome.FALLBACK, why, f"{instead}: the store {why}"))
+    return StoreResult(None, forecast, Decision(GateOutcome.FALLBACK, reason, f"{instead}: the store {reason}"))
 
 
 def _forecast_simply(reading: PanelReading, totals: TotalsFit, backtest: Backtest, shares: Sequence[float]) -> Forecast:

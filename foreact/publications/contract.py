@@ -3,6 +3,8 @@
 forecasts/manifest.json              the only mutable object, replaced by compare-and-swap
 forecasts/manifests/<version>.json   every manifest that ever was current
 forecasts/data/<run>/<store>.*       immutable objects, one of each kind a store
+forecasts/data/<run>/models/         the models that made them, packed; the chain's is forecasts/data/<run>/chain.zip
+forecasts/owed/<run>.zip             what the model registry has yet to be told of a run
 """
 
 from datetime import date, datetime
@@ -19,6 +21,7 @@ SCHEMA_VERSION = 2
 CURRENT = "forecasts/manifest.json"
 MANIFESTS = "forecasts/manifests/"
 DATA = "forecasts/data/"
+OWED = "forecasts/owed/"
 
 Kind = Literal["forecasts", "totals", "history", "drivers", "scorecard"]
 SUFFIXES: dict[Kind, str] = {
@@ -55,6 +58,16 @@ def object_name(run: str, store: str, kind: Kind) -> str:
     return f"{run_prefix(run)}{encode_id(store)}{SUFFIXES[kind]}"
 
 
+def packed_model_name(run: str, store: str) -> str:
+    """Name the packed model that made a store's numbers in a run."""
+    return f"{run_prefix(run)}models/{encode_id(store)}.zip"
+
+
+def packed_chain_name(run: str) -> str:
+    """Name the packed model of the chain that had a say in a run."""
+    return f"{run_prefix(run)}chain.zip"
+
+
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -65,17 +78,25 @@ class PublishedObject(_Record):
     name: str
     sha256: str
     size: int
-    rows: int
+    # 0: it is no table.
+    rows: int = 0
 
 
 class PublishedModel(_Record):
-    """The model version that made the numbers; a baseline has no version."""
+    """The model that made the numbers; a baseline has neither version nor run."""
 
     name: str
+    # Its number in the registry; None: published before the registry had been told of it.
     version: str | None = None
+    # The run that trained it, by which the registry knows it too; empty: published before that was noted.
+    run: str = ""
+    # Its files, packed; None: published before models lay beside the numbers.
+    packed: PublishedObject | None = None
 
     def __str__(self) -> str:
-        return f"{self.name} version {self.version}" if self.version else "baseline"
+        if self.version:
+            return f"{self.name} version {self.version}"
+        return f"{self.name} of run {self.run}" if self.run else "baseline"
 
 
 class StoreEntry(_Record):
@@ -105,6 +126,12 @@ class StoreEntry(_Record):
     fallback: str | None = None
     # The quantiles' names, from the lowest to the highest; none: published by schema version 1.
     quantiles: tuple[str, ...] = ()
+
+    def list_objects(self) -> list[PublishedObject]:
+        """Return all objects that the entry names, its models too."""
+        models = (self.model, self.chain)
+        packed = [model.packed for model in models if model is not None and model.packed is not None]
+        return [*self.objects.values(), *packed]
 
     def list_quantiles(self, kind: Kind) -> tuple[str, ...]:
         """Return the names of the quantiles that forecasts or totals have."""

@@ -33,7 +33,7 @@ class Change:
         if self.after is None:
             return "gone"
         parts = []
-        if self.before.model != self.after.model:
+        if str(self.before.model) != str(self.after.model):
             parts.append(f"model {self.before.model} -> {self.after.model}")
         for field, label in CHANGES.items():
             old, new = getattr(self.before, field), getattr(self.after, field)
@@ -53,10 +53,11 @@ def list_changes(before: Manifest | None, after: Manifest) -> list[Change]:
     ]
 
 
-def find_versions_with_model(reader: Reader, model: str, version: str) -> Iterator[Manifest]:
-    """Return the publications that carry a model version's forecasts, newest first."""
+def find_versions_with_model(reader: Reader, name: str, version: str) -> Iterator[Manifest]:
+    """Return the publications that carry a model's forecasts, newest first; its run will do for its version."""
     for manifest in reader.read_history():
-        if any(entry.model.name == model and entry.model.version == version for entry in manifest.stores.values()):
+        models = [entry.model for entry in manifest.stores.values() if entry.model.name == name]
+        if any(version in (model.version, model.run) for model in models):
             yield manifest
 
 

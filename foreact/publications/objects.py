@@ -23,7 +23,7 @@ def put_objects(
     on_progress: Callable[[int], None] = lambda done: None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> dict[str, PublishedObject]:
-    """Write a run's parquet files under their names, leaving those that exist, and return each one's record."""
+    """Write a run's files under their names, leaving those that exist, and return each one's record."""
     existing = {info.name: info for info in store.list(run_prefix(run))}
     done: list[PublishedObject] = []
     lock = threading.Lock()
@@ -46,14 +46,12 @@ def put_objects(
 
 
 def _put_object(store: BlobStore, name: str, path: Path, existing: BlobInfo | None, now: datetime) -> PublishedObject:
-    import pyarrow.parquet
-
     data = path.read_bytes()
     record = PublishedObject(
         name=name,
         sha256=hashlib.sha256(data).hexdigest(),
         size=len(data),
-        rows=pyarrow.parquet.read_metadata(path).num_rows,
+        rows=_count_rows(path),
     )
     if existing is None:
         try:
@@ -66,6 +64,14 @@ def _put_object(store: BlobStore, name: str, path: Path, existing: BlobInfo | No
         # An earlier try left it long ago, or the clock is wrong: written again, so that retention does not delete it.
         store.write(name, data)
     return record
+
+
+def _count_rows(path: Path) -> int:
+    if path.suffix != ".parquet":
+        return 0
+    import pyarrow.parquet
+
+    return int(pyarrow.parquet.read_metadata(path).num_rows)
 
 
 def _check_same_content(store: BlobStore, record: PublishedObject) -> None:

@@ -49,10 +49,18 @@ class Publisher:
         self.now = now
         self.pause = pause
 
-    def publish(self, entries: Mapping[str, StoreEntry], *, by: str, reason: str = "") -> Outcome:
+    def publish(
+        self,
+        entries: Mapping[str, StoreEntry],
+        *,
+        by: str,
+        reason: str = "",
+        unless_since: datetime | None = None,
+    ) -> Outcome:
         """Replace what is published for the stores of the entries; all of them become visible at once.
 
-        Other stores stay as they are, and so does a store whose published data is newer. The objects must exist.
+        Other stores stay as they are, and so does a store whose published data is newer, or whose numbers were made
+        since the moment given. The objects must exist.
         """
         unchanged: dict[str, str] = {}
 
@@ -60,6 +68,8 @@ class Publisher:
             unchanged.clear()
             before = current.stores if current else {}
             unchanged.update(_find_newer(entries, before))
+            if unless_since is not None:
+                unchanged.update(_find_made_since(unless_since, entries, before))
             stores = {**before, **{store: entry for store, entry in entries.items() if store not in unchanged}}
             if current is not None and stores == before:
                 return None
@@ -166,6 +176,17 @@ class Publisher:
             raise BlobNotFound(
                 f"Version {manifest.version} cannot be restored: {name_examples(missing)} are gone from {self.store}."
             )
+
+
+def _find_made_since(
+    moment: datetime, entries: Mapping[str, StoreEntry], published: Mapping[str, StoreEntry]
+) -> dict[str, str]:
+    """Return the stores whose published numbers were made since that moment, each with a sentence."""
+    return {
+        store: f"published numbers were made at {published[store].generated_at:%H:%M} UTC, while these were"
+        for store, entry in entries.items()
+        if store in published and published[store] != entry and published[store].generated_at > moment
+    }
 
 
 def _find_newer(entries: Mapping[str, StoreEntry], published: Mapping[str, StoreEntry]) -> dict[str, str]:

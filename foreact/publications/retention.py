@@ -13,7 +13,7 @@ GRACE = timedelta(days=1)
 
 def list_object_names(manifest: Manifest) -> set[str]:
     """Return the names of all objects that a version needs."""
-    return {each.name for entry in manifest.stores.values() for each in entry.objects.values()}
+    return {each.name for entry in manifest.stores.values() for each in entry.list_objects()}
 
 
 def prune_objects(

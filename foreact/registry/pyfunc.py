@@ -5,7 +5,6 @@ Nothing in it is executed: MLmodel names this module, the model is arrays and JS
 
 import json
 import platform
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +12,8 @@ import numpy as np
 
 from foreact.data.dataset.parcel import ParcelInfo
 from foreact.forecasting import ChainModel, StoreModel
+from foreact.packing import unpacked
 from foreact.quantiles import name_quantiles, parse_quantiles
-from foreact.registry.packing import unpack_folder
 from foreact.registry.records import CHAIN, PACKED
 from foreact.registry.registry import Registry
 from foreact.vocabulary import DATE, ITEM, MEAN, STORE
@@ -92,9 +91,8 @@ def _load_pyfunc(path: str) -> StorePredictor:
     from mlflow.models import Model
 
     about = Model.load(path).metadata[METADATA]
-    with tempfile.TemporaryDirectory() as scratch:
-        unpack_folder(Path(path, PACKED).read_bytes(), Path(scratch))
-        model = StoreModel.load(Path(scratch))
+    with unpacked(Path(path, PACKED).read_bytes()) as folder:
+        model = StoreModel.load(folder)
     version = about["chain_version"]
     return StorePredictor(
         model,
@@ -107,6 +105,5 @@ def _load_pyfunc(path: str) -> StorePredictor:
 def _load_chain(version: str) -> ChainModel:
     import mlflow
 
-    with tempfile.TemporaryDirectory() as scratch:
-        Registry(mlflow.get_registry_uri()).load_version(CHAIN, version, Path(scratch))
-        return ChainModel.load(Path(scratch))
+    with unpacked(Registry(mlflow.get_registry_uri()).load_version(CHAIN, version).packed) as folder:
+        return ChainModel.load(folder)

@@ -46,7 +46,7 @@ class Candidate:
     """A trained model to be registered."""
 
     store: str
-    folder: Path
+    packed: Path
     promoted: bool
     as_of: str
     tags: dict[str, str] = field(default_factory=dict)
@@ -101,11 +101,14 @@ class Champion:
 
 
 @dataclass(frozen=True)
-class LoadedChampion:
-    """A champion's files, or why it cannot be used."""
+class LoadedModel:
+    """A packed model, or why it cannot be used."""
 
-    version: str
-    folder: Path | None = None
+    # None: it is not registered yet.
+    version: str | None
+    # The run that trained it.
+    run: str
+    packed: bytes = b""
     problem: str = ""
 
 
@@ -115,9 +118,11 @@ class RegisteredStore(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    # The version that made the numbers to be published; None: a baseline, which has none.
+    # The run that trained the model that made the numbers to be published; empty: a baseline did.
+    run: str
+    # Its version; None: a baseline's, or not registered yet.
     version: str | None
-    # The version that this run registered, live or not; None: no model could be trained.
+    # The version that this run registered, live or not; None: no model could be trained, or the registry was away.
     registered: str | None
     promoted: bool
 

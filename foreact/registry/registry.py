@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from foreact.errors import ForeactError
-from foreact.naming import encode_id
+from foreact.packing import compute_checksum
 from foreact.registry.client import (
     SERVER_THREADS,
     display_address,
@@ -23,7 +23,6 @@ from foreact.registry.client import (
     sqlite_uri,
 )
 from foreact.registry.figures import STORES_EXPERIMENT, log_series, make_metrics
-from foreact.registry.packing import compute_checksum, pack_folder, unpack_folder
 from foreact.registry.records import (
     AS_OF,
     CHAMPION,
@@ -36,7 +35,7 @@ from foreact.registry.records import (
     STORE,
     Candidate,
     Champion,
-    LoadedChampion,
+    LoadedModel,
     Moment,
     RunNotes,
     UnusableModel,
@@ -127,8 +126,8 @@ class Registry:
             champions = map_concurrently(self._find_champion, stores, self.threads)
             return {store: champion for store, champion in zip(stores, champions, strict=True) if champion is not None}
 
-    def load_version(self, store: str, version: str, folder: Path) -> None:
-        """Fetch one version into a folder, or raise for one that is lost or changed."""
+    def load_version(self, store: str, version: str) -> LoadedModel:
+        """Return one version's packed model, or raise for one that is lost or changed."""
         with explain_mlflow_errors(self.address):
             try:
                 found = _read_version(self.client.get_model_version(model_name(store), version))
@@ -137,27 +136,25 @@ class Registry:
                     raise ForeactError(f"{model_name(store)} has no version {version!r} in {self.address}.") from None
                 raise
             data = _fetch_model(store, found, self._open_run_files(found.mlflow_run))
-        unpack_folder(data, folder)
+        return LoadedModel(found.version, found.run, data)
 
-    def load_champions(self, stores: Iterable[str], folder: Path) -> dict[str, LoadedChampion]:
-        """Fetch each store's live model into a folder of its own; return why for one that is lost or changed."""
+    def load_champions(self, stores: Iterable[str]) -> dict[str, LoadedModel]:
+        """Return each store's packed live model, or why it is lost or changed."""
         champions = self.find_champions(stores)
         with explain_mlflow_errors(self.address):
             sources = {
                 run: self._open_run_files(run) for run in {champion.mlflow_run for champion in champions.values()}
             }
 
-        def load_champion(store_and_champion: tuple[str, Champion]) -> tuple[str, LoadedChampion]:
+        def load_champion(store_and_champion: tuple[str, Champion]) -> tuple[str, LoadedModel]:
             store, champion = store_and_champion
-            target = folder / (encode_id(store) if store else "chain")
             try:
                 with explain_mlflow_errors(self.address):
                     data = _fetch_model(store, champion, sources[champion.mlflow_run])
             except UnusableModel as error:
                 log.warning("%s", error)
-                return store, LoadedChampion(champion.version, problem=str(error))
-            unpack_folder(data, target)
-            return store, LoadedChampion(champion.version, target)
+                return store, LoadedModel(champion.version, champion.run, problem=str(error))
+            return store, LoadedModel(champion.version, champion.run, data)
 
         return dict(map_concurrently(load_champion, champions.items(), self.threads))
 
@@ -217,7 +214,7 @@ class Registry:
 
     def _make_version(self, candidate: Candidate, run: str, mlflow_run: Any) -> str:
         """Upload the model and make a version that points at it; no version ever points at nothing."""
-        data = pack_folder(candidate.folder)
+        data = candidate.packed.read_bytes()
         folder = str(Path(artifact_name(candidate.store)).parent)
         with tempfile.TemporaryDirectory() as scratch:
             Path(scratch, PACKED).write_bytes(data)
@@ -327,7 +324,7 @@ def _read_version(version: Any) -> Champion:
         store=tags.get(STORE, ""),
         name=version.name,
         version=str(version.version),
-        run=tags.get(RUN, ""),
+        run=tags.get(RUN, version.run_id),
         as_of=tags.get(AS_OF, ""),
         sha256=tags.get(CHECKSUM, ""),
         mlflow_run=version.run_id,

@@ -1,9 +1,10 @@
 """What training leaves behind for register and publish: one folder, whole or not there.
 
 trained.json                       what was decided for each store, and from which data
-models/<store>/                    the challenger's files (absent where none could be trained)
+models/<store>.zip                 the challenger, packed (absent where none could be trained)
 readings/<store>.json              how the store's data were read for it
-chain/                             the chain's model, where this training fitted one
+live/<store>.zip                   the champion, where it made the numbers
+chain.zip                          the chain's model that had a say
 objects/<store>.parquet, ...       the store's publishable objects, suffixes as in the publication contract
 """
 
@@ -11,9 +12,11 @@ import math
 from datetime import UTC, date, datetime
 from pathlib import Path
 from statistics import mean
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from foreact.blobs.records import StoredRecord, parse_record
 from foreact.forecasting.experts.simple import Simple
 from foreact.forecasting.judging.accuracy import Accuracy, Contribution, mean_accuracy
 from foreact.forecasting.judging.gate import GateOutcome
@@ -38,7 +41,9 @@ class TrainedStore(BaseModel):
     data_hash: str
     outcome: GateOutcome
     reason: str
-    # The version that made the numbers when the challenger is not promoted; None: a baseline without a version.
+    # The run that trained the champion, and its version, where it made the numbers; without a run it was a baseline,
+    # without a version the registry has yet to be told of it.
+    champion_run: str = ""
     champion_version: str | None = None
     # Why the champion could not be used, so that the challenger was judged without it; empty if it could.
     champion_problem: str = ""
@@ -91,14 +96,16 @@ class TrainedChain(BaseModel):
     as_of: date
     stores: int
     rows: int
-    # The live version that was used; None: this training fitted it.
+    # The run that fitted it, and its version; without a run it was this training.
+    run: str = ""
     version: str | None = None
 
 
-class Trained(BaseModel):
+class Trained(StoredRecord):
     """A training of one or all stores."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
+    kind: ClassVar[str] = "training"
 
     as_of: date
     horizon: int
@@ -149,7 +156,7 @@ class TrainedFolder:
 
     def read_record(self) -> Trained:
         """Read the record."""
-        return Trained.model_validate_json((self.root / RECORD).read_bytes())
+        return parse_record(Trained, (self.root / RECORD).read_bytes(), RECORD)
 
     def write_record(self, trained: Trained) -> None:
         """Write the record, as the last thing that training does."""
@@ -157,18 +164,33 @@ class TrainedFolder:
         (self.root / RECORD).write_text(trained.model_dump_json(indent=1), encoding="utf-8")
 
     @property
-    def models(self) -> Path:
-        """The folder of all models, one folder a store."""
-        return self.root / "models"
+    def chain(self) -> Path:
+        """The path of the chain's packed model."""
+        return self.root / "chain.zip"
 
-    @property
-    def chain_folder(self) -> Path:
-        """The folder of the chain's model."""
-        return self.root / "chain"
+    def challenger(self, store: str) -> Path:
+        """Return the path of the packed challenger."""
+        return self.root / "models" / f"{encode_id(store)}.zip"
 
-    def model_folder(self, store: str) -> Path:
-        """Return the folder of the challenger's files."""
-        return self.models / encode_id(store)
+    def champion(self, store: str) -> Path:
+        """Return the path of the packed champion."""
+        return self.root / "live" / f"{encode_id(store)}.zip"
+
+    def list_registered(self) -> list[Path]:
+        """Return the paths of all that the registry is told, the record included."""
+        record = self.read_record()
+        paths = [self.root / RECORD]
+        if record.chain is not None and not record.chain.run:
+            paths.append(self.chain)
+        for store in record.stores:
+            paths += [path for path in (self.challenger(store), self.reading_path(store)) if path.is_file()]
+        return paths
+
+    def model_of(self, store: TrainedStore) -> Path | None:
+        """Return the path of the packed model that made a store's numbers; None: a baseline did."""
+        if store.outcome is GateOutcome.PROMOTED:
+            return self.challenger(store.store)
+        return self.champion(store.store) if store.champion_run else None
 
     def reading_path(self, store: str) -> Path:
         """Return the path of how the store's data were read."""

@@ -145,7 +145,10 @@ def describe_in_headers(view: FreshnessView, stores: Iterable[StoreData]) -> dic
     if shown:
         entries = [arrays.entry for arrays in shown]
         models = sorted(
-            {_quote_for_header(f"{entry.model.name}/{entry.model.version or 'baseline'}") for entry in entries}
+            {
+                _quote_for_header(f"{entry.model.name}/{entry.model.version or entry.model.run or 'baseline'}")
+                for entry in entries
+            }
         )
         more = f", and {len(models) - STORES_IN_HEADER} more" if len(models) > STORES_IN_HEADER else ""
         headers["foreact-model"] = ", ".join(models[:STORES_IN_HEADER]) + more

@@ -32,7 +32,8 @@ class Model(BaseModel):
     """The registered version whose numbers these are."""
 
     name: str
-    version: str | None = Field(description="null: a baseline that has no version")
+    version: str | None = Field(description="null: a baseline that has no version, or not registered yet")
+    run: str = Field(description="The run that trained it; empty: a baseline, or published by an older release")
 
 
 class StoreSource(BaseModel):

@@ -20,7 +20,7 @@ from foreact.telemetry.scorecards import WATCHED_FIGURES, Drift, Point, count_da
 log = logging.getLogger("foreact.telemetry")
 
 # Labels have only these values, whatever a record holds.
-PIPELINES = ("retrain-all", "retrain-store")
+PIPELINES = ("retrain-all", "retrain-store", "reforecast")
 
 # name -> labels, meaning
 RUN_METRICS: dict[str, tuple[tuple[str, ...], str]] = {

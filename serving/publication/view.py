@@ -103,7 +103,7 @@ class FreshnessView:
         entry = self.snapshot.stores[store].entry
         freshness = self.freshness[store].to_json()
         return {
-            "model": {"name": entry.model.name, "version": entry.model.version},
+            "model": {"name": entry.model.name, "version": entry.model.version, "run": entry.model.run},
             "run": entry.run,
             "spacing": entry.spacing,
             "as_of": entry.as_of.isoformat(),

@@ -16,6 +16,7 @@ from typing import Any
 from components.publish.step import publish
 from components.register.step import register
 from foreact.runs.events import Events
+from foreact.runs.owed import RunOrigin
 from foreact.settings import PipelineSettings
 from tests.services import serve_azurite, serve_mlflow, serve_postgres
 from tests.trainings import write_training
@@ -54,13 +55,13 @@ def run_case(place: str, settings: PipelineSettings, folder: Path, stores: int) 
         run = f"{place}-{stores}-{turn}"
         what = "one store's refresh" if chosen == 1 else ("first of all stores" if turn == 1 else "next of all stores")
         with measured(place, stores, f"register, {what}"):
-            register(trained=trained, versions=versions, run=run, settings=settings, events=events)
+            register(trained=trained, versions=versions, origin=RunOrigin(run=run), settings=settings, events=events)
         with measured(place, stores, f"publish, {what}"):
             publish(trained=trained, versions=versions, settings=settings, events=events)
     with measured(place, stores, "load all champions"):
         from foreact.registry import Registry
 
-        Registry.connect(settings).load_champions([str(number) for number in range(stores)], folder / "champions")
+        Registry.connect(settings).load_champions([str(number) for number in range(stores)])
 
 
 def main() -> None:

@@ -41,6 +41,13 @@ def test_one_stale_store_fails_it_and_is_named(workspace: Path, foreact: Foreact
     )
 
 
+def test_what_the_registry_is_owed_is_counted(workspace: Path, foreact: Foreact) -> None:
+    FolderStore(workspace / "blobs").write("forecasts/owed/r.zip", b"")
+    done = foreact("status", "--workspace", str(workspace))
+    assert "1 run not registered yet: the next retrain-all does it, or `foreact registry catch-up`." in done.stdout
+    assert json.loads(foreact("status", "--json", "--workspace", str(workspace)).stdout)["runs_owed"] == 1
+
+
 def test_sustained_drift_marks_a_store(workspace: Path, foreact: Foreact) -> None:
     for ago in range(4):
         day = YESTERDAY - timedelta(days=ago)

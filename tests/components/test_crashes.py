@@ -1,7 +1,6 @@
 """SIGKILL at every write boundary of register and publish, in every kind of place; then the same step again."""
 
 import shutil
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -9,9 +8,11 @@ import pytest
 from components.publish.step import publish
 from components.register.step import register
 from foreact.blobs import connect
+from foreact.packing import unpacked
 from foreact.publications import Reader
 from foreact.registry import RegisteredStore, Registry, Versions
 from foreact.runs.events import Events
+from foreact.runs.owed import RunOrigin
 from foreact.settings import PipelineSettings
 from tests.crashing import killed_at
 from tests.trainings import write_training
@@ -83,12 +84,12 @@ def test_publish_survives_sigkill_anywhere(place, trainings, tmp_path, request):
     assert len(seen) > 15
 
 
-def check_models(registry: Registry, stores: dict[str, str], folder: Path) -> None:
+def check_models(registry: Registry, stores: dict[str, str]) -> None:
     """Load every champion, its checksum checked, and compare whose it is."""
-    loaded = registry.load_champions(stores, folder)
-    for store, champion in loaded.items():
-        assert champion.folder is not None, champion.problem
-        assert store in (champion.folder / "arrays.npz").read_text()
+    for store, champion in registry.load_champions(stores).items():
+        assert champion.packed, champion.problem
+        with unpacked(champion.packed) as folder:
+            assert store in (folder / "arrays.npz").read_text()
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_register_survives_sigkill_anywhere(place, mlflow_tables, tmp_path, requ
             return register(
                 trained=folder / "trained",
                 versions=folder / "versions.json",
-                run=f"run-{mark}",
+                origin=RunOrigin(run=f"run-{mark}"),
                 settings=settings,
                 events=Events(folder / "events"),
             ).versions.stores
@@ -118,12 +119,12 @@ def test_register_survives_sigkill_anywhere(place, mlflow_tables, tmp_path, requ
         died = killed_at(boundary, run)
         deaths += died
         registry = Registry.connect(settings)
-        check_models(registry, stores, folder / "champions-1")
+        check_models(registry, stores)
         placed = run()
         assert [placed[store].promoted for store in stores] == [True] * len(stores)
         champions = registry.find_champions(stores)
         assert {store: champion.version for store, champion in champions.items()} == dict.fromkeys(stores, "1")
-        check_models(registry, stores, folder / "champions-2")
+        check_models(registry, stores)
         shutil.rmtree(folder)
         if not died:
             break

@@ -13,6 +13,7 @@ from foreact.publications import Publisher, Reader
 from foreact.publications.lineage import describe_version
 from foreact.registry import Registry, model_name
 from foreact.runs.events import Events
+from foreact.runs.owed import RunOrigin
 from foreact.settings import PipelineSettings
 from tests.services import hold_port
 from tests.trainings import write_training
@@ -40,7 +41,9 @@ def test_a_run_leaves_no_credential_behind(azurite, mlflow_server, tmp_path, mon
     for run in ("secret-run-1", "secret-run-2"):
         write_training(tmp_path / run, {"secret-store": {}}, scale=len(run))
         versions = tmp_path / f"{run}.json"
-        registered = register(trained=tmp_path / run, versions=versions, run=run, settings=settings, events=events)
+        registered = register(
+            trained=tmp_path / run, versions=versions, origin=RunOrigin(run=run), settings=settings, events=events
+        )
         published = publish(trained=tmp_path / run, versions=versions, settings=settings, events=events)
         told += [registered.summary, published.summary]
     store = connect(settings)

@@ -13,6 +13,7 @@ import pytest
 from components.train.live import LiveChain
 from components.train.step import train
 from foreact.forecasting import StoreModel
+from foreact.packing import unpack_folder
 from foreact.runs.events import Events
 from foreact.runs.process import TaskSize
 from foreact.runs.trained import TrainedFolder
@@ -86,7 +87,8 @@ def test_it_has_its_share_where_every_other_week_is_alike(
     assert record.shares[name] > 0.1
     assert min(record.experts, key=lambda each: record.experts[each].scaled_error) == name
     assert name in (tmp_path / "report.html").read_text()
-    model = TrainedFolder(tmp_path / "trained").model_folder("S")
+    model = tmp_path / "model"
+    unpack_folder(TrainedFolder(tmp_path / "trained").challenger("S").read_bytes(), model)
     assert StoreModel.load(model).installed.keys() == {name}
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry != str(folder)])
     without = StoreModel.load(model)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import yaml
 
 from foreact.kubeflow.package import FOLDER as COMPILED
 from tests.kubeflow.fake import Fake
+from tests.kustomize.clones import make_clone
 from tests.kustomize.manifests import LOADER, ROOT
 
 pytestmark = pytest.mark.kubectl
@@ -70,16 +70,8 @@ class Clone:
 
 @pytest.fixture
 def clone(tmp_path: Path, host: str) -> Clone:
-    clone = Clone(tmp_path / "clone", tmp_path / "held", host)
-    clone.folder.mkdir()
+    clone = Clone(make_clone(tmp_path / "clone"), tmp_path / "held", host)
     clone.held.mkdir()
-    for name in ("Makefile", "deploy.mk", "pyproject.toml"):
-        shutil.copy(ROOT.parent / name, clone.folder)
-    shutil.copytree(ROOT, clone.folder / "kustomize")
-    # Set up already, by the commands of this environment.
-    for name in ("locks/dev.txt", ".venv/.ready"):
-        (clone.folder / name).parent.mkdir()
-        (clone.folder / name).touch()
     clone.hold(NEW, OLD)
     return clone
 

@@ -105,6 +105,15 @@ def test_the_gateway_asks_again_only_what_reached_nobody(overlay: str) -> None:
     assert proxies["provider"]["kubernetes"]["envoyDeployment"]["replicas"] >= 2
 
 
+@pytest.mark.parametrize("overlay", ["dev", "prod"])
+def test_the_gateway_has_the_address_that_terraform_made(overlay: str) -> None:
+    infrastructure = get(load(ROOT / "overlays" / overlay), "Gateway", "foreact")["spec"]["infrastructure"]
+    assert infrastructure["annotations"] == {
+        "service.beta.kubernetes.io/azure-pip-name": f"foreact-{overlay}-gateway",
+        "service.beta.kubernetes.io/azure-load-balancer-resource-group": f"foreact-{overlay}-gateway",
+    }
+
+
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_a_deploy_reaches_the_ray_cluster(overlay: str) -> None:
     cluster = get(load(ROOT / "overlays" / overlay), "RayCluster", "foreact")["spec"]

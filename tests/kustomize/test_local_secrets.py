@@ -31,8 +31,8 @@ def make(folder: Path) -> dict[str, str]:
     return {file.name: file.read_text() for file in (folder / "held").iterdir()}
 
 
-def token(secret: str) -> str:
-    return next(line.split("=", 2)[2] for line in secret.splitlines() if line.lower().find("auth_token=") > 0)
+def token(secret: str, name: str = "auth_token") -> str:
+    return next(line.split("=", 2)[2] for line in secret.splitlines() if line.lower().find(f"{name}=") > 0)
 
 
 def test_a_cluster_taken_down_leaves_kubeflows_secret(tmp_path: Path) -> None:
@@ -47,3 +47,9 @@ def test_a_cluster_taken_down_leaves_kubeflows_secret(tmp_path: Path) -> None:
 
 def test_secrets_that_are_there_stay(tmp_path: Path) -> None:
     assert make(tmp_path) == make(tmp_path)
+
+
+def test_prometheus_holds_the_token_that_the_service_asks_for(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    asked = token(made["foreact.foreact-serving"], "foreact_metrics_token")
+    assert token(made["monitoring.prometheus"], "metrics-token") == asked

@@ -15,11 +15,13 @@ ALLOWED_ROLES = {
     "AcrPush",
     "Azure Kubernetes Service Cluster User Role",
     "Azure Kubernetes Service RBAC Cluster Admin",
+    "Grafana Admin",
     "Key Vault Crypto Officer",
     "Key Vault Crypto Service Encryption User",
     "Key Vault Secrets Officer",
     "Key Vault Secrets User",
     "Managed Identity Operator",
+    "Monitoring Data Reader",
     "Network Contributor",
     "Storage Blob Data Contributor",
     "Storage Blob Data Reader",
@@ -43,6 +45,15 @@ def storage(configuration: Configuration) -> Iterator[str]:
                 yield f"{kind}.{name}: is open to the internet"
         if kind == "azurerm_storage_container" and body.get("container_access_type") != "private":
             yield f"{kind}.{name}: is public"
+
+
+def machines(configuration: Configuration) -> Iterator[str]:
+    """No machine of ours has an address on the internet, or takes a password."""
+    for kind, name, body in resources(configuration):
+        if kind == "azurerm_network_interface" and any("public_ip_address_id" in ip for ip in body["ip_configuration"]):
+            yield f"{kind}.{name}: is reached from the internet"
+        if kind == "azurerm_linux_virtual_machine" and ("admin_password" in body or "admin_ssh_key" not in body):
+            yield f"{kind}.{name}: takes a password"
 
 
 def cluster(configuration: Configuration) -> Iterator[str]:
@@ -72,7 +83,9 @@ def roles(configuration: Configuration) -> Iterator[str]:
             continue
         if body["role_definition_name"] not in ALLOWED_ROLES:
             yield f"{kind}.{name}: {body['role_definition_name']} is too much"
-        if "azurerm_resource_group" in body["scope"] or "subscription" in body["scope"]:
+        # In the gateway's group is nothing but its address.
+        group = "azurerm_resource_group" in body["scope"] and body["scope"] != "${azurerm_resource_group.gateway.id}"
+        if group or "subscription" in body["scope"]:
             yield f"{kind}.{name}: reaches a whole group"
         who = re.search(r'workload\["(\w+)"\]', body["principal_id"])
         if who and body["role_definition_name"] == "Storage Blob Data Contributor" and "condition" not in body:
@@ -152,4 +165,4 @@ def audit(configuration: Configuration) -> Iterator[str]:
         yield "azurerm_storage_container_immutability_policy.audit: holds for another container"
 
 
-EVERY: tuple[Rule, ...] = (storage, cluster, roles, passwords, expiry, registry, database, accesses, audit)
+EVERY: tuple[Rule, ...] = (storage, machines, cluster, roles, passwords, expiry, registry, database, accesses, audit)

@@ -63,6 +63,12 @@ BREAKS: list[tuple[policies.Rule, str, Callable[[policies.Configuration], object
         put("azurerm_key_vault", "this", network_acls=[{"default_action": "Allow"}]),
     ),
     (
+        policies.machines,
+        "from the internet",
+        put("azurerm_network_interface", "runner", ip_configuration=[{"public_ip_address_id": "x"}]),
+    ),
+    (policies.machines, "takes a password", put("azurerm_linux_virtual_machine", "runner", admin_password="x")),
+    (
         policies.cluster,
         "local_account_disabled",
         put("azurerm_kubernetes_cluster", "this", local_account_disabled=False),
@@ -161,8 +167,17 @@ def test_a_private_cluster_and_a_key_of_ones_own_are_options() -> None:
     assert options["private_cluster"]["default"] is options["customer_managed_key"]["default"] is False
     cluster = get(parse(), "azurerm_kubernetes_cluster")
     assert cluster["private_cluster_enabled"] == "${var.private_cluster}"
-    assert "var.private_cluster ? null" in cluster["api_server_access_profile"][0]["authorized_ip_ranges"]
+    local = {name: value for entry in parse()["locals"] for name, value in entry.items()}
+    assert local["api_ips"].startswith("${var.private_cluster ? null :")
     assert get(parse(), "azurerm_storage_account_customer_managed_key")["key_vault_key_id"].endswith("versionless_id}")
+
+
+def test_the_runner_may_call_the_clusters_api() -> None:
+    access = get(parse(), "azurerm_kubernetes_cluster")["api_server_access_profile"]
+    assert access == [{"authorized_ip_ranges": "${local.api_ips}"}]
+    local = {name: value for entry in parse()["locals"] for name, value in entry.items()}
+    assert "azurerm_public_ip.runner" in local["api_ips"]
+    assert "var.allowed_ips" in local["api_ips"]
 
 
 @pytest.mark.kubectl

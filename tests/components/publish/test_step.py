@@ -13,6 +13,7 @@ from foreact.blobs import connect
 from foreact.errors import ForeactError
 from foreact.publications import Reader
 from foreact.runs.events import Events
+from foreact.runs.owed import RunOrigin
 from foreact.settings import PipelineSettings
 from tests.trainings import AS_OF, write_training
 
@@ -24,7 +25,9 @@ def run(workspace: Path, tmp_path: Path, name: str, stores: dict[str, dict], **o
     trained = tmp_path / f"trained-{name}"
     write_training(trained, stores, **options)
     versions = tmp_path / f"versions-{name}.json"
-    registered = register(trained=trained, versions=versions, run=name, settings=settings, events=Events())
+    registered = register(
+        trained=trained, versions=versions, origin=RunOrigin(run=name), settings=settings, events=Events()
+    )
     published = publish(trained=trained, versions=versions, settings=settings, code_version="abc123", events=Events())
     return registered, published
 
@@ -109,7 +112,9 @@ def test_a_training_without_forecasts_is_refused(workspace, tmp_path):
     settings = PipelineSettings(workspace=workspace)
     folder = write_training(tmp_path / "trained", {"1": {}})
     versions = tmp_path / "versions.json"
-    register(trained=tmp_path / "trained", versions=versions, run="r", settings=settings, events=Events())
+    register(
+        trained=tmp_path / "trained", versions=versions, origin=RunOrigin(run="r"), settings=settings, events=Events()
+    )
     folder.object_path("1", "totals").unlink()
     with pytest.raises(ForeactError, match="no forecasts for '1'"):
         publish(trained=tmp_path / "trained", versions=versions, settings=settings, events=Events())
@@ -120,15 +125,17 @@ def test_a_run_of_all_stores_cleans_up_and_a_refresh_does_not(workspace, tmp_pat
     store = connect(settings)
     for name in ("run-1", "run-2"):
         run(workspace, tmp_path, name, {"1": {}, "2": {}}, scale=len(name))
-    for path in (workspace / "blobs" / "forecasts" / "data" / "run-1").iterdir():
+    for path in (workspace / "blobs" / "forecasts" / "data" / "run-1").rglob("*.*"):
         os.utime(path, (0, 0))
 
     def publish_again(name, stores):
         write_training(tmp_path / name, stores)
         versions = tmp_path / f"{name}.json"
-        register(trained=tmp_path / name, versions=versions, run=name, settings=settings, events=Events())
+        register(
+            trained=tmp_path / name, versions=versions, origin=RunOrigin(run=name), settings=settings, events=Events()
+        )
         return publish(trained=tmp_path / name, versions=versions, settings=settings, events=Events())
 
     assert publish_again("refresh", {"2": {"value": 9}}).metrics["objects_deleted"] == 0
-    assert publish_again("nightly", {"1": {}, "2": {}}).metrics["objects_deleted"] == 4
+    assert publish_again("nightly", {"1": {}, "2": {}}).metrics["objects_deleted"] == 6
     assert list(store.list("forecasts/data/run-1/")) == []

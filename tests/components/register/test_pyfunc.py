@@ -27,6 +27,7 @@ from foreact.errors import ForeactError
 from foreact.publications import Reader, StoreEntry
 from foreact.registry import Registry, model_name
 from foreact.runs.events import Events
+from foreact.runs.owed import RunOrigin
 from foreact.runs.process import TaskSize
 from foreact.settings import PipelineSettings
 from tests.components.train.small import make_dataset
@@ -82,7 +83,7 @@ def settings(
 def put_live(trained: Path, settings: PipelineSettings, folder: Path) -> Iterator[None]:
     """Register and publish a training, and let MLflow look there for models."""
     parts: dict[str, Any] = {"trained": trained, "versions": folder / "versions.json", "settings": settings}
-    register(**parts, run=str(folder), events=Events())
+    register(**parts, origin=RunOrigin(run=str(folder)), events=Events())
     publish(**parts, events=Events())
     mlflow.set_tracking_uri(Registry.connect(settings).uri)
     yield

@@ -8,21 +8,22 @@ from datetime import date, timedelta
 import pytest
 
 from components.publish.step import publish
-from components.register.step import register
+from components.register.step import register, register_owed
 from foreact.blobs import connect
-from foreact.publications import Reader
-from foreact.registry import Registry, RegistryUnavailable
+from foreact.registry import Registry
 from foreact.runs.events import Events
+from foreact.runs.owed import RunOrigin, list_owed, owed_name
 from foreact.settings import PipelineSettings
 from tests.services import serve_mlflow
 from tests.trainings import write_training
 
 
-def test_a_server_that_breaks_off_is_one_sentence_and_leaves_no_versions(tmp_path, monkeypatch):
+def test_what_a_server_that_breaks_off_was_not_told_is_owed(tmp_path, monkeypatch):
     """The server takes every connection and drops it."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     write_training(tmp_path / "trained", {"1": {}})
     events = Events(tmp_path / "events")
+    settings = PipelineSettings(workspace=tmp_path / "workspace")
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def drop() -> None:
@@ -33,20 +34,29 @@ def test_a_server_that_breaks_off_is_one_sentence_and_leaves_no_versions(tmp_pat
                     return
 
         threading.Thread(target=drop, daemon=True).start()
-        settings = PipelineSettings(mlflow_uri=f"http://127.0.0.1:{server.getsockname()[1]}")
-        with pytest.raises(RegistryUnavailable, match=r"^The model registry at .* then run again\.$"):
-            register(
-                trained=tmp_path / "trained",
-                versions=tmp_path / "versions.json",
-                run="r",
-                settings=settings,
-                events=events,
-            )
+        away = settings.model_copy(update={"mlflow_uri": f"http://127.0.0.1:{server.getsockname()[1]}"})
+        parts = {"trained": tmp_path / "trained", "versions": tmp_path / "versions.json", "events": events}
+        done = register(**parts, origin=RunOrigin(run="r", pipeline="retrain-all"), settings=away)
         server.shutdown(socket.SHUT_RDWR)
-    assert not (tmp_path / "versions.json").exists()
-    last = json.loads((tmp_path / "events").read_text().splitlines()[-1])
-    assert (last["step"], last["state"]) == ("register", "failed")
-    assert last["sentence"].startswith("The model registry at")
+    told = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
+    [note] = [event["text"] for event in told if event["event"] == "note"]
+    assert note.startswith("warning: nothing was registered, a later run will do it: The model registry at")
+    assert (told[-1]["step"], told[-1]["state"]) == ("register", "succeeded")
+    assert "| 1 | promoted | not registered yet |" in done.summary
+    assert done.metrics["runs_owed"] == 1
+    found = done.versions.stores["1"]
+    assert (found.run, found.version, found.registered, found.promoted) == ("r", None, None, True)
+
+    # What cannot be read is passed over, and stays for whoever mends it.
+    connect(settings).write(owed_name("a torn one"), b"PK")
+    [origin] = register_owed(Registry.connect(settings), connect(settings))
+    assert list_owed(connect(settings)) == [owed_name("a torn one")]
+    connect(settings).delete(owed_name("a torn one"))
+    assert (origin.run, origin.pipeline) == ("r", "retrain-all")
+    champion = Registry.connect(settings).find_champions(["1"])["1"]
+    assert (champion.run, champion.version) == ("r", "1")
+    assert list_owed(connect(settings)) == []
+    assert register_owed(Registry.connect(settings), connect(settings)) == []
 
 
 class Progress(Events):
@@ -64,7 +74,7 @@ class Progress(Events):
 
 @pytest.mark.postgres
 @pytest.mark.azurite
-def test_a_server_stopped_in_the_middle_changes_nothing_published_and_a_rerun_completes(
+def test_what_a_server_that_stopped_in_the_middle_lacks_is_published_and_completed_by_the_next_run(
     postgres, azurite, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
@@ -74,24 +84,24 @@ def test_a_server_stopped_in_the_middle_changes_nothing_published_and_a_rerun_co
         if not (tmp_path / name).exists():
             write_training(tmp_path / name, {store: {} for store in stores}, scale=scale)
         parts = {"trained": tmp_path / name, "versions": tmp_path / f"{name}.json", "settings": settings}
-        register(**parts, run=name, events=told(tmp_path / "events"))
+        register(**parts, origin=RunOrigin(run=name), events=told(tmp_path / "events"))
         return publish(**parts, events=told(tmp_path / "events")).outcome.manifest
 
     with serve_mlflow(postgres, azurite, tmp_path) as server:
         settings = PipelineSettings(workspace=tmp_path, mlflow_uri=server.url, **azurite.settings())
-        first = run("first", 1.0)
-        with pytest.raises(RegistryUnavailable, match=r"^The model registry at .* then run again\.$"):
-            run("second", 2.0, lambda path: Progress(path, server))
-        assert Reader(connect(settings)).read_current().manifest == first
-        assert not (tmp_path / "second.json").exists()
+        run("first", 1.0)
+        second = run("second", 2.0, lambda path: Progress(path, server))
+        assert {(entry.model.run, entry.model.version) for entry in second.stores.values()} == {("second", None)}
         server.start()
         half = Registry.connect(settings).find_champions(stores)
         assert 0 < sum(champion.run == "second" for champion in half.values()) < len(stores)
-        second = run("second", 2.0)
-        champions = Registry.connect(settings).find_champions(stores)
-    assert second.version == 2
-    assert {store: entry.model.version for store, entry in second.stores.items()} == dict.fromkeys(stores, "2")
-    assert {(champion.run, champion.version) for champion in champions.values()} == {("second", "2")}
+        third = run("third", 3.0)
+        registry = Registry.connect(settings)
+        numbers = {store: registry.load_version(store, "2").run for store in stores}
+        champions = registry.find_champions(stores)
+    assert numbers == dict.fromkeys(stores, "second")
+    assert {store: entry.model.version for store, entry in third.stores.items()} == dict.fromkeys(stores, "3")
+    assert {(champion.run, champion.version) for champion in champions.values()} == {("third", "3")}
 
 
 def test_the_page_tells_every_decision_and_no_id_is_markup(workspace, tmp_path):
@@ -101,6 +111,7 @@ def test_the_page_tells_every_decision_and_no_id_is_markup(workspace, tmp_path):
             "outcome": "kept",
             "reason": "worse by 9 %",
             "champion_version": "4",
+            "champion_run": "before",
             "champion_accuracy": {"wape": 0.1},
         },
         "poor": {"outcome": "fallback", "fallback": "too little history", "model": False},
@@ -110,7 +121,7 @@ def test_the_page_tells_every_decision_and_no_id_is_markup(workspace, tmp_path):
     page = register(
         trained=tmp_path / "trained",
         versions=tmp_path / "versions.json",
-        run="r",
+        origin=RunOrigin(run="r"),
         settings=settings,
         events=Events(tmp_path / "events"),
     )
@@ -119,9 +130,10 @@ def test_the_page_tells_every_decision_and_no_id_is_markup(workspace, tmp_path):
     assert "| poor | fallback | none |  |  | too little history |" in page.summary.replace("0.200", "")
     assert "<script>" not in page.summary
     assert "a&#124;b&#60;script&#62;" in page.summary
-    assert page.metrics == {"stores": 3, "promoted": 1, "kept": 1, "fallback": 1}
+    assert page.metrics == {"stores": 3, "promoted": 1, "kept": 1, "fallback": 1, "runs_owed": 0}
     versions = json.loads((tmp_path / "versions.json").read_text())["stores"]
-    assert versions["kept"] == {"name": "foreact-kept", "version": "4", "registered": "1", "promoted": False}
+    expected = {"name": "foreact-kept", "run": "before", "version": "4", "registered": "1", "promoted": False}
+    assert versions["kept"] == expected
     assert versions["poor"]["version"] is None
 
 
@@ -144,10 +156,8 @@ def test_mlflow_shows_the_figures_of_the_run_and_of_each_store_by_date(workspace
         register(
             trained=tmp_path / str(as_of),
             versions=tmp_path / "versions.json",
-            run=f"night {as_of}",
+            origin=RunOrigin(run=f"night {as_of}", pipeline="retrain-all", code_version="abc"),
             settings=settings,
-            pipeline="retrain-all",
-            code_version="abc",
             events=Events(tmp_path / "events"),
         )
     registry = Registry.connect(settings)
@@ -188,7 +198,7 @@ def test_the_averages_of_one_store_are_not_charted_as_the_chain_s(workspace, tmp
     settings = PipelineSettings(workspace=workspace)
     write_training(tmp_path / "trained", {"Kiel": {}})
     parts = {"trained": tmp_path / "trained", "versions": tmp_path / "versions.json", "settings": settings}
-    register(**parts, run="r", store="Kiel", events=Events(tmp_path / "events"))
+    register(**parts, origin=RunOrigin(run="r", store="Kiel"), events=Events(tmp_path / "events"))
     registry = Registry.connect(settings)
     experiments = [registry.client.get_experiment_by_name(name) for name in ("foreact", "foreact-stores")]
     names = [[run.info.run_name for run in registry.client.search_runs([each.experiment_id])] for each in experiments]

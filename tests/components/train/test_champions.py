@@ -1,6 +1,5 @@
 """A champion that is lost, tampered with or of another format: refused, told, and no reason to stop."""
 
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,10 +19,12 @@ from foreact.blobs import connect
 from foreact.data.dataset.folder import Dataset
 from foreact.errors import ForeactError
 from foreact.forecasting import GateOutcome
+from foreact.packing import pack_folder, unpacked
 from foreact.publications import Reader
 from foreact.registry import Candidate, Registry
 from foreact.registry.records import artifact_name
 from foreact.runs.events import Events
+from foreact.runs.owed import RunOrigin
 from foreact.runs.process import TaskSize
 from foreact.runs.trained import TrainedFolder
 from foreact.settings import PipelineSettings
@@ -55,7 +56,9 @@ def run_once(data: Dataset, workspace: Path, run: str) -> Registered:
         size=TaskSize.parse("1", "2Gi"),
     )
     events.figures("train", figures)
-    registered = register(trained=trained, versions=versions, run=run, settings=settings, events=events)
+    registered = register(
+        trained=trained, versions=versions, origin=RunOrigin(run=run), settings=settings, events=events
+    )
     publish(trained=trained, versions=versions, settings=settings, events=events)
     return registered
 
@@ -72,12 +75,13 @@ def lose(registry: Registry, folder: Path) -> None:
 
 
 def outdate(registry: Registry, folder: Path) -> None:
-    model = registry.load_champions([STORE], folder / "model")[STORE].folder
-    assert model is not None
-    about = json.loads((model / "model.json").read_text())
-    (model / "model.json").write_text(json.dumps(about | {"format": 0}))
+    packed = folder / "outdated.zip"
+    with unpacked(registry.load_champions([STORE])[STORE].packed) as model:
+        about = json.loads((model / "model.json").read_text())
+        (model / "model.json").write_text(json.dumps(about | {"format": 0}))
+        packed.write_bytes(pack_folder(model))
     as_of = registry.find_champions([STORE])[STORE].as_of
-    registry.register_models("outdated", [Candidate(STORE, model, True, as_of)])
+    registry.register_models("outdated", [Candidate(STORE, packed, True, as_of)])
 
 
 @pytest.mark.parametrize(
@@ -125,15 +129,13 @@ def test_a_champion_that_cannot_be_used_is_told_everywhere_and_replaced(
     assert (entry.run, entry.model.version) == ("second", champion.version)
 
 
-def failing(job: StoreJob) -> dict[str, bytes]:
+def failing(job: StoreJob) -> bytes:
     """Return a champion that can be loaded, and fails at work."""
-    champion = train_store_job(job, None).model
-    with np.load(io.BytesIO(champion["arrays.npz"])) as file:
-        arrays = {name: array[:1] for name, array in file.items()}
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    champion["arrays.npz"] = buffer.getvalue()
-    return champion
+    with unpacked(train_store_job(job, None).model) as folder:
+        with np.load(folder / "arrays.npz") as file:
+            arrays = {name: array[:1] for name, array in file.items()}
+        np.savez(folder / "arrays.npz", **arrays)
+        return pack_folder(folder)
 
 
 def test_a_champion_that_fails_while_it_is_judged_costs_no_new_model(data: Dataset) -> None:
@@ -149,7 +151,9 @@ def test_a_champion_that_fails_while_it_is_judged_costs_no_new_model(data: Datas
 
 def test_a_champion_that_fails_on_the_new_data_leaves_the_baseline(data: Dataset) -> None:
     [job] = make_jobs(data).values()
-    files = train_store_job(replace(job, champion=failing(job), champion_version="3", failure="out of memory"), None)
+    files = train_store_job(
+        replace(job, champion=failing(job), champion_version="3", instead="could not be trained: out of memory"), None
+    )
     assert files.record.champion_version is None
     assert files.record.champion_problem == "The live model, version 3, failed on the new data."
     assert files.record.fallback is not None

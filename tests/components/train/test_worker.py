@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from components.train.worker import train_store_job
+from foreact.packing import pack_model
 from tests.components.train.small import ITEMS, make_dataset, make_jobs
 
 
@@ -44,10 +45,14 @@ train_store_job(pickle.load(sys.stdin.buffer), None)
 """
 
 
+def _write_nothing(folder: Path) -> None:
+    (folder / "model.json").write_text("{}")
+
+
 def test_what_a_worker_logs_names_run_and_store(tmp_path: Path) -> None:
     [job] = make_jobs(make_dataset(tmp_path, stores=1)).values()
     whose = {"run": "r1", "pipeline": "retrain-all", "request_id": "abc"}
-    job = replace(job, champion={"model.json": b"{}"}, champion_version="3", log_fields=whose)
+    job = replace(job, champion=pack_model(_write_nothing), champion_version="3", log_fields=whose)
     done = subprocess.run(
         [sys.executable, "-c", TRAIN],
         input=pickle.dumps(job),

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from foreact.packing import pack_model
 from foreact.registry import Candidate, Registry
 from foreact.settings import PipelineSettings
 
@@ -31,9 +32,14 @@ def candidate(
     folder: Path, store: str, *, value: float = 1.0, promoted: bool = True, as_of: str = "2024-03-31"
 ) -> Candidate:
     """Write a small model and give it as a candidate."""
-    place = folder / uuid4().hex
-    (place / "items").mkdir(parents=True)
-    (place / "model.json").write_text(json.dumps({"store": store, "value": value}))
-    (place / "items" / "arrays.npz").write_bytes(b"\x00" * 1000)
+
+    def save(place: Path) -> None:
+        (place / "items").mkdir()
+        (place / "model.json").write_text(json.dumps({"store": store, "value": value}))
+        (place / "items" / "arrays.npz").write_bytes(b"\x00" * 1000)
+
+    packed = folder / f"{uuid4().hex}.zip"
+    packed.parent.mkdir(parents=True, exist_ok=True)
+    packed.write_bytes(pack_model(save))
     tags = {"foreact.wape": "0.2000", "foreact.data_hash": "h"}
-    return Candidate(store, place, promoted, as_of, tags, description="Promoted." if promoted else "Kept.")
+    return Candidate(store, packed, promoted, as_of, tags, description="Promoted." if promoted else "Kept.")

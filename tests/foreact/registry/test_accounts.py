@@ -102,7 +102,7 @@ def test_a_reader_sees_and_fetches_every_model_and_changes_none(
     reader = make_reader(server)
     login(reader)
     registry = Registry.connect(settings)
-    assert registry.load_champions(["Kiel"], tmp_path / "loaded")["Kiel"].folder is not None
+    assert registry.load_champions(["Kiel"])["Kiel"].packed
     mlflow.set_tracking_uri(server)
     try:
         fetched = mlflow.artifacts.download_artifacts("models:/foreact-Kiel@champion", dst_path=str(tmp_path))

@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from foreact.errors import ForeactError
 from foreact.naming import encode_id
+from foreact.packing import unpacked
 from foreact.registry import Moment, Registry, RegistryUnavailable, RunNotes, model_name
 from foreact.registry.client import explain_mlflow_errors
 from foreact.registry.records import STORE, artifact_name
@@ -33,13 +34,13 @@ def test_every_store_gets_its_own_model_back(connect, prefix, tmp_path):
         f"run-{prefix}", [candidate(tmp_path, store, value=place) for place, store in enumerate(stores)]
     )
     assert versions == dict.fromkeys(stores, "1")
-    loaded = connect().load_champions([*stores, f"{prefix}-unknown"], tmp_path / "loaded")
+    loaded = connect().load_champions([*stores, f"{prefix}-unknown"])
     assert set(loaded) == set(stores)
     for place, store in enumerate(stores):
-        folder = loaded[store].folder
-        assert (loaded[store].version, loaded[store].problem) == ("1", "")
-        assert json.loads((folder / "model.json").read_text()) == {"store": store, "value": place}
-        assert sorted(path.name for path in folder.iterdir()) == ["items", "model.json"]
+        assert (loaded[store].version, loaded[store].run, loaded[store].problem) == ("1", f"run-{prefix}", "")
+        with unpacked(loaded[store].packed) as folder:
+            assert json.loads((folder / "model.json").read_text()) == {"store": store, "value": place}
+            assert sorted(path.name for path in folder.iterdir()) == ["items", "model.json"]
 
 
 def test_a_challenger_that_was_refused_is_registered_and_does_not_go_live(connect, prefix, tmp_path):
@@ -184,8 +185,8 @@ def test_a_tampered_or_lost_model_is_refused_and_takes_nothing_from_the_others(c
     registry._open_run_files(run).delete_artifacts(artifact_name(stores["lost"]))
     registry.client.set_model_version_tag(model_name(stores["foreign"]), "1", STORE, "another")
 
-    loaded = connect().load_champions(stores.values(), tmp_path / "loaded")
-    assert [path.name for path in (tmp_path / "loaded").iterdir()] == [stores["whole"]]
+    loaded = connect().load_champions(stores.values())
+    assert [each for each, store in stores.items() if loaded[store].packed] == ["whole"]
     assert {each: loaded[store].problem for each, store in stores.items()} == {
         "whole": "",
         "evil": f"foreact-{stores['evil']} version 1 is refused because it has been tampered with: "
@@ -196,7 +197,7 @@ def test_a_tampered_or_lost_model_is_refused_and_takes_nothing_from_the_others(c
 
     # The next version takes the place of each.
     connect().register_models(f"next-{prefix}", [candidate(tmp_path, store) for store in stores.values()])
-    loaded = connect().load_champions(stores.values(), tmp_path / "next")
+    loaded = connect().load_champions(stores.values())
     assert {(each.version, each.problem) for each in loaded.values()} == {("2", "")}
 
 
@@ -218,9 +219,9 @@ def test_models_whose_run_is_gone_are_lost(connect, prefix, tmp_path):
     registry.register_models(f"run-{prefix}", [candidate(tmp_path, prefix)])
     # MLflow keeps the files of a deleted run until somebody purges it.
     registry.client.delete_run(registry.find_champions([prefix])[prefix].mlflow_run)
-    assert registry.load_champions([prefix], tmp_path / "deleted")[prefix].folder is not None
+    assert registry.load_champions([prefix])[prefix].packed
     registry.client = Purged(registry.client)
-    loaded = registry.load_champions([prefix], tmp_path / "loaded")
+    loaded = registry.load_champions([prefix])
     assert loaded[prefix].problem.endswith("is lost: its file is no longer in the registry.")
 
 

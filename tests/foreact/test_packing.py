@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from foreact.errors import ForeactError
-from foreact.registry.packing import pack_folder, unpack_folder
+from foreact.packing import pack_folder, unpack_folder
 
 
 def test_the_same_files_make_the_same_bytes(tmp_path):

@@ -2,13 +2,32 @@
 
 import hashlib
 import io
+import tempfile
 import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from foreact.blobs.names import check_name
 
 # Zip's first day: the time of packing is no part of a model.
 EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def pack_model(save: Callable[[Path], None]) -> bytes:
+    """Return what `save` writes into a folder as one zip."""
+    with tempfile.TemporaryDirectory() as scratch:
+        save(Path(scratch))
+        return pack_folder(Path(scratch))
+
+
+@contextmanager
+def unpacked(data: bytes) -> Iterator[Path]:
+    """Yield the folder of a zip's files for as long as they are needed."""
+    with tempfile.TemporaryDirectory() as scratch:
+        unpack_folder(data, Path(scratch))
+        yield Path(scratch)
 
 
 def pack_folder(folder: Path) -> bytes:
@@ -24,7 +43,12 @@ def pack_folder(folder: Path) -> bytes:
 
 def unpack_folder(data: bytes, folder: Path) -> None:
     """Write a zip's files into a folder, and nowhere else."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+    unpack_file(io.BytesIO(data), folder)
+
+
+def unpack_file(file: IO[bytes], folder: Path) -> None:
+    """Write the files of a zip that may be large into a folder, and nowhere else."""
+    with zipfile.ZipFile(file) as archive:
         for name in archive.namelist():
             path = folder / check_name(name)
             path.parent.mkdir(parents=True, exist_ok=True)

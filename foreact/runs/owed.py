@@ -1,0 +1,67 @@
+"""What the model registry has yet to be told: the models and figures of runs that it did not answer."""
+
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import ConfigDict
+
+from foreact.blobs.protocol import BlobStore
+from foreact.blobs.records import BadRecord, StoredRecord, parse_record
+from foreact.naming import encode_id
+from foreact.packing import unpack_file
+from foreact.publications.contract import OWED
+from foreact.runs.trained import TrainedFolder
+
+RECORD = "owed.json"
+
+
+class RunOrigin(StoredRecord):
+    """The run that trained, as the registry shows it."""
+
+    model_config = ConfigDict(extra="forbid")
+    kind: ClassVar[str] = "owed run"
+
+    run: str
+    pipeline: str = ""
+    # The one store of the run; empty: all.
+    store: str = ""
+    code_version: str = ""
+    # The MLflow run within which it was begun.
+    parent_run: str = ""
+
+
+def owe_run(blobs: BlobStore, trained: TrainedFolder, origin: RunOrigin) -> None:
+    """Keep what a training has for the registry until it can be told."""
+    with tempfile.TemporaryDirectory() as scratch:
+        packed = Path(scratch, "owed.zip")
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+            archive.writestr(RECORD, origin.model_dump_json())
+            for path in trained.list_registered():
+                archive.write(path, path.relative_to(trained.root).as_posix())
+        blobs.write(owed_name(origin.run), packed)
+
+
+def owed_name(run: str) -> str:
+    """Name what is owed of a run."""
+    return f"{OWED}{encode_id(run)}.zip"
+
+
+def list_owed(blobs: BlobStore) -> list[str]:
+    """Return the names of what is owed, the oldest first."""
+    return [info.name for info in sorted(blobs.list(OWED), key=lambda info: (info.modified, info.name))]
+
+
+def fetch_owed(blobs: BlobStore, name: str, folder: Path) -> RunOrigin:
+    """Write what is owed of a run into a folder, and return the run."""
+    with tempfile.TemporaryFile() as packed:
+        with blobs.open(name) as source:
+            shutil.copyfileobj(source, packed)
+        try:
+            unpack_file(packed, folder)
+            record = (folder / RECORD).read_bytes()
+        except (zipfile.BadZipFile, FileNotFoundError) as error:
+            raise BadRecord(f"{name} is no whole archive: {error}.") from None
+    return parse_record(RunOrigin, record, f"{RECORD} of {name}")
