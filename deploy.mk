@@ -14,6 +14,8 @@ WAIT ?= 120
 # What the first and the nightly run are given besides: SCHEDULE="--known URL --columns k=v"; a laptop's, its demo data and less memory.
 SCHEDULE ?= $(if $(filter local,$(OVERLAY)),$(demo_known) --parameter 'train_memory="2Gi"')
 demo_known = $(foreach table,calendar.csv offers.parquet stores.csv,--known $(dir $(call of_place,HISTORY_URL))known/$(table))
+# What an evaluation is given besides: EVALUATE="--known URL --known URL --columns k=v --store S --version N".
+EVALUATE ?=
 # Images are named by what they are made of; what is not committed says so.
 COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)$(shell git diff --quiet HEAD 2>/dev/null || echo -dirty)
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
@@ -110,11 +112,12 @@ schedule: setup packages  ## Bring OVERLAY's nightly run up to what was deployed
 first-run: setup packages  ## Retrain every store in OVERLAY's cluster now, with what was deployed, and follow it
 	$(in_kubeflow) $(BIN)/foreact submit retrain-all --package build/compiled/retrain-all.yaml --history $(call of_place,HISTORY_URL) $(SCHEDULE)
 
-evaluate:  ## Backtest OVERLAY's history in its cluster, beside the baselines, into MLflow
-	images=$$($(call running,$(OVERLAY),$(kube))) && $(KUBECTL) kustomize kustomize/platform/evaluate | sed "s|image: foreact-pipeline$$|image: $${images%% *}|" | $(kube) replace --force --filename -
-	$(kube) --namespace kubeflow wait --for jsonpath='{.status.ready}'=1 --timeout 15m job/evaluate
-	$(kube) --namespace kubeflow logs --follow job/evaluate
-	$(kube) --namespace kubeflow wait --for condition=complete --timeout 1m job/evaluate
+evaluate:  ## Backtest OVERLAY's history in its cluster, beside the baselines, into MLflow; EVALUATE="..." go to foreact evaluate
+	images=$$($(call running,$(OVERLAY),$(kube))) && \
+	  job=$$($(KUBECTL) kustomize kustomize/platform/evaluate | $(PYTHON) kustomize/own_job.py $${images%% *} $(EVALUATE) | $(kube) create --output name --filename -) && \
+	  $(kube) --namespace kubeflow wait --for jsonpath='{.status.ready}'=1 --timeout 15m $$job && \
+	  $(kube) --namespace kubeflow logs --follow $$job && \
+	  $(kube) --namespace kubeflow wait --for condition=complete --timeout 1m $$job
 
 # What comes from upstream, in the order in which one part needs another; a laptop has no gateway, and AKS may have one of its own.
 own_gateway = $(if $(shell grep -l components/app-routing kustomize/overlays/$(OVERLAY)/kustomization.yaml),,upstream/envoy-gateway upstream/envoy-class)

@@ -2,7 +2,8 @@
 KIND ?= kind
 # kind's name of it, and kubectl's.
 CLUSTER ?= foreact
-here := OVERLAY=local CONTEXT=kind-$(CLUSTER) TAG=dev
+# Whatever a shell holds for another place, nothing of this goes there.
+here := OVERLAY=local CONTEXT=kind-$(CLUSTER) TAG=dev REGISTRY= FOREACT_KFP_HOST= FOREACT_API_KEY=
 INGRESS := https://raw.githubusercontent.com/kubernetes/ingress-nginx/controller-v1.13.2/deploy/static/provider/kind/deploy.yaml
 
 .PHONY: local-up local-down local-needs local-cluster local-images local-ingress demo-data

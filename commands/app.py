@@ -9,6 +9,7 @@ from commands.compiling import compile_pipelines
 from commands.demo import demo
 from commands.evaluate import evaluate
 from commands.experts import experts_app
+from commands.promote import promote
 from commands.publications import export, publications_app
 from commands.registry import registry_app
 from commands.run import run_app
@@ -28,6 +29,7 @@ app.add_typer(experts_app, name="experts")
 app.command()(serve)
 app.command()(status)
 app.command()(export)
+app.command()(promote)
 app.add_typer(publications_app, name="publications")
 app.add_typer(submit_app, name="submit")
 app.add_typer(schedule_app, name="schedule")

@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 
@@ -22,6 +23,8 @@ def main(kubectl: str, *command: str) -> int:
             f"no key can be made in a pod of foreact-serving ({made.stderr.strip()}): deploy first, or give one in "
             "FOREACT_API_KEY"
         )
+    # Ctrl-C is the command's to answer, which gets it too; the key is revoked then as well.
+    signal.signal(signal.SIGINT, lambda *_: None)
     try:
         environment = {**os.environ, "FOREACT_API_KEY": made.stdout.strip()}
         code = subprocess.run(command, env=environment, check=False).returncode

@@ -28,6 +28,12 @@ DESCRIPTIONS = {
 STORE = """
     store: The store to retrain, as the history names it. What is left out of history, known, columns, country, spacing,
         horizon, missing, stockouts, quantiles and experts is as in the last retrain-all."""
+PROMOTION = """
+    version: A registered version of the store's model to judge and publish in place of training one; empty: train one.
+    reason: Why that version; without a reason it is refused.
+    by: Who chose it.
+    force: Whether it is published even if it loses at the gate."""
+NO_PROMOTION = {"version": "", "reason": "", "by": "", "force": False}
 PARAMETERS = """
     history: The sales history: a file, a folder, a glob or a Blob prefix; CSV or Parquet.
     known: The tables of what is known ahead (calendar, prices, promotions), by any of date, store and item.
@@ -99,6 +105,7 @@ def build_pipeline(
             "seed": seed,
             "quantiles": quantiles,
             "experts": experts,
+            **NO_PROMOTION,
             "step_cpu": step_cpu,
             "step_memory": step_memory,
             "train_cpu": train_cpu,
@@ -123,6 +130,10 @@ def build_pipeline(
         seed: int = defaults.SEED,
         quantiles: str = defaults.QUANTILES,
         experts: str = defaults.EXPERTS,
+        version: str = "",
+        reason: str = "",
+        by: str = "",
+        force: bool = False,
         step_cpu: str = defaults.STEP_CPU,
         step_memory: str = defaults.STEP_MEMORY,
         train_cpu: str = defaults.TRAIN_CPU,
@@ -145,6 +156,10 @@ def build_pipeline(
             "seed": seed,
             "quantiles": quantiles,
             "experts": experts,
+            "version": version,
+            "reason": reason,
+            "by": by,
+            "force": force,
             "step_cpu": step_cpu,
             "step_memory": step_memory,
             "train_cpu": train_cpu,
@@ -157,7 +172,7 @@ def build_pipeline(
 
     about = "Ingest, validate, train, register and publish.\n\nArgs:"
     retrain_all.__doc__ = about + PARAMETERS
-    retrain_store.__doc__ = about + STORE + PARAMETERS
+    retrain_store.__doc__ = about + STORE + PROMOTION + PARAMETERS
     for pipeline in (retrain_all, retrain_store):
         _replace_defaults(pipeline, place or {})
     return dsl.pipeline(

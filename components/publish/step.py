@@ -77,8 +77,9 @@ def publish(
             )
             for each in record.stores.values()
         }
+        by, reason = _name_author(record, registered.run)
         outcome = Publisher(store, keep_versions=settings.keep_versions).publish(
-            entries, by=f"run {registered.run}", unless_since=unless_since
+            entries, by=by, reason=reason, unless_since=unless_since
         )
         _store_scorecards(store, record, registered.run)
         # A refresh of a few stores leaves that to the next run of all, so that its cost does not grow with the others.
@@ -91,6 +92,15 @@ def publish(
         "objects_deleted": float(len(deleted)),
     }
     return Published(outcome, summarize_publication(outcome, entries), metrics)
+
+
+def _name_author(record: Trained, run: str) -> tuple[str, str]:
+    """Return whose publication it is, and why: the run's, or that of who promoted a version."""
+    promotion = record.promotion
+    if promotion is None:
+        return f"run {run}", ""
+    stores = ", ".join(record.stores)
+    return promotion.by or f"run {run}", f"version {promotion.version} of {stores} promoted: {promotion.reason}"
 
 
 def _find_objects(folder: TrainedFolder, record: Trained, run: str) -> dict[str, dict[Kind, tuple[str, Path]]]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from foreact.errors import count_noun
 from foreact.forecasting.experts.simple import Simple
 from foreact.forecasting.judging.accuracy import Accuracy
-from foreact.registry import Moment, RunNotes
+from foreact.registry import Moment, Note, RunNotes
 from foreact.runs.trained import RUN_FIGURES, Trained, TrainedStore
 
 # What is told of a forecast that is no longer, or not yet, the published one.
@@ -16,7 +16,7 @@ DIGITS = 4
 def describe_run(record: Trained, *, pipeline: str, store: str, code_version: str, parent_run: str) -> RunNotes:
     """Return the run's name, parameters and averages."""
     kind = pipeline or ("retrain-store" if store else "retrain-all")
-    chain = record.chain
+    chain, promotion = record.chain, record.promotion
     parameters = {
         "as_of": record.as_of.isoformat(),
         "horizon": str(record.horizon),
@@ -28,10 +28,11 @@ def describe_run(record: Trained, *, pipeline: str, store: str, code_version: st
         "stores": str(len(record.stores)),
         "chain_as_of": "" if chain is None else chain.as_of.isoformat(),
         "chain_rows": "" if chain is None else str(chain.rows),
+        **({} if promotion is None else {name: str(value) for name, value in promotion.model_dump().items()}),
     }
     counts = record.count_outcomes()
     return RunNotes(
-        name=" ".join(filter(None, (kind, store, record.as_of.isoformat()))),
+        name=" ".join(filter(None, ("promote" if promotion else kind, store, record.as_of.isoformat()))),
         description=f"Data up to {record.as_of}, {count_noun(record.horizon, record.spacing.period)} ahead. Of "
         f"{count_noun(len(record.stores), 'store')} {counts['promoted']:.0f} promoted, {counts['kept']:.0f} kept "
         f"their model, {counts['fallback']:.0f} fell back.",
@@ -64,6 +65,17 @@ def describe_version(record: Trained, store: TrainedStore) -> str:
     measured = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in figures.items())
     return f"Data up to {record.as_of}: {store.outcome.value}. {store.reason}" + (
         f"\n\nBacktest: {measured}." if measured else ""
+    )
+
+
+def describe_promotion(record: Trained, store: TrainedStore, run: str) -> Note:
+    """Return what a version's page says of its promotion by hand."""
+    promotion = record.promotion
+    by, why = (promotion.by, promotion.reason) if promotion else ("", "")
+    tags = {"promoted_by": by, "promoted_reason": why, "promoted_run": run}
+    return Note(
+        f"Promoted{f' by {by}' if by else ''} in run {run}, on data up to {record.as_of}: {why}. Gate: {store.reason}.",
+        {f"foreact.{name}": text for name, text in tags.items()},
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.register.notes import (
+    describe_promotion,
     describe_run,
     describe_version,
     list_run_figures,
@@ -140,6 +141,10 @@ def _register_training(
     figures = {each.store: list_store_figures(each) for each in stores}
     if not origin.store and not only:
         figures[CHAIN] = list_run_figures(record)
+    if record.promotion is not None:
+        for each in stores:
+            note = describe_promotion(record, each, origin.run)
+            registry.promote_version(each.store, record.promotion.version, note)
     registry.chart_figures(figures, notes.moment)
     return registered
 
@@ -168,10 +173,11 @@ def _make_chain_candidate(folder: TrainedFolder, record: Trained, code_version: 
 def _choose_version(store: TrainedStore, run: str, registered: Mapping[str, str]) -> RegisteredStore:
     version = registered.get(store.store)
     promoted = store.outcome is GateOutcome.PROMOTED
+    is_new = promoted and not store.champion_run
     return RegisteredStore(
         name=model_name(store.store),
-        run=run if promoted else store.champion_run,
-        version=version if promoted else store.champion_version,
+        run=run if is_new else store.champion_run,
+        version=version if is_new else store.champion_version,
         registered=version,
         promoted=promoted,
     )

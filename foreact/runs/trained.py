@@ -17,6 +17,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from foreact.blobs.records import StoredRecord, parse_record
+from foreact.errors import ForeactError
 from foreact.forecasting.experts.simple import Simple
 from foreact.forecasting.judging.accuracy import Accuracy, Contribution, mean_accuracy
 from foreact.forecasting.judging.gate import GateOutcome
@@ -41,8 +42,8 @@ class TrainedStore(BaseModel):
     data_hash: str
     outcome: GateOutcome
     reason: str
-    # The run that trained the champion, and its version, where it made the numbers; without a run it was a baseline,
-    # without a version the registry has yet to be told of it.
+    # The run that trained the champion, or the registered version that somebody promoted, and its version, where that
+    # made the numbers; without a version the registry has yet to be told of it.
     champion_run: str = ""
     champion_version: str | None = None
     # Why the champion could not be used, so that the challenger was judged without it; empty if it could.
@@ -88,6 +89,29 @@ class TrainedStore(BaseModel):
         return figures if self.naive_wape is None else {**figures, "naive_wape": self.naive_wape}
 
 
+class Promotion(BaseModel):
+    """A registered version that somebody wants published in place of what would be trained."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: str
+    reason: str
+    by: str = ""
+    # Whether it is published even if it loses at the gate.
+    force: bool = False
+
+    @classmethod
+    def parse(cls, *, version: str, reason: str, by: str, force: bool) -> "Promotion | None":
+        """Return what the pipeline's parameters say; without a version there is no promotion."""
+        if not version:
+            return None
+        if not reason.strip():
+            raise ForeactError(
+                f"Version {version} is not promoted without a reason: say why, for those who come later."
+            )
+        return cls(version=version, reason=reason.strip(), by=by, force=force)
+
+
 class TrainedChain(BaseModel):
     """The chain's model that had a say in all stores' numbers."""
 
@@ -113,6 +137,8 @@ class Trained(StoredRecord):
     source_version: str
     margin: float
     chain: TrainedChain | None = None
+    # Somebody's choice of a version; None: models were trained.
+    promotion: Promotion | None = None
     # The names of the quantiles that forecasts and totals have.
     quantiles: tuple[str, ...] = ()
     generated_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
@@ -188,9 +214,9 @@ class TrainedFolder:
 
     def model_of(self, store: TrainedStore) -> Path | None:
         """Return the path of the packed model that made a store's numbers; None: a baseline did."""
-        if store.outcome is GateOutcome.PROMOTED:
-            return self.challenger(store.store)
-        return self.champion(store.store) if store.champion_run else None
+        if store.champion_run:
+            return self.champion(store.store)
+        return self.challenger(store.store) if store.outcome is GateOutcome.PROMOTED else None
 
     def reading_path(self, store: str) -> Path:
         """Return the path of how the store's data were read."""

@@ -1,4 +1,4 @@
-"""Rows as CSV, a few thousand at a time."""
+"""Rows as CSV, some at a time."""
 
 import csv
 import io
@@ -7,9 +7,8 @@ from typing import Any, Literal
 
 from fastapi import Request
 
-from serving.api.answers import read_preference
+from serving.api.answers import ROWS_AT_ONCE, read_preference
 
-ROWS_AT_ONCE = 2_000
 Format = Literal["json", "csv"]
 
 

@@ -33,10 +33,9 @@ class AnswerCache:
             await self.app(scope, receive, send)
             return
         request = Request(scope)
-        service, headers = service_of(request), request.headers
-        view = service.views.current
-        # Keys that are due are loaded by the routes, where errors become answers.
-        principal = None if service.keys.is_due else await identify(request)
+        headers = request.headers
+        view = service_of(request).views.current
+        principal = await identify(request)
         if view is None or principal is None or "if-none-match" in headers:
             await self.app(scope, receive, send)
             return

@@ -4,7 +4,7 @@ import csv
 import os
 import signal
 import subprocess
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from foreact.runs.defaults import QUANTILES
 from foreact.runs.ledger import RunLedger as Ledger
 from foreact.runs.workspace import WorkspaceRuns
 from foreact.settings import PlaceSettings
+from serving.audit import AuditLog
 from tests.commands.conftest import Chain, Foreact, command, halt_at
 from tests.waiting import until
 
@@ -87,6 +88,19 @@ class TestRetraining:
         done = foreact(*arguments, "--version", "999")
         assert done.returncode == 1
         assert "has no version '999'" in done.stderr
+
+    def test_a_chosen_version_goes_live_for_its_store_alone(self, three_stores: Chain, foreact: Foreact) -> None:
+        place, store = ("--workspace", str(three_stores.workspace)), three_stores.stores[1]
+        before = manifest(three_stores.workspace)
+        done = foreact("promote", store, "1", "--reason", "a drill", "--force", *place)
+        assert done.returncode == 0, done.stderr
+        after = manifest(three_stores.workspace)
+        assert (before.stores[store].model.version, after.stores[store].model.version) == ("2", "1")
+        assert after.reason == f"version 1 of {store} promoted: a drill"
+        assert {**after.stores, store: None} == {**before.stores, store: None}
+        blobs = connect(PlaceSettings(workspace=three_stores.workspace))
+        (event,) = AuditLog(blobs).read_events(datetime.now(UTC).date())
+        assert (event.subject, event.account) == (f"{store} version 1", f"cli:{after.created_by}")
 
     def test_a_day_later_the_gate_decides_and_what_was_published_is_scored(
         self, three_stores: Chain, foreact: Foreact

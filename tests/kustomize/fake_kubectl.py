@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 HELD = Path(os.environ["HELD"])
 PORTS = json.loads(os.environ.get("PORTS", "{}"))
 
@@ -53,9 +55,14 @@ def answer(arguments: list[str]) -> None:
             (HELD / "revisions.json").write_text(json.dumps([revisions[1], revisions[0]]))
         case ["apply", *options]:
             note(options, build(options[options.index("--kustomize") + 1], echo=False))
-        case ["replace", *options]:
-            note(options, sys.stdin.read())
-        case ["rollout", "status", *_] | ["wait" | "logs", *_]:
+        case ["create", *options]:
+            manifests = sys.stdin.read()
+            note(options, manifests)
+            sys.stdout.write(f"job.batch/{yaml.safe_load(manifests)['metadata']['name']}\n")
+        case ["wait" | "logs", *_, job] if job.startswith("job"):
+            if not any(job.removeprefix("job.batch/") in path.read_text() for path in HELD.glob("sent-*")):
+                sys.exit(f'Error from server (NotFound): jobs.batch "{job}" not found')
+        case ["rollout", "status", *_]:
             pass
         case _:
             sys.exit(f"unknown command: {arguments}")
@@ -76,6 +83,12 @@ def forward(service: str) -> None:
         sys.exit(f'Error from server (NotFound): services "{service}" not found')
     sys.stdout.write(f"Forwarding from 127.0.0.1:{PORTS[service]} -> 80\n")
     sys.stdout.flush()
+    # One line a connection, more than a pipe holds.
+    sys.stdout.writelines(f"Handling connection for {PORTS[service]}\n" for _ in range(3_000))
+    sys.stdout.flush()
+    (HELD / "told").touch()
+    # Ended by Ctrl-C without a word, as the real one.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pause()
 
 

@@ -57,11 +57,13 @@ def make(folder: Path, *arguments: str, **environment: str) -> tuple[int, str, l
 
 
 def test_one_command_takes_every_step_in_order(tmp_path: Path) -> None:
-    code, told, calls = make(tmp_path, "local-up")
+    elsewhere = {"REGISTRY": "registry.example", "FOREACT_KFP_HOST": "http://elsewhere.example", "OVERLAY": "prod"}
+    code, told, calls = make(tmp_path, "local-up", **elsewhere)
     assert code == 0, told
     left = iter(calls)
     for step in STEPS:
         assert any(re.search(step, call) for call in left), f"{step} is missing, or too early, in {calls}"
+    assert not any("example" in call for call in calls)
     # Whatever cluster kubectl's current context is of, nothing of this goes there.
     assert all("--context kind-foreact" in call for call in calls if call.startswith("kubectl"))
     assert next(call for call in calls if call.startswith("kind")) == "kind get clusters"

@@ -104,6 +104,8 @@ def passwords(configuration: Configuration) -> Iterator[str]:
     for kind, name, body in resources(configuration):
         if kind.startswith("random_"):
             yield f"{kind}.{name}: is kept in the state; make it ephemeral"
+        if kind in {"azuread_application_password", "azuread_service_principal_password"} or "password" in body:
+            yield f"{kind}.{name}: is kept in the state; trust a service account's token instead"
         if kind == "azurerm_key_vault_secret" and ("value" in body or "value_wo" not in body):
             yield f"{kind}.{name}: its value is kept in the state; use value_wo"
         if "administrator_password" in body:

@@ -9,8 +9,9 @@ import pytest
 from foreact.publications.contract import CURRENT, manifest_name, object_name
 from foreact.runs.ledger import RUNS
 from foreact.telemetry.notices import FOLDER as NOTICES
+from serving.dashboard.login import CALLBACK
 from tests.kustomize.manifests import ROOT as MANIFESTS
-from tests.kustomize.manifests import load
+from tests.kustomize.manifests import Object, load
 from tests.terraform import policies
 from tests.terraform.configuration import (
     FOLDER,
@@ -127,6 +128,11 @@ BREAKS: list[tuple[policies.Rule, str, Callable[[policies.Configuration], object
         "make it ephemeral",
         lambda configuration: configuration["resource"].append({"random_password": {"x": {}}}),
     ),
+    (
+        policies.passwords,
+        "service account's token",
+        put("azuread_application", "service", password=[{"display_name": "x"}]),
+    ),
     (policies.registry, "admits more", put("azurerm_container_registry", "this", admin_enabled=True)),
     (
         policies.database,
@@ -173,8 +179,8 @@ def test_a_private_cluster_and_a_key_of_ones_own_are_options() -> None:
 
 
 def test_the_runner_may_call_the_clusters_api() -> None:
-    access = get(parse(), "azurerm_kubernetes_cluster")["api_server_access_profile"]
-    assert access == [{"authorized_ip_ranges": "${local.api_ips}"}]
+    [access] = get(parse(), "azurerm_kubernetes_cluster")["api_server_access_profile"]
+    assert "local.api_ips" in access["authorized_ip_ranges"]
     local = {name: value for entry in parse()["locals"] for name, value in entry.items()}
     assert "azurerm_public_ip.runner" in local["api_ips"]
     assert "var.allowed_ips" in local["api_ips"]
@@ -192,6 +198,21 @@ def test_identities_fit_the_overlays(overlay: str) -> None:
     }
     text = (FOLDER / "identities.tf").read_text()
     assert set(re.findall(r"system:serviceaccount:[\w:-]+", text)) == wanted
+
+
+@pytest.mark.kubectl
+def test_people_come_back_to_the_service_and_its_account_is_trusted() -> None:
+    [web] = get(parse(), "azuread_application", "service")["web"]
+    assert web["redirect_uris"] == [f"https://${{var.hostname}}{CALLBACK}"]
+    trusted = get(parse(), "azuread_application_federated_identity_credential", "serving")
+    account = next(item for item in load(MANIFESTS / "overlays/prod") if is_account_of_serving(item))
+    space, name = account["metadata"]["namespace"], account["metadata"]["name"]
+    assert trusted["subject"] == f"system:serviceaccount:{space}:{name}"
+    assert trusted["issuer"] == "${azurerm_kubernetes_cluster.this.oidc_issuer_url}"
+
+
+def is_account_of_serving(item: Object) -> bool:
+    return bool(item["kind"] == "ServiceAccount" and item["metadata"]["name"] == "foreact-serving")
 
 
 @pytest.mark.kubectl

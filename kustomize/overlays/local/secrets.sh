@@ -5,6 +5,18 @@ kubectl=${KUBECTL:-kubectl}
 
 random() { head -c 32 /dev/urandom | base64 | tr -d '\n'; }
 word() { head -c 24 /dev/urandom | base64 | tr '+/' 'ab' | tr -d '\n'; }
+# Dex keeps its people's passwords as bcrypt: Apache's htpasswd makes it, and so does the C library of Linux.
+bcrypt() {
+    if command -v htpasswd >/dev/null 2>&1; then
+        hash=$(htpasswd -nbBC 10 x "$1" | head -n 1 | cut -d: -f2)
+    else
+        hash=$(perl -e 'print crypt($ARGV[0], "\$2b\$10\$$ARGV[1].")' "$1" "$(word | cut -c1-21)")
+    fi
+    case $hash in
+        '$2'*) echo "$hash" ;;
+        *) echo "no bcrypt on this machine: install htpasswd (apache2-utils)" >&2; exit 1 ;;
+    esac
+}
 make_secret() {
     namespace=$1 name=$2
     shift 2
@@ -14,6 +26,16 @@ make_secret() {
     $kubectl --namespace "$namespace" create secret generic "$name" "$@"
 }
 
+if ! $kubectl --namespace foreact get secret dex >/dev/null 2>&1; then
+    admin=$(word) planner=$(word)
+    admin_hash=$(bcrypt "$admin") planner_hash=$(bcrypt "$planner")
+    make_secret foreact dex \
+        --from-literal=client-secret="$(word)" \
+        --from-literal=admin-password="$admin" \
+        --from-literal=admin-hash="$admin_hash" \
+        --from-literal=planner-password="$planner" \
+        --from-literal=planner-hash="$planner_hash"
+fi
 if $kubectl --namespace azurite get secret azurite >/dev/null 2>&1; then
     echo "the secrets are there already"
     exit 0
