@@ -49,7 +49,7 @@ class EndedSessions:
         self.share()
 
     def share(self) -> None:
-        """Tell the other replicas what ended here, and learn what ended there; what fails is tried again next time."""
+        """Share with other replicas what ended here, and learn what ended there; what fails is tried again later."""
         with self._lock:
             try:
                 if self._untold:

@@ -29,6 +29,8 @@ OBJECT = "serving/keys.json"
 PREFIX = "fa_"
 # How long a revoked key may still be accepted by a process that has loaded it.
 REMEMBERED_SECONDS = 3.0
+# What a process that has read no keys yet raises while it cannot.
+UNREADABLE = (BlobUnavailable, BadRecord, NewerRecord)
 
 
 class Key(BaseModel):
@@ -138,7 +140,7 @@ class KeyRing:
                 return
             try:
                 keys = list_keys(self._store)
-            except (BlobUnavailable, BadRecord, NewerRecord) as problem:
+            except UNREADABLE as problem:
                 if self._until < 0:
                     raise
                 if not isinstance(problem, BlobUnavailable):
