@@ -88,6 +88,12 @@ mock_provider "azurerm" {
       resource_versionless_id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.KeyVault/vaults/foreact/secrets/s"
     }
   }
+  mock_resource "azurerm_key_vault_key" {
+    defaults = {
+      versionless_id          = "https://foreact.vault.azure.net/keys/storage"
+      resource_versionless_id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.KeyVault/vaults/foreact/keys/storage"
+    }
+  }
   mock_resource "azurerm_log_analytics_workspace" {
     defaults = {
       id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.OperationalInsights/workspaces/foreact"
@@ -128,7 +134,8 @@ variables {
   hostname        = "foreact.example.com"
   repository      = "example/foreact"
   administrators  = ["66666666-6666-6666-6666-666666666666"]
-  secrets_date    = "2026-11-28"
+  # Far ahead, so that no plan warns.
+  secrets_date = "2099-01-01"
 }
 
 run "dev_keeps_its_database_in_the_cluster" {
@@ -229,7 +236,7 @@ run "what_is_asked_for_is_closed" {
   }
 
   assert {
-    condition     = azurerm_kubernetes_cluster.this.private_cluster_enabled && one(azurerm_kubernetes_cluster.this.api_server_access_profile).authorized_ip_ranges == null
+    condition     = azurerm_kubernetes_cluster.this.private_cluster_enabled && try(length(one(azurerm_kubernetes_cluster.this.api_server_access_profile).authorized_ip_ranges), 0) == 0
     error_message = "the API is on the internet"
   }
 
@@ -244,7 +251,7 @@ run "what_is_asked_for_is_closed" {
   }
 
   assert {
-    condition     = azurerm_key_vault_secret.generated["ray-auth-token"].expiration_date == "2027-11-28T00:00:00Z"
+    condition     = azurerm_key_vault_secret.generated["ray-auth-token"].expiration_date == "2100-01-01T00:00:00Z"
     error_message = "secrets do not expire a year after they were made"
   }
 }
