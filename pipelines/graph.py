@@ -49,6 +49,8 @@ PARAMETERS = """
     max_rejected_share: The share of rejected rows above which the data is refused.
     margin: How much worse than the champion a challenger may score and still go live, as a share.
     max_fallback_share: The run fails when more than this share of the stores could not be trained.
+    accept_departures: Whether numbers are published that depart from past sales and from the last publication beyond
+        what is likely; if not, such stores keep the last good ones.
     seed: Seed of everything drawn at random.
     quantiles: Which quantiles are published beside p10, p50 and p90, as in p5,p97.5.
     experts: Names of installed experts that forecast beside the built-in ones, as in fortnight,mine; empty: none.
@@ -80,6 +82,7 @@ def build_pipeline(
         max_rejected_share: float = defaults.MAX_REJECTED_SHARE,
         margin: float = defaults.MARGIN,
         max_fallback_share: float = defaults.MAX_FALLBACK_SHARE,
+        accept_departures: bool = defaults.ACCEPT_DEPARTURES,
         seed: int = defaults.SEED,
         quantiles: str = defaults.QUANTILES,
         experts: str = defaults.EXPERTS,
@@ -102,6 +105,7 @@ def build_pipeline(
             "max_rejected_share": max_rejected_share,
             "margin": margin,
             "max_fallback_share": max_fallback_share,
+            "accept_departures": accept_departures,
             "seed": seed,
             "quantiles": quantiles,
             "experts": experts,
@@ -127,6 +131,7 @@ def build_pipeline(
         max_rejected_share: float = defaults.MAX_REJECTED_SHARE,
         margin: float = defaults.MARGIN,
         max_fallback_share: float = defaults.MAX_FALLBACK_SHARE,
+        accept_departures: bool = defaults.ACCEPT_DEPARTURES,
         seed: int = defaults.SEED,
         quantiles: str = defaults.QUANTILES,
         experts: str = defaults.EXPERTS,
@@ -153,6 +158,7 @@ def build_pipeline(
             "max_rejected_share": max_rejected_share,
             "margin": margin,
             "max_fallback_share": max_fallback_share,
+            "accept_departures": accept_departures,
             "seed": seed,
             "quantiles": quantiles,
             "experts": experts,

@@ -87,8 +87,8 @@ resource "azurerm_linux_virtual_machine" "runner" {
   custom_data = base64encode(<<-EOT
     #cloud-config
     packages: [docker.io, docker-buildx, git, make, python3, python3-venv]
-    groups: [{docker: [runner]}]
     runcmd:
+      - usermod --append --groups docker runner
       - curl -sSfL https://aka.ms/InstallAzureCLIDeb | bash
   EOT
   )

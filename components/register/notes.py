@@ -1,12 +1,13 @@
 """What MLflow shows of a run, of a store's version and of its figures night after night."""
 
 from collections.abc import Mapping
+from datetime import date
 
 from foreact.errors import count_noun
 from foreact.forecasting.experts.simple import Simple
 from foreact.forecasting.judging.accuracy import Accuracy
 from foreact.registry import Moment, Note, RunNotes
-from foreact.runs.trained import RUN_FIGURES, Trained, TrainedStore
+from foreact.runs.trained import RUN_FIGURES, Promotion, Trained, TrainedStore
 
 # What is told of a forecast that is no longer, or not yet, the published one.
 COMPARED = ("wape", "bias", "scaled_error")
@@ -68,13 +69,12 @@ def describe_version(record: Trained, store: TrainedStore) -> str:
     )
 
 
-def describe_promotion(record: Trained, store: TrainedStore, run: str) -> Note:
+def describe_promotion(promotion: Promotion, store: TrainedStore, as_of: date, run: str) -> Note:
     """Return what a version's page says of its promotion by hand."""
-    promotion = record.promotion
-    by, why = (promotion.by, promotion.reason) if promotion else ("", "")
-    tags = {"promoted_by": by, "promoted_reason": why, "promoted_run": run}
+    by, why = f" by {promotion.by}" if promotion.by else "", promotion.reason.rstrip(".")
+    tags = {"promoted_by": promotion.by, "promoted_reason": promotion.reason, "promoted_run": run}
     return Note(
-        f"Promoted{f' by {by}' if by else ''} in run {run}, on data up to {record.as_of}: {why}. Gate: {store.reason}.",
+        f"Promoted{by} in run {run}, on data up to {as_of}: {why}. Gate: {store.reason}.",
         {f"foreact.{name}": text for name, text in tags.items()},
     )
 

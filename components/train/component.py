@@ -16,6 +16,7 @@ def train(
     quantiles: str,
     experts: str,
     max_fallback_share: float,
+    accept_departures: bool,
     version: str,
     reason: str,
     by: str,
@@ -33,6 +34,8 @@ def train(
         quantiles: Which quantiles are published beside p10, p50 and p90, as in p5,p97.5.
         experts: Names of installed experts that forecast beside the built-in ones, as in fortnight,mine.
         max_fallback_share: The run fails when more than this share of the stores could not be trained.
+        accept_departures: Whether numbers are published that depart from past sales and from the last publication
+            beyond what is likely; if not, such stores keep the last good ones.
         version: A registered version that is judged and goes live in place of a newly trained model; empty: none.
         reason: Why that version.
         by: Who chose it.
@@ -49,6 +52,7 @@ def train(
     from functools import partial
     from pathlib import Path
 
+    from components.train.holding import make_published_finder
     from components.train.live import find_live_chain, make_live_finder, make_version_finder, read_night
     from components.train.report.drift import read_earlier_series
     from components.train.step import train as step
@@ -68,6 +72,7 @@ def train(
         quantiles=quantiles,
         experts=experts,
         max_fallback_share=max_fallback_share,
+        find_published=None if accept_departures else make_published_finder(settings),
         events=events,
         ray_address=settings.ray_address,
         size=TaskSize.parse(cpu, memory),

@@ -10,6 +10,7 @@ import numpy as np
 
 from components.train.chain import fit_chain_model
 from components.train.fanout import Task, TaskResult, open_workers
+from components.train.holding import FindPublished, find_held
 from components.train.live import LiveChain, LiveStore
 from components.train.promotion import conclude_promotion, load_chosen, name_version
 from components.train.report.drift import Series
@@ -42,6 +43,7 @@ def train(
     quantiles: str,
     experts: str = "",
     max_fallback_share: float,
+    find_published: FindPublished | None = None,
     events: Events,
     size: TaskSize,
     ray_address: str = "",
@@ -54,9 +56,10 @@ def train(
 ) -> dict[str, float]:
     """Train, decide and forecast, and return the figures of the whole run.
 
-    The chain's model is fitted first, unless `find_chain` returns the live one; `night` has the parameters of the last
-    run of the whole chain. With `instead`, which says why, the stores are forecast by their live models alone. For a
-    promotion nothing is trained either: the version that `find_chosen` returns is judged.
+    Stores whose numbers depart beyond what is likely are held back, unless `find_published` is None. The chain's model
+    is fitted first, unless `find_chain` returns the live one; `night` has the parameters of the last run of the whole
+    chain. With `instead`, which says why, the stores are forecast by their live models alone. For a promotion nothing
+    is trained either: the version that `find_chosen` returns is judged.
     """
     with events.step("train"):
         shares = parse_quantiles(quantiles)
@@ -104,23 +107,23 @@ def train(
                 tasks = (make_task(store, f"could not be trained: {why}") for store, why in failures.items())
                 lost = _collect_results(workers.run(train_store_job, tasks, chain.model), keep_files)
                 _refuse_lost_stores(lost)
-        info = data.info
         if chain.model is not None:
             folder.chain.write_bytes(chain.packed or pack_model(chain.model.save))
+        held = {} if find_published is None else find_held(folder, stores, data.info.spacing, find_published)
         outcome = Trained(
-            as_of=info.as_of,
-            horizon=info.horizon,
-            spacing=info.spacing,
-            source_version=info.source_version,
+            as_of=data.info.as_of,
+            horizon=data.info.horizon,
+            spacing=data.info.spacing,
+            source_version=data.info.source_version,
             margin=margin,
             chain=_describe_chain(chain),
             promotion=promotion,
             quantiles=name_quantiles(shares),
-            stores={store: records[store] for store in stores},
+            stores={store: records[store].model_copy(update={"held": held.get(store, "")}) for store in stores},
         )
         folder.write_record(outcome)
-        _note_unusable_champions(records, events)
-        _note_left_out(names, records, events)
+        _note_unusable_champions(outcome.stores, events)
+        _note_left_out(names, outcome.stores, events)
         figures = write_report(report, outcome, pictures, earlier)
         conclude_promotion(outcome, events)
         return figures

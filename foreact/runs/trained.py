@@ -48,6 +48,8 @@ class TrainedStore(BaseModel):
     champion_version: str | None = None
     # Why the champion could not be used, so that the challenger was judged without it; empty if it could.
     champion_problem: str = ""
+    # Why the numbers must not be published; empty if they may.
+    held: str = ""
     # What makes the numbers instead, and why; None unless the outcome is a fallback.
     fallback: str | None = None
     # The backtest of what made the published numbers, of the challenger, of the champion and of the baselines.
@@ -62,6 +64,11 @@ class TrainedStore(BaseModel):
     left_out: dict[str, str] = Field(default_factory=dict)
     scorecard: dict[str, float] = Field(default_factory=dict)
     attributes: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def goes_live(self) -> bool:
+        """Whether the challenger becomes the live model."""
+        return self.outcome is GateOutcome.PROMOTED and not self.held
 
     @property
     def naive_wape(self) -> float | None:
@@ -144,11 +151,17 @@ class Trained(StoredRecord):
     generated_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
     stores: dict[str, TrainedStore]
 
+    @property
+    def chain_goes_live(self) -> bool:
+        """Whether the chain's model becomes the live one: not if it learnt from as many stores that are held back."""
+        return 2 * sum(bool(store.held) for store in self.stores.values()) < max(1, len(self.stores))
+
     def count_outcomes(self) -> dict[str, float]:
-        """Return how many stores there are, and how many of each outcome of the gate."""
+        """Return how many stores there are, how many are held back, and how many of each outcome of the gate."""
         stores = self.stores.values()
         return {
             "stores": float(len(stores)),
+            "held": float(sum(bool(store.held) for store in stores)),
             **{outcome.value: float(sum(store.outcome is outcome for store in stores)) for outcome in GateOutcome},
         }
 

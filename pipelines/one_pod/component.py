@@ -20,6 +20,7 @@ def retrain_in_one_pod(
     max_rejected_share: float,
     margin: float,
     max_fallback_share: float,
+    accept_departures: bool,
     seed: int,
     quantiles: str,
     experts: str,
@@ -58,6 +59,8 @@ def retrain_in_one_pod(
         max_rejected_share: The share of rejected rows above which the data is refused.
         margin: How much worse than the champion a challenger may score and still go live, as a share.
         max_fallback_share: The run fails when more than this share of the stores could not be trained.
+        accept_departures: Whether numbers are published that depart from past sales and from the last publication
+            beyond what is likely; if not, such stores keep the last good ones.
         seed: Seed of everything drawn at random.
         quantiles: Which quantiles are published beside p10, p50 and p90, as in p5,p97.5.
         experts: Names of installed experts that forecast beside the built-in ones, as in fortnight,mine; empty: none.
@@ -97,6 +100,7 @@ def retrain_in_one_pod(
             "max_rejected_share": max_rejected_share,
             "margin": margin,
             "max_fallback_share": max_fallback_share,
+            "accept_departures": accept_departures,
             "seed": seed,
             "quantiles": quantiles,
             "experts": experts,

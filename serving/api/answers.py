@@ -197,7 +197,7 @@ def describe_in_headers(view: FreshnessView, stores: Iterable[StoreData]) -> dic
         headers["foreact-generated-at"] = min(entry.generated_at for entry in entries).astimezone(UTC).isoformat()
         states = {view.freshness[arrays.store].state for arrays in shown}
         headers["foreact-staleness"] = "fresh" if states == {"fresh"} else "stale"
-        held_count = sum(arrays.store in view.snapshot.held_stores for arrays in shown)
+        held_count = sum(view.explain_held(arrays.store) is not None for arrays in shown)
         if held_count:
             headers["foreact-held"] = str(held_count)
     return headers

@@ -49,7 +49,7 @@ class EndedSessions:
         self.share()
 
     def share(self) -> None:
-        """Share with other replicas what ended here, and learn what ended there; what fails is tried again later."""
+        """Write what ended here, and read what ended elsewhere; what fails is tried again next time."""
         with self._lock:
             try:
                 if self._untold:

@@ -12,8 +12,8 @@ from serving.dependencies import identify, service_of
 from serving.publication.view import FreshnessView
 
 CACHE_BYTES = 64 << 20
-# A larger answer would displace too many others, and block the event loop while it is sent.
-LARGEST_BYTES = 4 << 20
+# A larger answer would displace too many others, and is kept for each caller who does not read it to its end.
+LARGEST_BYTES = 1 << 20
 # What an answer takes up besides its body: its headers and its key.
 OVERHEAD_BYTES = 1_500
 Key = tuple[Any, ...]

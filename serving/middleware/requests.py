@@ -145,7 +145,8 @@ class RequestMiddleware:
         except Exception:
             if has_started and "head" in scope:
                 return
-            log.exception("request failed", extra={"request_id": scope["request_id"]})
+            told = {"request_id": scope["request_id"], "caller": scope.get("caller")}
+            log.exception("request failed", extra=told)
             if has_started:
                 raise
             with contextlib.suppress(HeadSent):

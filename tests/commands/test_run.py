@@ -164,6 +164,10 @@ def processes_of(folder: Path) -> list[int]:
     return found
 
 
+def read_command(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
 @pytest.fixture
 def never_valid(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return an environment in which no run gets beyond its validation, the only step that needs that part."""
@@ -210,7 +214,7 @@ def test_a_run_that_is_killed_behind_the_command_is_told_and_leaves_no_process(
     place = {**never_valid, "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True, env=place)
     folder = reach_validate(runs, known)
-    [behind] = [pid for pid in processes_of(folder) if b"pipelines.local" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    [behind] = [pid for pid in processes_of(folder) if b"pipelines.local" in read_command(pid)]
     os.kill(behind, signal.SIGKILL)
     _, told = process.communicate()
     assert process.returncode == 1
@@ -219,6 +223,24 @@ def test_a_run_that_is_killed_behind_the_command_is_told_and_leaves_no_process(
     record = Ledger(connect(PlaceSettings(workspace=one_store.workspace))).read_history().find_run(folder.name)
     assert record is not None
     assert (record.state, record.sentence) == ("failed", "the run ended unexpectedly")
+
+
+@pytest.mark.slow
+def test_a_command_killed_with_the_run_behind_it_leaves_no_step(
+    one_store: Chain, tmp_path: Path, never_valid: dict[str, str]
+) -> None:
+    runs = one_store.workspace / "runs"
+    known = set(runs.iterdir())
+    arguments = ("run", "retrain-all", *one_store.inputs, "--workspace", str(one_store.workspace))
+    place = {**never_valid, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(command(*arguments), stderr=subprocess.DEVNULL, env=place)
+    folder = reach_validate(runs, known)
+    step = [pid for pid in processes_of(folder) if b"kfp.dsl.executor_main" in read_command(pid)]
+    assert step
+    for pid in [process.pid, *(pid for pid in processes_of(folder) if b"pipelines.local" in read_command(pid))]:
+        os.kill(pid, signal.SIGKILL)
+    process.wait()
+    until(lambda: processes_of(folder) == [])
 
 
 @pytest.mark.slow

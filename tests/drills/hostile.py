@@ -27,7 +27,8 @@ CONNECTIONS, READERS = 1_010, 100
 # What others may feel of it, in milliseconds beyond what this machine makes them wait anyway, and in MiB.
 PROBES_WAIT, READS_WAIT, MEMORY = 50.0, 30.0, 100.0
 HALF_A_HEAD = b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n"
-HALF_A_LOGIN = b"POST /login HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 100\r\n\r\naccount="
+FORM = b"content-type: application/x-www-form-urlencoded\r\ncontent-length: 100\r\n\r\n"
+HALF_A_LOGIN = b"POST /login HTTP/1.1\r\nhost: 127.0.0.1\r\n" + FORM + b"account="
 Row = tuple[str, str, bool]
 
 
@@ -156,7 +157,7 @@ def hold_connections(place: Place) -> Iterator[Row]:
         except OSError:
             pass
     with closing(socket.create_connection(("127.0.0.1", place.process.port), 10)) as caller:
-        caller.sendall(HALF_A_HEAD + b"a: " + bytes([65]) * 70_000)
+        caller.sendall(HALF_A_HEAD + b"a: " + bytes([65]) * 70_000 + b"\r\n\r\n")
         answered = caller.recv(64)
     grown = place.memory() - before
     status = answered[9:12].decode()

@@ -149,8 +149,7 @@ def test_the_evaluation_job_evaluates(docker_engine: Engine, images: Images) -> 
         check=False,
     )
     assert told.returncode == 1
-    assert told.stderr.startswith("foreact: ")
-    assert "'/nowhere.csv'" in told.stderr
+    assert told.stderr.splitlines()[-1] == "foreact: There is no file /nowhere.csv."
 
 
 HOST = "{'host': '10.0.0.1'}"

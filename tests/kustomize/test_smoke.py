@@ -70,6 +70,13 @@ def place(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
     process.stop()
 
 
+@pytest.fixture
+def nobody(tmp_path: Path) -> Place:
+    """Return a place whose service is not asked."""
+    (tmp_path / "revisions.json").write_text("[]")
+    return Place(tmp_path, "http://127.0.0.1:1", make_clone(tmp_path / "clone"))
+
+
 def check_key(place: Place) -> None:
     [key] = list_keys(place.store)
     assert (key.grant.role, key.state) == ("viewer", "revoked")
@@ -104,14 +111,14 @@ def test_a_service_without_forecasts_fails_and_leaves_no_key(place: Place) -> No
     assert [key.state for key in list_keys(place.store)] == ["revoked"]
 
 
-def test_a_cluster_out_of_reach_is_told(place: Place) -> None:
-    done = place.smoke("OVERLAY=prod", f"URL={place.url}")
+def test_a_cluster_out_of_reach_is_told(nobody: Place) -> None:
+    done = nobody.smoke("OVERLAY=prod", f"URL={nobody.url}")
     assert done.returncode != 0
     assert "no key can be made in a pod of foreact-serving" in done.stderr
     assert 'context "foreact-prod" does not exist' in done.stderr
 
 
-def test_a_service_that_is_not_there_is_told(place: Place) -> None:
-    done = place.smoke("OVERLAY=local", PORTS="{}")
+def test_a_service_that_is_not_there_is_told(nobody: Place) -> None:
+    done = nobody.smoke("OVERLAY=local", PORTS="{}")
     assert done.returncode != 0
     assert "foreact-serving of foreact cannot be reached: install it first" in done.stderr

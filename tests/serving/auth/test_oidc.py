@@ -94,6 +94,11 @@ def test_a_planner_comes_in_and_sees_the_stores_of_their_role(house: Serving) ->
     assert "Pia" not in house.get("/v1/audit").text
 
 
+def test_the_provider_is_another_site_that_sends_people_back(house: Serving) -> None:
+    house.client.headers["sec-fetch-site"] = "cross-site"
+    assert come_back(house).status_code == 303
+
+
 def test_roles_add_up_without_spilling_over(house: Serving, provider: Provider) -> None:
     """Who plans in the north and looks at the south refreshes nothing in the south."""
     provider.claims["roles"] = ["Planner.North", "Viewer.South", "Unknown"]
