@@ -12,7 +12,7 @@ help:  ## List what can be made
 # Installed once for each state of the lock file.
 $(VENV)/.ready: locks/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement locks/build.txt
 	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes locks/dev.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -51,7 +51,7 @@ check: setup  ## Format, lint, types and drift of what is generated
 	$(BIN)/python -m tests.security.dependencies
 
 audit: setup  ## Ask the network which locked dependencies are known to be vulnerable
-	for lock in locks/*.txt; do $(BIN)/uv tool run pip-audit --disable-pip --require-hashes --requirement $$lock || exit 1; done
+	for lock in locks/*.txt; do $(BIN)/uv tool run pip-audit@2.10.1 --disable-pip --require-hashes --requirement $$lock || exit 1; done
 
 format: setup  ## Format the code and mend what the linter can
 	$(BIN)/ruff format .
@@ -59,7 +59,7 @@ format: setup  ## Format the code and mend what the linter can
 
 # The peers live in an environment of their own: they want other versions of what the product uses.
 benchmark: setup  ## Cost by size, and accuracy beside what a user would pick instead
-	test -x .peers/bin/python || { $(BIN)/uv venv --quiet .peers && $(BIN)/uv pip install --quiet --python .peers/bin/python statsforecast mlforecast lightgbm prophet; }
+	test -x .peers/bin/python || { $(BIN)/uv venv --quiet .peers && $(BIN)/uv pip install --quiet --python .peers/bin/python statsforecast==2.1.1 mlforecast==1.1.0 lightgbm==4.7.0 prophet==1.5.0; }
 	$(BIN)/python -m tests.benchmarks.forecasting scaling
 	$(BIN)/python -m tests.benchmarks.forecasting stores
 	$(BIN)/python -m tests.benchmarks.forecasting accuracy --peers .peers/bin/python

@@ -41,13 +41,15 @@ digest = $(if $(several),$(digest_of_several),$(digest_of_one))
 running = $(PYTHON) kustomize/running.py $(1) "$(2)"
 # What promote takes instead of what dev runs.
 IMAGES ?=
+# OWNER/NAME of the repository whose workflow built them, for make verify.
+REPOSITORY ?=
 # Kubeflow's API by a port of this machine, for one command, unless FOREACT_KFP_HOST says where it is; pages as the runbook forwards them.
 in_kubeflow = $(if $(FOREACT_KFP_HOST),,$(PYTHON) kustomize/forward.py "$(kube)" kubeflow/ml-pipeline:8888 env FOREACT_KFP_HOST=http://localhost:{port} FOREACT_RUN_URL=$(or $(FOREACT_RUN_URL),http://localhost:8080/\#/runs/details/{run}))
 at_service = $(if $(findstring {port},$(URL)),$(PYTHON) kustomize/forward.py "$(kube)" foreact/foreact-serving:80)
 # A key made for one command, unless FOREACT_API_KEY has one.
 with_key = $(if $(FOREACT_API_KEY),,$(PYTHON) kustomize/with_key.py "$(kube)")
 
-.PHONY: image push deploy running promote rollback smoke packages schedule first-run evaluate secrets-local
+.PHONY: image push pushed verify deploy running promote rollback smoke packages schedule first-run evaluate secrets-local
 
 image:  ## Build both images, tagged by git hash
 	$(build_image) --target pipeline --tag $(pipeline):$(TAG) .
@@ -63,6 +65,15 @@ push:  ## Push both images to REGISTRY, serving with the digest of its pipelines
 	$(if $(several),$(build_image) --target pipeline --push --tag $(pipeline):$(TAG) .,$(DOCKER) push --quiet $(pipeline):$(TAG))
 	$(build_image) --target serving $(if $(several),--push) --build-arg PIPELINE_IMAGE=$(pipeline)@$(call digest,$(pipeline)) --tag $(serving):$(TAG) .
 	$(if $(several),,$(DOCKER) push --quiet $(serving):$(TAG))
+
+pushed:  ## Print the images that were pushed, by their digests
+	@echo $(pipeline)@$(call digest,$(pipeline)) $(serving)@$(call digest,$(serving))
+
+verify:  ## Check that REPOSITORY's workflow built what dev runs (or IMAGES="TASKS SERVICE") from main; wants gh 2.49
+	@test -n "$(REPOSITORY)" || { echo "say whose: make verify REPOSITORY=OWNER/NAME" >&2; exit 1; }
+	images="$(IMAGES)" && images=$${images:-$$($(call running,dev,$(KUBECTL) --context foreact-dev))} && for image in $$images; do \
+		gh attestation verify "oci://$$image" --repo $(REPOSITORY) --source-ref refs/heads/main \
+			--signer-workflow $(REPOSITORY)/.github/workflows/delivery.yaml || exit 1; done
 
 deploy:  ## Set what was pushed in OVERLAY, apply it and wait for the rollout
 	$(PYTHON) kustomize/set_images.py $(OVERLAY) $(pipeline)@$(call digest,$(pipeline)) $(serving)@$(call digest,$(serving))

@@ -18,6 +18,7 @@ from commands.serving import keys_app, serve, status
 from commands.smoke import smoke
 from commands.submit import submit_app
 from foreact import __version__
+from foreact.blobs.folder import FULL
 from foreact.errors import ForeactError
 
 app = typer.Typer(name="foreact", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -59,6 +60,8 @@ def main() -> None:
         _exit_with(str(problem))
     except OSError as error:
         # What no command expected: a disk that is full, or a place that is read-only or missing.
+        if error.errno in FULL:
+            _exit_with("The disk is full: free space and run again.")
         if error.filename is None:
             raise
         _exit_with(f"{str(error.filename)!r} cannot be read or written: {error.strerror}.")

@@ -48,5 +48,6 @@ def name_caller() -> str:
 def note_action(workspace: Path, action: "Action", subject: str) -> None:
     """Record in the audit log what an account of this machine did at the command line."""
     from serving.audit import AuditLog
+    from serving.settings import ServingSettings
 
-    AuditLog(open_store(workspace)).record_event(action, f"cli:{name_caller()}", subject)
+    AuditLog(ServingSettings(workspace=workspace).connect_audit()).record_event(action, f"cli:{name_caller()}", subject)

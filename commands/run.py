@@ -119,8 +119,8 @@ def run_pipeline(pipeline: str, parameters: dict[str, Any], workspace: Path, run
     try:
         runs = WorkspaceRuns(workspace.resolve())
         # A store that is forecast from less than all stores were would be forecast worse.
+        last = runs.read_last_request()
         if pipeline != "reforecast" and ("history" not in parameters or pipeline == "retrain-store"):
-            last = runs.read_last_request()
             if last is None and "history" not in parameters:
                 raise ForeactError("No --history is given, and this workspace has no retrain-all to take it from.")
             known = last.parameters if last else {}

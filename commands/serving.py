@@ -76,7 +76,9 @@ def create_key(
 
     expires = datetime.now(UTC) + timedelta(days=days) if days else None
     grant = Grant(role=role, stores=store or None, regions=region or None)
-    text, key = keys.create_key(open_store(workspace), name, grant, created_by=name_caller(), expires_at=expires)
+    text, key = keys.create_key(
+        _read_settings(workspace).connect_state(), name, grant, created_by=name_caller(), expires_at=expires
+    )
     note_action(workspace, "key_created", key.id)
     typer.echo(text)
     typer.echo(
@@ -90,9 +92,12 @@ def list_keys(workspace: Workspace) -> None:
     """List all keys, without their secrets."""
     from serving.auth import keys
 
-    stored = keys.list_keys(open_store(workspace))
+    stored = keys.list_keys(_read_settings(workspace).connect_state())
     for key in stored:
         where = ", ".join([*(key.grant.stores or []), *(key.grant.regions or [])]) or "all stores"
+        if key.grant.role == "admin" and where != "all stores":
+            # Made before such keys were refused.
+            where = f"all stores, whatever its scope says: {where}"
         typer.echo(f"{key.id}  {key.state:<8} {key.grant.role:<8} {key.created_at:%Y-%m-%d}  {key.name} ({where})")
     if not stored:
         typer.echo("There are no keys yet.", err=True)
@@ -105,7 +110,7 @@ def revoke_key(
     """Revoke a key; it stops working within seconds."""
     from serving.auth import keys
 
-    ended = keys.revoke_key(open_store(workspace), key)
+    ended = keys.revoke_key(_read_settings(workspace).connect_state(), key)
     note_action(workspace, "key_revoked", ended.id)
     typer.echo(f"Key {ended.id} ({ended.name}) is revoked.")
 
@@ -121,7 +126,10 @@ def status(
     from foreact.runs.owed import list_owed
     from foreact.telemetry.scorecards import find_drift, read_series
 
-    manifest = open_reader(workspace).read_current().manifest
+    publication = open_reader(workspace).read_current()
+    if publication.problem:
+        typer.echo(publication.problem, err=True)
+    manifest = publication.manifest
     promise, now = _read_settings(workspace).promise, datetime.now(UTC)
     judged = {store: judge_freshness(entry, promise, now) for store, entry in sorted(manifest.stores.items())}
     stale = [store for store, fresh in judged.items() if not fresh.is_fresh]

@@ -67,6 +67,8 @@ def create_app(
     settings: ServingSettings,
     store: BlobStore,
     *,
+    state: BlobStore | None = None,
+    audit_store: BlobStore | None = None,
     runner: Runner | None = None,
     local: LocalLogin | None = None,
     http: "httpx.Client | None" = None,
@@ -75,25 +77,27 @@ def create_app(
 ) -> FastAPI:
     """Return the application over a blob store; without `runner` it has no refreshes, without `local` no local login.
 
+    Its own keys and refreshes are in `state`, its audit log in `audit_store`; without them all is in one store.
     Rate limits are measured by `ticks`, which never run backwards as a clock may.
     """
+    state = state or store
     cache = PublicationCache(store, clock)
     views = ViewSource(cache, settings.promise, settings.region_attribute, clock)
     metrics = Metrics(views, RunMetrics(store, clock))
     secret = settings.session_secret.get_secret_value().encode() or load_secret(settings.workspace)
     signer = Signer(secret, lambda: clock().timestamp())
-    ended = EndedSessions(store, lambda: clock().timestamp())
+    ended = EndedSessions(state, lambda: clock().timestamp())
     service = Service(
         settings=settings,
         store=store,
         publications=cache,
         views=views,
-        keys=KeyRing(store),
+        keys=KeyRing(state),
         sessions=Sessions(signer, ended, settings.session_hours, https=settings.public_url.startswith("https://")),
         metrics=metrics,
-        audit=AuditLog(store, clock),
+        audit=AuditLog(audit_store or state, clock),
         refreshes=Refreshes(
-            RefreshRecords(store),
+            RefreshRecords(state),
             runner,
             cache,
             metrics,

@@ -6,11 +6,10 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict
+from typing import ClassVar, Literal
 
 from foreact.blobs import BlobStore, BlobUnavailable
+from foreact.blobs.records import StoredRecord, parse_or_skip
 from foreact.clock import utc_now
 
 log = logging.getLogger("foreact.audit")
@@ -24,10 +23,10 @@ MOST_QUEUED = 10_000
 Action = Literal["login", "login_failed", "logout", "refresh", "restore", "promote", "key_created", "key_revoked"]
 
 
-class Event(BaseModel):
+class Event(StoredRecord):
     """One action of one account."""
 
-    model_config = ConfigDict(frozen=True)
+    kind: ClassVar[str] = "audit event"
 
     at: datetime
     action: Action
@@ -78,11 +77,13 @@ class AuditLog:
         self._store.write(name, event.model_dump_json().encode(), if_absent=True)
 
     def read_events(self, first: date, last: date) -> Iterator[Event]:
-        """Return the events of some days, the oldest first."""
+        """Return the events of some days that can be read, the oldest first."""
         day = first
         while day <= last:
             for info in self._store.list(f"{FOLDER}{day:%Y-%m-%d}/"):
-                yield Event.model_validate_json(self._store.read(info.name).data)
+                event = parse_or_skip(Event, self._store.read(info.name).data, info.name, skip_newer=True)
+                if event is not None:
+                    yield event
             day += timedelta(days=1)
 
     def export_lines(self, first: date, last: date) -> Iterator[bytes]:

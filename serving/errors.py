@@ -12,6 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from foreact.blobs import BlobUnavailable
+from foreact.blobs.protocol import DiskFull
+from foreact.blobs.records import BadRecord, NewerRecord
 from foreact.errors import ForeactError
 
 
@@ -154,13 +156,21 @@ def install_handlers(app: FastAPI, page: Page) -> None:
 
     async def store_unavailable(request: Request, error: Exception) -> Response:
         message = "the store of publications does not answer; forecasts already loaded are still served"
+        if isinstance(error, DiskFull):
+            message = "the service's disk is full, so nothing can be stored; forecasts already loaded are still served"
         problem = ApiError(503, "store_unavailable", message, headers={"retry-after": "10"})
+        return await answer_error(request, page, problem)
+
+    async def record_unreadable(request: Request, error: Exception) -> Response:
+        problem = ApiError(503, "record_unreadable", str(error), headers={"retry-after": "60"})
         return await answer_error(request, page, problem)
 
     app.exception_handler(ApiError)(api_error)
     app.exception_handler(RequestValidationError)(invalid)
     app.exception_handler(HTTPException)(http)
     app.exception_handler(BlobUnavailable)(store_unavailable)
+    app.exception_handler(BadRecord)(record_unreadable)
+    app.exception_handler(NewerRecord)(record_unreadable)
 
 
 def _request_id(request: Request) -> str | None:

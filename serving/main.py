@@ -48,7 +48,14 @@ def serve(
     tracing.start_exporting("foreact-serving")
     local = LocalLogin() if local_login else None
     store = connect(settings, patience=PATIENCE_SECONDS)
-    app = create_app(settings, store, runner=make_runner(settings, store, retrain_store), local=local)
+    app = create_app(
+        settings,
+        store,
+        state=settings.connect_state(patience=PATIENCE_SECONDS),
+        audit_store=settings.connect_audit(patience=PATIENCE_SECONDS),
+        runner=make_runner(settings, store, retrain_store),
+        local=local,
+    )
     if say is not None:
         for line in describe_logins(host, port, local):
             say(line)

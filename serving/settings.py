@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
+from foreact.blobs import BlobStore, connect
 from foreact.errors import ForeactError
 from foreact.publications.freshness import Promise
 from foreact.settings import PlaceSettings
@@ -17,6 +18,13 @@ class ServingSettings(PlaceSettings):
     """FOREACT_* settings of the service; everything has a value that is safe on a laptop."""
 
     public_url: str = Field("", description="Where planners reach the service, https://HOST; empty: loopback only")
+    state_url: str = Field(
+        "",
+        description="Container of the service's own keys and refreshes, out of pipelines' reach; empty: publications'",
+    )
+    audit_url: str = Field(
+        "", description="Container of the audit log, where nothing can be changed; empty: that of FOREACT_STATE_URL"
+    )
     session_secret: SecretStr = Field(
         SecretStr(""), description="Signs sessions; 32 characters or more, all replicas alike"
     )
@@ -64,6 +72,14 @@ class ServingSettings(PlaceSettings):
     login_attempts: int = Field(10, ge=1, description="Logins that may fail from one address in a minute")
     refresh_attempts: int = Field(30, ge=1, description="Refreshes that one account may ask for in a minute")
     max_body_bytes: int = Field(1 << 20, ge=1024, description="The largest request that is read")
+
+    def connect_state(self, *, patience: float | None = None) -> BlobStore:
+        """Return the store of the service's own keys and refreshes."""
+        return connect(self, url=self.state_url, patience=patience)
+
+    def connect_audit(self, *, patience: float | None = None) -> BlobStore:
+        """Return the store of the audit log."""
+        return connect(self, url=self.audit_url or self.state_url, patience=patience)
 
     @property
     def promise(self) -> Promise:

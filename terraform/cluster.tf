@@ -36,6 +36,7 @@ resource "azurerm_kubernetes_cluster" "this" {
   workload_identity_enabled = true
   local_account_disabled    = true
   run_command_enabled       = false
+  private_cluster_enabled   = var.private_cluster
   cost_analysis_enabled     = var.highly_available
   automatic_upgrade_channel = "patch"
   node_os_upgrade_channel   = "NodeImage"

@@ -66,25 +66,36 @@ resource "azurerm_role_assignment" "mlflow_models" {
   principal_id         = azurerm_user_assigned_identity.workload["mlflow"].principal_id
 }
 
-# Serving reads forecasts.
+# Serving keeps its API keys, its refreshes and its audit log where nobody else may write.
+resource "azurerm_role_assignment" "serving_own" {
+  for_each = toset(["service", "audit"])
+
+  scope                = azurerm_storage_container.this[each.key].id
+  role_definition_name = "Storage Blob Data Contributor"
+  principal_id         = azurerm_user_assigned_identity.workload["serving"].principal_id
+}
+
+# It reads forecasts.
 resource "azurerm_role_assignment" "serving_forecasts" {
   scope                = azurerm_storage_container.this["forecasts"].id
   role_definition_name = "Storage Blob Data Reader"
   principal_id         = azurerm_user_assigned_identity.workload["serving"].principal_id
 }
 
-# It writes only what is its own, its API keys, refreshes and audit trail, and the manifest when somebody restores a version:
-# never a number.
-resource "azurerm_role_assignment" "serving_own" {
+# Beside them it writes the manifest, when somebody restores a version, and how runs ended that could not say so themselves: never a
+# number.
+resource "azurerm_role_assignment" "serving_manifest" {
   scope                = azurerm_storage_container.this["forecasts"].id
   role_definition_name = "Storage Blob Data Contributor"
   principal_id         = azurerm_user_assigned_identity.workload["serving"].principal_id
   condition_version    = "2.0"
   condition            = <<-EOT
     (
-      @Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringLike 'serving/*'
-      OR
       @Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringLike 'forecasts/manifest*'
+      OR
+      @Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringLike 'telemetry/runs.json'
+      OR
+      @Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringLike 'telemetry/notices/*'
     )
   EOT
 }

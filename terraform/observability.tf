@@ -73,6 +73,35 @@ resource "azurerm_monitor_diagnostic_setting" "cluster" {
   }
 }
 
+# Who read, wrote or deleted which blob, and who read which secret.
+resource "azurerm_monitor_diagnostic_setting" "storage" {
+  name                       = "access"
+  target_resource_id         = "${azurerm_storage_account.this.id}/blobServices/default"
+  log_analytics_workspace_id = azurerm_log_analytics_workspace.this.id
+
+  enabled_log {
+    category = "StorageRead"
+  }
+
+  enabled_log {
+    category = "StorageWrite"
+  }
+
+  enabled_log {
+    category = "StorageDelete"
+  }
+}
+
+resource "azurerm_monitor_diagnostic_setting" "vault" {
+  name                       = "access"
+  target_resource_id         = azurerm_key_vault.this.id
+  log_analytics_workspace_id = azurerm_log_analytics_workspace.this.id
+
+  enabled_log {
+    category = "AuditEvent"
+  }
+}
+
 # The alerts of ../observability/rules.yaml, as managed Prometheus takes them.
 locals {
   alerts = { for group in yamldecode(file("${path.module}/../observability/rules.yaml")).spec.groups : group.name => group.rules }

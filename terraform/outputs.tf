@@ -8,6 +8,8 @@ output "values" {
     MLFLOW_CLIENT_ID=${azurerm_user_assigned_identity.workload["mlflow"].client_id}
     KEY_VAULT=${azurerm_key_vault.this.name}
     BLOB_URL=${azurerm_storage_account.this.primary_blob_endpoint}forecasts
+    STATE_URL=${azurerm_storage_account.this.primary_blob_endpoint}service
+    AUDIT_URL=${azurerm_storage_account.this.primary_blob_endpoint}audit
     HISTORY_URL=${azurerm_storage_account.this.primary_blob_endpoint}sales/history
     MODELS_URL=wasbs://models@${azurerm_storage_account.this.primary_blob_host}/mlflow
     HOSTNAME=${var.hostname}

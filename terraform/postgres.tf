@@ -33,7 +33,7 @@ resource "azurerm_postgresql_flexible_server" "this" {
   private_dns_zone_id               = azurerm_private_dns_zone.postgres[0].id
   administrator_login               = "mlflow"
   administrator_password_wo         = ephemeral.random_password.postgres.result
-  administrator_password_wo_version = var.secrets_version
+  administrator_password_wo_version = local.secrets_version
   tags                              = local.tags
 
   dynamic "high_availability" {

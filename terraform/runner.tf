@@ -7,8 +7,8 @@ variable "runner" {
 
 locals {
   runners = var.runner == null ? [] : ["runner"]
-  # Who may call the cluster's API from outside.
-  api_ips = concat(var.allowed_ips, [for name in local.runners : "${azurerm_public_ip.runner[name].ip_address}/32"])
+  # Who may call the cluster's API from outside; a private one has no door there.
+  api_ips = var.private_cluster ? null : concat(var.allowed_ips, [for name in local.runners : "${azurerm_public_ip.runner[name].ip_address}/32"])
 }
 
 resource "azurerm_subnet" "runner" {

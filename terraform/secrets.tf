@@ -12,17 +12,24 @@ ephemeral "random_password" "generated" {
 }
 
 locals {
-  generated = toset(["serving-session-secret", "serving-metrics-token", "mlflow-admin-password", "mlflow-session-key", "ray-auth-token"])
+  generated = toset([
+    "serving-session-secret", "serving-metrics-token", "mlflow-admin-password", "mlflow-pipelines-password", "mlflow-session-key",
+    "ray-auth-token",
+  ])
 
   # Who may read which secret, and nothing else.
   readers = {
     serving   = ["serving-session-secret", "serving-metrics-token", "serving-oidc-client-secret", "pipelines-webhook-url"]
-    pipelines = ["mlflow-admin-username", "mlflow-admin-password", "ray-auth-token", "pipelines-webhook-url"]
-    mlflow    = ["mlflow-backend-store-uri", "mlflow-database-password", "mlflow-admin-password", "mlflow-session-key"]
+    pipelines = ["mlflow-pipelines-username", "mlflow-pipelines-password", "ray-auth-token", "pipelines-webhook-url"]
+    mlflow    = ["mlflow-backend-store-uri", "mlflow-database-password", "mlflow-admin-password", "mlflow-pipelines-password", "mlflow-session-key"]
   }
 
   # Given from outside after the first apply, by az keyvault secret set; a blank keeps the mounts whole until then.
   given = toset(["serving-oidc-client-secret", "pipelines-webhook-url"])
+
+  # The day of the passwords tells one generation from the next.
+  secrets_version = tonumber(formatdate("YYYYMMDD", "${var.secrets_date}T00:00:00Z"))
+  secrets_expire  = timeadd("${var.secrets_date}T00:00:00Z", "8760h")
 
   database = var.postgres ? "${azurerm_postgresql_flexible_server.this[0].fqdn}:5432/mlflow?sslmode=require" : "postgres:5432/mlflow"
 
@@ -30,11 +37,18 @@ locals {
     { for key, secret in azurerm_key_vault_secret.generated : key => secret.resource_versionless_id },
     { for key, secret in azurerm_key_vault_secret.given : key => secret.resource_versionless_id },
     {
-      mlflow-admin-username    = azurerm_key_vault_secret.mlflow_admin_username.resource_versionless_id
-      mlflow-database-password = azurerm_key_vault_secret.mlflow_database_password.resource_versionless_id
-      mlflow-backend-store-uri = azurerm_key_vault_secret.mlflow_backend_store_uri.resource_versionless_id
+      mlflow-pipelines-username = azurerm_key_vault_secret.mlflow_pipelines_username.resource_versionless_id
+      mlflow-database-password  = azurerm_key_vault_secret.mlflow_database_password.resource_versionless_id
+      mlflow-backend-store-uri  = azurerm_key_vault_secret.mlflow_backend_store_uri.resource_versionless_id
     },
   )
+}
+
+check "secrets_are_young" {
+  assert {
+    condition     = timecmp(plantimestamp(), timeadd(local.secrets_expire, "-720h")) < 0
+    error_message = "The passwords expire on ${local.secrets_expire}: set secrets_date to today and apply, as README.md says."
+  }
 }
 
 resource "azurerm_key_vault" "this" {
@@ -69,17 +83,19 @@ resource "azurerm_key_vault_secret" "generated" {
   name             = each.key
   key_vault_id     = azurerm_key_vault.this.id
   value_wo         = ephemeral.random_password.generated[each.key].result
-  value_wo_version = var.secrets_version
+  value_wo_version = local.secrets_version
+  expiration_date  = local.secrets_expire
   tags             = local.tags
 
   depends_on = [azurerm_role_assignment.secrets_officer]
 }
 
-resource "azurerm_key_vault_secret" "mlflow_admin_username" {
-  name             = "mlflow-admin-username"
+resource "azurerm_key_vault_secret" "mlflow_pipelines_username" {
+  name             = "mlflow-pipelines-username"
   key_vault_id     = azurerm_key_vault.this.id
-  value_wo         = "foreact-admin"
-  value_wo_version = 1
+  value_wo         = "foreact-pipelines"
+  value_wo_version = local.secrets_version
+  expiration_date  = local.secrets_expire
   tags             = local.tags
 
   depends_on = [azurerm_role_assignment.secrets_officer]
@@ -90,7 +106,8 @@ resource "azurerm_key_vault_secret" "mlflow_database_password" {
   name             = "mlflow-database-password"
   key_vault_id     = azurerm_key_vault.this.id
   value_wo         = ephemeral.random_password.postgres.result
-  value_wo_version = var.secrets_version
+  value_wo_version = local.secrets_version
+  expiration_date  = local.secrets_expire
   tags             = local.tags
 
   depends_on = [azurerm_role_assignment.secrets_officer]
@@ -100,7 +117,8 @@ resource "azurerm_key_vault_secret" "mlflow_backend_store_uri" {
   name             = "mlflow-backend-store-uri"
   key_vault_id     = azurerm_key_vault.this.id
   value_wo         = "postgresql+psycopg2://mlflow:${ephemeral.random_password.postgres.result}@${local.database}"
-  value_wo_version = var.secrets_version
+  value_wo_version = local.secrets_version
+  expiration_date  = local.secrets_expire
   tags             = local.tags
 
   depends_on = [azurerm_role_assignment.secrets_officer]
@@ -114,6 +132,11 @@ resource "azurerm_key_vault_secret" "given" {
   value_wo         = " "
   value_wo_version = 1
   tags             = local.tags
+
+  lifecycle {
+    # Its value comes with an end of its own.
+    ignore_changes = [expiration_date]
+  }
 
   depends_on = [azurerm_role_assignment.secrets_officer]
 }

@@ -11,6 +11,15 @@ resource "azurerm_storage_account" "this" {
   https_traffic_only_enabled      = true
   tags                            = local.tags
 
+  dynamic "identity" {
+    for_each = azurerm_user_assigned_identity.storage
+
+    content {
+      type         = "UserAssigned"
+      identity_ids = [identity.value.id]
+    }
+  }
+
   # What is deleted by mistake can be had back for two weeks; the manifest's history is kept by publications themselves.
   blob_properties {
     delete_retention_policy {
@@ -29,11 +38,19 @@ resource "azurerm_storage_account" "this" {
   }
 }
 
-# forecasts: what is published; sales: what the retailer delivers; models: what MLflow keeps.
+# forecasts: what is published; sales: what the retailer delivers; models: what MLflow keeps; service: the service's API keys
+# and refreshes; audit: who did what.
 resource "azurerm_storage_container" "this" {
-  for_each = toset(["forecasts", "sales", "models"])
+  for_each = toset(["forecasts", "sales", "models", "service", "audit"])
 
   name                  = each.key
   storage_account_id    = azurerm_storage_account.this.id
   container_access_type = "private"
+}
+
+# An event can be neither changed nor deleted for as long as the service keeps it (RETENTION_DAYS).
+resource "azurerm_storage_container_immutability_policy" "audit" {
+  storage_container_resource_manager_id = azurerm_storage_container.this["audit"].id
+  immutability_period_in_days           = 400
+  locked                                = var.audit_locked
 }

@@ -102,10 +102,26 @@ variable "batch_nodes" {
   }
 }
 
-variable "secrets_version" {
-  description = "Raise by one to replace every generated password and token."
-  type        = number
-  default     = 1
+variable "secrets_date" {
+  description = "Day on which the generated passwords and tokens were made, 2026-11-28: another day replaces all of them. They expire after a year."
+  type        = string
+
+  validation {
+    condition     = can(formatdate("YYYYMMDD", "${var.secrets_date}T00:00:00Z"))
+    error_message = "secrets_date is a day, as in 2026-11-28."
+  }
+}
+
+variable "private_cluster" {
+  description = "Give the cluster's API an address inside the network alone. Whoever deploys must then be in it; it cannot be changed later."
+  type        = bool
+  default     = false
+}
+
+variable "audit_locked" {
+  description = "Lock the audit log's immutability: nobody, the owner of the subscription included, can undo that or delete the account before its time."
+  type        = bool
+  default     = false
 }
 
 variable "on_call" {

@@ -16,6 +16,7 @@ from components.register.notes import (
 )
 from components.register.summary import summarize_decisions
 from foreact.blobs import BlobStore, connect
+from foreact.blobs.records import BadRecord, NewerRecord, skipped_records
 from foreact.data.dataset.parcel import ParcelInfo
 from foreact.registry import (
     CHAIN,
@@ -83,8 +84,12 @@ def register_owed(registry: Registry, blobs: BlobStore, *, but: str = "", store:
         if name == owed_name(but):
             continue
         with tempfile.TemporaryDirectory() as scratch:
-            origin = fetch_owed(blobs, name, Path(scratch))
-            _register_training(registry, TrainedFolder(Path(scratch)), origin, only=store)
+            try:
+                origin = fetch_owed(blobs, name, Path(scratch))
+                _register_training(registry, TrainedFolder(Path(scratch)), origin, only=store)
+            except (BadRecord, NewerRecord) as problem:
+                skipped_records.note(RunOrigin.kind, str(problem))
+                continue
         log.info("registered what was owed of run %s", origin.run)
         if not store or store == origin.store:
             blobs.delete(name)

@@ -18,16 +18,18 @@ FOLDER = "blobs"
 HINT = "use https://ACCOUNT.blob.core.windows.net/CONTAINER"
 
 
-def connect(settings: PlaceSettings, *, patience: float | None = None) -> BlobStore:
+def connect(settings: PlaceSettings, *, url: str = "", patience: float | None = None) -> BlobStore:
     """Return the store of publications: the container that the settings name, or a folder of the workspace.
 
-    With `patience`, an operation gives up after that many seconds, because somebody may be waiting.
+    With `url` another container, if the settings name one for something apart. With `patience`, an operation gives up
+    after that many seconds, because somebody may be waiting.
     """
-    if not settings.blob_url:
+    address = url or settings.blob_url
+    if not address:
         return FolderStore(settings.workspace.absolute() / FOLDER)
-    store, prefix = open_url(settings.blob_url, settings, patience=patience)
+    store, prefix = open_url(address, settings, patience=patience)
     if prefix:
-        raise ForeactError(f"FOREACT_BLOB_URL names the folder {prefix!r} of a container: {HINT}.")
+        raise ForeactError(f"{address} names the folder {prefix!r} of a container: {HINT}.")
     return store
 
 

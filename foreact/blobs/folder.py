@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from foreact.blobs.names import check_name
-from foreact.blobs.protocol import Blob, BlobConflict, BlobInfo, BlobNotFound, BlobUnavailable
+from foreact.blobs.protocol import Blob, BlobConflict, BlobInfo, BlobNotFound, BlobUnavailable, DiskFull
 
 # No object can have these names, because names do not begin with a dot.
 SCRATCH, LOCKS = ".scratch", ".locks"
 # Names share this many lock files, so that the folder does not fill with them.
 LOCK_FILES = 64
 ABANDONED_SECONDS = 6 * 3600
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class FolderStore:
@@ -170,7 +171,8 @@ class FolderStore:
                 errno.EACCES: "permission denied: let this user write there or choose another workspace",
                 errno.EPERM: "permission denied: let this user write there or choose another workspace",
             }.get(error.errno or 0, str(error))
-            raise BlobUnavailable(f"Cannot {verb} {name} in {self}: {remedy}.") from None
+            refusal = DiskFull if error.errno in FULL else BlobUnavailable
+            raise refusal(f"Cannot {verb} {name} in {self}: {remedy}.") from None
 
 
 def _compute_tag(data: bytes) -> str:

@@ -21,6 +21,10 @@ class BlobUnavailable(ServiceUnavailable):
     """The store did not answer, or refused, after all retries."""
 
 
+class DiskFull(BlobUnavailable):
+    """The disk, or the quota, that the store is on is used up."""
+
+
 @dataclass(frozen=True)
 class Blob:
     """An object's bytes and the tag of the state they were read in."""

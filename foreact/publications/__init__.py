@@ -5,14 +5,13 @@ from foreact.publications.objects import put_objects
 from foreact.publications.publisher import Outcome, Publisher
 from foreact.publications.reader import Publication, Reader
 from foreact.publications.retention import prune_objects
-from foreact.publications.sealing import BrokenPublication, NewerPublication
+from foreact.publications.sealing import BrokenPublication
 
 __all__ = [
     "CURRENT",
     "BrokenPublication",
     "Kind",
     "Manifest",
-    "NewerPublication",
     "Outcome",
     "Publication",
     "PublishedModel",

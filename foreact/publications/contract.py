@@ -8,10 +8,11 @@ forecasts/owed/<run>.zip             what the model registry has yet to be told 
 """
 
 from datetime import date, datetime
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from foreact.blobs.records import StoredRecord
 from foreact.naming import encode_id
 from foreact.spacing import Spacing
 from foreact.vocabulary import DATE, DRIVER, ITEM, MEAN, P10, P50, P90, STORE, UNITS
@@ -144,8 +145,11 @@ class StoreEntry(_Record):
         return (*keys, MEAN, *self.list_quantiles(kind))
 
 
-class Manifest(_Record):
+class Manifest(StoredRecord):
     """One version of everything published."""
+
+    model_config = ConfigDict(extra="forbid")
+    kind: ClassVar[str] = "publication"
 
     schema_version: int = SCHEMA_VERSION
     version: int

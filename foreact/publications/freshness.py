@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -12,6 +12,9 @@ import numpy as np
 from foreact.errors import ForeactError
 from foreact.publications.contract import StoreEntry
 from foreact.spacing import Spacing
+
+# Machines' clocks differ by less than this; a clock that is further off is wrong.
+SKEW = timedelta(minutes=5)
 
 State = Literal["fresh", "stale", "missing"]
 
@@ -137,6 +140,12 @@ def judge_freshness(entry: StoreEntry | None, promise: Promise, now: datetime) -
     if entry.generated_at.timestamp() < midnight.timestamp() and unknown <= newest_due:
         when = entry.generated_at.astimezone(promise.zone)
         reasons.append(f"published {when:%Y-%m-%d %H:%M}, before the day of the deadline {deadline:%Y-%m-%d %H:%M}")
+    if entry.generated_at - now > SKEW:
+        when, clock = (moment.astimezone(promise.zone) for moment in (entry.generated_at, now))
+        reasons.append(
+            f"published {when:%Y-%m-%d %H:%M}, though the clock here says {clock:%Y-%m-%d %H:%M}: it is set back, "
+            "or the other was ahead"
+        )
     if unknown <= oldest_allowed:
         of = {Spacing.DAILY: "on", Spacing.WEEKLY: "with the week of", Spacing.MONTHLY: "with the month of"}
         reasons.append(f"sales end {of[entry.spacing]} {entry.as_of}, expected were those up to {oldest_allowed}")

@@ -15,6 +15,7 @@ from foreact.blobs.protocol import Blob, BlobConflict, BlobNotFound, BlobStore, 
 from foreact.blobs.swap import read_if_present, swap_object
 from foreact.errors import ForeactError, name_examples
 from foreact.publications.contract import CURRENT, Manifest, StoreEntry, manifest_name, run_prefix
+from foreact.publications.freshness import SKEW
 from foreact.publications.reader import Reader, read_manifest
 from foreact.publications.retention import list_object_names
 from foreact.publications.sealing import seal_manifest, unseal_manifest
@@ -106,6 +107,12 @@ class Publisher:
         return self._swap_manifest(next_version)
 
     def _make_successor(self, current: Manifest | None, *, by: str, **fields: object) -> Manifest:
+        if current is not None and current.created_at - self.now() > SKEW:
+            log.warning(
+                "The clock says %s, but version %d was made at %s: it is set back, or was ahead then; correct it, "
+                "for freshness is judged by it.",
+                *(self.now(), current.version, current.created_at),
+            )
         version = current.version + 1 if current else 1
         return Manifest.model_validate(
             {

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from foreact.blobs.protocol import Blob, BlobNotFound, BlobStore, BlobUnavailable
+from foreact.blobs.records import NewerRecord
 from foreact.errors import ForeactError
 from foreact.parquet import decode_parquet
 from foreact.publications.contract import CURRENT, MANIFESTS, Manifest, PublishedObject, manifest_name
@@ -41,10 +42,10 @@ class Reader:
             if blob is None:
                 return replace(last, problem="") if last else None
             return Publication(unseal_manifest(blob.data, CURRENT), blob.etag)
-        except BlobNotFound as error:
+        except BlobNotFound:
             if last is None and not self.list_versions():
                 return None
-            return self._fall_back(last, error)
+            return self._fall_back(last, ForeactError(self.explain_loss()))
         except BlobUnavailable as error:
             if last is None:
                 raise
@@ -74,6 +75,8 @@ class Reader:
             if publication is not None and publication.manifest.version == number:
                 return publication.manifest
             newest = publication.manifest.version if publication else 0
+            if 0 < number < newest:
+                raise ForeactError(f"The manifest of version {number}, {name}, is gone from {self.store}.") from None
             raise ForeactError(f"There is no version {number} in {self.store}: the newest is {newest}.") from None
 
     def read_history(self, *, retained: bool = False) -> Iterator[Manifest]:
@@ -108,20 +111,29 @@ class Reader:
         """Read one object as an Arrow table."""
         return decode_parquet(self.read_object(published))
 
-    def read_newest_archived(self) -> Manifest | None:
-        """Return the newest manifest of the archive that is whole."""
+    def read_newest_archived(self, *, skip_newer: bool = False) -> Manifest | None:
+        """Return the newest manifest of the archive that is whole; raise NewerRecord if a later version wrote it.
+
+        With `skip_newer`, for who only reads, the newest that this software can read.
+        """
         for number in reversed(self.list_versions()):
             name = manifest_name(number)
             try:
                 return unseal_manifest(self.store.read(name).data, name)
-            except (BlobNotFound, BrokenPublication) as error:
+            except (BlobNotFound, BrokenPublication, NewerRecord) as error:
+                if isinstance(error, NewerRecord) and not skip_newer:
+                    raise
                 log.warning("%s", error)
         return None
+
+    def explain_loss(self) -> str:
+        """Say that the current manifest is gone although versions were published."""
+        return f"{CURRENT} is gone from {self.store}, though versions are archived there: publish again to replace it."
 
     def _fall_back(self, last: Publication | None, error: ForeactError) -> Publication:
         if last is not None:
             return replace(last, problem=f"{error} Version {last.manifest.version} is kept.")
-        archived = self.read_newest_archived()
+        archived = self.read_newest_archived(skip_newer=True)
         if archived is None:
             raise error
         return Publication(archived, "", f"{error} Version {archived.version} is kept.")
@@ -129,11 +141,15 @@ class Reader:
 
 def read_manifest(store: BlobStore, blob: Blob | None) -> Manifest | None:
     """Return the current manifest, or the newest archived one if its bytes are gone or broken."""
+    reader = Reader(store)
     if blob is None:
-        return Reader(store).read_newest_archived()
+        archived = reader.read_newest_archived()
+        if archived is not None:
+            log.warning("%s Going on from version %s.", reader.explain_loss(), archived.version)
+        return archived
     try:
         return unseal_manifest(blob.data, CURRENT)
     except BrokenPublication as error:
-        archived = Reader(store).read_newest_archived()
+        archived = reader.read_newest_archived()
         log.warning("%s Going on from version %s.", error, archived.version if archived else 0)
         return archived

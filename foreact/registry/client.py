@@ -84,6 +84,11 @@ def is_missing(error: Exception) -> bool:
     return getattr(error, "error_code", "") in MISSING or status == NOT_FOUND
 
 
+def is_unknown(error: Exception) -> bool:
+    """Return whether a registered model may not exist: a server refuses it, but to its administrator, instead."""
+    return is_missing(error) or getattr(error, "error_code", "") == "PERMISSION_DENIED"
+
+
 def map_concurrently(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
     """Return the results of the work for each item in order, several at a time; the first failure ends it."""
     if threads == 1:

@@ -17,6 +17,7 @@ from foreact.registry.client import (
     download_file,
     explain_mlflow_errors,
     is_missing,
+    is_unknown,
     make_client,
     map_concurrently,
     sqlite_uri,
@@ -258,7 +259,7 @@ class Registry:
         try:
             return create_version()
         except Exception as error:
-            if not is_missing(error):
+            if not is_unknown(error):
                 raise
         try:
             self.client.create_registered_model(
@@ -309,7 +310,7 @@ class Registry:
         try:
             version = self.client.get_model_version_by_alias(model_name(store), CHAMPION)
         except Exception as error:
-            if is_missing(error):
+            if is_unknown(error):
                 return None
             raise
         return _read_version(version)

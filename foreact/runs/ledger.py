@@ -7,11 +7,12 @@ import logging
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from foreact.blobs.protocol import Blob, BlobStore
+from foreact.blobs.records import EACH_ALONE, StoredRecord, parse_or_skip
 from foreact.blobs.swap import read_if_present, swap_object
 from foreact.errors import ForeactError
 from foreact.steps import STEPS
@@ -95,13 +96,15 @@ class RunRecord(_Record):
         return self.steps[step].figures.get(name) if step in self.steps else None
 
 
-class RunHistory(_Record):
+class RunHistory(StoredRecord):
     """The latest runs, the oldest first, and when each pipeline last succeeded and by which parameters."""
 
-    runs: tuple[RunRecord, ...] = ()
-    last_success: dict[str, datetime] = Field(default_factory=dict)
+    kind: ClassVar[str] = "run"
+
+    runs: tuple[Annotated[RunRecord, EACH_ALONE], ...] = ()
+    last_success: dict[str, Annotated[datetime, EACH_ALONE]] = Field(default_factory=dict)
     # The parameters of that run.
-    last_parameters: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    last_parameters: dict[str, Annotated[dict[str, Any], EACH_ALONE]] = Field(default_factory=dict)
 
     def find_run(self, run: str) -> RunRecord | None:
         """Return the run with this id, if it is recorded."""
@@ -148,7 +151,7 @@ class RunLedger:
         self._clock = clock
 
     def read_history(self) -> RunHistory:
-        """Return the recorded runs; an object that cannot be read counts as empty."""
+        """Return the recorded runs; what cannot be read counts as not there, what is newer raises NewerRecord."""
         blob = read_if_present(self._store, RUNS)
         return parse_history(blob.data) if blob else RunHistory()
 
@@ -259,12 +262,8 @@ class RunLedger:
 
 
 def parse_history(data: bytes) -> RunHistory:
-    """Read a ledger's bytes; a damaged one counts as empty, so that the record never stops a run."""
-    try:
-        return RunHistory.model_validate_json(data)
-    except ValueError:
-        log.warning("%s cannot be read; it is started again, empty", RUNS)
-        return RunHistory()
+    """Read a ledger's bytes; a damaged one is started again, empty, so that the record never stops a run."""
+    return parse_or_skip(RunHistory, data, RUNS) or RunHistory()
 
 
 def make_record_sink(

@@ -4,10 +4,12 @@ import shutil
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from foreact.blobs.protocol import BlobStore
+from foreact.blobs.records import BadRecord, StoredRecord, parse_record
 from foreact.naming import encode_id
 from foreact.packing import unpack_file
 from foreact.publications.contract import OWED
@@ -16,10 +18,11 @@ from foreact.runs.trained import TrainedFolder
 RECORD = "owed.json"
 
 
-class RunOrigin(BaseModel):
+class RunOrigin(StoredRecord):
     """The run that trained, as the registry shows it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
+    kind: ClassVar[str] = "owed run"
 
     run: str
     pipeline: str = ""
@@ -56,5 +59,9 @@ def fetch_owed(blobs: BlobStore, name: str, folder: Path) -> RunOrigin:
     with tempfile.TemporaryFile() as packed:
         with blobs.open(name) as source:
             shutil.copyfileobj(source, packed)
-        unpack_file(packed, folder)
-    return RunOrigin.model_validate_json((folder / RECORD).read_bytes())
+        try:
+            unpack_file(packed, folder)
+            record = (folder / RECORD).read_bytes()
+        except (zipfile.BadZipFile, FileNotFoundError) as error:
+            raise BadRecord(f"{name} is no whole archive: {error}.") from None
+    return parse_record(RunOrigin, record, f"{RECORD} of {name}")

@@ -12,9 +12,11 @@ import math
 from datetime import UTC, date, datetime
 from pathlib import Path
 from statistics import mean
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from foreact.blobs.records import StoredRecord, parse_record
 from foreact.errors import ForeactError
 from foreact.forecasting.experts.simple import Simple
 from foreact.forecasting.judging.accuracy import Accuracy, Contribution, mean_accuracy
@@ -130,10 +132,11 @@ class TrainedChain(BaseModel):
     version: str | None = None
 
 
-class Trained(BaseModel):
+class Trained(StoredRecord):
     """A training of one or all stores."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
+    kind: ClassVar[str] = "training"
 
     as_of: date
     horizon: int
@@ -192,7 +195,7 @@ class TrainedFolder:
 
     def read_record(self) -> Trained:
         """Read the record."""
-        return Trained.model_validate_json((self.root / RECORD).read_bytes())
+        return parse_record(Trained, (self.root / RECORD).read_bytes(), RECORD)
 
     def write_record(self, trained: Trained) -> None:
         """Write the record, as the last thing that training does."""

@@ -14,17 +14,19 @@ import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from foreact.blobs.records import StoredRecord, parse_or_skip, parse_record, skipped_records
 
 KEPT_RUNS = 20
 
 
-class Request(BaseModel):
+class Request(StoredRecord):
     """What a run has to do: a pipeline and its parameters."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: ClassVar[str] = "request"
 
     pipeline: str
     parameters: dict[str, Any] = Field(default_factory=dict)
@@ -59,7 +61,8 @@ class Run:
     @property
     def request(self) -> Request:
         """What the run has to do."""
-        return Request.model_validate_json((self.folder / "run.json").read_bytes())
+        path = self.folder / "run.json"
+        return parse_record(Request, path.read_bytes(), str(path))
 
     def read_events(self, start: int = 0) -> tuple[list[dict[str, Any]], int]:
         """Read the complete events after a position in the file, and the position to go on from."""
@@ -69,7 +72,20 @@ class Run:
             file.seek(start)
             data = file.read()
         whole = data[: data.rfind(b"\n") + 1]
-        return [json.loads(line) for line in whole.splitlines()], start + len(whole)
+        return list(_parse_events(whole, str(self.events))), start + len(whole)
+
+
+def _parse_events(lines: bytes, name: str) -> Iterator[dict[str, Any]]:
+    """Return the events of these lines; one that is torn, as by a full disk, is passed over."""
+    for line in lines.splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            event = None
+        if isinstance(event, dict) and {"event", "at"} <= event.keys():
+            yield event
+        else:
+            skipped_records.note("run event", f"a line of {name} is no event.")
 
 
 class WorkspaceRuns:
@@ -99,17 +115,20 @@ class WorkspaceRuns:
                 if (folder / "run.json").is_file():
                     yield Run(folder)
 
-    @property
-    def has_last_request(self) -> bool:
-        """Whether a retrain-all has succeeded in this workspace."""
-        return self._last_request.is_file()
-
     def read_last_request(self) -> Request | None:
-        """Return the request of the last successful retrain-all: where this workspace's data comes from."""
-        return Request.model_validate_json(self._last_request.read_bytes()) if self.has_last_request else None
+        """Return the request of the last successful retrain-all: where this workspace's data comes from.
+
+        None if there is none that can be read; what a later version of this software wrote raises NewerRecord.
+        """
+        try:
+            data = self._last_request.read_bytes()
+        except FileNotFoundError:
+            return None
+        return parse_or_skip(Request, data, str(self._last_request))
 
     def remember_request(self, request: Request) -> None:
-        """Store the request of a successful retrain-all."""
+        """Store the request of a successful retrain-all; raise NewerRecord rather than replace what is newer."""
+        self.read_last_request()
         draft = self._last_request.with_suffix(f".{os.getpid()}")
         draft.write_text(request.model_dump_json(indent=1), encoding="utf-8")
         draft.replace(self._last_request)

@@ -9,12 +9,11 @@ import re
 import time
 import urllib.error
 import urllib.request
-from typing import Literal
+from typing import ClassVar, Literal
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict
-
 from foreact.blobs.protocol import BlobConflict, BlobStore
+from foreact.blobs.records import StoredRecord
 from foreact.blobs.swap import read_if_present
 from foreact.naming import encode_id
 
@@ -35,10 +34,10 @@ _SECRETS = re.compile(
 Event = Literal["failed", "recovered"]
 
 
-class Notice(BaseModel):
+class Notice(StoredRecord):
     """One event that somebody should know of."""
 
-    model_config = ConfigDict(frozen=True)
+    kind: ClassVar[str] = "notice"
 
     event: Event
     pipeline: str

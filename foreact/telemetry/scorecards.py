@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from foreact.blobs.protocol import BlobConflict, BlobNotFound, BlobStore
+from foreact.blobs.records import StoredRecord, parse_or_skip
 from foreact.naming import encode_id
 
 log = logging.getLogger(__name__)
@@ -32,10 +34,10 @@ ERROR_RATIO = 1.5
 Figures = dict[str, float]
 
 
-class Scorecards(BaseModel):
+class Scorecards(StoredRecord):
     """What one training found of its stores' earlier forecasts."""
 
-    model_config = ConfigDict(frozen=True)
+    kind: ClassVar[str] = "scorecard"
 
     run: str
     as_of: date
@@ -86,13 +88,12 @@ def _list_names(store: BlobStore) -> list[str]:
 
 
 def _read_records(store: BlobStore, names: Sequence[str]) -> dict[str, Scorecards | None]:
-    """Read records by name; a damaged one is None."""
+    """Read records by name; one that is damaged, newer or gone is None."""
 
     def read(name: str) -> Scorecards | None:
         try:
-            return Scorecards.model_validate_json(store.read(name).data)
-        except (ValueError, BlobNotFound) as problem:
-            log.warning("passed over %s: %s", name, type(problem).__name__)
+            return parse_or_skip(Scorecards, store.read(name).data, name, skip_newer=True)
+        except BlobNotFound:
             return None
 
     with ThreadPoolExecutor(READERS) as pool:

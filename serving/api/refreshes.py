@@ -19,6 +19,7 @@ from serving.dependencies import Parts, Planner, Viewer, find_principal
 from serving.errors import ApiError, error_responses, not_found, too_many_requests
 from serving.parts import Service
 from serving.refreshes.records import Refresh, Step
+from serving.refreshes.wording import conceal_names
 
 router = APIRouter(prefix="/v1", tags=["refreshes"])
 RefreshId = Annotated[str, Path(max_length=100, description="A refresh's id")]
@@ -66,7 +67,8 @@ def request_refresh(request: Request, response: Response, service: Parts, princi
     view = service.view
     chosen = view.snapshot.store_of(store)
     if not view.covers(principal.visible_scope, chosen):
-        raise not_found(f"store {chosen!r}", "store_not_found")
+        # By the name that was asked for: its id would say that there is one.
+        raise not_found(f"store {store!r}", "store_not_found")
     if not principal.may_change(chosen, view.region_of(chosen)):
         raise ApiError(403, "forbidden", f"you may view store {chosen!r}, but not refresh it")
     wait = service.refresh_limit.take_try(principal.id)
@@ -77,7 +79,7 @@ def request_refresh(request: Request, response: Response, service: Parts, princi
     if not joined:
         service.audit.record_or_queue("refresh", principal.id, chosen, request.scope["request_id"])
     response.headers["location"] = f"/v1/refreshes/{refresh.id}"
-    return describe_refresh(service, refresh, joined=joined)
+    return describe_refresh(service, principal, refresh, joined=joined)
 
 
 @router.get("/refreshes", response_model=RefreshList, responses=error_responses(503))
@@ -93,14 +95,16 @@ def list_refreshes(
     found = {one.id: one for one in listed}.values()
     chosen = [one for one in found if may_see(service, principal, one) and (not store or one.store in store)][:limit]
     return RefreshList(
-        refreshes=[describe_refresh(service, service.refreshes.find_refresh(one.id) or one) for one in chosen]
+        refreshes=[
+            describe_refresh(service, principal, service.refreshes.find_refresh(one.id) or one) for one in chosen
+        ]
     )
 
 
 @router.get("/refreshes/{refresh_id}", response_model=RefreshAnswer, responses=error_responses(503))
 def show_refresh(service: Parts, principal: Viewer, refresh_id: RefreshId) -> RefreshAnswer:
     """Return a refresh as it is now."""
-    return describe_refresh(service, _find_refresh(service, principal, refresh_id))
+    return describe_refresh(service, principal, _find_refresh(service, principal, refresh_id))
 
 
 @router.get(
@@ -130,7 +134,7 @@ async def _stream_events(
             if refresh is None or await find_principal(request) != principal:
                 return
             if refresh != last:
-                answer = describe_refresh(service, refresh).model_dump(mode="json")
+                answer = describe_refresh(service, principal, refresh).model_dump(mode="json")
                 yield b"event: refresh\ndata: " + orjson.dumps(answer) + b"\n\n"
                 last, sent_at = refresh, time.monotonic()
             elif time.monotonic() - sent_at > HEARTBEAT_SECONDS:
@@ -156,7 +160,22 @@ def may_see(service: Service, principal: Principal, refresh: Refresh) -> bool:
     return principal.visible_scope.everything or view.covers(principal.visible_scope, refresh.store)
 
 
-def describe_refresh(service: Service, refresh: Refresh, *, joined: bool = False) -> RefreshAnswer:
+def explain_refresh(service: Service, principal: Principal, refresh: Refresh) -> str | None:
+    """Return why a refresh failed, naming only what the caller may see."""
+    view, scope = service.views.current, principal.visible_scope
+    if refresh.sentence is None or scope.everything:
+        return refresh.sentence
+    visible = view.visible_stores(scope) if view else {}
+    own = visible.get(refresh.store)
+    return conceal_names(
+        refresh.sentence,
+        lambda name: name == refresh.store or name in visible or (own is not None and name in own.rows),
+    )
+
+
+def describe_refresh(
+    service: Service, principal: Principal, refresh: Refresh, *, joined: bool = False
+) -> RefreshAnswer:
     """Return a refresh as the API shows it; who requested it stays in the audit log."""
     until = refresh.ended_at or service.clock()
     return RefreshAnswer(
@@ -166,6 +185,7 @@ def describe_refresh(service: Service, refresh: Refresh, *, joined: bool = False
         waiting_before=service.refreshes.count_ahead(refresh) if refresh.state == "queued" else None,
         steps=list(refresh.steps),
         already_running=joined,
+        sentence=explain_refresh(service, principal, refresh),
         **refresh.model_dump(
             include={
                 "id",
@@ -175,7 +195,6 @@ def describe_refresh(service: Service, refresh: Refresh, *, joined: bool = False
                 "started_at",
                 "ended_at",
                 "failed_step",
-                "sentence",
                 "version",
             }
         ),

@@ -81,14 +81,17 @@ def select_store(view: FreshnessView, principal: Principal, segment: str) -> Sto
     store = view.snapshot.store_of(segment)
     arrays = view.visible_stores(principal.visible_scope).get(store)
     if arrays is None:
-        raise absent_store(view, principal, store)
+        raise absent_store(view, principal, store, asked=segment)
     return arrays
 
 
-def absent_store(view: FreshnessView, principal: Principal, store: str) -> ApiError:
-    """Return the error for a store that is damaged, or that does not exist for this caller."""
+def absent_store(view: FreshnessView, principal: Principal, store: str, *, asked: str = "") -> ApiError:
+    """Return the error for a store that is damaged, or that does not exist for this caller.
+
+    What does not is named as it was asked for: the id behind a name in an address would say that it does.
+    """
     if store not in view.lost_stores(principal.visible_scope):
-        return not_found(f"store {store!r}", "store_not_found")
+        return not_found(f"store {asked or store!r}", "store_not_found")
     message = f"the forecasts of store {store!r} are damaged and there are no earlier ones; a refresh replaces them"
     return ApiError(503, "store_damaged", message, headers={"retry-after": "60"})
 

@@ -1,22 +1,31 @@
 """Sessions that were logged out before their time, known to every replica within seconds through one object."""
 
-import json
 import logging
 import threading
 from collections.abc import Callable
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from foreact.blobs import Blob, BlobStore, BlobUnavailable
+from foreact.blobs.records import EACH_ALONE, StoredRecord, parse_or_skip
 from foreact.blobs.swap import read_if_present, swap_object
 from foreact.errors import ForeactError
 
 log = logging.getLogger("foreact.serving")
 
 OBJECT = "serving/sessions/ended.json"
-SCHEMA_VERSION = 1
 # How often others are told, and asked.
 SHARE_SECONDS = 3.0
 # Some 600 kB. Of more, those go first that expire first.
 MOST_ENDED = 10_000
+
+
+class _Ended(StoredRecord):
+    kind: ClassVar[str] = "ended session"
+
+    # When the cookie of each would have expired.
+    ended: dict[str, Annotated[float, EACH_ALONE]] = Field(default_factory=dict)
 
 
 class EndedSessions:
@@ -64,18 +73,10 @@ class EndedSessions:
         known = {**(_parse_ended(blob) if blob else self._ended), **self._untold}
         lasting = sorted((until, session) for session, until in known.items() if until > now)
         self._ended = {session: until for until, session in lasting[-MOST_ENDED:]}
-        return json.dumps({"schema_version": SCHEMA_VERSION, "ended": self._ended}).encode()
+        return _Ended(ended=self._ended).model_dump_json().encode()
 
 
 def _parse_ended(blob: Blob) -> dict[str, float]:
-    """Return the ended sessions of an object, none of a damaged one; raise ForeactError for one of a newer schema."""
-    try:
-        stored = json.loads(blob.data)
-        schema = int(stored["schema_version"])
-        if schema > SCHEMA_VERSION:
-            message = f"{OBJECT} has schema version {schema} and this software knows {SCHEMA_VERSION}: update it."
-            raise ForeactError(message)
-        return {str(session): float(until) for session, until in stored["ended"].items()}
-    except (ValueError, TypeError, KeyError, AttributeError) as problem:
-        log.error("%s is damaged and will be written anew: %s", OBJECT, problem)
-        return {}
+    """Return the ended sessions of an object, none of a damaged one; raise NewerRecord for one of a newer schema."""
+    stored = parse_or_skip(_Ended, blob.data, OBJECT)
+    return stored.ended if stored else {}

@@ -1,16 +1,26 @@
 """API keys: shown once, stored as hashes, revocable; all in one object of the blob store."""
 
 import hashlib
+import json
 import secrets
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from foreact.blobs import Blob, BlobStore, BlobUnavailable
+from foreact.blobs.records import (
+    EACH_ALONE,
+    BadRecord,
+    Keep,
+    NewerRecord,
+    StoredRecord,
+    parse_record,
+    skipped_records,
+)
 from foreact.blobs.swap import read_if_present, swap_object
 from foreact.errors import ForeactError
 from serving.auth.principal import Grant, Principal, Role
@@ -19,6 +29,8 @@ OBJECT = "serving/keys.json"
 PREFIX = "fa_"
 # How long a revoked key may still be accepted by a process that has loaded it.
 REMEMBERED_SECONDS = 3.0
+# What a process that has read no keys yet raises while it cannot.
+UNREADABLE = (BlobUnavailable, BadRecord, NewerRecord)
 
 
 class Key(BaseModel):
@@ -35,6 +47,13 @@ class Key(BaseModel):
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
 
+    @field_validator("grant")
+    @classmethod
+    def _refuse_unknown_role(cls, grant: Grant) -> Grant:
+        if grant.role not in Role.__members__:
+            raise ValueError("no such role")
+        return grant
+
     @property
     def state(self) -> Literal["active", "revoked", "expired"]:
         """Return whether the key is accepted, or why not."""
@@ -45,16 +64,17 @@ class Key(BaseModel):
         return "active"
 
 
-class _Keys(BaseModel):
-    keys: list[Key] = Field(default_factory=list)
+class _Keys(StoredRecord):
+    kind: ClassVar[str] = "key"
+
+    keys: list[Annotated[Key, EACH_ALONE]] = Field(default_factory=list)
 
 
 def create_key(
     store: BlobStore, name: str, grant: Grant, *, created_by: str, expires_at: datetime | None = None
 ) -> tuple[str, Key]:
     """Create a key, and return its text, which cannot be read again, with its record."""
-    if grant.role not in Role.__members__:
-        raise ForeactError(f"{grant.role!r} is not a role: use {', '.join(Role.__members__)}.")
+    grant.check()
     # 256 random bits need no salt and no slow hash.
     text = PREFIX + secrets.token_urlsafe(32)
     key = Key(
@@ -92,7 +112,7 @@ def revoke_key(store: BlobStore, key_id: str) -> Key:
 
 
 def list_keys(store: BlobStore) -> list[Key]:
-    """Return all keys, the oldest first."""
+    """Return all keys that can be read, the oldest first."""
     return _parse_keys(read_if_present(store, OBJECT))
 
 
@@ -120,9 +140,11 @@ class KeyRing:
                 return
             try:
                 keys = list_keys(self._store)
-            except BlobUnavailable:
+            except UNREADABLE as problem:
                 if self._until < 0:
                     raise
+                if not isinstance(problem, BlobUnavailable):
+                    skipped_records.note(_Keys.kind, str(problem))
             else:
                 self._keys = {key.sha256: key for key in keys}
                 self._principals = {
@@ -149,9 +171,16 @@ def _hash_text(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _parse_keys(blob: Blob | None) -> list[Key]:
-    return _Keys.model_validate_json(blob.data).keys if blob else []
+def _parse_keys(blob: Blob | None, keep: Keep = lambda value: None) -> list[Key]:
+    return parse_record(_Keys, blob.data, OBJECT, keep).keys if blob else []
 
 
 def _change_keys(store: BlobStore, change: Callable[[list[Key]], list[Key]]) -> None:
-    swap_object(store, OBJECT, lambda blob: _Keys(keys=change(_parse_keys(blob))).model_dump_json(indent=1).encode())
+    """Change the keys that can be read; the others stay as they are, for whoever can mend them."""
+
+    def make_successor(blob: Blob | None) -> bytes:
+        unread: list[Any] = []
+        record = _Keys(keys=change(_parse_keys(blob, unread.append))).model_dump(mode="json")
+        return json.dumps({**record, "keys": [*unread, *record["keys"]]}, indent=1).encode()
+
+    swap_object(store, OBJECT, make_successor)

@@ -208,10 +208,13 @@ def read_grants(text: str) -> dict[str, Grant]:
     """Return what the settings grant to each app role or group."""
     try:
         grants = TypeAdapter(dict[str, Grant]).validate_json(text or "{}")
-        for grant in grants.values():
-            grant.to_role()
-    except (ValidationError, KeyError) as error:
+    except ValidationError as error:
         raise ForeactError(
             f'FOREACT_OIDC_ROLES is not of the form {{"NAME": {{"role": "planner", "stores": ["S1"]}}}}: {error}'
         ) from None
+    for name, grant in grants.items():
+        try:
+            grant.check()
+        except ForeactError as problem:
+            raise ForeactError(f"FOREACT_OIDC_ROLES, {name!r}: {problem}") from None
     return grants

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from foreact.errors import ForeactError
+
 
 class Role(IntEnum):
     """What a caller may do; each includes the one before."""
@@ -66,6 +68,15 @@ class Grant(BaseModel):
     role: str
     stores: list[str] | None = None
     regions: list[str] | None = None
+
+    def check(self) -> None:
+        """Raise ForeactError for a role that does not exist, or that has a scope although it sees all."""
+        if self.role not in Role.__members__:
+            raise ForeactError(f"{self.role!r} is not a role: use {', '.join(Role.__members__)}.")
+        if self.to_role() >= Role.admin and not self.to_scope().everything:
+            raise ForeactError(
+                f"An {self.role} sees and changes all stores: leave the stores and regions out, or grant planner."
+            )
 
     def to_role(self) -> Role:
         """Return the role; raise KeyError for an unknown one."""

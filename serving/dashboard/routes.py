@@ -19,6 +19,7 @@ from serving.analysis.scoring import score_item
 from serving.analysis.series import find_stores_in_step, item_series, sum_totals
 from serving.analysis.week import summarize_week
 from serving.api.answers import answer_json, encode_json, made_aside
+from serving.api.refreshes import explain_refresh
 from serving.api.selection import select_store, select_stores
 from serving.auth.principal import Principal
 from serving.dashboard import columns, exports, stores
@@ -150,7 +151,7 @@ def store_page(request: Request, service: Parts, principal: Viewer, store: Segme
         "peak": explain_peak(arrays),
         "alerts": list(islice(merge_alert_groups([arrays]), ALERTS_SHOWN)),
         "active": _active_refreshes(service, principal),
-        "last_failed": _last_failed(service, arrays),
+        "last_failed": _last_failed(service, principal, arrays),
         "may_refresh": service.refreshes.runner is not None
         and principal.may_change(arrays.store, view.region_of(arrays.store)),
         "scores": [row for row in arrays.scorecard if row.get("lead") == 0][-5:],
@@ -291,9 +292,9 @@ def _active_refreshes(service: Service, principal: Principal) -> dict[str, str]:
     }
 
 
-def _last_failed(service: Service, arrays: StoreData) -> Any:
+def _last_failed(service: Service, principal: Principal, arrays: StoreData) -> Any:
     """Return the store's last refresh, if it failed after the shown forecast was generated."""
     refresh = service.refreshes.last_failed(arrays.store)
     if refresh is None or refresh.ended_at is None or refresh.ended_at < arrays.entry.generated_at:
         return None
-    return refresh
+    return refresh.model_copy(update={"sentence": explain_refresh(service, principal, refresh)})

@@ -8,6 +8,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from foreact.blobs.records import skipped_records
 from serving.metrics.runs import RUN_METRICS, RunMetrics
 from serving.publication.view import ViewSource
 
@@ -37,6 +38,7 @@ METRICS: dict[str, tuple[tuple[str, ...], str]] = {
     "foreact_logins_total": (("method", "outcome"), "Logins tried"),
     "foreact_event_streams": ((), "Pages that follow a refresh live"),
     "foreact_next_deadline_timestamp_seconds": ((), "When forecasts are due next"),
+    "foreact_records_unread": (("kind",), "Stored records that could not be read in the last hour"),
     **RUN_METRICS,
 }
 
@@ -69,6 +71,7 @@ class Metrics:
         name = "foreact_event_streams"
         self.streams = Gauge(name, meaning(name), registry=self.registry)
         self.registry.register(_ViewCollector(views))
+        self.registry.register(_RecordsCollector())
         self.registry.register(runs)
 
     def render_text(self) -> bytes:
@@ -112,6 +115,15 @@ class _ViewCollector(Collector):
             for figure, value in sorted(entry.accuracy.items())[:20]:
                 by_store["foreact_store_accuracy"].add_metric([store, figure], value)
         yield from by_store.values()
+
+
+class _RecordsCollector(Collector):
+    def collect(self) -> Iterable[Metric]:
+        name = "foreact_records_unread"
+        family = GaugeMetricFamily(name, METRICS[name][1], labels=METRICS[name][0])
+        for kind, count in sorted(skipped_records.count().items()):
+            family.add_metric([kind], count)
+        yield family
 
 
 def _make_gauge(name: str, value: float) -> Metric:

@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from foreact.blobs import BlobUnavailable
+from serving.auth.keys import UNREADABLE
 from serving.auth.limits import Shares
 from serving.dependencies import identify
 from serving.errors import ApiError, Page, answer_error, not_authenticated, too_many_requests
@@ -43,7 +43,7 @@ class CallerMiddleware:
         """Return the caller's id, None for nobody; raise ApiError for one who may not ask, or not now."""
         try:
             principal = await identify(request)
-        except BlobUnavailable:
+        except UNREADABLE:
             # The route finds that too, and its error becomes an answer.
             return None
         if principal is None:

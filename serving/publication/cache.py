@@ -4,12 +4,14 @@ A store whose newest objects are damaged keeps its last good numbers; the other 
 """
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 from foreact.blobs import BlobNotFound, BlobStore, BlobUnavailable
+from foreact.blobs.records import NewerRecord
 from foreact.clock import utc_now
 from foreact.errors import ForeactError
 from foreact.publications.contract import CURRENT, Manifest, StoreEntry
@@ -25,6 +27,10 @@ LOOK_BACK = 5
 LOADERS = 3
 # Damaged objects may be repaired under the same manifest; they are tried again after these pauses, which double.
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(minutes=10)
+# Why the newest publication is not served as a whole.
+UNREADABLE = "the newest publication cannot be read"
+NEWER = "the newest publication was written by a later version of this software"
+LOST = "the manifest of the newest publication is gone from the blob store"
 
 
 class PublicationCache:
@@ -76,21 +82,34 @@ class PublicationCache:
         try:
             blob = self._store.read_if_changed(CURRENT, self._seen) if self._seen else self._store.read(CURRENT)
         except BlobNotFound:
-            return False
+            return self._keep_without_manifest()
         if blob is None:
             return self._retry_damaged()
         try:
             manifest = unseal_manifest(blob.data, CURRENT)
         except ForeactError as problem:
             log.error("the newest publication cannot be read: %s", problem)
-            archived = None if self.current else self.reader.read_newest_archived()
-            if archived is not None:
-                self._serve_manifest(archived, f"version-{archived.version}")
-            self._seen, self._unread = blob.etag, "the newest publication cannot be read"
+            self._serve_archived()
+            self._seen, self._unread = blob.etag, NEWER if isinstance(problem, NewerRecord) else UNREADABLE
             return True
         self._serve_manifest(manifest, blob.etag)
         self._seen, self._unread = blob.etag, None
         return True
+
+    def _keep_without_manifest(self) -> bool:
+        """Go on without the current manifest, which is gone unless nothing was ever published."""
+        if self._unread == LOST or (self.current is None and not self.reader.list_versions()):
+            return False
+        log.error("%s", self.reader.explain_loss())
+        self._serve_archived()
+        self._seen, self._unread = None, LOST
+        return True
+
+    def _serve_archived(self) -> None:
+        """Serve the newest version of the archive that can be read, unless one is served already."""
+        archived = None if self.current else self.reader.read_newest_archived(skip_newer=True)
+        if archived is not None:
+            self._serve_manifest(archived, f"version-{archived.version}")
 
     def _serve_manifest(self, manifest: Manifest, etag: str) -> None:
         """Serve a version, with the last good numbers of the stores that are damaged in it."""
@@ -134,8 +153,11 @@ class PublicationCache:
         try:
             objects = {kind: self.reader.read_object(published) for kind, published in entry.objects.items()}
             return assemble_store(store, entry, objects)
-        except BlobUnavailable:
-            raise
+        except BlobUnavailable as problem:
+            log.warning("store %r cannot be loaded: %s", store, problem)
+            # Everybody is told this sentence, and the names of objects are those of stores.
+            names = "|".join(re.escape(published.name) for published in entry.objects.values())
+            raise BlobUnavailable(re.sub(names, "an object of the publication", str(problem))) from None
         except ForeactError as problem:
             log.error("store %r is damaged and not served: %s", store, problem)
             return None

@@ -27,6 +27,8 @@ class FreshnessView:
     timezone: str
     region_attribute: str
     refused: str | None
+    # Judged at the first of these moments; before it, as after a clock was set back, it says nothing.
+    valid_from: float
     valid_until: float
     _visible: dict[Scope, dict[str, StoreData]] = field(default_factory=dict)
 
@@ -135,7 +137,7 @@ class ViewSource:
             view is None
             or view.snapshot is not snapshot
             or view.refused != refused
-            or now.timestamp() >= view.valid_until
+            or not view.valid_from <= now.timestamp() < view.valid_until
         ):
             view = self._view = self._make_view(snapshot, refused, now)
         return view
@@ -149,12 +151,14 @@ class ViewSource:
         midnight = datetime.combine(
             now.astimezone(self.promise.zone).date() + timedelta(days=1), time(), self.promise.zone
         )
-        until = min(midnight.timestamp(), self.promise.next_deadline(now).timestamp())
+        changes = [midnight, self.promise.next_deadline(now), *(e.generated_at for e in entries.values())]
+        until = min(moment.timestamp() for moment in changes if moment > now)
         return FreshnessView(
             snapshot,
             {store: judge_freshness(entry, self.promise, now) for store, entry in entries.items()},
             self.promise.zone.key,
             self._region_attribute,
             refused,
+            now.timestamp(),
             until,
         )

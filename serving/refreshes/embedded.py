@@ -11,8 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
+from foreact.blobs.records import parse_or_skip
 from foreact.context import RunContext
 from foreact.errors import ForeactError
 from foreact.kubeflow.verdict import Outcome
@@ -42,9 +41,12 @@ class EmbeddedRunner:
 
     def check(self) -> str | None:
         """Return why no refresh can run here; None if one can."""
-        if not self._runs.has_last_request:
-            return "no retrain-all has run in this workspace, so the location of the sales data is unknown"
-        return None
+        try:
+            if self._runs.read_last_request() is not None:
+                return None
+        except ForeactError as problem:
+            return str(problem).rstrip(".")
+        return "no retrain-all has run in this workspace, so the location of the sales data is unknown"
 
     def start(self, refresh: Refresh) -> Refresh:
         """Start a process in a session of its own."""
@@ -72,7 +74,12 @@ class EmbeddedRunner:
         # Waits for the process, so that it does not remain as a zombie after its end.
         threading.Thread(target=process.wait, name=f"run {refresh.id}", daemon=True).start()
         started = Process(host=self._host, pid=process.pid, started=_process_start(process.pid) or "")
-        self._path_of(refresh, "json").write_text(started.model_dump_json(), encoding="utf-8")
+        try:
+            self._path_of(refresh, "json").write_text(started.model_dump_json(), encoding="utf-8")
+        except OSError as error:
+            # Without its record nobody could follow it, and it would be started again.
+            os.killpg(process.pid, signal.SIGKILL)
+            raise ForeactError(f"the run could not be recorded: {error.strerror}") from None
         return refresh.model_copy(update={"run": refresh.id, "process": started})
 
     def observe(self, refresh: Refresh) -> Progress:
@@ -114,9 +121,10 @@ class EmbeddedRunner:
 
     def _find_started(self, refresh: Refresh) -> Process | None:
         """Return the process that was started for a refresh by a service process that has since ended."""
+        path = self._path_of(refresh, "json")
         try:
-            return Process.model_validate_json(self._path_of(refresh, "json").read_bytes())
-        except (FileNotFoundError, ValidationError):
+            return parse_or_skip(Process, path.read_bytes(), str(path))
+        except FileNotFoundError:
             return None
 
     def _read_error(self, refresh: Refresh) -> str | None:

@@ -9,11 +9,12 @@ import re
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from foreact.blobs import Blob, BlobConflict, BlobNotFound, BlobStore
+from foreact.blobs.records import EACH_ALONE, StoredRecord, parse_or_skip
 from foreact.blobs.swap import read_if_present, swap_object
 
 ACTIVE = "serving/refreshes/active.json"
@@ -24,12 +25,10 @@ MOST_ENDED = 500
 State = Literal["queued", "running", "succeeded", "failed"]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Step(_Record):
+class Step(BaseModel):
     """One step of a run, and its progress."""
+
+    model_config = ConfigDict(frozen=True)
 
     name: str
     state: Literal["running", "succeeded", "failed", "skipped"]
@@ -40,16 +39,20 @@ class Step(_Record):
     detail: str = ""
 
 
-class Process(_Record):
+class Process(StoredRecord):
     """A process on one machine; its start tells it apart from a later process with the same pid."""
+
+    kind: ClassVar[str] = "process"
 
     host: str
     pid: int
     started: str
 
 
-class Refresh(_Record):
+class Refresh(StoredRecord):
     """One refresh of a store."""
+
+    kind: ClassVar[str] = "refresh"
 
     id: str
     store: str
@@ -70,8 +73,10 @@ class Refresh(_Record):
     version: int | None = None
 
 
-class _Active(BaseModel):
-    refreshes: list[Refresh] = Field(default_factory=list)
+class _Active(StoredRecord):
+    kind: ClassVar[str] = "refresh"
+
+    refreshes: list[Annotated[Refresh, EACH_ALONE]] = Field(default_factory=list)
 
 
 def new_id(now: datetime) -> str:
@@ -135,9 +140,10 @@ class RefreshRecords:
         return self.find_ended(refresh_id)
 
     def find_ended(self, refresh_id: str) -> Refresh | None:
-        """Return a refresh that ended; None if there is none of this id."""
+        """Return a refresh that ended; None if there is none of this id, or it cannot be read."""
+        name = f"{DONE}{refresh_id}.json"
         try:
-            return Refresh.model_validate_json(self._store.read(f"{DONE}{refresh_id}.json").data)
+            return parse_or_skip(Refresh, self._store.read(name).data, name, skip_newer=True)
         except BlobNotFound:
             return None
 
@@ -152,4 +158,5 @@ class RefreshRecords:
 
 
 def _parse_active(blob: Blob | None) -> list[Refresh]:
-    return _Active.model_validate_json(blob.data).refreshes if blob else []
+    active = parse_or_skip(_Active, blob.data, ACTIVE) if blob else None
+    return active.refreshes if active else []

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from statistics import median
 
-from foreact.blobs import BlobUnavailable
+from foreact.blobs.records import NewerRecord
 from foreact.errors import ForeactError
 from foreact.runs.ledger import RunLedger
 from foreact.telemetry import tracing
@@ -110,12 +110,12 @@ class Refreshes:
         return refresh.model_copy(update={"steps": progress.steps})
 
     def list_active(self) -> list[Refresh]:
-        """Return the refreshes that wait or run; none while the blob store is unreachable."""
+        """Return the refreshes that wait or run; none while they cannot be read."""
         if self._publications.unreachable:
             return []
         try:
             return self.records.list_active()
-        except BlobUnavailable:
+        except ForeactError:
             return []
 
     def last_failed(self, store: str) -> Refresh | None:
@@ -124,7 +124,7 @@ class Refreshes:
             return None
         try:
             ended = next((refresh for refresh in self.list_ended() if refresh.store == store), None)
-        except BlobUnavailable:
+        except ForeactError:
             return None
         return ended if ended is not None and ended.state == "failed" else None
 
@@ -144,7 +144,7 @@ class Refreshes:
         if self._estimate is None or time.monotonic() - self._estimate[0] > ESTIMATE_SECONDS:
             try:
                 ended = self.list_ended()
-            except BlobUnavailable:
+            except ForeactError:
                 ended = []
             took = [
                 (refresh.ended_at - refresh.started_at).total_seconds()
@@ -171,7 +171,10 @@ class Refreshes:
                 if refresh.state == "running":
                     self._check_progress(refresh)
             self._start_next()
-        except BlobUnavailable as problem:
+        except NewerRecord:
+            # Told where it was read; this runs several times a second.
+            return
+        except ForeactError as problem:
             log.warning("refreshes cannot be advanced: %s", problem)
         finally:
             self._advancing.release()

@@ -88,6 +88,12 @@ mock_provider "azurerm" {
       resource_versionless_id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.KeyVault/vaults/foreact/secrets/s"
     }
   }
+  mock_resource "azurerm_key_vault_key" {
+    defaults = {
+      versionless_id          = "https://foreact.vault.azure.net/keys/storage"
+      resource_versionless_id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.KeyVault/vaults/foreact/keys/storage"
+    }
+  }
   mock_resource "azurerm_log_analytics_workspace" {
     defaults = {
       id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.OperationalInsights/workspaces/foreact"
@@ -128,6 +134,8 @@ variables {
   hostname        = "foreact.example.com"
   repository      = "example/foreact"
   administrators  = ["66666666-6666-6666-6666-666666666666"]
+  # Far ahead, so that no plan warns.
+  secrets_date = "2099-01-01"
 }
 
 run "dev_keeps_its_database_in_the_cluster" {
@@ -213,8 +221,38 @@ run "prod_survives_a_zone" {
   }
 
   assert {
-    condition     = length(azurerm_role_assignment.secret) == 12
+    condition     = length(azurerm_role_assignment.secret) == 13
     error_message = "a workload reads another number of secrets than it needs"
+  }
+}
+
+run "what_is_asked_for_is_closed" {
+  command = plan
+
+  variables {
+    customer_managed_key = true
+    private_cluster      = true
+    audit_locked         = true
+  }
+
+  assert {
+    condition     = azurerm_kubernetes_cluster.this.private_cluster_enabled && try(length(one(azurerm_kubernetes_cluster.this.api_server_access_profile).authorized_ip_ranges), 0) == 0
+    error_message = "the API is on the internet"
+  }
+
+  assert {
+    condition     = length(azurerm_storage_account_customer_managed_key.this) == 1 && one(azurerm_storage_account.this.identity).type == "UserAssigned"
+    error_message = "Azure's own key encrypts"
+  }
+
+  assert {
+    condition     = azurerm_storage_container_immutability_policy.audit.locked
+    error_message = "the audit log can be changed"
+  }
+
+  assert {
+    condition     = azurerm_key_vault_secret.generated["ray-auth-token"].expiration_date == "2100-01-01T00:00:00Z"
+    error_message = "secrets do not expire a year after they were made"
   }
 }
 

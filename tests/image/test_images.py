@@ -173,6 +173,7 @@ def test_mlflow_serves_as_it_is_deployed(docker_engine: Engine, images: Images) 
     settings = {
         **config["data"],
         "MLFLOW_AUTH_ADMIN_PASSWORD": "correct horse battery",
+        "MLFLOW_PIPELINES_PASSWORD": "staple of the steps",
         "MLFLOW_FLASK_SERVER_SECRET_KEY": "x" * 32,
         "MLFLOW_BACKEND_STORE_URI": "sqlite:////tmp/mlflow.db",
         "MLFLOW_ARTIFACTS_DESTINATION": "/tmp/artifacts",
@@ -195,12 +196,13 @@ def test_mlflow_serves_as_it_is_deployed(docker_engine: Engine, images: Images) 
         "search = server.build_request('GET', '/api/2.0/mlflow/experiments/search?max_results=1')\n"
         "search.headers['host'] = 'mlflow.mlflow.svc.cluster.local:5000'\n"
         "admin = ('foreact-admin', 'correct horse battery')\n"
-        "print(*(server.send(search, auth=auth).status_code for auth in (None, admin)))\n"
+        "steps = ('foreact-pipelines', 'staple of the steps')\n"
+        "print(*(server.send(search, auth=auth).status_code for auth in (None, admin, steps)))\n"
     )
     try:
         told = docker_engine.docker("exec", container, "python", "-c", ask, *probes, check=False)
         logs = docker_engine.docker("logs", container)
-        assert told.stdout.split() == ["200"] * len(probes) + ["401", "200"], (
+        assert told.stdout.split() == ["200"] * len(probes) + ["401", "200", "200"], (
             told.stderr + logs.stdout[-2000:] + logs.stderr[-3000:]
         )
         top = docker_engine.docker("top", container).stdout

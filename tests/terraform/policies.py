@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from serving.audit import RETENTION_DAYS
 from tests.terraform.configuration import get, resources
 
 Configuration = dict[str, list[Any]]
@@ -15,6 +16,8 @@ ALLOWED_ROLES = {
     "Azure Kubernetes Service Cluster User Role",
     "Azure Kubernetes Service RBAC Cluster Admin",
     "Grafana Admin",
+    "Key Vault Crypto Officer",
+    "Key Vault Crypto Service Encryption User",
     "Key Vault Secrets Officer",
     "Key Vault Secrets User",
     "Managed Identity Operator",
@@ -23,6 +26,10 @@ ALLOWED_ROLES = {
     "Storage Blob Data Contributor",
     "Storage Blob Data Reader",
 }
+
+
+# Which containers each workload writes without a condition; nobody but the service writes where its own things are.
+WRITERS = {"serving": {"service", "audit"}, "pipelines": {"forecasts"}, "mlflow": {"models"}}
 
 
 def storage(configuration: Configuration) -> Iterator[str]:
@@ -80,9 +87,16 @@ def roles(configuration: Configuration) -> Iterator[str]:
         group = "azurerm_resource_group" in body["scope"] and body["scope"] != "${azurerm_resource_group.gateway.id}"
         if group or "subscription" in body["scope"]:
             yield f"{kind}.{name}: reaches a whole group"
-        serving = 'workload["serving"]' in body["principal_id"]
-        if serving and body["role_definition_name"].endswith("Contributor") and "condition" not in body:
-            yield f"{kind}.{name}: serving may write what is not its own"
+        who = re.search(r'workload\["(\w+)"\]', body["principal_id"])
+        if who and body["role_definition_name"] == "Storage Blob Data Contributor" and "condition" not in body:
+            for container in _containers(body) - WRITERS[who[1]]:
+                yield f"{kind}.{name}: {who[1]} may write {container}, which is not its own"
+
+
+def _containers(body: dict[str, Any]) -> set[str]:
+    """Return the containers that a role is assigned for."""
+    named = re.findall(r'"(\w+)"', body["scope"]) or re.findall(r'"(\w+)"', body.get("for_each", ""))
+    return set(named or ["all"])
 
 
 def passwords(configuration: Configuration) -> Iterator[str]:
@@ -120,4 +134,37 @@ def database(configuration: Configuration) -> Iterator[str]:
         yield "azurerm_postgresql_flexible_server_database.mlflow: can be destroyed by a mistake"
 
 
-EVERY: tuple[Rule, ...] = (storage, machines, cluster, roles, passwords, registry, database)
+def expiry(configuration: Configuration) -> Iterator[str]:
+    """Every secret ends, by this configuration or by whoever gives it."""
+    for kind, name, body in resources(configuration):
+        if kind == "azurerm_key_vault_secret":
+            given = any("expiration_date" in each.get("ignore_changes", []) for each in body.get("lifecycle", []))
+            if "expiration_date" not in body and not given:
+                yield f"{kind}.{name}: never expires"
+
+
+def accesses(configuration: Configuration) -> Iterator[str]:
+    """Whoever reads, writes or deletes a blob, or reads a secret, leaves a trace."""
+    wanted = {
+        "${azurerm_storage_account.this.id}/blobServices/default": {"StorageRead", "StorageWrite", "StorageDelete"},
+        "${azurerm_key_vault.this.id}": {"AuditEvent"},
+    }
+    for kind, _, body in resources(configuration):
+        if kind == "azurerm_monitor_diagnostic_setting":
+            written = {log["category"] for log in body["enabled_log"]}
+            wanted[body["target_resource_id"]] = wanted.get(body["target_resource_id"], set()) - written
+    for target, missing in wanted.items():
+        for category in sorted(missing):
+            yield f"{target}: {category} is not logged"
+
+
+def audit(configuration: Configuration) -> Iterator[str]:
+    """The audit log cannot be changed for as long as the service keeps it."""
+    body = get(configuration, "azurerm_storage_container_immutability_policy", "audit")
+    if body["immutability_period_in_days"] != RETENTION_DAYS:
+        yield f"azurerm_storage_container_immutability_policy.audit: the service keeps events for {RETENTION_DAYS} days"
+    if body["storage_container_resource_manager_id"] != '${azurerm_storage_container.this["audit"].id}':
+        yield "azurerm_storage_container_immutability_policy.audit: holds for another container"
+
+
+EVERY: tuple[Rule, ...] = (storage, machines, cluster, roles, passwords, expiry, registry, database, accesses, audit)

@@ -2,9 +2,13 @@
 
 import re
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 
 import pytest
 
+from foreact.publications.contract import CURRENT, manifest_name, object_name
+from foreact.runs.ledger import RUNS
+from foreact.telemetry.notices import FOLDER as NOTICES
 from serving.dashboard.login import CALLBACK
 from tests.kustomize.manifests import ROOT as MANIFESTS
 from tests.kustomize.manifests import Object, load
@@ -79,8 +83,37 @@ BREAKS: list[tuple[policies.Rule, str, Callable[[policies.Configuration], object
     ),
     (
         policies.roles,
-        "not its own",
-        lambda configuration: get(configuration, "azurerm_role_assignment", "serving_own").pop("condition"),
+        "serving may write forecasts, which is not its own",
+        lambda configuration: get(configuration, "azurerm_role_assignment", "serving_manifest").pop("condition"),
+    ),
+    (
+        policies.roles,
+        "pipelines may write service, which is not its own",
+        put(
+            "azurerm_role_assignment",
+            "pipelines_forecasts",
+            scope='${azurerm_storage_container.this["service"].id}',
+        ),
+    ),
+    (
+        policies.roles,
+        "pipelines may write all",
+        put("azurerm_role_assignment", "pipelines_forecasts", scope="${azurerm_storage_account.this.id}"),
+    ),
+    (
+        policies.expiry,
+        "generated: never expires",
+        lambda configuration: get(configuration, "azurerm_key_vault_secret", "generated").pop("expiration_date"),
+    ),
+    (
+        policies.accesses,
+        "StorageDelete is not logged",
+        lambda configuration: get(configuration, "azurerm_monitor_diagnostic_setting", "storage")["enabled_log"].pop(),
+    ),
+    (
+        policies.audit,
+        "keeps events for 400 days",
+        put("azurerm_storage_container_immutability_policy", "audit", immutability_period_in_days=30),
     ),
     (policies.passwords, "use value_wo", put("azurerm_key_vault_secret", "generated", value="x")),
     (
@@ -125,6 +158,24 @@ def test_what_breaks_a_policy_is_named(
 
 def test_every_policy_has_been_seen_to_bite() -> None:
     assert {rule for rule, *_ in BREAKS} == set(policies.EVERY)
+
+
+def test_serving_may_write_what_it_writes_beside_its_own() -> None:
+    condition = get(parse(), "azurerm_role_assignment", "serving_manifest")["condition"]
+    patterns = re.findall(r"StringLike '(\S+)'", condition)
+    for written in (CURRENT, manifest_name(1), RUNS, f"{NOTICES}run-failed.json"):
+        assert any(fnmatchcase(written, pattern) for pattern in patterns), written
+    assert not any(fnmatchcase(object_name("run", "S1", "forecasts"), pattern) for pattern in patterns)
+
+
+def test_a_private_cluster_and_a_key_of_ones_own_are_options() -> None:
+    options = {name: body for entry in parse()["variable"] for name, body in entry.items()}
+    assert options["private_cluster"]["default"] is options["customer_managed_key"]["default"] is False
+    cluster = get(parse(), "azurerm_kubernetes_cluster")
+    assert cluster["private_cluster_enabled"] == "${var.private_cluster}"
+    local = {name: value for entry in parse()["locals"] for name, value in entry.items()}
+    assert local["api_ips"].startswith("${var.private_cluster ? null :")
+    assert get(parse(), "azurerm_storage_account_customer_managed_key")["key_vault_key_id"].endswith("versionless_id}")
 
 
 def test_the_runner_may_call_the_clusters_api() -> None:

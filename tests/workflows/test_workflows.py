@@ -55,7 +55,8 @@ def test_actions_are_pinned_and_permissions_are_few(file: Path) -> None:
     for line in re.findall(r"uses: (.*)", text):
         assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v[\d.]+", line), line
     for name, job in workflow["jobs"].items():
-        assert set(job["permissions"].items()) <= {("contents", "read"), ("id-token", "write")}, name
+        few = {("contents", "read"), ("id-token", "write"), ("attestations", "write" if name == "dev" else "read")}
+        assert set(job["permissions"].items()) <= few, name
         assert ("id-token" in job["permissions"]) == ("environment" in job), name
         assert job["timeout-minutes"] <= 60, name
     assert "secrets." not in text, "the workflow needs no stored secret"
@@ -70,6 +71,61 @@ def test_what_is_deployed_is_scheduled_and_called(place: str) -> None:
         ("schedule", place),
         ("smoke", place),
     ]
+
+
+def test_images_are_attested_before_they_are_deployed_and_verified_before_prod() -> None:
+    jobs = yaml.safe_load((ROOT / ".github/workflows/delivery.yaml").read_text())["jobs"]
+    steps = [step.get("run") or step["uses"].partition("@")[0] for step in jobs["dev"]["steps"]]
+    attested = [place for place, step in enumerate(steps) if step == "actions/attest-build-provenance"]
+    deployed = next(place for place, step in enumerate(steps) if step.startswith("make deploy"))
+    assert steps.index("make push") < min(attested) < max(attested) < deployed
+    given = [step["with"] for step in jobs["dev"]["steps"] if "attest-build-provenance" in step.get("uses", "")]
+    assert {each["subject-name"].rpartition("/")[2]: each["subject-digest"] for each in given} == {
+        f"foreact-{name}": f"${{{{ steps.pushed.outputs.{name} }}}}" for name in ("pipeline", "serving")
+    }
+    assert set(jobs["prod"]["needs"]) == {"dev", "verify"}
+    assert "make verify" in jobs["verify"]["steps"][-1]["run"]
+
+
+def test_make_verify_asks_for_every_image_and_fails_with_any(tmp_path: Path) -> None:
+    gh = tmp_path / "gh"
+    gh.write_text('#!/bin/sh\necho "$@"\ncase "$*" in *forged*) exit 1;; esac\n')
+    gh.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+    def verify(*options: str) -> subprocess.CompletedProcess[str]:
+        command = ["make", "--silent", "verify", *options]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    whose = "REPOSITORY=example/foreact"
+    good = verify(whose, "IMAGES=r.example/a@sha256:1 r.example/b@sha256:2")
+    assert good.returncode == 0
+    asked = "attestation verify oci://r.example/{} --repo example/foreact --source-ref refs/heads/main"
+    assert [asked.format(image) in good.stdout for image in ("a@sha256:1", "b@sha256:2")] == [True, True]
+    assert good.stdout.count("--signer-workflow example/foreact/.github/workflows/delivery.yaml") == 2
+    assert verify(whose, "IMAGES=r.example/forged@sha256:1 r.example/b@sha256:2").returncode != 0
+    assert verify("IMAGES=r.example/a@sha256:1").returncode != 0
+
+
+# What fetches something that runs, and how it says which.
+INSTALLS = {
+    r"npm install .*?([@\w./-]+) *$": r"[\w-]+@\d+\.\d+\.\d+",
+    r"go install (\S+)": r"\S+@v\d+\.\d+\.\d+",
+    r"uv tool run(?: --\w+)* (\S+)": r"[\w-]+@\d+\.\d+\.\d+",
+    # By lock files and their hashes, or the lowest that pyproject.toml allows, or by version.
+    r"pip install (?!.*--require-hashes|.*--no-deps|.*--resolution lowest-direct)(?:--\S+ )+(.*?)(?:;.*)?$": (
+        r"(?:\S+/python )?(?:[\w-]+==[\d.]+ ?)+"
+    ),
+    r"az aks install-cli(.*)": r" --client-version [\d.]+ --kubelogin-version v[\d.]+",
+}
+
+
+@pytest.mark.parametrize("pattern", INSTALLS)
+def test_installers_say_which_version(pattern: str) -> None:
+    files = [ROOT / ".ci/run", ROOT / "Makefile", ROOT / "deploy.mk", *FILES]
+    found = [each for file in files for each in re.findall(pattern, file.read_text(), re.MULTILINE)]
+    assert [each for each in found if not re.fullmatch(INSTALLS[pattern], each)] == []
+    assert found
 
 
 def test_make_targets_exist() -> None:

@@ -43,19 +43,20 @@ fi
 
 key=$(random)
 blob="DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=$key;BlobEndpoint=http://azurite.azurite.svc.cluster.local:10000/devstoreaccount1;"
-password=$(word) database=$(word) ray=$(word) metrics=$(word)
+admin=$(word) pipelines=$(word) database=$(word) ray=$(word) metrics=$(word)
 
 make_secret foreact foreact-serving \
     --from-literal=FOREACT_SESSION_SECRET="$(word)$(word)" \
     --from-literal=FOREACT_METRICS_TOKEN="$metrics" \
     --from-literal=FOREACT_BLOB_CONNECTION_STRING="$blob"
 make_secret kubeflow foreact-pipelines \
-    --from-literal=MLFLOW_TRACKING_USERNAME=foreact-admin \
-    --from-literal=MLFLOW_TRACKING_PASSWORD="$password" \
+    --from-literal=MLFLOW_TRACKING_USERNAME=foreact-pipelines \
+    --from-literal=MLFLOW_TRACKING_PASSWORD="$pipelines" \
     --from-literal=RAY_AUTH_TOKEN="$ray" \
     --from-literal=FOREACT_BLOB_CONNECTION_STRING="$blob"
 make_secret mlflow mlflow \
-    --from-literal=admin-password="$password" \
+    --from-literal=admin-password="$admin" \
+    --from-literal=pipelines-password="$pipelines" \
     --from-literal=session-key="$(word)" \
     --from-literal=database-password="$database" \
     --from-literal=backend-store-uri="postgresql+psycopg2://mlflow:$database@postgres:5432/mlflow" \

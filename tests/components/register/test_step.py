@@ -12,7 +12,7 @@ from components.register.step import register, register_owed
 from foreact.blobs import connect
 from foreact.registry import Registry
 from foreact.runs.events import Events
-from foreact.runs.owed import RunOrigin, list_owed
+from foreact.runs.owed import RunOrigin, list_owed, owed_name
 from foreact.settings import PipelineSettings
 from tests.services import serve_mlflow
 from tests.trainings import write_training
@@ -47,7 +47,11 @@ def test_what_a_server_that_breaks_off_was_not_told_is_owed(tmp_path, monkeypatc
     found = done.versions.stores["1"]
     assert (found.run, found.version, found.registered, found.promoted) == ("r", None, None, True)
 
+    # What cannot be read is passed over, and stays for whoever mends it.
+    connect(settings).write(owed_name("a torn one"), b"PK")
     [origin] = register_owed(Registry.connect(settings), connect(settings))
+    assert list_owed(connect(settings)) == [owed_name("a torn one")]
+    connect(settings).delete(owed_name("a torn one"))
     assert (origin.run, origin.pipeline) == ("r", "retrain-all")
     champion = Registry.connect(settings).find_champions(["1"])["1"]
     assert (champion.run, champion.version) == ("r", "1")

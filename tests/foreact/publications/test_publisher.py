@@ -5,11 +5,12 @@ from functools import partial
 
 import pytest
 
+from foreact.blobs.records import NewerRecord
 from foreact.errors import ForeactError
-from foreact.publications import CURRENT, BrokenPublication, NewerPublication, Publisher, Reader, prune_objects
+from foreact.publications import CURRENT, BrokenPublication, Publisher, Reader, prune_objects
 from foreact.publications.contract import SCHEMA_VERSION, manifest_name
 from foreact.publications.lineage import describe_version, find_versions_with_model, list_changes
-from foreact.publications.sealing import seal_manifest, unseal_manifest
+from foreact.publications.sealing import seal_manifest
 from tests.crashing import at_once
 from tests.foreact.publications.stores import START, entry, put, table_bytes
 
@@ -176,6 +177,7 @@ def test_a_lost_manifest_is_found_in_the_archive(store):
     Publisher(store).publish({"1": put(store, "1", "r1", 1)}, by="x")
     held = Reader(store).find_current()
     store.delete(CURRENT)
+    assert f"{CURRENT} is gone from" in Reader(store).find_current().problem
     assert "Version 1 is kept" in Reader(store).find_current().problem
     assert "Version 1 is kept" in Reader(store).find_current(held).problem
     assert Publisher(store).publish({"1": put(store, "1", "r2", 2)}, by="x").manifest.version == 2
@@ -184,11 +186,27 @@ def test_a_lost_manifest_is_found_in_the_archive(store):
 def test_a_manifest_of_later_software_is_left_alone(store):
     manifest = Publisher(store).publish({"1": put(store, "1", "r1", 1)}, by="x").manifest
     future = seal_manifest(manifest.model_copy(update={"schema_version": 99, "version": 2}))
-    future = seal_manifest(unseal_manifest(future, "x"))
-    store.write(CURRENT, _with_new_field(future))
-    with pytest.raises(NewerPublication, match=f"schema version 99 and this software knows {SCHEMA_VERSION}"):
+    # Also where it looks like one of today.
+    for data in (_with_new_field(future), future):
+        store.write(CURRENT, data)
+        with pytest.raises(NewerRecord, match=f"schema version 99 and this software knows {SCHEMA_VERSION}"):
+            Publisher(store).publish({"1": put(store, "1", "r2", 2)}, by="x")
+        assert store.read(CURRENT).data == data
+        assert "schema version 99" in Reader(store).find_current().problem
+    # Nor is one that its own archive alone still has.
+    store.write(manifest_name(2), future)
+    store.delete(CURRENT)
+    with pytest.raises(NewerRecord, match=manifest_name(2)):
         Publisher(store).publish({"1": put(store, "1", "r2", 2)}, by="x")
-    assert store.read(CURRENT).data == _with_new_field(future)
+    assert Reader(store).find_current().manifest.version == 1
+
+
+def test_a_clock_that_is_set_back_is_told(store, caplog):
+    Publisher(store, now=lambda: START).publish({"1": put(store, "1", "r1", 1)}, by="x")
+    Publisher(store, now=lambda: START).publish({"1": put(store, "1", "r2", 2)}, by="x")
+    assert "set back" not in caplog.text
+    Publisher(store, now=lambda: START - timedelta(days=1)).publish({"1": put(store, "1", "r3", 3)}, by="x")
+    assert "but version 2 was made at 2024-04-01 06:00:00+00:00: it is set back" in caplog.text
 
 
 def _with_new_field(data: bytes) -> bytes:
@@ -247,3 +265,6 @@ def test_a_crash_before_the_archive_is_made_good_by_the_next(store):
     Publisher(store).publish({"1": put(store, "1", "r2", 2)}, by="x")
     assert Reader(store).list_versions() == [1, 2]
     assert Reader(store).read_version(1).stores["1"] == entry("1", "r1", 1)
+    store.delete(manifest_name(1))
+    with pytest.raises(ForeactError, match=rf"The manifest of version 1, {manifest_name(1)}, is gone from"):
+        Reader(store).read_version(1)

@@ -1,5 +1,6 @@
 """Accounts of people on an MLflow server that asks who they are, as the runbook makes them."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from tests.foreact.registry.conftest import candidate
 from tests.services import Process, hold_port
 
 ADMIN = ("foreact-admin", "of this test alone")
+PIPELINES = ("foreact-pipelines", "of its steps alone")
 
 
 @pytest.fixture
@@ -37,7 +39,11 @@ def server(tmp_path: Path) -> Iterator[str]:
     )
     environment = {
         "MLFLOW_AUTH_CONFIG_PATH": str(tmp_path / "auth.ini"),
+        "MLFLOW_AUTH_ADMIN_USERNAME": ADMIN[0],
         "MLFLOW_AUTH_ADMIN_PASSWORD": ADMIN[1],
+        "MLFLOW_PIPELINES_USERNAME": PIPELINES[0],
+        "MLFLOW_PIPELINES_PASSWORD": PIPELINES[1],
+        "MLFLOW_BACKEND_STORE_URI": database,
         "MLFLOW_FLASK_SERVER_SECRET_KEY": "of this test",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_SERVER_ALLOWED_HOSTS": "localhost:*",
@@ -46,6 +52,10 @@ def server(tmp_path: Path) -> Iterator[str]:
     options = ["--app-name", "basic-auth", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     places = ["--backend-store-uri", database, "--artifacts-destination", str(tmp_path / "artifacts")]
     command = [sys.executable, "-m", "mlflow", "server", *options, *places, "--serve-artifacts"]
+    # At each start, whatever the passwords were before.
+    for password in ("one that was replaced", PIPELINES[1]):
+        values = {**os.environ, **environment, "MLFLOW_PIPELINES_PASSWORD": password}
+        subprocess.run([sys.executable, "-m", "foreact.registry.accounts"], env=values, check=True)
     process = Process(command, port, tmp_path / "server.log", environment, health="/health")
     process.start()
     try:
@@ -72,9 +82,23 @@ def test_a_reader_sees_and_fetches_every_model_and_changes_none(
     assert requests.get(server, timeout=60).status_code == 401
     assert requests.get(server.replace("localhost", "127.0.0.1"), timeout=60).status_code == 403
 
-    login(ADMIN)
+    # The steps' own account registers models, and tells again which is live, without being the administrator.
+    login(PIPELINES)
     settings = PipelineSettings(mlflow_uri=server)
-    Registry.connect(settings).register_models("run", [candidate(tmp_path, "Kiel")])
+    assert Registry.connect(settings).load_champions(["Kiel"], tmp_path / "none") == {}
+    for run in ("run", "later"):
+        Registry.connect(settings).register_models(run, [candidate(tmp_path, "Kiel")])
+    assert Registry.connect(settings).find_champions(["Kiel"])["Kiel"].run == "later"
+    users = f"{server}/api/2.0/mlflow/users"
+    for method, route, asked in (
+        ("POST", "create", {"username": "eve", "password": "of somebody else"}),
+        ("PATCH", "update-admin", {"username": PIPELINES[0], "is_admin": True}),
+        ("DELETE", "delete", {"username": ADMIN[0]}),
+    ):
+        answer = requests.request(method, f"{users}/{route}", json=asked, auth=PIPELINES, timeout=60)
+        assert answer.status_code == 403, route
+
+    login(ADMIN)
     reader = make_reader(server)
     login(reader)
     registry = Registry.connect(settings)

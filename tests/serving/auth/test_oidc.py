@@ -182,7 +182,12 @@ def test_a_provider_out_of_reach_is_told(start: Callable[..., Serving]) -> None:
 
 
 def test_bad_grants_are_told() -> None:
-    for text in ("{", '{"a": {"role": "king"}}', '{"a": {"role": "viewer", "store": "S1"}}'):
+    for text in (
+        "{",
+        '{"a": {"role": "king"}}',
+        '{"a": {"role": "viewer", "store": "S1"}}',
+        '{"a": {"role": "admin", "stores": ["S1"]}}',
+    ):
         with pytest.raises(ForeactError, match="FOREACT_OIDC_ROLES"):
             read_grants(text)
 
