@@ -45,6 +45,8 @@ async def require_principal(request: Request) -> Principal:
     """Return the caller; raise ApiError for one without a valid key or session."""
     principal = await identify(request)
     if principal is None:
+        if "authorization" in request.headers:
+            service_of(request).metrics.keys_refused.inc()
         headers = {"www-authenticate": 'Bearer realm="foreact"'}
         raise ApiError(401, "not_authenticated", "log in, or send a valid API key as a bearer token", headers=headers)
     return principal

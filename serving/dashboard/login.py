@@ -35,7 +35,7 @@ def log_in(
 ) -> Response:
     """Log in with the local login."""
     check_same_site(request)
-    _limit_attempts(request, service)
+    _limit_attempts(request, service, "local")
     if service.local is None or not service.local.accepts_password(account, password):
         _record_login(request, service, None, "local")
         return _login_page(request, service, target, "The account or the password is wrong.", 401)
@@ -45,7 +45,7 @@ def log_in(
 @router.get("/login/once")
 def log_in_once(request: Request, service: Parts, token: Annotated[str, Query(max_length=200)] = "") -> Response:
     """Log in with the link that was printed at the start; it works once."""
-    _limit_attempts(request, service)
+    _limit_attempts(request, service, "link")
     if service.local is None or not service.local.redeem_token(token):
         _record_login(request, service, None, "link")
         problem = "This link was used already, or the service has been restarted since."
@@ -71,7 +71,7 @@ def begin_sign_on(request: Request, service: Parts, target: Target = "/") -> Res
 @router.get(CALLBACK)
 def complete_sign_on(request: Request, service: Parts) -> Response:
     """Log in whoever comes back from the provider's sign-in."""
-    _limit_attempts(request, service)
+    _limit_attempts(request, service, "sso")
     if service.sign_on is None:
         raise ApiError(404, "not_found", "single sign-on is not set up here")
     query = {name: value[:4_000] for name, value in request.query_params.items()}
@@ -129,9 +129,10 @@ def _client_address(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-def _limit_attempts(request: Request, service: Service) -> None:
+def _limit_attempts(request: Request, service: Service, method: str) -> None:
     wait = service.login_limit.take_try(_client_address(request))
     if wait:
+        service.metrics.logins.labels(method, "limited").inc()
         headers = {"retry-after": str(int(wait) + 1)}
         raise ApiError(429, "too_many_requests", "too many logins failed from here; wait a minute", headers=headers)
 
