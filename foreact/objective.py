@@ -113,7 +113,7 @@ def tally_outcomes(outcomes: Sequence[Outcome], days: int = WINDOW_DAYS) -> Tall
 
 
 def describe_outcomes(outcomes: Sequence[Outcome]) -> list[str]:
-    """Say in sentences what the last deadline missed, and how the objective stands; nothing where none was counted."""
+    """Return sentences on what the last deadline missed and how the objective stands; none before one was counted."""
     tally = tally_outcomes(outcomes)
     if tally is None:
         return []
