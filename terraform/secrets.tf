@@ -16,13 +16,13 @@ locals {
 
   # Who may read which secret, and nothing else.
   readers = {
-    serving   = ["serving-session-secret", "serving-metrics-token", "serving-oidc-client-secret", "pipelines-webhook-url"]
+    serving   = ["serving-session-secret", "serving-metrics-token", "serving-oidc-client-secret", "pipelines-webhook-url", "probe-api-key"]
     pipelines = ["mlflow-admin-username", "mlflow-admin-password", "ray-auth-token", "pipelines-webhook-url"]
     mlflow    = ["mlflow-backend-store-uri", "mlflow-database-password", "mlflow-admin-password", "mlflow-session-key"]
   }
 
   # Given from outside after the first apply, by az keyvault secret set; a blank keeps the mounts whole until then.
-  given = toset(["serving-oidc-client-secret", "pipelines-webhook-url"])
+  given = toset(["serving-oidc-client-secret", "pipelines-webhook-url", "probe-api-key"])
 
   database = var.postgres ? "${azurerm_postgresql_flexible_server.this[0].fqdn}:5432/mlflow?sslmode=require" : "postgres:5432/mlflow"
 
