@@ -4,16 +4,16 @@ serving/deadlines/<day>.json   what was published at one deadline, counted once 
 """
 
 import logging
-from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from foreact.blobs.protocol import BlobConflict, BlobStore
-from foreact.errors import count_noun, name_examples
+from foreact.blobs.protocol import BlobConflict, BlobNotFound, BlobStore
+from foreact.errors import ForeactError, ServiceUnavailable, count_noun, name_examples
 from foreact.publications import Manifest, Reader, StoreEntry
 from foreact.publications.freshness import Promise, judge_freshness
 from foreact.telemetry.scorecards import SUSTAINED, Point, count_days_out_of_bounds, read_series
@@ -24,8 +24,8 @@ FOLDER = "serving/deadlines/"
 # The share of the store-days of the window that is promised.
 OBJECTIVE = 0.999
 WINDOW_DAYS = 28
-# A publication that was dated just before the deadline may be swapped in just after it.
-SETTLING = timedelta(minutes=2)
+# A publication dated just before the deadline may be swapped in just after it, and a clock may be ten minutes fast.
+SETTLING = timedelta(minutes=15)
 # As long as the audit log: last season can be looked at.
 RETENTION_DAYS = 400
 MOST_NAMED = 100
@@ -88,7 +88,7 @@ def count_deadlines(store: BlobStore, promise: Promise, now: datetime) -> list[O
     last = promise.last_deadline(now - SETTLING)
     names = [info.name for info in store.list(FOLDER)]
     first = f"{FOLDER}{last.date() - timedelta(days=WINDOW_DAYS - 1)}"
-    outcomes = [Outcome.model_validate_json(store.read(name).data) for name in names if name >= first]
+    outcomes = [outcome for name in names if name >= first and (outcome := _read_outcome(store, name))]
     counted_to = names[-1].removeprefix(FOLDER).removesuffix(".json") if names else ""
     missing = _list_deadlines(promise, last, counted_to)
     if not missing:
@@ -147,8 +147,17 @@ def _write_outcome(store: BlobStore, outcome: Outcome) -> Outcome:
     try:
         store.write(name, outcome.model_dump_json().encode(), if_absent=True)
     except BlobConflict:
-        return Outcome.model_validate_json(store.read(name).data)
+        return _read_outcome(store, name) or outcome
     return outcome
+
+
+def _read_outcome(store: BlobStore, name: str) -> Outcome | None:
+    """Return a record; None for a damaged one, so that one deadline does not hide the others."""
+    try:
+        return Outcome.model_validate_json(store.read(name).data)
+    except (ValueError, BlobNotFound) as problem:
+        log.warning("passed over %s: %s", name, type(problem).__name__)
+        return None
 
 
 def _judge_deadlines(store: BlobStore, promise: Promise, deadlines: Iterable[datetime]) -> Iterable[Outcome]:
@@ -156,17 +165,42 @@ def _judge_deadlines(store: BlobStore, promise: Promise, deadlines: Iterable[dat
     publication = reader.find_current()
     if publication is None:
         return
-    current = publication.manifest
-    read_version = cache(lambda number: current if number == current.version else reader.read_version(number))
-    versions = sorted({*reader.list_versions(), current.version})
+    find_manifest = _make_finder(reader, publication.manifest)
     series = read_series(store)
     for deadline in deadlines:
-        position = bisect_right(versions, deadline, key=lambda number: read_version(number).created_at)
-        if position:
-            manifest = read_version(versions[position - 1])
+        manifest = find_manifest(deadline)
+        if manifest is not None:
             # What was pruned since was whole while it was retained.
-            sizes = _read_sizes(store, manifest) if manifest.version >= current.retained_from else None
-            yield _judge_deadline(manifest, promise, deadline, sizes, series)
+            retained = manifest.version >= publication.manifest.retained_from
+            yield _judge_deadline(
+                manifest, promise, deadline, _read_sizes(store, manifest) if retained else None, series
+            )
+
+
+def _make_finder(reader: Reader, current: Manifest) -> Callable[[datetime], Manifest | None]:
+    """Return a function that finds what was served at a moment: the newest whole version up to then."""
+    versions = sorted({*reader.list_versions(), current.version})
+
+    @cache
+    def find_whole(place: int) -> Manifest | None:
+        if place < 0:
+            return None
+        try:
+            return current if versions[place] == current.version else reader.read_version(versions[place])
+        except ServiceUnavailable:
+            raise
+        except ForeactError as problem:
+            log.warning("%s", problem)
+            return find_whole(place - 1)
+
+    def is_later(place: int, moment: datetime) -> bool:
+        manifest = find_whole(place)
+        return manifest is not None and manifest.created_at > moment
+
+    def find_manifest(moment: datetime) -> Manifest | None:
+        return find_whole(bisect_left(range(len(versions)), True, key=lambda place: is_later(place, moment)) - 1)
+
+    return find_manifest
 
 
 def _judge_deadline(

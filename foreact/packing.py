@@ -24,7 +24,7 @@ def pack_model(save: Callable[[Path], None]) -> bytes:
 
 @contextmanager
 def unpacked(data: bytes) -> Iterator[Path]:
-    """Give the folder of a zip's files for as long as they are needed."""
+    """Provide the folder of a zip's files for as long as they are needed."""
     with tempfile.TemporaryDirectory() as scratch:
         unpack_folder(data, Path(scratch))
         yield Path(scratch)

@@ -8,13 +8,14 @@ import pytest
 from foreact.blobs.folder import FolderStore
 from foreact.objective import FOLDER, RETENTION_DAYS, Outcome, count_deadlines, describe_outcomes, tally_outcomes
 from foreact.publications import Reader
+from foreact.publications.contract import manifest_name
 from foreact.publications.freshness import Promise
 from foreact.telemetry.scorecards import Scorecards, write_scorecards
 from tests.serving import shop
 
 PROMISE = Promise.from_settings("UTC", "08:30")
 MONDAY = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
-SOON = timedelta(minutes=5)
+SOON = timedelta(minutes=20)
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_what_counts_is_what_was_published_at_the_deadline(store: FolderStore) -
     publish(store, MONDAY - timedelta(hours=4), "AB")
     publish(store, MONDAY - timedelta(hours=4), "C", as_of=date(2026, 2, 27))
     publish(store, MONDAY + timedelta(hours=1), "C")
-    assert count_deadlines(store, PROMISE, MONDAY + timedelta(minutes=1)) == []
+    assert count_deadlines(store, PROMISE, MONDAY + timedelta(minutes=10)) == []
     [outcome] = count_deadlines(store, PROMISE, MONDAY + timedelta(hours=5))
     assert (outcome.deadline, outcome.version, outcome.due, outcome.kept) == (MONDAY, 2, 3, 2)
     assert outcome.named == {"C": "stale"}
@@ -125,6 +126,24 @@ def test_it_is_said_in_sentences() -> None:
         "2 missed the deadline 2026-03-03 08:30: 'Kiel (stale)', 'Ulm (outside)'.",
         "2 deadlines in 28 days: 198 of 200 store-days kept, 99.00%; 99.9% is promised, "
         "the error budget is spent 10.0 times.",
+    ]
+
+
+def test_a_damaged_record_or_manifest_hides_no_other_deadline(store: FolderStore) -> None:
+    for day in range(3):
+        publish(store, MONDAY + timedelta(days=day, hours=-4))
+        count_deadlines(store, PROMISE, MONDAY + timedelta(days=day) + SOON)
+    store.write(f"{FOLDER}2026-03-03.json", b"{")
+    publish(store, MONDAY + timedelta(days=3, hours=-4))
+    publish(store, MONDAY + timedelta(days=4, hours=-4))
+    store.write(manifest_name(4), b"torn")
+    counted = count_deadlines(store, PROMISE, MONDAY + timedelta(days=4) + SOON)
+    # The torn version was not served: planners saw the one before it.
+    assert [(each.deadline.day, each.version, each.kept) for each in counted] == [
+        (2, 1, 2),
+        (4, 3, 2),
+        (5, 3, 0),
+        (6, 5, 2),
     ]
 
 
