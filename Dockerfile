@@ -45,11 +45,12 @@ RUN python3 -m venv --without-pip /opt/foreact \
 COPY docker/slim.sh /build/
 RUN sh /build/slim.sh /opt/foreact
 
-# The compiled pipelines, their tasks' image set to the one that was pushed.
+# The compiled pipelines, their tasks' image set to the one that was pushed, and its commit noted.
 FROM build AS compiled
 COPY compiled /compiled
 ARG PIPELINE_IMAGE=foreact-pipeline:dev
-RUN sed -i "s|image: foreact-pipeline:dev$|image: ${PIPELINE_IMAGE}|" /compiled/*.yaml \
+ARG COMMIT=unknown
+RUN sed -i -e "1i # Commit: ${COMMIT}" -e "s|image: foreact-pipeline:dev$|image: ${PIPELINE_IMAGE}|" /compiled/*.yaml \
     && grep -q "image: ${PIPELINE_IMAGE}$" /compiled/retrain-store.yaml
 
 # --- what both images have in common -----------------------------------------------------------------------------------
@@ -75,8 +76,7 @@ ENV GX_ANALYTICS_ENABLED=false \
 COPY --from=pipeline-dependencies /opt/foreact /opt/foreact
 COPY --from=code /code/ /
 COPY --from=compiled /compiled /opt/foreact/compiled
-# For `mlflow run`, and no word of the git that is not here.
-COPY MLproject /opt/foreact/project/
+# No word of the git that is not here.
 ENV GIT_PYTHON_REFRESH=quiet
 # A task ends by itself, and Ray and MLflow bring health checks of their own where they are deployed.
 HEALTHCHECK NONE

@@ -91,8 +91,9 @@ lock: setup  ## Resolve the lock files anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra serving pyproject.toml -c locks/dev.txt -o locks/serving.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra serving --extra steps pyproject.toml -c locks/dev.txt -o locks/pipeline.txt
 	printf 'setuptools>=77\nuv\n' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c locks/dev.txt - -o locks/build.txt
+	echo azure-cli | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header - -o docker/operations/az.txt
 
-include deploy.mk
+include deploy.mk local.mk
 
 clean:  ## Remove the environment and the default workspace
 	rm -rf $(VENV) .foreact

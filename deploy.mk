@@ -7,10 +7,15 @@ REGISTRY ?=
 OVERLAY ?= dev
 CONTEXT ?= $(if $(filter local,$(OVERLAY)),,foreact-$(OVERLAY))
 of_place = $(shell sed -n 's/^$(1)=//p' kustomize/overlays/$(OVERLAY)/values/values.env)
-# Where the service answers, for make smoke.
-URL ?= $(call of_place,PUBLIC_URL)
-# What the nightly run is given besides: SCHEDULE="--known URL --columns k=v".
-SCHEDULE ?=
+# Where the service answers, for make smoke; a laptop's by a port of this machine, since its certificate is its own.
+URL ?= $(if $(filter local,$(OVERLAY)),http://localhost:{port},$(call of_place,PUBLIC_URL))
+# How many seconds make smoke waits for a service that has forecasts.
+WAIT ?= 120
+# What the first and the nightly run are given besides: SCHEDULE="--known URL --columns k=v"; a laptop's, its demo data and less memory.
+SCHEDULE ?= $(if $(filter local,$(OVERLAY)),$(demo_known) --parameter 'train_memory="2Gi"')
+demo_known = $(foreach table,calendar.csv offers.parquet stores.csv,--known $(dir $(call of_place,HISTORY_URL))known/$(table))
+# What an evaluation is given besides: EVALUATE="--known URL --known URL --columns k=v --store S --version N".
+EVALUATE ?=
 # Images are named by what they are made of; what is not committed says so.
 COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)$(shell git diff --quiet HEAD 2>/dev/null || echo -dirty)
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
@@ -20,28 +25,44 @@ TAG ?= $(COMMIT)
 prefix := $(if $(REGISTRY),$(REGISTRY)/)
 pipeline := $(prefix)foreact-pipeline
 serving := $(prefix)foreact-serving
-build_image := $(DOCKER) build $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT)
+# What images are for: the cluster's nodes, whatever machine builds them, or this machine where they stay on it. Several, as in
+# PLATFORM=linux/amd64,linux/arm64, take docker buildx; a registry then gives one digest for all of them.
+PLATFORM ?= $(if $(REGISTRY),linux/amd64)
+comma := ,
+several := $(findstring $(comma),$(PLATFORM))
+build_image := $(DOCKER) $(if $(several),buildx build,build) $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT)
 kube := $(KUBECTL) $(if $(CONTEXT),--context $(CONTEXT))
 # The digest that a registry gave a pushed image, asked for when the recipe's line runs.
-digest = $$($(DOCKER) image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' $(1):$(TAG) | sed -n 's|^$(1)@||p')
+digest_of_one = $$($(DOCKER) image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' $(1):$(TAG) | sed -n 's|^$(1)@||p')
+digest_of_several = $$($(DOCKER) buildx imagetools inspect --format '{{.Manifest.Digest}}' $(1):$(TAG))
+digest = $(if $(several),$(digest_of_several),$(digest_of_one))
 
 # The images that a place's cluster runs; with a folder behind it, its pipelines are written there.
 running = $(PYTHON) kustomize/running.py $(1) "$(2)"
 # What promote takes instead of what dev runs.
 IMAGES ?=
+# Kubeflow's API by a port of this machine, for one command, unless FOREACT_KFP_HOST says where it is; pages as the runbook forwards them.
+in_kubeflow = $(if $(FOREACT_KFP_HOST),,$(PYTHON) kustomize/forward.py "$(kube)" kubeflow/ml-pipeline:8888 env FOREACT_KFP_HOST=http://localhost:{port} FOREACT_RUN_URL=$(or $(FOREACT_RUN_URL),http://localhost:8080/\#/runs/details/{run}))
+at_service = $(if $(findstring {port},$(URL)),$(PYTHON) kustomize/forward.py "$(kube)" foreact/foreact-serving:80)
+# A key made for one command, unless FOREACT_API_KEY has one.
+with_key = $(if $(FOREACT_API_KEY),,$(PYTHON) kustomize/with_key.py "$(kube)")
 
-.PHONY: image push deploy running promote rollback smoke packages schedule evaluate secrets-local
+.PHONY: image push deploy running promote rollback smoke packages schedule first-run evaluate secrets-local
 
 image:  ## Build both images, tagged by git hash
 	$(build_image) --target pipeline --tag $(pipeline):$(TAG) .
 	$(build_image) --target serving --build-arg PIPELINE_IMAGE=$(pipeline):$(TAG) --tag $(serving):$(TAG) .
 
+.PHONY: operations
+operations:  ## Build an image with the runbook's tools: OpenTofu, az, kubectl, kubelogin, make, git, Python
+	$(DOCKER) build $(if $(BASE),--build-arg BASE=$(BASE)) --tag foreact-operations:$(TAG) docker/operations
+
 push:  ## Push both images to REGISTRY, serving with the digest of its pipelines' image
 	@test -n "$(REGISTRY)" || { echo "say where to: make push REGISTRY=HOST"; exit 1; }
 	@case "$(TAG)" in *-dirty) echo "commit first: an image is named by its commit"; exit 1;; esac
-	$(DOCKER) push --quiet $(pipeline):$(TAG)
-	$(build_image) --target serving --build-arg PIPELINE_IMAGE=$(pipeline)@$(call digest,$(pipeline)) --tag $(serving):$(TAG) .
-	$(DOCKER) push --quiet $(serving):$(TAG)
+	$(if $(several),$(build_image) --target pipeline --push --tag $(pipeline):$(TAG) .,$(DOCKER) push --quiet $(pipeline):$(TAG))
+	$(build_image) --target serving $(if $(several),--push) --build-arg PIPELINE_IMAGE=$(pipeline)@$(call digest,$(pipeline)) --tag $(serving):$(TAG) .
+	$(if $(several),,$(DOCKER) push --quiet $(serving):$(TAG))
 
 deploy:  ## Set what was pushed in OVERLAY, apply it and wait for the rollout
 	$(PYTHON) kustomize/set_images.py $(OVERLAY) $(pipeline)@$(call digest,$(pipeline)) $(serving)@$(call digest,$(serving))
@@ -74,17 +95,22 @@ rollback:  ## Run again what OVERLAY served before: the service, the Ray cluster
 packages:  ## Write the pipelines that OVERLAY's service holds into build/compiled
 	$(call running,$(OVERLAY),$(kube)) build/compiled
 
-schedule: setup packages  ## Bring OVERLAY's nightly run up to what was deployed; FOREACT_KFP_HOST says where
-	FOREACT_KFP_TIMEZONE=$(call of_place,TIMEZONE) $(BIN)/foreact schedule apply --packages build/compiled --history $(call of_place,HISTORY_URL) $(SCHEDULE)
+schedule: setup packages  ## Bring OVERLAY's nightly run up to what was deployed
+	FOREACT_KFP_TIMEZONE=$(call of_place,TIMEZONE) $(in_kubeflow) $(BIN)/foreact schedule apply --packages build/compiled --history $(call of_place,HISTORY_URL) $(SCHEDULE)
 
-evaluate:  ## Backtest OVERLAY's history in its cluster, beside the baselines, into MLflow
-	images=$$($(call running,$(OVERLAY),$(kube))) && $(KUBECTL) kustomize kustomize/platform/evaluate | sed "s|image: foreact-pipeline$$|image: $${images%% *}|" | $(kube) replace --force --filename -
-	$(kube) --namespace kubeflow wait --for jsonpath='{.status.ready}'=1 --timeout 15m job/evaluate
-	$(kube) --namespace kubeflow logs --follow job/evaluate
-	$(kube) --namespace kubeflow wait --for condition=complete --timeout 1m job/evaluate
+first-run: setup packages  ## Retrain every store in OVERLAY's cluster now, with what was deployed, and follow it
+	$(in_kubeflow) $(BIN)/foreact submit retrain-all --package build/compiled/retrain-all.yaml --history $(call of_place,HISTORY_URL) $(SCHEDULE)
 
-# What comes from upstream, in the order in which one part needs another; a laptop has no gateway.
-of_azure := upstream/envoy-gateway upstream/cert-manager-gateway upstream/azure
+evaluate:  ## Backtest OVERLAY's history in its cluster, beside the baselines, into MLflow; EVALUATE="..." go to foreact evaluate
+	images=$$($(call running,$(OVERLAY),$(kube))) && \
+	  job=$$($(KUBECTL) kustomize kustomize/platform/evaluate | $(PYTHON) kustomize/own_job.py $${images%% *} $(EVALUATE) | $(kube) create --output name --filename -) && \
+	  $(kube) --namespace kubeflow wait --for jsonpath='{.status.ready}'=1 --timeout 15m $$job && \
+	  $(kube) --namespace kubeflow logs --follow $$job && \
+	  $(kube) --namespace kubeflow wait --for condition=complete --timeout 1m $$job
+
+# What comes from upstream, in the order in which one part needs another; a laptop has no gateway, and AKS may have one of its own.
+own_gateway = $(if $(shell grep -l components/app-routing kustomize/overlays/$(OVERLAY)/kustomization.yaml),,upstream/envoy-gateway upstream/envoy-class)
+of_azure = $(own_gateway) upstream/cert-manager-gateway upstream/azure
 parts = upstream/kubeflow-definitions overlays/$(OVERLAY)/kubeflow upstream/kuberay $(if $(filter local,$(OVERLAY)),upstream/cert-manager,$(of_azure))
 
 .PHONY: platform platform-diff
@@ -100,11 +126,11 @@ platform-diff:  ## Show what make platform would change in OVERLAY's cluster
 	@# kubectl diff ends with 1 where something differs.
 	for part in $(parts); do $(kube) diff --server-side --force-conflicts --kustomize kustomize/$$part || test $$? -eq 1 || exit; done
 
-smoke: setup  ## Call every route of URL; fails if an answer is not as expected
-	$(BIN)/foreact smoke $(URL)
+smoke: setup  ## Wait for URL's forecasts and call every route as a viewer; fails if an answer is not as expected
+	$(at_service) $(with_key) $(BIN)/foreact smoke --wait $(WAIT) $(if $(at_service),--host $(call of_place,HOSTNAME)) $(URL)
 
 secrets-local:  ## Make the local cluster's secrets
-	sh kustomize/overlays/local/secrets.sh
+	KUBECTL="$(kube)" sh kustomize/overlays/local/secrets.sh
 
 .PHONY: validate-terraform
 validate-terraform:  ## Check terraform/ with OpenTofu and its provider, built from the Go module proxy

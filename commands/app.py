@@ -10,11 +10,13 @@ from commands.demo import demo
 from commands.evaluate import evaluate
 from commands.experts import experts_app
 from commands.probe import probe
+from commands.promote import promote
 from commands.publications import export, publications_app
 from commands.registry import registry_app
 from commands.run import run_app
 from commands.schedule import schedule_app
-from commands.serving import keys_app, serve, smoke, status
+from commands.serving import keys_app, serve, status
+from commands.smoke import smoke
 from commands.submit import submit_app
 from foreact import __version__
 from foreact.errors import ForeactError
@@ -27,6 +29,7 @@ app.add_typer(experts_app, name="experts")
 app.command()(serve)
 app.command()(status)
 app.command()(export)
+app.command()(promote)
 app.add_typer(publications_app, name="publications")
 app.add_typer(submit_app, name="submit")
 app.add_typer(schedule_app, name="schedule")

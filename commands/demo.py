@@ -34,7 +34,13 @@ def demo(
         raise ForeactError(f"The workspace {str(workspace)!r} cannot be written: {error.strerror}.") from None
     run_pipeline(
         "retrain-all",
-        {"history": str(files.history), "known": [str(path) for path in files.known], "horizon": files.horizon},
+        {
+            "history": str(files.history),
+            "known": [str(path) for path in files.known],
+            "horizon": files.horizon,
+            # Made up anew, its past is another.
+            "accept_departures": True,
+        },
         workspace,
     )
     _show_week(workspace)

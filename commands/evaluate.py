@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from commands.options import Workspace
+from commands.options import Workspace, name_caller
 from commands.parameters import Learning, Tables, read_parameters, require_experts, spread_options
 from commands.stopping import stop_with_sentence
 from foreact.errors import ForeactError, count_noun
@@ -59,7 +59,9 @@ def evaluate(
         evaluation = backtest_history(**parameters, scratch=folder, settings=settings, events=events)
         if report is not None:
             report.write_bytes(evaluation.report.read_bytes())
-        run = log_to_mlflow(evaluation, {name: str(value) for name, value in parameters.items()}, settings)
+        run = log_to_mlflow(
+            evaluation, {name: str(value) for name, value in parameters.items()}, settings, name_caller()
+        )
     _print_table(evaluation.list_rows())
     typer.echo(
         f"{count_noun(len(evaluation.trained.stores), 'store')}, data as of {evaluation.trained.as_of}; "

@@ -154,6 +154,14 @@ class Judging:
             help=f"Share of stores that may go without a new model (default: {defaults.MAX_FALLBACK_SHARE})",
         ),
     ] = None
+    accept_departures: Annotated[
+        bool | None,
+        typer.Option(
+            "--accept-departures",
+            help="Publish numbers that depart from past sales and from the last publication beyond what is likely; "
+            "without it such stores keep the last good ones.",
+        ),
+    ] = None
 
 
 def spread_options(command: Callable[..., R]) -> Callable[..., R]:

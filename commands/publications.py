@@ -103,6 +103,7 @@ def export(
                 table = _cast_to_plain_text(
                     _select_columns(reader.read_table(manifest.stores[name].objects[kind]), columns)
                 )
+                table = _guard_texts(table) if out.suffix == ".csv" else table
                 writer = writer or _open_writer(file, table.schema, out.suffix)
                 writer.write_table(table)
                 rows += table.num_rows
@@ -131,6 +132,20 @@ def _cast_to_plain_text(table: Any) -> Any:
 
     kinds = [pa.field(f.name, pa.string() if pa.types.is_dictionary(f.type) else f.type) for f in table.schema]
     return table.cast(pa.schema(kinds))
+
+
+def _guard_texts(table: Any) -> Any:
+    """Return the table without a text that a spreadsheet takes for a formula."""
+    import pyarrow as pa
+
+    from foreact.spreadsheets import guard_text
+
+    for place, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            coded = table.column(place).combine_chunks().dictionary_encode()
+            texts = pa.array([guard_text(text) for text in coded.dictionary.to_pylist()], pa.string())
+            table = table.set_column(place, field, texts.take(coded.indices))
+    return table
 
 
 def _open_writer(file: Any, schema: Any, suffix: str) -> Any:

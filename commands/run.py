@@ -29,12 +29,11 @@ from foreact.clock import utc_now
 from foreact.errors import ForeactError
 from foreact.publications.contract import CURRENT
 from foreact.runs.defaults import LEFT_OUT
+from foreact.runs.process import STOP_SECONDS
 from foreact.settings import PipelineSettings
 
 # A blob store that restarts is back by then.
 REACH_SECONDS = 30.0
-# A run that is stopped cleans up and reports its end; on a busy machine both take time.
-STOP_SECONDS = 30.0
 
 run_app = typer.Typer(
     no_args_is_help=True, help="Run a pipeline on this machine, all steps, and publish what it makes."

@@ -1,4 +1,4 @@
-"""`foreact serve`, `keys`, `status` and `smoke`: the service, its keys, and whether its forecasts are fresh."""
+"""`foreact serve`, `keys` and `status`: the service, its keys, and whether its forecasts are fresh."""
 
 import json
 import sys
@@ -10,12 +10,10 @@ import typer
 
 from commands.options import Workspace, name_caller, note_action, open_store
 from commands.publications import open_reader
-from foreact.errors import ForeactError, count_noun
+from foreact.errors import count_noun
 from foreact.publications.freshness import judge_freshness
 
 if TYPE_CHECKING:
-    import httpx
-
     from serving.refreshes.embedded import Command
     from serving.refreshes.records import Refresh
     from serving.settings import ServingSettings
@@ -162,58 +160,3 @@ def status(
         typer.echo(f"{len(judged) - len(stale):,} of {len(judged):,} stores are fresh, version {manifest.version}.")
     if stale:
         raise typer.Exit(1)
-
-
-def smoke(
-    url: Annotated[str, typer.Argument(metavar="URL", help="Where the service is")],
-    key: Annotated[
-        str, typer.Option(envvar="FOREACT_API_KEY", metavar="KEY", help="An API key; better in FOREACT_API_KEY")
-    ] = "",
-    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long an answer may take")] = 10.0,
-) -> None:
-    """Call every route that changes nothing, print status and time of each; exit code 1 on any unexpected answer."""
-    import httpx
-
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    unexpected = 0
-    with httpx.Client(base_url=url, headers=headers, timeout=timeout) as client:
-        try:
-            routes = _list_routes(client)
-            for path in routes:
-                answer = client.get(path)
-                expected = _is_expected(path, answer.status_code, key)
-                unexpected += not expected
-                elapsed = answer.elapsed.total_seconds() * 1000
-                typer.echo(f"{'ok ' if expected else 'BAD'} {answer.status_code} {elapsed:7.1f} ms  {path}")
-        except (httpx.HTTPError, ValueError) as error:
-            raise ForeactError(f"{url} does not answer like this service: {type(error).__name__}: {error}") from None
-    if unexpected:
-        raise ForeactError(f"{unexpected} of {len(routes)} routes gave an unexpected answer.")
-
-
-def _is_expected(path: str, status: int, key: str) -> bool:
-    if path == "/metrics":
-        # If they have a token, only the scraper has it.
-        return status in {200, 401}
-    if path == "/v1/audit" and key:
-        # An administrator's key may read it; other keys get 403.
-        return status in {200, 403}
-    return status == (401 if path.startswith("/v1") and not key else 200)
-
-
-def _list_routes(client: "httpx.Client") -> list[str]:
-    """Return the paths that can be requested, with a store, an item and a version that exist."""
-    paths = client.get("/openapi.json").raise_for_status().json()["paths"]
-    values: dict[str, str] = {}
-    stores = client.get("/v1/stores")
-    if stores.status_code == 200 and stores.json()["stores"]:
-        values["store"] = stores.json()["stores"][0]["store"]
-    publications = client.get("/v1/publications")
-    if publications.status_code == 200 and publications.json()["publications"]:
-        values["version"] = str(publications.json()["publications"][0]["version"])
-    routes = []
-    for path, methods in paths.items():
-        names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
-        if "get" in methods and all(name in values for name in names):
-            routes.append(path.format(**values))
-    return routes

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from commands import promote as promoting
 from commands.cluster import (
     Cluster,
     OtherParameters,
@@ -98,6 +99,23 @@ def submit_store(
         | read_other_parameters(parameter)
     )
     _submit_pipeline("retrain-store", options, read_settings(cluster, service_account), following)
+
+
+@submit_app.command("promote")
+@spread_options
+def submit_promotion(
+    *,
+    store: promoting.Store,
+    version: promoting.Version,
+    reason: promoting.Reason,
+    force: promoting.Force = False,
+    cluster: Cluster,
+    service_account: ServiceAccount = None,
+    following: Following,
+) -> None:
+    """Judge a registered version on the cluster and make it the live model, as `foreact promote` does here."""
+    parameters = promoting.make_promotion(store, version, reason, force=force)
+    _submit_pipeline("retrain-store", parameters, read_settings(cluster, service_account), following)
 
 
 def _submit_pipeline(

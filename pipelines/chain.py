@@ -47,7 +47,8 @@ def run_steps(call: Call, parameters: Mapping[str, Any], run: str) -> None:
         dataset=validated.outputs["checked"],
         cpu=parameters["train_cpu"],
         memory=parameters["train_memory"],
-        **pick("margin", "seed", "quantiles", "experts", "max_fallback_share"),
+        **pick("margin", "seed", "quantiles", "experts", "max_fallback_share", "accept_departures"),
+        **pick("version", "reason", "by", "force"),
         **store,
     )
     registered = call(STEPS["register"], register, trained=trained.outputs["trained"], run=run, **store)

@@ -28,6 +28,12 @@ DESCRIPTIONS = {
 STORE = """
     store: The store to retrain, as the history names it. What is left out of history, known, columns, country, spacing,
         horizon, missing, stockouts, quantiles and experts is as in the last retrain-all."""
+PROMOTION = """
+    version: A registered version of the store's model to judge and publish in place of training one; empty: train one.
+    reason: Why that version; without a reason it is refused.
+    by: Who chose it.
+    force: Whether it is published even if it loses at the gate."""
+NO_PROMOTION = {"version": "", "reason": "", "by": "", "force": False}
 PARAMETERS = """
     history: The sales history: a file, a folder, a glob or a Blob prefix; CSV or Parquet.
     known: The tables of what is known ahead (calendar, prices, promotions), by any of date, store and item.
@@ -43,6 +49,8 @@ PARAMETERS = """
     max_rejected_share: The share of rejected rows above which the data is refused.
     margin: How much worse than the champion a challenger may score and still go live, as a share.
     max_fallback_share: The run fails when more than this share of the stores could not be trained.
+    accept_departures: Whether numbers are published that depart from past sales and from the last publication beyond
+        what is likely; if not, such stores keep the last good ones.
     seed: Seed of everything drawn at random.
     quantiles: Which quantiles are published beside p10, p50 and p90, as in p5,p97.5.
     experts: Names of installed experts that forecast beside the built-in ones, as in fortnight,mine; empty: none.
@@ -74,6 +82,7 @@ def build_pipeline(
         max_rejected_share: float = defaults.MAX_REJECTED_SHARE,
         margin: float = defaults.MARGIN,
         max_fallback_share: float = defaults.MAX_FALLBACK_SHARE,
+        accept_departures: bool = defaults.ACCEPT_DEPARTURES,
         seed: int = defaults.SEED,
         quantiles: str = defaults.QUANTILES,
         experts: str = defaults.EXPERTS,
@@ -96,9 +105,11 @@ def build_pipeline(
             "max_rejected_share": max_rejected_share,
             "margin": margin,
             "max_fallback_share": max_fallback_share,
+            "accept_departures": accept_departures,
             "seed": seed,
             "quantiles": quantiles,
             "experts": experts,
+            **NO_PROMOTION,
             "step_cpu": step_cpu,
             "step_memory": step_memory,
             "train_cpu": train_cpu,
@@ -120,9 +131,14 @@ def build_pipeline(
         max_rejected_share: float = defaults.MAX_REJECTED_SHARE,
         margin: float = defaults.MARGIN,
         max_fallback_share: float = defaults.MAX_FALLBACK_SHARE,
+        accept_departures: bool = defaults.ACCEPT_DEPARTURES,
         seed: int = defaults.SEED,
         quantiles: str = defaults.QUANTILES,
         experts: str = defaults.EXPERTS,
+        version: str = "",
+        reason: str = "",
+        by: str = "",
+        force: bool = False,
         step_cpu: str = defaults.STEP_CPU,
         step_memory: str = defaults.STEP_MEMORY,
         train_cpu: str = defaults.TRAIN_CPU,
@@ -142,9 +158,14 @@ def build_pipeline(
             "max_rejected_share": max_rejected_share,
             "margin": margin,
             "max_fallback_share": max_fallback_share,
+            "accept_departures": accept_departures,
             "seed": seed,
             "quantiles": quantiles,
             "experts": experts,
+            "version": version,
+            "reason": reason,
+            "by": by,
+            "force": force,
             "step_cpu": step_cpu,
             "step_memory": step_memory,
             "train_cpu": train_cpu,
@@ -157,7 +178,7 @@ def build_pipeline(
 
     about = "Ingest, validate, train, register and publish.\n\nArgs:"
     retrain_all.__doc__ = about + PARAMETERS
-    retrain_store.__doc__ = about + STORE + PARAMETERS
+    retrain_store.__doc__ = about + STORE + PROMOTION + PARAMETERS
     for pipeline in (retrain_all, retrain_store):
         _replace_defaults(pipeline, place or {})
     return dsl.pipeline(

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,7 +23,7 @@ from foreact.context import RunContext
 from foreact.errors import ForeactError
 from foreact.runs.ends import report_end
 from foreact.runs.events import Events
-from foreact.runs.process import PATIENCE_SECONDS, machine_size
+from foreact.runs.process import PATIENCE_SECONDS, RUN_GROUP, end_with_command, machine_size
 from foreact.runs.workspace import Run
 from foreact.settings import PipelineSettings
 from foreact.telemetry import tracing
@@ -165,17 +164,6 @@ def _delete_data(artifacts: Path) -> None:
         shutil.rmtree(folder.parent / "objects", ignore_errors=True)
 
 
-def _end_with_parent() -> None:
-    """Stop this run and its tasks when the process that started it ends, which closes its end of the pipe."""
-
-    def wait() -> None:
-        while os.read(sys.stdin.fileno(), 1):
-            pass
-        os.killpg(0, signal.SIGTERM)
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
 def report_killed(run: Run, settings: PipelineSettings, sentence: str) -> None:
     """Report the end of a run whose last task could not."""
     request = run.request
@@ -189,7 +177,8 @@ def main() -> None:
     """Run the folder named on the command line."""
     run = Run(Path(sys.argv[1]))
     if os.getpgrp() == os.getpid():
-        _end_with_parent()
+        os.environ[RUN_GROUP] = str(os.getpid())
+    end_with_command()
     # A run that is stopped cleans up, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     events = Events(run.events)

@@ -11,7 +11,8 @@ from components.ingest.component import ingest
 from components.locate.component import locate
 from components.publish.step import publish
 from components.register.step import list_versions
-from components.train.live import find_published_chain, make_published_finder
+from components.train.holding import make_published_finder
+from components.train.live import find_published_chain, make_published_model_finder
 from components.train.step import train
 from components.validate.component import validate
 from foreact.blobs import connect
@@ -67,7 +68,8 @@ def reforecast(promise: Promise, begun: datetime) -> list[str]:
             dataset=data.path,
             trained=trained,
             report=Path(scratch, "report.html"),
-            find_live=make_published_finder(settings),
+            find_live=make_published_model_finder(settings),
+            find_published=make_published_finder(settings),
             find_chain=lambda: find_published_chain(settings),
             quantiles=parameters["quantiles"],
             size=machine_size(),

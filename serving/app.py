@@ -24,6 +24,7 @@ from serving.alerts.ranking import find_alerts
 from serving.api import alerts, audit, forecasts, probes, publications, refreshes, stores, totals
 from serving.api.parameters import check_parameters
 from serving.audit import AuditLog
+from serving.auth.ended import SHARE_SECONDS, EndedSessions
 from serving.auth.keys import KeyRing
 from serving.auth.limits import RateLimit
 from serving.auth.local import LocalLogin
@@ -34,6 +35,7 @@ from serving.metrics.objective import ObjectiveMetrics
 from serving.metrics.runs import RunMetrics
 from serving.metrics.service import Metrics
 from serving.middleware.caching import AnswerCache
+from serving.middleware.callers import CallerMiddleware
 from serving.middleware.requests import RequestMiddleware
 from serving.parts import Service
 from serving.publication import PublicationCache
@@ -81,13 +83,14 @@ def create_app(
     metrics = Metrics(views, RunMetrics(store, clock), ObjectiveMetrics(store, settings.promise, clock))
     secret = settings.session_secret.get_secret_value().encode() or load_secret(settings.workspace)
     signer = Signer(secret, lambda: clock().timestamp())
+    ended = EndedSessions(store, lambda: clock().timestamp())
     service = Service(
         settings=settings,
         store=store,
         publications=cache,
         views=views,
         keys=KeyRing(store),
-        sessions=Sessions(signer, settings.session_hours, https=settings.public_url.startswith("https://")),
+        sessions=Sessions(signer, ended, settings.session_hours, https=settings.public_url.startswith("https://")),
         metrics=metrics,
         audit=AuditLog(store, clock),
         refreshes=Refreshes(
@@ -112,10 +115,12 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(cache.refresh)
         await run_in_threadpool(metrics.runs.read_ledger)
+        await run_in_threadpool(ended.share)
         tasks: list[asyncio.Task[Any]] = [
             # FastAPI keeps the description once made, so the first request does not wait for it.
             asyncio.create_task(run_in_threadpool(app.openapi)),
             asyncio.create_task(_repeat_forever(settings.poll_seconds, cache.refresh)),
+            asyncio.create_task(_repeat_forever(SHARE_SECONDS, ended.share)),
             asyncio.create_task(_repeat_forever(WARM_SECONDS, lambda: _prepare_alerts(cache))),
             asyncio.create_task(_repeat_forever(RUNS_SECONDS, metrics.runs.read_ledger)),
             asyncio.create_task(_repeat_forever(RUNS_SECONDS, metrics.objective.count_deadlines)),
@@ -146,6 +151,7 @@ def create_app(
     )
     app.state.service = service
     app.add_middleware(AnswerCache)
+    app.add_middleware(CallerMiddleware, page=problem_page)
     errors.install_handlers(app, problem_page)
     for part in (stores, forecasts, totals, alerts, refreshes, publications, audit):
         app.include_router(part.router, dependencies=[Depends(check_parameters)])
@@ -173,7 +179,16 @@ def _make_sign_on(settings: ServingSettings, signer: Signer, http: "httpx.Client
     secret = settings.oidc_client_secret.get_secret_value()
     client = http or httpx.Client(timeout=10, follow_redirects=False)
     grants = read_grants(settings.oidc_roles)
-    return SingleSignOn(settings.oidc_issuer, settings.oidc_client_id, secret, grants, signer, client)
+    return SingleSignOn(
+        settings.oidc_issuer,
+        settings.oidc_client_id,
+        secret,
+        grants,
+        signer,
+        client,
+        assertion_file=settings.oidc_assertion_file,
+        scopes=settings.oidc_scopes,
+    )
 
 
 def _prepare_alerts(cache: PublicationCache) -> None:

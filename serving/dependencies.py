@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 
 from serving.auth.cross_site import check_csrf
 from serving.auth.principal import Principal, Role
-from serving.errors import ApiError
+from serving.errors import ApiError, not_authenticated
 from serving.parts import Service
 
 
@@ -27,7 +27,20 @@ Parts = Annotated[Service, Depends(provide_service)]
 
 
 async def identify(request: Request) -> Principal | None:
-    """Return the caller by API key or session; None if neither is valid."""
+    """Return the caller by API key or session; None if neither is valid. Whoever asks again is told the same."""
+    scope = request.scope
+    if "principal" not in scope:
+        principal = scope["principal"] = await find_principal(request)
+        if principal is None and "authorization" in request.headers:
+            service_of(request).metrics.keys_refused.inc()
+        # Log lines name it.
+        scope["caller"] = principal.id if principal else None
+    known: Principal | None = scope["principal"]
+    return known
+
+
+async def find_principal(request: Request) -> Principal | None:
+    """Return whose key or session this is now, which may have been revoked since the request began."""
     service = service_of(request)
     header = request.headers.get("authorization")
     if header is not None:
@@ -45,10 +58,7 @@ async def require_principal(request: Request) -> Principal:
     """Return the caller; raise ApiError for one without a valid key or session."""
     principal = await identify(request)
     if principal is None:
-        if "authorization" in request.headers:
-            service_of(request).metrics.keys_refused.inc()
-        headers = {"www-authenticate": 'Bearer realm="foreact"'}
-        raise ApiError(401, "not_authenticated", "log in, or send a valid API key as a bearer token", headers=headers)
+        raise not_authenticated()
     return principal
 
 

@@ -93,31 +93,40 @@ def error_responses(*statuses: int, csv: bool = False) -> dict[int | str, dict[s
 Page = Callable[[Request, int, str, str], Awaitable[Response]]
 
 
+def not_authenticated() -> ApiError:
+    """Return the error for a caller without a valid key or session."""
+    headers = {"www-authenticate": 'Bearer realm="foreact"'}
+    return ApiError(401, CODES[401], "log in, or send a valid API key as a bearer token", headers=headers)
+
+
+def too_many_requests(code: str, message: str, seconds: float) -> ApiError:
+    """Return the error for a caller who is to come back later."""
+    return ApiError(429, code, message, headers={"retry-after": str(int(seconds) + 1)})
+
+
 def wants_page(request: Request) -> bool:
     """Return whether a browser asks for a page, so that a person reads the answer."""
     return not request.url.path.startswith("/v1/") and "text/html" in request.headers.get("accept", "")
 
 
+async def answer_error(
+    request: Request, page: Page, error: ApiError, details: list[dict[str, Any]] | None = None
+) -> Response:
+    """Return an error as JSON, or as a page with the same message for browsers."""
+    if not wants_page(request):
+        told = (_request_id(request), error.status, error.code, error.message)
+        return error_response(*told, headers=error.headers, details=details)
+    response = await page(request, error.status, error.code, error.message)
+    if response.status_code == error.status:
+        response.headers.update(error.headers)
+    return response
+
+
 def install_handlers(app: FastAPI, page: Page) -> None:
     """Answer every exception as JSON, or as a page with the same message for browsers."""
 
-    async def respond(
-        request: Request,
-        status: int,
-        code: str,
-        message: str,
-        headers: Mapping[str, str] | None = None,
-        details: list[dict[str, Any]] | None = None,
-    ) -> Response:
-        if not wants_page(request):
-            return error_response(_request_id(request), status, code, message, headers=headers, details=details)
-        response = await page(request, status, code, message)
-        if response.status_code == status:
-            response.headers.update(headers or {})
-        return response
-
     async def api_error(request: Request, error: ApiError) -> Response:
-        return await respond(request, error.status, error.code, error.message, error.headers)
+        return await answer_error(request, page, error)
 
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -135,17 +144,18 @@ def install_handlers(app: FastAPI, page: Page) -> None:
         if wants_page(request):
             named = dict.fromkeys(str(problem["loc"][1]) for problem in error.errors() if problem["loc"][1:])
             message = f"these parts are not valid: {', '.join(named)}" if named else message
-        return await respond(request, 422, CODES[422], message, details=details)
+        return await answer_error(request, page, ApiError(422, CODES[422], message), details)
 
     async def http(request: Request, error: HTTPException) -> Response:
         status, code = error.status_code, CODES.get(error.status_code, "error")
         bare = error.detail == HTTPStatus(status).phrase
         message = SENTENCES.get(status, error.detail) if bare else str(error.detail)
-        return await respond(request, status, code, message, error.headers)
+        return await answer_error(request, page, ApiError(status, code, message or "", headers=error.headers))
 
     async def store_unavailable(request: Request, error: Exception) -> Response:
         message = "the store of publications does not answer; forecasts already loaded are still served"
-        return await respond(request, 503, "store_unavailable", message, {"retry-after": "10"})
+        problem = ApiError(503, "store_unavailable", message, headers={"retry-after": "10"})
+        return await answer_error(request, page, problem)
 
     app.exception_handler(ApiError)(api_error)
     app.exception_handler(RequestValidationError)(invalid)

@@ -6,8 +6,6 @@ import logging
 import sys
 from collections.abc import Callable
 
-import uvicorn
-
 from foreact.blobs.connecting import connect
 from foreact.blobs.protocol import BlobStore
 from foreact.errors import ForeactError
@@ -17,6 +15,7 @@ from foreact.telemetry.lines import configure_logging
 from serving.address import listen_at
 from serving.app import create_app
 from serving.auth.local import ACCOUNT, LocalLogin
+from serving.connections import make_server
 from serving.refreshes.embedded import Command, EmbeddedRunner
 from serving.refreshes.runner import Runner
 from serving.settings import ServingSettings, is_loopback
@@ -42,6 +41,7 @@ def serve(
     """
     if local_login is None:
         local_login = is_loopback(host) and not settings.oidc_issuer
+    settings.check_proxies()
     settings.check_exposure(host, local_login=local_login)
     address = listen_at(host, port)
     configure_logging(as_json=not sys.stderr.isatty())
@@ -54,16 +54,7 @@ def serve(
             say(line)
     log.info("serving on http://%s:%d", host, port)
     atexit.register(tracing.stop_exporting)
-    config = uvicorn.Config(
-        app,
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        forwarded_allow_ips=settings.proxies,
-        timeout_graceful_shutdown=5,
-        limit_concurrency=1_000,
-    )
-    server = uvicorn.Server(config)
+    server = make_server(app, forwarded_allow_ips=settings.proxies, timeout_graceful_shutdown=5)
     # Ctrl-C is the usual way to stop it.
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[address])

@@ -1,15 +1,18 @@
 """The parts that the application is made of, passed in by the entry point."""
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from anyio import CapacityLimiter
 
 from foreact.blobs import BlobStore
 from foreact.clock import utc_now
 from serving.audit import AuditLog
 from serving.auth.keys import KeyRing
-from serving.auth.limits import RateLimit
+from serving.auth.limits import RateLimit, Shares
 from serving.auth.local import LocalLogin
 from serving.auth.sessions import Sessions
 from serving.errors import ApiError
@@ -21,6 +24,10 @@ from serving.settings import ServingSettings
 
 if TYPE_CHECKING:
     from serving.auth.oidc import SingleSignOn
+
+
+# Threads share the interpreter with the event loop; but one that waits for the blob store must not stop all pages.
+ASIDE = 2
 
 
 @dataclass
@@ -41,8 +48,13 @@ class Service:
     login_limit: RateLimit
     refresh_limit: RateLimit
     clock: Callable[[], datetime] = utc_now
-    # Event streams that are open, and whether the process is about to end.
-    streams: int = 0
+    # Event streams that are open: of a caller as many as a few pages follow.
+    streams: Shares = field(default_factory=lambda: Shares(15, 200))
+    # Large answers make their pieces in turn; what cannot be made in pieces is made in threads, few at a time.
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    aside: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(ASIDE))
+    waiting: Shares = field(default_factory=lambda: Shares(6))
+    # Whether the process is about to end.
     closing: bool = False
 
     @property

@@ -2,6 +2,7 @@
 
 import ipaddress
 from datetime import date
+from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -20,7 +21,9 @@ class ServingSettings(PlaceSettings):
         SecretStr(""), description="Signs sessions; 32 characters or more, all replicas alike"
     )
     session_hours: float = Field(10, gt=0, le=24, description="How long a login lasts")
-    metrics_token: SecretStr = Field(SecretStr(""), description="Bearer token that /metrics asks for; empty: none")
+    metrics_token: SecretStr = Field(
+        SecretStr(""), description="Bearer token that /metrics asks for; only on loopback may it be empty: none"
+    )
 
     oidc_issuer: str = Field(
         "", description="Single sign-on: the issuer's URL, https://login.microsoftonline.com/TENANT/v2.0"
@@ -28,6 +31,13 @@ class ServingSettings(PlaceSettings):
     oidc_client_id: str = Field("", description="Single sign-on: this application's id")
     oidc_client_secret: SecretStr = Field(
         SecretStr(""), description="Single sign-on: its secret; empty: a public client"
+    )
+    oidc_assertion_file: Path | None = Field(
+        None,
+        description="Single sign-on: a token of the service account that proves who asks, where there is no secret",
+    )
+    oidc_scopes: str = Field(
+        "openid profile", description="Single sign-on: what is asked for; some providers name groups for `groups` alone"
     )
     oidc_roles: str = Field(
         "",
@@ -49,7 +59,7 @@ class ServingSettings(PlaceSettings):
     refresh_arguments: str = Field("{}", description="JSON: the pipeline's parameters, but for the store")
 
     proxies: str = Field(
-        "127.0.0.1", description="Addresses and networks of proxies, whose X-Forwarded-For is believed"
+        "", description="Addresses and networks of proxies, whose X-Forwarded-For is believed; empty: nobody's"
     )
     login_attempts: int = Field(10, ge=1, description="Logins that may fail from one address in a minute")
     refresh_attempts: int = Field(30, ge=1, description="Refreshes that one account may ask for in a minute")
@@ -68,6 +78,16 @@ class ServingSettings(PlaceSettings):
             self.timezone, self.publish_deadline, self.business_days, closed, self.data_slack_days
         )
 
+    def check_proxies(self) -> None:
+        """Raise ForeactError for proxies that are neither addresses nor networks."""
+        for proxy in filter(None, (part.strip() for part in self.proxies.split(","))):
+            try:
+                ipaddress.ip_network(proxy)
+            except ValueError:
+                raise ForeactError(
+                    f"FOREACT_PROXIES has {proxy!r}: name addresses and networks, like 10.244.0.0/16."
+                ) from None
+
     def check_exposure(self, host: str, *, local_login: bool) -> None:
         """Raise ForeactError for settings that must not serve other machines."""
         if is_loopback(host):
@@ -76,6 +96,8 @@ class ServingSettings(PlaceSettings):
             raise ForeactError(f"The local login serves this machine only: leave --host at 127.0.0.1, not {host}.")
         if len(self.session_secret.get_secret_value()) < 32:
             raise ForeactError("Set FOREACT_SESSION_SECRET to 32 random characters or more before serving others.")
+        if not self.metrics_token.get_secret_value():
+            raise ForeactError("Set FOREACT_METRICS_TOKEN, which /metrics then asks for, before serving others.")
         url = urlsplit(self.public_url)
         if url.scheme != "https" or not url.hostname:
             raise ForeactError(

@@ -58,7 +58,7 @@ resource "azurerm_kubernetes_cluster" "this" {
   }
 
   api_server_access_profile {
-    authorized_ip_ranges = var.allowed_ips
+    authorized_ip_ranges = local.api_ips
   }
 
   default_node_pool {

@@ -13,6 +13,10 @@ output "values" {
     HOSTNAME=${var.hostname}
     PUBLIC_URL=https://${var.hostname}
     TIMEZONE=${var.timezone}
+    GATEWAY=${azurerm_public_ip.gateway.name}
+    OIDC_ISSUER=https://login.microsoftonline.com/${data.azurerm_client_config.current.tenant_id}/v2.0
+    OIDC_CLIENT_ID=${local.sign_in_client_id}
+    OIDC_ROLES=${local.grants}
   EOT
 }
 

@@ -57,7 +57,7 @@ variable "administrators" {
 }
 
 variable "allowed_ips" {
-  description = "Addresses or ranges from outside that may reach the cluster's API, Blob Storage and Key Vault: offices, the CI's runners."
+  description = "Addresses or ranges from outside that may reach the cluster's API, Blob Storage and Key Vault: offices, runners of the workflow that are not made here."
   type        = list(string)
   default     = []
 }
@@ -112,4 +112,34 @@ variable "on_call" {
   description = "Mail addresses that alerts go to; none: alerts are only seen in the portal."
   type        = list(string)
   default     = []
+}
+
+variable "grants" {
+  description = "App roles of planners' sign-in: what each grants (viewer, planner or admin; some stores or regions, or all), and the object ids of the groups that have it."
+  type = map(object({
+    role    = string
+    stores  = optional(list(string))
+    regions = optional(list(string))
+    groups  = optional(list(string), [])
+  }))
+  default = {
+    Admin   = { role = "admin" }
+    Planner = { role = "planner" }
+    Viewer  = { role = "viewer" }
+  }
+
+  validation {
+    condition     = alltrue([for grant in values(var.grants) : contains(["viewer", "planner", "admin"], grant.role)])
+    error_message = "A grant's role is viewer, planner or admin."
+  }
+  validation {
+    condition     = alltrue([for name in keys(var.grants) : can(regex("^[A-Za-z0-9._-]+$", name))])
+    error_message = "An app role's name has letters, digits, dots, hyphens and underscores: Entra takes no blank."
+  }
+}
+
+variable "sign_in_client_id" {
+  description = "Application id of a registration that somebody else has made, by the runbook; empty: one is made here, which takes the directory's role Application Administrator."
+  type        = string
+  default     = ""
 }

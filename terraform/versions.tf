@@ -7,6 +7,10 @@ terraform {
       source  = "hashicorp/azurerm"
       version = ">= 5.0, < 6.0"
     }
+    azuread = {
+      source  = "hashicorp/azuread"
+      version = ">= 3.0, < 4.0"
+    }
     random = {
       source  = "hashicorp/random"
       version = ">= 3.7, < 4.0"

@@ -35,7 +35,7 @@ def take_in(folder: Path, history: Path | str, *known: Path | str, **options: An
         "horizon": 7,
         "missing": "auto",
         "store": "",
-        "source_version": "v1",
+        "source_version": "",
         "today": TODAY,
         **options,
     }

@@ -63,7 +63,7 @@ def test_every_store_s_answer_comes_from_its_own_data(workspace, tmp_path):
             max_rejected_share=defaults.MAX_REJECTED_SHARE,
             dataset=folder / "dataset",
             checked=folder / "checked",
-            rejected=folder / "rejected.parquet",
+            rejected=folder / "rejected.csv",
             events=events,
             today=TODAY,
         )

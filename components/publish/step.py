@@ -1,12 +1,13 @@
 """Publish a training: its objects first, then one swap of the manifest."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import get_args
 
-from components.publish.summary import summarize_outcome, summarize_publication
+from components.publish.summary import explain_held, summarize_outcome, summarize_publication
 from foreact.blobs import BlobStore, connect
 from foreact.errors import ForeactError, name_examples
 from foreact.publications import (
@@ -15,6 +16,7 @@ from foreact.publications import (
     PublishedModel,
     PublishedObject,
     Publisher,
+    Reader,
     StoreEntry,
     prune_objects,
     put_objects,
@@ -55,7 +57,8 @@ def publish(
         store = connect(settings)
         folder = TrainedFolder(trained)
         record, registered = folder.read_record(), Versions.read(versions)
-        files = _find_objects(folder, record, registered.run)
+        held = {name: each.held for name, each in record.stores.items() if each.held}
+        files = _find_objects(folder, record.stores.keys() - held.keys(), registered.run)
         models = _find_models(folder, record, registered.run)
         paths = {name: path for kinds in files.values() for name, path in kinds.values()} | dict(models.values())
         objects = put_objects(
@@ -76,27 +79,45 @@ def publish(
                 code_version,
             )
             for each in record.stores.values()
+            if not each.held
         }
-        outcome = Publisher(store, keep_versions=settings.keep_versions).publish(
-            entries, by=f"run {registered.run}", unless_since=unless_since
-        )
+        if held:
+            events.note("publish", f"warning: {explain_held(held, record)}")
+        if not entries and Reader(store).find_current() is None:
+            raise ForeactError(explain_held(held, record))
+        by, reason = _name_author(record, registered.run)
+        publisher = Publisher(store, keep_versions=settings.keep_versions)
+        outcome = publisher.publish(entries, by=by, reason=reason, held=held, unless_since=unless_since)
+        if not entries:
+            # Only now: the stores are marked as held.
+            raise ForeactError(explain_held(held, record))
         _store_scorecards(store, record, registered.run)
         # A refresh of a few stores leaves that to the next run of all, so that its cost does not grow with the others.
-        deleted = _prune_safely(store) if entries.keys() >= outcome.manifest.stores.keys() else []
+        deleted = _prune_safely(store) if record.stores.keys() >= outcome.manifest.stores.keys() else []
         events.note("publish", summarize_outcome(outcome))
     metrics = {
         "version": float(outcome.manifest.version),
         "stores_published": float(len(outcome.published)),
         "stores_kept": float(len(outcome.unchanged)),
+        "stores_held": float(len(outcome.held)),
         "objects_deleted": float(len(deleted)),
     }
     return Published(outcome, summarize_publication(outcome, entries), metrics)
 
 
-def _find_objects(folder: TrainedFolder, record: Trained, run: str) -> dict[str, dict[Kind, tuple[str, Path]]]:
+def _name_author(record: Trained, run: str) -> tuple[str, str]:
+    """Return whose publication it is, and why: the run's, or that of who promoted a version."""
+    promotion = record.promotion
+    if promotion is None:
+        return f"run {run}", ""
+    stores = ", ".join(record.stores)
+    return promotion.by or f"run {run}", f"version {promotion.version} of {stores} promoted: {promotion.reason}"
+
+
+def _find_objects(folder: TrainedFolder, stores: Iterable[str], run: str) -> dict[str, dict[Kind, tuple[str, Path]]]:
     """Return each store's objects by kind: the name each will have, and its file."""
     objects: dict[str, dict[Kind, tuple[str, Path]]] = {}
-    for store in record.stores:
+    for store in sorted(stores):
         kinds: dict[Kind, tuple[str, Path]] = {}
         for kind in get_args(Kind):
             path = folder.object_path(store, kind)
@@ -116,7 +137,7 @@ def _find_models(folder: TrainedFolder, record: Trained, run: str) -> dict[str, 
     models = {
         each.store: (packed_model_name(run, each.store), path)
         for each in record.stores.values()
-        if (path := folder.model_of(each)) is not None
+        if not each.held and (path := folder.model_of(each)) is not None
     }
     return models if record.chain is None else {**models, CHAIN: (packed_chain_name(run), folder.chain)}
 
@@ -156,7 +177,7 @@ def _make_entry(
 
 def _store_scorecards(store: BlobStore, record: Trained, run: str) -> None:
     """Add the accuracy of past forecasts to the stores' series; a failure here does not undo the publication."""
-    stores = {each.store: each.scored_figures for each in record.stores.values() if each.scorecard}
+    stores = {each.store: each.scored_figures for each in record.stores.values() if each.scorecard and not each.held}
     if not stores:
         return
     try:

@@ -1,12 +1,13 @@
 """What MLflow shows of a run, of a store's version and of its figures night after night."""
 
 from collections.abc import Mapping
+from datetime import date
 
 from foreact.errors import count_noun
 from foreact.forecasting.experts.simple import Simple
 from foreact.forecasting.judging.accuracy import Accuracy
-from foreact.registry import Moment, RunNotes
-from foreact.runs.trained import RUN_FIGURES, Trained, TrainedStore
+from foreact.registry import Moment, Note, RunNotes
+from foreact.runs.trained import RUN_FIGURES, Promotion, Trained, TrainedStore
 
 # What is told of a forecast that is no longer, or not yet, the published one.
 COMPARED = ("wape", "bias", "scaled_error")
@@ -16,7 +17,7 @@ DIGITS = 4
 def describe_run(record: Trained, *, pipeline: str, store: str, code_version: str, parent_run: str) -> RunNotes:
     """Return the run's name, parameters and averages."""
     kind = pipeline or ("retrain-store" if store else "retrain-all")
-    chain = record.chain
+    chain, promotion = record.chain, record.promotion
     parameters = {
         "as_of": record.as_of.isoformat(),
         "horizon": str(record.horizon),
@@ -28,10 +29,11 @@ def describe_run(record: Trained, *, pipeline: str, store: str, code_version: st
         "stores": str(len(record.stores)),
         "chain_as_of": "" if chain is None else chain.as_of.isoformat(),
         "chain_rows": "" if chain is None else str(chain.rows),
+        **({} if promotion is None else {name: str(value) for name, value in promotion.model_dump().items()}),
     }
     counts = record.count_outcomes()
     return RunNotes(
-        name=" ".join(filter(None, (kind, store, record.as_of.isoformat()))),
+        name=" ".join(filter(None, ("promote" if promotion else kind, store, record.as_of.isoformat()))),
         description=f"Data up to {record.as_of}, {count_noun(record.horizon, record.spacing.period)} ahead. Of "
         f"{count_noun(len(record.stores), 'store')} {counts['promoted']:.0f} promoted, {counts['kept']:.0f} kept "
         f"their model, {counts['fallback']:.0f} fell back.",
@@ -64,6 +66,16 @@ def describe_version(record: Trained, store: TrainedStore) -> str:
     measured = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in figures.items())
     return f"Data up to {record.as_of}: {store.outcome.value}. {store.reason}" + (
         f"\n\nBacktest: {measured}." if measured else ""
+    )
+
+
+def describe_promotion(promotion: Promotion, store: TrainedStore, as_of: date, run: str) -> Note:
+    """Return what a version's page says of its promotion by hand."""
+    by, why = f" by {promotion.by}" if promotion.by else "", promotion.reason.rstrip(".")
+    tags = {"promoted_by": promotion.by, "promoted_reason": promotion.reason, "promoted_run": run}
+    return Note(
+        f"Promoted{by} in run {run}, on data up to {as_of}: {why}. Gate: {store.reason}.",
+        {f"foreact.{name}": text for name, text in tags.items()},
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.register.notes import (
+    describe_promotion,
     describe_run,
     describe_version,
     list_run_figures,
@@ -16,7 +17,6 @@ from components.register.notes import (
 from components.register.summary import summarize_decisions
 from foreact.blobs import BlobStore, connect
 from foreact.data.dataset.parcel import ParcelInfo
-from foreact.forecasting.judging.gate import GateOutcome
 from foreact.registry import (
     CHAIN,
     Candidate,
@@ -135,6 +135,10 @@ def _register_training(
     figures = {each.store: list_store_figures(each) for each in stores}
     if not origin.store and not only:
         figures[CHAIN] = list_run_figures(record)
+    if (promotion := record.promotion) is not None:
+        for each in filter(lambda store: store.goes_live, stores):
+            note = describe_promotion(promotion, each, record.as_of, origin.run)
+            registry.promote_version(each.store, promotion.version, note)
     registry.chart_figures(figures, notes.moment)
     return registered
 
@@ -147,7 +151,7 @@ def _make_candidate(
     return Candidate(
         store=store.store,
         packed=folder.challenger(store.store),
-        promoted=store.outcome is GateOutcome.PROMOTED,
+        promoted=store.goes_live,
         as_of=record.as_of.isoformat(),
         tags=list_version_tags(store, code_version),
         description=describe_version(record, store),
@@ -157,16 +161,18 @@ def _make_candidate(
 
 def _make_chain_candidate(folder: TrainedFolder, record: Trained, code_version: str) -> Candidate:
     tags = {"foreact.code_version": code_version}
-    return Candidate(CHAIN, folder.chain, promoted=True, as_of=record.as_of.isoformat(), tags=tags)
+    goes_live = record.chain_goes_live
+    return Candidate(CHAIN, folder.chain, promoted=goes_live, as_of=record.as_of.isoformat(), tags=tags)
 
 
 def _choose_version(store: TrainedStore, run: str, registered: Mapping[str, str]) -> RegisteredStore:
     version = registered.get(store.store)
-    promoted = store.outcome is GateOutcome.PROMOTED
+    promoted = store.goes_live
+    is_new = promoted and not store.champion_run
     return RegisteredStore(
         name=model_name(store.store),
-        run=run if promoted else store.champion_run,
-        version=version if promoted else store.champion_version,
+        run=run if is_new else store.champion_run,
+        version=version if is_new else store.champion_version,
         registered=version,
         promoted=promoted,
     )
@@ -182,5 +188,5 @@ def _choose_chain(record: Trained, run: str, registered: Mapping[str, str]) -> R
         run=record.chain.run or run,
         version=version or record.chain.version,
         registered=version,
-        promoted=not record.chain.run,
+        promoted=not record.chain.run and record.chain_goes_live,
     )

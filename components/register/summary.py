@@ -16,7 +16,7 @@ def summarize_decisions(record: Trained, versions: Versions) -> str:
     """List each store's decision: first lost or refused champions, then models that did not go live."""
     stores = sorted(
         record.stores.values(),
-        key=lambda store: (not store.champion_problem, ORDER.index(store.outcome), store.store),
+        key=lambda store: (not store.held, not store.champion_problem, ORDER.index(store.outcome), store.store),
     )
     unusable = sum(bool(store.champion_problem) for store in stores)
     counts = record.count_outcomes()
@@ -24,7 +24,8 @@ def summarize_decisions(record: Trained, versions: Versions) -> str:
         f"## Gate: {counts['promoted']:.0f} of {counts['stores']:.0f} stores promoted",
         "",
         f"Data as of {record.as_of}, {count_noun(record.horizon, record.spacing.period)} ahead. "
-        f"Champion kept: {counts['kept']:.0f}; on a fallback: {counts['fallback']:.0f}.",
+        f"Champion kept: {counts['kept']:.0f}; on a fallback: {counts['fallback']:.0f}; held back: "
+        f"{counts['held']:.0f}.",
         *(["", f"**Live models that could not be used: {unusable}.** They come first below."] if unusable else []),
         "",
         "| store | decision | version | WAPE | champion's WAPE | why |",
@@ -38,7 +39,7 @@ def summarize_decisions(record: Trained, versions: Versions) -> str:
             registered.version or ("not registered yet" if registered.run else "none"),
             _format_figure(store.challenger_accuracy),
             _format_figure(store.champion_accuracy),
-            store.fallback or store.reason,
+            store.held or store.fallback or store.reason,
         ]
         lines.append(format_row(cells))
     if len(stores) > SHOWN:
@@ -47,6 +48,8 @@ def summarize_decisions(record: Trained, versions: Versions) -> str:
 
 
 def _describe_decision(store: TrainedStore) -> str:
+    if store.held:
+        return "held back"
     return "champion kept" if store.outcome is GateOutcome.KEPT else store.outcome.value
 
 

@@ -47,6 +47,10 @@ def write_overview(record: RunRecord, previous: RunRecord | None, reader: Reader
         where = f" in step {step}" if step else ""
         why = record.sentence.rstrip(".") or "no reason is known"
         page.paragraph(f"It failed{where}: {why}.{'' if version else ' What was published stays as it was.'}", "bad")
+    if record.parameters.get("version"):
+        promotion = record.parameters
+        by = f" by {promotion['by']}" if promotion.get("by") else ""
+        page.paragraph(f"Promotion of version {promotion['version']}{by}: {promotion.get('reason', '')}")
     if links:
         page.links(links)
     _add_figures(page, record, previous)

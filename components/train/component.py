@@ -16,6 +16,11 @@ def train(
     quantiles: str,
     experts: str,
     max_fallback_share: float,
+    accept_departures: bool,
+    version: str,
+    reason: str,
+    by: str,
+    force: bool,
     cpu: str,
     memory: str,
     store: str,
@@ -29,6 +34,12 @@ def train(
         quantiles: Which quantiles are published beside p10, p50 and p90, as in p5,p97.5.
         experts: Names of installed experts that forecast beside the built-in ones, as in fortnight,mine.
         max_fallback_share: The run fails when more than this share of the stores could not be trained.
+        accept_departures: Whether numbers are published that depart from past sales and from the last publication
+            beyond what is likely; if not, such stores keep the last good ones.
+        version: A registered version that is judged and goes live in place of a newly trained model; empty: none.
+        reason: Why that version.
+        by: Who chose it.
+        force: Whether it goes live even if it loses at the gate.
         cpu: How many cores the step has: that many stores are trained at once, unless a Ray cluster does the work.
         memory: How much memory the step has.
         store: The one store of this run; empty: all.
@@ -41,12 +52,15 @@ def train(
     from functools import partial
     from pathlib import Path
 
-    from components.train.live import find_live_chain, make_live_finder, read_night
+    from components.train.holding import make_published_finder
+    from components.train.live import find_live_chain, make_live_finder, make_version_finder, read_night
     from components.train.report.drift import read_earlier_series
     from components.train.step import train as step
     from foreact.runs.process import TaskSize, configure_task
+    from foreact.runs.trained import Promotion
 
     settings, events = configure_task(store)
+    promotion = Promotion.parse(version=version, reason=reason, by=by, force=force)
     figures = step(
         dataset=Path(dataset.path),
         trained=Path(trained.path),
@@ -58,11 +72,14 @@ def train(
         quantiles=quantiles,
         experts=experts,
         max_fallback_share=max_fallback_share,
+        find_published=None if accept_departures else make_published_finder(settings),
         events=events,
         ray_address=settings.ray_address,
         size=TaskSize.parse(cpu, memory),
         earlier=read_earlier_series(settings),
         night=read_night(settings) if store else None,
+        promotion=promotion,
+        find_chosen=make_version_finder(settings, version) if promotion else None,
     )
     events.figures("train", figures)
     for name, value in figures.items():

@@ -107,7 +107,7 @@ def make_live_finder(settings: PipelineSettings) -> Callable[[list[str], date], 
     return find_live
 
 
-def make_published_finder(settings: PipelineSettings) -> Callable[[list[str], date], dict[str, LiveStore]]:
+def make_published_model_finder(settings: PipelineSettings) -> Callable[[list[str], date], dict[str, LiveStore]]:
     """Return a function that finds the models that lie beside the publication, whatever the registry says."""
 
     def find_published(stores: list[str], as_of: date) -> dict[str, LiveStore]:

@@ -10,7 +10,9 @@ import numpy as np
 
 from components.train.chain import fit_chain_model
 from components.train.fanout import Task, TaskResult, open_workers
+from components.train.holding import FindPublished, find_held
 from components.train.live import LiveChain, LiveStore
+from components.train.promotion import conclude_promotion, load_chosen, name_version
 from components.train.report.drift import Series
 from components.train.report.page import write_report
 from components.train.report.pictures import Picture
@@ -21,7 +23,7 @@ from foreact.packing import pack_model
 from foreact.quantiles import name_quantiles, parse_quantiles
 from foreact.runs.events import Events
 from foreact.runs.process import TaskSize
-from foreact.runs.trained import Trained, TrainedChain, TrainedFolder, TrainedStore
+from foreact.runs.trained import Promotion, Trained, TrainedChain, TrainedFolder, TrainedStore
 from foreact.telemetry.tracing import current_log_context
 
 # Memory of wide arrays, features and a booster by rows of a partition; measured, with a margin.
@@ -41,6 +43,7 @@ def train(
     quantiles: str,
     experts: str = "",
     max_fallback_share: float,
+    find_published: FindPublished | None = None,
     events: Events,
     size: TaskSize,
     ray_address: str = "",
@@ -48,33 +51,41 @@ def train(
     night: Mapping[str, Any] | None = None,
     only: Collection[str] | None = None,
     instead: str = "",
+    promotion: Promotion | None = None,
+    find_chosen: Callable[[list[str], date], dict[str, LiveStore]] | None = None,
 ) -> dict[str, float]:
     """Train, decide and forecast, and return the figures of the whole run.
 
-    The chain's model is fitted first, unless `find_chain` returns the live one; `night` has the parameters of the last
-    run of the whole chain. With `instead`, which says why, the stores are forecast by their live models alone.
+    Stores whose numbers depart beyond what is likely are held back, unless `find_published` is None. The chain's model
+    is fitted first, unless `find_chain` returns the live one; `night` has the parameters of the last run of the whole
+    chain. With `instead`, which says why, the stores are forecast by their live models alone. For a promotion nothing
+    is trained either: the version that `find_chosen` returns is judged.
     """
     with events.step("train"):
         shares = parse_quantiles(quantiles)
         names = _find_experts(experts)
         data = Dataset(dataset)
         data.require_sound()
-        events.parameters("train", {**data.info.parameters, "quantiles": quantiles, "experts": experts})
+        asked = {"quantiles": quantiles, "experts": experts, **(promotion.model_dump() if promotion else {})}
+        events.parameters("train", {**data.info.parameters, **asked})
         stores = [store for store in data.stores if only is None or store in only]
         live = find_live(stores, data.info.as_of)
         if find_chain is not None and not instead:
             _refuse_lost_columns(data, live, night or {})
+        chosen = load_chosen(data, find_chosen)
         folder = TrainedFolder(trained)
         records: dict[str, TrainedStore] = {}
         pictures: dict[str, Picture] = {}
 
         def make_task(store: str, instead: str = instead) -> Task[StoreJob]:
             job = _make_job(data, store, live.get(store, LiveStore()), margin, seed, shares, names)
+            if promotion is not None:
+                job = replace(job, chosen=chosen[store], is_forced=promotion.force)
             return Task(store, replace(job, instead=instead), _estimate_memory(data, store))
 
         def keep_files(files: StoreFiles) -> None:
             store = files.record.store
-            _write_files(folder, files, live.get(store, LiveStore()))
+            _write_files(folder, files, chosen.get(store) or live.get(store, LiveStore()))
             records[store] = files.record
             if files.picture is not None:
                 pictures[store] = files.picture
@@ -84,38 +95,38 @@ def train(
         with open_workers(1 if instead else len(stores), size=size, address=ray_address) as workers:
             if find_chain is None:
                 memory = {store: _estimate_memory(data, store) for store in stores}
-                model = fit_chain_model(data, workers, seed=seed, experts=names, memory=memory, events=events)
-                chain = LiveChain(model)
+                chain = LiveChain(
+                    fit_chain_model(data, workers, seed=seed, experts=names, memory=memory, events=events)
+                )
             else:
                 chain = _check_chain(find_chain(), data, events)
             tasks = (make_task(store) for store in stores)
             failures = _collect_results(workers.run(train_store_job, tasks, chain.model), keep_files)
             if failures:
-                _judge_failures(failures, len(stores), max_fallback_share, events)
+                _judge_failures(failures, len(stores), max_fallback_share, promotion, events)
                 tasks = (make_task(store, f"could not be trained: {why}") for store, why in failures.items())
                 lost = _collect_results(workers.run(train_store_job, tasks, chain.model), keep_files)
-                if lost:
-                    store, why = next(iter(lost.items()))
-                    raise ForeactError(
-                        f"Stores {name_examples(list(lost))} have neither a model nor a baseline: {store!r}: {why}."
-                    )
-        info = data.info
+                _refuse_lost_stores(lost)
         if chain.model is not None:
             folder.chain.write_bytes(chain.packed or pack_model(chain.model.save))
+        held = {} if find_published is None else find_held(folder, stores, data.info.spacing, find_published)
         outcome = Trained(
-            as_of=info.as_of,
-            horizon=info.horizon,
-            spacing=info.spacing,
-            source_version=info.source_version,
+            as_of=data.info.as_of,
+            horizon=data.info.horizon,
+            spacing=data.info.spacing,
+            source_version=data.info.source_version,
             margin=margin,
             chain=_describe_chain(chain),
+            promotion=promotion,
             quantiles=name_quantiles(shares),
-            stores={store: records[store] for store in stores},
+            stores={store: records[store].model_copy(update={"held": held.get(store, "")}) for store in stores},
         )
         folder.write_record(outcome)
-        _note_unusable_champions(records, events)
-        _note_left_out(names, records, events)
-        return write_report(report, outcome, pictures, earlier)
+        _note_unusable_champions(outcome.stores, events)
+        _note_left_out(names, outcome.stores, events)
+        figures = write_report(report, outcome, pictures, earlier)
+        conclude_promotion(outcome, events)
+        return figures
 
 
 def _refuse_lost_columns(data: Dataset, live: dict[str, LiveStore], night: Mapping[str, Any]) -> None:
@@ -172,8 +183,12 @@ def _collect_results(outcomes: Iterator[TaskResult[StoreFiles]], keep: Callable[
     return failures
 
 
-def _judge_failures(failures: dict[str, str], stores: int, max_share: float, events: Events) -> None:
+def _judge_failures(
+    failures: dict[str, str], stores: int, max_share: float, promotion: Promotion | None, events: Events
+) -> None:
     store, why = next(iter(failures.items()))
+    if promotion is not None:
+        raise ForeactError(f"{name_version(promotion, store)} cannot be promoted: {why}.")
     if len(failures) > max_share * stores:
         allowed = (
             f", more than the {max_share:.0%} that a run may replace by older models or baselines "
@@ -190,6 +205,12 @@ def _judge_failures(failures: dict[str, str], stores: int, max_share: float, eve
         f"warning: {name_examples(sorted(failures))} could not be trained and are forecast by older models or "
         f"baselines; {store!r}: {why}",
     )
+
+
+def _refuse_lost_stores(lost: dict[str, str]) -> None:
+    if lost:
+        store, why = next(iter(lost.items()))
+        raise ForeactError(f"Stores {name_examples(list(lost))} have neither a model nor a baseline: {store!r}: {why}.")
 
 
 def _note_unusable_champions(records: dict[str, TrainedStore], events: Events) -> None:

@@ -1,13 +1,15 @@
 """The training of one store, from its job to its files; only values are passed, so it may run on another machine."""
 
 import logging
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from components.train.live import LiveStore
 from components.train.report.pictures import Picture, draw_store
 from foreact.errors import ForeactError
 from foreact.packing import pack_model, unpacked
@@ -21,6 +23,7 @@ from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90
 if TYPE_CHECKING:
     from foreact.data.dataset.parcel import Parcel
     from foreact.forecasting import Accuracy, ChainModel, Decision, PublishedForecast, Score, StoreModel, StoreResult
+    from foreact.forecasting.inputs.panel import Panel
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +50,9 @@ class StoreJob:
     # Set when the store is not trained: why not, as in "could not be trained: out of memory"; its champion or a
     # simple method is used instead.
     instead: str = ""
+    # A registered version that is to be judged in place of a new model, and whether it goes live even if it loses.
+    chosen: LiveStore | None = None
+    is_forced: bool = False
     # The run's fields in log lines, which a worker on another machine does not know.
     log_fields: dict[str, str] = field(default_factory=dict)
 
@@ -74,7 +80,7 @@ def train_store_job(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
 
 def _train_store(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
     from components.train.objects import make_objects
-    from foreact.forecasting import ChampionError, GateOutcome, fall_back, train_store
+    from foreact.forecasting import ChampionError, GateOutcome, fall_back
 
     panel = job.parcel.make_panel()
     champion, problem = _load_champion(job)
@@ -88,35 +94,28 @@ def _train_store(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
             champion, problem = None, _describe_failure(job)
             result = fall_back(panel, None, job.instead, chain, job.shares)
     else:
-        train = partial(
-            train_store,
-            panel,
-            chain=chain,
-            margin=job.margin,
-            seed=job.seed,
-            shares=job.shares,
-            experts=job.experts,
-            previous=_read_previous(job),
-        )
+        find_result = _choose_work(job, panel, chain)
         try:
-            result = train(champion=champion)
+            result = find_result(champion=champion)
         except ChampionError:
             log.exception("store %r: its champion failed, the new model is judged without it", panel.store)
             champion, problem = None, _describe_failure(job)
-            result = train()
+            result = find_result()
+        if job.is_forced:
+            result = replace(result, decision=_force_decision(result.decision))
     decision = result.decision
     if decision.outcome is GateOutcome.FALLBACK and result.model is not None:
         # A simple method has beaten the live model as well, and takes its place.
         champion = None
-    promoted = decision.outcome is GateOutcome.PROMOTED
+    maker = _find_maker(job, decision, champion)
     record = TrainedStore(
         store=panel.store,
         items=len(panel.items),
         data_hash=job.parcel.data_hash,
         outcome=decision.outcome,
         reason=_prefix_problem(problem, decision.reason),
-        champion_run="" if promoted or champion is None else job.champion_run,
-        champion_version=None if promoted or champion is None else job.champion_version,
+        champion_run=maker.champion_run,
+        champion_version=maker.champion_version,
         champion_problem=problem,
         fallback=decision.fallback and _prefix_problem(problem, decision.fallback),
         accuracy=_published_accuracy(decision, champion),
@@ -131,10 +130,46 @@ def _train_store(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
     )
     return StoreFiles(
         record=record,
-        model=b"" if result.model is None else pack_model(result.model.save),
+        # What is registered already is not registered again.
+        model=b"" if result.model is None or job.chosen else pack_model(result.model.save),
         reading=job.parcel.info.model_copy(update={"tables": []}).model_dump_json(),
         objects=make_objects(panel, result),
         picture=draw_store(result),
+    )
+
+
+def _find_maker(job: StoreJob, decision: "Decision", champion: "StoreModel | None") -> LiveStore:
+    """Return the registered model that makes the published numbers; an empty one where a new model or none does."""
+    from foreact.forecasting import GateOutcome
+
+    if decision.outcome is GateOutcome.PROMOTED:
+        return job.chosen or LiveStore()
+    return LiveStore() if champion is None else LiveStore(job.champion_version, job.champion_run)
+
+
+def _choose_work(job: StoreJob, panel: "Panel", chain: "ChainModel | None") -> "Callable[..., StoreResult]":
+    """Return what judges the chosen version, or a new model, against the champion that it is given."""
+    from foreact.forecasting import judge_registered, train_store
+
+    work: Callable[..., StoreResult]
+    if job.chosen:
+        try:
+            work = partial(judge_registered, model=_read_model(job.chosen.champion))
+        except ForeactError as error:
+            log.warning("%s", error)
+            raise ForeactError("it cannot be read by this software") from None
+    else:
+        work = partial(train_store, seed=job.seed, experts=job.experts)
+    return partial(work, panel, chain=chain, margin=job.margin, shares=job.shares, previous=_read_previous(job))
+
+
+def _force_decision(decision: "Decision") -> "Decision":
+    from foreact.forecasting import GateOutcome
+
+    if decision.outcome is GateOutcome.PROMOTED:
+        return decision
+    return replace(
+        decision, outcome=GateOutcome.PROMOTED, reason=f"by force, although {decision.reason}", fallback=None
     )
 
 
@@ -142,14 +177,18 @@ def _load_champion(job: StoreJob) -> "tuple[StoreModel | None, str]":
     """Return the champion, or why it cannot be used."""
     if not job.champion:
         return None, job.champion_problem
+    try:
+        return _read_model(job.champion), ""
+    except ForeactError as error:
+        log.warning("%s", error)
+        return None, f"The live model, {_name_champion(job)}, cannot be read by this software."
+
+
+def _read_model(packed: bytes) -> "StoreModel":
     from foreact.forecasting import StoreModel
 
-    with unpacked(job.champion) as folder:
-        try:
-            return StoreModel.load(folder), ""
-        except ForeactError as error:
-            log.warning("%s", error)
-            return None, f"The live model, {_name_champion(job)}, cannot be read by this software."
+    with unpacked(packed) as folder:
+        return StoreModel.load(folder)
 
 
 def _describe_failure(job: StoreJob) -> str:

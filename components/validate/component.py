@@ -24,7 +24,7 @@ def validate(
 
     Returns:
         checked: The same without rows that break a rule; it refuses its readers if it is not sound.
-        rejected: The rows that were left out or blanked, each with the rule and its own text.
+        rejected: The rows that were left out or blanked, as CSV, each with the rule and its own text.
         data_checks: Every rule, how often it is broken, and sample rows.
         data_check_figures: The same as figures.
     """

@@ -1,10 +1,12 @@
 """Check a dataset, pass on the sound rows, and report the rest."""
 
-import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+
+import pyarrow.parquet as pq
+from pyarrow import csv
 
 from foreact.data.checks.findings import Findings
 from foreact.data.checks.page import render_report
@@ -50,7 +52,8 @@ def validate(
             Limits(max_rejected_share, today or date.today(), find_previous()),
             lambda done, total, detail: events.progress("validate", done, total, detail),
         )
-        shutil.copyfile(checked / REJECTED, rejected)
+        # As text, because that is what Kubeflow's page can show the first rows of.
+        csv.write_csv(pq.read_table(checked / REJECTED), rejected)
         if findings.problem:
             events.emit("refused", step="validate", sentence=findings.problem)
         for finding in findings.warnings:

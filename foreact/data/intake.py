@@ -15,22 +15,32 @@ from foreact.data.dataset.parcel import Missing, Stockouts
 from foreact.data.dataset.plan import list_series, plan_columns
 from foreact.data.dataset.writing import Writer
 from foreact.data.reading import schema
-from foreact.data.reading.cells import as_text, literal, quote
+from foreact.data.reading.cells import as_text, literal, literal_file, quote
 from foreact.data.reading.columns import missing_column
 from foreact.data.reading.dates import day_date, day_number
+from foreact.data.reading.doubtful import describe_lookalikes, describe_thousands
 from foreact.data.reading.engine import Engine
 from foreact.data.reading.history import History, open_history
 from foreact.data.reading.known import open_known
 from foreact.data.reading.periods import Periods, date_history, find_periods
 from foreact.data.reading.problems import explain_engine_errors
-from foreact.data.reading.sources import OpenUrl, fetch_files, find_sources
+from foreact.data.reading.sources import (
+    OpenUrl,
+    fetch_files,
+    find_sources,
+    fingerprint_states,
+    list_states,
+    refuse_changes,
+)
 from foreact.data.reading.tables import Table, open_table
-from foreact.errors import ForeactError
+from foreact.errors import ForeactError, name_examples
 from foreact.spacing import Spacing
 from foreact.vocabulary import OPEN, STOCKOUT, STORE
 
 # Nobody plans transport further ahead; what is longer is a slip.
 LONGEST = 3_650
+# So many stores, of which so large a share has rows on so few dates, are no stores.
+MANY_STORES, FEW_SHARE, FEWEST_DAYS = 1_000, 0.9, 3
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,20 @@ class _Intake:
         self.open_url, self.progress = open_url, progress
 
     def run(self) -> DatasetInfo:
-        """Take everything in."""
+        """Take everything in, of files that stay as they are meanwhile."""
+        uris = [self.request.history, *self.request.known]
+        before = list_states(uris, self.open_url)
+        if self.request.source_version not in ("", fingerprint_states(before)):
+            raise ForeactError(
+                f"The files of {name_examples(uris)} changed since the run looked for them, as in an upload; run again "
+                "once it has ended."
+            )
+        info = self._take_in()
+        refuse_changes(before, list_states(uris, self.open_url))
+        (self.dataset / INFO).write_text(info.model_dump_json(indent=1))
+        return info
+
+    def _take_in(self) -> DatasetInfo:
         request = self.request
         table = self._open_source(request.history, schema.name_source())
         history = open_history(self.engine, table, request.columns, request.today, request.store)
@@ -113,6 +136,7 @@ class _Intake:
         series = list_series(self.engine, history, last)
         if not series.num_rows:
             self._refuse_nothing(table, history)
+        self._refuse_scattered(table, history)
         as_of = day_date(last) if last is not None else request.today
         info = DatasetInfo(
             as_of=as_of,
@@ -129,10 +153,7 @@ class _Intake:
             rows_read=rows_read,
             rejected=rejected,
         )
-        if series.num_rows:
-            info = self._write_dataset(info, history, periods)
-        (self.dataset / INFO).write_text(info.model_dump_json(indent=1))
-        return info
+        return self._write_dataset(info, history, periods) if series.num_rows else info
 
     def _open_source(self, uri: str, view: str) -> Table:
         files = fetch_files(find_sources(uri, self.open_url), self.engine.scratch / f"{view}-files")
@@ -161,7 +182,7 @@ class _Intake:
             f"COPY (SELECT * FROM {schema.FAULTY_ROWS} UNION ALL {malformed}) TO {literal(str(path))} (FORMAT parquet)"
         )
         counts = self.engine.execute(
-            f"SELECT rule, count(*) FROM read_parquet({literal(str(path))}) GROUP BY rule ORDER BY 2 DESC, 1"
+            f"SELECT rule, count(*) FROM read_parquet({literal_file(path)}) GROUP BY rule ORDER BY 2 DESC, 1"
         )
         return {str(rule): int(count) for rule, count in counts}
 
@@ -178,6 +199,19 @@ class _Intake:
         if as_of is not None and first is not None:
             raise ForeactError(
                 f"as_of is {as_of}, but {table.label} begins on {day_date(first)}; choose a later day (--as-of)."
+            )
+
+    def _refuse_scattered(self, table: Table, history: History) -> None:
+        """Raise if there are as many stores as rows, long before each of them has a file of its own."""
+        stores, few = self.engine.fetch_one(
+            f"SELECT count(*), count(*) FILTER (days < {FEWEST_DAYS}) FROM "
+            f"(SELECT store, count(*) AS days FROM {schema.STORE_DAYS} GROUP BY store)"
+        )
+        if stores > MANY_STORES and few > FEW_SHARE * stores:
+            raise ForeactError(
+                f"{few:,} of the {stores:,} stores of {table.label} have rows on fewer than {FEWEST_DAYS} dates: "
+                f"column {history.roles[STORE]!r} seems to name something else; map the stores' with --columns "
+                "store=NAME."
             )
 
     def _write_dataset(self, info: DatasetInfo, history: History, periods: Periods) -> DatasetInfo:
@@ -197,6 +231,7 @@ class _Intake:
         if OPEN in request.columns and OPEN not in history.roles and not any(OPEN in known.flags for known in tables):
             raise missing_column(OPEN, history.table.kinds, request.columns, history.table.label)
         likes, tables = split_likes(tables)
+        lookalikes = describe_lookalikes(self.engine, history, tables)
         plan = plan_columns(self.engine, history, tables, last)
         add_like_items(self.engine, plan, likes)
         borrowed = borrow_stores(self.engine, plan, likes, periods, last)
@@ -207,7 +242,7 @@ class _Intake:
                 "columns": plan.columns,
                 "open": info.open or any(OPEN in known.flags for known in tables),
                 "rows_after_as_of": self._count_after(last) if request.as_of else 0,
-                "notes": [*periods.describe(), *plan.notes],
+                "notes": [*periods.describe(), *describe_thousands(self.engine, history), *lookalikes, *plan.notes],
             }
         )
         return Writer(self.engine, self.dataset, info, plan, borrowed, self.progress).write_dataset(history, tables)

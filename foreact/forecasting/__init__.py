@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from foreact.forecasting.judging.gate import Decision, GateOutcome
     from foreact.forecasting.judging.scorecard import PublishedForecast, Score
     from foreact.forecasting.model import StoreModel
-    from foreact.forecasting.training import ChampionError, StoreResult, fall_back, train_store
+    from foreact.forecasting.training import ChampionError, StoreResult, fall_back, judge_registered, train_store
 
 # Imported on first use, so that reading a panel does not import the models.
 _HOMES = {
@@ -29,6 +29,7 @@ _HOMES = {
     "StoreModel": "model",
     "StoreResult": "training",
     "fall_back": "training",
+    "judge_registered": "training",
     "train_store": "training",
 }
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "StoreModel",
     "StoreResult",
     "fall_back",
+    "judge_registered",
     "train_store",
 ]
 

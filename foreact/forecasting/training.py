@@ -104,6 +104,35 @@ def train_store(
     return StoreResult(model, forecast, decision, backtest, scorecard, backtest.left_out | unfit)
 
 
+def judge_registered(
+    panel: Panel,
+    model: StoreModel,
+    *,
+    chain: ChainModel | None = None,
+    champion: StoreModel | None = None,
+    margin: float = 0.0,
+    previous: Sequence[PublishedForecast] | None = None,
+    shares: Sequence[float] = SHARES,
+) -> StoreResult:
+    """Judge a registered model in a challenger's place, and forecast with it whatever the gate says."""
+    with single_thread():
+        columns = infer_columns(panel)
+        run, champion_run = BacktestRun(), BacktestRun()
+        for origin in iterate_origins(panel):
+            reading = read_panel(origin.panel, columns)
+            _backtest_registered(model, chain, origin, reading, run)
+            if champion is not None:
+                with _as_champion_error():
+                    _backtest_registered(champion, chain, origin, reading, champion_run)
+        backtest = run.judge(_list_evidence(panel, chain))
+        with _as_champion_error():
+            champion_accuracy = None if champion is None else champion_run.judge(_list_evidence(panel, chain)).accuracy
+        decision = decide_outcome(backtest.accuracy, backtest.baselines, champion_accuracy, margin)
+        forecast = model.predict(panel, chain, shares)
+        scorecard = score_published(panel, previous or [])
+    return StoreResult(model, forecast, decision, backtest, scorecard, backtest.left_out)
+
+
 def _backtest_models(
     panel: Panel,
     columns: Columns,
@@ -129,7 +158,7 @@ def _backtest_models(
         run.forecast_origin(origin, reading, Pool(totals, items, earlier, installed))
         if champion is not None:
             with _as_champion_error():
-                _backtest_champion(champion, chain, origin, reading, champion_run)
+                _backtest_registered(champion, chain, origin, reading, champion_run)
     with _as_champion_error():
         judged = champion_run.judge(_list_evidence(panel, chain))
     backtest = run.judge(_list_evidence(panel, chain))
@@ -147,17 +176,17 @@ def _list_experts(panel: Panel, chain: ChainModel | None, experts: Sequence[str]
     return [STORE, *([] if chain is None else [CHAIN]), *list_simple_experts(panel), *known]
 
 
-def _backtest_champion(
-    champion: StoreModel, chain: ChainModel | None, origin: Origin, reading: PanelReading, run: BacktestRun
+def _backtest_registered(
+    model: StoreModel, chain: ChainModel | None, origin: Origin, reading: PanelReading, run: BacktestRun
 ) -> None:
-    """Forecast by the newest of the champion's fits that has not seen the window; without one there is no window."""
+    """Forecast by the newest of a model's fits that has not seen the window; without one there is no window."""
     days = origin.panel.dates[origin.panel.days]
-    usable = [totals for totals in champion.backtest_fits.totals if totals.origin <= days]
+    usable = [totals for totals in model.backtest_fits.totals if totals.origin <= days]
     if usable:
         totals = max(usable, key=lambda one: one.origin)
-        reading = read_panel_like(reading, champion.columns, champion.totals.groups)
+        reading = read_panel_like(reading, model.columns, model.totals.groups)
         earlier = None if chain is None else chain.earlier
-        fits = champion.backtest_fits
+        fits = model.backtest_fits
         run.forecast_origin(origin, reading, Pool(totals, fits.items, earlier, fits.installed))
 
 

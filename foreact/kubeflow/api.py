@@ -5,9 +5,11 @@ run for ever.
 """
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from foreact.clock import utc_now
 from foreact.kubeflow.connection import PAGE_SIZE, Answer, Connection, Refused
 from foreact.kubeflow.package import Package
 from foreact.kubeflow.settings import KubeflowSettings
@@ -16,7 +18,8 @@ from foreact.kubeflow.settings import KubeflowSettings
 class Kubeflow:
     """One installation, seen from one namespace."""
 
-    def __init__(self, settings: KubeflowSettings) -> None:
+    def __init__(self, settings: KubeflowSettings, clock: Callable[[], datetime] = utc_now) -> None:
+        self._clock = clock
         self._connection = Connection(settings)
         self.host = self._connection.host
         self.namespace = settings.namespace
@@ -78,13 +81,14 @@ class Kubeflow:
         return next(self._connection.list_pages("pipelines", _filter_by_name(name), namespace=self.namespace), None)
 
     def _find_version(self, pipeline_id: str, package: Package) -> Answer | None:
-        filter_ = _filter_by_name(name_version(package))
-        return next(
-            self._connection.list_pages(f"pipelines/{pipeline_id}/versions", filter_, key="pipeline_versions"), None
+        versions = self._connection.list_pages(
+            f"pipelines/{pipeline_id}/versions", key="pipeline_versions", sort_by="created_at desc"
         )
+        return next((version for version in versions if version.get("description") == _mark_content(package)), None)
 
     def _upload_version(self, pipeline_id: str, package: Package) -> Answer:
-        params = {"name": name_version(package), "pipelineid": pipeline_id, "description": f"sha256:{package.hash}"}
+        name = name_version(package, self._clock())
+        params = {"name": name, "pipelineid": pipeline_id, "description": _mark_content(package)}
         file = (f"{package.name}.yaml", package.content)
         return self._connection.send_request(
             "POST", "pipelines/upload_version", params=params, files={"uploadfile": file}
@@ -154,9 +158,14 @@ class Kubeflow:
         return {name: value for name, value in {**body, "namespace": self.namespace}.items() if value}
 
 
-def name_version(package: Package) -> str:
-    """Return the name of a package's version: by its content, so that the same content is uploaded once."""
-    return f"sha256-{package.hash[:24]}"
+def name_version(package: Package, now: datetime) -> str:
+    """Return the name of a version that is uploaded now: its commit, the minute, and a little of its content's hash."""
+    return "-".join(filter(None, (package.commit, f"{now:%Y%m%d-%H%M}", package.hash[:8])))
+
+
+def _mark_content(package: Package) -> str:
+    """Return the description by which a version is found again, so that the same content is uploaded once."""
+    return f"sha256:{package.hash}"
 
 
 def refer_to_version(version: Answer) -> Answer:

@@ -1,6 +1,7 @@
 """A compiled pipeline: its content, the hash that names it, and what parameters it takes."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import TopologicalSorter
@@ -12,6 +13,7 @@ import yaml
 from foreact.blobs.connecting import refuse_credentials_among
 from foreact.errors import ForeactError, name_examples
 
+COMMIT = re.compile(rb"^# Commit: ([\w.-]+)$", re.MULTILINE)
 FOLDER = Path(__file__).resolve().parent.parent.parent / "compiled"
 
 _TYPES: dict[str, tuple[str, tuple[type, ...]]] = {
@@ -62,6 +64,12 @@ class Package:
     def hash(self) -> str:
         """The hash of the content, platform settings included."""
         return hashlib.sha256(self.content).hexdigest()
+
+    @property
+    def commit(self) -> str:
+        """The commit of the image of its tasks, which the image's build notes; empty: unknown."""
+        noted = COMMIT.search(self.content)
+        return noted[1].decode() if noted else ""
 
     @property
     def name(self) -> str:

@@ -123,6 +123,8 @@ class StoreEntry(_Record):
     attributes: dict[str, str] = Field(default_factory=dict)
     # Why these are not the numbers of a newly trained model; None if they are.
     fallback: str | None = None
+    # Why newer numbers are held back, so that these, the last good ones, stay; None if these are the newest.
+    held: str | None = None
     # The quantiles' names, from the lowest to the highest; none: published by schema version 1.
     quantiles: tuple[str, ...] = ()
 

@@ -13,6 +13,7 @@ CHANGES = {
     "data_hash": "data",
     "code_version": "code",
     "fallback": "fallback",
+    "held": "held",
     "horizon": "horizon",
     "spacing": "spacing",
     "items": "items",
@@ -79,6 +80,7 @@ def describe_version(reader: Reader, version: int) -> str:
             f"code {_shorten_hash(entry.code_version) or 'unknown'}, generated {entry.generated_at:%Y-%m-%d %H:%M} UTC"
             + (f", backtest wape {entry.accuracy['wape']:.3f}" if "wape" in entry.accuracy else "")
             + (f", fallback: {entry.fallback}" if entry.fallback else "")
+            + (f", {entry.held}" if entry.held else "")
         )
     since = f"Changed since version {before.version}:" if before else problem or "The first version."
     lines += ["", since]

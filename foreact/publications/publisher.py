@@ -30,6 +30,8 @@ class Outcome:
     published: list[str]
     # Stores left as they were, each with the reason.
     unchanged: dict[str, str] = field(default_factory=dict)
+    # Stores that keep their last good numbers, or have none yet, each with the reason.
+    held: dict[str, str] = field(default_factory=dict)
 
 
 class Publisher:
@@ -54,14 +56,16 @@ class Publisher:
         *,
         by: str,
         reason: str = "",
+        held: Mapping[str, str] | None = None,
         unless_since: datetime | None = None,
     ) -> Outcome:
         """Replace what is published for the stores of the entries; all of them become visible at once.
 
         Other stores stay as they are, and so does a store whose published data is newer, or whose numbers were made
-        since the moment given. The objects must exist.
+        since the moment given; those that are held are marked with the reason. The objects must exist.
         """
         unchanged: dict[str, str] = {}
+        reasons = dict(held or {})
 
         def next_version(current: Manifest | None) -> Manifest | None:
             unchanged.clear()
@@ -70,12 +74,14 @@ class Publisher:
             if unless_since is not None:
                 unchanged.update(_find_made_since(unless_since, entries, before))
             stores = {**before, **{store: entry for store, entry in entries.items() if store not in unchanged}}
+            for store in reasons.keys() & before.keys():
+                stores[store] = before[store].model_copy(update={"held": reasons[store]})
             if current is not None and stores == before:
                 return None
             return self._make_successor(current, by=by, reason=reason, stores=stores)
 
         manifest = self._swap_manifest(next_version)
-        return Outcome(manifest, sorted(set(entries) - set(unchanged)), dict(unchanged))
+        return Outcome(manifest, sorted(set(entries) - set(unchanged)), dict(unchanged), reasons)
 
     def restore(self, version: int, *, by: str, reason: str) -> Manifest:
         """Make a retained version's stores current again, as a new version that says who did it and why."""

@@ -86,6 +86,14 @@ class RunNotes:
 
 
 @dataclass(frozen=True)
+class Note:
+    """What is added to a version's description and tags."""
+
+    text: str
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Champion:
     """The version that carries a store's alias."""
 

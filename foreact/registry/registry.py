@@ -36,6 +36,7 @@ from foreact.registry.records import (
     Champion,
     LoadedModel,
     Moment,
+    Note,
     RunNotes,
     UnusableModel,
     artifact_name,
@@ -112,6 +113,18 @@ class Registry:
                 on_progress(len(versions))
             self.client.set_terminated(mlflow_run.info.run_id)
         return versions
+
+    def promote_version(self, store: str, version: str, note: Note) -> None:
+        """Set the alias on a version that somebody chose, and add why to what its page says."""
+        name = model_name(store)
+        with self._lock_database(), explain_mlflow_errors(self.address):
+            found = self.client.get_model_version(name, version)
+            for tag, text in {**note.tags, PROMOTED: "true"}.items():
+                self.client.set_model_version_tag(name, version, tag, text)
+            before = found.description or ""
+            if note.text not in before:
+                self.client.update_model_version(name, version, description=f"{before}\n\n{note.text}".strip())
+            self._set_alias(name, version)
 
     def chart_figures(self, figures: Mapping[str, Mapping[str, float]], moment: Moment) -> None:
         """Add each store's figures to those of the nights before; the whole chain's have no store's id."""

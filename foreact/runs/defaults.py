@@ -18,6 +18,8 @@ MARGIN = 0.02
 MAX_REJECTED_SHARE = 0.01
 # The share of stores that may go without a new model before the run fails.
 MAX_FALLBACK_SHARE = 0.2
+# Whether stores whose numbers depart beyond what is likely are published all the same.
+ACCEPT_DEPARTURES = False
 # What one store's run takes from the last retrain-all where it is left out: what is read, how, and what is published.
 LEFT_OUT: dict[str, Any] = {
     "history": "",

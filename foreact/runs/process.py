@@ -4,6 +4,10 @@ import atexit
 import logging
 import os
 import re
+import signal
+import sys
+import threading
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +19,10 @@ from foreact.telemetry import lines, tracing
 
 # The run's record must not hold up the run.
 PATIENCE_SECONDS = 5.0
+# The process group of a run on this machine, whose processes all read the pipe of the command that started it.
+RUN_GROUP = "FOREACT_RUN_GROUP"
+# A run that is stopped cleans up and reports its end; on a busy machine both take time.
+STOP_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -49,12 +57,31 @@ def configure_task(store: str = "") -> tuple[PipelineSettings, Events]:
     context = replace(context, store=context.store or store)
     context.enter()
     configure_logging()
+    end_with_command()
     settings = PipelineSettings()
     sink = _open_record_sink(context, settings)
     if tracing.is_on():
         tracing.start_exporting("foreact-pipeline")
         atexit.register(tracing.stop_exporting)
     return settings, Events(Path(context.events) if context.events else None, sink)
+
+
+def end_with_command() -> None:
+    """End the whole run when the command that started it ends, however it does: that closes its end of the pipe.
+
+    Every process of the run watches, because the one that started the others may be killed with the command.
+    """
+    if os.environ.get(RUN_GROUP) != str(os.getpgrp()):
+        return
+
+    def wait() -> None:
+        while os.read(sys.stdin.fileno(), 1):
+            pass
+        os.killpg(0, signal.SIGTERM)
+        time.sleep(STOP_SECONDS)
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=wait, name="end with command", daemon=True).start()
 
 
 def configure_logging() -> None:

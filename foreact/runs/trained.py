@@ -15,6 +15,7 @@ from statistics import mean
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from foreact.errors import ForeactError
 from foreact.forecasting.experts.simple import Simple
 from foreact.forecasting.judging.accuracy import Accuracy, Contribution, mean_accuracy
 from foreact.forecasting.judging.gate import GateOutcome
@@ -39,12 +40,14 @@ class TrainedStore(BaseModel):
     data_hash: str
     outcome: GateOutcome
     reason: str
-    # The run that trained the champion, and its version, where it made the numbers; without a run it was a baseline,
-    # without a version the registry has yet to be told of it.
+    # The run that trained the champion, or the registered version that somebody promoted, and its version, where that
+    # made the numbers; without a version the registry has yet to be told of it.
     champion_run: str = ""
     champion_version: str | None = None
     # Why the champion could not be used, so that the challenger was judged without it; empty if it could.
     champion_problem: str = ""
+    # Why the numbers must not be published; empty if they may.
+    held: str = ""
     # What makes the numbers instead, and why; None unless the outcome is a fallback.
     fallback: str | None = None
     # The backtest of what made the published numbers, of the challenger, of the champion and of the baselines.
@@ -59,6 +62,11 @@ class TrainedStore(BaseModel):
     left_out: dict[str, str] = Field(default_factory=dict)
     scorecard: dict[str, float] = Field(default_factory=dict)
     attributes: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def goes_live(self) -> bool:
+        """Whether the challenger becomes the live model."""
+        return self.outcome is GateOutcome.PROMOTED and not self.held
 
     @property
     def naive_wape(self) -> float | None:
@@ -86,6 +94,29 @@ class TrainedStore(BaseModel):
         return figures if self.naive_wape is None else {**figures, "naive_wape": self.naive_wape}
 
 
+class Promotion(BaseModel):
+    """A registered version that somebody wants published in place of what would be trained."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: str
+    reason: str
+    by: str = ""
+    # Whether it is published even if it loses at the gate.
+    force: bool = False
+
+    @classmethod
+    def parse(cls, *, version: str, reason: str, by: str, force: bool) -> "Promotion | None":
+        """Return what the pipeline's parameters say; without a version there is no promotion."""
+        if not version:
+            return None
+        if not reason.strip():
+            raise ForeactError(
+                f"Version {version} is not promoted without a reason: say why, for those who come later."
+            )
+        return cls(version=version, reason=reason.strip(), by=by, force=force)
+
+
 class TrainedChain(BaseModel):
     """The chain's model that had a say in all stores' numbers."""
 
@@ -110,16 +141,24 @@ class Trained(BaseModel):
     source_version: str
     margin: float
     chain: TrainedChain | None = None
+    # Somebody's choice of a version; None: models were trained.
+    promotion: Promotion | None = None
     # The names of the quantiles that forecasts and totals have.
     quantiles: tuple[str, ...] = ()
     generated_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
     stores: dict[str, TrainedStore]
 
+    @property
+    def chain_goes_live(self) -> bool:
+        """Whether the chain's model becomes the live one: not if it learnt from as many stores that are held back."""
+        return 2 * sum(bool(store.held) for store in self.stores.values()) < max(1, len(self.stores))
+
     def count_outcomes(self) -> dict[str, float]:
-        """Return how many stores there are, and how many of each outcome of the gate."""
+        """Return how many stores there are, how many are held back, and how many of each outcome of the gate."""
         stores = self.stores.values()
         return {
             "stores": float(len(stores)),
+            "held": float(sum(bool(store.held) for store in stores)),
             **{outcome.value: float(sum(store.outcome is outcome for store in stores)) for outcome in GateOutcome},
         }
 
@@ -185,9 +224,9 @@ class TrainedFolder:
 
     def model_of(self, store: TrainedStore) -> Path | None:
         """Return the path of the packed model that made a store's numbers; None: a baseline did."""
-        if store.outcome is GateOutcome.PROMOTED:
-            return self.challenger(store.store)
-        return self.champion(store.store) if store.champion_run else None
+        if store.champion_run:
+            return self.champion(store.store)
+        return self.challenger(store.store) if store.outcome is GateOutcome.PROMOTED else None
 
     def reading_path(self, store: str) -> Path:
         """Return the path of how the store's data were read."""

@@ -7,7 +7,7 @@ from foreact.settings import PipelineSettings
 from pipelines.evaluation.backtest import Evaluation
 
 
-def log_to_mlflow(evaluation: Evaluation, parameters: dict[str, str], settings: PipelineSettings) -> str:
+def log_to_mlflow(evaluation: Evaluation, parameters: dict[str, str], settings: PipelineSettings, by: str = "") -> str:
     """Log figures, parameters and the page to the run that MLflow started, or to a new one; return the run's id."""
     from foreact.registry import Moment, Registry
     from foreact.registry.client import make_client
@@ -20,7 +20,8 @@ def log_to_mlflow(evaluation: Evaluation, parameters: dict[str, str], settings: 
     else:
         registry = Registry.connect(settings)
         client = registry.client
-        run = client.create_run(registry.experiment, run_name=f"evaluate {evaluation.trained.as_of}").info.run_id
+        name, tags = f"evaluate {evaluation.trained.as_of}", {"mlflow.user": by} if by else {}
+        run = client.create_run(registry.experiment, run_name=name, tags=tags).info.run_id
         for name, text in parameters.items():
             client.log_param(run, name, text)
     figures = dict(evaluation.figures)

@@ -20,9 +20,14 @@ def retrain_in_one_pod(
     max_rejected_share: float,
     margin: float,
     max_fallback_share: float,
+    accept_departures: bool,
     seed: int,
     quantiles: str,
     experts: str,
+    version: str,
+    reason: str,
+    by: str,
+    force: bool,
     step_cpu: str,
     step_memory: str,
     train_cpu: str,
@@ -54,9 +59,15 @@ def retrain_in_one_pod(
         max_rejected_share: The share of rejected rows above which the data is refused.
         margin: How much worse than the champion a challenger may score and still go live, as a share.
         max_fallback_share: The run fails when more than this share of the stores could not be trained.
+        accept_departures: Whether numbers are published that depart from past sales and from the last publication
+            beyond what is likely; if not, such stores keep the last good ones.
         seed: Seed of everything drawn at random.
         quantiles: Which quantiles are published beside p10, p50 and p90, as in p5,p97.5.
         experts: Names of installed experts that forecast beside the built-in ones, as in fortnight,mine; empty: none.
+        version: A registered version that is judged and published in place of a newly trained model; empty: train one.
+        reason: Why that version; without a reason it is refused.
+        by: Who chose it.
+        force: Whether it is published even if it loses at the gate.
         step_cpu: How many cores each step has, but for train.
         step_memory: How much memory each step has, but for train.
         train_cpu: How many cores train has; without a Ray cluster, that many stores are trained at once.
@@ -66,7 +77,7 @@ def retrain_in_one_pod(
     Returns:
         overview: The run's first page: what became of it, its figures, and how the store fares.
         data_checks: Every rule of the data, how often it is broken, and sample rows.
-        rejected: The rows that were left out or blanked, each with the rule and its own text.
+        rejected: The rows that were left out or blanked, as CSV, each with the rule and its own text.
         backtest: Backtest report: forecast against actual, error by horizon, coverage, the store's decision.
         gate: What the gate decided, and why.
         published: What was published, and what stayed as it was.
@@ -89,9 +100,14 @@ def retrain_in_one_pod(
             "max_rejected_share": max_rejected_share,
             "margin": margin,
             "max_fallback_share": max_fallback_share,
+            "accept_departures": accept_departures,
             "seed": seed,
             "quantiles": quantiles,
             "experts": experts,
+            "version": version,
+            "reason": reason,
+            "by": by,
+            "force": force,
             "step_cpu": step_cpu,
             "step_memory": step_memory,
             "train_cpu": train_cpu,

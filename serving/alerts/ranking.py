@@ -5,9 +5,10 @@ check it by eye.
 """
 
 import math
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import date
+from heapq import merge
 from typing import Any, Literal
 
 import numpy as np
@@ -58,13 +59,13 @@ class Alert:
 
     def to_json(self) -> dict[str, Any]:
         """Return the alert for an answer."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
-def rank_alerts(stores: Iterable[StoreData], kind: Kind | None) -> list[Alert]:
+def rank_alerts(stores: Iterable[StoreData], kind: Kind | None) -> Iterator[Alert]:
     """Return the alerts of stores, those with most at stake first."""
-    found = [alert for arrays in stores for alert in find_alerts(arrays) if kind is None or alert.kind == kind]
-    return sorted(found, key=lambda alert: -alert.at_stake)
+    ranked = merge(*map(find_alerts, stores), key=lambda alert: -alert.at_stake)
+    return (alert for alert in ranked if kind is None or alert.kind == kind)
 
 
 def find_alerts(arrays: StoreData) -> tuple[Alert, ...]:

@@ -1,6 +1,7 @@
 """Ranked alerts over HTTP."""
 
 from datetime import date
+from itertools import islice
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -9,7 +10,7 @@ from starlette.responses import Response
 
 from foreact.spacing import Spacing
 from serving.alerts.ranking import rank_alerts
-from serving.api.answers import answer_json, encode_envelope, encode_json
+from serving.api.answers import answer_pieces, encode_rows, iterate_envelope, made_aside
 from serving.api.schemas import Answer
 from serving.api.selection import StoreFilter, select_stores
 from serving.dependencies import Parts, Viewer
@@ -47,6 +48,7 @@ class Alerts(Answer):
 
 
 @router.get("/alerts", response_model=Alerts, responses=error_responses(503))
+@made_aside
 def list_alerts(
     request: Request,
     service: Parts,
@@ -60,9 +62,6 @@ def list_alerts(
     stores = select_stores(view, principal, store)
     names = [arrays.store for arrays in stores]
 
-    def body() -> bytes:
-        return encode_envelope(
-            view, names, alerts=encode_json([alert.to_json() for alert in rank_alerts(stores, kind)[:limit]])
-        )
-
-    return answer_json(request, view, (tuple(names), kind, limit), stores, body)
+    ranked = (alert.to_json() for alert in islice(rank_alerts(stores, kind), limit))
+    pieces = iterate_envelope(view, names, "alerts", encode_rows(ranked))
+    return answer_pieces(request, view, (tuple(names), kind, limit), stores, pieces)

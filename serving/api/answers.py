@@ -1,21 +1,26 @@
-"""Sends answers: with a tag, without a body that the caller has already, compressed if wanted, in pieces if large."""
+"""Sends answers: with a tag, without a body that the caller has already, compressed if wanted, large ones in turns."""
 
 import asyncio
 import gzip
 import hashlib
 import re
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from datetime import UTC
-from itertools import chain
+from functools import partial, wraps
+from itertools import chain, islice
 from typing import Any
 from urllib.parse import quote
 
 import orjson
-from anyio import CapacityLimiter, to_thread
+from anyio import to_thread
 from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 
+from serving.auth.principal import Principal
+from serving.dependencies import service_of
+from serving.errors import too_many_requests
+from serving.parts import Service
 from serving.publication import StoreData
 from serving.publication.view import FreshnessView
 
@@ -24,44 +29,41 @@ JSON, CSV = "application/json", "text/csv; charset=utf-8"
 WORTH_COMPRESSING = 1_200
 STORES_IN_HEADER = 20
 VARY = "authorization, cookie, accept, accept-encoding"
-PIECE_BYTES = 1 << 18
-# How many answers are computed in threads at once, because they share the interpreter with the event loop.
-ASIDE = CapacityLimiter(1)
+# An answer of more leaves in pieces, one in turn.
+LARGE_BYTES = 1 << 16
+# Of rows that are made one by one, so many take about a millisecond.
+ROWS_AT_ONCE = 100
 TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
-async def run_aside(work: Callable[[], Response]) -> Response:
-    """Compute an answer in a thread, so that the event loop goes on answering other requests."""
-    return await to_thread.run_sync(work, limiter=ASIDE)
+def made_aside(route: Callable[..., Response]) -> Callable[..., Coroutine[Any, Any, Response]]:
+    """Let a route make its answers in a thread, few at a time; callers who wait for several already are refused."""
+
+    @wraps(route)
+    async def run(*, service: Service, principal: Principal, **given: Any) -> Response:
+        if service.waiting.is_used_up(principal.id):
+            message = f"{service.waiting.each} of your pages and files are being made already; wait for one"
+            raise too_many_requests("too_many_at_once", message, 1)
+        with service.waiting.hold(principal.id):
+            work = partial(route, service=service, principal=principal, **given)
+            return await to_thread.run_sync(work, limiter=service.aside)
+
+    return run
 
 
 def answer_json(
     request: Request, view: FreshnessView, request_key: object, stores: Iterable[StoreData], body: Callable[[], bytes]
 ) -> Response:
     """Return the JSON answer to a request; it must depend only on the view and on `request_key`."""
+    return answer_pieces(request, view, request_key, stores, (body() for _ in range(1)))
+
+
+def answer_pieces(
+    request: Request, view: FreshnessView, request_key: object, stores: Iterable[StoreData], pieces: Iterator[bytes]
+) -> Response:
+    """Return the JSON answer to a request, made piece by piece; it must depend only on the view and `request_key`."""
     tag = tag_of(request, view, request_key)
-    headers = shared_headers(view, stores)
-    known_tag = find_known_tag(request, tag) if request.method == "GET" else None
-    if known_tag is not None:
-        return Response(status_code=304, headers={**headers, "etag": f'"{known_tag}"'})
-    plain = body()
-    if not wants_gzip(request) or len(plain) < WORTH_COMPRESSING:
-        return _make_response(plain, {**headers, "etag": f'"{tag}"'})
-    return _make_response(compress_body(plain), {**headers, "etag": f'"{packed_tag(tag)}"', "content-encoding": "gzip"})
-
-
-def _make_response(body: bytes, headers: dict[str, str]) -> Response:
-    """Return a JSON response; a large body is sent in pieces, so that other requests are answered in between."""
-    if len(body) <= PIECE_BYTES:
-        return Response(body, 200, headers, JSON)
-    return StreamingResponse(_split_body(body), 200, {**headers, "content-length": str(len(body))}, JSON)
-
-
-async def _split_body(body: bytes) -> AsyncIterator[memoryview]:
-    whole = memoryview(body)
-    for start in range(0, len(body), PIECE_BYTES):
-        yield whole[start : start + PIECE_BYTES]
-        await asyncio.sleep(0)
+    return _answer(request, tag, shared_headers(view, stores), pieces, JSON)
 
 
 def answer_csv(
@@ -75,13 +77,52 @@ def answer_csv(
     """Return the CSV answer to a request, sent while it is made."""
     tag = tag_of(request, view, request_key) + "c"
     headers = shared_headers(view, stores) | {"content-disposition": f'attachment; filename="{filename}"'}
-    known_tag = find_known_tag(request, tag)
+    return _answer(request, tag, headers, iter(chunks), CSV)
+
+
+def _answer(request: Request, tag: str, headers: dict[str, str], pieces: Iterator[bytes], media: str) -> Response:
+    known_tag = find_known_tag(request, tag) if request.method == "GET" else None
     if known_tag is not None:
         return Response(status_code=304, headers={**headers, "etag": f'"{known_tag}"'})
-    if wants_gzip(request):
-        packed = {**headers, "etag": f'"{packed_tag(tag)}"', "content-encoding": "gzip"}
-        return StreamingResponse(_compress_chunks(chunks), 200, packed, CSV)
-    return StreamingResponse(iter(chunks), 200, {**headers, "etag": f'"{tag}"'}, CSV)
+    first: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        first.append(piece)
+        size += len(piece)
+        if size > LARGE_BYTES:
+            break
+    is_packed = wants_gzip(request) and size >= WORTH_COMPRESSING
+    headers["etag"] = f'"{packed_tag(tag) if is_packed else tag}"'
+    if is_packed:
+        headers["content-encoding"] = "gzip"
+    if size <= LARGE_BYTES:
+        body = b"".join(first)
+        return Response(compress_body(body) if is_packed else body, 200, headers, media)
+    rest = chain(_split(first), pieces)
+    return StreamingResponse(_send_in_turns(service_of(request).turn, rest, is_packed=is_packed), 200, headers, media)
+
+
+def _split(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Return pieces that are no larger than one turn is long."""
+    for piece in pieces:
+        for start in range(0, len(piece), LARGE_BYTES):
+            yield piece[start : start + LARGE_BYTES]
+
+
+async def _send_in_turns(turn: asyncio.Lock, pieces: Iterator[bytes], *, is_packed: bool) -> AsyncIterator[bytes]:
+    """Make and send pieces; between any two of them, of whichever answers, the event loop looks for other requests."""
+    packer = zlib.compressobj(4, zlib.DEFLATED, 31) if is_packed else None
+    while True:
+        async with turn:
+            piece = next(pieces, None)
+            sent = piece
+            if packer is not None:
+                sent = packer.flush() if piece is None else packer.compress(piece)
+            await asyncio.sleep(0)
+        if sent:
+            yield sent
+        if piece is None:
+            return
 
 
 def shared_headers(view: FreshnessView, stores: Iterable[StoreData]) -> dict[str, str]:
@@ -156,7 +197,7 @@ def describe_in_headers(view: FreshnessView, stores: Iterable[StoreData]) -> dic
         headers["foreact-generated-at"] = min(entry.generated_at for entry in entries).astimezone(UTC).isoformat()
         states = {view.freshness[arrays.store].state for arrays in shown}
         headers["foreact-staleness"] = "fresh" if states == {"fresh"} else "stale"
-        held_count = sum(arrays.store in view.snapshot.held_stores for arrays in shown)
+        held_count = sum(view.explain_held(arrays.store) is not None for arrays in shown)
         if held_count:
             headers["foreact-held"] = str(held_count)
     return headers
@@ -167,13 +208,30 @@ def _quote_for_header(text: str) -> str:
     return quote(text, safe="/~ ")
 
 
-def encode_envelope(view: FreshnessView, stores: Iterable[str], **parts: bytes) -> bytes:
-    """Return a JSON object of encoded parts, after the parts that every answer has."""
+def iterate_envelope(
+    view: FreshnessView, stores: Iterable[str], name: str, rows: Iterable[bytes], **parts: bytes
+) -> Iterator[bytes]:
+    """Return a JSON object in pieces: what every answer has, a list of rows, and other parts that are encoded."""
     described = b",".join(orjson.dumps(store) + b":" + view.store_json(store) for store in stores)
-    head = [b'{"publication":', view.publication_json, b',"stores":{', described, b"}"]
-    named = ((b',"', name.encode(), b'":', value) for name, value in parts.items())
-    # One copy: parts may be large.
-    return b"".join([*head, *chain.from_iterable(named), b"}"])
+    head = b'{"publication":%b,"stores":{%b},"%b":' % (view.publication_json, described, name.encode())
+    tail = b"".join(b',"%b":%b' % (part.encode(), value) for part, value in parts.items())
+    return iterate_list(head, rows, tail + b"}")
+
+
+def iterate_list(head: bytes, rows: Iterable[bytes], tail: bytes) -> Iterator[bytes]:
+    """Return a JSON list in pieces, of rows that come some at a time, and what is before and after it."""
+    before = head + b"["
+    for some in filter(None, rows):
+        yield before + some
+        before = b","
+    yield (before if before != b"," else b"") + b"]" + tail
+
+
+def encode_rows(rows: Iterable[Any]) -> Iterator[bytes]:
+    """Return rows as JSON joined by commas, so many at a time as take no longer than a turn."""
+    rows = iter(rows)
+    while some := list(islice(rows, ROWS_AT_ONCE)):
+        yield encode_json(some)[1:-1]
 
 
 def encode_json(value: Any) -> bytes:
@@ -184,12 +242,3 @@ def encode_json(value: Any) -> bytes:
 def compress_body(body: bytes) -> bytes:
     """Compress a whole answer; equal bodies give equal bytes."""
     return gzip.compress(body, 4, mtime=0)
-
-
-def _compress_chunks(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    packer = zlib.compressobj(4, zlib.DEFLATED, 31)
-    for chunk in chunks:
-        packed = packer.compress(chunk)
-        if packed:
-            yield packed
-    yield packer.flush()

@@ -1,5 +1,6 @@
 """Refuses parameters that the OpenAPI description does not have: a misspelt filter must not answer with everything."""
 
+from collections import Counter
 from typing import Any
 
 from fastapi import Request
@@ -16,18 +17,18 @@ async def check_parameters(request: Request) -> None:
     if not request.scope["query_string"]:
         return
     known = _read_description(request)[request.scope["route"].path, request.method]
-    names = [name for name, _ in request.query_params.multi_items()]
-    problems = {
-        name: "it may be given only once"
-        if name in known
-        else f"there is no such parameter{_suggest_parameter(name, known)}"
-        for name in names
-        if name not in known or (not known[name] and names.count(name) > 1)
-    }
-    if problems:
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    wrong = [name for name, count in counts.items() if name not in known or (count > 1 and not known[name])]
+    if wrong:
         raise RequestValidationError(
-            [{"loc": ("query", name[:100]), "msg": problems[name]} for name in list(problems)[:MOST_NAMED]]
+            [{"loc": ("query", name[:100]), "msg": _describe_problem(name, known)} for name in wrong[:MOST_NAMED]]
         )
+
+
+def _describe_problem(name: str, known: Known) -> str:
+    if name in known:
+        return "it may be given only once"
+    return f"there is no such parameter{_suggest_parameter(name, known)}"
 
 
 def _suggest_parameter(name: str, known: Known) -> str:

@@ -15,8 +15,8 @@ from starlette.responses import Response, StreamingResponse
 from foreact.naming import encode_id
 from serving.api.stores import Segment
 from serving.auth.principal import Principal
-from serving.dependencies import Parts, Planner, Viewer
-from serving.errors import ApiError, error_responses, not_found
+from serving.dependencies import Parts, Planner, Viewer, find_principal
+from serving.errors import ApiError, error_responses, not_found, too_many_requests
 from serving.parts import Service
 from serving.refreshes.records import Refresh, Step
 
@@ -25,7 +25,6 @@ RefreshId = Annotated[str, Path(max_length=100, description="A refresh's id")]
 POLL_SECONDS = 0.4
 HEARTBEAT_SECONDS = 10.0
 LONGEST_STREAM_SECONDS = 1_800
-STREAMS = 200
 
 
 class RefreshAnswer(BaseModel):
@@ -72,8 +71,7 @@ def request_refresh(request: Request, response: Response, service: Parts, princi
         raise ApiError(403, "forbidden", f"you may view store {chosen!r}, but not refresh it")
     wait = service.refresh_limit.take_try(principal.id)
     if wait:
-        headers = {"retry-after": str(int(wait) + 1)}
-        raise ApiError(429, "too_many_requests", "you requested too many refreshes; wait a minute", headers=headers)
+        raise too_many_requests("too_many_requests", "you requested too many refreshes; wait a minute", wait)
     trace = request.scope.get("traceparent") or request.headers.get("traceparent", "")[:55]
     refresh, joined = service.refreshes.request(chosen, principal.id, request.scope["request_id"], trace)
     if not joined:
@@ -113,21 +111,23 @@ def show_refresh(service: Parts, principal: Viewer, refresh_id: RefreshId) -> Re
 async def follow_refresh(request: Request, service: Parts, principal: Viewer, refresh_id: RefreshId) -> Response:
     """Follow a refresh live, by server-sent events named `refresh`, until it ends."""
     await run_in_threadpool(_find_refresh, service, principal, refresh_id)
-    if service.streams >= STREAMS:
+    if service.streams.is_used_up(principal.id):
         message = "too many refreshes are followed live now; poll this one's state instead"
-        raise ApiError(429, "too_many_streams", message, headers={"retry-after": "5"})
+        raise too_many_requests("too_many_streams", message, 4)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(_stream_events(service, principal, refresh_id), 200, headers, "text/event-stream")
+    events = _stream_events(request, service, principal, refresh_id)
+    return StreamingResponse(events, 200, headers, "text/event-stream")
 
 
-async def _stream_events(service: Service, principal: Principal, refresh_id: str) -> AsyncIterator[bytes]:
+async def _stream_events(
+    request: Request, service: Service, principal: Principal, refresh_id: str
+) -> AsyncIterator[bytes]:
     last, sent_at, started_at = None, time.monotonic(), time.monotonic()
-    service.streams += 1
-    service.metrics.streams.inc()
-    try:
+    with service.streams.hold(principal.id), service.metrics.streams.track_inprogress():
         while time.monotonic() - started_at < LONGEST_STREAM_SECONDS and not service.closing:
             refresh = await run_in_threadpool(service.refreshes.find_refresh, refresh_id)
-            if refresh is None:
+            # A key that was revoked meanwhile, or a session that has ended, sees nothing more.
+            if refresh is None or await find_principal(request) != principal:
                 return
             if refresh != last:
                 answer = describe_refresh(service, refresh).model_dump(mode="json")
@@ -139,9 +139,6 @@ async def _stream_events(service: Service, principal: Principal, refresh_id: str
             if refresh.ended_at is not None:
                 return
             await asyncio.sleep(POLL_SECONDS)
-    finally:
-        service.streams -= 1
-        service.metrics.streams.dec()
 
 
 def _find_refresh(service: Service, principal: Principal, refresh_id: str) -> Refresh:

@@ -45,7 +45,7 @@ class StoreSource(BaseModel):
     as_of: date = Field(description="The newest day, week or month of sales that the numbers know of")
     generated_at: datetime
     fallback: str | None = Field(description="Why a model or baseline had to stand in for the gate's choice, or null")
-    held: str | None = Field(description="Why these are last good numbers, not this publication's, or null")
+    held: str | None = Field(description="Why these are last good numbers, and newer ones are not shown, or null")
     freshness: FreshnessAnswer
 
 

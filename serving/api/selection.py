@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated
@@ -101,36 +101,37 @@ def check_range(start: date | None, end: date | None) -> tuple[str | None, str |
 
 
 @dataclass(frozen=True)
-class ItemRange:
-    """One item's row, its first column and the one after the last."""
+class Block:
+    """Items of one store by their rows, the first column and the one after the last."""
 
     arrays: StoreData
-    row: int
+    rows: Sequence[int]
     first: int
     end: int
 
+    def cut(self, begin: int, end: int) -> "Block":
+        """Return some of the block's items, by their places in it."""
+        return Block(self.arrays, self.rows[begin:end], self.first, self.end)
 
-def select_series(
+
+def select_blocks(
     stores: Iterable[StoreData], items: list[str] | None, start: str | None, end: str | None
-) -> list[ItemRange]:
-    """Return the series of the stores; raise ApiError for an item that none of them has."""
-    stores = list(stores)
-    found: list[ItemRange] = []
+) -> list[Block]:
+    """Return the items of the stores, a block each; raise ApiError for an item that none of them has."""
+    found: list[Block] = []
     known: set[str] = set()
     for arrays in stores:
         first, after = arrays.find_columns(start, end)
+        rows: Sequence[int] = range(len(arrays.items))
         if items:
-            rows = [(item, arrays.rows.get(item)) for item in dict.fromkeys(items)]
-            known.update(item for item, row in rows if row is not None)
-            chosen: Iterable[int] = [row for _, row in rows if row is not None]
-        else:
-            chosen = range(len(arrays.items))
-        if first < after:
-            found.extend(ItemRange(arrays, row, first, after) for row in chosen)
-    if items:
-        missing = [item for item in items if item not in known]
-        if missing:
-            raise not_found(f"item {missing[0]!r} in these stores", "item_not_found")
+            there = {item: arrays.rows[item] for item in items if item in arrays.rows}
+            known |= there.keys()
+            rows = list(there.values())
+        if first < after and rows:
+            found.append(Block(arrays, rows, first, after))
+    missing = [item for item in items or () if item not in known]
+    if missing:
+        raise not_found(f"item {missing[0]!r} in these stores", "item_not_found")
     return found
 
 

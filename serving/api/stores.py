@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from foreact.naming import encode_id
-from serving.api.answers import answer_json, encode_json
+from serving.api.answers import answer_json, answer_pieces, encode_json, encode_rows, iterate_list
 from serving.api.schemas import Items, OneStore, Stores
 from serving.api.selection import LONGEST_ID, Cursor, read_cursor, select_store, write_cursor
 from serving.dependencies import Parts, Viewer
@@ -19,7 +19,7 @@ Segment = Annotated[str, Path(max_length=LONGEST_ID, description="The store's `n
 
 
 @router.get("/stores", response_model=Stores, responses=error_responses(503))
-def list_stores(
+async def list_stores(
     request: Request,
     service: Parts,
     principal: Viewer,
@@ -34,11 +34,9 @@ def list_stores(
         if (not region or view.region_of(arrays.store) in region) and (not q or q.casefold() in arrays.store.casefold())
     ]
 
-    def body() -> bytes:
-        described = [describe_store(view, arrays) for arrays in stores]
-        return encode_json({"publication": view.publication, "stores": described})
-
-    return answer_json(request, view, tuple(arrays.store for arrays in stores), stores, body)
+    rows = encode_rows(describe_store(view, arrays) for arrays in stores)
+    pieces = iterate_list(b'{"publication":%b,"stores":' % view.publication_json, rows, b"}")
+    return answer_pieces(request, view, tuple(arrays.store for arrays in stores), stores, pieces)
 
 
 @router.get("/stores/{store}", response_model=OneStore, responses=error_responses(503))

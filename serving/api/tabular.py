@@ -1,4 +1,4 @@
-"""Rows as CSV, a few thousand at a time."""
+"""Rows as CSV, some at a time."""
 
 import csv
 import io
@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from fastapi import Request
 
-from serving.api.answers import read_preference
+from foreact.spreadsheets import guard_text
+from serving.api.answers import ROWS_AT_ONCE, read_preference
 
-ROWS_AT_ONCE = 2_000
 Format = Literal["json", "csv"]
 
 
@@ -22,14 +22,20 @@ def wants_csv(request: Request, format: Format | None) -> bool:
 
 
 def csv_chunks(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
-    """Write rows, each number as short as it is exact."""
+    """Write rows, each number as short as it is exact, and no text that a spreadsheet takes for a formula."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow(columns)
     for count, row in enumerate(rows, 1):
-        writer.writerow(["" if row[column] is None else str(row[column]) for column in columns])
+        writer.writerow([_write_cell(row[column]) for column in columns])
         if count % ROWS_AT_ONCE == 0:
             yield buffer.getvalue().encode()
             buffer.seek(0)
             buffer.truncate()
     yield buffer.getvalue().encode()
+
+
+def _write_cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return guard_text(value) if isinstance(value, str) else str(value)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from foreact.publications.contract import DRIVER_COLUMNS, HISTORY_COLUMNS, TOTALS_COLUMNS
 from foreact.vocabulary import DATE, DRIVER, ITEM, STORE, UNITS
-from serving.api.answers import answer_csv, answer_json, encode_envelope, encode_json
+from serving.api.answers import answer_csv, answer_pieces, encode_rows, iterate_envelope
 from serving.api.schemas import Drivers, History, Scorecard, Totals
 from serving.api.selection import (
     LONGEST_ID,
@@ -31,7 +31,7 @@ AsFormat = Annotated[Format | None, Query(description="json or csv; none: as the
 
 
 @router.get("/totals", response_model=Totals, responses=error_responses(503, csv=True), tags=["stores by day"])
-def list_totals(
+async def list_totals(
     request: Request,
     service: Parts,
     principal: Viewer,
@@ -50,11 +50,12 @@ def list_totals(
     if wants_csv(request, format):
         return answer_csv(request, view, key, stores, csv_chunks((*TOTALS_COLUMNS, *more), rows), "totals.csv")
     names = [arrays.store for arrays in stores]
-    return answer_json(request, view, key, stores, lambda: encode_envelope(view, names, rows=encode_json(list(rows))))
+    pieces = iterate_envelope(view, names, "rows", encode_rows(rows))
+    return answer_pieces(request, view, key, stores, pieces)
 
 
 @router.get("/history", response_model=History, responses=error_responses(503, csv=True), tags=["stores by day"])
-def list_history(
+async def list_history(
     request: Request,
     service: Parts,
     principal: Viewer,
@@ -74,11 +75,12 @@ def list_history(
     if wants_csv(request, format):
         return answer_csv(request, view, key, stores, csv_chunks(HISTORY_COLUMNS, rows), "history.csv")
     names = [arrays.store for arrays in stores]
-    return answer_json(request, view, key, stores, lambda: encode_envelope(view, names, rows=encode_json(list(rows))))
+    pieces = iterate_envelope(view, names, "rows", encode_rows(rows))
+    return answer_pieces(request, view, key, stores, pieces)
 
 
 @router.get("/drivers", response_model=Drivers, responses=error_responses(503, csv=True), tags=["stores by day"])
-def list_drivers(
+async def list_drivers(
     request: Request, service: Parts, principal: Viewer, store: StoreFilter = None, format: AsFormat = None
 ) -> Response:
     """Return what moves the stores' totals, in units by driver and day."""
@@ -89,19 +91,19 @@ def list_drivers(
     if wants_csv(request, format):
         return answer_csv(request, view, key, stores, csv_chunks(DRIVER_COLUMNS, rows), "drivers.csv")
     names = [arrays.store for arrays in stores]
-    return answer_json(request, view, key, stores, lambda: encode_envelope(view, names, rows=encode_json(list(rows))))
+    pieces = iterate_envelope(view, names, "rows", encode_rows(rows))
+    return answer_pieces(request, view, key, stores, pieces)
 
 
 @router.get("/scorecard", response_model=Scorecard, responses=error_responses(503), tags=["stores by day"])
-def list_scorecard(request: Request, service: Parts, principal: Viewer, store: StoreFilter = None) -> Response:
+async def list_scorecard(request: Request, service: Parts, principal: Viewer, store: StoreFilter = None) -> Response:
     """Return how the stores' past forecasts did once the sales were known."""
     view = service.view
     stores = select_stores(view, principal, store)
-    rows = [{STORE: arrays.store, **row} for arrays in stores for row in arrays.scorecard]
+    rows = ({STORE: arrays.store, **row} for arrays in stores for row in arrays.scorecard)
     names = [arrays.store for arrays in stores]
-    return answer_json(
-        request, view, tuple(names), stores, lambda: encode_envelope(view, names, rows=encode_json(rows))
-    )
+    pieces = iterate_envelope(view, names, "rows", encode_rows(rows))
+    return answer_pieces(request, view, tuple(names), stores, pieces)
 
 
 def history_records(arrays: StoreData, item: str | None) -> Iterable[dict[str, Any]]:

@@ -12,12 +12,24 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_HEADER = "x-csrf-token"
 
 
-def check_same_site(request: Request) -> None:
-    """Raise ApiError if a page of another site made the browser send this request."""
+def is_cross_site(request: Request) -> bool:
+    """Return whether a page of another site made the browser send this request."""
     origin = request.headers.get("origin")
     site = request.headers.get("sec-fetch-site")
-    foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
-    if foreign or site not in {None, "same-origin", "none"}:
+    foreign = origin is not None and _read_host(origin) != request.headers.get("host")
+    return foreign or site not in {None, "same-origin", "none"}
+
+
+def _read_host(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
+
+
+def check_same_site(request: Request) -> None:
+    """Raise ApiError if a page of another site made the browser send this request."""
+    if is_cross_site(request):
         raise ApiError(403, "cross_site", "this request came from another site's page")
 
 

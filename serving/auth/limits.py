@@ -1,7 +1,8 @@
-"""Rate limits: a number of tries a minute for each caller, counted in this process."""
+"""Limits for each caller, counted in this process: of tries a minute, and of what is under way at once."""
 
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 MOST_CALLERS = 10_000
 
@@ -29,3 +30,27 @@ class RateLimit:
         """Add back a try that does not count after all."""
         tries, at = self._buckets.get(caller, (float(self._size), self._clock()))
         self._buckets[caller] = (min(self._size, tries + 1), at)
+
+
+class Shares:
+    """How much each caller has under way, and how much of it may be at once: of one caller, and of all."""
+
+    def __init__(self, each: int, together: int | None = None) -> None:
+        self.each = each
+        self._together = together
+        self._held: Counter[str] = Counter()
+
+    def is_used_up(self, caller: str) -> bool:
+        """Return whether a caller is to wait until something has ended."""
+        return self._held[caller] >= self.each or (self._together is not None and self._held.total() >= self._together)
+
+    @contextmanager
+    def hold(self, caller: str) -> Iterator[None]:
+        """Count something of a caller's as under way."""
+        self._held[caller] += 1
+        try:
+            yield
+        finally:
+            self._held[caller] -= 1
+            if not self._held[caller]:
+                del self._held[caller]

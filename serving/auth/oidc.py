@@ -7,12 +7,14 @@ The account's id is the directory's object id, which reveals nothing about the p
 import base64
 import hashlib
 import hmac
+import logging
 import secrets
 import threading
 import time
 from collections.abc import Mapping
 from functools import reduce
 from operator import or_
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -25,7 +27,9 @@ from serving.auth.principal import Grant, Principal, Role, Scope
 from serving.auth.sessions import FLOW_SECONDS, Signer
 from serving.errors import SignInFailed
 
+log = logging.getLogger(__name__)
 ALGORITHMS = ("RS256", "PS256", "ES256")
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 KEYS_SECONDS = 3600
 LEEWAY_SECONDS = 60
 
@@ -41,6 +45,9 @@ class SingleSignOn:
         grants: Mapping[str, Grant],
         signer: Signer,
         http: httpx.Client,
+        *,
+        assertion_file: Path | None = None,
+        scopes: str = "openid profile",
     ) -> None:
         self.issuer = issuer.rstrip("/")
         self._client_id = client_id
@@ -48,6 +55,8 @@ class SingleSignOn:
         self._grants = dict(grants)
         self._signer = signer
         self._http = http
+        self._assertion_file = assertion_file
+        self._scopes = scopes
         self._lock = threading.Lock()
         self._metadata: dict[str, Any] | None = None
         self._keys: jwt.PyJWKSet | None = None
@@ -68,7 +77,7 @@ class SingleSignOn:
             "response_type": "code",
             "response_mode": "query",
             "redirect_uri": redirect_uri,
-            "scope": "openid profile",
+            "scope": self._scopes,
             "state": flow["state"],
             "nonce": flow["nonce"],
             "code_challenge": challenge,
@@ -78,10 +87,16 @@ class SingleSignOn:
         joiner = "&" if "?" in endpoint else "?"
         return endpoint + joiner + urlencode(query), self._signer.sign("oidc", flow, FLOW_SECONDS)
 
+    def find_flow(self, flow_text: str, query: Mapping[str, str]) -> dict[str, Any] | None:
+        """Return the sign-in that an answer of the provider belongs to; None if this browser has begun none like it."""
+        flow = self._signer.read("oidc", flow_text)
+        state = query.get("state", "").encode("utf-8", "surrogatepass")
+        return flow if flow is not None and hmac.compare_digest(flow["state"].encode(), state) else None
+
     def complete_sign_in(self, redirect_uri: str, flow_text: str, query: Mapping[str, str]) -> tuple[Principal, str]:
         """Return the person who signed in, and the page that they asked for."""
-        flow = self._signer.read("oidc", flow_text)
-        if flow is None or not hmac.compare_digest(flow["state"].encode(), query.get("state", "").encode()):
+        flow = self.find_flow(flow_text, query)
+        if flow is None:
             raise SignInFailed("the sign-in took too long or began in another window; begin again")
         if "error" in query:
             raise SignInFailed("the provider did not sign you in; begin again, or ask your administrator")
@@ -98,8 +113,7 @@ class SingleSignOn:
             "redirect_uri": redirect_uri,
             "code_verifier": verifier,
         }
-        if self._client_secret:
-            form["client_secret"] = self._client_secret
+        form |= self._prove_client()
         try:
             answer = self._http.post(self._read_metadata()["token_endpoint"], data=form)
             token = answer.json().get("id_token") if answer.status_code == 200 else None
@@ -108,6 +122,20 @@ class SingleSignOn:
         if not isinstance(token, str):
             raise SignInFailed("the provider did not accept the sign-in; begin again")
         return token
+
+    def _prove_client(self) -> dict[str, str]:
+        """Return what proves who asks: a secret, or a token of ours that the provider trusts; nothing if public."""
+        if self._client_secret:
+            return {"client_secret": self._client_secret}
+        if self._assertion_file is None:
+            return {}
+        try:
+            # Kubernetes replaces it while the service runs.
+            token = self._assertion_file.read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            log.warning("FOREACT_OIDC_ASSERTION_FILE %s cannot be read", self._assertion_file)
+            raise SignInFailed("the service cannot prove who it is; ask your administrator") from None
+        return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": token}
 
     def _decode_claims(self, token: str) -> dict[str, Any]:
         try:

@@ -11,6 +11,7 @@ from typing import Any
 from itsdangerous import BadData, URLSafeSerializer
 from starlette.responses import Response
 
+from serving.auth.ended import EndedSessions
 from serving.auth.principal import Grant, Principal
 
 COOKIE = "foreact_session"
@@ -45,8 +46,9 @@ class Signer:
 class Sessions:
     """Turns principals into cookies and back."""
 
-    def __init__(self, signer: Signer, hours: float, *, https: bool) -> None:
+    def __init__(self, signer: Signer, ended: EndedSessions, hours: float, *, https: bool) -> None:
         self.signer = signer
+        self.ended = ended
         self.https = https
         # Browsers accept a cookie with this prefix only from the host itself, over https.
         self.cookie = f"__Host-{COOKIE}" if https else COOKIE
@@ -78,14 +80,17 @@ class Sessions:
             samesite="lax",
         )
 
-    def delete_cookie(self, response: Response) -> None:
-        """Delete the session's cookie, which logs the browser out."""
+    def end_session(self, response: Response, cookie: str) -> None:
+        """End a session, of which others may have a copy of the cookie, and delete the cookie."""
+        statement = self.signer.read("session", cookie)
+        if statement is not None:
+            self.ended.end_session(_name_session(statement), float(statement["exp"]))
         response.delete_cookie(self.cookie, path="/", secure=self.https, httponly=True, samesite="lax")
 
     def read_cookie(self, cookie: str) -> Principal | None:
-        """Return the principal of a cookie; None if the cookie is not valid."""
+        """Return the principal of a cookie; None if the cookie is not valid, or its session was ended."""
         statement = self.signer.read("session", cookie)
-        if statement is None:
+        if statement is None or _name_session(statement) in self.ended:
             return None
         grant = Grant.model_validate(statement["grant"])
         action_scope = Grant.model_validate(statement["acts"]).to_scope() if statement["acts"] else None
@@ -97,6 +102,11 @@ class Sessions:
             action_scope=action_scope,
             csrf=statement["csrf"],
         )
+
+
+def _name_session(statement: dict[str, Any]) -> str:
+    """Return a session's name, from which nobody learns its token."""
+    return hashlib.blake2b(str(statement["csrf"]).encode(), digest_size=12).hexdigest()
 
 
 def load_secret(workspace: Path) -> bytes:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from starlette.responses import Response
 
 from foreact.spacing import Spacing
+from foreact.spreadsheets import guard_text
 from serving.alerts.grouping import merge_alert_groups
 from serving.analysis.item_table import tabulate_items
 from serving.analysis.series import Series, find_stores_in_step, item_series, sum_totals
@@ -22,8 +23,6 @@ from serving.publication import StoreData
 from serving.publication.view import FreshnessView
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-# Characters that start a formula in spreadsheets.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -157,10 +156,10 @@ def answer_export(kind: str, name: str, sheets: Sequence[Sheet]) -> Response:
 
 
 def write_csv(sheet: Sheet) -> bytes:
-    """Return a table as CSV; an apostrophe keeps spreadsheets from running a text as a formula."""
+    """Return a table as CSV that no spreadsheet finds a formula in."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    writer.writerow([column.heading for column in sheet.columns])
+    writer.writerow([guard_text(column.heading) for column in sheet.columns])
     for row in sheet.rows:
         writer.writerow([_safe_text(value) for value in row])
     # Excel recognises UTF-8 by the byte order mark.
@@ -171,7 +170,7 @@ def _safe_text(value: Any) -> Any:
     if value is None:
         return ""
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(FORMULA) else value
+        return guard_text(value)
     return value.isoformat() if isinstance(value, date) else value
 
 

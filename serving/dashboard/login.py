@@ -6,12 +6,12 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from serving.auth.cross_site import check_csrf, check_same_site
+from serving.auth.cross_site import check_csrf, check_same_site, is_cross_site
 from serving.auth.principal import Principal
 from serving.auth.sessions import FLOW, FLOW_SECONDS
 from serving.dashboard.pages import LONGEST_TARGET, render_page
 from serving.dependencies import Parts, require_principal
-from serving.errors import ApiError, SignInFailed
+from serving.errors import ApiError, SignInFailed, too_many_requests
 from serving.parts import Service
 
 router = APIRouter(include_in_schema=False)
@@ -45,9 +45,13 @@ def log_in(
 @router.get("/login/once")
 def log_in_once(request: Request, service: Parts, token: Annotated[str, Query(max_length=200)] = "") -> Response:
     """Log in with the link that was printed at the start; it works once."""
-    _limit_attempts(request, service, "link")
+    # A page of another site must not use up an office's tries; a token cannot be guessed.
+    counts = not is_cross_site(request)
+    if counts:
+        _limit_attempts(request, service, "link")
     if service.local is None or not service.local.redeem_token(token):
-        _record_login(request, service, None, "link")
+        if counts:
+            _record_login(request, service, None, "link")
         problem = "This link was used already, or the service has been restarted since."
         return _login_page(request, service, "/", problem, 401)
     return _start_session(request, service, service.local.principal, "/", "link")
@@ -71,15 +75,19 @@ def begin_sign_on(request: Request, service: Parts, target: Target = "/") -> Res
 @router.get(CALLBACK)
 def complete_sign_on(request: Request, service: Parts) -> Response:
     """Log in whoever comes back from the provider's sign-in."""
-    _limit_attempts(request, service, "sso")
     if service.sign_on is None:
         raise ApiError(404, "not_found", "single sign-on is not set up here")
     query = {name: value[:4_000] for name, value in request.query_params.items()}
     flow = request.cookies.get(FLOW, "")
+    # The provider's page is another site too, but no other knows which sign-in this browser has begun.
+    counts = not is_cross_site(request) or service.sign_on.find_flow(flow, query) is not None
+    if counts:
+        _limit_attempts(request, service, "sso")
     try:
         principal, target = service.sign_on.complete_sign_in(_callback_url(request, service), flow, query)
     except SignInFailed as problem:
-        _record_login(request, service, None, "sso")
+        if counts:
+            _record_login(request, service, None, "sso")
         return _login_page(request, service, "/", f"Signing in failed: {problem}.", 401)
     response = _start_session(request, service, principal, target, "sso")
     response.delete_cookie(FLOW, path=CALLBACK)
@@ -97,14 +105,17 @@ def log_out(
     check_csrf(request, principal, csrf)
     service.audit.record_or_queue("logout", principal.id, "", request.scope["request_id"])
     response = RedirectResponse("/login", 303)
-    service.sessions.delete_cookie(response)
+    service.sessions.end_session(response, request.cookies.get(service.sessions.cookie, ""))
     return response
 
 
 def safe_target(target: str) -> str:
     """Return the address of a page of ours, or the overview's instead of any other address."""
-    parts = urlsplit(target)
-    is_ours = target.startswith("/") and not target.startswith(("//", "/\\")) and not parts.netloc and not parts.scheme
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return "/"
+    is_ours = target.startswith("/") and not target.startswith("//") and not parts.netloc and not parts.scheme
     return target if is_ours and target.isprintable() and "\\" not in target else "/"
 
 
@@ -133,8 +144,7 @@ def _limit_attempts(request: Request, service: Service, method: str) -> None:
     wait = service.login_limit.take_try(_client_address(request))
     if wait:
         service.metrics.logins.labels(method, "limited").inc()
-        headers = {"retry-after": str(int(wait) + 1)}
-        raise ApiError(429, "too_many_requests", "too many logins failed from here; wait a minute", headers=headers)
+        raise too_many_requests("too_many_requests", "too many logins failed from here; wait a minute", wait)
 
 
 def _callback_url(request: Request, service: Service) -> str:

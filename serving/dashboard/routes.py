@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import AfterValidator
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from foreact.naming import encode_id
@@ -19,7 +18,7 @@ from serving.analysis.item_table import tabulate_items
 from serving.analysis.scoring import score_item
 from serving.analysis.series import find_stores_in_step, item_series, sum_totals
 from serving.analysis.week import summarize_week
-from serving.api.answers import answer_json, encode_json
+from serving.api.answers import answer_json, encode_json, made_aside
 from serving.api.selection import select_store, select_stores
 from serving.auth.principal import Principal
 from serving.dashboard import columns, exports, stores
@@ -65,6 +64,7 @@ def _select_stores(
 
 
 @router.get("/")
+@made_aside
 def overview(
     request: Request,
     service: Parts,
@@ -131,6 +131,7 @@ def _name_periods(spacing: Spacing) -> dict[str, Any]:
 
 
 @router.get("/stores/{store}")
+@made_aside
 def store_page(request: Request, service: Parts, principal: Viewer, store: Segment) -> Response:
     """Show a store: its total, its drivers, and its items."""
     view = service.view
@@ -164,7 +165,8 @@ def store_page(request: Request, service: Parts, principal: Viewer, store: Segme
 
 
 @router.get("/stores/{store}/items.json")
-async def items_json(request: Request, service: Parts, principal: Viewer, store: Segment) -> Response:
+@made_aside
+def items_json(request: Request, service: Parts, principal: Viewer, store: Segment) -> Response:
     """Return the items' table for its script."""
     view = service.view
     arrays = select_store(view, principal, store)
@@ -176,10 +178,11 @@ async def items_json(request: Request, service: Parts, principal: Viewer, store:
             {**tabulate_items(arrays), "shape": shape, "names": [encode_id(item) for item in arrays.items]}
         )
 
-    return await run_in_threadpool(answer_json, request, view, arrays.store, [arrays], body)
+    return answer_json(request, view, arrays.store, [arrays], body)
 
 
 @router.get("/stores/{store}/items/{item}")
+@made_aside
 def item_page(request: Request, service: Parts, principal: Viewer, store: Segment, item: Segment) -> Response:
     """Show an item of a store: its history, its forecast, what makes up its days, and how its last forecast did."""
     view = service.view
@@ -209,6 +212,7 @@ def item_page(request: Request, service: Parts, principal: Viewer, store: Segmen
 
 
 @router.get("/export.{kind}")
+@made_aside
 def export_overview(
     service: Parts,
     principal: Viewer,
@@ -225,6 +229,7 @@ def export_overview(
 
 
 @router.get("/stores/{store}/export.{kind}")
+@made_aside
 def export_store(
     service: Parts,
     principal: Viewer,
@@ -241,6 +246,7 @@ def export_store(
 
 
 @router.get("/stores/{store}/items/{item}/export.{kind}")
+@made_aside
 def export_item(
     service: Parts,
     principal: Viewer,

@@ -26,6 +26,7 @@ METRICS: dict[str, tuple[tuple[str, ...], str]] = {
     "foreact_data_age_days": (("store",), "Days from the store's newest sales to today"),
     "foreact_store_stale": (("store",), "1 while the store misses the promise"),
     "foreact_store_damaged": (("store",), "1 while the store's newest numbers are damaged and not served"),
+    "foreact_store_held": (("store",), "1 while newer numbers of the store are held back because they are unlikely"),
     "foreact_store_accuracy": (("store", "figure"), "Backtest figures of the model behind the published numbers"),
     "foreact_store_fallback": (
         ("store",),
@@ -113,6 +114,7 @@ class _ViewCollector(Collector):
             )
             by_store["foreact_store_stale"].add_metric([store], float(not fresh.is_fresh))
             by_store["foreact_store_fallback"].add_metric([store], float(entry.fallback is not None))
+            by_store["foreact_store_held"].add_metric([store], float(entry.held is not None))
             for figure, value in sorted(entry.accuracy.items())[:20]:
                 by_store["foreact_store_accuracy"].add_metric([store, figure], value)
         yield from by_store.values()

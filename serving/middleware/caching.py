@@ -11,8 +11,8 @@ from serving.dependencies import identify, service_of
 from serving.publication.view import FreshnessView
 
 CACHE_BYTES = 64 << 20
-# A larger answer would displace too many others, and block the event loop while it is sent.
-LARGEST_BYTES = 4 << 20
+# A larger answer would displace too many others, and is kept for each caller who does not read it to its end.
+LARGEST_BYTES = 1 << 20
 # What an answer takes up besides its body: its headers and its key.
 OVERHEAD_BYTES = 1_500
 Key = tuple[Any, ...]
@@ -33,10 +33,9 @@ class AnswerCache:
             await self.app(scope, receive, send)
             return
         request = Request(scope)
-        service, headers = service_of(request), request.headers
-        view = service.views.current
-        # Keys that are due are loaded by the routes, where errors become answers.
-        principal = None if service.keys.is_due else await identify(request)
+        headers = request.headers
+        view = service_of(request).views.current
+        principal = await identify(request)
         if view is None or principal is None or "if-none-match" in headers:
             await self.app(scope, receive, send)
             return

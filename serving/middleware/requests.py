@@ -5,7 +5,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,8 +21,16 @@ from serving.metrics.service import Metrics
 log = logging.getLogger("foreact.http")
 SLOW_SECONDS = 1.0
 MOST_HOSTS = 100
+# Five hundred stores and as many items may be chosen; nothing has use for more.
+MOST_PARAMETERS = 1_100
+# The largest form is a login that leads back to a long address.
+FORM_BYTES = 1 << 15
+MOST_FIELDS = 20
+# Of what may be said only once, two values would let two readers of a request see two callers, or two hosts.
+SINGLE = frozenset({b"authorization", b"cookie", b"host"})
 # Probes address the process, by whatever host name.
-PROBES = frozenset({"/healthz", "/startupz", "/readyz", "/metrics"})
+PROBES = frozenset({"/healthz", "/startupz", "/readyz"})
+METRICS = "/metrics"
 # The tokens of these work once, and a mail scanner's HEAD must not use them up.
 ONCE = frozenset({"/login/once", "/login/callback"})
 REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}")
@@ -39,6 +47,7 @@ HEADERS: list[tuple[bytes, bytes]] = [
         b"font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     ),
 ]
+Headers = dict[bytes, bytes]
 HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 
@@ -86,27 +95,27 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        headers = _unite_headers(scope)
         if scope["method"] == "HEAD" and scope["path"] not in ONCE:
             scope = {**scope, "method": "GET", "head": True}
-        if not tracing.is_started() or scope["path"] in PROBES:
-            await self._serve_request(scope, receive, send)
+        if not tracing.is_started() or scope["path"] in {*PROBES, METRICS}:
+            await self._serve_request(scope, headers, receive, send)
         else:
-            await self._serve_in_span(scope, receive, send)
+            await self._serve_in_span(scope, headers, receive, send)
 
-    async def _serve_in_span(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve_in_span(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         """Serve one request within a tracing span, so that the runs it starts can be linked to it."""
-        parent = dict(scope["headers"]).get(b"traceparent", b"").decode("latin-1")
+        parent = headers.get(b"traceparent", b"").decode("latin-1")
         method = _request_method(scope)
         with tracing.span("request", parent=parent, kind="server", http__request__method=method) as span:
             scope["traceparent"] = tracing.format_traceparent(span)
-            await self._serve_request(scope, receive, send)
+            await self._serve_request(scope, headers, receive, send)
             route = getattr(scope.get("route"), "path", None) or "none"
             span.update_name(f"{method} {route}")
             span.set_attribute("foreact.request_id", scope["request_id"])
 
-    async def _serve_request(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve_request(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        headers = dict(scope["headers"])
         request_id = headers.get(b"x-request-id")
         if request_id is None or not REQUEST_ID.fullmatch(request_id):
             self._count += 1
@@ -132,11 +141,12 @@ class RequestMiddleware:
             if refusal is not None:
                 await refusal(scope, receive, answer)
             else:
-                await self.app(scope, self._limit_body(receive) if scope["method"] != "GET" else receive, answer)
+                await self.app(scope, self._limit_body(scope, receive) if scope["method"] != "GET" else receive, answer)
         except Exception:
             if has_started and "head" in scope:
                 return
-            log.exception("request failed", extra={"request_id": scope["request_id"]})
+            told = {"request_id": scope["request_id"], "caller": scope.get("caller")}
+            log.exception("request failed", extra=told)
             if has_started:
                 raise
             with contextlib.suppress(HeadSent):
@@ -154,39 +164,52 @@ class RequestMiddleware:
         message = "something went wrong here; the logs have the details under the request id"
         return error_response(scope["request_id"], 500, "internal", message)
 
-    def _find_refusal(self, scope: Scope, headers: MutableMapping[bytes, bytes]) -> ASGIApp | None:
-        if not self._is_own_host(headers.get(b"host", b"")) and scope["path"] not in PROBES:
+    def _find_refusal(self, scope: Scope, headers: Headers) -> ASGIApp | None:
+        """Return the answer to a request that nothing more is to be read of; None for any other."""
+        request_id = scope["request_id"]
+        if "repeated" in scope:
+            message = f"the header {scope['repeated']} may be sent only once"
+            return error_response(request_id, 400, "repeated_header", message)
+        if scope["path"] not in PROBES and not self._is_own_host(headers.get(b"host", b""), scope):
             message = "this service does not answer to that host name"
-            return error_response(scope["request_id"], 400, "wrong_host", message)
-        length = headers.get(b"content-length")
-        if length is not None and (not length.isdigit() or int(length) > self._limit):
-            return self._refuse_large_body(scope)
+            return error_response(request_id, 400, "wrong_host", message)
+        if scope["query_string"].count(b"&") >= MOST_PARAMETERS:
+            message = f"an address may have at most {MOST_PARAMETERS:,} parameters"
+            return error_response(request_id, 400, "too_many_parameters", message)
+        length, limit = headers.get(b"content-length"), self._largest_body(scope)
+        if length is not None and (not length.isdigit() or len(length) > 18 or int(length) > limit):
+            error = BodyTooLarge(limit)
+            return error_response(request_id, 413, "body_too_large", error.detail, headers=error.headers)
         return None
 
-    def _is_own_host(self, host: bytes) -> bool:
+    def _largest_body(self, scope: Scope) -> int:
+        return self._limit if scope["path"].startswith("/v1/") else min(FORM_BYTES, self._limit)
+
+    def _is_own_host(self, host: bytes, scope: Scope) -> bool:
+        """Return whether a request means this service: by its name, or of its metrics by the address it came to."""
         known = self._known_hosts.get(host)
         if known is None:
             try:
-                known = urlsplit("//" + host.decode("latin-1")).hostname in self._hosts
+                known = _read_host(host) in self._hosts
             except ValueError:
-                known = False
+                return False
             if len(self._known_hosts) < MOST_HOSTS:
                 self._known_hosts[host] = known
-        return known
+        # Prometheus asks each process by its own address, which no page of another site can stand for.
+        return known or (scope["path"] == METRICS and bool(scope["server"]) and _read_host(host) == scope["server"][0])
 
-    def _refuse_large_body(self, scope: Scope) -> ASGIApp:
-        error = BodyTooLarge(self._limit)
-        return error_response(scope["request_id"], 413, "body_too_large", error.detail, headers=error.headers)
-
-    def _limit_body(self, receive: Receive) -> Receive:
-        seen = 0
+    def _limit_body(self, scope: Scope, receive: Receive) -> Receive:
+        limit, is_form = self._largest_body(scope), not scope["path"].startswith("/v1/")
+        seen = fields = 0
 
         async def counted() -> Message:
-            nonlocal seen
+            nonlocal seen, fields
             message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self._limit:
-                raise BodyTooLarge(self._limit)
+            body = message.get("body", b"")
+            seen += len(body)
+            fields += body.count(b"&") if is_form else 0
+            if seen > limit or fields > MOST_FIELDS:
+                raise BodyTooLarge(limit)
             return message
 
         return counted
@@ -215,6 +238,28 @@ class RequestMiddleware:
                     "caller": scope.get("caller"),
                 },
             )
+
+
+def _unite_headers(scope: Scope) -> Headers:
+    """Return a request's headers by name, those that are repeated joined by commas, which all that read them then see.
+
+    What may be said only once is left in the scope as `repeated`.
+    """
+    headers: Headers = dict(scope["headers"])
+    if len(headers) < len(scope["headers"]):
+        values: dict[bytes, list[bytes]] = {}
+        for name, value in scope["headers"]:
+            values.setdefault(name, []).append(value)
+        repeated = sorted(name for name in SINGLE if len(values.get(name, ())) > 1)
+        if repeated:
+            scope["repeated"] = repeated[0].decode()
+        headers = {name: b", ".join(parts) for name, parts in values.items()}
+        scope["headers"] = list(headers.items())
+    return headers
+
+
+def _read_host(host: bytes) -> str | None:
+    return urlsplit("//" + host.decode("latin-1")).hostname
 
 
 def _request_method(scope: Scope) -> str:

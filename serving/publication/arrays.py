@@ -25,6 +25,11 @@ from serving.publication.tables import BadObject, Days, Floats, WideTable, read_
 MOST_CROSSING = 1e-3
 
 
+def _encode_text(text: str) -> bytes:
+    """Return a text as JSON, for a form whose numbers are filled in later."""
+    return orjson.dumps(text).replace(b"%", b"%%")
+
+
 @dataclass(frozen=True)
 class StoreData:
     """A store's forecasts, totals, recent past and drivers."""
@@ -97,21 +102,22 @@ class StoreData:
         """Return the cache of what others compute from these arrays; it lives as long as they do."""
         return {}
 
-    @cached_property
-    def encoded_items(self) -> list[bytes | None]:
-        """Return the cache of each item's rows as JSON; None for an item that nobody has asked for yet."""
-        return [None] * len(self.items)
-
-    def encode_item(self, row: int) -> bytes:
-        """Return all of an item's days as JSON objects joined by commas."""
-        found = self.encoded_items[row]
-        if found is None:
-            found = self.encoded_items[row] = self.encode_days(row, 0, len(self.days))
-        return found
-
-    def encode_days(self, row: int, first: int, end: int, more: Sequence[str] = ()) -> bytes:
-        """Return an item's days in a range as JSON objects joined by commas."""
-        return orjson.dumps(self.list_records(row, first, end, more), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+    def encode_items(self, rows: Sequence[int], first: int, end: int, more: Sequence[str] = ()) -> bytes:
+        """Return the days of some items in a range as JSON objects joined by commas; what `list_records` has."""
+        arrays = {MEAN: self.mean, **{name: self.quantiles.get(name) for name in (P10, P50, P90, *more)}}
+        # NumPy's numbers keep exactly the digits they need, and are written fastest all at once.
+        numbers = np.stack([array[rows, first:end] for array in arrays.values() if array is not None], axis=-1)
+        texts = orjson.dumps(numbers.ravel(), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
+        each = len(texts) // len(rows)
+        fields = "".join(f',"{name}":{"null" if array is None else "%b"}' for name, array in arrays.items())
+        head = b'{"store":%b,"item":' % _encode_text(self.store)
+        tails = [f',"date":"{day}"{fields}}}'.encode() for day in self.days[first:end]]
+        encoded = []
+        for place, row in enumerate(rows):
+            begin = head + _encode_text(self.items[row])
+            form = begin + (b"," + begin).join(tails)
+            encoded.append(form % tuple(texts[place * each : (place + 1) * each]))
+        return b",".join(encoded)
 
     def list_records(self, row: int, first: int, end: int, more: Sequence[str] = ()) -> list[dict[str, Any]]:
         """Return an item's days in a range, with more quantiles than every answer has; None where one is not there."""

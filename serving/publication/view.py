@@ -60,7 +60,7 @@ class FreshnessView:
     def explain_held(self, store: str) -> str | None:
         """Return why a store shows its last good numbers, if it does."""
         if store not in self.snapshot.held_stores:
-            return None
+            return self.snapshot.stores[store].entry.held
         return f"publication {self.snapshot.version} is damaged in this store; these are its last good numbers"
 
     def judged_stores(self) -> Iterator[tuple[str, StoreData, Freshness]]:

@@ -1,4 +1,5 @@
 # Plans against a pretended Azure: what would be made, and for whom.
+mock_provider "azuread" {}
 mock_provider "azurerm" {
   mock_data "azurerm_client_config" {
     defaults = {
@@ -39,6 +40,32 @@ mock_provider "azurerm" {
   mock_resource "azurerm_virtual_network" {
     defaults = {
       id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.Network/virtualNetworks/foreact"
+    }
+  }
+  mock_resource "azurerm_resource_group" {
+    defaults = {
+      id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact"
+    }
+  }
+  mock_resource "azurerm_public_ip" {
+    defaults = {
+      id         = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.Network/publicIPAddresses/foreact"
+      ip_address = "203.0.113.7"
+    }
+  }
+  mock_resource "azurerm_nat_gateway" {
+    defaults = {
+      id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.Network/natGateways/foreact"
+    }
+  }
+  mock_resource "azurerm_network_interface" {
+    defaults = {
+      id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.Network/networkInterfaces/foreact"
+    }
+  }
+  mock_resource "azurerm_dashboard_grafana" {
+    defaults = {
+      id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.Dashboard/grafana/foreact"
     }
   }
   mock_resource "azurerm_subnet" {
@@ -122,6 +149,31 @@ run "dev_keeps_its_database_in_the_cluster" {
   }
 }
 
+run "a_runner_comes_by_an_address_that_the_api_lets_in" {
+  command = plan
+
+  variables {
+    allowed_ips = ["198.51.100.0/24"]
+    grafana     = true
+    runner      = { ssh_public_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHhr6f7YIwLURvcfXWjoRBUM0P+lhsIx4sqNEahMekcQ" }
+  }
+
+  assert {
+    condition     = one(azurerm_kubernetes_cluster.this.api_server_access_profile).authorized_ip_ranges == toset(["198.51.100.0/24", "203.0.113.7/32"])
+    error_message = "the runner is shut out"
+  }
+
+  assert {
+    condition     = azurerm_public_ip.gateway.name == azurerm_public_ip.gateway.resource_group_name && output.gateway_address == "203.0.113.7"
+    error_message = "the gateway's annotations cannot name the address"
+  }
+
+  assert {
+    condition     = length(azurerm_dashboard_grafana.this) == 1 && length(azurerm_role_assignment.grafana_administrators) == 1
+    error_message = "nobody administers Grafana"
+  }
+}
+
 run "prod_survives_a_zone" {
   command = plan
 
@@ -174,4 +226,54 @@ run "a_long_name_is_refused" {
   }
 
   expect_failures = [var.place]
+}
+
+# Planners' sign-in: what the copy without azuread leaves out.
+run "groups_get_the_roles_that_grant_them_their_stores" {
+  command = plan
+
+  variables {
+    grants = {
+      "Admin"         = { role = "admin", groups = ["77777777-7777-7777-7777-777777777777"] }
+      "Planner.North" = { role = "planner", regions = ["North"], groups = ["88888888-8888-8888-8888-888888888888"] }
+    }
+  }
+
+  assert {
+    condition     = azuread_app_role_assignment.group["Planner.North 88888888-8888-8888-8888-888888888888"].app_role_id == one([for role in azuread_application.service[0].app_role : role.id if role.value == "Planner.North"])
+    error_message = "the planners of the north have another role"
+  }
+
+  assert {
+    condition     = length(azuread_app_role_assignment.group) == 2
+    error_message = "a group is left out"
+  }
+
+  assert {
+    condition     = azuread_application_federated_identity_credential.serving[0].subject == "system:serviceaccount:foreact:foreact-serving"
+    error_message = "the service cannot prove itself"
+  }
+}
+
+run "a_registration_made_by_others_is_taken" {
+  command = plan
+
+  variables {
+    sign_in_client_id = "99999999-9999-9999-9999-999999999999"
+  }
+
+  assert {
+    condition     = length(azuread_application.service) == 0 && length(azuread_app_role_assignment.group) == 0
+    error_message = "the directory is written to"
+  }
+}
+
+run "an_unknown_role_is_refused" {
+  command = plan
+
+  variables {
+    grants = { Everybody = { role = "everything" } }
+  }
+
+  expect_failures = [var.grants]
 }

@@ -5,7 +5,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
-import uvicorn
+from serving.connections import make_server
 
 
 def main() -> None:
@@ -13,7 +13,7 @@ def main() -> None:
     if what == "mlflow":
         serve_by_mlflow(workspace, port)
     app = {"foreact": foreact, "bare": bare, "loading": loading}[what](workspace)
-    uvicorn.run(app, host="127.0.0.1", port=port, access_log=False, log_level="error")
+    make_server(app, host="127.0.0.1", port=port, log_level="error").run()
 
 
 def foreact(workspace: Path):

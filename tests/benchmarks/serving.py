@@ -5,24 +5,21 @@ under the same server with one worker, and loads them in turn from a process of 
 else the machine does weighs on both alike. `--models` sets one item's forecast beside what serves models instead of
 publications: `mlflow models serve` over a model that merely looks the rows up, and a route that loads the model for
 each request. `--beside` times one caller's small reads (one item, a changing range of days) alone and beside two
-callers who page through whole stores. `--mixed MINUTES` mixes requests while publications swap, and reports errors,
-memory, and answers that mixed two versions.
+callers who page through whole stores, load Excel files, or ask for alerts. `--mixed MINUTES` mixes requests while
+publications swap, and reports errors, memory, and answers that mixed two versions.
 """
 
 import argparse
 import asyncio
 import contextlib
-import itertools
 import json
 import os
 import random
 import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -36,6 +33,7 @@ from foreact.quantiles import parse_quantiles
 from foreact.runs.defaults import QUANTILES
 from serving.auth import keys
 from serving.auth.principal import Grant
+from tests.benchmarks.beside import measure, small_reads, write_request
 from tests.services import hold_port
 from tests.serving import shop
 
@@ -100,8 +98,8 @@ def compare(workspace: Path, port: int, token: str, seconds: float) -> None:
             ratios, ours, theirs = [], [], []
             for _ in range(ROUNDS):
                 # In turn, so that what else the machine does weighs on both.
-                a = load(port, [get(path, headers) for path in asked], seconds / 2)
-                b = load(bare, [get("/bare", headers)], seconds / 2)
+                a = load(port, [write_request(path, headers) for path in asked], seconds / 2)
+                b = load(bare, [write_request("/bare", headers)], seconds / 2)
                 ratios.append(len(a) / len(b))
                 ours.append(a)
                 theirs.append(b)
@@ -115,11 +113,11 @@ def compare(workspace: Path, port: int, token: str, seconds: float) -> None:
 def compare_models(workspace: Path, port: int, token: str, seconds: float) -> None:
     items = [f"item-{number:04d}" for number in range(ITEMS)]
     headers = {"authorization": f"Bearer {token}"}
-    ours = [get(f"/v1/forecasts?store=CA_1&item={item}", headers) for item in items[::13]]
+    ours = [write_request(f"/v1/forecasts?store=CA_1&item={item}", headers) for item in items[::13]]
     say(f"{'one item of one store':<44}{'answers/s':>10}{'ours, times':>12}   p50, p95, p99 in ms")
     peers = {
         "mlflow models serve, rows looked up": ("mlflow", [invoke(item) for item in items[::13]]),
-        "a route that loads the store's model": ("loading", [get("/forecast", {})]),
+        "a route that loads the store's model": ("loading", [write_request("/forecast", {})]),
     }
     for name, (what, requests) in peers.items():
         with run(what, workspace) as (peer, _, _):
@@ -135,88 +133,35 @@ def compare_models(workspace: Path, port: int, token: str, seconds: float) -> No
 
 
 def compare_small_reads(port: int, token: str, seconds: float) -> None:
-    """Print how long small reads take alone and beside whole stores, plain and compressed: medians of the rounds."""
+    """Print how long small reads take alone and beside others who ask for much: medians of the rounds."""
     headers = {"authorization": f"Bearer {token}"}
     today = datetime.now(UTC).date()
     stores = [f"/v1/forecasts?store={store}&limit=100000" for store in STORES]
-    # No page of these is cached, nor are its rows.
+    # No page of these is cached.
     ranges = [
         f"{path}&end={today + timedelta(days=last)}" for last in range(HORIZON - 10, HORIZON - 1) for path in stores
     ]
     packed = {**headers, "accept-encoding": "gzip"}
-    pages: dict[str, list[bytes]] = {
+    files, alerts = ["/stores/CA_1/export.xlsx"], [f"/v1/alerts?limit={limit}" for limit in range(900, 1_000)]
+    asked: dict[str, list[bytes]] = {
         "alone": [],
-        "beside whole stores": [get(path, headers) for path in stores],
-        "beside whole stores, compressed": [get(path, packed) for path in stores],
-        "beside changing days of them": [get(path, headers) for path in ranges],
-        "beside changing days, compressed": [get(path, packed) for path in ranges],
+        "beside whole stores": [write_request(path, headers) for path in stores],
+        "beside whole stores, compressed": [write_request(path, packed) for path in stores],
+        "beside changing days of them": [write_request(path, headers) for path in ranges],
+        "beside changing days, compressed": [write_request(path, packed) for path in ranges],
+        "beside stores as Excel": [write_request(path, headers) for path in files],
+        "beside alerts": [write_request(path, headers) for path in alerts],
     }
-    say(f"{'small reads':<38}{'p50':>8}{'p95':>8}{'p99':>8}{'max':>8} ms{'reads/s':>10}{'stores/s':>10}")
-    for name, asked in pages.items():
+    say(f"{'small reads':<38}{'p50':>8}{'p95':>8}{'p99':>8}{'max':>8} ms{'reads/s':>10}{'others/s':>10}")
+    for name, requests in asked.items():
         rounds = []
         for number in range(ROUNDS):
-            times, whole = read_beside(port, small_reads(headers, f"{name}, {number}"), asked, seconds)
-            milliseconds = np.array(times) * 1000
-            rounds.append([*np.percentile(milliseconds, (50, 95, 99, 100)), len(times) / seconds, whole / seconds])
-        p50, p95, p99, most, small, large = np.median(rounds, axis=0)
-        say(f"{name:<38}{p50:>8.2f}{p95:>8.2f}{p99:>8.2f}{most:>8.2f}   {small:>10,.0f}{large:>10,.1f}")
-
-
-def small_reads(headers: dict[str, str], seed: str) -> Iterator[bytes]:
-    """Yield requests for one item and a range of days, hardly one of them twice."""
-    dice = random.Random(seed)
-    today = datetime.now(UTC).date()
-    while True:
-        first, last = sorted(dice.sample(range(HORIZON), 2))
-        days = f"start={today + timedelta(days=first)}&end={today + timedelta(days=last)}"
-        yield get(f"/v1/forecasts?store={dice.choice(STORES)}&item=item-{dice.randrange(ITEMS):04d}&{days}", headers)
-
-
-def read_beside(port: int, small: Iterator[bytes], pages: list[bytes], seconds: float) -> tuple[list[float], int]:
-    """Return each small read's seconds, and how many pages two other callers read meanwhile."""
-    end = time.perf_counter() + seconds
-    whole = [0, 0]
-
-    def page_through(number: int) -> None:
-        with socket.create_connection(("127.0.0.1", port)) as caller:
-            for place in itertools.cycle(range(number, len(pages), 2)):
-                read_answer(caller, pages[place])
-                if time.perf_counter() > end:
-                    return
-                whole[number] += 1
-
-    readers = [threading.Thread(target=page_through, args=[number]) for number in range(2 if pages else 0)]
-    for reader in readers:
-        reader.start()
-    times = []
-    with socket.create_connection(("127.0.0.1", port)) as caller:
-        while (begun := time.perf_counter()) < end:
-            read_answer(caller, next(small))
-            times.append(time.perf_counter() - begun)
-    for reader in readers:
-        reader.join()
-    return times, sum(whole)
-
-
-def read_answer(caller: socket.socket, request: bytes) -> None:
-    """Send a request and read its answer to the end, in large pieces: the callers share one interpreter."""
-    caller.sendall(request)
-    answer = b""
-    while b"\r\n\r\n" not in answer:
-        answer += caller.recv(1 << 16)
-    head, _, body = answer.partition(b"\r\n\r\n")
-    if not head.startswith(b"HTTP/1.1 200"):
-        raise RuntimeError(head.decode())
-    left = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]) - len(body)
-    buffer = bytearray(1 << 20)
-    while left > 0:
-        left -= caller.recv_into(buffer, min(left, len(buffer)))
-
-
-def get(path: str, headers: dict[str, str]) -> bytes:
-    """Write down a request."""
-    lines = "".join(f"{key}: {value}\r\n" for key, value in headers.items())
-    return f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n{lines}\r\n".encode()
+            small = small_reads(STORES, ITEMS, HORIZON, headers, f"{name}, {number}")
+            times = measure(port, small, [requests, requests[1:] + requests[:1]] if requests else [], seconds)
+            tail = [times.quantile(percent) for percent in (50, 95, 99, 100)]
+            rounds.append([*tail, len(times.milliseconds) / seconds, times.others / seconds])
+        p50, p95, p99, most, small_rate, large_rate = np.median(rounds, axis=0)
+        say(f"{name:<38}{p50:>8.2f}{p95:>8.2f}{p99:>8.2f}{most:>8.2f}   {small_rate:>10,.0f}{large_rate:>10,.1f}")
 
 
 def invoke(item: str) -> bytes:
@@ -244,8 +189,13 @@ async def _load(port: int, requests: list[bytes], seconds: float) -> np.ndarray:
             head = await reader.readuntil(b"\r\n\r\n")
             if not head.startswith(b"HTTP/1.1 200"):
                 raise RuntimeError(head.decode())
-            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-            await reader.readexactly(length)
+            if b"\r\ntransfer-encoding: chunked" in head.lower():
+                while length := int(await reader.readline(), 16):
+                    await reader.readexactly(length + 2)
+                await reader.readline()
+            else:
+                length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+                await reader.readexactly(length)
             times.append(time.perf_counter() - begun)
         writer.close()
 

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from commands.app import app
+from commands.options import name_caller
 from foreact.blobs.folder import FolderStore
 from foreact.errors import ForeactError
 from foreact.runs.ledger import RunLedger
@@ -62,6 +63,14 @@ def test_submit_and_leave(fake: Fake, store_package: str) -> None:
         "horizon": 14,
         "train_memory": "16Gi",
     }
+
+
+def test_a_version_is_promoted_by_a_run_of_its_store(fake: Fake) -> None:
+    result = foreact("submit", "promote", "S1", "3", "--reason", "Fridays", "--no-wait")
+    assert result.exit_code == 0
+    (run,) = fake.kept("runs")
+    chosen = {"store": "S1", "version": "3", "reason": "Fridays", "by": name_caller(), "force": False}
+    assert run.runtime_config.parameters == chosen
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import csv
 import os
 import signal
 import subprocess
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from foreact.runs.defaults import QUANTILES
 from foreact.runs.ledger import RunLedger as Ledger
 from foreact.runs.workspace import WorkspaceRuns
 from foreact.settings import PlaceSettings
+from serving.audit import AuditLog
 from tests.commands.conftest import Chain, Foreact, command, halt_at
 from tests.waiting import until
 
@@ -88,6 +89,19 @@ class TestRetraining:
         assert done.returncode == 1
         assert "has no version '999'" in done.stderr
 
+    def test_a_chosen_version_goes_live_for_its_store_alone(self, three_stores: Chain, foreact: Foreact) -> None:
+        place, store = ("--workspace", str(three_stores.workspace)), three_stores.stores[1]
+        before = manifest(three_stores.workspace)
+        done = foreact("promote", store, "1", "--reason", "a drill", "--force", *place)
+        assert done.returncode == 0, done.stderr
+        after = manifest(three_stores.workspace)
+        assert (before.stores[store].model.version, after.stores[store].model.version) == ("2", "1")
+        assert after.reason == f"version 1 of {store} promoted: a drill"
+        assert {**after.stores, store: None} == {**before.stores, store: None}
+        blobs = connect(PlaceSettings(workspace=three_stores.workspace))
+        (event,) = AuditLog(blobs).read_events(datetime.now(UTC).date())
+        assert (event.subject, event.account) == (f"{store} version 1", f"cli:{after.created_by}")
+
     def test_a_day_later_the_gate_decides_and_what_was_published_is_scored(
         self, three_stores: Chain, foreact: Foreact
     ) -> None:
@@ -150,6 +164,10 @@ def processes_of(folder: Path) -> list[int]:
     return found
 
 
+def read_command(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
 @pytest.fixture
 def never_valid(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return an environment in which no run gets beyond its validation, the only step that needs that part."""
@@ -196,7 +214,7 @@ def test_a_run_that_is_killed_behind_the_command_is_told_and_leaves_no_process(
     place = {**never_valid, "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True, env=place)
     folder = reach_validate(runs, known)
-    [behind] = [pid for pid in processes_of(folder) if b"pipelines.local" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    [behind] = [pid for pid in processes_of(folder) if b"pipelines.local" in read_command(pid)]
     os.kill(behind, signal.SIGKILL)
     _, told = process.communicate()
     assert process.returncode == 1
@@ -205,6 +223,24 @@ def test_a_run_that_is_killed_behind_the_command_is_told_and_leaves_no_process(
     record = Ledger(connect(PlaceSettings(workspace=one_store.workspace))).read_history().find_run(folder.name)
     assert record is not None
     assert (record.state, record.sentence) == ("failed", "the run ended unexpectedly")
+
+
+@pytest.mark.slow
+def test_a_command_killed_with_the_run_behind_it_leaves_no_step(
+    one_store: Chain, tmp_path: Path, never_valid: dict[str, str]
+) -> None:
+    runs = one_store.workspace / "runs"
+    known = set(runs.iterdir())
+    arguments = ("run", "retrain-all", *one_store.inputs, "--workspace", str(one_store.workspace))
+    place = {**never_valid, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(command(*arguments), stderr=subprocess.DEVNULL, env=place)
+    folder = reach_validate(runs, known)
+    step = [pid for pid in processes_of(folder) if b"kfp.dsl.executor_main" in read_command(pid)]
+    assert step
+    for pid in [process.pid, *(pid for pid in processes_of(folder) if b"pipelines.local" in read_command(pid))]:
+        os.kill(pid, signal.SIGKILL)
+    process.wait()
+    until(lambda: processes_of(folder) == [])
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def settings(host: str) -> KubeflowSettings:
 
 @pytest.fixture
 def kubeflow(settings: KubeflowSettings) -> Iterator[Kubeflow]:
-    with Kubeflow(settings) as kubeflow:
+    with Kubeflow(settings, lambda: datetime(2026, 11, 28, 8, 41, tzinfo=UTC)) as kubeflow:
         yield kubeflow
 
 

@@ -1,14 +1,21 @@
-"""A kubectl whose cluster is a folder: the service's revisions, and what was applied. Manifests are built for real."""
+"""A kubectl whose cluster is a folder: the service's revisions, and what was applied.
+
+Manifests are built for real, and commands in the service's pods run for real, with a workspace in that folder.
+"""
 
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 HELD = Path(os.environ["HELD"])
+PORTS = json.loads(os.environ.get("PORTS", "{}"))
 
 
 def make_pods(revisions: list[str]) -> list[dict[str, Any]]:
@@ -39,13 +46,23 @@ def answer(arguments: list[str]) -> None:
         case ["exec", pod, "--", "cat", path]:
             carried = HELD / revisions[int(pod.removeprefix("pod-"))].replace("/", "_") / Path(path).name
             sys.stdout.write(carried.read_text())
+        case ["exec", "deployment/foreact-serving", "--", "foreact", *command]:
+            place = ["--workspace", str(HELD / "workspace")]
+            sys.exit(subprocess.run([sys.executable, "-m", "commands", *command, *place], check=False).returncode)
+        case ["port-forward", service, _]:
+            forward(service)
         case ["rollout", "undo", *_]:
             (HELD / "revisions.json").write_text(json.dumps([revisions[1], revisions[0]]))
         case ["apply", *options]:
             note(options, build(options[options.index("--kustomize") + 1], echo=False))
-        case ["replace", *options]:
-            note(options, sys.stdin.read())
-        case ["rollout", "status", *_] | ["wait" | "logs", *_]:
+        case ["create", *options]:
+            manifests = sys.stdin.read()
+            note(options, manifests)
+            sys.stdout.write(f"job.batch/{yaml.safe_load(manifests)['metadata']['name']}\n")
+        case ["wait" | "logs", *_, job] if job.startswith("job"):
+            if not any(job.removeprefix("job.batch/") in path.read_text() for path in HELD.glob("sent-*")):
+                sys.exit(f'Error from server (NotFound): jobs.batch "{job}" not found')
+        case ["rollout", "status", *_]:
             pass
         case _:
             sys.exit(f"unknown command: {arguments}")
@@ -58,6 +75,21 @@ def build(folder: str, *, echo: bool = True) -> str:
     if echo:
         sys.stdout.write(done.stdout)
     return done.stdout
+
+
+def forward(service: str) -> None:
+    """Say at which port a service is, as the real one does, and stay until told to end."""
+    if service not in PORTS:
+        sys.exit(f'Error from server (NotFound): services "{service}" not found')
+    sys.stdout.write(f"Forwarding from 127.0.0.1:{PORTS[service]} -> 80\n")
+    sys.stdout.flush()
+    # One line a connection, more than a pipe holds.
+    sys.stdout.writelines(f"Handling connection for {PORTS[service]}\n" for _ in range(3_000))
+    sys.stdout.flush()
+    (HELD / "told").touch()
+    # Ended by Ctrl-C without a word, as the real one.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pause()
 
 
 def note(options: list[str], manifests: str) -> None:

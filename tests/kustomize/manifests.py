@@ -29,7 +29,9 @@ def find_kustomizations() -> list[Path]:
 def is_from_upstream(folder: Path) -> bool:
     """Return whether a kustomization needs what is fetched from GitHub."""
     way = folder.relative_to(ROOT).parts
-    return (way[0] == "upstream" and way[-1] != "azure") or (way[0] == "overlays" and way[-1] == "kubeflow")
+    return (way[0] == "upstream" and way[-1] not in {"azure", "envoy-class"}) or (
+        way[0] == "overlays" and way[-1] == "kubeflow"
+    )
 
 
 @functools.cache

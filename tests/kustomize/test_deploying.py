@@ -2,18 +2,20 @@
 
 import json
 import os
-import shutil
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
 from foreact.kubeflow.package import FOLDER as COMPILED
 from tests.kubeflow.fake import Fake
+from tests.kustomize.clones import make_clone
 from tests.kustomize.manifests import LOADER, ROOT
 
 pytestmark = pytest.mark.kubectl
@@ -33,7 +35,7 @@ class Clone:
     held: Path
     host: str
 
-    def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def make(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         environment = {
             **os.environ,
             "HELD": str(self.held),
@@ -41,6 +43,7 @@ class Clone:
             "CONTEXTS": "foreact-dev foreact-prod",
             "FOREACT_KFP_HOST": self.host,
             "PYTHONPATH": str(ROOT.parent),
+            **more,
         }
         given = {
             "KUBECTL": f"{sys.executable} {FAKE}",
@@ -70,16 +73,8 @@ class Clone:
 
 @pytest.fixture
 def clone(tmp_path: Path, host: str) -> Clone:
-    clone = Clone(tmp_path / "clone", tmp_path / "held", host)
-    clone.folder.mkdir()
+    clone = Clone(make_clone(tmp_path / "clone"), tmp_path / "held", host)
     clone.held.mkdir()
-    for name in ("Makefile", "deploy.mk", "pyproject.toml"):
-        shutil.copy(ROOT.parent / name, clone.folder)
-    shutil.copytree(ROOT, clone.folder / "kustomize")
-    # Set up already, by the commands of this environment.
-    for name in ("locks/dev.txt", ".venv/.ready"):
-        (clone.folder / name).parent.mkdir()
-        (clone.folder / name).touch()
     clone.hold(NEW, OLD)
     return clone
 
@@ -113,10 +108,21 @@ def test_promote_takes_given_images_where_dev_is_out_of_reach(clone: Clone) -> N
     assert refer("serving", OLD) in clone.sent()[0]["manifests"]
 
 
-def test_evaluate_runs_the_image_of_the_services_pipelines(clone: Clone) -> None:
-    assert clone.make("evaluate", "OVERLAY=dev").returncode == 0
-    (job,) = yaml.load_all(clone.sent()[0]["manifests"], LOADER)
-    assert job["spec"]["template"]["spec"]["containers"][0]["image"] == refer("pipeline", NEW)
+def test_an_evaluation_is_its_persons_own_with_the_services_image_and_what_was_asked(clone: Clone) -> None:
+    asked = "EVALUATE=--known https://a/prices.csv --known https://a/offers.csv --columns 'date=Day of sale,units=Qty'"
+    for person in ("Anna.B", "carl"):
+        done = clone.make("evaluate", "OVERLAY=dev", asked, LOGNAME=person)
+        assert done.returncode == 0, done.stderr
+    jobs = [job for sent in clone.sent() for job in yaml.load_all(sent["manifests"], LOADER)]
+    names = [job["metadata"]["name"] for job in jobs]
+    assert [re.sub(r"\d", "0", name) for name in names] == ["evaluate-anna-b-0000-000000", "evaluate-carl-0000-000000"]
+    container = jobs[0]["spec"]["template"]["spec"]["containers"][0]
+    assert container["image"] == refer("pipeline", NEW)
+    assert {"name": "USER", "value": "Anna.B"} in container["env"]
+    tables = ["--known", "https://a/prices.csv", "--known", "https://a/offers.csv"]
+    assert container["args"][-6:] == [*tables, "--columns", "date=Day of sale,units=Qty"]
+    # Nobody's is replaced: a name that exists already would be refused.
+    assert all(sent["options"][0] != "--force" for sent in clone.sent())
 
 
 def test_schedule_takes_the_services_own_pipelines(clone: Clone, fake: Fake) -> None:
@@ -126,6 +132,24 @@ def test_schedule_takes_the_services_own_pipelines(clone: Clone, fake: Fake) -> 
     held = clone.held / refer("serving", NEW).replace("/", "_")
     for file in held.iterdir():
         assert (clone.folder / "build/compiled" / file.name).read_bytes() == file.read_bytes()
+
+
+def test_kubeflow_is_found_by_a_forwarded_port(clone: Clone, fake: Fake) -> None:
+    ports = json.dumps({"service/ml-pipeline": urlsplit(clone.host).port})
+    done = clone.make("schedule", "OVERLAY=dev", FOREACT_KFP_HOST="", PORTS=ports)
+    assert done.returncode == 0, done.stderr
+    assert read_scheduled_image(fake) == {refer("pipeline", NEW)}
+
+
+def test_a_laptops_nightly_run_takes_its_demo_data(clone: Clone, fake: Fake) -> None:
+    done = clone.make("schedule", "OVERLAY=local")
+    assert done.returncode == 0, done.stderr
+    (run,) = fake.kept("recurring_runs")
+    sales = "http://azurite.azurite.svc.cluster.local:10000/devstoreaccount1/sales"
+    given = run.runtime_config.parameters
+    assert given["history"] == f"{sales}/history"
+    assert given["known"] == [f"{sales}/known/{name}" for name in ("calendar.csv", "offers.parquet", "stores.csv")]
+    assert given["train_memory"] == "2Gi"
 
 
 def test_a_rollback_covers_service_ray_and_nightly_run(clone: Clone, fake: Fake) -> None:

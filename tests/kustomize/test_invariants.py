@@ -8,9 +8,15 @@ from pathlib import Path
 import pytest
 import yaml
 from sqlalchemy.engine import make_url
+from uvicorn import Config
 
 from foreact.kubeflow.package import FOLDER as COMPILED
 from foreact.kubeflow.package import Package
+from serving.api.refreshes import HEARTBEAT_SECONDS
+from serving.auth.oidc import read_grants
+from serving.auth.principal import Role
+from serving.connections import MOST_CONNECTIONS, SECONDS
+from serving.dashboard.login import CALLBACK
 from tests.kustomize import invariants
 from tests.kustomize.manifests import OVERLAYS, ROOT, Object, build, load, namespace
 
@@ -89,10 +95,60 @@ def test_what_signs_for_itself_names_itself() -> None:
     assert ingress["metadata"]["annotations"]["cert-manager.io/common-name"] == ingress["spec"]["rules"][0]["host"]
 
 
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_service_knows_who_signs_people_in_and_what_they_may(overlay: str) -> None:
+    items = load(ROOT / "overlays" / overlay)
+    config = get(items, "ConfigMap", "foreact-serving")["data"]
+    assert config["FOREACT_OIDC_ISSUER"].startswith("https://")
+    assert config["FOREACT_OIDC_CLIENT_ID"]
+    grants = read_grants(config["FOREACT_OIDC_ROLES"])
+    assert {Role.admin, Role.planner} <= {grant.to_role() for grant in grants.values()}
+    proofs = {"FOREACT_OIDC_CLIENT_SECRET", "FOREACT_OIDC_ASSERTION_FILE"}
+    assert len(proofs & {variable["name"] for variable in container(items)["env"]}) == 1
+
+
+def test_dex_is_the_issuer_that_the_service_trusts_and_sends_people_back_to_it() -> None:
+    items = load(ROOT / "overlays/local")
+    config, place = (get(items, "ConfigMap", each)["data"] for each in ("dex", "foreact-serving"))
+    dex = yaml.safe_load(config["config.yaml"])
+    assert dex["issuer"] == place["FOREACT_OIDC_ISSUER"]
+    [client] = dex["staticClients"]
+    assert client["id"] == place["FOREACT_OIDC_CLIENT_ID"]
+    assert client["redirectURIs"] == [place["FOREACT_PUBLIC_URL"] + CALLBACK]
+    groups = {group for person in dex["staticPasswords"] for group in person["groups"]}
+    assert groups == read_grants(place["FOREACT_OIDC_ROLES"]).keys()
+    # Its name, in the cluster and before it, and its certificate.
+    service, ingress = get(items, "Service", "dex"), get(items, "Ingress", "dex")
+    assert dex["issuer"] == f"https://{service['metadata']['name']}.{service['metadata']['namespace']}.svc"
+    [shown] = ingress["spec"]["tls"]
+    assert [f"https://{host}" for host in shown["hosts"]] == [dex["issuer"]]
+    assert ingress["metadata"]["annotations"]["cert-manager.io/common-name"] == shown["hosts"][0]
+    mounted = get(items, "Deployment", "foreact-serving")["spec"]["template"]["spec"]["volumes"]
+    assert shown["secretName"] in {volume.get("secret", {}).get("secretName") for volume in mounted}
+    given = {variable["name"]: variable.get("value", "") for variable in container(items)["env"]}
+    assert "groups" in given["FOREACT_OIDC_SCOPES"].split()
+    # No password, and no hash of one.
+    assert all(set(person) & {"hash", "hashFromEnv"} == {"hashFromEnv"} for person in dex["staticPasswords"])
+
+
 @pytest.mark.parametrize("overlay", ["dev", "prod"])
 def test_the_gateway_does_not_cut_what_planners_follow(overlay: str) -> None:
     [rule] = get(load(ROOT / "overlays" / overlay), "HTTPRoute", "foreact-serving")["spec"]["rules"]
     assert rule["timeouts"] == {"request": "0s"}
+
+
+@pytest.mark.parametrize("overlay", ["dev", "prod"])
+def test_the_gateway_waits_no_longer_than_the_service_and_leaves_it_room(overlay: str) -> None:
+    items = load(ROOT / "overlays" / overlay)
+    outside, inside = (get(items, kind, "foreact")["spec"] for kind in ("ClientTrafficPolicy", "BackendTrafficPolicy"))
+    assert [target["name"] for target in outside["targetRefs"]] == ["foreact"]
+    waits = outside["timeout"]["http"]
+    assert waits["requestHeadersReceivedTimeout"] == f"{SECONDS['head']:.0f}s"
+    assert waits["requestReceivedTimeout"] == f"{SECONDS['body']:.0f}s"
+    assert float(waits["streamIdleTimeout"].rstrip("s")) > HEARTBEAT_SECONDS
+    assert float(inside["timeout"]["http"]["connectionIdleTimeout"].rstrip("s")) < Config("app").timeout_keep_alive
+    proxies = get(items, "EnvoyProxy", "foreact")["spec"]["provider"]["kubernetes"]["envoyDeployment"]["replicas"]
+    assert proxies * inside["circuitBreaker"]["perEndpoint"]["maxConnections"] < MOST_CONNECTIONS
 
 
 @pytest.mark.parametrize("overlay", ["dev", "prod"])
@@ -103,6 +159,15 @@ def test_the_gateway_asks_again_only_what_reached_nobody(overlay: str) -> None:
     assert [target["name"] for target in policy["targetRefs"]] == [get(items, "Gateway", "foreact")["metadata"]["name"]]
     proxies = get(items, "EnvoyProxy", gateway["infrastructure"]["parametersRef"]["name"])["spec"]
     assert proxies["provider"]["kubernetes"]["envoyDeployment"]["replicas"] >= 2
+
+
+@pytest.mark.parametrize("overlay", ["dev", "prod"])
+def test_the_gateway_has_the_address_that_terraform_made(overlay: str) -> None:
+    infrastructure = get(load(ROOT / "overlays" / overlay), "Gateway", "foreact")["spec"]["infrastructure"]
+    assert infrastructure["annotations"] == {
+        "service.beta.kubernetes.io/azure-pip-name": f"foreact-{overlay}-gateway",
+        "service.beta.kubernetes.io/azure-load-balancer-resource-group": f"foreact-{overlay}-gateway",
+    }
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

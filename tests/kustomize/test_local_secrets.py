@@ -31,8 +31,8 @@ def make(folder: Path) -> dict[str, str]:
     return {file.name: file.read_text() for file in (folder / "held").iterdir()}
 
 
-def token(secret: str) -> str:
-    return next(line.split("=", 2)[2] for line in secret.splitlines() if line.lower().find("auth_token=") > 0)
+def token(secret: str, name: str = "auth_token") -> str:
+    return next(line.split("=", 2)[2] for line in secret.splitlines() if line.lower().find(f"{name}=") > 0)
 
 
 def test_a_cluster_taken_down_leaves_kubeflows_secret(tmp_path: Path) -> None:
@@ -45,5 +45,32 @@ def test_a_cluster_taken_down_leaves_kubeflows_secret(tmp_path: Path) -> None:
     assert token(after["kubeflow.foreact-pipelines"]) == token(after["ray.ray"]) != token(before["ray.ray"])
 
 
+def test_the_people_of_dex_log_in_by_passwords_that_are_theirs_alone(tmp_path: Path) -> None:
+    lines = make(tmp_path)["foreact.dex"].splitlines()
+    kept = dict(line.removeprefix("--from-literal=").split("=", 1) for line in lines if line.startswith("--from-"))
+    for person in ("admin", "planner"):
+        password, hashed = kept[f"{person}-password"], kept[f"{person}-hash"]
+        assert len(password) == 32
+        check = subprocess.run(
+            ["perl", "-e", "print crypt($ARGV[0], $ARGV[1])", password, hashed], capture_output=True, check=True
+        )
+        assert check.stdout.decode() == hashed
+    assert kept["admin-password"] != kept["planner-password"]
+
+
+def test_a_cluster_from_before_dex_gets_its_secret(tmp_path: Path) -> None:
+    before = make(tmp_path)
+    (tmp_path / "held/foreact.dex").unlink()
+    after = make(tmp_path)
+    assert after.keys() == before.keys()
+    assert {**after, "foreact.dex": ""} == {**before, "foreact.dex": ""}
+
+
 def test_secrets_that_are_there_stay(tmp_path: Path) -> None:
     assert make(tmp_path) == make(tmp_path)
+
+
+def test_prometheus_holds_the_token_that_the_service_asks_for(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    asked = token(made["foreact.foreact-serving"], "foreact_metrics_token")
+    assert token(made["monitoring.prometheus"], "metrics-token") == asked

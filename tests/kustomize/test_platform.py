@@ -257,5 +257,6 @@ def test_make_goes_through_folders_that_are_there(target: str, overlay: str) -> 
     if overlay == "local":
         assert used == {"kubeflow-definitions", "kubeflow", "kuberay", "cert-manager"}
     else:
-        assert used == {"kubeflow-definitions", "kubeflow", "kuberay", "cert-manager-gateway", "envoy-gateway", "azure"}
+        own = {"envoy-gateway", "envoy-class", "cert-manager-gateway", "azure"}
+        assert used == {"kubeflow-definitions", "kubeflow", "kuberay", *own}
         assert parts.index("upstream/envoy-gateway") < parts.index("upstream/cert-manager-gateway")

@@ -25,7 +25,7 @@ INSTALL = "go build -C observability/promtool, as in .ci/run"
 
 
 def expressions() -> list[str]:
-    panels = json.loads((FOLDER / "dashboard.json").read_text())["panels"]
+    panels = json.loads((FOLDER / "dashboard/dashboard.json").read_text())["panels"]
     return [rule["expr"] for rule in RULES] + [target["expr"] for panel in panels for target in panel["targets"]]
 
 

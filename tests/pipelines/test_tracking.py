@@ -17,11 +17,12 @@ def test_an_evaluation_is_a_run_with_its_figures_by_date_and_what_was_not_measur
     (tmp_path / "report.html").write_text("the page")
     settings = PipelineSettings(workspace=workspace)
     evaluation = Evaluation(record, {"wape": 0.2}, tmp_path / "report.html")
-    run = log_to_mlflow(evaluation, {"store": "Kiel"}, settings)
+    run = log_to_mlflow(evaluation, {"store": "Kiel"}, settings, "anna")
 
     client = Registry.connect(settings).client
     found = client.get_run(run)
     assert (found.info.run_name, found.info.status) == ("evaluate 2024-03-31", "FINISHED")
+    assert found.data.tags["mlflow.user"] == "anna"
     assert found.data.params == {"store": "Kiel"}
     assert found.data.metrics == {"wape": 0.2, "foreact_wape": 0.2, "seasonal_naive_wape": 0.3}
     assert [point.step for point in client.get_metric_history(run, "wape")] == [19813]

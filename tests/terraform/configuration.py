@@ -75,8 +75,33 @@ def read_documentation(kind: str) -> str:
     return text[start.end() : end.start()]
 
 
+# Of azuread 3.9.0, of which the module proxy need not have a copy: what its resources of ours take; ! what they need.
+DIRECTORY = {
+    "azuread_application": "display_name! description sign_in_audience owners prevent_duplicate_names "
+    "group_membership_claims web app_role required_resource_access optional_claims notes",
+    "web": "homepage_url logout_url redirect_uris implicit_grant",
+    "app_role": "id! value display_name! description! allowed_member_types! enabled",
+    "required_resource_access": "resource_app_id! resource_access!",
+    "resource_access": "id! type!",
+    "azuread_service_principal": "client_id! owners app_role_assignment_required description notes",
+    "azuread_app_role_assignment": "app_role_id! principal_object_id! resource_object_id!",
+    "azuread_application_federated_identity_credential": "application_id! display_name! description audiences! issuer! "
+    "subject!",
+}
+
+
 def find_faults(kind: str, body: Block) -> Iterator[str]:
     """Name the arguments that the provider's page does not know or misses."""
+    if kind.startswith("azuread_"):
+        pages = {
+            name: "".join(
+                f"* `{word.rstrip('!')}` - ({'Required' if word.endswith('!') else 'Optional'})\n"
+                for word in words.split()
+            )
+            for name, words in DIRECTORY.items()
+        }
+        yield from _compare("", body, pages[kind], pages)
+        return
     text = read_documentation(kind)
     sections = re.split(r"^(?=(?:An?|The|Each) `\w+` block)", text, flags=re.MULTILINE)
     known: dict[str, str] = {}
@@ -112,7 +137,7 @@ def find_dangling(configuration: dict[str, list[Any]]) -> Iterator[str]:
     there |= {f"var.{name}" for entry in configuration["variable"] for name in entry}
     there |= {f"local.{name}" for entry in configuration["locals"] for name in entry}
     text = json.dumps(configuration)
-    pattern = r"\b((?:data\.|ephemeral\.)?(?:azurerm|random)_\w+\.\w+|var\.\w+|local\.\w+)\b"
+    pattern = r"\b((?:data\.|ephemeral\.)?(?:azurerm|azuread|random)_\w+\.\w+|var\.\w+|local\.\w+)\b"
     for reference in sorted(set(re.findall(pattern, text))):
         if reference not in there:
             yield reference

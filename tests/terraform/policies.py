@@ -14,9 +14,11 @@ ALLOWED_ROLES = {
     "AcrPush",
     "Azure Kubernetes Service Cluster User Role",
     "Azure Kubernetes Service RBAC Cluster Admin",
+    "Grafana Admin",
     "Key Vault Secrets Officer",
     "Key Vault Secrets User",
     "Managed Identity Operator",
+    "Monitoring Data Reader",
     "Network Contributor",
     "Storage Blob Data Contributor",
     "Storage Blob Data Reader",
@@ -36,6 +38,15 @@ def storage(configuration: Configuration) -> Iterator[str]:
                 yield f"{kind}.{name}: is open to the internet"
         if kind == "azurerm_storage_container" and body.get("container_access_type") != "private":
             yield f"{kind}.{name}: is public"
+
+
+def machines(configuration: Configuration) -> Iterator[str]:
+    """No machine of ours has an address on the internet, or takes a password."""
+    for kind, name, body in resources(configuration):
+        if kind == "azurerm_network_interface" and any("public_ip_address_id" in ip for ip in body["ip_configuration"]):
+            yield f"{kind}.{name}: is reached from the internet"
+        if kind == "azurerm_linux_virtual_machine" and ("admin_password" in body or "admin_ssh_key" not in body):
+            yield f"{kind}.{name}: takes a password"
 
 
 def cluster(configuration: Configuration) -> Iterator[str]:
@@ -65,7 +76,9 @@ def roles(configuration: Configuration) -> Iterator[str]:
             continue
         if body["role_definition_name"] not in ALLOWED_ROLES:
             yield f"{kind}.{name}: {body['role_definition_name']} is too much"
-        if "azurerm_resource_group" in body["scope"] or "subscription" in body["scope"]:
+        # In the gateway's group is nothing but its address.
+        group = "azurerm_resource_group" in body["scope"] and body["scope"] != "${azurerm_resource_group.gateway.id}"
+        if group or "subscription" in body["scope"]:
             yield f"{kind}.{name}: reaches a whole group"
         serving = 'workload["serving"]' in body["principal_id"]
         if serving and body["role_definition_name"].endswith("Contributor") and "condition" not in body:
@@ -77,6 +90,8 @@ def passwords(configuration: Configuration) -> Iterator[str]:
     for kind, name, body in resources(configuration):
         if kind.startswith("random_"):
             yield f"{kind}.{name}: is kept in the state; make it ephemeral"
+        if kind in {"azuread_application_password", "azuread_service_principal_password"} or "password" in body:
+            yield f"{kind}.{name}: is kept in the state; trust a service account's token instead"
         if kind == "azurerm_key_vault_secret" and ("value" in body or "value_wo" not in body):
             yield f"{kind}.{name}: its value is kept in the state; use value_wo"
         if "administrator_password" in body:
@@ -105,4 +120,4 @@ def database(configuration: Configuration) -> Iterator[str]:
         yield "azurerm_postgresql_flexible_server_database.mlflow: can be destroyed by a mistake"
 
 
-EVERY: tuple[Rule, ...] = (storage, cluster, roles, passwords, registry, database)
+EVERY: tuple[Rule, ...] = (storage, machines, cluster, roles, passwords, registry, database)

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
+from serving.dashboard.login import CALLBACK
 from tests.kustomize.manifests import ROOT as MANIFESTS
-from tests.kustomize.manifests import load
+from tests.kustomize.manifests import Object, load
 from tests.terraform import policies
 from tests.terraform.configuration import (
     FOLDER,
@@ -59,6 +60,12 @@ BREAKS: list[tuple[policies.Rule, str, Callable[[policies.Configuration], object
         put("azurerm_key_vault", "this", network_acls=[{"default_action": "Allow"}]),
     ),
     (
+        policies.machines,
+        "from the internet",
+        put("azurerm_network_interface", "runner", ip_configuration=[{"public_ip_address_id": "x"}]),
+    ),
+    (policies.machines, "takes a password", put("azurerm_linux_virtual_machine", "runner", admin_password="x")),
+    (
         policies.cluster,
         "local_account_disabled",
         put("azurerm_kubernetes_cluster", "this", local_account_disabled=False),
@@ -88,6 +95,11 @@ BREAKS: list[tuple[policies.Rule, str, Callable[[policies.Configuration], object
         "make it ephemeral",
         lambda configuration: configuration["resource"].append({"random_password": {"x": {}}}),
     ),
+    (
+        policies.passwords,
+        "service account's token",
+        put("azuread_application", "service", password=[{"display_name": "x"}]),
+    ),
     (policies.registry, "admits more", put("azurerm_container_registry", "this", admin_enabled=True)),
     (
         policies.database,
@@ -115,6 +127,14 @@ def test_every_policy_has_been_seen_to_bite() -> None:
     assert {rule for rule, *_ in BREAKS} == set(policies.EVERY)
 
 
+def test_the_runner_may_call_the_clusters_api() -> None:
+    [access] = get(parse(), "azurerm_kubernetes_cluster")["api_server_access_profile"]
+    assert "local.api_ips" in access["authorized_ip_ranges"]
+    local = {name: value for entry in parse()["locals"] for name, value in entry.items()}
+    assert "azurerm_public_ip.runner" in local["api_ips"]
+    assert "var.allowed_ips" in local["api_ips"]
+
+
 @pytest.mark.kubectl
 @pytest.mark.parametrize("overlay", ["dev", "prod"])
 def test_identities_fit_the_overlays(overlay: str) -> None:
@@ -127,6 +147,21 @@ def test_identities_fit_the_overlays(overlay: str) -> None:
     }
     text = (FOLDER / "identities.tf").read_text()
     assert set(re.findall(r"system:serviceaccount:[\w:-]+", text)) == wanted
+
+
+@pytest.mark.kubectl
+def test_people_come_back_to_the_service_and_its_account_is_trusted() -> None:
+    [web] = get(parse(), "azuread_application", "service")["web"]
+    assert web["redirect_uris"] == [f"https://${{var.hostname}}{CALLBACK}"]
+    trusted = get(parse(), "azuread_application_federated_identity_credential", "serving")
+    account = next(item for item in load(MANIFESTS / "overlays/prod") if is_account_of_serving(item))
+    space, name = account["metadata"]["namespace"], account["metadata"]["name"]
+    assert trusted["subject"] == f"system:serviceaccount:{space}:{name}"
+    assert trusted["issuer"] == "${azurerm_kubernetes_cluster.this.oidc_issuer_url}"
+
+
+def is_account_of_serving(item: Object) -> bool:
+    return bool(item["kind"] == "ServiceAccount" and item["metadata"]["name"] == "foreact-serving")
 
 
 @pytest.mark.kubectl

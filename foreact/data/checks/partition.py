@@ -10,7 +10,8 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from foreact.data.checks.findings import Sample
-from foreact.data.checks.rules import SPIKE_DAYS, SPIKE_UNITS, UNIQUE
+from foreact.data.checks.poison import find_impossible
+from foreact.data.checks.rules import POSSIBLE, SPIKE_DAYS, SPIKE_UNITS, UNIQUE
 from foreact.data.dataset import arrays
 from foreact.data.dataset.parcel import Missing, lay_out_units
 from foreact.data.dataset.partitions import open_writer
@@ -19,7 +20,7 @@ from foreact.forecasting.inputs.stockouts import find_stockouts
 from foreact.vocabulary import DATE, ITEM, STORE, UNITS
 
 CELL = (STORE, ITEM, DATE)
-_EPOCH = np.datetime64("1970-01-01", "D")
+EPOCH = np.datetime64("1970-01-01", "D")
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,9 @@ class Partition:
     items: pa.ChunkedArray
     item: NDArray[np.int64]
     day: NDArray[np.int64]
+    # Nothing where no day can have sold what was written.
     units: NDArray[np.float32]
+    written: NDArray[np.float32]
     # By item, the day of its first row.
     born: NDArray[np.int64]
 
@@ -54,7 +57,10 @@ class Partition:
         names, born = listed[ITEM], arrays.read_days(listed["first"]).astype(np.int64)
         table = arrays.read_table(rows, [ITEM, DATE, UNITS])
         item, day = arrays.find_positions(table[ITEM], names), arrays.read_days(table[DATE]).astype(np.int64)
-        return cls(store, names, item, day, arrays.read_floats(table[UNITS]), born)
+        written = arrays.read_floats(table[UNITS])
+        impossible = find_impossible(item, day, written)
+        units = np.where(impossible, np.float32(np.nan), written) if impossible.any() else written
+        return cls(store, names, item, day, units, written, born)
 
     def days(self) -> NDArray[np.int64]:
         """Return the days that have any row, in order."""
@@ -90,7 +96,7 @@ class Partition:
         return {
             STORE: [self.store] * len(starts),
             ITEM: self.items.take(pa.array(self.item[starts])).to_pylist(),
-            DATE: [str(_EPOCH + day) if day >= 0 else "" for day in days],
+            DATE: [str(EPOCH + day) if day >= 0 else "" for day in days],
             "found": [f"{value:g}" for value in peak],
             "days_old": as_of - self.day[np.append(starts[1:], len(self.day)) - 1],
             "spike": spike,
@@ -108,7 +114,7 @@ class Partition:
         found = []
         for item in np.flatnonzero(doubted.any(axis=1)):
             days = np.flatnonzero(doubted[item])
-            date = str(_EPOCH + first + int(days[0]))
+            date = str(EPOCH + first + int(days[0]))
             told = count_noun(len(days), "day")
             found.append(
                 (len(days), Sample(store=self.store, item=self.items[int(item)].as_py(), date=date, found=told))
@@ -116,8 +122,13 @@ class Partition:
         return found
 
     def is_sound(self) -> bool:
-        """Return whether there is one row an item and day, and none of returns."""
-        return not (self.units < 0).any() and not self._find_repeats().any()
+        """Return whether there is one row an item and day, none of returns and none that is impossible."""
+        return self.units is self.written and not (self.units < 0).any() and not self._find_repeats().any()
+
+    @property
+    def last_known(self) -> int:
+        """The last day that has units; -1 if none has."""
+        return int(self.day[np.isfinite(self.written)].max(initial=-1))
 
     def write_mended(self, source: Path, target: Path) -> Mended:
         """Write one row an item and day: returns netted with the day's sales, and nothing that cannot be trusted.
@@ -142,7 +153,9 @@ class Partition:
         with open_writer(target, kept.schema) as writer:
             writer.write_table(kept)
         bad = (~returned & (count > 1))[groups] & (differ[groups] | repeated)
-        rejected = [self._describe_row(UNIQUE, int(index)) for index in np.flatnonzero(bad)]
+        impossible = np.flatnonzero(np.isnan(self.units) & np.isfinite(self.written))
+        rejected = [self._describe_row(POSSIBLE, int(index)) for index in impossible]
+        rejected += [self._describe_row(UNIQUE, int(index)) for index in np.setdiff1d(np.flatnonzero(bad), impossible)]
         below = np.flatnonzero(net < 0)
         example = self._name_cell(int(starts[below[0]])) if len(below) else ""
         return Mended(kept.num_rows, rejected, int((returned & (count > 1)).sum()), len(below), example)
@@ -161,6 +174,6 @@ class Partition:
             "rule": rule,
             STORE: self.store,
             ITEM: self.items[int(self.item[index])].as_py(),
-            DATE: str(_EPOCH + self.day[index]),
-            UNITS: f"{self.units[index]:g}",
+            DATE: str(EPOCH + self.day[index]),
+            UNITS: f"{self.written[index]:g}",
         }

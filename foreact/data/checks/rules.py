@@ -21,6 +21,8 @@ SPIKE_TIMES, SPIKE_UNITS, SPIKE_DAYS = 30.0, 100.0, 10
 
 
 UNIQUE, SPIKES = "one row a store, item and date", "no day sells implausibly much"
+POSSIBLE, CLOSED = "units are possible", "closed days sell nothing"
+SOLD, LAST_UNITS = "something was sold", "the last day has units"
 FEW_REJECTED, FRESH, LONG_ENOUGH = "few rows are rejected", "the history is fresh", "the history is long enough"
 NO_DOUBTS = "fast items do not stop selling for some days"
 MORE_SOLD = "more is sold than returned"
@@ -54,6 +56,14 @@ ROWS = (
         "ExpectCompoundColumnsToBeUnique",
         {"column_list": [STORE, ITEM, DATE]},
         "one of the rows that agree is kept; where they differ the day is unknown",
+    ),
+    Rule(
+        POSSIBLE,
+        "warning",
+        "ExpectColumnToExist",
+        {"column": UNITS},
+        "many times what the item sells and more than a whole day of the store, or than the store's best days; set "
+        "aside as unknown",
     ),
 )
 SERIES = (
@@ -151,6 +161,8 @@ TOTAL = (
     Rule(DENSE, "critical", "ExpectColumnMaxToBeBetween", {"column": "apart", "max_value": MOST_APART}),
     Rule(FEW_REJECTED, "critical", "ExpectColumnMaxToBeBetween", {"column": "share"}),
     Rule(MORE_SOLD, "critical", "ExpectColumnMaxToBeBetween", {"column": "returned", "max_value": 1.0}),
+    Rule(SOLD, "critical", "ExpectColumnMinToBeBetween", {"column": "sold", "min_value": 0, "strict_min": True}),
+    Rule(LAST_UNITS, "critical", "ExpectColumnMaxToBeBetween", {"column": "blank", "max_value": 0}),
     Rule(FRESH, "warning", "ExpectColumnMaxToBeBetween", {"column": "age", "max_value": FRESH_DAYS}),
 )
 

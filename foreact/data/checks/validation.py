@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet
 from numpy.typing import NDArray
 
+from foreact.data.checks.closures import describe_contradictions, list_contradictions
 from foreact.data.checks.coverage import LEFT_OUT, MOST_LAG, check_coverage, count_lag
 from foreact.data.checks.doubts import describe_doubts, explain_no_doubts, may_doubt
 from foreact.data.checks.findings import SHOWN, Finding, Findings, Sample
@@ -24,13 +25,16 @@ from foreact.data.checks.rules import (
     FRESH_DAYS,
     KNOWN,
     LAGS,
+    LAST_UNITS,
     LEAST_BEFORE,
     LONG_ENOUGH,
     MORE_SOLD,
     MOST_DAYS,
+    POSSIBLE,
     PREVIOUS,
     ROWS,
     SERIES,
+    SOLD,
     SPIKES,
     STORES,
     TOTAL,
@@ -89,6 +93,10 @@ class _Check:
         self.sold = self.returned = 0.0
         # By store, the known tables that say nothing of its days ahead.
         self.without: dict[str, list[str]] = {}
+        # Days that are marked as closed and sold something.
+        self.contradicted: list[Sample] = []
+        # The last day on which any store has units, and the last on which any has rows.
+        self.last_known = self.last_row = -1
         # By store, the days that have any row.
         self.days: dict[str, NDArray[np.int64]] = {}
 
@@ -102,7 +110,7 @@ class _Check:
         ingested = pa.parquet.read_table(self.dataset.path / REJECTED)
         rejected = ingested.num_rows + len(self.rejected)
         unread = _list_unreadable(ingested, info)
-        aside = [*unread, *(finding for finding in findings if finding.rule == UNIQUE)]
+        aside = [*unread, *(finding for finding in findings if finding.rule in (UNIQUE, POSSIBLE))]
         findings = [*self._check_total(rejected, aside), *unread, *findings]
         notes = [*info.notes, *self._describe_returns(), *explain_no_doubts(info)]
         result = Findings(findings=findings, rows=info.rows_read, rejected=rejected, notes=notes)
@@ -119,12 +127,20 @@ class _Check:
                 self._merge_findings(merged, finding)
             self._mend_stores(batch)
             self._doubt_zeros(batch)
+            for one in batch if self.dataset.info.open else []:
+                self.contradicted += list_contradictions(self.dataset, one)
             self.progress(number + 1, number + 2, batch[-1].store)
-        if UNIQUE in merged:
-            samples = [_sample_record(one) for one in self.rejected[:SHOWN]]
-            told = {"kept": not samples, "broken": len(self.rejected), "samples": samples}
-            merged[UNIQUE] = merged[UNIQUE].model_copy(update=told)
-        return [*merged.values(), *describe_doubts(self.dataset.info, self.doubted)]
+        for rule in merged.keys() & {UNIQUE, POSSIBLE}:
+            records = [one for one in self.rejected if one["rule"] == rule]
+            samples = [_sample_record(one) for one in records[:SHOWN]]
+            told = {"kept": not samples, "broken": len(records), "samples": samples}
+            merged[rule] = merged[rule].model_copy(update=told)
+        closed = (
+            [describe_contradictions(sum(map(len, self.days.values())), self.contradicted)]
+            if self.dataset.info.open
+            else []
+        )
+        return [*merged.values(), *closed, *describe_doubts(self.dataset.info, self.doubted)]
 
     def _read_batches(self) -> Iterator[list[Partition]]:
         batch: list[Partition] = []
@@ -132,6 +148,8 @@ class _Check:
         for store in self.dataset.stores:
             batch.append(Partition.read(store, self.dataset.store_path(store), self.dataset.items_path(store)))
             self.days[store] = batch[-1].days()
+            self.last_known = max(self.last_known, batch[-1].last_known)
+            self.last_row = max(self.last_row, int(self.days[store].max(initial=-1)))
             rows += len(batch[-1].item)
             if rows >= BATCH:
                 yield batch
@@ -250,6 +268,8 @@ class _Check:
                     "age": [age],
                     "days": [days if info.stores else least],
                     "apart": [apart],
+                    "sold": [self.sold],
+                    "blank": [max(0, self.last_row - self.last_known)],
                     "returned": [self.returned / self.sold if self.sold else float(self.returned > 0) * 2],
                 }
             ]
@@ -281,10 +301,16 @@ class _Check:
                 "detail": f"{self.returned:,.0f} units below zero, {self.sold:,.0f} above: if the sign is the other "
                 "way round, name a column of sold units with --columns units=NAME"
             },
+            SOLD: {"detail": "units are blank or 0 in every row; bring them, or name their column with --columns"},
+            LAST_UNITS: {"detail": self._explain_blank()},
             FRESH: {"detail": f"its last {period}, {info.as_of}, is {age:,} days ago"},
         }
         findings = checkpoint.run(frame)
         return [one if one.kept else one.model_copy(update=details.get(one.rule, {})) for one in findings]
+
+    def _explain_blank(self) -> str:
+        last = str(np.datetime64(self.last_known, "D"))
+        return f"no store has any units after {last}, though there are rows; bring them, or run with --as-of {last}"
 
     def _write_checked(self, info: DatasetInfo, ingested: pa.Table, result: Findings) -> None:
         columns = list(FAULTY_ROWS.columns)

@@ -170,7 +170,7 @@ class _Layout:
             dates=self.dates,
             days=self.days,
             units=units,
-            open=None if opened is None else np.broadcast_to(opened != 0, self._shape()).copy(),
+            open=None if opened is None else _mark_open(np.broadcast_to(opened != 0, self._shape()), units),
             stockout=self._mark_stockouts(units),
             known=known,
             categories={
@@ -263,6 +263,12 @@ class _Layout:
         grid = np.full(self._shape(), np.nan, np.float32)
         grid[row[inside], column[inside]] = values[inside]
         return grid
+
+
+def _mark_open(flags: Bools, units: Floats) -> Bools:
+    """Return when the store was open: what sold was, whatever the flags say."""
+    sold = units > 0
+    return flags | sold | (~flags.any(axis=0) & sold.any(axis=0))
 
 
 def _overlay_known(known: Floats, history: Floats | None) -> Floats:

@@ -144,8 +144,12 @@ class Writer:
             order = quote(KEY)
             self._stream_known(known, f"SELECT {order}{largest} FROM ({source}) GROUP BY {order} ORDER BY {order}")
             keys = ", ".join(known.keys)
+            differ = " OR ".join(f"min({quote(name)}) IS DISTINCT FROM max({quote(name)})" for name in cells)
+            groups = f"SELECT {order} FROM ({source}) GROUP BY {order} HAVING count(*) > 1 AND ({differ})"
+            contradicting = int(self.engine.fetch_one(f"SELECT count(*) FROM ({groups})")[0])
+            counts = f", and contradicts itself in {contradicting:,} of them" if contradicting else ""
             self._add_note(
-                f"{known.table.label} repeats {repeats:,} rows of the same {keys}; the largest value counts."
+                f"{known.table.label} repeats {repeats:,} rows of the same {keys}{counts}; the largest value counts."
             )
         return TableInfo(
             name=known.name,

@@ -1,7 +1,13 @@
 """SQL that reads cells of any type as the text, number or flag that they stand for."""
 
+import re
+from pathlib import Path
+
 INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
 FLOATS = {"FLOAT", "DOUBLE"}
+# Types that hold nothing beyond the largest number that is believed.
+NARROW = {"TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER", "BOOLEAN"}
+MOST = 1e12
 # How files write that there is no value.
 NOTHING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
 
@@ -16,6 +22,11 @@ def literal(text: str) -> str:
     # A zero byte would end the statement.
     parts = ["'" + part.replace("'", "''") + "'" for part in text.split("\0")]
     return "(" + " || chr(0) || ".join(parts) + ")"
+
+
+def literal_file(path: Path) -> str:
+    """Write a file's name as an SQL literal that is no pattern, whatever characters it has."""
+    return literal(re.sub(r"[*?\[]", r"[\g<0>]", str(path)))
 
 
 def is_number(kind: str) -> bool:
@@ -56,9 +67,9 @@ def as_number(column: str, kind: str, decimal_comma: bool = False) -> str:
         number = f"TRY_CAST({plain} AS DOUBLE)"
     else:
         number = f"CAST({column} AS DOUBLE)"
-        if kind not in FLOATS:
+        if kind in NARROW:
             return number
-    return f"CASE WHEN isfinite({number}) AND abs({number}) <= 1e12 THEN {number} END"
+    return f"CASE WHEN isfinite({number}) AND abs({number}) <= {MOST:g} THEN {number} END"
 
 
 def as_flag(column: str, kind: str) -> str:

@@ -3,7 +3,9 @@
 import csv
 import gzip
 import io
+import re
 import zlib
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,9 +13,11 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet
 
+from foreact.data.reading.shapes import check_shape, check_width
 from foreact.errors import ForeactError, name_examples
 
 SAMPLE = 1 << 20
+LINE_BREAK = re.compile(rb"[\r\n]")
 DELIMITERS = (",", ";", "\t", "|")
 
 
@@ -41,9 +45,14 @@ def read_header(path: Path, name: str) -> Header | None:
         gzipped = start[:2] == b"\x1f\x8b"
         with gzip.open(path) if gzipped else path.open("rb") as file:
             sample = file.read(SAMPLE)
-    except (OSError, EOFError, zlib.error) as error:
+    except (EOFError, zlib.error) as error:
+        raise ForeactError(f"{name} is cut off or damaged: upload it again.") from error
+    except OSError as error:
         raise ForeactError(f"{name} cannot be read: {_explain_error(error)}.") from error
-    return _read_csv_header(sample, gzipped, name)
+    header = _read_csv_header(sample, gzipped, name)
+    if header is not None:
+        check_shape(path, name, header.delimiter, gzipped)
+    return header
 
 
 def _read_names(path: Path, name: str) -> list[str]:
@@ -61,6 +70,11 @@ def _read_csv_header(sample: bytes, gzipped: bool, name: str) -> Header | None:
         raise ForeactError(f"{name} is encoded as UTF-16; save it as UTF-8.")
     if b"\0" in sample:
         raise ForeactError(f"{name} is not a CSV or Parquet file: it has zero bytes in it.")
+    if len(sample) == SAMPLE and not LINE_BREAK.search(sample):
+        raise ForeactError(
+            f"The first line of {name} goes on for more than {SAMPLE // 10**6} MB; it must name the columns, and end "
+            "in a line break."
+        )
     whole = sample[: sample.rfind(b"\n")] if len(sample) == SAMPLE and b"\n" in sample else sample
     try:
         text = whole.decode("utf-8-sig")
@@ -80,9 +94,10 @@ def _read_csv_header(sample: bytes, gzipped: bool, name: str) -> Header | None:
 
 
 def _check_names(names: list[str], file: str) -> tuple[str, ...]:
-    """Refuse names that SQL could not tell apart."""
-    folded = [name.casefold() for name in names]
-    twice = sorted({name for name in names if folded.count(name.casefold()) > 1})
+    """Refuse names that SQL could not tell apart, and more of them than a table has."""
+    check_width(len(names), file)
+    folded = Counter(name.casefold() for name in names)
+    twice = sorted({name for name in names if folded[name.casefold()] > 1})
     if twice:
         raise ForeactError(
             f"{file} has more than one column named {name_examples(twice)}; rename or remove all but one."

@@ -35,6 +35,7 @@ from foreact.errors import ForeactError
 from foreact.vocabulary import DATE, ITEM, OPEN, ROLES, STOCKOUT, STORE, UNITS, WHOLE_STORE
 
 MOST_DATES = 100_000
+NOT_UNITS = "units that are not a number, or beyond 1e12"
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def open_history(engine: Engine, table: Table, columns: Mapping[str, str], today
         ("date before 1990", "day < 0"),
         ("date in the future", f"day > {latest}"),
     ]
-    blanked = [("units that are not a number", UNITS)] + [
+    blanked = [(NOT_UNITS, UNITS)] + [
         (f"{flag} that is neither 0 nor 1", flag) for flag in (OPEN, STOCKOUT) if flag in roles
     ]
     originals = ", ".join(f"{texts[role]} AS original_{role}" for role in roles)

@@ -58,6 +58,11 @@ def name_source(number: int | None = None) -> str:
     return "source" if number is None else f"source_{number}"
 
 
+def name_folders(view: str, part: int) -> str:
+    """Return the table of the columns that the folders of a view's files name, by file."""
+    return f"{view}_{part}_folders"
+
+
 def name_known(number: int) -> str:
     """Return the view of a known table: its keys out of store, item and day, `open` and its values."""
     return f"known_{number}"

@@ -2,14 +2,17 @@
 
 import glob
 import hashlib
+import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from foreact.blobs.protocol import BlobStore
-from foreact.errors import ForeactError
+from foreact.errors import ForeactError, name_examples
 
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".pq")
 
 
@@ -43,12 +46,46 @@ def is_remote(uri: str) -> bool:
 
 def fingerprint_sources(uris: Iterable[str], open_url: OpenUrl | None = None) -> str:
     """Return a text that changes whenever any file of these tables does; cheap, because nothing is read."""
+    return fingerprint_states(list_states(uris, open_url))
+
+
+def list_states(uris: Iterable[str], open_url: OpenUrl | None = None) -> dict[str, list[Source]]:
+    """List the files of each table as they are now."""
+    return {uri: find_sources(uri, open_url) for uri in uris}
+
+
+def fingerprint_states(states: Mapping[str, list[Source]]) -> str:
+    """Return a text that changes with any file."""
     digest = hashlib.sha256()
-    for uri in uris:
+    for uri, sources in states.items():
         digest.update(f"{uri}\0".encode())
-        for source in find_sources(uri, open_url):
+        for source in sources:
             digest.update(f"{source.name}\0{source.size}\0{source.tag}\0".encode(errors="surrogatepass"))
     return digest.hexdigest()[:32]
+
+
+def refuse_changes(before: Mapping[str, list[Source]], after: Mapping[str, list[Source]]) -> None:
+    """Raise if files are not as they were: an upload in progress is nobody's sales."""
+    tags = [
+        {(one.name, one.size, one.tag) for sources in states.values() for one in sources} for states in (before, after)
+    ]
+    changed = sorted({name for name, _, _ in tags[0] ^ tags[1]})
+    if changed:
+        raise ForeactError(
+            f"{name_examples(changed)} changed while the tables were read, as in an upload; run again once it has "
+            "ended. A file that is uploaded under another name and then renamed is never seen in part."
+        )
+
+
+def find_partition(name: str) -> dict[str, str]:
+    """Return the columns that the folders just above a file name, as in store=A/month=2025-01/part.parquet."""
+    found: dict[str, str] = {}
+    for folder in reversed(name.split("/")[:-1]):
+        key, sign, value = folder.partition("=")
+        if not sign or not key:
+            break
+        found[unquote(key)] = unquote(value)
+    return dict(reversed(found.items()))
 
 
 def fetch_files(sources: list[Source], scratch: Path) -> list[tuple[str, Path]]:
@@ -68,11 +105,18 @@ def fetch_files(sources: list[Source], scratch: Path) -> list[tuple[str, Path]]:
 
 
 def _find_files(uri: str) -> list[Source]:
+    if SCHEME.match(uri):
+        raise ForeactError(
+            f"{uri} cannot be read: give a path on this machine, or one in Azure Blob as in "
+            "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX, and copy files of other places there first."
+        )
     path = Path(uri).expanduser()
     try:
         if path.is_dir():
             paths = [one for one in path.rglob("*") if one.is_file() and _is_table(one.name)]
         elif path.exists():
+            if not path.is_file():
+                raise ForeactError(f"{uri} is no file but a pipe or a device: write what it gives to a file first.")
             paths = [path]
         else:
             # The whole path is a pattern, not one within a folder.

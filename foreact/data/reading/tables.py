@@ -1,13 +1,19 @@
 """A table of any number of CSV and Parquet files as one view for SQL."""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from foreact.data.reading.cells import as_text, is_nested, literal, quote
+import duckdb
+import pyarrow as pa
+
+from foreact.data.reading.cells import as_text, is_nested, literal, literal_file, quote
 from foreact.data.reading.engine import Engine
 from foreact.data.reading.headers import Header, read_header
-from foreact.data.reading.schema import MALFORMED_LINES
+from foreact.data.reading.schema import MALFORMED_LINES, name_folders
+from foreact.data.reading.shapes import LONGEST_LINE
+from foreact.data.reading.sources import find_partition
 from foreact.errors import ForeactError
 
 
@@ -26,42 +32,94 @@ def open_table(engine: Engine, label: str, files: list[tuple[str, Path]], view: 
 
     Lines that are not rows of their file are kept in a table of their own.
     """
-    groups: dict[Header, list[Path]] = defaultdict(list)
+    groups: dict[tuple[Header, tuple[str, ...]], list[File]] = defaultdict(list)
     for name, path in files:
         header = read_header(path, name)
         if header is not None:
-            groups[header].append(path)
+            named = {column.casefold() for column in header.columns}
+            folders = {key: value for key, value in find_partition(name).items() if key.casefold() not in named}
+            groups[header, tuple(sorted(folders))].append(File(path, folders))
     if not groups:
         raise ForeactError(f"{label} is empty: there is no header, and no row.")
     engine.execute(f"CREATE TABLE IF NOT EXISTS {MALFORMED_LINES} (label VARCHAR, line VARCHAR)")
     parts = []
-    for number, (header, paths) in enumerate(groups.items()):
-        copy = engine.scratch / f"{view}-{number}.parquet"
+    for number, ((header, keys), found) in enumerate(groups.items()):
+        place = Place(found, keys, name_folders(view, number)) if keys else Place(found)
+        if keys:
+            _register_folders(engine, place)
         if header.format == "csv":
-            _copy_csv(engine, label, header, paths, copy)
-        parts.append(_describe_file(engine, [copy] if header.format == "csv" else paths))
+            copy = engine.scratch / f"{view}-{number}.parquet"
+            _copy_csv(engine, label, header, place, copy)
+            place = Place([File(copy)])
+        parts.append(_describe_file(engine, label, place))
     kinds = _unify_columns(engine, view, parts)
-    separated_otherwise = [header.delimiter != "," for header in groups if header.format == "csv"]
+    separated_otherwise = [header.delimiter != "," for header, _ in groups if header.format == "csv"]
     return Table(label, view, kinds, bool(separated_otherwise) and all(separated_otherwise))
 
 
+@dataclass(frozen=True)
+class File:
+    """A file, and the columns that its folders name."""
+
+    path: Path
+    folders: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Files of the same columns, those of their folders, and the table that says which file has which."""
+
+    files: list[File]
+    keys: tuple[str, ...] = ()
+    folders: str = ""
+
+    @property
+    def listed(self) -> str:
+        """The files in SQL."""
+        return "[" + ", ".join(literal_file(one.path) for one in self.files) + "]"
+
+    def join_folders(self, source: str) -> str:
+        """Return the FROM clause of a source, with the columns of the folders."""
+        return f"{source} JOIN {quote(self.folders)} USING (filename)" if self.keys else source
+
+
+def _register_folders(engine: Engine, place: Place) -> None:
+    def read(file: File, key: str) -> str | None:
+        return None if file.folders[key] == NO_VALUE else file.folders[key]
+
+    columns = {key: pa.array([read(file, key) for file in place.files], pa.string()) for key in place.keys}
+    names = pa.array([str(file.path) for file in place.files], pa.string())
+    engine.register_table(place.folders, pa.table({"filename": names, **columns}))
+
+
+# What Hive writes for a folder of rows that have nothing in its column.
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 # DuckDB shows no more than the first 10,000 bytes of what it cannot read, less a character cut in two.
 SHOWN_BYTES = 9_990
 
 
-def _copy_csv(engine: Engine, label: str, header: Header, paths: list[Path], copy: Path) -> None:
+def _copy_csv(engine: Engine, label: str, header: Header, place: Place, copy: Path) -> None:
     # Columns go by position while reading, because names may be anything and differ in their case only.
     types = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(len(header.columns)))
     names = ", ".join(
-        f"c{index} AS {quote(name or f'column {index + 1}')}" for index, name in enumerate(header.columns)
+        [f"c{index} AS {quote(name or f'column {index + 1}')}" for index, name in enumerate(header.columns)]
+        + [quote(key) for key in place.keys]
     )
     engine.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
-    engine.execute(
-        f"""COPY (SELECT {names} FROM read_csv({_list_files(paths)}, auto_detect = false, header = true,
-            columns = {{{types}}}, delim = {literal(header.delimiter)}, quote = '"', escape = '"', nullstr = '',
-            compression = '{"gzip" if header.gzipped else "none"}', max_line_size = 4000000, store_rejects = true,
-            rejects_limit = 0)) TO {literal(str(copy))} (FORMAT parquet, COMPRESSION snappy)"""
-    )
+    source = f"""read_csv({place.listed}, auto_detect = false, header = true, hive_partitioning = false,
+        columns = {{{types}}}, delim = {literal(header.delimiter)}, quote = '"', escape = '"', nullstr = '',
+        compression = '{"gzip" if header.gzipped else "none"}', max_line_size = {LONGEST_LINE}, store_rejects = true,
+        rejects_limit = 0, filename = {bool(place.keys)})"""
+    try:
+        engine.execute(
+            f"COPY (SELECT {names} FROM {place.join_folders(source)}) TO {literal(str(copy))} "
+            "(FORMAT parquet, COMPRESSION snappy)"
+        )
+    except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
+        raise ForeactError(
+            f"{label} cannot be read as CSV ({_shorten(error)}): its lines end in different ways, or a quote is out of "
+            "place; save it again as CSV in UTF-8 with one kind of line ending, or as Parquet."
+        ) from error
     # A quote that is never closed takes what follows into its line: each line of it is a row that is lost.
     engine.execute(
         f"""INSERT INTO {MALFORMED_LINES} SELECT {literal(label)}, left(lost, 1000) FROM (
@@ -79,10 +137,20 @@ def _copy_csv(engine: Engine, label: str, header: Header, paths: list[Path], cop
         )
 
 
-def _describe_file(engine: Engine, paths: list[Path]) -> tuple[str, dict[str, str]]:
-    source = f"read_parquet({_list_files(paths)}, union_by_name = true, binary_as_string = true)"
-    rows = engine.execute(f"DESCRIBE SELECT * FROM {source}")
-    return source, {name: kind for name, kind, *_ in rows}
+def _describe_file(engine: Engine, label: str, place: Place) -> tuple[str, dict[str, str]]:
+    options = "union_by_name = true, binary_as_string = true, hive_partitioning = false"
+    source = f"read_parquet({place.listed}, {options}{', filename = true' if place.keys else ''})"
+    joined = f"(SELECT * EXCLUDE (filename) FROM {place.join_folders(source)})" if place.keys else source
+    try:
+        rows = engine.execute(f"DESCRIBE SELECT * FROM {joined}")
+    except (duckdb.InvalidInputException, duckdb.IOException) as error:
+        raise ForeactError(f"{label} cannot be read ({_shorten(error)}); write its Parquet files again.") from error
+    return joined, {name: kind for name, kind, *_ in rows}
+
+
+def _shorten(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].removeprefix("Invalid Input Error: ").rstrip(".")
 
 
 def _unify_columns(engine: Engine, view: str, parts: list[tuple[str, dict[str, str]]]) -> dict[str, str]:
@@ -109,7 +177,3 @@ def _unify_columns(engine: Engine, view: str, parts: list[tuple[str, dict[str, s
 
     engine.execute(f"CREATE VIEW {quote(view)} AS " + " UNION ALL ".join(select(*part) for part in parts))
     return final
-
-
-def _list_files(paths: list[Path]) -> str:
-    return "[" + ", ".join(literal(str(path)) for path in paths) + "]"

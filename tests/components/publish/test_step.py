@@ -139,3 +139,33 @@ def test_a_run_of_all_stores_cleans_up_and_a_refresh_does_not(workspace, tmp_pat
     assert publish_again("refresh", {"2": {"value": 9}}).metrics["objects_deleted"] == 0
     assert publish_again("nightly", {"1": {}, "2": {}}).metrics["objects_deleted"] == 6
     assert list(store.list("forecasts/data/run-1/")) == []
+
+
+HELD = {"held": "the newest numbers are held back: they expect 800 units a day where the last publication expects 2"}
+
+
+def test_a_held_store_keeps_its_last_good_numbers_until_others_come(workspace, tmp_path):
+    run(workspace, tmp_path, "run-1", STORES)
+    registered, published = run(workspace, tmp_path, "run-2", {**STORES, "2": HELD})
+    entries = published.outcome.manifest.stores
+    assert {store: entry.run for store, entry in entries.items() if entry.run == "run-1"} == {"2": "run-1"}
+    assert {store for store, entry in entries.items() if entry.held} == {"2"}
+    assert entries["2"].held == HELD["held"]
+    assert (registered.versions.stores["2"].promoted, registered.versions.stores["1"].promoted) == (False, True)
+    assert registered.metrics["held"] == published.metrics["stores_held"] == 1
+    for told in (registered.summary, published.summary):
+        assert "they expect 800 units" in told
+    again = run(workspace, tmp_path, "run-3", STORES)[1].outcome.manifest.stores["2"]
+    assert (again.run, again.held) == ("run-3", None)
+
+
+def test_a_run_of_which_all_is_held_fails_and_marks_what_stays(workspace, tmp_path):
+    with pytest.raises(ForeactError, match=r"1 of 1 store, '9', keeps the last good numbers; '9': the newest .* 2\."):
+        run(workspace, tmp_path, "run-0", {"9": HELD})
+    reader = Reader(connect(PipelineSettings(workspace=workspace)))
+    assert reader.find_current() is None
+    run(workspace, tmp_path, "run-1", {"9": {}})
+    with pytest.raises(ForeactError, match="the newest numbers are held back"):
+        run(workspace, tmp_path, "run-2", {"9": HELD})
+    entry = reader.read_current().manifest.stores["9"]
+    assert (entry.run, entry.held) == ("run-1", HELD["held"])

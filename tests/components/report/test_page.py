@@ -46,6 +46,12 @@ def test_it_tells_what_was_published_beside_last_time_and_the_worst_store(store:
     assert page.count("The store that fares worst: ") == page.count("<svg") == 1
 
 
+def test_a_promotion_says_who_chose_what_and_why(store: FolderStore) -> None:
+    run(RunLedger(store), "now", 0.25, 2)
+    RunLedger(store).note_parameters("now", {"version": "3", "by": "anna", "reason": "Fridays & <b>"})
+    assert "Promotion of version 3 by anna: Fridays &amp; &lt;b&gt;" in write(store, "now")
+
+
 def test_a_failure_says_where_and_why_and_nothing_in_it_is_markup(store: FolderStore) -> None:
     runs = RunLedger(store)
     runs.note_step_started("now", "validate", "retrain-store", "<b>")

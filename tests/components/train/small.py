@@ -27,7 +27,7 @@ def make_dataset(folder: Path, stores: int, seed: int = 7) -> Dataset:
     (folder / "sales.csv").write_text("\n".join(lines) + "\n")
     ingest(
         history=str(folder / "sales.csv"), known=[], columns="", country="", as_of="", horizon=7, missing="auto",
-        store="", source_version="1", dataset=folder / "dataset", events=Events(), scratch=folder,
+        store="", source_version="", dataset=folder / "dataset", events=Events(), scratch=folder,
         today=date(2026, 8, 29),
     )  # fmt: skip
     return Dataset(folder / "dataset")

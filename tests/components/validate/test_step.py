@@ -18,7 +18,7 @@ def test_sound_data_is_linked_not_copied(tmp_path: Path) -> None:
         max_rejected_share=defaults.MAX_REJECTED_SHARE,
         dataset=source.path,
         checked=tmp_path / "checked",
-        rejected=tmp_path / "rejected.parquet",
+        rejected=tmp_path / "rejected.csv",
         events=Events(tmp_path / "events"),
         today=TODAY,
     )

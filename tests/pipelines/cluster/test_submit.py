@@ -31,9 +31,16 @@ def test_a_run_has_what_it_was_given(fake: Fake, kubeflow: Kubeflow, package: Pa
     assert (run.run_id, run.display_name, run.service_account) == (sent.id, "one", "foreact-pipelines")
     assert run.runtime_config.parameters == GIVEN
     assert run.pipeline_version_reference.pipeline_version_id == version.pipeline_version_id
-    assert version.display_name == f"sha256-{package.hash[:24]}"
+    assert version.display_name == f"20261128-0841-{package.hash[:8]}"
     assert version.description == f"sha256:{package.hash}"
     assert version.pipeline_spec["platform_spec"]["platforms"], "the second document goes with the first"
+
+
+def test_a_version_is_named_by_its_commit_and_when_it_was_uploaded(
+    fake: Fake, kubeflow: Kubeflow, package: Package
+) -> None:
+    built = Package(package.path, b"# Commit: da2e0a1c5b7d-dirty\n" + package.content)
+    assert send(kubeflow, built).version == f"da2e0a1c5b7d-dirty-20261128-0841-{built.hash[:8]}"
 
 
 def test_the_same_content_is_uploaded_once(fake: Fake, kubeflow: Kubeflow, package: Package) -> None:

@@ -1,10 +1,13 @@
 """Answers asked for again, large ones, and what small ones wait for."""
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from serving.api import answers
+from serving.middleware.callers import MOST_UNDER_WAY
+from serving.parts import ASIDE
 from tests.serving import shop
 from tests.serving.conftest import Serving
 from tests.waiting import until
@@ -59,11 +62,9 @@ def test_a_large_answer_leaves_in_pieces_that_make_the_whole(serving: Serving, e
     serving.refresh()
     path = "/v1/forecasts?store=S1&limit=100000"
     whole = serving.get(path, headers={"accept-encoding": encoding})
-    assert len(whole.content) > 4 * answers.PIECE_BYTES
+    assert len(whole.content) > 4 * answers.LARGE_BYTES
     assert len(whole.json()["rows"]) == 600 * 28
     assert whole.headers.get("content-encoding", "identity") == encoding
-    if encoding == "identity":
-        assert int(whole.headers["content-length"]) == len(whole.content)
     items = {row["item"] for row in whole.json()["rows"]}
     one = serving.get("/v1/forecasts?store=S1&item=item-0007").json()["rows"]
     assert len(items) == 600
@@ -71,18 +72,64 @@ def test_a_large_answer_leaves_in_pieces_that_make_the_whole(serving: Serving, e
 
 
 def test_a_small_read_waits_for_no_large_one(serving: Serving) -> None:
-    portal = serving.client.portal
+    shop.publish(serving.store, ["S1"], run="large", items=600, horizon=28)
+    serving.refresh()
+    portal, service = serving.client.portal, serving.app.state.service
     assert portal is not None
-    holder = object()
-    portal.call(answers.ASIDE.acquire_on_behalf_of, holder)
+    portal.call(service.turn.acquire)
     with ThreadPoolExecutor(1) as pool:
         large = pool.submit(serving.get, "/v1/forecasts?store=S1")
-        until(lambda: answers.ASIDE.statistics().tasks_waiting == 1)
+        until(lambda: service.turn._waiters)
         assert serving.get("/v1/forecasts?store=S1&item=item-0001").status_code == 200
         assert serving.get("/v1/totals?store=S1").status_code == 200
         assert not large.done()
-        portal.call(answers.ASIDE.release_on_behalf_of, holder)
-        assert large.result().status_code == 200
+        portal.call(release, service.turn)
+        assert len(large.result().json()["rows"]) > 9_000
+
+
+async def release(turn: asyncio.Lock) -> None:
+    turn.release()
+
+
+def test_a_caller_has_so_many_pages_made_at_once(serving: Serving) -> None:
+    portal, service = serving.client.portal, serving.app.state.service
+    assert portal is not None
+    holders = [object() for _ in range(ASIDE)]
+    for holder in holders:
+        portal.call(service.aside.acquire_on_behalf_of, holder)
+    with ThreadPoolExecutor(10) as pool:
+        waiting = [pool.submit(serving.get, "/export.xlsx", "viewer") for _ in range(service.waiting.each)]
+        until(lambda: service.aside.statistics().tasks_waiting == len(waiting))
+        refused = serving.get("/export.csv", "viewer")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "too_many_at_once")
+        assert int(refused.headers["retry-after"]) > 0
+        # Others wait for their turn, and whoever asks for little waits for nothing.
+        other = pool.submit(serving.get, "/export.csv", "planner")
+        until(lambda: service.aside.statistics().tasks_waiting == len(waiting) + 1)
+        assert serving.get("/v1/totals", "viewer").status_code == 200
+        for holder in holders:
+            portal.call(service.aside.release_on_behalf_of, holder)
+        assert {one.result().status_code for one in (*waiting, other)} == {200}
+
+
+def test_a_caller_has_so_much_under_way(serving: Serving) -> None:
+    portal, service = serving.client.portal, serving.app.state.service
+    assert portal is not None
+    holders = [object() for _ in range(ASIDE)]
+    for holder in holders:
+        portal.call(service.aside.acquire_on_behalf_of, holder)
+    service.waiting.each = 100
+    with ThreadPoolExecutor(40) as pool:
+        waiting = [pool.submit(serving.get, "/v1/alerts", "viewer") for _ in range(MOST_UNDER_WAY)]
+        until(lambda: service.aside.statistics().tasks_waiting == len(waiting))
+        refused = serving.get("/v1/totals", "viewer")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "too_many_under_way")
+        assert int(refused.headers["retry-after"]) > 0
+        assert serving.get("/v1/totals", "planner").status_code == 200
+        for holder in holders:
+            portal.call(service.aside.release_on_behalf_of, holder)
+        assert {one.result().status_code for one in waiting} == {200}
+    assert serving.get("/v1/totals", "viewer").status_code == 200
 
 
 def test_what_is_kept_ends_with_the_publication(serving: Serving) -> None:

@@ -30,6 +30,8 @@ class Provider:
         # What the next token claims instead of the truth.
         self.lies: dict[str, Any] = {}
         self.sign_with: Any = None
+        # A federated credential in place of the client's secret.
+        self.trusted_token: str | None = None
         self.codes: dict[str, dict[str, str]] = {}
         self.redirect_uri = "http://127.0.0.1:8000/login/callback"
         handler = type("Handler", (_Handler,), {"provider": self})
@@ -67,6 +69,14 @@ class Provider:
         self.codes[code] = query
         return f"{self.redirect_uri}?{urlencode({'code': code, 'state': query['state']})}"
 
+    def knows_client(self, form: dict[str, str]) -> bool:
+        """Return whether the client proves itself: by its secret, or by the token that is trusted instead of one."""
+        if self.trusted_token is None:
+            return form.get("client_secret") == SECRET
+        asserted = form.get("client_assertion_type"), form.get("client_assertion")
+        kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+        return asserted == (kind, self.trusted_token) and "client_secret" not in form
+
     def exchange(self, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
         asked = self.codes.pop(form.get("code", ""), None)
         digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
@@ -74,7 +84,7 @@ class Provider:
         good = (
             asked is not None
             and form.get("client_id") == CLIENT
-            and form.get("client_secret") == SECRET
+            and self.knows_client(form)
             and form.get("redirect_uri") == self.redirect_uri
             and challenge == asked["code_challenge"]
         )

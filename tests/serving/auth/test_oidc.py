@@ -4,6 +4,7 @@ import html
 import json
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
@@ -36,21 +37,30 @@ def tenant() -> Iterator[Provider]:
 @pytest.fixture
 def provider(tenant: Provider) -> Provider:
     tenant.claims = {"oid": "0000-object-id", "name": "Pia Planner", "roles": ["Planner.North"]}
-    tenant.lies, tenant.sign_with = {}, None
+    tenant.lies, tenant.sign_with, tenant.trusted_token = {}, None, None
     return tenant
 
 
 @pytest.fixture
-def house(store: FolderStore, start: Callable[..., Serving], provider: Provider, tmp_path: Any) -> Serving:
-    shop.publish(store)
-    settings = {
-        "oidc_issuer": provider.issuer,
-        "oidc_client_id": CLIENT,
-        "oidc_client_secret": SECRET,
-        "oidc_roles": json.dumps(GRANTS),
-        "login_attempts": 1_000,
-    }
-    return start(runner=runner(store, tmp_path), **settings)
+def open_house(
+    store: FolderStore, start: Callable[..., Serving], provider: Provider, tmp_path: Path
+) -> Callable[..., Serving]:
+    def open_it(**given: Any) -> Serving:
+        shop.publish(store)
+        settings = {
+            "oidc_issuer": provider.issuer,
+            "oidc_client_id": CLIENT,
+            "oidc_roles": json.dumps(GRANTS),
+            "login_attempts": 1_000,
+        }
+        return start(runner=runner(store, tmp_path), **settings, **given)
+
+    return open_it
+
+
+@pytest.fixture
+def house(open_house: Callable[..., Serving]) -> Serving:
+    return open_house(oidc_client_secret=SECRET)
 
 
 def come_back(house: Serving, target: str = "/stores/S1") -> Any:
@@ -61,6 +71,19 @@ def come_back(house: Serving, target: str = "/stores/S1") -> Any:
     return house.client.get(returned.removeprefix("http://127.0.0.1:8000"))
 
 
+def test_a_token_of_the_service_account_stands_for_a_secret(
+    open_house: Callable[..., Serving], provider: Provider, tmp_path: Path
+) -> None:
+    house = open_house(oidc_assertion_file=tmp_path / "token", oidc_scopes="openid profile groups")
+    assert "the service cannot prove who it is" in html.unescape(come_back(house).text)
+    for token in ("first", "its successor"):
+        provider.trusted_token = token
+        (tmp_path / "token").write_text(token + "\n")
+        assert come_back(house).status_code == 303
+    begun = house.client.get("/login/sso?target=/").headers["location"]
+    assert "scope=openid+profile+groups" in begun
+
+
 def test_a_planner_comes_in_and_sees_the_stores_of_their_role(house: Serving) -> None:
     answer = come_back(house)
     assert (answer.status_code, answer.headers["location"]) == (303, "/stores/S1")
@@ -69,6 +92,11 @@ def test_a_planner_comes_in_and_sees_the_stores_of_their_role(house: Serving) ->
     assert "Pia Planner" in house.client.get("/", headers={"accept": "text/html"}).text
     assert '"account": "user:0000-object-id"' in house.get("/v1/audit").text
     assert "Pia" not in house.get("/v1/audit").text
+
+
+def test_the_provider_is_another_site_that_sends_people_back(house: Serving) -> None:
+    house.client.headers["sec-fetch-site"] = "cross-site"
+    assert come_back(house).status_code == 303
 
 
 def test_roles_add_up_without_spilling_over(house: Serving, provider: Provider) -> None:

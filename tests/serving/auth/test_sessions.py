@@ -88,6 +88,31 @@ def test_a_login_from_another_site_is_refused(house: Serving) -> None:
     assert "set-cookie" not in answer.headers
 
 
+@pytest.mark.parametrize(
+    "origin", ["http://[", "http://[::1", "//\u2100", "null", "x" * 5_000, "http://a, http://b", ""]
+)
+def test_an_odd_origin_is_another_site(house: Serving, origin: str) -> None:
+    headers = {"origin": origin.encode()}
+    answer = house.client.post("/login", data={"account": "demo", "password": "right"}, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "cross_site")
+
+
+@pytest.mark.parametrize("path", ["/login/once?token=guess", "/login/callback?code=x&state=y"])
+def test_pages_of_other_sites_use_up_no_tries(start: Callable[..., Serving], path: str) -> None:
+    house = start(
+        local=LocalLogin("right"), login_attempts=2, oidc_issuer="http://127.0.0.1:9/t", oidc_client_id="foreact"
+    )
+    for site in ("cross-site", "same-site"):
+        answers = [house.client.get(path, headers={"sec-fetch-site": site}) for _ in range(4)]
+        assert [answer.status_code for answer in answers] == [401] * 4
+    assert house.get("/v1/audit").text == ""
+    assert [house.client.get(path).status_code for _ in range(3)] == [401, 401, 429]
+    # Whoever has the link may follow it from anywhere.
+    token = house.app.state.service.local.token
+    from_elsewhere = house.client.get(f"/login/once?token={token}", headers={"sec-fetch-site": "cross-site"})
+    assert from_elsewhere.status_code == 303
+
+
 def test_a_session_ends(house: Serving) -> None:
     csrf = log_in(house)
     house.clock.now += timedelta(hours=9, minutes=59)
@@ -172,6 +197,11 @@ def test_a_signature_is_for_one_purpose_and_time() -> None:
         ("javascript:alert(1)", "/"),
         ("/a\r\nset-cookie: x", "/"),
         ("", "/"),
+        ("//[", "/"),
+        ("http://[::1", "/"),
+        ("//\u2100", "/"),
+        ("/[", "/["),
+        ("\ud800", "/"),
     ],
 )
 def test_logins_lead_to_our_own_pages_only(given: str, kept: str) -> None:
@@ -205,10 +235,16 @@ def test_a_bad_header_is_nobody(house: Serving, header: str) -> None:
     ("host", "local", "settings", "problem"),
     [
         ("0.0.0.0", True, {"public_url": "https://x.example", "session_secret": "s" * 40}, "local login"),
+        ("0.0.0.0", False, {"public_url": "https://x.example", "session_secret": "s" * 40}, "METRICS_TOKEN"),
         ("0.0.0.0", False, {"public_url": "https://x.example"}, "SESSION_SECRET"),
         ("0.0.0.0", False, {"public_url": "https://x.example", "session_secret": "short"}, "SESSION_SECRET"),
-        ("10.0.0.1", False, {"session_secret": "s" * 40}, "PUBLIC_URL"),
-        ("10.0.0.1", False, {"session_secret": "s" * 40, "public_url": "http://x.example"}, "PUBLIC_URL"),
+        ("10.0.0.1", False, {"session_secret": "s" * 40, "metrics_token": "t"}, "PUBLIC_URL"),
+        (
+            "10.0.0.1",
+            False,
+            {"session_secret": "s" * 40, "metrics_token": "t", "public_url": "http://x.example"},
+            "PUBLIC_URL",
+        ),
     ],
 )
 def test_weak_settings_serve_nobody_but_this_machine(

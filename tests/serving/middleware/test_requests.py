@@ -4,8 +4,10 @@ import logging
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette import datastructures
 
 from foreact.blobs.folder import FolderStore
+from serving.api import parameters
 from serving.metrics.service import METRICS
 from serving.middleware.requests import RequestMiddleware
 from tests.serving import shop
@@ -36,6 +38,74 @@ def test_security_headers_are_on_everything(serving: Serving) -> None:
 def test_another_hosts_name_is_refused(serving: Serving) -> None:
     answer = serving.get("/v1/stores", headers={"host": "evil.example"})
     assert answer.json()["error"]["code"] == "wrong_host"
+    assert serving.client.get("/metrics", headers={"host": "evil.example"}).status_code == 400
+    for path in ("/healthz", "/startupz", "/readyz"):
+        assert serving.client.get(path, headers={"host": "10.0.0.9:8000"}).status_code == 200
+
+
+def test_metrics_are_told_to_whoever_asks_the_process_itself(start) -> None:
+    serving = start(public_url="https://forecasts.example")
+    for host, status in (("forecasts.example", 200), ("127.0.0.1:8000", 200), ("10.0.0.9", 400), ("[", 400)):
+        assert serving.client.get("/metrics", headers={"host": host}).status_code == status
+    assert serving.client.get("/login", headers={"host": "127.0.0.1:8000"}).status_code == 400
+
+
+def test_log_lines_name_the_caller(serving: Serving, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        serving.get("/v1/stores/none", "viewer")
+        serving.client.get("/v1/stores/none")
+    told = [record.caller for record in caplog.records if record.message == "request"]
+    assert told[0].startswith("key:")
+    assert told[1] is None
+
+
+def test_nobody_has_parameters_looked_at_before_they_are_known(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datastructures, "parse_qsl", None)
+    for query in ("end&" * 1_000, "&".join(f"name-{number}" for number in range(1_000))):
+        assert serving.client.get(f"/v1/forecasts?{query}").status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/v1/forecasts", "/", "/login", "/healthz", "/nothing"])
+def test_more_parameters_than_any_route_has_use_for_are_refused_unread(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(datastructures, "parse_qsl", None)
+    for query in ("end&" * 16_000, "&".join(f"n{number}" for number in range(9_000))):
+        assert serving.get(f"{path}?{query}").json()["error"]["code"] == "too_many_parameters"
+
+
+def test_of_many_unknown_parameters_few_are_named(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    suggested = []
+    monkeypatch.setattr(parameters, "suggest_name", lambda name, known: suggested.append(name))
+    answer = serving.get("/v1/forecasts?" + "&".join(f"name-{number}&end" for number in range(500)))
+    told = [detail["where"] for detail in answer.json()["error"]["details"]]
+    assert told == ["query.name-0", "query.end", "query.name-1", "query.name-2", "query.name-3"]
+    assert len(suggested) == 4
+
+
+def test_a_body_of_nobody_is_not_read(serving: Serving) -> None:
+    answer = serving.client.post("/v1/forecasts/query", content=b"[" * 100_000)
+    assert answer.status_code == 401
+    for content in (b"x" * 40_000, b"&" * 100):
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        assert serving.client.post("/login", content=content, headers=headers).status_code == 413
+
+
+@pytest.mark.parametrize("name", ["authorization", "host", "cookie"])
+def test_what_may_be_said_once_is_not_said_twice(serving: Serving, name: str) -> None:
+    headers = {**serving.bearer("admin"), "host": "127.0.0.1", "cookie": "a=b"}
+    for path in ("/v1/stores", "/", "/metrics", "/login"):
+        answer = serving.client.get(path, headers=[*headers.items(), (name, headers[name])])
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "repeated_header")
+
+
+def test_what_may_be_said_in_parts_is_read_as_one(serving: Serving) -> None:
+    for parts in (["application/json;q=0.5", "text/csv"], ["text/csv", "application/json;q=0.5"]):
+        headers = [*serving.bearer("admin").items(), *(("accept", part) for part in parts)]
+        answer = serving.client.get("/v1/totals", headers=headers)
+        assert answer.headers["content-type"].startswith("text/csv")
 
 
 def test_large_bodies_are_refused_declared_or_not(serving: Serving) -> None:
@@ -63,7 +133,7 @@ def test_what_the_framework_refuses_is_told_in_a_sentence(serving: Serving) -> N
         ("GET", "/v1/nothing", 404, "nothing exists at this address"),
         ("DELETE", "/v1/stores", 405, "this address does not support this method"),
     ):
-        answer = serving.client.request(method, path)
+        answer = serving.client.request(method, path, headers=serving.bearer("viewer"))
         assert (answer.status_code, answer.json()["error"]["message"]) == (status, told)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from foreact.blobs import Blob, BlobUnavailable
 from foreact.blobs.folder import FolderStore
+from foreact.publications import Publisher
 from foreact.publications.contract import object_name
 from serving.publication import PublicationCache
 from tests.serving import shop
@@ -299,3 +300,18 @@ def test_a_change_is_seen_whole_by_whoever_is_reading(store: FolderStore) -> Non
     assert cache.current is not held
     assert held.stores["S1"].list_records(0, 0, 14) == rows
     assert replace(held).version == 1
+
+
+def test_a_store_whose_newer_numbers_are_held_back_says_so_everywhere(serving: Serving) -> None:
+    why = "the newest numbers are held back: they expect 800 units a day where the last publication expects 2"
+    before = serving.get("/v1/forecasts?store=S1").json()["rows"]
+    Publisher(serving.store).publish({}, by="run r", held={"S1": why, "unknown": why})
+    serving.refresh()
+    told = serving.get("/v1/forecasts?store=S1&store=S2")
+    assert {name: source["held"] for name, source in told.json()["stores"].items()} == {"S1": why, "S2": None}
+    assert told.headers["foreact-held"] == "1"
+    assert serving.get("/v1/forecasts?store=S1").json()["rows"] == before
+    metrics = serving.client.get("/metrics").text
+    assert 'foreact_store_held{store="S1"} 1.0' in metrics
+    assert 'foreact_store_held{store="S2"} 0.0' in metrics
+    assert 'foreact_store_damaged{store="S1"} 0.0' in metrics

@@ -35,7 +35,7 @@ def check(tmp_path: Path) -> Check:
         return validate(
             dataset=source.path,
             checked=tmp_path / "checked",
-            rejected=tmp_path / "rejected.parquet",
+            rejected=tmp_path / "rejected.csv",
             events=Events(tmp_path / "events"),
             **{"today": TODAY, "max_rejected_share": defaults.MAX_REJECTED_SHARE, **(limits or {})},
         )

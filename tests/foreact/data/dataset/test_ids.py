@@ -1,11 +1,12 @@
 """Ids may be any text: no id leaves its folder, meets another's file or is changed."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from foreact.data.dataset.folder import Dataset
-from tests.shops import days, take_in
+from tests.shops import days, take_in, write_rows
 
 IDS = [
     "two words",
@@ -96,3 +97,28 @@ def test_an_id_with_a_zero_byte_is_a_fault(tmp_path: Path) -> None:
     dataset = take_in(tmp_path, tmp_path / "sales.parquet")
     assert dataset.stores == ["A"]
     assert dataset.info.rejected == {"store with a zero byte": 1}
+
+
+def test_names_that_look_alike_are_told(tmp_path: Path) -> None:
+    names = ("Kiel", "kiel", "Ko\u0308ln", "K\u00f6ln", "01", "1", "A", "A ")
+    rows = [(day, name, "x", 5) for day in days(40) for name in names]
+    ahead = [(day, name, 1) for day in days(60, date(2025, 4, 20)) for name in ("Kiel", "KIEL")]
+    known = write_rows(tmp_path / "known.csv", ahead, "date,store,promotion")
+    dataset = take_in(tmp_path / "out", write_rows(tmp_path / "sales.csv", rows), known)
+    assert len(dataset.stores) == len(names)
+    told = [note for note in dataset.info.notes if note.startswith("Names of stores differ only in case")]
+    assert "in 4 cases, such as '01' and '1', 'A' and 'A ', 'Kiel' and 'kiel': they are taken" in told[0]
+    assert "'Kiel' and 'KIEL': rows of known.csv do not join those of the history" in told[1]
+
+
+def test_points_that_may_be_thousands_are_told(tmp_path: Path) -> None:
+    def note(*units: str) -> list[str]:
+        rows = [(day, "A", "x", units[number % len(units)]) for number, day in enumerate(days(40))]
+        path = write_rows(tmp_path / "sales.csv", rows, "date;store;item;units", ";")
+        return [one for one in take_in(tmp_path / "out", path).info.notes if "decimal" in one]
+
+    assert note("7.000") == [
+        "40 rows of sales.csv have units such as '7.000', whose point is taken for a decimal one; if thousands are "
+        "meant, write them without a point."
+    ]
+    assert note("7.000", "7.5") == note("7,000") == note("7000") == []

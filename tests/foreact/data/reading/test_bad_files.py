@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.ingest.step import ingest
+from foreact.data.reading.headers import SAMPLE
+from foreact.data.reading.shapes import LONGEST_LINE, check_shape
 from foreact.errors import ForeactError
 from foreact.runs.events import Events
 from tests.parts import unavailable
@@ -94,7 +96,7 @@ def test_zip(tmp_path: Path) -> None:
 def test_broken_gzip(tmp_path: Path) -> None:
     path = tmp_path / "sales.csv.gz"
     path.write_bytes(gzip.compress(b"date,store,item,units\n" * 9)[:-20])
-    refused(tmp_path, path, says=r"sales\.csv\.gz cannot be read")
+    refused(tmp_path, path, says=r"sales\.csv\.gz is cut off or damaged: upload it again")
 
 
 def test_broken_parquet(tmp_path: Path) -> None:
@@ -264,3 +266,55 @@ def test_a_read_only_folder(nobody: Path) -> None:
     ):
         with pytest.raises(ForeactError, match="cannot be written"):
             ingest(**given, **where)
+
+
+def test_a_table_with_a_column_a_day_is_told(tmp_path: Path) -> None:
+    header = ",".join(["date", "store", "item", "units", *(f"day {number}" for number in range(1_000))])
+    path = write_rows(tmp_path / "wide.csv", [("2025-03-31", "A", "x", *range(1_001))], header)
+    refused(tmp_path, path, says=r"wide\.csv has 1,004 columns, .* a history has a row, not a column, for each date")
+
+
+def test_a_header_without_an_end_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "sales.csv"
+    path.write_text("date,store,item," + "u" * SAMPLE)
+    refused(tmp_path, path, says=r"The first line of .*sales\.csv goes on for more than 1 MB")
+
+
+@pytest.mark.parametrize("cell", ['"' + "note\n" * (LONGEST_LINE // 5 + 300_000), "n" * (LONGEST_LINE + 2_000_000)])
+def test_a_cell_without_an_end_is_told(tmp_path: Path, cell: str) -> None:
+    path = write_rows(
+        tmp_path / "sales.csv", [(day, "A", "x", 5, "") for day in days(40)], "date,store,item,units,note"
+    )
+    with path.open("a") as file:
+        file.write(f"2025-03-31,A,y,5,{cell}")
+    refused(tmp_path, path, says=r"ine 42 of .*sales\.csv is (opened and not closed within|longer than) 4 MB")
+
+
+def test_long_files_of_old_line_endings_and_stray_quotes_are_read(tmp_path: Path) -> None:
+    """A quote within a name opens nothing, though no other follows for megabytes."""
+    rows = "".join(f"{day},A,x{number},5\r" for number in range(7_000) for day in days(40))
+    path = tmp_path / "sales.csv"
+    path.write_bytes(f'date,store,item,units\r2025-03-31,A,5" pipe,5\r{rows}'.encode())
+    assert path.stat().st_size > LONGEST_LINE + (1 << 20)
+    check_shape(path, "sales.csv", ",", gzipped=False)
+
+
+def test_a_file_that_unpacks_to_far_more_than_it_is_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "sales.csv.gz"
+    # The size that the last bytes promise is all that is looked at.
+    path.write_bytes(gzip.compress(b"date,store,item,units\n") + bytes(1 << 20) + (1 << 30).to_bytes(4, "little"))
+    with pytest.raises(ForeactError, match=r"sales\.csv\.gz unpacks to 1,023 times its size"):
+        check_shape(path, "sales.csv.gz", ",", gzipped=True)
+
+
+def test_line_endings_of_several_kinds_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "sales.csv"
+    path.write_bytes(
+        b"date,store,item,units\r\n" + b"2025-03-30,A,x,5\r\n" * 9 + b"2025-03-31,A,x,5\r2025-03-31,A,y,5\n"
+    )
+    refused(tmp_path, path, says=r"sales\.csv cannot be read as CSV .* with one kind of line ending, or as Parquet")
+
+
+def test_stores_as_many_as_rows_are_told(tmp_path: Path) -> None:
+    rows = [("2025-03-31", f"S{number}", "x", 5) for number in range(1_100)]
+    refused(tmp_path, write_rows(tmp_path / "sales.csv", rows), says="1,100 of the 1,100 stores of sales.csv have rows")
