@@ -9,6 +9,7 @@ from commands.compiling import compile_pipelines
 from commands.demo import demo
 from commands.evaluate import evaluate
 from commands.experts import experts_app
+from commands.probe import probe
 from commands.promote import promote
 from commands.publications import export, publications_app
 from commands.registry import registry_app
@@ -36,6 +37,7 @@ app.add_typer(schedule_app, name="schedule")
 app.add_typer(registry_app, name="registry")
 app.add_typer(keys_app, name="keys")
 app.command()(smoke)
+app.command()(probe)
 app.command("compile")(compile_pipelines)
 
 

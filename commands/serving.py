@@ -121,8 +121,11 @@ def status(
 ) -> None:
     """Show whether every store's forecasts are fresh; exit code 1 if one is not, or nothing is published.
 
+    Then what is owed to the registry, and how much is left of the objective's error budget.
+
     Stores whose forecasts have been wrong in the same way for days are marked for retraining.
     """
+    from foreact.objective import count_deadlines, describe_outcomes, tally_outcomes
     from foreact.runs.owed import list_owed
     from foreact.telemetry.scorecards import find_drift, read_series
 
@@ -130,10 +133,12 @@ def status(
     if publication.problem:
         typer.echo(publication.problem, err=True)
     manifest = publication.manifest
-    promise, now = _read_settings(workspace).promise, datetime.now(UTC)
+    settings, now = _read_settings(workspace), datetime.now(UTC)
+    promise = settings.promise
     judged = {store: judge_freshness(entry, promise, now) for store, entry in sorted(manifest.stores.items())}
     stale = [store for store, fresh in judged.items() if not fresh.is_fresh]
     owed = len(list_owed(open_store(workspace)))
+    outcomes = count_deadlines(open_store(workspace), settings.connect_state(), promise, now)
     drifts = [drift for drift in find_drift(read_series(open_store(workspace))) if drift.store in judged]
     if as_json:
         marks = {store: {d.figure: d.days for d in drifts if d.store == store} for store in judged}
@@ -141,7 +146,15 @@ def status(
             store: {**{key: fresh.to_json()[key] for key in FRESHNESS_KEYS}, "drift_days": marks[store]}
             for store, fresh in judged.items()
         }
-        answer = {"fresh": not stale, "version": manifest.version, "runs_owed": owed, "stores": stores}
+        tally = tally_outcomes(outcomes)
+        objective = tally.to_json() if tally else None
+        answer = {
+            "fresh": not stale,
+            "version": manifest.version,
+            "runs_owed": owed,
+            "objective": objective,
+            "stores": stores,
+        }
         typer.echo(json.dumps(answer, indent=1))
     else:
         for store, fresh in judged.items():
@@ -151,6 +164,8 @@ def status(
         if owed:
             what_to_do = "the next retrain-all does it, or `foreact registry catch-up`"
             typer.echo(f"{count_noun(owed, 'run')} not registered yet: {what_to_do}.")
+        for line in describe_outcomes(outcomes):
+            typer.echo(line)
         typer.echo(f"{len(judged) - len(stale):,} of {len(judged):,} stores are fresh, version {manifest.version}.")
     if stale:
         raise typer.Exit(1)

@@ -31,6 +31,7 @@ from serving.auth.local import LocalLogin
 from serving.auth.sessions import Sessions, Signer, load_secret
 from serving.dashboard import login, reference, routes
 from serving.dashboard.pages import failure_page, problem_page
+from serving.metrics.objective import ObjectiveMetrics
 from serving.metrics.runs import RunMetrics
 from serving.metrics.service import Metrics
 from serving.middleware.caching import AnswerCache
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("foreact.serving")
 WARM_SECONDS = 0.5
-# How often the record of runs is read for the metrics.
+# How often the record of runs is read for the metrics, and whether a deadline passed.
 RUNS_SECONDS = 15.0
 # How often to check for runs that ended without reporting it.
 ENDS_SECONDS = 15.0
@@ -83,7 +84,7 @@ def create_app(
     state = state or store
     cache = PublicationCache(store, clock)
     views = ViewSource(cache, settings.promise, settings.region_attribute, clock)
-    metrics = Metrics(views, RunMetrics(store, clock))
+    metrics = Metrics(views, RunMetrics(store, clock), ObjectiveMetrics(store, state, settings.promise, clock))
     secret = settings.session_secret.get_secret_value().encode() or load_secret(settings.workspace)
     signer = Signer(secret, lambda: clock().timestamp())
     ended = EndedSessions(state, lambda: clock().timestamp())
@@ -126,6 +127,7 @@ def create_app(
             asyncio.create_task(_repeat_forever(SHARE_SECONDS, ended.share)),
             asyncio.create_task(_repeat_forever(WARM_SECONDS, lambda: _prepare_alerts(cache))),
             asyncio.create_task(_repeat_forever(RUNS_SECONDS, metrics.runs.read_ledger)),
+            asyncio.create_task(_repeat_forever(RUNS_SECONDS, metrics.objective.count_deadlines)),
             asyncio.create_task(_repeat_forever(ENDS_SECONDS, lambda: _report_ends(settings, store, runner, clock()))),
             asyncio.create_task(_repeat_forever(AUDIT_SECONDS, service.audit.write_queued)),
             asyncio.create_task(_repeat_forever(DAY_SECONDS, service.audit.prune)),

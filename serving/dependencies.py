@@ -31,6 +31,8 @@ async def identify(request: Request) -> Principal | None:
     scope = request.scope
     if "principal" not in scope:
         principal = scope["principal"] = await find_principal(request)
+        if principal is None and "authorization" in request.headers:
+            service_of(request).metrics.keys_refused.inc()
         # Log lines name it.
         scope["caller"] = principal.id if principal else None
     known: Principal | None = scope["principal"]

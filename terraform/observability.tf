@@ -102,9 +102,9 @@ resource "azurerm_monitor_diagnostic_setting" "vault" {
   }
 }
 
-# The alerts of ../observability/rules.yaml, as managed Prometheus takes them.
+# The rules of ../observability/rules.yaml, as managed Prometheus takes them: what is recorded, and alerts.
 locals {
-  alerts = { for group in yamldecode(file("${path.module}/../observability/rules.yaml")).spec.groups : group.name => group.rules }
+  rules = { for group in yamldecode(file("${path.module}/../observability/rules.yaml")).spec.groups : group.name => group.rules }
 }
 
 resource "azurerm_monitor_action_group" "on_call" {
@@ -125,7 +125,7 @@ resource "azurerm_monitor_action_group" "on_call" {
 }
 
 resource "azurerm_monitor_alert_prometheus_rule_group" "this" {
-  for_each            = local.alerts
+  for_each            = local.rules
   name                = "${local.name}-${each.key}"
   resource_group_name = azurerm_resource_group.this.name
   location            = var.location
@@ -139,20 +139,29 @@ resource "azurerm_monitor_alert_prometheus_rule_group" "this" {
     for_each = each.value
 
     content {
-      alert       = rule.value.alert
+      record      = try(rule.value.record, null)
+      alert       = try(rule.value.alert, null)
       expression  = rule.value.expr
-      for         = "PT${upper(rule.value.for)}"
-      severity    = rule.value.labels.severity == "critical" ? 1 : 3
-      labels      = rule.value.labels
-      annotations = rule.value.annotations
+      for         = try("PT${upper(rule.value.for)}", null)
+      severity    = try(rule.value.labels.severity == "critical" ? 1 : 3, null)
+      labels      = try(rule.value.labels, null)
+      annotations = try(rule.value.annotations, null)
 
-      action {
-        action_group_id = azurerm_monitor_action_group.on_call.id
+      dynamic "action" {
+        for_each = can(rule.value.alert) ? [azurerm_monitor_action_group.on_call.id] : []
+
+        content {
+          action_group_id = action.value
+        }
       }
 
-      alert_resolution {
-        auto_resolved   = true
-        time_to_resolve = "PT10M"
+      dynamic "alert_resolution" {
+        for_each = can(rule.value.alert) ? ["PT10M"] : []
+
+        content {
+          auto_resolved   = true
+          time_to_resolve = alert_resolution.value
+        }
       }
     }
   }

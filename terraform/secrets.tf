@@ -19,13 +19,13 @@ locals {
 
   # Who may read which secret, and nothing else.
   readers = {
-    serving   = ["serving-session-secret", "serving-metrics-token", "serving-oidc-client-secret", "pipelines-webhook-url"]
+    serving   = ["serving-session-secret", "serving-metrics-token", "serving-oidc-client-secret", "pipelines-webhook-url", "probe-api-key"]
     pipelines = ["mlflow-pipelines-username", "mlflow-pipelines-password", "ray-auth-token", "pipelines-webhook-url"]
     mlflow    = ["mlflow-backend-store-uri", "mlflow-database-password", "mlflow-admin-password", "mlflow-pipelines-password", "mlflow-session-key"]
   }
 
   # Given from outside after the first apply, by az keyvault secret set; a blank keeps the mounts whole until then.
-  given = toset(["serving-oidc-client-secret", "pipelines-webhook-url"])
+  given = toset(["serving-oidc-client-secret", "pipelines-webhook-url", "probe-api-key"])
 
   # The day of the passwords tells one generation from the next.
   secrets_version = tonumber(formatdate("YYYYMMDD", "${var.secrets_date}T00:00:00Z"))

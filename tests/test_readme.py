@@ -22,6 +22,8 @@ COMMANDS = [
     for line in block.splitlines()
 ]
 SERVERS = ("foreact serve", "mlflow ui")
+# What calls a service that has to be there.
+CALLERS = ("foreact smoke", "foreact probe")
 # make run is `foreact demo`, which has a test of its own; make test is what runs this.
 MAKE = tuple(command for command in COMMANDS if command.startswith("make "))
 
@@ -66,9 +68,7 @@ def test_the_two_commands_are_targets(command: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "command", [c for c in COMMANDS if c not in MAKE and not c.startswith((*SERVERS, "foreact smoke"))]
-)
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in MAKE and not c.startswith((*SERVERS, *CALLERS))])
 def test_a_command_does_what_it_says(command: str, folder: Path) -> None:
     done = run(command, folder)
     # The made-up sales end in the past, and status says so.
@@ -102,6 +102,9 @@ def test_the_service_serves_and_smoke_finds_nothing(serving: int, folder: Path) 
     (command,) = [c for c in COMMANDS if c.startswith("foreact smoke")]
     done = run(command.replace("8080", str(serving)), folder)
     assert done.returncode == 0, done.stdout + done.stderr
+    (command,) = [c for c in COMMANDS if c.startswith("foreact probe")]
+    done = run(command.replace("8080", str(serving)), folder)
+    assert "refuses the key: set FOREACT_API_KEY" in done.stderr
 
 
 @pytest.mark.slow

@@ -35,7 +35,7 @@ def log_in(
 ) -> Response:
     """Log in with the local login."""
     check_same_site(request)
-    _limit_attempts(request, service)
+    _limit_attempts(request, service, "local")
     if service.local is None or not service.local.accepts_password(account, password):
         _record_login(request, service, None, "local")
         return _login_page(request, service, target, "The account or the password is wrong.", 401)
@@ -48,7 +48,7 @@ def log_in_once(request: Request, service: Parts, token: Annotated[str, Query(ma
     # A page of another site must not use up an office's tries; a token cannot be guessed.
     counts = not is_cross_site(request)
     if counts:
-        _limit_attempts(request, service)
+        _limit_attempts(request, service, "link")
     if service.local is None or not service.local.redeem_token(token):
         if counts:
             _record_login(request, service, None, "link")
@@ -82,7 +82,7 @@ def complete_sign_on(request: Request, service: Parts) -> Response:
     # The provider's page is another site too, but no other knows which sign-in this browser has begun.
     counts = not is_cross_site(request) or service.sign_on.find_flow(flow, query) is not None
     if counts:
-        _limit_attempts(request, service)
+        _limit_attempts(request, service, "sso")
     try:
         principal, target = service.sign_on.complete_sign_in(_callback_url(request, service), flow, query)
     except SignInFailed as problem:
@@ -140,9 +140,10 @@ def _client_address(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-def _limit_attempts(request: Request, service: Service) -> None:
+def _limit_attempts(request: Request, service: Service, method: str) -> None:
     wait = service.login_limit.take_try(_client_address(request))
     if wait:
+        service.metrics.logins.labels(method, "limited").inc()
         raise too_many_requests("too_many_requests", "too many logins failed from here; wait a minute", wait)
 
 

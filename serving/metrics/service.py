@@ -9,6 +9,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from foreact.blobs.records import skipped_records
+from serving.metrics.objective import OBJECTIVE_METRICS, ObjectiveMetrics
 from serving.metrics.runs import RUN_METRICS, RunMetrics
 from serving.publication.view import ViewSource
 
@@ -35,10 +36,12 @@ METRICS: dict[str, tuple[tuple[str, ...], str]] = {
     "foreact_refreshes_total": (("state",), "Refreshes that this process saw end"),
     "foreact_refresh_seconds": ((), "From request to visible numbers"),
     "foreact_refreshes_waiting": ((), "Refreshes that wait or run"),
-    "foreact_logins_total": (("method", "outcome"), "Logins tried"),
+    "foreact_logins_total": (("method", "outcome"), "Logins tried: succeeded, failed, limited (too many had failed)"),
+    "foreact_keys_refused_total": ((), "Requests with an API key, or another authorization, that is not valid"),
     "foreact_event_streams": ((), "Pages that follow a refresh live"),
     "foreact_next_deadline_timestamp_seconds": ((), "When forecasts are due next"),
     "foreact_records_unread": (("kind",), "Stored records that could not be read in the last hour"),
+    **OBJECTIVE_METRICS,
     **RUN_METRICS,
 }
 
@@ -46,9 +49,10 @@ METRICS: dict[str, tuple[tuple[str, ...], str]] = {
 class Metrics:
     """This process's counters, and gauges that are read from the current view at each scrape."""
 
-    def __init__(self, views: ViewSource, runs: RunMetrics) -> None:
+    def __init__(self, views: ViewSource, runs: RunMetrics, objective: ObjectiveMetrics) -> None:
         self.registry = CollectorRegistry()
         self.runs = runs
+        self.objective = objective
 
         def labels(name: str) -> tuple[str, ...]:
             return METRICS[name][0]
@@ -68,11 +72,13 @@ class Metrics:
         name = "foreact_refreshes_waiting"
         self.waiting = Gauge(name, meaning(name), registry=self.registry)
         self.logins = counter("foreact_logins_total")
+        self.keys_refused = counter("foreact_keys_refused_total")
         name = "foreact_event_streams"
         self.streams = Gauge(name, meaning(name), registry=self.registry)
         self.registry.register(_ViewCollector(views))
         self.registry.register(_RecordsCollector())
         self.registry.register(runs)
+        self.registry.register(objective)
 
     def render_text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

@@ -29,11 +29,15 @@ def workspace(tmp_path: Path) -> Path:
 def test_one_stale_store_fails_it_and_is_named(workspace: Path, foreact: Foreact) -> None:
     done = foreact("status", "--workspace", str(workspace))
     assert done.returncode == 1
-    new, old, told = done.stdout.splitlines()
+    new, old, missed, budget, told = done.stdout.splitlines()
     assert new.split()[:3] == ["fresh", str(YESTERDAY), "new"]
     assert old.startswith("stale")
     assert told == "1 of 2 stores are fresh, version 2."
+    assert "missed the deadline" in missed
+    assert "'old (stale)'" in missed
+    assert budget.startswith("1 deadline in 28 days: ")
     about = json.loads(foreact("status", "--json", "--workspace", str(workspace)).stdout)
+    assert (about["objective"]["deadlines"], about["objective"]["promised"]) == (1, 0.999)
     assert (about["fresh"], about["stores"]["new"]["state"], about["stores"]["old"]["state"]) == (
         False,
         "fresh",

@@ -176,6 +176,24 @@ def test_a_deploy_reaches_the_ray_cluster(overlay: str) -> None:
     assert cluster["upgradeStrategy"]["type"] == "Recreate"
 
 
+@pytest.mark.parametrize("overlay", ["dev", "prod"])
+def test_the_probe_asks_by_the_planners_address_with_a_key_from_the_vault(overlay: str) -> None:
+    items = load(ROOT / "overlays" / overlay)
+    pod = get(items, "CronJob", "foreact-probe")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    [probe] = pod["containers"]
+    assert probe["command"] == ["foreact", "probe", "$(FOREACT_PUBLIC_URL)"]
+    assert [variable["name"] for variable in probe["env"]] == ["FOREACT_API_KEY"]
+    settings = get(items, "ConfigMap", "foreact-serving")
+    assert probe["envFrom"] == [{"configMapRef": {"name": settings["metadata"]["name"]}}]
+    assert settings["data"]["FOREACT_PUBLIC_URL"].startswith("https://")
+    # Each secret it mounts is its own: the service starts without it.
+    [volume] = pod["volumes"]
+    vault = get(items, "SecretProviderClass", volume["csi"]["volumeAttributes"]["secretProviderClass"])
+    assert [secret["secretName"] for secret in vault["spec"]["secretObjects"]] == ["foreact-probe"]
+    serving = get(items, "SecretProviderClass", "foreact-serving")
+    assert vault["spec"]["parameters"]["clientID"] == serving["spec"]["parameters"]["clientID"]
+
+
 def test_prod_sleeps_on_the_floor_that_the_evening_sets() -> None:
     items = load(ROOT / "overlays/prod")
     evening = get(items, "CronJob", "foreact-evening")["spec"]["jobTemplate"]["spec"]["template"]["spec"]

@@ -223,7 +223,8 @@ def test_the_vault_has_what_the_overlays_read(overlay: str) -> None:
     asked: dict[str, set[str]] = {}
     for item in load(MANIFESTS / "overlays" / overlay):
         if item["kind"] == "SecretProviderClass":
-            who = {"foreact-serving": "serving", "foreact-pipelines": "pipelines", "ray": "pipelines"}
+            who = {"foreact-pipelines": "pipelines", "ray": "pipelines"}
+            who |= dict.fromkeys(("foreact-serving", "foreact-probe"), "serving")
             names = re.findall(r"objectName: (\S+)", item["spec"]["parameters"]["objects"])
             asked.setdefault(who.get(item["metadata"]["name"], item["metadata"]["name"]), set()).update(names)
     assert asked == {workload: set(names) for workload, names in readers.items()}
