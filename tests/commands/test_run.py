@@ -99,7 +99,8 @@ class TestRetraining:
         assert after.reason == f"version 1 of {store} promoted: a drill"
         assert {**after.stores, store: None} == {**before.stores, store: None}
         blobs = connect(PlaceSettings(workspace=three_stores.workspace))
-        (event,) = AuditLog(blobs).read_events(datetime.now(UTC).date())
+        today = datetime.now(UTC).date()
+        (event,) = AuditLog(blobs).read_events(today - timedelta(days=1), today)
         assert (event.subject, event.account) == (f"{store} version 1", f"cli:{after.created_by}")
 
     def test_a_day_later_the_gate_decides_and_what_was_published_is_scored(
