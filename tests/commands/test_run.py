@@ -4,7 +4,7 @@ import csv
 import os
 import signal
 import subprocess
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
