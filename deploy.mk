@@ -94,13 +94,16 @@ promote:  ## Give prod the images that dev runs (or IMAGES="TASKS SERVICE"), app
 	images="$(IMAGES)" && images=$${images:-$$($(call running,dev,$(KUBECTL) --context foreact-dev))} && $(PYTHON) kustomize/set_images.py prod $$images
 	$(MAKE) --no-print-directory apply OVERLAY=prod
 
-rollback:  ## Run again what OVERLAY served before: the service, the Ray cluster and the nightly run
+# What runs the tasks' image by itself; MLflow stays, because its database may have moved on.
+rolled_back = app.kubernetes.io/name in (ray, foreact-reforecast, foreact-warm-node)
+
+rollback:  ## Run again what OVERLAY served before: the service, the Ray cluster, what runs by the clock and the nightly run
 	@case $(OVERLAY) in local) echo "local runs a tag, and no image of before: check out its commit, then make image" >&2; exit 1;; esac
 	$(kube) --namespace foreact rollout undo deployment/foreact-serving
 	$(kube) --namespace foreact rollout status deployment/foreact-serving --timeout 10m
 	$(MAKE) --no-print-directory running SET=1
-	@# Tasks of the old image would meet Ray and code of the new one.
-	$(kube) apply --server-side --force-conflicts --kustomize kustomize/overlays/$(OVERLAY) --selector app.kubernetes.io/name=ray
+	@# Tasks of the old image would meet Ray and code of the new one, and the service forecasts of a newer release.
+	$(kube) apply --server-side --force-conflicts --kustomize kustomize/overlays/$(OVERLAY) --selector '$(rolled_back)'
 	$(MAKE) --no-print-directory schedule
 
 packages:  ## Write the pipelines that OVERLAY's service holds into build/compiled

@@ -15,8 +15,9 @@ import yaml
 
 from foreact.kubeflow.package import FOLDER as COMPILED
 from tests.kubeflow.fake import Fake
+from tests.kustomize import manifests
 from tests.kustomize.clones import make_clone
-from tests.kustomize.manifests import LOADER, ROOT
+from tests.kustomize.manifests import LOADER, ROOT, pods
 
 pytestmark = pytest.mark.kubectl
 FAKE = Path(__file__).parent / "fake_kubectl.py"
@@ -152,22 +153,25 @@ def test_a_laptops_nightly_run_takes_its_demo_data(clone: Clone, fake: Fake) -> 
     assert given["train_memory"] == "2Gi"
 
 
-def test_a_rollback_covers_service_ray_and_nightly_run(clone: Clone, fake: Fake) -> None:
+def test_a_rollback_covers_service_ray_what_runs_by_the_clock_and_nightly_run(clone: Clone, fake: Fake) -> None:
     assert clone.make("schedule", "OVERLAY=prod").returncode == 0
     done = clone.make("rollback", "OVERLAY=prod")
     assert done.returncode == 0, done.stderr
     assert json.loads((clone.held / "revisions.json").read_text())[0] == refer("serving", OLD)
     assert read_scheduled_image(fake) == {refer("pipeline", OLD)}
     (sent,) = clone.sent()
-    label, value = sent["options"][sent["options"].index("--selector") + 1].split("=")
+    label, _, values = sent["options"][sent["options"].index("--selector") + 1].partition(" in ")
     selected = [
         item
         for item in yaml.load_all(sent["manifests"], LOADER)
-        if item["metadata"].get("labels", {}).get(label) == value
+        if item["metadata"].get("labels", {}).get(label) in values.strip("()").split(", ")
     ]
-    assert [item["kind"] for item in selected] == ["RayCluster"]
-    groups = [selected[0]["spec"]["headGroupSpec"], *selected[0]["spec"]["workerGroupSpecs"]]
-    images = {group["template"]["spec"]["containers"][0]["image"] for group in groups}
+    assert {manifests.name(item) for item in selected} == {
+        "RayCluster ray/foreact",
+        "CronJob kubeflow/foreact-reforecast",
+        "CronJob kubeflow/foreact-warm-node",
+    }
+    images = {container["image"] for made in pods(selected) for container in made.containers}
     assert images == {refer("pipeline", OLD)}
     # The next apply of this clone does not bring back what was rolled back.
     assert clone.read_overlay("prod").count(OLD) == 2
