@@ -24,6 +24,7 @@ FIGURES = {
     "stores promoted": ("train", "promoted"),
     "live models kept": ("train", "kept"),
     "stores fallen back": ("train", "fallback"),
+    "stores held back": ("train", "held"),
     "rows rejected": ("validate", "rejected_rows"),
     "rules broken": ("validate", "rules_broken"),
 }

@@ -18,7 +18,7 @@ def store(tmp_path: Path) -> FolderStore:
 
 def run(runs: RunLedger, name: str, wape: float, version: int) -> None:
     runs.note_step_started(name, "train", "retrain-all")
-    runs.add_figures(name, "train", {"wape": wape, "weekday_mean_wape": 0.875, "promoted": 2})
+    runs.add_figures(name, "train", {"wape": wape, "weekday_mean_wape": 0.875, "promoted": 2, "held": 1})
     runs.note_step_ended(name, "train", "succeeded", 7.0)
     runs.note_step_started(name, "publish")
     runs.add_figures(name, "publish", {"version": version, "stores_published": 2})
@@ -42,6 +42,7 @@ def test_it_tells_what_was_published_beside_last_time_and_the_worst_store(store:
     assert "It succeeded: 2 stores published as version 2." in page
     assert "<td class=text>WAPE by item and date</td><td>0.25</td><td>0.375</td>" in page.replace('"', "")
     assert ">0.875<" in page
+    assert "<td class=text>stores held back</td><td>1</td><td>1</td>" in page.replace('"', "")
     assert 'href="https://shop.example"' in page
     assert page.count("The store that fares worst: ") == page.count("<svg") == 1
 
