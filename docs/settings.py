@@ -28,7 +28,12 @@ FOR_A_RUN = {
 }
 # Variables that no settings class reads.
 ELSEWHERE = (
-    ("FOREACT_API_KEY", "", "API key that `foreact smoke` presents", "`foreact smoke`"),
+    (
+        "FOREACT_API_KEY",
+        "",
+        "API key that `foreact smoke` and `foreact probe` present",
+        "`foreact smoke`, `foreact probe`",
+    ),
     ("FOREACT_IMAGE", "foreact-pipeline:dev", "Image of all steps", "`foreact compile`"),
     (
         "FOREACT_NODE_POOL",

@@ -27,7 +27,7 @@ DESCRIPTIONS = {
 # The description of each parameter on Kubeflow's page.
 STORE = """
     store: The store to retrain, as the history names it. What is left out of history, known, columns, country, spacing,
-        horizon, missing, stockouts, quantiles and experts is as in the last retrain-all."""
+        horizon, missing, stockouts, max_rejected_share, quantiles and experts is as in the last retrain-all."""
 PROMOTION = """
     version: A registered version of the store's model to judge and publish in place of training one; empty: train one.
     reason: Why that version; without a reason it is refused.

@@ -20,7 +20,7 @@ class ServingSettings(PlaceSettings):
     public_url: str = Field("", description="Where planners reach the service, https://HOST; empty: loopback only")
     state_url: str = Field(
         "",
-        description="Container of the service's own keys and refreshes, out of pipelines' reach; empty: publications'",
+        description="Container of the service's own keys and records, out of pipelines' reach; empty: publications'",
     )
     audit_url: str = Field(
         "", description="Container of the audit log, where nothing can be changed; empty: that of FOREACT_STATE_URL"
@@ -74,7 +74,7 @@ class ServingSettings(PlaceSettings):
     max_body_bytes: int = Field(1 << 20, ge=1024, description="The largest request that is read")
 
     def connect_state(self, *, patience: float | None = None) -> BlobStore:
-        """Return the store of the service's own keys and refreshes."""
+        """Return the store of the service's own keys and records."""
         return connect(self, url=self.state_url, patience=patience)
 
     def connect_audit(self, *, patience: float | None = None) -> BlobStore:
