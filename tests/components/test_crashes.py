@@ -28,7 +28,7 @@ def trainings(tmp_path_factory):
     for run, stores in (("before", BEFORE), ("now", NOW)):
         write_training(root / run, stores)
         placed = {
-            store: RegisteredStore(name=f"foreact-{store}", version="1", registered="1", promoted=True)
+            store: RegisteredStore(name=f"foreact-{store}", run=run, version="1", registered="1", promoted=True)
             for store in stores
         }
         Versions(run=run, stores=placed).write(root / f"{run}.json")

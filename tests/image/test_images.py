@@ -128,8 +128,15 @@ def test_serving_answers_and_is_healthy(docker_engine: Engine, images: Images) -
         health = until(lambda: (state := _health(docker_engine, container)) != "starting" and state)
         logs = docker_engine.docker("logs", container)
         assert health == "healthy", logs.stdout + logs.stderr
-        for path, status in (("/healthz", 200), ("/startupz", 200), ("/readyz", 200), ("/metrics", 401)):
-            told = docker_engine.docker("exec", container, "python", "-c", ASK, path).stdout
+        # By a pod's address, as the kubelet asks; metrics by the address that they came to.
+        for path, host, status in (
+            ("/healthz", "10.0.0.1", 200),
+            ("/startupz", "10.0.0.1", 200),
+            ("/readyz", "10.0.0.1", 200),
+            ("/metrics", "10.0.0.1", 400),
+            ("/metrics", "127.0.0.1", 401),
+        ):
+            told = docker_engine.docker("exec", container, "python", "-c", ASK, path, host).stdout
             assert told.strip() == str(status), path
         docker_engine.docker("stop", "--time", "120", container)
         state = json.loads(docker_engine.docker("inspect", container).stdout)[0]["State"]
@@ -152,11 +159,11 @@ def test_the_evaluation_job_evaluates(docker_engine: Engine, images: Images) -> 
     assert told.stderr.splitlines()[-1] == "foreact: There is no file /nowhere.csv."
 
 
-HOST = "{'host': '10.0.0.1'}"
-ASK = (
-    "import sys, httpx\n"
-    f"print(httpx.get('http://127.0.0.1:8000' + sys.argv[1], headers={HOST}, timeout=60).status_code)"
-)
+ASK = """
+import sys, httpx
+path, host = sys.argv[1:]
+print(httpx.get("http://127.0.0.1:8000" + path, headers={"host": host}, timeout=60).status_code)
+"""
 
 
 def _health(engine: Engine, container: str) -> str:

@@ -37,7 +37,7 @@ def test_what_is_the_services_own_is_apart(tmp_path: Path) -> None:
         ]
     names = [info.name for info in published.list()]
     assert [name for name in names if name.startswith("serving/")] == []
-    assert {info.name.split("/")[1] for info in state.list()} <= {"keys.json", "refreshes", "sessions"}
+    assert {info.name.split("/")[1] for info in state.list()} <= {"deadlines", "keys.json", "refreshes", "sessions"}
     assert ACTIVE in {info.name for info in state.list()}
     assert {info.name.rsplit("/", 2)[0] for info in audit.list()} == {"serving/audit"}
 

@@ -36,8 +36,12 @@ def write_run(root: Path, stores: int, value: float) -> tuple[Path, Path]:
     """Write a training of many stores and the versions it was registered under."""
     names = [f"s{number}" for number in range(stores)]
     write_training(root / "trained", {name: {"value": value} for name in names})
-    placed = {n: RegisteredStore(name=f"foreact-{n}", version="1", registered="1", promoted=True) for n in names}
-    Versions(run=f"run-{value}", stores=placed).write(root / "versions.json")
+    run = f"run-{value}"
+    placed = {
+        name: RegisteredStore(name=f"foreact-{name}", run=run, version="1", registered="1", promoted=True)
+        for name in names
+    }
+    Versions(run=run, stores=placed).write(root / "versions.json")
     return root / "trained", root / "versions.json"
 
 

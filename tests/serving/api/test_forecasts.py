@@ -25,7 +25,7 @@ def test_an_answer_says_where_its_numbers_come_from(serving: Serving) -> None:
     assert body["publication"]["version"] == 1
     assert body["publication"]["timezone"] == "UTC"
     source = body["stores"]["S1"]
-    assert source["model"] == {"name": "foreact-S1", "version": "3"}
+    assert source["model"] == {"name": "foreact-S1", "version": "3", "run": ""}
     assert source["as_of"] == "2026-03-01"
     assert source["generated_at"] == "2026-03-02T04:00:00+00:00"
     assert source["freshness"]["state"] == "fresh"
