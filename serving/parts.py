@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # Threads share the interpreter with the event loop; but one that waits for the blob store must not stop all pages.
 ASIDE = 2
+# Sign-ins that wait for the provider, which may not answer for long: others need the threads that are left.
+SIGN_INS = 8
 
 
 @dataclass
@@ -54,6 +56,7 @@ class Service:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     aside: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(ASIDE))
     waiting: Shares = field(default_factory=lambda: Shares(6))
+    sign_ins: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(SIGN_INS))
     # Whether the process is about to end.
     closing: bool = False
 

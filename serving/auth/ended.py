@@ -56,7 +56,7 @@ class EndedSessions:
                     swap_object(self._store, OBJECT, self._merge)
                     self._untold = {}
                 elif blob := self._read_changed():
-                    self._ended, self._etag = _parse_ended(blob), blob.etag
+                    self._ended, self._etag = self._add_ended(blob), blob.etag
             except BlobUnavailable as problem:
                 log.warning("ended sessions cannot be shared: %s", problem)
             except ForeactError as problem:
@@ -69,14 +69,16 @@ class EndedSessions:
 
     def _merge(self, blob: Blob | None) -> bytes:
         """Return all that are known to have ended and have not expired."""
-        now = self._clock()
-        known = {**(_parse_ended(blob) if blob else self._ended), **self._untold}
-        lasting = sorted((until, session) for session, until in known.items() if until > now)
-        self._ended = {session: until for until, session in lasting[-MOST_ENDED:]}
+        self._ended = self._add_ended(blob)
         return _Ended(ended=self._ended).model_dump_json().encode()
 
+    def _add_ended(self, blob: Blob | None) -> dict[str, float]:
+        """Return what has ended here or by an object, and has not expired; raise NewerRecord for a newer schema.
 
-def _parse_ended(blob: Blob) -> dict[str, float]:
-    """Return the ended sessions of an object, none of a damaged one; raise NewerRecord for one of a newer schema."""
-    stored = parse_or_skip(_Ended, blob.data, OBJECT)
-    return stored.ended if stored else {}
+        A damaged object has none, and opens no session again.
+        """
+        stored = parse_or_skip(_Ended, blob.data, OBJECT) if blob else None
+        known = {**self._ended, **(stored.ended if stored else {}), **self._untold}
+        now = self._clock()
+        lasting = sorted((until, session) for session, until in known.items() if until > now)
+        return {session: until for until, session in lasting[-MOST_ENDED:]}

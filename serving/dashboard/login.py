@@ -1,8 +1,11 @@
 """Logging in and out."""
 
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from functools import partial, wraps
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
@@ -16,7 +19,21 @@ from serving.parts import Service
 
 router = APIRouter(include_in_schema=False)
 CALLBACK = "/login/callback"
+# Sign-ins that may wait for a thread.
+MOST_WAITING = 100
 Target = Annotated[str, Query(max_length=LONGEST_TARGET)]
+
+
+def asking_provider(route: Callable[..., Response]) -> Callable[..., Coroutine[Any, Any, Response]]:
+    """Let a route wait for the provider in one of the few threads that are for that; refuse what would wait long."""
+
+    @wraps(route)
+    async def run(*, service: Service, **given: Any) -> Response:
+        if service.sign_ins.statistics().tasks_waiting >= MOST_WAITING:
+            raise too_many_requests("too_many_requests", "too many are signing in now; wait a minute", 60)
+        return await to_thread.run_sync(partial(route, service=service, **given), limiter=service.sign_ins)
+
+    return run
 
 
 @router.get("/login")
@@ -58,6 +75,7 @@ def log_in_once(request: Request, service: Parts, token: Annotated[str, Query(ma
 
 
 @router.get("/login/sso")
+@asking_provider
 def begin_sign_on(request: Request, service: Parts, target: Target = "/") -> Response:
     """Redirect to the provider's sign-in."""
     if service.sign_on is None:
@@ -73,6 +91,7 @@ def begin_sign_on(request: Request, service: Parts, target: Target = "/") -> Res
 
 
 @router.get(CALLBACK)
+@asking_provider
 def complete_sign_on(request: Request, service: Parts) -> Response:
     """Log in whoever comes back from the provider's sign-in."""
     if service.sign_on is None:

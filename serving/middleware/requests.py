@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from foreact.telemetry import tracing
+from serving.auth.sessions import COOKIE, FLOW
 from serving.errors import error_response, wants_page
 from serving.metrics.service import Metrics
 
@@ -26,8 +27,12 @@ MOST_PARAMETERS = 1_100
 # The largest form is a login that leads back to a long address.
 FORM_BYTES = 1 << 15
 MOST_FIELDS = 20
+# A type with many parameters takes time by the square of their number to read.
+LONGEST_TYPE = 500
 # Of what may be said only once, two values would let two readers of a request see two callers, or two hosts.
 SINGLE = frozenset({b"authorization", b"cookie", b"host"})
+# No cookie of ours is quoted; Python takes time by the square of the length to read one that is.
+OWN_COOKIES = re.compile(rf'(?:^|;)[ \t]*((?:(?:__Host-)?{COOKIE}|{FLOW})=[^;"]*)(?=;|$)'.encode())
 # Probes address the process, by whatever host name.
 PROBES = frozenset({"/healthz", "/startupz", "/readyz"})
 METRICS = "/metrics"
@@ -176,6 +181,9 @@ class RequestMiddleware:
         if scope["query_string"].count(b"&") >= MOST_PARAMETERS:
             message = f"an address may have at most {MOST_PARAMETERS:,} parameters"
             return error_response(request_id, 400, "too_many_parameters", message)
+        if len(headers.get(b"content-type", b"")) > LONGEST_TYPE:
+            message = f"the header content-type may have at most {LONGEST_TYPE} bytes"
+            return error_response(request_id, 415, "unsupported_media_type", message)
         length, limit = headers.get(b"content-length"), self._largest_body(scope)
         if length is not None and (not length.isdigit() or len(length) > 18 or int(length) > limit):
             error = BodyTooLarge(limit)
@@ -243,7 +251,7 @@ class RequestMiddleware:
 def _unite_headers(scope: Scope) -> Headers:
     """Return a request's headers by name, those that are repeated joined by commas, which all that read them then see.
 
-    What may be said only once is left in the scope as `repeated`.
+    What may be said only once is left in the scope as `repeated`. Cookies that are not ours are left out.
     """
     headers: Headers = dict(scope["headers"])
     if len(headers) < len(scope["headers"]):
@@ -254,6 +262,9 @@ def _unite_headers(scope: Scope) -> Headers:
         if repeated:
             scope["repeated"] = repeated[0].decode()
         headers = {name: b", ".join(parts) for name, parts in values.items()}
+        scope["headers"] = list(headers.items())
+    if b"cookie" in headers:
+        headers[b"cookie"] = b"; ".join(OWN_COOKIES.findall(headers[b"cookie"]))
         scope["headers"] = list(headers.items())
     return headers
 

@@ -71,6 +71,7 @@ def be_a_neighbour(place: Place, nuisance: dict[str, str], seconds: float, store
     whole = [f"/v1/forecasts?store={store}&limit=100000&end={day}" for store in LARGE for day in last_days()]
     alerts = [f"/v1/alerts?limit={limit}" for limit in range(900, 1_000)]
     many, unknown = "end&" * 16_300, "&".join(f"n{number}" for number in range(9_000))
+    quoted = "\\" * 60_000
 
     def asked(paths: Sequence[str], headers: dict[str, str]) -> list[bytes]:
         return [write_request(path, headers) for path in paths]
@@ -90,6 +91,7 @@ def be_a_neighbour(place: Place, nuisance: dict[str, str], seconds: float, store
                 "16,300 parameters by nobody": [asked([f"/v1/forecasts?{many}"], {})],
                 "16,300 parameters by a caller": [asked([f"/v1/forecasts?{many}"], nuisance)],
                 "9,000 unknown names by nobody": [asked([f"/v1/forecasts?{unknown}"], {})],
+                "a quoted cookie of 60,000 bytes by nobody": [asked(["/healthz"], {"cookie": f'a="{quoted}"'})],
                 "1,000 unknown names by a caller": [asked([f"/v1/forecasts?{unknown[:5_800]}"], nuisance)],
             },
         ),

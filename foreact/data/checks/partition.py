@@ -15,12 +15,14 @@ from foreact.data.checks.rules import POSSIBLE, SPIKE_DAYS, SPIKE_UNITS, UNIQUE
 from foreact.data.dataset import arrays
 from foreact.data.dataset.parcel import Missing, lay_out_units
 from foreact.data.dataset.partitions import open_writer
-from foreact.errors import count_noun
+from foreact.errors import ForeactError, count_noun
 from foreact.forecasting.inputs.stockouts import find_stockouts
 from foreact.vocabulary import DATE, ITEM, STORE, UNITS
 
 CELL = (STORE, ITEM, DATE)
 EPOCH = np.datetime64("1970-01-01", "D")
+# Rows that are named one by one, as each takes memory and time; no store has so many by a slip.
+MOST_REPEATED = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,12 @@ class Partition:
         returned = np.minimum.reduceat(np.nan_to_num(self.units), starts) < 0
         # Rows that agree are one row written twice; where they do not, nobody knows which is right.
         differ = ~returned & (low != high)
+        bad = (~returned & (count > 1))[groups] & (differ[groups] | repeated)
+        if (many := np.count_nonzero(bad)) > MOST_REPEATED:
+            raise ForeactError(
+                f"Store {self.store!r} has {many:,} rows that repeat the item and date of another: "
+                "write one row for each."
+            )
         first = self.units[starts]
         units = np.where(returned, net.clip(min=0), np.where(differ, np.nan, first)).astype(np.float32)
         table = pa.parquet.read_table(source)
@@ -152,7 +160,6 @@ class Partition:
         target.unlink(missing_ok=True)
         with open_writer(target, kept.schema) as writer:
             writer.write_table(kept)
-        bad = (~returned & (count > 1))[groups] & (differ[groups] | repeated)
         impossible = np.flatnonzero(np.isnan(self.units) & np.isfinite(self.written))
         rejected = [self._describe_row(POSSIBLE, int(index)) for index in impossible]
         rejected += [self._describe_row(UNIQUE, int(index)) for index in np.setdiff1d(np.flatnonzero(bad), impossible)]

@@ -269,7 +269,8 @@ class _Check:
                     "days": [days if info.stores else least],
                     "apart": [apart],
                     "sold": [self.sold],
-                    "blank": [max(0, self.last_row - self.last_known)],
+                    # Where none has units at all, that is told by itself.
+                    "blank": [max(0, self.last_row - self.last_known) if self.last_known >= 0 else 0],
                     "returned": [self.returned / self.sold if self.sold else float(self.returned > 0) * 2],
                 }
             ]

@@ -99,6 +99,11 @@ def test_what_cannot_be_read_is_told_and_a_newer_kind_never_overwritten(
     sessions.share()
     assert f"passed over: {ended.OBJECT} is not JSON." in caplog.text
     assert b'"a"' in store.read(ended.OBJECT).data
+    # What has ended here stays so, whatever becomes of the object.
+    store.write(ended.OBJECT, b"")
+    sessions.share()
+    assert f"passed over: {ended.OBJECT} is empty." in caplog.text
+    assert "a" in sessions
 
 
 def follow(house: Serving, headers: dict[str, str], path: str) -> tuple[threading.Thread, list[str]]:

@@ -2,8 +2,10 @@
 
 import html
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from foreact.blobs.folder import FolderStore
 from foreact.errors import ForeactError
 from serving.auth.oidc import read_grants
+from serving.dashboard import login
+from serving.parts import SIGN_INS
 from tests.serving import shop
 from tests.serving.auth.provider import CLIENT, SECRET, Provider
 from tests.serving.conftest import Serving
 from tests.serving.refreshes.runs import runner
+from tests.waiting import until
 
 GRANTS = {
     "Planner.North": {"role": "planner", "regions": ["North"]},
@@ -179,6 +184,21 @@ def test_a_provider_out_of_reach_is_told(start: Callable[..., Serving]) -> None:
     answer = house.client.get("/login/sso")
     assert answer.status_code == 503
     assert "the provider does not answer" in answer.text
+
+
+def test_a_provider_that_never_answers_takes_few_threads(
+    start: Callable[..., Serving], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login, "MOST_WAITING", 2)
+    with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(SIGN_INS + 2) as pool:
+        issuer = f"http://127.0.0.1:{silent.getsockname()[1]}/tenant/v2.0"
+        house = start(oidc_issuer=issuer, oidc_client_id=CLIENT)
+        begun = [pool.submit(house.client.get, "/login/sso") for _ in range(SIGN_INS + 2)]
+        until(lambda: house.app.state.service.sign_ins.statistics().tasks_waiting == 2)
+        assert house.client.get("/login/sso").status_code == 429
+        assert house.client.get("/login").status_code == 200
+        silent.close()
+        assert {one.result().status_code for one in begun} == {503}
 
 
 def test_bad_grants_are_told() -> None:

@@ -1,10 +1,11 @@
 """What every request passes: hosts, sizes, headers, ids; and nothing that a caller sends escapes its place."""
 
 import logging
+from http import cookies
 
 import pytest
 from fastapi.testclient import TestClient
-from starlette import datastructures
+from starlette import datastructures, requests
 
 from foreact.blobs.folder import FolderStore
 from serving.api import parameters
@@ -74,6 +75,22 @@ def test_more_parameters_than_any_route_has_use_for_are_refused_unread(
     monkeypatch.setattr(datastructures, "parse_qsl", None)
     for query in ("end&" * 16_000, "&".join(f"n{number}" for number in range(9_000))):
         assert serving.get(f"{path}?{query}").json()["error"]["code"] == "too_many_parameters"
+
+
+@pytest.mark.parametrize("path", ["/v1/stores", "/", "/login", "/healthz"])
+def test_cookies_that_are_not_ours_are_not_read(serving: Serving, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    unquoted = []
+    monkeypatch.setattr(cookies, "_unquote", unquoted.append)
+    for sent in ('a="' + "\\" * 60_000 + '"', 'foreact_session="' + "\\" * 60_000 + '"', "a;" * 30_000):
+        assert serving.client.get(path, headers={"cookie": sent}).status_code in {200, 401}
+    serving.client.get(path, headers={"cookie": "a=b;foreact_session=ours; foreact_login=too; xforeact_session=no"})
+    assert set(unquoted) == {"ours", "too"}
+
+
+def test_a_type_with_many_parameters_is_refused_unread(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "parse_options_header", None)
+    headers = {"content-type": "application/x-www-form-urlencoded" + ";" * 60_000}
+    assert serving.client.post("/login", content=b"account=a", headers=headers).status_code == 415
 
 
 def test_of_many_unknown_parameters_few_are_named(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:

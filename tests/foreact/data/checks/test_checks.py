@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from foreact.data.checks import partition
 from foreact.data.dataset.folder import Dataset
 from foreact.errors import ForeactError
 from tests.foreact.data.checks.findings import DAYS, Check, Rows, broken, find
@@ -151,6 +152,14 @@ def test_periods_are_counted_as_the_history_has_them(check: Check) -> None:
     assert "more than 4 weeks before" in find(outcome, "no store lags behind").detail
     outcome = check([[day, "A", "x", 35] for day in weeks[:12]], horizon=8)
     assert "to forecast 8 weeks, and to check that on weeks already known, it must cover 16" in outcome.problem
+
+
+def test_more_repeated_rows_than_can_be_named_are_refused(
+    check: Check, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partition, "MOST_REPEATED", 3)
+    with pytest.raises(ForeactError, match="Store 'A' has 5 rows that repeat the item and date of another: write one"):
+        check(rows + [list(rows[20])] * 5)
 
 
 def test_a_shop_that_shuts_twice_a_week_has_rows_on_most_days(check: Check, rows: Rows) -> None:

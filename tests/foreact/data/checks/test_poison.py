@@ -57,6 +57,7 @@ def test_rows_without_one_unit_are_refused(check: Check, rows: Rows, units: obje
     outcome = check([[*row[:3], units] for row in rows])
     assert "something was sold" in broken(outcome)
     assert "units are blank or 0 in every row" in outcome.problem
+    assert "1969" not in outcome.problem
 
 
 def test_last_days_that_are_blank_in_all_stores_are_refused_and_in_one_are_not(check: Check, rows: Rows) -> None:
