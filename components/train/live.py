@@ -11,6 +11,7 @@ from foreact.errors import ForeactError
 from foreact.settings import PipelineSettings
 
 if TYPE_CHECKING:
+    from foreact.data.dataset.folder import Dataset
     from foreact.forecasting import ChainModel
     from foreact.publications import PublishedModel, Reader
     from foreact.registry import LoadedModel
@@ -47,6 +48,13 @@ class LiveStore:
                 return Columns.from_json(json.loads((folder / "model.json").read_text())["columns"]).list_names()
             except (OSError, KeyError, ValueError, TypeError):
                 return set()
+
+
+def find_lost_columns(data: "Dataset", live: Mapping[str, LiveStore]) -> dict[str, list[str]]:
+    """Return the columns that models go by and the data lacks, by store, for the stores where there are any."""
+    given = {column.name for column in data.info.columns}
+    lost = {store: sorted(each.list_columns() - given) for store, each in live.items()}
+    return {store: names for store, names in lost.items() if names}
 
 
 @dataclass(frozen=True)

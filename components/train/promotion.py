@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import date
 
-from components.train.live import LiveStore
+from components.train.live import LiveStore, find_lost_columns
 from foreact.data.dataset.folder import Dataset
 from foreact.errors import ForeactError, name_examples
 from foreact.forecasting.judging.accuracy import Accuracy
@@ -18,14 +18,11 @@ def load_chosen(
 ) -> dict[str, LiveStore]:
     """Return the chosen version by store, or raise if it goes by columns that the data lacks."""
     chosen = {} if find_chosen is None else find_chosen(data.stores, data.info.as_of)
-    given = {column.name for column in data.info.columns}
-    for store, each in chosen.items():
-        lost = sorted(each.list_columns() - given)
-        if lost:
-            raise ForeactError(
-                f"Version {each.champion_version} of {model_name(store)} cannot be promoted: it goes by "
-                f"{name_examples(lost)}, which the data lacks."
-            )
+    for store, lost in find_lost_columns(data, chosen).items():
+        raise ForeactError(
+            f"Version {chosen[store].champion_version} of {model_name(store)} cannot be promoted: it goes by "
+            f"{name_examples(lost)}, which the data lacks."
+        )
     return chosen
 
 

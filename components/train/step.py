@@ -11,7 +11,7 @@ import numpy as np
 from components.train.chain import fit_chain_model
 from components.train.fanout import Task, TaskResult, open_workers
 from components.train.holding import FindPublished, find_held
-from components.train.live import LiveChain, LiveStore
+from components.train.live import LiveChain, LiveStore, find_lost_columns
 from components.train.promotion import conclude_promotion, load_chosen, name_version
 from components.train.report.drift import Series
 from components.train.report.page import write_report
@@ -136,14 +136,11 @@ def _refuse_lost_columns(data: Dataset, live: dict[str, LiveStore], night: Mappi
     """
     if night and set(night.get("known", [])) <= set(data.info.parameters.get("known", [])):
         return
-    given = {column.name for column in data.info.columns}
-    for store, each in live.items():
-        lost = sorted(each.list_columns() - given)
-        if lost:
-            raise ForeactError(
-                f"The data lacks {name_examples(lost)}, which the live model of store {store!r} goes by: name the "
-                "tables of the last retrain-all too (--known), or let retrain-all go without them first."
-            )
+    for store, lost in find_lost_columns(data, live).items():
+        raise ForeactError(
+            f"The data lacks {name_examples(lost)}, which the live model of store {store!r} goes by: name the "
+            "tables of the last retrain-all too (--known), or let retrain-all go without them first."
+        )
 
 
 def _check_chain(chain: LiveChain, data: Dataset, events: Events) -> LiveChain:

@@ -11,6 +11,7 @@ import pytest
 
 from components.train.holding import Numbers, find_held
 from foreact.parquet import encode_parquet
+from foreact.publications.contract import Kind
 from foreact.runs.trained import TrainedFolder
 from foreact.spacing import Spacing
 
@@ -58,8 +59,9 @@ def make_chain(nights: int = 0) -> Chain:
 def hold(folder: Path, new: Chain, last: Chain | None) -> dict[str, str]:
     trained = TrainedFolder(folder)
     for name, store in new.items():
-        for kind, data in (("totals", store.totals()), ("history", store.history())):
-            path = trained.object_path(name, kind)  # type: ignore[arg-type]
+        objects: dict[Kind, bytes] = {"totals": store.totals(), "history": store.history()}
+        for kind, data in objects.items():
+            path = trained.object_path(name, kind)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
 
