@@ -41,3 +41,8 @@ output "deployer_client_id" {
   description = "AZURE_CLIENT_ID of the CI/CD workflow's environment; an identifier, no secret."
   value       = azurerm_user_assigned_identity.deployer.client_id
 }
+
+output "signing_key" {
+  description = "SIGNING_KEY of the CI/CD workflow's environment, which signs images; empty where another place's registry holds them."
+  value       = one([for certificate in azurerm_key_vault_certificate.signing : "https://${azurerm_key_vault.this.name}.vault.azure.net/keys/${certificate.name}/${certificate.version}"])
+}

@@ -119,7 +119,7 @@ def test_any_quantile_is_in_order_and_nothing_where_nothing_is_expected() -> Non
 def test_means_with_a_gap_leave_no_bin_without_cells() -> None:
     random = np.random.default_rng(3)
     mean = np.sort(random.lognormal(1, 1, 215 * DAYS))
-    # A tenth is hardly ever sold, and the edge between two twentieths lies in the gap above, beside the one of such cells.
+    # A tenth is hardly ever sold: the edge between two twentieths lies in the gap, and so does that of such cells.
     mean[:602], mean[602:] = random.uniform(0.01, 0.05, 602), np.maximum(mean[602:], 0.4)
     mean = random.permutation(mean).reshape(215, DAYS)
     actual = random.poisson(mean).astype(float)
