@@ -18,7 +18,7 @@ output "values" {
     GATEWAY=${azurerm_public_ip.gateway.name}
     OIDC_ISSUER=https://login.microsoftonline.com/${data.azurerm_client_config.current.tenant_id}/v2.0
     OIDC_CLIENT_ID=${local.sign_in_client_id}
-    OIDC_ROLES=${local.grants}
+    OIDC_ROLES=${local.oidc_roles}
   EOT
 }
 

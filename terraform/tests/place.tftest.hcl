@@ -237,7 +237,7 @@ run "prod_survives_a_zone" {
   }
 
   assert {
-    condition     = length(azurerm_role_assignment.secret) == 13
+    condition     = length(azurerm_role_assignment.secret) == 14
     error_message = "a workload reads another number of secrets than it needs"
   }
 }
