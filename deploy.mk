@@ -41,15 +41,21 @@ digest = $(if $(several),$(digest_of_several),$(digest_of_one))
 running = $(PYTHON) kustomize/running.py $(1) "$(2)"
 # What promote takes instead of what dev runs.
 IMAGES ?=
-# OWNER/NAME of the repository whose workflow built them, for make verify.
+# What make verify goes by: OWNER/NAME of the repository whose workflow built them, the certificate that they were signed with, or both.
 REPOSITORY ?=
+CERTIFICATE ?=
+# What make sign signs by: SIGN="--key NAME" of notation's own, or, in a vault, SIGN="--plugin azure-kv --id KEY --plugin-config self_signed=true".
+SIGN ?=
+NOTATION := $(or $(shell command -v notation),build/bin/notation)
+azure_kv = https://github.com/Azure/notation-azure-kv/releases/download/v1.2.1/notation-azure-kv_1.2.1_linux_amd64.tar.gz
+azure_kv_sum = 67c5ccaaf28dd44d2b6572684d84e344a02c2258af1d65ead3910b3156d3eaf5
 # Kubeflow's API by a port of this machine, for one command, unless FOREACT_KFP_HOST says where it is; pages as the runbook forwards them.
 in_kubeflow = $(if $(FOREACT_KFP_HOST),,$(PYTHON) kustomize/forward.py "$(kube)" kubeflow/ml-pipeline:8888 env FOREACT_KFP_HOST=http://localhost:{port} FOREACT_RUN_URL=$(or $(FOREACT_RUN_URL),http://localhost:8080/\#/runs/details/{run}))
 at_service = $(if $(findstring {port},$(URL)),$(PYTHON) kustomize/forward.py "$(kube)" foreact/foreact-serving:80)
 # A key made for one command, unless FOREACT_API_KEY has one.
 with_key = $(if $(FOREACT_API_KEY),,$(PYTHON) kustomize/with_key.py "$(kube)")
 
-.PHONY: image push pushed verify deploy running promote rollback smoke packages schedule first-run evaluate secrets-local
+.PHONY: image push pushed az sign verify deploy running promote rollback smoke packages schedule first-run evaluate secrets-local
 
 image:  ## Build both images, tagged by git hash
 	$(build_image) --target pipeline --tag $(pipeline):$(TAG) .
@@ -69,11 +75,29 @@ push:  ## Push both images to REGISTRY, serving with the digest of its pipelines
 pushed:  ## Print the images that were pushed, by their digests
 	@echo $(pipeline)@$(call digest,$(pipeline)) $(serving)@$(call digest,$(serving))
 
-verify:  ## Check that REPOSITORY's workflow built what dev runs (or IMAGES="TASKS SERVICE") from main; wants gh 2.49
-	@test -n "$(REPOSITORY)" || { echo "say whose: make verify REPOSITORY=OWNER/NAME" >&2; exit 1; }
+az:  ## Install Azure's command line into build/az, by the operations image's lock file
+	python3 -m venv build/az && build/az/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r docker/operations/az.txt
+
+build/bin/notation: docker/notation/go.mod docker/notation/go.sum
+	go build -C docker/notation -o $(CURDIR)/$@ github.com/notaryproject/notation/cmd/notation
+
+sign: $(filter build/%,$(NOTATION))  ## Sign what was pushed (or IMAGES="TASKS SERVICE"), as SIGN says, into the registry
+	@test -n "$(SIGN)" || { echo "say by which key: make sign SIGN=\"--key NAME\"" >&2; exit 1; }
+	$(if $(findstring azure-kv,$(SIGN)),$(NOTATION) plugin list | grep --quiet azure-kv || $(NOTATION) plugin install --url $(azure_kv) --sha256sum $(azure_kv_sum))
+	for image in $(or $(IMAGES),$(pipeline)@$(call digest,$(pipeline)) $(serving)@$(call digest,$(serving))); do \
+		$(NOTATION) sign --signature-format cose $(SIGN) "$$image" || exit 1; done
+
+# Notation looks for whom to trust in a folder of settings, here one of ours with the certificate alone.
+trusted = XDG_CONFIG_HOME=$(CURDIR)/build/trusted $(NOTATION)
+
+verify: $(if $(CERTIFICATE),$(filter build/%,$(NOTATION)))  ## Check what dev runs (or IMAGES="TASKS SERVICE"): built by REPOSITORY's workflow from main (wants gh 2.49), signed with CERTIFICATE
+	@test -n "$(REPOSITORY)$(CERTIFICATE)" || { echo "say whose: make verify REPOSITORY=OWNER/NAME CERTIFICATE=FILE, or one of them" >&2; exit 1; }
+	@rm -rf build/trusted && install -D -m 644 docker/notation/trustpolicy.json build/trusted/notation/trustpolicy.json
+	@$(if $(CERTIFICATE),install -D -m 644 "$(CERTIFICATE)" build/trusted/notation/truststore/x509/ca/foreact/foreact.pem)
 	images="$(IMAGES)" && images=$${images:-$$($(call running,dev,$(KUBECTL) --context foreact-dev))} && for image in $$images; do \
-		gh attestation verify "oci://$$image" --repo $(REPOSITORY) --source-ref refs/heads/main \
-			--signer-workflow $(REPOSITORY)/.github/workflows/delivery.yaml || exit 1; done
+		$(if $(CERTIFICATE),$(trusted) verify "$$image" || exit 1;) \
+		$(if $(REPOSITORY),gh attestation verify "oci://$$image" --repo $(REPOSITORY) --source-ref refs/heads/main \
+			--signer-workflow $(REPOSITORY)/.github/workflows/delivery.yaml || exit 1;) done
 
 deploy:  ## Set what was pushed in OVERLAY, apply it and wait for the rollout
 	$(PYTHON) kustomize/set_images.py $(OVERLAY) $(pipeline)@$(call digest,$(pipeline)) $(serving)@$(call digest,$(serving))

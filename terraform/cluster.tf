@@ -37,6 +37,7 @@ resource "azurerm_kubernetes_cluster" "this" {
   local_account_disabled    = true
   run_command_enabled       = false
   private_cluster_enabled   = var.private_cluster
+  disk_encryption_set_id    = one(azurerm_disk_encryption_set.this[*].id)
   cost_analysis_enabled     = var.highly_available
   automatic_upgrade_channel = "patch"
   node_os_upgrade_channel   = "NodeImage"

@@ -102,6 +102,34 @@ resource "azurerm_monitor_diagnostic_setting" "vault" {
   }
 }
 
+# The vault writes it 30 days before a secret or the signing certificate ends, and hands out what has ended all the same.
+resource "azurerm_monitor_scheduled_query_rules_alert_v2" "secrets_end" {
+  name                 = "${local.name}-secrets-end"
+  resource_group_name  = azurerm_resource_group.this.name
+  location             = var.location
+  scopes               = [azurerm_log_analytics_workspace.this.id]
+  description          = "A secret of the vault ends within 30 days or has ended: terraform/README.md, Secrets."
+  severity             = 2
+  evaluation_frequency = "P1D"
+  window_duration      = "P1D"
+  tags                 = local.tags
+
+  criteria {
+    query                   = <<-EOT
+      AzureDiagnostics
+      | where ResourceProvider == "MICROSOFT.KEYVAULT"
+      | where OperationName endswith "NearExpiryEventGridNotification" or OperationName endswith "ExpiredEventGridNotification"
+    EOT
+    time_aggregation_method = "Count"
+    operator                = "GreaterThan"
+    threshold               = 0
+  }
+
+  action {
+    action_groups = [azurerm_monitor_action_group.on_call.id]
+  }
+}
+
 # The rules of ../observability/rules.yaml, as managed Prometheus takes them: what is recorded, and alerts.
 locals {
   rules = { for group in yamldecode(file("${path.module}/../observability/rules.yaml")).spec.groups : group.name => group.rules }

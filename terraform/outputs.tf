@@ -18,7 +18,7 @@ output "values" {
     GATEWAY=${azurerm_public_ip.gateway.name}
     OIDC_ISSUER=https://login.microsoftonline.com/${data.azurerm_client_config.current.tenant_id}/v2.0
     OIDC_CLIENT_ID=${local.sign_in_client_id}
-    OIDC_ROLES=${local.grants}
+    OIDC_ROLES=${local.oidc_roles}
   EOT
 }
 
@@ -40,4 +40,9 @@ output "kubeconfig" {
 output "deployer_client_id" {
   description = "AZURE_CLIENT_ID of the CI/CD workflow's environment; an identifier, no secret."
   value       = azurerm_user_assigned_identity.deployer.client_id
+}
+
+output "signing_key" {
+  description = "SIGNING_KEY of the CI/CD workflow's environment, which signs images; empty where another place's registry holds them."
+  value       = one([for certificate in azurerm_key_vault_certificate.signing : "https://${azurerm_key_vault.this.name}.vault.azure.net/keys/${certificate.name}/${certificate.version}"])
 }

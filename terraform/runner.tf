@@ -83,13 +83,12 @@ resource "azurerm_linux_virtual_machine" "runner" {
   vtpm_enabled          = true
   tags                  = local.tags
 
-  # What the jobs call; the runner itself is registered by hand, with a token that no file holds.
+  # What the jobs call (they bring az by its lock file); the runner itself is registered by hand, with a token that no file holds.
   custom_data = base64encode(<<-EOT
     #cloud-config
-    packages: [docker.io, docker-buildx, git, make, python3, python3-venv]
+    packages: [docker.io, docker-buildx, git, golang-go, make, python3, python3-venv]
     runcmd:
       - usermod --append --groups docker runner
-      - curl -sSfL https://aka.ms/InstallAzureCLIDeb | bash
   EOT
   )
 

@@ -7,7 +7,7 @@ locals {
   sign_in_client_id = local.registers ? azuread_application.service[0].client_id : var.sign_in_client_id
 
   # What the service is told of each role: FOREACT_OIDC_ROLES.
-  grants = jsonencode({
+  oidc_roles = jsonencode({
     for name, grant in var.grants : name => {
       for key, value in { role = grant.role, stores = grant.stores, regions = grant.regions } : key => value if value != null
     }

@@ -12,11 +12,11 @@ resource "azurerm_storage_account" "this" {
   tags                            = local.tags
 
   dynamic "identity" {
-    for_each = azurerm_user_assigned_identity.storage
+    for_each = var.customer_managed_key ? ["storage"] : []
 
     content {
       type         = "UserAssigned"
-      identity_ids = [identity.value.id]
+      identity_ids = [azurerm_user_assigned_identity.encryption[identity.value].id]
     }
   }
 

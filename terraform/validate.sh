@@ -44,7 +44,7 @@ for file in pathlib.Path(sys.argv[1]).glob("*.tf"):
         text = re.sub(r"    azuread = \{.*?\n    \}\n", "", text, flags=re.S)
     file.write_text(text)
 if not os.environ["AZUREAD"]:
-    stand_in = 'locals {\n  sign_in_client_id = var.sign_in_client_id\n  grants = "{}"\n}\n'
+    stand_in = 'locals {\n  sign_in_client_id = var.sign_in_client_id\n  oidc_roles = "{}"\n}\n'
     (pathlib.Path(sys.argv[1]) / "sign_in.tf").write_text(stand_in)
     tests = pathlib.Path(sys.argv[1]) / "tests/place.tftest.hcl"
     without = tests.read_text().split("# Planners' sign-in")[0]

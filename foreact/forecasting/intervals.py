@@ -219,8 +219,10 @@ def _bin_edges(mean: Doubles) -> Doubles:
     hardly = int((mean < HARDLY).sum())
     if FEWEST <= hardly <= len(mean) - FEWEST:
         edges = np.union1d(edges, HARDLY)
-    # An edge at the least mean would leave nothing below it.
-    return np.asarray(edges[edges > mean.min()])
+    # An edge at the least mean would leave nothing below it, one of two in a gap nothing above.
+    edges = edges[edges > mean.min()]
+    filled = np.unique(np.searchsorted(edges, mean, side="right"))
+    return np.asarray(edges[filled[1:] - 1])
 
 
 def _default_table() -> Doubles:

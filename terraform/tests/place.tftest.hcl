@@ -94,6 +94,17 @@ mock_provider "azurerm" {
       resource_versionless_id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.KeyVault/vaults/foreact/keys/storage"
     }
   }
+  mock_resource "azurerm_key_vault_certificate" {
+    defaults = {
+      resource_manager_versionless_id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.KeyVault/vaults/foreact/certificates/images"
+      version                         = "77777777777777777777777777777777"
+    }
+  }
+  mock_resource "azurerm_disk_encryption_set" {
+    defaults = {
+      id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.Compute/diskEncryptionSets/foreact"
+    }
+  }
   mock_resource "azurerm_log_analytics_workspace" {
     defaults = {
       id = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/foreact/providers/Microsoft.OperationalInsights/workspaces/foreact"
@@ -154,6 +165,11 @@ run "dev_keeps_its_database_in_the_cluster" {
   assert {
     condition     = length(azurerm_container_registry.this) == 1 && length(azurerm_role_assignment.deployer_push) == 1
     error_message = "the first place makes the registry"
+  }
+
+  assert {
+    condition     = length(azurerm_key_vault_certificate.signing) == 1 && length(azurerm_role_assignment.deployer_sign) == 1
+    error_message = "nobody can sign what the registry holds"
   }
 }
 
@@ -221,7 +237,7 @@ run "prod_survives_a_zone" {
   }
 
   assert {
-    condition     = length(azurerm_role_assignment.secret) == 13
+    condition     = length(azurerm_role_assignment.secret) == 14
     error_message = "a workload reads another number of secrets than it needs"
   }
 }
@@ -243,6 +259,11 @@ run "what_is_asked_for_is_closed" {
   assert {
     condition     = length(azurerm_storage_account_customer_managed_key.this) == 1 && one(azurerm_storage_account.this.identity).type == "UserAssigned"
     error_message = "Azure's own key encrypts"
+  }
+
+  assert {
+    condition     = length(one(azurerm_postgresql_flexible_server.this).customer_managed_key) == 1 && length(azurerm_disk_encryption_set.this) == 1
+    error_message = "Azure's own key encrypts the database or the disks"
   }
 
   assert {

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from components.ingest.step import ingest
+from components.validate.step import validate
 from foreact.data.dataset.folder import Dataset
 from foreact.demo import write_demo
 from foreact.errors import ForeactError
@@ -68,7 +69,11 @@ def take_in(given: argparse.Namespace, folder: Path) -> Dataset:
         history=history, known=known, columns=given.columns, country="", as_of="", horizon=horizon, missing="auto",
         store="", source_version="", dataset=folder / "dataset", events=Events(), scratch=folder,
     )  # fmt: skip
-    return Dataset(folder / "dataset")
+    validate(
+        dataset=folder / "dataset", checked=folder / "checked", rejected=folder / "rejected.csv",
+        max_rejected_share=0.05, events=Events(), today=Dataset(folder / "dataset").info.as_of,
+    )  # fmt: skip
+    return Dataset(folder / "checked")
 
 
 def walk_stores(data: Dataset, stores: list[str], given: argparse.Namespace) -> pd.DataFrame:

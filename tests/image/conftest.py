@@ -1,13 +1,16 @@
 """The engine and the two images, built once a session."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from tests.image.engine import ROOT, Engine, make_base, run_engine
 from tests.parts import require
+from tests.services import Process, hold_port
 
 
 @dataclass(frozen=True)
@@ -38,3 +41,22 @@ def images(docker_engine: Engine) -> Images:
     pipeline = docker_engine.build("pipeline", f"foreact-pipeline:{commit}", base, **labels)
     serving = docker_engine.build("serving", f"foreact-serving:{commit}", base, PIPELINE_IMAGE=pipeline, **labels)
     return Images(pipeline=pipeline, serving=serving, commit=commit)
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[str]:
+    """Return the address of an empty registry."""
+    [command] = require("docker-registry", install="apt-get install docker-registry")
+    port = hold_port()
+    settings = {
+        "version": 0.1,
+        "storage": {"filesystem": {"rootdirectory": str(tmp_path / "registry")}},
+        "http": {"addr": f"127.0.0.1:{port}"},
+        "log": {"level": "error"},
+    }
+    file = tmp_path / "registry.yml"
+    file.write_text(json.dumps(settings))
+    process = Process([command, "serve", str(file)], port, tmp_path / "registry.log")
+    process.start()
+    yield f"127.0.0.1:{port}"
+    process.stop()

@@ -1,39 +1,15 @@
 """`make image push` to a real registry, as somebody with a cluster types it."""
 
-import json
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 
 import httpx2 as httpx
 import pytest
 
 from tests.image.conftest import Images
 from tests.image.engine import ROOT, Engine, make_base
-from tests.parts import require
-from tests.services import Process, hold_port
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Iterator[str]:
-    """Return the address of an empty registry."""
-    [command] = require("docker-registry", install="apt-get install docker-registry")
-    port = hold_port()
-    settings = {
-        "version": 0.1,
-        "storage": {"filesystem": {"rootdirectory": str(tmp_path / "registry")}},
-        "http": {"addr": f"127.0.0.1:{port}"},
-        "log": {"level": "error"},
-    }
-    file = tmp_path / "registry.yml"
-    file.write_text(json.dumps(settings))
-    process = Process([command, "serve", str(file)], port, tmp_path / "registry.log")
-    process.start()
-    yield f"127.0.0.1:{port}"
-    process.stop()
 
 
 def test_what_is_pushed_names_what_it_submits_by_digest(docker_engine: Engine, images: Images, registry: str) -> None:

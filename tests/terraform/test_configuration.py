@@ -1,6 +1,7 @@
 """The configuration is one that the provider takes, holds to the policies, and fits the manifests."""
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 
@@ -45,6 +46,13 @@ def test_every_reference_leads_somewhere() -> None:
     assert list(find_dangling(configuration)) == []
     get(configuration, "azurerm_role_assignment", "pull")["scope"] = "${azurerm_container_registry.that.id}"
     assert list(find_dangling(configuration)) == ["azurerm_container_registry.that"]
+
+
+def test_every_name_is_given_once() -> None:
+    configuration = parse()
+    for kind in ("locals", "variable", "output"):
+        names = Counter(name for entry in configuration[kind] for name in entry)
+        assert [name for name, times in names.items() if times > 1] == [], kind
 
 
 @pytest.mark.parametrize("rule", policies.EVERY, ids=lambda rule: rule.__name__)

@@ -73,18 +73,19 @@ def test_what_is_deployed_is_scheduled_and_called(place: str) -> None:
     ]
 
 
-def test_images_are_attested_before_they_are_deployed_and_verified_before_prod() -> None:
+def test_images_are_signed_and_attested_before_they_are_deployed_and_verified_before_prod() -> None:
     jobs = yaml.safe_load((ROOT / ".github/workflows/delivery.yaml").read_text())["jobs"]
     steps = [step.get("run") or step["uses"].partition("@")[0] for step in jobs["dev"]["steps"]]
     attested = [place for place, step in enumerate(steps) if step == "actions/attest-build-provenance"]
     deployed = next(place for place, step in enumerate(steps) if step.startswith("make deploy"))
-    assert steps.index("make push") < min(attested) < max(attested) < deployed
+    signed = next(place for place, step in enumerate(steps) if step.startswith("make sign"))
+    assert steps.index("make push") < signed < min(attested) < max(attested) < deployed
     given = [step["with"] for step in jobs["dev"]["steps"] if "attest-build-provenance" in step.get("uses", "")]
     assert {each["subject-name"].rpartition("/")[2]: each["subject-digest"] for each in given} == {
         f"foreact-{name}": f"${{{{ steps.pushed.outputs.{name} }}}}" for name in ("pipeline", "serving")
     }
     assert set(jobs["prod"]["needs"]) == {"dev", "verify"}
-    assert "make verify" in jobs["verify"]["steps"][-1]["run"]
+    assert "make verify CERTIFICATE=" in jobs["verify"]["steps"][-1]["run"]
 
 
 def test_make_verify_asks_for_every_image_and_fails_with_any(tmp_path: Path) -> None:
@@ -116,6 +117,7 @@ INSTALLS = {
     r"pip install (?!.*--require-hashes|.*--no-deps|.*--resolution lowest-direct)(?:--\S+ )+(.*?)(?:;.*)?$": (
         r"(?:\S+/python )?(?:[\w-]+==[\d.]+ ?)+"
     ),
+    r"plugin install --url (\S+ --sha256sum [\w$(]+\))": r"\$\(azure_kv\) --sha256sum \$\(azure_kv_sum\)",
     r"az aks install-cli(.*)": r" --client-version [\d.]+ --kubelogin-version v[\d.]+",
 }
 
@@ -126,6 +128,15 @@ def test_installers_say_which_version(pattern: str) -> None:
     found = [each for file in files for each in re.findall(pattern, file.read_text(), re.MULTILINE)]
     assert [each for each in found if not re.fullmatch(INSTALLS[pattern], each)] == []
     assert found
+
+
+def test_nothing_that_was_downloaded_runs_unseen() -> None:
+    shell = re.compile(r"\b(?:curl|wget)\b[^\n|]*\|\s*(?:sudo )?(?:ba)?sh\b")
+    assert shell.search("curl -sSL https://example.com/install | bash")
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    kinds = {".sh", ".mk", ".tf", ".yaml", ".yml", ".md", ".txt", ""}
+    texts = {name: (ROOT / name).read_text() for name in tracked if Path(name).suffix in kinds}
+    assert [name for name, text in texts.items() if shell.search(text)] == []
 
 
 def test_make_targets_exist() -> None:

@@ -116,6 +116,18 @@ def test_any_quantile_is_in_order_and_nothing_where_nothing_is_expected() -> Non
     assert cells[:, 5, 3].max() == 0
 
 
+def test_means_with_a_gap_leave_no_bin_without_cells() -> None:
+    random = np.random.default_rng(3)
+    mean = np.sort(random.lognormal(1, 1, 215 * DAYS))
+    # A tenth is hardly ever sold: the edge between two twentieths lies in the gap, and so does that of such cells.
+    mean[:602], mean[602:] = random.uniform(0.01, 0.05, 602), np.maximum(mean[602:], 0.4)
+    mean = random.permutation(mean).reshape(215, DAYS)
+    actual = random.poisson(mean).astype(float)
+    traits = Traits(np.sqrt(mean.mean(1)), np.zeros(mean.shape, np.int64))
+    windows = [BacktestErrors(mean, actual, mean.sum(0), actual.sum(0), traits)]
+    assert np.isfinite(cell_quantiles(learn_intervals(windows, windows), mean, traits, (0.1, 0.9))).all()
+
+
 def test_promoted_days_new_and_restless_items_have_wider_intervals_at_the_same_mean() -> None:
     random = np.random.default_rng(3)
     mean = np.full((400, DAYS), 20.0)
