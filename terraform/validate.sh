@@ -48,7 +48,7 @@ if not os.environ["AZUREAD"]:
     (pathlib.Path(sys.argv[1]) / "sign_in.tf").write_text(stand_in)
     tests = pathlib.Path(sys.argv[1]) / "tests/place.tftest.hcl"
     without = tests.read_text().split("# Planners' sign-in")[0]
-    tests.write_text(without.replace('mock_provider "azuread" {}\n', ""))
+    tests.write_text(re.sub(r'mock_provider "azuread" \{\n.*?\n\}\n', "", without, flags=re.S))
 password = 'variable "password" {\n  type      = string\n  ephemeral = true\n  default   = "x"\n}\n'
 (pathlib.Path(sys.argv[1]) / "password.tf").write_text(password)
 END

@@ -1,5 +1,17 @@
 # Plans against a pretended Azure: what would be made, and for whom.
-mock_provider "azuread" {}
+mock_provider "azuread" {
+  mock_resource "azuread_application" {
+    defaults = {
+      id        = "/applications/88888888-8888-8888-8888-888888888888"
+      client_id = "99999999-9999-9999-9999-999999999999"
+    }
+  }
+  mock_resource "azuread_service_principal" {
+    defaults = {
+      object_id = "88888888-8888-8888-8888-888888888888"
+    }
+  }
+}
 mock_provider "azurerm" {
   mock_data "azurerm_client_config" {
     defaults = {
