@@ -1,10 +1,12 @@
-"""Which objects may be deleted: those that no retained version names and that no publisher can be about to name."""
+"""What may be deleted: objects that no retained version names and no publisher can be about to name; old manifests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
+from foreact.blobs.ageing import delete_each, list_old
 from foreact.blobs.protocol import BlobStore
-from foreact.publications.contract import DATA, Manifest
+from foreact.errors import ForeactError
+from foreact.publications.contract import DATA, MANIFESTS, Manifest, manifest_name
 from foreact.publications.reader import Reader
 
 # No publication takes this long from its first object to its swap.
@@ -16,27 +18,54 @@ def list_object_names(manifest: Manifest) -> set[str]:
     return {each.name for entry in manifest.stores.values() for each in entry.list_objects()}
 
 
-def prune_objects(
-    store: BlobStore, *, grace: timedelta = GRACE, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-) -> list[str]:
-    """Delete what no retained version names and what is older than the grace period; return the names.
+def list_named_models(store: BlobStore) -> set[tuple[str, str]]:
+    """Return the models that retained versions name, each by its number in the registry and by its run.
 
-    The current manifest says which versions are retained. If any of them cannot be read, nothing is deleted.
+    Raise if that is in doubt.
+    """
+    retained = list(_read_retained(store))
+    if not retained:
+        raise ForeactError(
+            f"Nothing that could be read is published in {store}: nothing was deleted from the registry."
+        )
+    entries = [entry for manifest in retained for entry in manifest.stores.values()]
+    models = [model for entry in entries for model in (entry.model, entry.chain) if model is not None]
+    return {(model.name, each) for model in models for each in (model.version, model.run) if each}
+
+
+def _read_retained(store: BlobStore) -> Iterator[Manifest]:
+    """Return the retained versions, the current one first; none where that is in doubt.
+
+    If any other cannot be read, raise: what it names must not be deleted.
     """
     reader = Reader(store)
     publication = reader.find_current()
     if publication is None or publication.problem:
-        return []
+        return
     current = publication.manifest
-    needed = list_object_names(current)
+    yield current
     for number in range(current.retained_from, current.version):
-        needed |= list_object_names(reader.read_version(number))
-    objects = list(store.list(DATA))
-    if not objects:
+        yield reader.read_version(number)
+
+
+def prune_objects(
+    store: BlobStore, *, grace: timedelta = GRACE, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> list[str]:
+    """Delete what no retained version names and what is older than the grace period; return the names."""
+    needed: set[str] = set()
+    for manifest in _read_retained(store):
+        needed |= list_object_names(manifest)
+    if not needed:
         return []
-    # Age is measured from the newest object if the clock is later: one that jumped ahead must not make objects old.
-    before = min(now(), max(info.modified for info in objects)) - grace
-    waste = [info.name for info in objects if info.name not in needed and info.modified < before]
-    for name in waste:
-        store.delete(name)
-    return waste
+    return delete_each(store, [name for name in list_old(store.list(DATA), grace, now()) if name not in needed])
+
+
+def prune_archive(
+    store: BlobStore, *, keep: timedelta, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> list[str]:
+    """Delete the manifests of versions that are no longer retained and older than that; return their names."""
+    publication = Reader(store).find_current()
+    if publication is None or publication.problem:
+        return []
+    retained = manifest_name(publication.manifest.retained_from)
+    return delete_each(store, [name for name in list_old(store.list(MANIFESTS), keep, now()) if name < retained])
