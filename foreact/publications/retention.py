@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from foreact.blobs.ageing import delete_each, list_old
 from foreact.blobs.protocol import BlobStore
 from foreact.errors import ForeactError
-from foreact.publications.contract import DATA, MANIFESTS, Manifest, manifest_name
+from foreact.publications.contract import CURRENT, DATA, MANIFESTS, Manifest, manifest_name
 from foreact.publications.reader import Reader
 
 # No publication takes this long from its first object to its swap.
@@ -51,13 +51,28 @@ def _read_retained(store: BlobStore) -> Iterator[Manifest]:
 def prune_objects(
     store: BlobStore, *, grace: timedelta = GRACE, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> list[str]:
-    """Delete what no retained version names and what is older than the grace period; return the names."""
-    needed: set[str] = set()
-    for manifest in _read_retained(store):
-        needed |= list_object_names(manifest)
-    if not needed:
+    """Delete what no retained version names and what is older than the grace period; return the names.
+
+    Only runs that may have something to delete are listed, so that the cost is that of a night: those that no retained
+    version names, and those that the oldest one does. What a later one was first to name, it still names whole.
+    """
+    named = [list_object_names(manifest) for manifest in _read_retained(store)]
+    if not named:
         return []
-    return delete_each(store, [name for name in list_old(store.list(DATA), grace, now()) if name not in needed])
+    needed = set().union(*named)
+    runs = set(map(_folder_of, needed))
+    oldest = set(map(_folder_of, named[min(1, len(named) - 1)]))
+    # A clock that jumped ahead must not make objects old: then age is measured from the last publication.
+    swapped = [info.modified for info in store.list(CURRENT)]
+    before = min([now(), *swapped]) - grace
+    listed = [run for run in store.list_folders(DATA) if run in oldest or run not in runs]
+    objects = (info for run in listed for info in store.list(run))
+    return delete_each(store, [info.name for info in objects if info.name not in needed and info.modified < before])
+
+
+def _folder_of(name: str) -> str:
+    """Return the folder of an object's run."""
+    return DATA + name.removeprefix(DATA).partition("/")[0] + "/"
 
 
 def prune_archive(

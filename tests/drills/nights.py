@@ -5,12 +5,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import create_engine, text
 
@@ -21,11 +24,14 @@ from foreact.blobs.ageing import delete_each, list_old
 from foreact.errors import ForeactError
 from foreact.forecasting.experts.simple import Simple
 from foreact.forecasting.judging.accuracy import Accuracy
-from foreact.publications import Reader, list_named_models, prune_archive, prune_objects
+from foreact.forecasting.judging.scorecard import Score
+from foreact.publications import Kind, Publisher, Reader, list_named_models, prune_archive, prune_objects, put_objects
+from foreact.publications.contract import SUFFIXES, object_name, packed_model_name
 from foreact.publications.retention import list_object_names
 from foreact.registry import Registry, Versions, prune_registry
 from foreact.runs.events import Events
 from foreact.runs.owed import RunOrigin
+from foreact.runs.trained import TrainedFolder
 from foreact.settings import PipelineSettings
 from foreact.telemetry import scorecards
 from serving.app import create_app
@@ -44,6 +50,10 @@ KEPT = 30
 MOST_SECONDS = {"register": 120.0, "publish": 15.0, "overview": 1.0}
 MOST_BYTES = 2 << 30
 NIGHTS = "generate_series(1, :nights) AS night"
+OF_MODELS, OF_FIGURES = (
+    f"experiment_id = (SELECT experiment_id FROM experiments WHERE name = '{name}')"
+    for name in ("foreact", "foreact-stores")
+)
 # A run a night, a version a model, and a point a figure, as the first night left them.
 PRELOADED = (
     f"""INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status, start_time,
@@ -51,23 +61,22 @@ PRELOADED = (
     SELECT md5(run_uuid || night), name, source_type, source_name, entry_point_name, user_id, status, :begun + night,
         :begun + night, source_version, lifecycle_stage, replace(artifact_uri, run_uuid, md5(run_uuid || night)),
         experiment_id, deleted_time
-    FROM runs JOIN experiments USING (experiment_id), {NIGHTS} WHERE experiments.name = 'foreact'""",
+    FROM runs, {NIGHTS} WHERE {OF_MODELS}""",
     f"""INSERT INTO tags (key, value, run_uuid)
     SELECT key, value || '-' || night, md5(run_uuid || night)
-    FROM tags JOIN runs USING (run_uuid) JOIN experiments USING (experiment_id), {NIGHTS}
-    WHERE experiments.name = 'foreact' AND runs.start_time < :begun""",
+    FROM tags JOIN runs USING (run_uuid), {NIGHTS} WHERE {OF_MODELS} AND start_time < :begun""",
     f"""INSERT INTO model_versions (workspace, name, version, creation_time, last_updated_time, description, user_id,
         current_stage, source, storage_location, run_id, run_link, status, status_message)
     SELECT workspace, name, 1 + night, :begun + night, last_updated_time, description, user_id, current_stage, source,
         storage_location, md5(run_id || night), run_link, status, status_message
     FROM model_versions, {NIGHTS}""",
     f"""INSERT INTO model_version_tags (workspace, name, version, key, value)
-    SELECT workspace, name, 1 + night, key, CASE key WHEN 'foreact.promoted' THEN 'false' ELSE value END
+    SELECT workspace, name, 1 + night, key,
+        CASE key WHEN 'foreact.promoted' THEN 'false' WHEN 'foreact.run' THEN value || '-' || night ELSE value END
     FROM model_version_tags, {NIGHTS}""",
     f"""INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan)
     SELECT key, value, :begun + night, run_uuid, step + night, is_nan
-    FROM metrics JOIN runs USING (run_uuid) JOIN experiments USING (experiment_id), {NIGHTS}
-    WHERE experiments.name = 'foreact-stores'""",
+    FROM metrics JOIN runs USING (run_uuid), {NIGHTS} WHERE {OF_FIGURES}""",
 )
 FIGURES = Accuracy(wape=0.2, bias=0.01, scaled_error=0.8, coverage=0.8, above_p90=0.1, total_coverage=0.8)
 SCORED = {"wape": 0.21, "bias": 0.02, "coverage": 0.79, "beats_naive": 0.7}
@@ -140,7 +149,21 @@ def _train(place: Place, folder: Path, night: int, day: date, stores: list[str])
         kept = night and (night + number) % PROMOTED_EVERY
         fields[store] = same | ({"outcome": "kept", "reason": "no better", **place.live[store]} if kept else {})
     trained = write_training(folder, fields, as_of=day, horizon=14)
+    for store in stores if night == 0 else ():
+        for kind, rows in _list_rows(store).items():
+            pq.write_table(pa.Table.from_pylist(rows), trained.object_path(store, kind))
     trained.write_record(trained.read_record().model_copy(update={"generated_at": place.moments[-1]}))
+
+
+def _list_rows(store: str) -> dict[Kind, list[dict[str, Any]]]:
+    """Return rows of the tables that say nothing of the night."""
+    days = [FIRST - timedelta(days=ago) for ago in range(56)]
+    score = Score(store, np.datetime64(FIRST), 0, 100, 500.0, 0.2, 0.01, 0.8, 0.7)
+    return {
+        "history": [{"store": store, "item": item, "date": day, "units": 5.0} for item in ("a", "b") for day in days],
+        "drivers": [{"store": store, "date": FIRST, "driver": "promotion", "units": 1.0}],
+        "scorecard": [{**asdict(score), "published_as_of": FIRST}],
+    }
 
 
 def _prune_blobs(place: Place) -> None:
@@ -231,6 +254,8 @@ def drill(folder: Path, nights: float = 400, stores: float = 1115, rows: float =
         open_overview(place) as look,
     ):
         for night in range(int(nights)):
+            if night and rows:
+                leave_night(place, night, names)
             took = spend_night(place, night, names)
             took["overview"] = look()
             size = measure_database(place)
@@ -278,6 +303,20 @@ def preload(place: Place, nights: int) -> None:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE"))
     engine.dispose()
+    publisher = Publisher(place.blobs, keep_versions=place.keep)
+    entries = Reader(place.blobs).read_current().manifest.stores
+    for night in range(1, place.keep):
+        made = {"generated_at": place.moments[0] + timedelta(milliseconds=night)}
+        publisher.publish({store: entry.model_copy(update=made) for store, entry in entries.items()}, by="preload")
+
+
+def leave_night(place: Place, night: int, stores: list[str]) -> None:
+    """Leave the objects of a night that no retained version names any more."""
+    trained, run = TrainedFolder(place.folder / "trained"), f"forgotten-{night}"
+    paths = {object_name(run, store, kind): trained.object_path(store, kind) for store in stores for kind in SUFFIXES}
+    put_objects(
+        place.blobs, run, paths | {packed_model_name(run, store): trained.challenger(store) for store in stores}
+    )
 
 
 def measure_blobs(place: Place) -> dict[str, str]:
