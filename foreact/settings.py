@@ -9,6 +9,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from foreact.errors import ForeactError
 
+# A year and a month, so that last season can be looked at.
+KEEP_DAYS = 400
+
 
 class PlaceSettings(BaseSettings):
     """Where this installation keeps things; shared by pipelines and serving."""
@@ -41,7 +44,7 @@ class PlaceSettings(BaseSettings):
     )
 
     keep_days: int = Field(
-        400,
+        KEEP_DAYS,
         ge=60,
         description="Days that what people only look back at stays: manifests, scorecards, notices, audit, outcomes of "
         "deadlines, keys that are no longer accepted",

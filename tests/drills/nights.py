@@ -106,7 +106,7 @@ class Place:
 
 @contextmanager
 def furnish(folder: Path, azurite: Azurite, postgres: str, mlflow: Process, keep: int) -> Iterator[Place]:
-    """Give a place in servers that run; files are deleted by what MLflow itself goes by."""
+    """Make a place of servers that run; files are deleted by what MLflow itself goes by."""
     settings = PipelineSettings(workspace=folder, mlflow_uri=mlflow.url, keep_versions=keep, **azurite.settings())
     artifacts = mlflow.command[mlflow.command.index("--artifacts-destination") + 1]
     with pytest.MonkeyPatch.context() as patch:
@@ -223,7 +223,7 @@ def find_missing(place: Place) -> list[str]:
 
 @contextmanager
 def open_overview(place: Place) -> Iterator[Callable[[], float]]:
-    """Run the service and give a function that says how long the overview took, once the last night is loaded."""
+    """Run the service and yield a function that says how long the overview took, once the last night is loaded."""
     settings = ServingSettings(workspace=place.folder, **_blob_settings(place.settings), _env_file=None)  # type: ignore[call-arg]
     app = create_app(settings, place.blobs)
     somebody = Principal("drill", "Drill", Role.admin, EVERYTHING)
