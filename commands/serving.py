@@ -76,8 +76,14 @@ def create_key(
 
     expires = datetime.now(UTC) + timedelta(days=days) if days else None
     grant = Grant(role=role, stores=store or None, regions=region or None)
+    settings = _read_settings(workspace)
     text, key = keys.create_key(
-        _read_settings(workspace).connect_state(), name, grant, created_by=name_caller(), expires_at=expires
+        settings.connect_state(),
+        name,
+        grant,
+        created_by=name_caller(),
+        expires_at=expires,
+        keep_days=settings.keep_days,
     )
     note_action(workspace, "key_created", key.id)
     typer.echo(text)
@@ -138,7 +144,9 @@ def status(
     judged = {store: judge_freshness(entry, promise, now) for store, entry in sorted(manifest.stores.items())}
     stale = [store for store, fresh in judged.items() if not fresh.is_fresh]
     owed = len(list_owed(open_store(workspace)))
-    outcomes = count_deadlines(open_store(workspace), settings.connect_state(), promise, now)
+    outcomes = count_deadlines(
+        open_store(workspace), settings.connect_state(), promise, now, keep_days=settings.keep_days
+    )
     drifts = [drift for drift in find_drift(read_series(open_store(workspace))) if drift.store in judged]
     if as_json:
         marks = {store: {d.figure: d.days for d in drifts if d.store == store} for store in judged}

@@ -18,6 +18,7 @@ from foreact.blobs.records import StoredRecord, parse_or_skip
 from foreact.errors import ForeactError, ServiceUnavailable, count_noun, name_examples
 from foreact.publications import Manifest, Reader, StoreEntry
 from foreact.publications.freshness import Promise, judge_freshness
+from foreact.settings import KEEP_DAYS
 from foreact.telemetry.scorecards import SUSTAINED, Point, count_days_out_of_bounds, read_series
 
 log = logging.getLogger(__name__)
@@ -28,8 +29,6 @@ OBJECTIVE = 0.999
 WINDOW_DAYS = 28
 # A publication dated just before the deadline may be swapped in just after it, and a clock may be ten minutes fast.
 SETTLING = timedelta(minutes=15)
-# As long as the audit log: last season can be looked at.
-RETENTION_DAYS = 400
 MOST_NAMED = 100
 
 # What keeps a store-day from being kept; `outside`: its intervals have held too many days, or too few, for days on end.
@@ -81,7 +80,9 @@ class Tally(BaseModel):
         return 1 - (1 - self.kept_share) / (1 - OBJECTIVE)
 
 
-def count_deadlines(store: BlobStore, state: BlobStore, promise: Promise, now: datetime) -> list[Outcome]:
+def count_deadlines(
+    store: BlobStore, state: BlobStore, promise: Promise, now: datetime, *, keep_days: int = KEEP_DAYS
+) -> list[Outcome]:
     """Return the outcomes of the window's deadlines, the oldest first; count and write those that nobody has yet.
 
     Publications are in one blob store, outcomes in that of the service's own state.
@@ -99,7 +100,7 @@ def count_deadlines(store: BlobStore, state: BlobStore, promise: Promise, now: d
         return outcomes
     added = [_write_outcome(state, outcome) for outcome in _judge_deadlines(store, promise, missing)]
     for name in names:
-        if name < f"{FOLDER}{last.date() - timedelta(days=RETENTION_DAYS)}":
+        if name < f"{FOLDER}{last.date() - timedelta(days=keep_days)}":
             state.delete(name)
     return [*outcomes, *added]
 

@@ -1,5 +1,6 @@
 """What varies by place: the FOREACT_* settings, read once where a process begins."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -7,6 +8,9 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from foreact.errors import ForeactError
+
+# A year and a month, so that last season can be looked at.
+KEEP_DAYS = 400
 
 
 class PlaceSettings(BaseSettings):
@@ -39,6 +43,13 @@ class PlaceSettings(BaseSettings):
         "Empty: notices have no link, `submit` takes the host of FOREACT_KFP_HOST, and port 8080 for 8888",
     )
 
+    keep_days: int = Field(
+        KEEP_DAYS,
+        ge=60,
+        description="Days that what people only look back at stays: manifests, scorecards, notices, audit, outcomes of "
+        "deadlines, keys that are no longer accepted",
+    )
+
     def __init__(self, **values: Any) -> None:
         try:
             super().__init__(**values)
@@ -54,3 +65,14 @@ class PipelineSettings(PlaceSettings):
     mlflow_uri: str = Field("", description="MLflow tracking server; empty: SQLite in the workspace")
     ray_address: str = Field("", description="Ray cluster as ray://HOST:PORT; empty: Ray inside the task")
     keep_versions: int = Field(30, ge=1, description="How many past manifests keep all their objects")
+    keep_registered_days: int = Field(
+        30,
+        ge=1,
+        description="Days that registered versions, their runs and files, and figures stay in MLflow; those that an "
+        "alias or a retained manifest names stay longer",
+    )
+
+    @property
+    def registered_since(self) -> datetime:
+        """Return since when everything registered stays."""
+        return datetime.now(UTC) - timedelta(days=self.keep_registered_days)

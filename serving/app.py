@@ -84,7 +84,9 @@ def create_app(
     state = state or store
     cache = PublicationCache(store, clock)
     views = ViewSource(cache, settings.promise, settings.region_attribute, clock)
-    metrics = Metrics(views, RunMetrics(store, clock), ObjectiveMetrics(store, state, settings.promise, clock))
+    metrics = Metrics(
+        views, RunMetrics(store, clock), ObjectiveMetrics(store, state, settings.promise, clock, settings.keep_days)
+    )
     secret = settings.session_secret.get_secret_value().encode() or load_secret(settings.workspace)
     signer = Signer(secret, lambda: clock().timestamp())
     ended = EndedSessions(state, lambda: clock().timestamp())
@@ -96,7 +98,7 @@ def create_app(
         keys=KeyRing(state),
         sessions=Sessions(signer, ended, settings.session_hours, https=settings.public_url.startswith("https://")),
         metrics=metrics,
-        audit=AuditLog(audit_store or state, clock),
+        audit=AuditLog(audit_store or state, clock, keep_days=settings.keep_days),
         refreshes=Refreshes(
             RefreshRecords(state),
             runner,

@@ -11,12 +11,11 @@ from typing import ClassVar, Literal
 from foreact.blobs import BlobStore, BlobUnavailable
 from foreact.blobs.records import StoredRecord, parse_or_skip
 from foreact.clock import utc_now
+from foreact.settings import KEEP_DAYS
 
 log = logging.getLogger("foreact.audit")
 
 FOLDER = "serving/audit/"
-# A year and a month, so that last season's restores can be traced. The account's id is the only personal data.
-RETENTION_DAYS = 400
 # More than a morning's logins; a bound, so that password guessing while the store is unreachable cannot fill memory.
 MOST_QUEUED = 10_000
 
@@ -39,9 +38,12 @@ class Event(StoredRecord):
 class AuditLog:
     """Appends events, and reads them by day."""
 
-    def __init__(self, store: BlobStore, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self, store: BlobStore, clock: Callable[[], datetime] = utc_now, *, keep_days: int = KEEP_DAYS
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._keep = timedelta(days=keep_days)
         self._queued: deque[Event] = deque(maxlen=MOST_QUEUED)
 
     def record_event(self, action: Action, account: str, subject: str) -> None:
@@ -93,7 +95,7 @@ class AuditLog:
 
     def prune(self) -> int:
         """Delete events older than the retention, and return how many."""
-        oldest = self._clock().date() - timedelta(days=RETENTION_DAYS)
+        oldest = self._clock().date() - self._keep
         deleted = 0
         for info in self._store.list(FOLDER):
             if info.name[len(FOLDER) :][:10] < f"{oldest:%Y-%m-%d}":

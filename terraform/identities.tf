@@ -59,10 +59,16 @@ resource "azurerm_role_assignment" "pipelines_forecasts" {
   principal_id         = azurerm_user_assigned_identity.workload["pipelines"].principal_id
 }
 
-# MLflow keeps models.
+# MLflow keeps models, and reads manifests, so that it never deletes what they name.
 resource "azurerm_role_assignment" "mlflow_models" {
   scope                = azurerm_storage_container.this["models"].id
   role_definition_name = "Storage Blob Data Contributor"
+  principal_id         = azurerm_user_assigned_identity.workload["mlflow"].principal_id
+}
+
+resource "azurerm_role_assignment" "mlflow_manifests" {
+  scope                = azurerm_storage_container.this["forecasts"].id
+  role_definition_name = "Storage Blob Data Reader"
   principal_id         = azurerm_user_assigned_identity.workload["mlflow"].principal_id
 }
 

@@ -48,7 +48,7 @@ resource "azurerm_storage_container" "this" {
   container_access_type = "private"
 }
 
-# An event can be neither changed nor deleted for as long as the service keeps it (RETENTION_DAYS).
+# An event can be neither changed nor deleted for as long as the service keeps it (FOREACT_KEEP_DAYS).
 resource "azurerm_storage_container_immutability_policy" "audit" {
   storage_container_resource_manager_id = azurerm_storage_container.this["audit"].id
   immutability_period_in_days           = 400

@@ -3,12 +3,14 @@
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import get_args
 
 from components.publish.summary import explain_held, summarize_outcome, summarize_publication
 from foreact.blobs import BlobStore, connect
+from foreact.blobs.ageing import delete_each, list_old
+from foreact.clock import utc_now
 from foreact.errors import ForeactError, name_examples
 from foreact.publications import (
     Kind,
@@ -18,6 +20,7 @@ from foreact.publications import (
     Publisher,
     Reader,
     StoreEntry,
+    prune_archive,
     prune_objects,
     put_objects,
 )
@@ -26,6 +29,7 @@ from foreact.registry.records import CHAIN, RegisteredStore, Versions
 from foreact.runs.events import Events
 from foreact.runs.trained import Trained, TrainedFolder, TrainedStore
 from foreact.settings import PipelineSettings
+from foreact.telemetry import notices, scorecards
 from foreact.telemetry.scorecards import Scorecards, write_scorecards
 
 log = logging.getLogger(__name__)
@@ -93,7 +97,8 @@ def publish(
             raise ForeactError(explain_held(held, record))
         _store_scorecards(store, record, registered.run)
         # A refresh of a few stores leaves that to the next run of all, so that its cost does not grow with the others.
-        deleted = _prune_safely(store) if record.stores.keys() >= outcome.manifest.stores.keys() else []
+        keep = timedelta(days=settings.keep_days)
+        deleted = _prune_safely(store, keep) if record.stores.keys() >= outcome.manifest.stores.keys() else []
         events.note("publish", summarize_outcome(outcome))
     metrics = {
         "version": float(outcome.manifest.version),
@@ -186,10 +191,13 @@ def _store_scorecards(store: BlobStore, record: Trained, run: str) -> None:
         log.warning("the scorecards were not stored: %s", error)
 
 
-def _prune_safely(store: BlobStore) -> list[str]:
-    """Delete objects that are no longer needed; a failure here does not undo the publication."""
+def _prune_safely(store: BlobStore, keep: timedelta) -> list[str]:
+    """Delete what is no longer needed, or too old to be kept; a failure here does not undo the publication."""
     try:
-        return prune_objects(store)
+        deleted = prune_objects(store) + prune_archive(store, keep=keep)
+        for folder in (scorecards.FOLDER, notices.FOLDER):
+            deleted += delete_each(store, list_old(store.list(folder), keep, utc_now()))
+        return deleted
     except ForeactError as error:
         log.warning("nothing more was deleted: %s", error)
         return []

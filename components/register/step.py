@@ -4,6 +4,8 @@ import logging
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from components.register.notes import (
@@ -18,6 +20,8 @@ from components.register.summary import summarize_decisions
 from foreact.blobs import BlobStore, connect
 from foreact.blobs.records import BadRecord, NewerRecord, skipped_records
 from foreact.data.dataset.parcel import ParcelInfo
+from foreact.errors import ForeactError
+from foreact.publications import list_named_models
 from foreact.registry import (
     CHAIN,
     Candidate,
@@ -29,7 +33,7 @@ from foreact.registry import (
 )
 from foreact.registry.pyfunc import MLMODEL, describe_flavor
 from foreact.runs.events import Events
-from foreact.runs.owed import RunOrigin, fetch_owed, list_owed, owe_run, owed_name
+from foreact.runs.owed import RunOrigin, fetch_owed, forget_owed, list_owed, owe_run, owed_name
 from foreact.runs.trained import Trained, TrainedFolder, TrainedStore
 from foreact.settings import PipelineSettings
 
@@ -64,9 +68,13 @@ def register(
                 registry, folder, origin, lambda done: events.progress("register", done, len(record.stores))
             )
             blobs.delete(owed_name(origin.run))
+            if not origin.store:
+                _prune_safely(lambda: registry.prune(partial(list_named_models, blobs), settings.registered_since))
         except RegistryUnavailable as error:
             owe_run(blobs, folder, origin)
             events.note("register", f"warning: nothing was registered, a later run will do it: {error}")
+            age = timedelta(days=settings.keep_registered_days)
+            _prune_safely(lambda: forget_owed(blobs, list_named_models(blobs), age))
             registered = {}
         result = list_versions(record, origin.run, registered)
         result.write(versions)
@@ -95,6 +103,14 @@ def register_owed(registry: Registry, blobs: BlobStore, *, but: str = "", store:
             blobs.delete(name)
         done.append(origin)
     return done
+
+
+def _prune_safely(prune: Callable[[], object]) -> None:
+    """Delete what is too old; a failure here does not undo what was registered."""
+    try:
+        prune()
+    except ForeactError as error:
+        log.info("nothing more was deleted: %s", error)
 
 
 def list_versions(record: Trained, run: str, registered: Mapping[str, str] = NOTHING) -> Versions:

@@ -20,7 +20,7 @@ from azure.core.exceptions import (
     ResourceModifiedError,
     ResourceNotFoundError,
 )
-from azure.storage.blob import ContainerClient
+from azure.storage.blob import BlobPrefix, ContainerClient
 
 from foreact.blobs.azure_errors import error_code, error_reason, explain_refusal, is_transient
 from foreact.blobs.names import check_name
@@ -121,6 +121,15 @@ class AzureStore:
         while token is not None:
             page, token = self._call_patiently("list", prefix, partial(self._list_page, prefix, token))
             yield from page
+
+    def list_folders(self, prefix: str) -> Iterator[str]:
+        """Return the folders directly within one, each with its closing slash; the prefix has one too."""
+
+        def walk_folders() -> list[str]:
+            found = self.client.walk_blobs(name_starts_with=prefix, delimiter="/")
+            return [each.name for each in found if isinstance(each, BlobPrefix)]
+
+        yield from self._call_patiently("list", prefix, walk_folders)
 
     def delete(self, name: str) -> None:
         """Delete one object; an object that does not exist is not an error."""

@@ -84,6 +84,12 @@ class FolderStore:
             fingerprint = f"{state.st_ino:x}-{state.st_mtime_ns:x}-{state.st_size:x}"
             yield BlobInfo(name, state.st_size, fingerprint, datetime.fromtimestamp(state.st_mtime, UTC))
 
+    def list_folders(self, prefix: str) -> Iterator[str]:
+        """Return the folders directly within one, each with its closing slash; the prefix has one too."""
+        with self._explain_os_errors("list", prefix):
+            found = sorted(path.name for path in (self.root / prefix).glob("*/") if not path.name.startswith("."))
+        yield from (f"{prefix}{name}/" for name in found)
+
     def delete(self, name: str) -> None:
         """Delete one object; an object that does not exist is not an error."""
         path = self._object_path(name)

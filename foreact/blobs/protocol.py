@@ -71,6 +71,10 @@ class BlobStore(Protocol):
         """Return the objects whose names begin with the prefix, by name."""
         ...
 
+    def list_folders(self, prefix: str) -> Iterator[str]:
+        """Return the folders directly within one, each with its closing slash; the prefix has one too."""
+        ...
+
     def delete(self, name: str) -> None:
         """Delete one object; an object that does not exist is not an error."""
         ...

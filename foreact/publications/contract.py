@@ -1,7 +1,7 @@
 """What a publication is: the manifest that readers follow, and the objects it names.
 
 forecasts/manifest.json              the only mutable object, replaced by compare-and-swap
-forecasts/manifests/<version>.json   every manifest that ever was current
+forecasts/manifests/<version>.json   every manifest that was current in FOREACT_KEEP_DAYS
 forecasts/data/<run>/<store>.*       immutable objects, one of each kind a store
 forecasts/data/<run>/models/         the models that made them, packed; the chain's is forecasts/data/<run>/chain.zip
 forecasts/owed/<run>.zip             what the model registry has yet to be told of a run

@@ -88,7 +88,10 @@ class Reader:
         if current is None:
             return
         yield current.manifest
-        for number in range(current.manifest.version - 1, current.manifest.retained_from - 1 if retained else 0, -1):
+        newest, oldest = current.manifest.version, current.manifest.retained_from
+        if not retained:
+            oldest = min(self.list_versions(), default=newest)
+        for number in range(newest - 1, oldest - 1, -1):
             try:
                 yield self.read_version(number)
             except ForeactError as error:

@@ -1,10 +1,12 @@
-"""Which objects may be deleted: those that no retained version names and that no publisher can be about to name."""
+"""What may be deleted: objects that no retained version names and no publisher can be about to name; old manifests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
+from foreact.blobs.ageing import delete_each, list_old
 from foreact.blobs.protocol import BlobStore
-from foreact.publications.contract import DATA, Manifest
+from foreact.errors import ForeactError
+from foreact.publications.contract import CURRENT, DATA, MANIFESTS, Manifest, manifest_name
 from foreact.publications.reader import Reader
 
 # No publication takes this long from its first object to its swap.
@@ -16,27 +18,69 @@ def list_object_names(manifest: Manifest) -> set[str]:
     return {each.name for entry in manifest.stores.values() for each in entry.list_objects()}
 
 
+def list_named_models(store: BlobStore) -> set[tuple[str, str]]:
+    """Return the models that retained versions name, each by its number in the registry and by its run.
+
+    Raise if that is in doubt.
+    """
+    retained = list(_read_retained(store))
+    if not retained:
+        raise ForeactError(
+            f"Nothing that could be read is published in {store}: nothing was deleted from the registry."
+        )
+    entries = [entry for manifest in retained for entry in manifest.stores.values()]
+    models = [model for entry in entries for model in (entry.model, entry.chain) if model is not None]
+    return {(model.name, each) for model in models for each in (model.version, model.run) if each}
+
+
+def _read_retained(store: BlobStore) -> Iterator[Manifest]:
+    """Return the retained versions, the current one first; none where that is in doubt.
+
+    If any other cannot be read, raise: what it names must not be deleted.
+    """
+    reader = Reader(store)
+    publication = reader.find_current()
+    if publication is None or publication.problem:
+        return
+    current = publication.manifest
+    yield current
+    for number in range(current.retained_from, current.version):
+        yield reader.read_version(number)
+
+
 def prune_objects(
     store: BlobStore, *, grace: timedelta = GRACE, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> list[str]:
     """Delete what no retained version names and what is older than the grace period; return the names.
 
-    The current manifest says which versions are retained. If any of them cannot be read, nothing is deleted.
+    Only runs that may have something to delete are listed, so that the cost is that of a night: those that no retained
+    version names, and those that the oldest one does. What a later one was first to name, it still names whole.
     """
-    reader = Reader(store)
-    publication = reader.find_current()
+    named = [list_object_names(manifest) for manifest in _read_retained(store)]
+    if not named:
+        return []
+    needed = set().union(*named)
+    runs = set(map(_folder_of, needed))
+    oldest = set(map(_folder_of, named[min(1, len(named) - 1)]))
+    # A clock that jumped ahead must not make objects old: then age is measured from the last publication.
+    swapped = [info.modified for info in store.list(CURRENT)]
+    before = min([now(), *swapped]) - grace
+    listed = [run for run in store.list_folders(DATA) if run in oldest or run not in runs]
+    objects = (info for run in listed for info in store.list(run))
+    return delete_each(store, [info.name for info in objects if info.name not in needed and info.modified < before])
+
+
+def _folder_of(name: str) -> str:
+    """Return the folder of an object's run."""
+    return DATA + name.removeprefix(DATA).partition("/")[0] + "/"
+
+
+def prune_archive(
+    store: BlobStore, *, keep: timedelta, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> list[str]:
+    """Delete the manifests of versions that are no longer retained and older than that; return their names."""
+    publication = Reader(store).find_current()
     if publication is None or publication.problem:
         return []
-    current = publication.manifest
-    needed = list_object_names(current)
-    for number in range(current.retained_from, current.version):
-        needed |= list_object_names(reader.read_version(number))
-    objects = list(store.list(DATA))
-    if not objects:
-        return []
-    # Age is measured from the newest object if the clock is later: one that jumped ahead must not make objects old.
-    before = min(now(), max(info.modified for info in objects)) - grace
-    waste = [info.name for info in objects if info.name not in needed and info.modified < before]
-    for name in waste:
-        store.delete(name)
-    return waste
+    retained = manifest_name(publication.manifest.retained_from)
+    return delete_each(store, [name for name in list_old(store.list(MANIFESTS), keep, now()) if name < retained])

@@ -1,6 +1,7 @@
 """Where trained models are kept and which of them is live."""
 
 from foreact.registry.client import RegistryUnavailable
+from foreact.registry.pruning import Pruned, prune_registry
 from foreact.registry.records import (
     CHAIN,
     Candidate,
@@ -22,10 +23,12 @@ __all__ = [
     "LoadedModel",
     "Moment",
     "Note",
+    "Pruned",
     "RegisteredStore",
     "Registry",
     "RegistryUnavailable",
     "RunNotes",
     "Versions",
     "model_name",
+    "prune_registry",
 ]

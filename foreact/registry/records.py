@@ -23,11 +23,18 @@ PACKED = "model.zip"
 
 # Among the stores' models, the chain's own: no store has an empty name.
 CHAIN = ""
+# The experiment of the runs that hold models, and how the names of the stores' models begin.
+EXPERIMENT, STORE_MODELS = "foreact", "foreact-"
 
 
 def model_name(store: str) -> str:
     """Name a store's registered model, or the chain's."""
-    return f"foreact-{encode_id(store)}" if store else "foreact.chain"
+    return f"{STORE_MODELS}{encode_id(store)}" if store else "foreact.chain"
+
+
+def model_folder(name: str) -> str:
+    """Name the folder of a registered model's files within the run that made a version of it."""
+    return f"models/{name.removeprefix(STORE_MODELS)}" if name.startswith(STORE_MODELS) else "chain"
 
 
 def describe_model(store: str) -> str:
@@ -38,7 +45,7 @@ def describe_model(store: str) -> str:
 
 def artifact_name(store: str) -> str:
     """Name a store's packed model, or the chain's, within the run that made it."""
-    return f"models/{encode_id(store)}/{PACKED}" if store else f"chain/{PACKED}"
+    return f"{model_folder(model_name(store))}/{PACKED}"
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 import fcntl
 import logging
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,10 +24,12 @@ from foreact.registry.client import (
     sqlite_uri,
 )
 from foreact.registry.figures import STORES_EXPERIMENT, log_series, make_metrics
+from foreact.registry.pruning import Pruned, prune_registry
 from foreact.registry.records import (
     AS_OF,
     CHAMPION,
     CHECKSUM,
+    EXPERIMENT,
     LONGEST_NAME,
     NOTE,
     PACKED,
@@ -42,12 +45,12 @@ from foreact.registry.records import (
     UnusableModel,
     artifact_name,
     describe_model,
+    model_folder,
     model_name,
 )
 from foreact.settings import PipelineSettings
 
 log = logging.getLogger(__name__)
-EXPERIMENT = "foreact"
 # How many of a store's latest promoted versions are compared: more than there are runs at the same time.
 PROMOTED_CONSIDERED = 10
 # The error code of MLflow for one of two processes that set a model's first alias in the same instant.
@@ -131,6 +134,14 @@ class Registry:
         """Add each store's figures to those of the nights before; the whole chain's have no store's id."""
         with self._lock_database(), explain_mlflow_errors(self.address):
             log_series(self.client, self._ensure_experiment(STORES_EXPERIMENT), figures, moment, self.threads)
+
+    def prune(self, find_named: Callable[[], Set[tuple[str, str]]], before: datetime) -> Pruned | None:
+        """Delete what a workspace's registry may forget; None for a server's, whose tables are out of reach here."""
+        if self.artifacts is None:
+            return None
+        named = find_named()
+        with self._lock_database():
+            return prune_registry(self.uri, self.artifacts.as_uri(), named=named, before=before)
 
     def find_champions(self, stores: Iterable[str]) -> dict[str, Champion]:
         """Return the version that carries the alias for each store that has one."""
@@ -228,7 +239,7 @@ class Registry:
     def _make_version(self, candidate: Candidate, run: str, mlflow_run: Any) -> str:
         """Upload the model and make a version that points at it; no version ever points at nothing."""
         data = candidate.packed.read_bytes()
-        folder = str(Path(artifact_name(candidate.store)).parent)
+        folder = model_folder(model_name(candidate.store))
         with tempfile.TemporaryDirectory() as scratch:
             Path(scratch, PACKED).write_bytes(data)
             for name, text in candidate.beside.items():

@@ -3,13 +3,17 @@
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Set
+from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
 
 from pydantic import ConfigDict
 
+from foreact.blobs.ageing import delete_each, list_old
 from foreact.blobs.protocol import BlobStore
 from foreact.blobs.records import BadRecord, StoredRecord, parse_record
+from foreact.clock import utc_now
 from foreact.naming import encode_id
 from foreact.packing import unpack_file
 from foreact.publications.contract import OWED
@@ -52,6 +56,12 @@ def owed_name(run: str) -> str:
 def list_owed(blobs: BlobStore) -> list[str]:
     """Return the names of what is owed, the oldest first."""
     return [info.name for info in sorted(blobs.list(OWED), key=lambda info: (info.modified, info.name))]
+
+
+def forget_owed(blobs: BlobStore, named: Set[tuple[str, str]], age: timedelta) -> list[str]:
+    """Delete what is owed for so long that the registry would forget it at once, but for runs that are named."""
+    kept = {owed_name(run) for _, run in named}
+    return delete_each(blobs, [name for name in list_old(blobs.list(OWED), age, utc_now()) if name not in kept])
 
 
 def fetch_owed(blobs: BlobStore, name: str, folder: Path) -> RunOrigin:

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Query
 from starlette.responses import StreamingResponse
 
 from serving.api.selection import Day
-from serving.audit import RETENTION_DAYS
 from serving.dependencies import Admin, Parts
 from serving.errors import ApiError, error_responses
 
@@ -28,11 +27,11 @@ def export_audit(
     """Export who logged in, requested which refresh and restored which version, one JSON object a line."""
     last = min(end, date(9999, 1, 1)) if end else service.clock().date()
     first = start or max(last, date(1, 2, 1)) - timedelta(days=7)
-    if first > last or (last - first).days > RETENTION_DAYS:
+    if first > last or (last - first).days > service.settings.keep_days:
         raise ApiError(
             422,
             "invalid_parameter",
-            f"the range must be 1 to {RETENTION_DAYS} days long, with the start before the end",
+            f"the range must be 1 to {service.settings.keep_days} days long, with the start before the end",
         )
     return StreamingResponse(
         service.audit.export_lines(first, last), 200, {"cache-control": "no-store"}, "application/x-ndjson"

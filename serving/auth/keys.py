@@ -6,7 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -23,6 +23,7 @@ from foreact.blobs.records import (
 )
 from foreact.blobs.swap import read_if_present, swap_object
 from foreact.errors import ForeactError
+from foreact.settings import KEEP_DAYS
 from serving.auth.principal import Grant, Principal, Role
 
 OBJECT = "serving/keys.json"
@@ -63,6 +64,10 @@ class Key(BaseModel):
             return "expired"
         return "active"
 
+    def ended_before(self, moment: datetime) -> bool:
+        """Return whether it was revoked, or expired, before a moment."""
+        return any(end is not None and end < moment for end in (self.revoked_at, self.expires_at))
+
 
 class _Keys(StoredRecord):
     kind: ClassVar[str] = "key"
@@ -71,9 +76,18 @@ class _Keys(StoredRecord):
 
 
 def create_key(
-    store: BlobStore, name: str, grant: Grant, *, created_by: str, expires_at: datetime | None = None
+    store: BlobStore,
+    name: str,
+    grant: Grant,
+    *,
+    created_by: str,
+    expires_at: datetime | None = None,
+    keep_days: int = KEEP_DAYS,
 ) -> tuple[str, Key]:
-    """Create a key, and return its text, which cannot be read again, with its record."""
+    """Create a key, and return its text, which cannot be read again, with its record.
+
+    Records of keys that ended longer ago than `keep_days` go.
+    """
     grant.check()
     # 256 random bits need no salt and no slow hash.
     text = PREFIX + secrets.token_urlsafe(32)
@@ -86,7 +100,8 @@ def create_key(
         created_by=created_by,
         expires_at=expires_at,
     )
-    _change_keys(store, lambda keys: [*keys, key])
+    since = key.created_at - timedelta(days=keep_days)
+    _change_keys(store, lambda keys: [*(each for each in keys if not each.ended_before(since)), key])
     return text, key
 
 

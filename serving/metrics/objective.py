@@ -30,11 +30,14 @@ OBJECTIVE_METRICS: dict[str, tuple[tuple[str, ...], str]] = {
 class ObjectiveMetrics(Collector):
     """Turns the outcomes of deadlines into metrics; a scrape returns what `count_deadlines` counted last."""
 
-    def __init__(self, store: BlobStore, state: BlobStore, promise: Promise, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: BlobStore, state: BlobStore, promise: Promise, clock: Callable[[], datetime], keep_days: int
+    ) -> None:
         self._store = store
         self._state = state
         self._promise = promise
         self._clock = clock
+        self._keep_days = keep_days
         self._counted_to: datetime | None = None
         self._outcomes: list[Outcome] = []
 
@@ -45,7 +48,7 @@ class ObjectiveMetrics(Collector):
         if last == self._counted_to:
             return
         try:
-            self._outcomes = count_deadlines(self._store, self._state, self._promise, now)
+            self._outcomes = count_deadlines(self._store, self._state, self._promise, now, keep_days=self._keep_days)
             self._counted_to = last
         except ForeactError as problem:
             log.warning("the deadlines that passed cannot be counted: %s", problem)

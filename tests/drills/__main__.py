@@ -1,4 +1,7 @@
-"""Run drills: `python -m tests.drills NAME... [--minutes N] [--out FILE]`; exit code 1 if a promise was broken."""
+"""Run drills: `python -m tests.drills NAME... [--minutes N] [--nights N] [--stores N] [--out FILE]`.
+
+The exit code is 1 if a promise was broken.
+"""
 
 import argparse
 import importlib
@@ -15,11 +18,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.drills", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*DRILLS, []], help=", ".join(DRILLS))
     parser.add_argument("--minutes", type=float, help="how long drills under load last")
+    parser.add_argument("--nights", type=float, help="how many nights are spent")
+    parser.add_argument("--stores", type=float, help="how many stores a night has")
+    parser.add_argument("--rows", type=float, help="of how many nights more MLflow's tables get rows")
     parser.add_argument("--out", type=Path, help="append the results to this page")
     given = parser.parse_args()
     held = True
     for name in given.names or DRILLS:
-        outcome = run(name, minutes=given.minutes)
+        outcome = run(name, minutes=given.minutes, nights=given.nights, stores=given.stores, rows=given.rows)
         sys.stdout.write(f"{outcome}\n")
         if given.out:
             with given.out.open("a", encoding="utf-8") as page:

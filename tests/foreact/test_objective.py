@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from foreact.blobs.folder import FolderStore
-from foreact.objective import FOLDER, RETENTION_DAYS, Outcome, count_deadlines, describe_outcomes, tally_outcomes
+from foreact.objective import FOLDER, Outcome, count_deadlines, describe_outcomes, tally_outcomes
 from foreact.publications import Reader
 from foreact.publications.contract import manifest_name
 from foreact.publications.freshness import Promise
 from foreact.telemetry.scorecards import Scorecards, write_scorecards
 from tests.serving import shop
+
+KEEP_DAYS = 90
 
 PROMISE = Promise.from_settings("UTC", "08:30")
 MONDAY = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
@@ -149,9 +151,9 @@ def test_a_damaged_record_or_manifest_hides_no_other_deadline(store: FolderStore
 
 def test_old_records_are_deleted(store: FolderStore) -> None:
     publish(store, MONDAY - timedelta(hours=4))
-    for ago in (RETENTION_DAYS + 1, RETENTION_DAYS - 1):
+    for ago in (KEEP_DAYS + 1, KEEP_DAYS - 1):
         store.write(f"{FOLDER}{MONDAY.date() - timedelta(days=ago)}.json", b"{}")
-    count_deadlines(store, store, PROMISE, MONDAY + SOON)
+    count_deadlines(store, store, PROMISE, MONDAY + SOON, keep_days=KEEP_DAYS)
     left = [info.name.removeprefix(FOLDER) for info in store.list(FOLDER)]
     assert len(left) >= 2
-    assert left[0] == f"{MONDAY.date() - timedelta(days=RETENTION_DAYS - 1)}.json"
+    assert left[0] == f"{MONDAY.date() - timedelta(days=KEEP_DAYS - 1)}.json"

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from serving.audit import RETENTION_DAYS
+from foreact.settings import KEEP_DAYS
 from tests.terraform.configuration import get, resources
 
 Configuration = dict[str, list[Any]]
@@ -165,8 +165,8 @@ def accesses(configuration: Configuration) -> Iterator[str]:
 def audit(configuration: Configuration) -> Iterator[str]:
     """The audit log cannot be changed for as long as the service keeps it."""
     body = get(configuration, "azurerm_storage_container_immutability_policy", "audit")
-    if body["immutability_period_in_days"] != RETENTION_DAYS:
-        yield f"azurerm_storage_container_immutability_policy.audit: the service keeps events for {RETENTION_DAYS} days"
+    if body["immutability_period_in_days"] != KEEP_DAYS:
+        yield f"azurerm_storage_container_immutability_policy.audit: the service keeps events for {KEEP_DAYS} days"
     if body["storage_container_resource_manager_id"] != '${azurerm_storage_container.this["audit"].id}':
         yield "azurerm_storage_container_immutability_policy.audit: holds for another container"
 

@@ -87,5 +87,9 @@ class MemoryStore:
                 data, number, modified = self.objects[name]
                 yield BlobInfo(name, len(data), str(number), modified)
 
+    def list_folders(self, prefix: str) -> Iterator[str]:
+        inside = (name.removeprefix(prefix).split("/") for name in self.objects if name.startswith(prefix))
+        yield from sorted({f"{prefix}{parts[0]}/" for parts in inside if len(parts) > 1})
+
     def delete(self, name: str) -> None:
         self.objects.pop(name, None)

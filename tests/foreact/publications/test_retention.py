@@ -7,7 +7,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from foreact.errors import ForeactError
-from foreact.publications import CURRENT, Publisher, Reader, prune_objects, put_objects
+from foreact.publications import (
+    CURRENT,
+    Publisher,
+    Reader,
+    list_named_models,
+    prune_archive,
+    prune_objects,
+    put_objects,
+)
 from foreact.publications.contract import manifest_name
 from tests.foreact.publications.stores import MemoryStore, put, table_bytes
 from tests.waiting import until
@@ -51,6 +59,27 @@ def test_the_last_versions_stay_whole_and_older_objects_go(days, clock):
     # The record of what was stays.
     assert reader.list_versions() == list(range(1, 11))
     assert prune_objects(days, now=clock) == []
+
+
+def test_old_manifests_go_but_for_those_of_retained_versions(days, clock):
+    deleted = prune_archive(days, keep=timedelta(days=5), now=clock)
+    assert deleted == [manifest_name(number) for number in range(1, 5)]
+    assert [manifest.version for manifest in Reader(days).read_history()] == list(range(10, 4, -1))
+    clock.time += timedelta(days=90)
+    put(days, "1", "later", 1)
+    Publisher(days, keep_versions=3, now=clock).publish({"1": put(days, "1", "r10", 10)}, by="x")
+    prune_archive(days, keep=timedelta(days=5), now=clock)
+    assert Reader(days).list_versions() == [9, 10, 11]
+
+
+def test_the_models_of_retained_versions_are_named(days):
+    assert list_named_models(days) == {("foreact-1", "1"), ("foreact-2", "1")}
+    days.write(manifest_name(9), b"torn")
+    with pytest.raises(ForeactError, match="damaged"):
+        list_named_models(days)
+    days.write(CURRENT, b"torn")
+    with pytest.raises(ForeactError, match="nothing was deleted"):
+        list_named_models(days)
 
 
 def test_what_is_pruned_cannot_be_restored_and_what_is_retained_can(days, clock):
