@@ -89,7 +89,11 @@ def count_deadlines(store: BlobStore, state: BlobStore, promise: Promise, now: d
     The archive of manifests says what was published at a deadline, so it does not matter when or by whom it is counted.
     Counting begins at the deadline before its first call.
     """
-    last = promise.last_deadline(now - SETTLING)
+    publication = Reader(store).find_current()
+    zones = {promise.in_zone_of(entry) for entry in publication.manifest.stores.values()} if publication else {promise}
+    # A day is counted once its deadline has passed in all zones.
+    day = min(each.last_deadline(now - SETTLING).date() for each in zones)
+    last = promise.deadline_of(day)
     names = [info.name for info in state.list(FOLDER)]
     first = f"{FOLDER}{last.date() - timedelta(days=WINDOW_DAYS - 1)}"
     outcomes = [outcome for name in names if name >= first and (outcome := _read_outcome(state, name))]
@@ -169,14 +173,34 @@ def _judge_deadlines(store: BlobStore, promise: Promise, deadlines: Iterable[dat
         return
     find_manifest = _make_finder(reader, publication.manifest)
     series = read_series(store)
+    # What was pruned since was whole while it was retained.
+    retained_from = publication.manifest.retained_from
+
+    @cache
+    def read_sizes(version: int) -> dict[str, int] | None:
+        manifest = reader.read_version(version) if version != publication.manifest.version else publication.manifest
+        return _read_sizes(store, manifest) if version >= retained_from else None
+
     for deadline in deadlines:
         manifest = find_manifest(deadline)
-        if manifest is not None:
-            # What was pruned since was whole while it was retained.
-            retained = manifest.version >= publication.manifest.retained_from
-            yield _judge_deadline(
-                manifest, promise, deadline, _read_sizes(store, manifest) if retained else None, series
-            )
+        if manifest is None:
+            continue
+        missed: dict[str, Miss] = {}
+        for name, entry in manifest.stores.items():
+            moment = promise.in_zone_of(entry).deadline_of(deadline.date())
+            served = find_manifest(moment) or manifest
+            known = [point for point in series.get(name, []) if point.as_of < deadline.date()]
+            why = _find_miss(served.stores.get(name, entry), promise, moment, read_sizes(served.version), known)
+            if why:
+                missed[name] = why
+        yield Outcome(
+            deadline=deadline,
+            version=manifest.version,
+            due=len(manifest.stores),
+            missed={why: sum(miss == why for miss in missed.values()) for why in get_args(Miss)},
+            kept=len(manifest.stores) - len(missed),
+            named=dict(list(missed.items())[:MOST_NAMED]),
+        )
 
 
 def _make_finder(reader: Reader, current: Manifest) -> Callable[[datetime], Manifest | None]:
@@ -205,30 +229,14 @@ def _make_finder(reader: Reader, current: Manifest) -> Callable[[datetime], Mani
     return find_manifest
 
 
-def _judge_deadline(
-    manifest: Manifest,
-    promise: Promise,
-    deadline: datetime,
-    sizes: dict[str, int] | None,
-    series: dict[str, list[Point]],
-) -> Outcome:
-    missed: dict[str, Miss] = {}
-    for name, entry in manifest.stores.items():
-        known = [point for point in series.get(name, []) if point.as_of < deadline.date()]
-        if not judge_freshness(entry, promise, deadline).is_fresh:
-            missed[name] = "stale"
-        elif not _is_complete(entry, deadline.date(), sizes):
-            missed[name] = "incomplete"
-        elif count_days_out_of_bounds(known, "coverage") >= SUSTAINED:
-            missed[name] = "outside"
-    return Outcome(
-        deadline=deadline,
-        version=manifest.version,
-        due=len(manifest.stores),
-        missed={why: sum(miss == why for miss in missed.values()) for why in get_args(Miss)},
-        kept=len(manifest.stores) - len(missed),
-        named=dict(list(missed.items())[:MOST_NAMED]),
-    )
+def _find_miss(
+    entry: StoreEntry, promise: Promise, deadline: datetime, sizes: dict[str, int] | None, known: list[Point]
+) -> Miss | None:
+    if not judge_freshness(entry, promise, deadline).is_fresh:
+        return "stale"
+    if not _is_complete(entry, deadline.date(), sizes):
+        return "incomplete"
+    return "outside" if count_days_out_of_bounds(known, "coverage") >= SUSTAINED else None
 
 
 def _is_complete(entry: StoreEntry, day: date, sizes: dict[str, int] | None) -> bool:

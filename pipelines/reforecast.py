@@ -36,8 +36,17 @@ def list_due(settings: PlaceSettings, promise: Promise, now: datetime) -> list[s
     if publication is None:
         raise ForeactError("Nothing is published yet, so there is no model to forecast by: run retrain-all first.")
     entries = publication.manifest.stores
-    deadline = promise.next_deadline(now)
-    return [store for store, entry in sorted(entries.items()) if not judge_freshness(entry, promise, deadline).is_fresh]
+    return [
+        store
+        for store, entry in sorted(entries.items())
+        if not judge_freshness(entry, promise, promise.in_zone_of(entry).next_deadline(now)).is_fresh
+    ]
+
+
+def _find_earliest(settings: PlaceSettings, promise: Promise, stores: list[str], now: datetime) -> datetime:
+    """Return the first of the stores' deadlines to come, each in its own time zone."""
+    entries = Reader(connect(settings)).read_current().manifest.stores
+    return min(promise.in_zone_of(entries.get(store)).next_deadline(now) for store in stores)
 
 
 def reforecast(promise: Promise, begun: datetime) -> list[str]:
@@ -46,7 +55,7 @@ def reforecast(promise: Promise, begun: datetime) -> list[str]:
     due = list_due(settings, promise, begun)
     if not due:
         return []
-    deadline = promise.next_deadline(begun)
+    deadline = _find_earliest(settings, promise, due, begun)
     parameters = complete_parameters({**defaults.LEFT_OUT, "store": ""})
     with tempfile.TemporaryDirectory() as scratch:
         steps = StepsHere(Path(scratch))

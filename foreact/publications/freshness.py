@@ -1,9 +1,10 @@
 """Whether what is published is what today's plans may rest on."""
 
+import logging
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,10 @@ from foreact.spacing import Spacing
 
 # Machines' clocks differ by less than this; a clock that is further off is wrong.
 SKEW = timedelta(minutes=5)
+
+log = logging.getLogger(__name__)
+# The store's attribute that names the time zone in which its deadline is, where that is not the retailer's.
+TIME_ZONE = "time_zone"
 
 State = Literal["fresh", "stale", "missing"]
 
@@ -54,6 +59,12 @@ class Promise:
             )
         return cls(zone, due, frozenset(map(int, weekdays)), frozenset(closed), slack)
 
+    def in_zone_of(self, entry: StoreEntry | None) -> "Promise":
+        """Return the promise as a store's clocks have it; the retailer's where the store names no zone of its own."""
+        name = entry.attributes.get(TIME_ZONE, "") if entry else ""
+        zone = _find_zone(name) if name else None
+        return self if zone is None or zone is self.zone else replace(self, zone=zone)
+
     def is_business_day(self, day: date) -> bool:
         """Return whether the retailer works that day."""
         return bool(np.is_busday(day, busdaycal=self._calendar))
@@ -88,6 +99,15 @@ class Promise:
         """Return the day so many business days away, counted from the business day that a closed one rolls to."""
         moved: date = np.busday_offset(day, business_days, roll, busdaycal=self._calendar).astype(date)
         return moved
+
+
+@cache
+def _find_zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        log.warning("the stores' attribute %s has %r, which is no time zone: theirs is the retailer's", TIME_ZONE, name)
+        return None
 
 
 @dataclass(frozen=True)
@@ -125,8 +145,11 @@ def judge_freshness(entry: StoreEntry | None, promise: Promise, now: datetime) -
 
     Of weeks and months only whole ones are expected.
 
+    The day and the deadline are those of the store's own time zone.
+
     A publication of the evening before also counts once its data are the newest that the day could have.
     """
+    promise = promise.in_zone_of(entry)
     deadline, coming = promise.last_deadline(now), promise.next_deadline(now)
     if entry is None:
         return Freshness("missing", ("nothing is published for this store",), deadline, coming)

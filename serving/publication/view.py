@@ -148,10 +148,10 @@ class ViewSource:
 
     def _make_view(self, snapshot: Snapshot, refused: str | None, now: datetime) -> FreshnessView:
         entries: dict[str, StoreEntry] = {store: arrays.entry for store, arrays in snapshot.stores.items()}
-        midnight = datetime.combine(
-            now.astimezone(self.promise.zone).date() + timedelta(days=1), time(), self.promise.zone
-        )
-        changes = [midnight, self.promise.next_deadline(now), *(e.generated_at for e in entries.values())]
+        changes = [entry.generated_at for entry in entries.values()]
+        for promise in {self.promise, *(self.promise.in_zone_of(entry) for entry in entries.values())}:
+            tomorrow = now.astimezone(promise.zone).date() + timedelta(days=1)
+            changes += [datetime.combine(tomorrow, time(), promise.zone), promise.next_deadline(now)]
         until = min(moment.timestamp() for moment in changes if moment > now)
         return FreshnessView(
             snapshot,

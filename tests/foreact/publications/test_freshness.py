@@ -1,6 +1,7 @@
 """The promise: by the deadline, today's forecasts on yesterday's sales."""
 
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -144,3 +145,34 @@ def test_weeks_and_months_are_due_once_they_are_over(now: str, spacing: Spacing,
     assert judged.state == state
     if state == "stale":
         assert judged.reasons[-1].startswith(f"sales end with the {spacing.period} of {as_of}")
+
+
+@pytest.mark.parametrize(
+    ("day", "lisbon", "athens"),
+    [
+        # The nights in which both zones' clocks go forward and back at one instant, and the days beside them.
+        ("2026-03-28", "08:30+00:00", "06:30+00:00"),
+        ("2026-03-29", "07:30+00:00", "05:30+00:00"),
+        ("2026-10-24", "07:30+00:00", "05:30+00:00"),
+        ("2026-10-25", "08:30+00:00", "06:30+00:00"),
+    ],
+)
+def test_each_store_is_due_on_its_own_clock(day: str, lisbon: str, athens: str) -> None:
+    before = date.fromisoformat(day) - timedelta(days=2)
+    late = entry(f"{before}", f"{before}T04:00+00:00")
+    for zone, due in (("Europe/Lisbon", lisbon), ("Europe/Athens", athens)):
+        moment = at(f"{day}T{due}")
+        there = late.model_copy(
+            update={
+                "attributes": {"time_zone": zone},
+                "as_of": before,
+                "generated_at": at(f"{before + timedelta(days=1)}T04:00+00:00"),
+            }
+        )
+        early = judge_freshness(there, BERLIN, moment - timedelta(seconds=1))
+        assert (early.state, early.next_deadline) == ("fresh", moment)
+        assert early.next_deadline.tzinfo == ZoneInfo(zone)
+        assert judge_freshness(there, BERLIN, moment).state == "stale"
+    # A zone that is none leaves the store on the retailer's.
+    lost = late.model_copy(update={"attributes": {"time_zone": "Mars/Olympus"}})
+    assert judge_freshness(lost, BERLIN, at(f"{day}T12:00+00:00")).deadline.tzinfo == BERLIN.zone
