@@ -7,7 +7,7 @@ import pytest
 
 from foreact.blobs.folder import FolderStore
 from foreact.objective import FOLDER, RETENTION_DAYS, Outcome, count_deadlines, describe_outcomes, tally_outcomes
-from foreact.publications import Reader
+from foreact.publications import Publisher, Reader
 from foreact.publications.contract import manifest_name
 from foreact.publications.freshness import Promise
 from foreact.telemetry.scorecards import Scorecards, write_scorecards
@@ -155,3 +155,27 @@ def test_old_records_are_deleted(store: FolderStore) -> None:
     left = [info.name.removeprefix(FOLDER) for info in store.list(FOLDER)]
     assert len(left) >= 2
     assert left[0] == f"{MONDAY.date() - timedelta(days=RETENTION_DAYS - 1)}.json"
+
+
+def test_each_store_is_counted_at_the_deadline_of_its_own_zone(store: FolderStore) -> None:
+    # The night in which clocks go forward: due at 05:30 UTC in Athens and at 07:30 in Lisbon.
+    sunday = datetime(2026, 3, 29, tzinfo=UTC)
+    promise = Promise.from_settings("Europe/Athens", "08:30")
+    publish_in_zones(store, sunday - timedelta(hours=20), day=28)
+    publish_in_zones(store, sunday + timedelta(hours=6), day=29)
+    [saturday] = count_deadlines(store, store, promise, sunday + timedelta(hours=7))
+    assert (saturday.deadline.day, saturday.kept) == (28, 2)
+    [_, outcome] = count_deadlines(store, store, promise, sunday + timedelta(hours=7, minutes=50))
+    assert outcome.deadline == sunday + timedelta(hours=5, minutes=30)
+    assert (outcome.due, outcome.kept, outcome.named) == (2, 1, {"A": "stale"})
+
+
+def publish_in_zones(store: FolderStore, at: datetime, day: int) -> None:
+    publish(store, at, "A", as_of=date(2026, 3, day - 1))
+    zones = {"A": "Europe/Athens", "L": "Europe/Lisbon"}
+    entries = Reader(store).read_current().manifest.stores
+    renamed = {
+        name: entries["A"].model_copy(update={"attributes": {"time_zone": zone}, "generated_at": at})
+        for name, zone in zones.items()
+    }
+    Publisher(store, now=lambda: at).publish(renamed, by="test")
