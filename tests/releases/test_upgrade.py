@@ -162,9 +162,11 @@ def test_its_models_are_retrained_from_and_it_can_be_put_back(upgraded: Upgraded
     )
     assert record.champion_problem == problem
     assert problem in told
-    assert Registry.connect(upgraded.settings).find_champions(["Rostock"])["Rostock"].version == "2"
+    registered = Registry.connect(upgraded.settings).load_version("Rostock", "2")
+    assert registered.run == "after"
     reader = Reader(upgraded.blobs)
-    assert reader.read_current().manifest.schema_version == SCHEMA_VERSION
+    current = reader.read_current().manifest
+    assert (current.schema_version, current.stores["Rostock"].run) == (SCHEMA_VERSION, "after")
     keys.create_key(upgraded.blobs, "later", keys_grant(), created_by="test")
 
     code = check_out(upgraded.answers["commit"], tmp_path / "before")
