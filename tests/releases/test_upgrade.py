@@ -142,6 +142,8 @@ def retrain(upgraded: Upgraded, store: str) -> tuple[Any, str]:
 def run_before(upgraded: Upgraded, code: Path, *command: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "foreact", *command, "--workspace", str(upgraded.workspace)],
+        # Python looks in the current folder first.
+        cwd=upgraded.workspace.parent,
         env=name_environment(code),
         capture_output=True,
         text=True,
