@@ -210,7 +210,7 @@ def test_a_store_alone_is_not_judged_on_less_than_its_champion_knew(tmp_path: Pa
     others = write_rows(tmp_path / "others.csv", [row for row in offers if row[1] == "T"], "date,store,offer")
     run(others, night=[others])
     # Without its region the store would leave its planners' view.
-    with pytest.raises(ForeactError, match="lacks 'region', which store 'S' is published with .* --accept-losses"):
+    with pytest.raises(ForeactError, match=r"lacks 'region', which store 'S' is published with .* --accept-losses"):
         run(known, night=[known, others], live=of_region)
     regions = write_rows(tmp_path / "regions.csv", [("S", "South"), ("T", "South")], "store,region")
     run(known, regions, live=of_region)
