@@ -82,13 +82,13 @@ def make(commit: str, target: Path) -> None:
         history = ("--history", str(place / "sales.csv"))
         run_release(code, "run", "retrain-all", *history, *tables, "--horizon", "7", workspace=workspace)
         keys = {
-            "admin": run_release(code, "keys", "create", "--name", "an admin", "--role", "admin", workspace=workspace),
+            "admin": run_release(code, "keys", "create", "--name", "admin", "--role", "admin", workspace=workspace),
             "planner": run_release(
                 code,
                 "keys",
                 "create",
                 "--name",
-                "a planner",
+                "planner",
                 "--role",
                 "planner",
                 "--region",
