@@ -15,6 +15,7 @@ from commands.options import Workspace
 from commands.parameters import (
     Judging,
     Learning,
+    Losing,
     Publishing,
     Store,
     Tables,
@@ -81,6 +82,7 @@ def retrain_store(
     learning: Learning,
     publishing: Publishing,
     judging: Judging,
+    losing: Losing,
     run_id: Annotated[
         str | None,
         typer.Option(hidden=True, parser=_parse_run_id, help="The run's name, for a program that follows its events"),
@@ -88,7 +90,7 @@ def retrain_store(
     workspace: Workspace,
 ) -> None:
     """Retrain one store; every other store's forecasts stay as they are, byte for byte."""
-    options = read_parameters(history, tables, learning, publishing, judging)
+    options = read_parameters(history, tables, learning, publishing, judging, losing)
     run_pipeline("retrain-store", {"store": store, **options}, workspace, run_id)
 
 

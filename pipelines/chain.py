@@ -47,7 +47,7 @@ def run_steps(call: Call, parameters: Mapping[str, Any], run: str) -> None:
         dataset=validated.outputs["checked"],
         cpu=parameters["train_cpu"],
         memory=parameters["train_memory"],
-        **pick("margin", "seed", "quantiles", "experts", "max_fallback_share", "accept_departures"),
+        **pick("margin", "seed", "quantiles", "experts", "max_fallback_share", "accept_departures", "accept_losses"),
         **pick("version", "reason", "by", "force"),
         **store,
     )

@@ -35,6 +35,8 @@ class LiveStore:
     problem: str = ""
     # Earlier forecasts as published, in Parquet, by their last day of data.
     previous: dict[date, bytes] = field(default_factory=dict)
+    # Those that it is published with.
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
     def list_columns(self) -> set[str]:
         """Return the names of the columns that the champion uses; none for one that cannot be read."""
@@ -109,8 +111,16 @@ def make_live_finder(settings: PipelineSettings) -> Callable[[list[str], date], 
 
     def find_live(stores: list[str], as_of: date) -> dict[str, LiveStore]:
         previous = _find_previous(stores, as_of, settings)
+        attributes = _find_attributes(settings)
         live = {store: _make_live(loaded) for store, loaded in _load_live_models(stores, settings).items()}
-        return {store: replace(live.get(store, LiveStore()), previous=previous.get(store, {})) for store in stores}
+        return {
+            store: replace(
+                live.get(store, LiveStore()),
+                previous=previous.get(store, {}),
+                attributes=attributes.get(store, {}),
+            )
+            for store in stores
+        }
 
     return find_live
 
@@ -197,6 +207,14 @@ def _read_published_model(reader: "Reader", model: "PublishedModel") -> "LoadedM
         return LoadedModel(model.version, model.run, reader.read_object(model.packed))
     except ForeactError as error:
         return LoadedModel(model.version, model.run, problem=str(error))
+
+
+def _find_attributes(settings: PipelineSettings) -> dict[str, Mapping[str, str]]:
+    from foreact.blobs import connect
+    from foreact.publications import Reader
+
+    publication = Reader(connect(settings)).find_current()
+    return {store: entry.attributes for store, entry in publication.manifest.stores.items()} if publication else {}
 
 
 def _find_previous(stores: list[str], as_of: date, settings: PipelineSettings) -> dict[str, dict[date, bytes]]:

@@ -11,7 +11,8 @@ import numpy as np
 from components.train.chain import fit_chain_model
 from components.train.fanout import Task, TaskResult, open_workers
 from components.train.holding import FindPublished, find_held
-from components.train.live import LiveChain, LiveStore, find_lost_columns
+from components.train.live import LiveChain, LiveStore
+from components.train.losses import refuse_losses
 from components.train.promotion import conclude_promotion, load_chosen, name_version
 from components.train.report.drift import Series
 from components.train.report.page import write_report
@@ -49,6 +50,7 @@ def train(
     ray_address: str = "",
     earlier: Series | None = None,
     night: Mapping[str, Any] | None = None,
+    accept_losses: bool = False,
     only: Collection[str] | None = None,
     instead: str = "",
     promotion: Promotion | None = None,
@@ -71,7 +73,7 @@ def train(
         stores = [store for store in data.stores if only is None or store in only]
         live = find_live(stores, data.info.as_of)
         if find_chain is not None and not instead:
-            _refuse_lost_columns(data, live, night or {})
+            refuse_losses(data, live, night or {}, events, accept=accept_losses)
         chosen = load_chosen(data, find_chosen)
         folder = TrainedFolder(trained)
         records: dict[str, TrainedStore] = {}
@@ -127,20 +129,6 @@ def train(
         figures = write_report(report, outcome, pictures, earlier)
         conclude_promotion(outcome, events)
         return figures
-
-
-def _refuse_lost_columns(data: Dataset, live: dict[str, LiveStore], night: Mapping[str, Any]) -> None:
-    """Raise if data for one store lacks columns that its live model knows: judged on less, a poorer model would win.
-
-    A whole chain may lose a column for good, and one of the night's own tables may have no rows of a store any more.
-    """
-    if night and set(night.get("known", [])) <= set(data.info.parameters.get("known", [])):
-        return
-    for store, lost in find_lost_columns(data, live).items():
-        raise ForeactError(
-            f"The data lacks {name_examples(lost)}, which the live model of store {store!r} goes by: name the "
-            "tables of the last retrain-all too (--known), or let retrain-all go without them first."
-        )
 
 
 def _check_chain(chain: LiveChain, data: Dataset, events: Events) -> LiveChain:

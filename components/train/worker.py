@@ -175,10 +175,17 @@ def _force_decision(decision: "Decision") -> "Decision":
 
 def _load_champion(job: StoreJob) -> "tuple[StoreModel | None, str]":
     """Return the champion, or why it cannot be used."""
+    from foreact.forecasting.model import OtherFormat
+
     if not job.champion:
         return None, job.champion_problem
     try:
         return _read_model(job.champion), ""
+    except OtherFormat as error:
+        return None, (
+            f"The live model, {_name_champion(job)}, cannot be judged beside the new one: {error}. The store is "
+            "retrained from its data and columns."
+        )
     except ForeactError as error:
         log.warning("%s", error)
         return None, f"The live model, {_name_champion(job)}, cannot be read by this software."

@@ -29,6 +29,16 @@ from foreact.forecasting.totals.model import TotalsFit
 
 log = logging.getLogger(__name__)
 FORMAT = 4
+
+
+class OtherFormat(ForeactError):
+    """A model was saved by another release."""
+
+    def __init__(self, found: int) -> None:
+        age = "an older format" if found < FORMAT else "a newer format than this software knows"
+        super().__init__(f"it is of {age}, {found} and not {FORMAT}")
+
+
 FIT_ARRAYS = ("coefficients", "ramps", "intercepts", "offsets", "responses")
 
 
@@ -126,9 +136,7 @@ class StoreModel:
         try:
             description = json.loads((folder / "model.json").read_text())
             if description["format"] != FORMAT:
-                raise ForeactError(
-                    f"The model in {folder} has format {description['format']}, not {FORMAT}: train it again."
-                )
+                raise OtherFormat(int(description["format"]))
             with np.load(folder / "arrays.npz", allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             experts = {

@@ -102,7 +102,9 @@ class Publisher:
             # Only publishing decides how many versions to keep.
             floor = current.retained_from
             fields = {"stores": old.stores, "action": "restore", "restored": version, "retained_from": floor}
-            return self._make_successor(current, by=by, reason=reason, **fields)
+            # In the schema of that version, so that the release that wrote it can read it when it is put back.
+            schema = old.schema_version
+            return self._make_successor(current, by=by, reason=reason, schema_version=schema, **fields)
 
         return self._swap_manifest(next_version)
 

@@ -5,7 +5,7 @@ import re
 
 from foreact.blobs.records import BadRecord, parse_record
 from foreact.errors import ForeactError
-from foreact.publications.contract import Manifest
+from foreact.publications.contract import SCHEMA_VERSION, Manifest
 
 _SEALED = re.compile(rb'\{"sha256":"([0-9a-f]{64})","manifest":(.*)\}\n', re.DOTALL)
 
@@ -15,8 +15,8 @@ class BrokenPublication(ForeactError):
 
 
 def seal_manifest(manifest: Manifest) -> bytes:
-    """Write a manifest with its checksum."""
-    body = manifest.model_dump_json().encode()
+    """Write a manifest with its checksum; one of an older schema without the fields that it did not know."""
+    body = manifest.model_dump_json(exclude_unset=manifest.schema_version < SCHEMA_VERSION).encode()
     return b'{"sha256":"%s","manifest":%s}\n' % (hashlib.sha256(body).hexdigest().encode(), body)
 
 

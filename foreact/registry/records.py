@@ -19,6 +19,8 @@ NOTE = "mlflow.note.content"
 LONGEST_NAME = 200
 # The model's files as one, in the folder that its version points at.
 PACKED = "model.zip"
+# How the release before named it, by its store; its version points at it.
+PACKED_BEFORE = ".zip"
 
 
 # Among the stores' models, the chain's own: no store has an empty name.
@@ -113,6 +115,8 @@ class Champion:
     sha256: str
     # MLflow's own run, which holds the model.
     mlflow_run: str
+    # Its packed model within that run.
+    file: str
 
 
 @dataclass(frozen=True)

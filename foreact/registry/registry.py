@@ -33,6 +33,7 @@ from foreact.registry.records import (
     LONGEST_NAME,
     NOTE,
     PACKED,
+    PACKED_BEFORE,
     PROMOTED,
     RUN,
     STORE,
@@ -352,7 +353,15 @@ def _read_version(version: Any) -> Champion:
         as_of=tags.get(AS_OF, ""),
         sha256=tags.get(CHECKSUM, ""),
         mlflow_run=version.run_id,
+        file=_find_file(version),
     )
+
+
+def _find_file(version: Any) -> str:
+    """Return where a version's packed model lies in its run; the release before named it by the store alone."""
+    store = version.tags.get(STORE, "")
+    file = Path(urlsplit(version.source or "").path).name
+    return f"models/{file}" if file.endswith(PACKED_BEFORE) else artifact_name(store)
 
 
 def _fetch_model(store: str, champion: Champion, files: Any) -> bytes:
@@ -366,7 +375,7 @@ def _fetch_model(store: str, champion: Champion, files: Any) -> bytes:
     with tempfile.TemporaryDirectory() as scratch:
         fetched = Path(scratch, PACKED)
         try:
-            download_file(files, artifact_name(store), fetched)
+            download_file(files, champion.file, fetched)
         except Exception as error:
             if is_missing(error):
                 raise lost from None

@@ -21,6 +21,7 @@ def retrain_in_one_pod(
     margin: float,
     max_fallback_share: float,
     accept_departures: bool,
+    accept_losses: bool,
     seed: int,
     quantiles: str,
     experts: str,
@@ -61,6 +62,8 @@ def retrain_in_one_pod(
         max_fallback_share: The run fails when more than this share of the stores could not be trained.
         accept_departures: Whether numbers are published that depart from past sales and from the last publication
             beyond what is likely; if not, such stores keep the last good ones.
+        accept_losses: Whether one store's run may go on without columns, attributes or known tables that the store goes
+            by.
         seed: Seed of everything drawn at random.
         quantiles: Which quantiles are published beside p10, p50 and p90, as in p5,p97.5.
         experts: Names of installed experts that forecast beside the built-in ones, as in fortnight,mine; empty: none.
@@ -101,6 +104,7 @@ def retrain_in_one_pod(
             "margin": margin,
             "max_fallback_share": max_fallback_share,
             "accept_departures": accept_departures,
+            "accept_losses": accept_losses,
             "seed": seed,
             "quantiles": quantiles,
             "experts": experts,

@@ -92,7 +92,11 @@ def outdate(registry: Registry, folder: Path) -> None:
             "foreact-S0 version 1 is refused because it has been tampered with: its bytes are not those registered.",
         ),
         (lose, "foreact-S0 version 1 is lost: its file is no longer in the registry."),
-        (outdate, "The live model, version 2, cannot be read by this software."),
+        (
+            outdate,
+            "The live model, version 2, cannot be judged beside the new one: it is of an older format, 0 and not 4. "
+            "The store is retrained from its data and columns.",
+        ),
     ],
 )
 def test_a_champion_that_cannot_be_used_is_told_everywhere_and_replaced(
@@ -168,9 +172,16 @@ def test_a_store_alone_is_not_judged_on_less_than_its_champion_knew(tmp_path: Pa
     known = write_rows(tmp_path / "offers.csv", offers, "date,store,offer")
     (rich,) = make_jobs(take_in(tmp_path / "rich", history, known, store="S")).values()
     live = {"S": LiveStore(champion=train_store_job(rich, None).model)}
+    of_region = {"S": replace(live["S"], attributes={"region": "North"})}
     assert live["S"].list_columns() == {"offer"}
 
-    def run(*tables: Path, alone: bool = True, night: Sequence[Path] = ()) -> None:
+    def run(
+        *tables: Path,
+        alone: bool = True,
+        night: Sequence[Path] = (),
+        live: dict[str, LiveStore] = live,
+        accept: bool = False,
+    ) -> str:
         folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
         train(
             dataset=take_in(folder, history, *tables, store="S").path,
@@ -184,8 +195,10 @@ def test_a_store_alone_is_not_judged_on_less_than_its_champion_knew(tmp_path: Pa
             max_fallback_share=1.0,
             events=Events(folder / "events"),
             size=TaskSize.parse("1", "4Gi"),
-            night={"known": [str(table) for table in night]} if night else None,
+            night={"history": str(history), "known": [str(table) for table in night]} if night else None,
+            accept_losses=accept,
         )
+        return (folder / "events").read_text()
 
     # Whatever share may fall back: the live model itself would be asked without what it knows.
     with pytest.raises(ForeactError, match="The data lacks 'offer', which the live model of store 'S' goes by"):
@@ -196,3 +209,14 @@ def test_a_store_alone_is_not_judged_on_less_than_its_champion_knew(tmp_path: Pa
     run(alone=False)
     others = write_rows(tmp_path / "others.csv", [row for row in offers if row[1] == "T"], "date,store,offer")
     run(others, night=[others])
+    # Without its region the store would leave its planners' view.
+    with pytest.raises(ForeactError, match=r"lacks 'region', which store 'S' is published with .* --accept-losses"):
+        run(known, night=[known, others], live=of_region)
+    regions = write_rows(tmp_path / "regions.csv", [("S", "South"), ("T", "South")], "store,region")
+    run(known, regions, live=of_region)
+    # Nobody knows what a model that is lost went by.
+    with pytest.raises(ForeactError, match=r"leaves out '.*offers.csv', known tables of the last retrain-all"):
+        run(night=[known], live={"S": LiveStore(problem="It is lost.")})
+    told = run(night=[known], live=of_region, accept=True)
+    assert "accepted by --accept-losses: The data lacks 'offer'" in told
+    assert "accepted by --accept-losses: The data lacks 'region'" in told

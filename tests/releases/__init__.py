@@ -1,0 +1,1 @@
+"""What the release before wrote, and whether this one and that one read each other's."""
