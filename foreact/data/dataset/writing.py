@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
+from foreact.clock import find_zone
 from foreact.data.dataset import arrays
 from foreact.data.dataset.folder import DatasetInfo, StoreInfo
 from foreact.data.dataset.parcel import TableInfo
@@ -24,7 +25,7 @@ from foreact.data.reading.ordering import KEY, sort_key
 from foreact.data.reading.schema import HISTORY, ITEMS, MALFORMED_LINES, SERIES, STORES, attribute_column
 from foreact.errors import ForeactError, count_noun, name_examples
 from foreact.naming import encode_id
-from foreact.vocabulary import DATE, ITEM, OPEN, STOCKOUT, STORE, UNITS
+from foreact.vocabulary import DATE, ITEM, OPEN, STOCKOUT, STORE, TIME_ZONE, UNITS
 
 
 class Writer:
@@ -220,6 +221,13 @@ class Writer:
             row[0]: {name: value for name, value in zip(names, row[1:], strict=True) if value is not None}
             for row in self.engine.execute(f"SELECT store {cells} FROM {SERIES} GROUP BY store")
         }
+        zones = {of_store.get(TIME_ZONE, "") for of_store in attributes.values()}
+        unknown = sorted(zone for zone in zones if zone and find_zone(zone) is None)
+        if unknown:
+            self.plan.notes.append(
+                f"Column {TIME_ZONE!r} has {name_examples(unknown)}, which is no IANA name as Europe/Lisbon is: the "
+                "deadline of those stores is by the retailer's clocks."
+            )
         rows: list[dict[str, Any]] = self.engine.fetch_table(f"SELECT * FROM {STORES} ORDER BY position").to_pylist()
         return {
             row["store"]: StoreInfo(
