@@ -93,9 +93,9 @@ def count_deadlines(
     wherever they are. Those known from an earlier call are not read again.
     """
     publication = Reader(store).find_current()
-    if publication is None:
-        return []
-    last = _last_deadline_everywhere(publication.manifest, promise, now - SETTLING)
+    stores = publication.manifest.stores if publication else {}
+    promises = {promise, *(promise.for_store(entry) for entry in stores.values())}
+    last = promise.deadline_of(min(own.last_deadline(now - SETTLING).date() for own in promises))
     names = [info.name for info in state.list(FOLDER)]
     counted = {_name_outcome(outcome): outcome for outcome in known}
     first = f"{FOLDER}{last.date() - timedelta(days=WINDOW_DAYS - 1)}"
@@ -103,7 +103,7 @@ def count_deadlines(
     outcomes = [outcome for outcome in recent if outcome]
     counted_to = names[-1].removeprefix(FOLDER).removesuffix(".json") if names else ""
     missing = _list_deadlines(promise, last, counted_to)
-    if not missing:
+    if not missing or publication is None:
         return outcomes
     added = [
         _write_outcome(state, outcome) for outcome in _judge_deadlines(store, publication.manifest, promise, missing)
@@ -143,12 +143,6 @@ def describe_outcomes(outcomes: Sequence[Outcome]) -> list[str]:
         examples = name_examples([f"{store} ({why})" for store, why in last.named.items()])
         lines.insert(0, f"{last.due - last.kept:,} missed the deadline {last.deadline:%Y-%m-%d %H:%M}: {examples}.")
     return lines
-
-
-def _last_deadline_everywhere(manifest: Manifest, promise: Promise, now: datetime) -> datetime:
-    """Return the retailer's deadline of the last day whose deadline has passed in every store's time zone."""
-    promises = {promise, *(promise.for_store(entry) for entry in manifest.stores.values())}
-    return promise.deadline_of(min(own.last_deadline(now).date() for own in promises))
 
 
 def _list_deadlines(promise: Promise, last: datetime, counted_to: str) -> list[datetime]:

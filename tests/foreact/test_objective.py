@@ -168,7 +168,10 @@ def test_each_store_is_counted_at_the_deadline_of_its_own_clocks(store: FolderSt
     # Athens is an hour ahead of Berlin, Lisbon an hour behind.
     for run, names, minutes in (("1", ["Athina", "Kiel"], -30), ("2", ["Lisboa"], 30)):
         shop.publish(store, names, run=run, generated_at=berlin + timedelta(minutes=minutes), **night)
-    assert count_deadlines(store, store, promise, berlin + timedelta(minutes=50)) == []
-    [outcome] = count_deadlines(store, store, promise, berlin + timedelta(minutes=80))
-    assert (outcome.deadline, outcome.due, outcome.named) == (berlin, 3, {"Athina": "stale"})
-    assert count_deadlines(store, store, promise, berlin + timedelta(minutes=90), [outcome]) == [outcome]
+    [yesterday] = count_deadlines(store, store, promise, berlin + timedelta(minutes=50))
+    assert yesterday.deadline.date() == day.date() - timedelta(days=1)
+    outcomes = count_deadlines(store, store, promise, berlin + timedelta(minutes=80), [yesterday])
+    assert [(outcome.deadline, outcome.due, outcome.named) for outcome in outcomes[1:]] == [
+        (berlin, 3, {"Athina": "stale"})
+    ]
+    assert count_deadlines(store, store, promise, berlin + timedelta(minutes=90), outcomes) == outcomes

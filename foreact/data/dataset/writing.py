@@ -55,11 +55,22 @@ class Writer:
         self._write_borrowed()
         written = [table for known in dated if (table := self._write_known(known)) is not None]
         described = self._describe_stores()
+        self._doubt_zones(described)
         if self.info.missing == "auto":
             described = self._judge_missing_days(described)
         return hash_stores(
             self.dataset, self.info.model_copy(update={"tables": written, "stores": described}), described
         )
+
+    def _doubt_zones(self, stores: dict[str, StoreInfo]) -> None:
+        """Note the time zones that there are not."""
+        zones = {store.attributes.get(TIME_ZONE, "") for store in stores.values()}
+        unknown = sorted(zone for zone in zones if zone and find_zone(zone) is None)
+        if unknown:
+            self._add_note(
+                f"Column {TIME_ZONE!r} has {name_examples(unknown)}, which is no IANA name as Europe/Lisbon is: the "
+                "deadline of those stores is by the retailer's clocks."
+            )
 
     def _judge_missing_days(self, stores: dict[str, StoreInfo]) -> dict[str, StoreInfo]:
         """Decide for each store whether its days without any row are days without a sale, and note where they are."""
@@ -221,13 +232,6 @@ class Writer:
             row[0]: {name: value for name, value in zip(names, row[1:], strict=True) if value is not None}
             for row in self.engine.execute(f"SELECT store {cells} FROM {SERIES} GROUP BY store")
         }
-        zones = {of_store.get(TIME_ZONE, "") for of_store in attributes.values()}
-        unknown = sorted(zone for zone in zones if zone and find_zone(zone) is None)
-        if unknown:
-            self.plan.notes.append(
-                f"Column {TIME_ZONE!r} has {name_examples(unknown)}, which is no IANA name as Europe/Lisbon is: the "
-                "deadline of those stores is by the retailer's clocks."
-            )
         rows: list[dict[str, Any]] = self.engine.fetch_table(f"SELECT * FROM {STORES} ORDER BY position").to_pylist()
         return {
             row["store"]: StoreInfo(

@@ -98,8 +98,8 @@ def test_a_time_zone_that_there_is_not_is_told(tmp_path: Path) -> None:
     dataset = take_in(tmp_path, write_rows(tmp_path / "s.csv", rows, "date,store,units"), stores)
     assert dataset.info.stores["A"].attributes == {"time_zone": "Europe/Athens"}
     assert dataset.info.notes == [
-        "Column 'time_zone' has Athens, which is no IANA name as Europe/Lisbon is: the deadline of those stores is by "
-        "the retailer's clocks."
+        "Column 'time_zone' has 'Athens', which is no IANA name as Europe/Lisbon is: the deadline of those stores is "
+        "by the retailer's clocks."
     ]
 
 
