@@ -112,7 +112,7 @@ def _check_freshness(url: str, stores: list[Json]) -> None:
             f"{len(stale):,} of {len(stores):,} stores at {url} are not fresh: {name_examples(list(stale))} "
             f"({'; '.join(reasons)})."
         )
-    coming = min(store["freshness"]["next_deadline"] for store in stores)
+    coming = min((store["freshness"]["next_deadline"] for store in stores), key=datetime.fromisoformat)
     if datetime.fromisoformat(coming) <= datetime.now(UTC):
         raise ForeactError(
             f"{url} waits for the deadline {coming}, which has passed: its clock or its view stands still."

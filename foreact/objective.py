@@ -81,24 +81,38 @@ class Tally(BaseModel):
 
 
 def count_deadlines(
-    store: BlobStore, state: BlobStore, promise: Promise, now: datetime, *, keep_days: int = KEEP_DAYS
+    store: BlobStore,
+    state: BlobStore,
+    promise: Promise,
+    now: datetime,
+    known: Iterable[Outcome] = (),
+    *,
+    keep_days: int = KEEP_DAYS,
 ) -> list[Outcome]:
     """Return the outcomes of the window's deadlines, the oldest first; count and write those that nobody has yet.
 
     Publications are in one blob store, outcomes in that of the service's own state.
 
     The archive of manifests says what was published at a deadline, so it does not matter when or by whom it is counted.
-    Counting begins at the deadline before its first call.
+    Counting begins at the deadline before its first call. A day is counted once its deadline has passed for all stores,
+    wherever they are. Those known from an earlier call are not read again.
     """
-    last = promise.last_deadline(now - SETTLING)
+    publication = Reader(store).find_current()
+    stores = publication.manifest.stores if publication else {}
+    promises = {promise, *(promise.for_store(entry) for entry in stores.values())}
+    last = promise.deadline_of(min(own.last_deadline(now - SETTLING).date() for own in promises))
     names = [info.name for info in state.list(FOLDER)]
+    counted = {_name_outcome(outcome): outcome for outcome in known}
     first = f"{FOLDER}{last.date() - timedelta(days=WINDOW_DAYS - 1)}"
-    outcomes = [outcome for name in names if name >= first and (outcome := _read_outcome(state, name))]
+    recent = (counted.get(name) or _read_outcome(state, name) for name in names if name >= first)
+    outcomes = [outcome for outcome in recent if outcome]
     counted_to = names[-1].removeprefix(FOLDER).removesuffix(".json") if names else ""
     missing = _list_deadlines(promise, last, counted_to)
-    if not missing:
+    if not missing or publication is None:
         return outcomes
-    added = [_write_outcome(state, outcome) for outcome in _judge_deadlines(store, promise, missing)]
+    added = [
+        _write_outcome(state, outcome) for outcome in _judge_deadlines(store, publication.manifest, promise, missing)
+    ]
     for name in names:
         if name < f"{FOLDER}{last.date() - timedelta(days=keep_days)}":
             state.delete(name)
@@ -146,9 +160,13 @@ def _list_deadlines(promise: Promise, last: datetime, counted_to: str) -> list[d
     return deadlines[::-1]
 
 
+def _name_outcome(outcome: Outcome) -> str:
+    return f"{FOLDER}{outcome.deadline.date()}.json"
+
+
 def _write_outcome(state: BlobStore, outcome: Outcome) -> Outcome:
     """Write an outcome, or return the one that another process has written."""
-    name = f"{FOLDER}{outcome.deadline.date()}.json"
+    name = _name_outcome(outcome)
     try:
         state.write(name, outcome.model_dump_json().encode(), if_absent=True)
     except BlobConflict:
@@ -163,21 +181,42 @@ def _read_outcome(state: BlobStore, name: str) -> Outcome | None:
     return None
 
 
-def _judge_deadlines(store: BlobStore, promise: Promise, deadlines: Iterable[datetime]) -> Iterable[Outcome]:
-    reader = Reader(store)
-    publication = reader.find_current()
-    if publication is None:
-        return
-    find_manifest = _make_finder(reader, publication.manifest)
+def _judge_deadlines(
+    store: BlobStore, current: Manifest, promise: Promise, deadlines: Iterable[datetime]
+) -> Iterable[Outcome]:
+    find_manifest = _make_finder(Reader(store), current)
     series = read_series(store)
+
+    @cache
+    def read_sizes(version: int) -> dict[str, int] | None:
+        # What was pruned since was whole while it was retained.
+        return _read_sizes(store, versions[version]) if version >= current.retained_from else None
+
+    versions: dict[int, Manifest] = {}
     for deadline in deadlines:
         manifest = find_manifest(deadline)
-        if manifest is not None:
-            # What was pruned since was whole while it was retained.
-            retained = manifest.version >= publication.manifest.retained_from
-            yield _judge_deadline(
-                manifest, promise, deadline, _read_sizes(store, manifest) if retained else None, series
-            )
+        if manifest is None:
+            continue
+        missed: dict[str, Miss] = {}
+        due = 0
+        for name, newest in manifest.stores.items():
+            own = promise.for_store(newest).deadline_of(deadline.date())
+            served = manifest if own == deadline else find_manifest(own)
+            if served is None or name not in served.stores:
+                continue
+            versions[served.version] = served
+            due += 1
+            why = _find_miss(served.stores[name], promise, own, read_sizes(served.version), series.get(name, []))
+            if why:
+                missed[name] = why
+        yield Outcome(
+            deadline=deadline,
+            version=manifest.version,
+            due=due,
+            missed={why: sum(miss == why for miss in missed.values()) for why in get_args(Miss)},
+            kept=due - len(missed),
+            named=dict(list(missed.items())[:MOST_NAMED]),
+        )
 
 
 def _make_finder(reader: Reader, current: Manifest) -> Callable[[datetime], Manifest | None]:
@@ -206,30 +245,17 @@ def _make_finder(reader: Reader, current: Manifest) -> Callable[[datetime], Mani
     return find_manifest
 
 
-def _judge_deadline(
-    manifest: Manifest,
-    promise: Promise,
-    deadline: datetime,
-    sizes: dict[str, int] | None,
-    series: dict[str, list[Point]],
-) -> Outcome:
-    missed: dict[str, Miss] = {}
-    for name, entry in manifest.stores.items():
-        known = [point for point in series.get(name, []) if point.as_of < deadline.date()]
-        if not judge_freshness(entry, promise, deadline).is_fresh:
-            missed[name] = "stale"
-        elif not _is_complete(entry, deadline.date(), sizes):
-            missed[name] = "incomplete"
-        elif count_days_out_of_bounds(known, "coverage") >= SUSTAINED:
-            missed[name] = "outside"
-    return Outcome(
-        deadline=deadline,
-        version=manifest.version,
-        due=len(manifest.stores),
-        missed={why: sum(miss == why for miss in missed.values()) for why in get_args(Miss)},
-        kept=len(manifest.stores) - len(missed),
-        named=dict(list(missed.items())[:MOST_NAMED]),
-    )
+def _find_miss(
+    entry: StoreEntry, promise: Promise, deadline: datetime, sizes: dict[str, int] | None, points: list[Point]
+) -> Miss | None:
+    """Return what kept a store from being kept at its deadline, if anything did."""
+    day = deadline.date()
+    if not judge_freshness(entry, promise, deadline).is_fresh:
+        return "stale"
+    if not _is_complete(entry, day, sizes):
+        return "incomplete"
+    known = [point for point in points if point.as_of < day]
+    return "outside" if count_days_out_of_bounds(known, "coverage") >= SUSTAINED else None
 
 
 def _is_complete(entry: StoreEntry, day: date, sizes: dict[str, int] | None) -> bool:

@@ -6,6 +6,8 @@ OPEN, STOCKOUT = "open", "stockout"
 LIKE, SHARE = "like", "share"
 LIKE_ITEM, LIKE_SHARE = "like item", "like share"
 ROLES = (DATE, STORE, ITEM, UNITS, OPEN, STOCKOUT)
+# The attribute of a store whose clocks are not the retailer's: an IANA name.
+TIME_ZONE = "time_zone"
 
 MEAN, P10, P50, P90 = "mean", "p10", "p50", "p90"
 DRIVER = "driver"

@@ -30,14 +30,16 @@ from foreact.steps import STEPS
 from pipelines.one_pod.execution import StepsHere, complete_parameters
 
 
-def list_due(settings: PlaceSettings, promise: Promise, now: datetime) -> list[str]:
-    """Return the stores whose forecasts would not be fresh at the next deadline."""
+def list_due(settings: PlaceSettings, promise: Promise, now: datetime) -> dict[str, datetime]:
+    """Return the stores whose forecasts would not be fresh at the next deadline, and when that is where they are."""
     publication = Reader(connect(settings)).find_current()
     if publication is None:
         raise ForeactError("Nothing is published yet, so there is no model to forecast by: run retrain-all first.")
-    entries = publication.manifest.stores
-    deadline = promise.next_deadline(now)
-    return [store for store, entry in sorted(entries.items()) if not judge_freshness(entry, promise, deadline).is_fresh]
+    entries = sorted(publication.manifest.stores.items())
+    coming = {store: promise.for_store(entry).next_deadline(now) for store, entry in entries}
+    return {
+        store: coming[store] for store, entry in entries if not judge_freshness(entry, promise, coming[store]).is_fresh
+    }
 
 
 def reforecast(promise: Promise, begun: datetime) -> list[str]:
@@ -46,7 +48,7 @@ def reforecast(promise: Promise, begun: datetime) -> list[str]:
     due = list_due(settings, promise, begun)
     if not due:
         return []
-    deadline = promise.next_deadline(begun)
+    deadline = min(due.values())
     parameters = complete_parameters({**defaults.LEFT_OUT, "store": ""})
     with tempfile.TemporaryDirectory() as scratch:
         steps = StepsHere(Path(scratch))
@@ -59,7 +61,7 @@ def reforecast(promise: Promise, begun: datetime) -> list[str]:
         if late:
             periods = count_noun(late, data.info.spacing.period)
             why += f"; its sales end on {data.info.as_of}, so that it looks {periods} further ahead than usual"
-        gone = sorted(set(due) - set(data.stores))
+        gone = sorted(due.keys() - set(data.stores))
         if gone:
             events.note("train", f"warning: the sales have no {name_examples(gone)} any more: they stay as they are")
         stores = [store for store in due if store in data.stores]

@@ -1,17 +1,19 @@
 """Whether what is published is what today's plans may rest on."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from foreact.clock import find_zone
 from foreact.errors import ForeactError
 from foreact.publications.contract import StoreEntry
 from foreact.spacing import Spacing
+from foreact.vocabulary import TIME_ZONE
 
 # Machines' clocks differ by less than this; a clock that is further off is wrong.
 SKEW = timedelta(minutes=5)
@@ -36,12 +38,11 @@ class Promise:
         cls, timezone: str, deadline: str, weekdays: str = "0123456", closed: Collection[date] = (), slack: int = 0
     ) -> "Promise":
         """Make a promise of settings."""
-        try:
-            zone = ZoneInfo(timezone)
-        except (KeyError, ValueError, OSError):
+        zone = find_zone(timezone)
+        if zone is None:
             raise ForeactError(
                 f"FOREACT_TIMEZONE {timezone!r} is not a time zone: set an IANA name such as Europe/Berlin."
-            ) from None
+            )
         try:
             due = time.fromisoformat(deadline)
         except ValueError:
@@ -53,6 +54,11 @@ class Promise:
                 f"FOREACT_BUSINESS_DAYS {weekdays!r} are not weekdays: set digits like 01234, where Monday is 0."
             )
         return cls(zone, due, frozenset(map(int, weekdays)), frozenset(closed), slack)
+
+    def for_store(self, entry: StoreEntry) -> "Promise":
+        """Return what is promised to a store: the same hour by its own clocks, or the retailer's."""
+        zone = find_zone(entry.attributes.get(TIME_ZONE, ""))
+        return _move_to(self, zone) if zone else self
 
     def is_business_day(self, day: date) -> bool:
         """Return whether the retailer works that day."""
@@ -90,6 +96,11 @@ class Promise:
         return moved
 
 
+@lru_cache(maxsize=256)
+def _move_to(promise: Promise, zone: ZoneInfo) -> Promise:
+    return replace(promise, zone=zone)
+
+
 @dataclass(frozen=True)
 class Freshness:
     """How one store's publication stands against the promise."""
@@ -123,10 +134,11 @@ class Freshness:
 def judge_freshness(entry: StoreEntry | None, promise: Promise, now: datetime) -> Freshness:
     """Judge a store's publication: made since the deadline's day began, on the sales of the business day before.
 
-    Of weeks and months only whole ones are expected.
+    Of weeks and months only whole ones are expected. A store in another time zone is judged by its own clocks.
 
     A publication of the evening before also counts once its data are the newest that the day could have.
     """
+    promise = promise.for_store(entry) if entry else promise
     deadline, coming = promise.last_deadline(now), promise.next_deadline(now)
     if entry is None:
         return Freshness("missing", ("nothing is published for this store",), deadline, coming)

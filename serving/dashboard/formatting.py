@@ -79,7 +79,7 @@ def format_day(value: date | str, *, year: bool = False) -> str:
 
 
 def format_moment(value: datetime, zone: tzinfo) -> str:
-    """Write a moment in the retailer's time zone."""
+    """Write a moment in a time zone."""
     local = value.astimezone(zone)
     return f"{format_day(local.date(), year=True)}, {local:%H:%M}"
 

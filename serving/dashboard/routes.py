@@ -114,7 +114,7 @@ def _week_context(view: FreshnessView, chosen: list[StoreData]) -> dict[str, Any
         "left_behind": sorted({arrays.store for arrays in chosen} - {arrays.store for arrays in in_step}),
         "as_of": min(arrays.entry.as_of for arrays in chosen),
         "generated_at": min(arrays.entry.generated_at for arrays in chosen),
-        "next_deadline": view.freshness[chosen[0].store].next_deadline,
+        "next_deadline": min(view.freshness[arrays.store].next_deadline for arrays in chosen),
         "series": series,
         "summary": summary,
         "alerts": list(islice(merge_alert_groups(in_step), ALERTS_SHOWN * 3)),

@@ -38,18 +38,17 @@ class ObjectiveMetrics(Collector):
         self._promise = promise
         self._clock = clock
         self._keep_days = keep_days
-        self._counted_to: datetime | None = None
         self._outcomes: list[Outcome] = []
 
     def count_deadlines(self) -> None:
         """Count what passed since; while the store is unreachable, what was counted before stays."""
         now = self._clock()
-        last = self._promise.last_deadline(now - SETTLING)
-        if last == self._counted_to:
+        if self._outcomes and self._outcomes[-1].deadline == self._promise.last_deadline(now - SETTLING):
             return
         try:
-            self._outcomes = count_deadlines(self._store, self._state, self._promise, now, keep_days=self._keep_days)
-            self._counted_to = last
+            self._outcomes = count_deadlines(
+                self._store, self._state, self._promise, now, self._outcomes, keep_days=self._keep_days
+            )
         except ForeactError as problem:
             log.warning("the deadlines that passed cannot be counted: %s", problem)
 

@@ -100,7 +100,9 @@ class _ViewCollector(Collector):
             if METRICS[name][0][:1] == ("store",)
         }
         now: datetime = self._views.current_time()
-        yield _make_gauge("foreact_next_deadline_timestamp_seconds", self._views.promise.next_deadline(now).timestamp())
+        coming = min((fresh.next_deadline for _, _, fresh in view.judged_stores()) if view else (), default=None)
+        coming = coming or self._views.promise.next_deadline(now)
+        yield _make_gauge("foreact_next_deadline_timestamp_seconds", coming.timestamp())
         snapshot = cache.current
         if snapshot is not None:
             for store in snapshot.manifest.stores:

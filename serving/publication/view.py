@@ -148,10 +148,12 @@ class ViewSource:
 
     def _make_view(self, snapshot: Snapshot, refused: str | None, now: datetime) -> FreshnessView:
         entries: dict[str, StoreEntry] = {store: arrays.entry for store, arrays in snapshot.stores.items()}
-        midnight = datetime.combine(
-            now.astimezone(self.promise.zone).date() + timedelta(days=1), time(), self.promise.zone
-        )
-        changes = [midnight, self.promise.next_deadline(now), *(e.generated_at for e in entries.values())]
+        clocks = [
+            moment
+            for own in {self.promise.for_store(entry) for entry in entries.values()}
+            for moment in (_next_midnight(own, now), own.next_deadline(now))
+        ]
+        changes = [*clocks, *(entry.generated_at for entry in entries.values())]
         until = min(moment.timestamp() for moment in changes if moment > now)
         return FreshnessView(
             snapshot,
@@ -162,3 +164,7 @@ class ViewSource:
             now.timestamp(),
             until,
         )
+
+
+def _next_midnight(promise: Promise, now: datetime) -> datetime:
+    return datetime.combine(now.astimezone(promise.zone).date() + timedelta(days=1), time(), promise.zone)

@@ -157,3 +157,23 @@ def test_old_records_are_deleted(store: FolderStore) -> None:
     left = [info.name.removeprefix(FOLDER) for info in store.list(FOLDER)]
     assert len(left) >= 2
     assert left[0] == f"{MONDAY.date() - timedelta(days=KEEP_DAYS - 1)}.json"
+
+
+@pytest.mark.parametrize("day", [datetime(2026, 3, 29, tzinfo=UTC), datetime(2026, 10, 25, tzinfo=UTC)])
+def test_each_store_is_counted_at_the_deadline_of_its_own_clocks(store: FolderStore, day: datetime) -> None:
+    promise = Promise.from_settings("Europe/Berlin", "08:30")
+    zones = {"Lisboa": "Europe/Lisbon", "Athina": "Europe/Athens"}
+    berlin = promise.deadline_of(day.date())
+    night = {"items": 1, "horizon": 5, "as_of": day.date() - timedelta(days=1), "zones": zones}
+    before = {**night, "as_of": day.date() - timedelta(days=2), "generated_at": berlin - timedelta(hours=28)}
+    shop.publish(store, ["Lisboa", "Athina", "Kiel"], run="before", **before)
+    # Athens is an hour ahead of Berlin, Lisbon an hour behind.
+    for run, names, minutes in (("1", ["Athina", "Kiel"], -30), ("2", ["Lisboa"], 30)):
+        shop.publish(store, names, run=run, generated_at=berlin + timedelta(minutes=minutes), **night)
+    [yesterday] = count_deadlines(store, store, promise, berlin + timedelta(minutes=50))
+    assert yesterday.deadline.date() == day.date() - timedelta(days=1)
+    outcomes = count_deadlines(store, store, promise, berlin + timedelta(minutes=80), [yesterday])
+    assert [(outcome.deadline, outcome.due, outcome.named) for outcome in outcomes[1:]] == [
+        (berlin, 3, {"Athina": "stale"})
+    ]
+    assert count_deadlines(store, store, promise, berlin + timedelta(minutes=90), outcomes) == outcomes

@@ -15,6 +15,7 @@ from foreact.publications import Kind, Manifest, PublishedModel, Publisher, Stor
 from foreact.publications.contract import object_name
 from foreact.quantiles import name_quantile, name_quantiles
 from foreact.spacing import Spacing
+from foreact.vocabulary import TIME_ZONE
 
 AS_OF = date(2026, 3, 1)
 # Monday morning, after the deadline.
@@ -110,6 +111,7 @@ def publish(
     tables: Mapping[str, dict[Kind, pa.Table]] | None = None,
     shares: Sequence[float] = (),
     accuracy: Mapping[str, float] | None = None,
+    zones: Mapping[str, str] | None = None,
 ) -> Manifest:
     """Publish stores as a run would."""
     entries = {}
@@ -135,6 +137,9 @@ def publish(
                 objects={kind: put[object_name(run, store, kind)] for kind in made},
                 accuracy=dict(accuracy or {"wape": 0.21, "bias": 0.01, "coverage": 0.8, "naive_wape": 0.34}),
                 quantiles=name_quantiles(shares),
-                attributes={"region": regions[store]} if store in regions else {},
+                attributes={
+                    **({"region": regions[store]} if store in regions else {}),
+                    **({TIME_ZONE: zones[store]} if zones and store in zones else {}),
+                },
             )
     return Publisher(blobs, now=lambda: generated_at or NOW).publish(entries, by=f"run {run}", reason="test").manifest

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
+from foreact.clock import find_zone
 from foreact.data.dataset import arrays
 from foreact.data.dataset.folder import DatasetInfo, StoreInfo
 from foreact.data.dataset.parcel import TableInfo
@@ -24,7 +25,7 @@ from foreact.data.reading.ordering import KEY, sort_key
 from foreact.data.reading.schema import HISTORY, ITEMS, MALFORMED_LINES, SERIES, STORES, attribute_column
 from foreact.errors import ForeactError, count_noun, name_examples
 from foreact.naming import encode_id
-from foreact.vocabulary import DATE, ITEM, OPEN, STOCKOUT, STORE, UNITS
+from foreact.vocabulary import DATE, ITEM, OPEN, STOCKOUT, STORE, TIME_ZONE, UNITS
 
 
 class Writer:
@@ -54,11 +55,22 @@ class Writer:
         self._write_borrowed()
         written = [table for known in dated if (table := self._write_known(known)) is not None]
         described = self._describe_stores()
+        self._doubt_zones(described)
         if self.info.missing == "auto":
             described = self._judge_missing_days(described)
         return hash_stores(
             self.dataset, self.info.model_copy(update={"tables": written, "stores": described}), described
         )
+
+    def _doubt_zones(self, stores: dict[str, StoreInfo]) -> None:
+        """Note the time zones that there are not."""
+        zones = {store.attributes.get(TIME_ZONE, "") for store in stores.values()}
+        unknown = sorted(zone for zone in zones if zone and find_zone(zone) is None)
+        if unknown:
+            self._add_note(
+                f"Column {TIME_ZONE!r} has {name_examples(unknown)}, which is no IANA name as Europe/Lisbon is: the "
+                "deadline of those stores is by the retailer's clocks."
+            )
 
     def _judge_missing_days(self, stores: dict[str, StoreInfo]) -> dict[str, StoreInfo]:
         """Decide for each store whether its days without any row are days without a sale, and note where they are."""

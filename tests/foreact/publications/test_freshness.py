@@ -12,7 +12,7 @@ from foreact.spacing import Spacing
 BERLIN = Promise.from_settings("Europe/Berlin", "08:30")
 
 
-def entry(as_of: str, generated_at: str, spacing: Spacing = Spacing.DAILY) -> StoreEntry:
+def entry(as_of: str, generated_at: str, spacing: Spacing = Spacing.DAILY, zone: str = "") -> StoreEntry:
     return StoreEntry(
         run="r",
         as_of=date.fromisoformat(as_of),
@@ -24,6 +24,7 @@ def entry(as_of: str, generated_at: str, spacing: Spacing = Spacing.DAILY) -> St
         data_hash="h",
         code_version="c",
         objects={},
+        attributes={"time_zone": zone} if zone else {},
     )
 
 
@@ -144,3 +145,26 @@ def test_weeks_and_months_are_due_once_they_are_over(now: str, spacing: Spacing,
     assert judged.state == state
     if state == "stale":
         assert judged.reasons[-1].startswith(f"sales end with the {spacing.period} of {as_of}")
+
+
+@pytest.mark.parametrize(
+    ("zone", "due"),
+    [
+        # Around the nights in which clocks go forward and back; half past eight there.
+        ("Europe/Lisbon", ["2026-03-28T08:30Z", "2026-03-29T07:30Z", "2026-10-24T07:30Z", "2026-10-25T08:30Z"]),
+        ("Europe/Athens", ["2026-03-28T06:30Z", "2026-03-29T05:30Z", "2026-10-24T05:30Z", "2026-10-25T06:30Z"]),
+        # Whose clocks never change.
+        ("Atlantic/Reykjavik", ["2026-03-28T08:30Z", "2026-03-29T08:30Z", "2026-10-24T08:30Z", "2026-10-25T08:30Z"]),
+        # No zone of this name, and none at all: the retailer's.
+        ("Europe/Kiel", ["2026-03-28T07:30Z", "2026-03-29T06:30Z", "2026-10-24T06:30Z", "2026-10-25T07:30Z"]),
+        ("", ["2026-03-28T07:30Z", "2026-03-29T06:30Z", "2026-10-24T06:30Z", "2026-10-25T07:30Z"]),
+    ],
+)
+def test_a_store_is_due_by_its_own_clocks(zone: str, due: list[str]) -> None:
+    for moment in map(at, due):
+        day = moment.date()
+        late = entry(str(day - timedelta(days=2)), f"{day - timedelta(days=1)}T04:00Z", zone=zone)
+        states = [judge_freshness(late, BERLIN, moment + timedelta(seconds=beside)) for beside in (-1, 0)]
+        assert [judged.state for judged in states] == ["fresh", "stale"], (zone, moment)
+        assert states[0].next_deadline == states[1].deadline == moment
+        assert f"{states[1].deadline:%H:%M}" == "08:30"

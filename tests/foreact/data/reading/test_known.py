@@ -92,6 +92,17 @@ def test_columns_of_the_history_are_what_their_values_say(tmp_path: Path) -> Non
     assert panel.categories == {}
 
 
+def test_a_time_zone_that_there_is_not_is_told(tmp_path: Path) -> None:
+    rows = [(day, store, 5) for day in DAYS for store in "AB"]
+    stores = write_rows(tmp_path / "stores.csv", [("A", "Europe/Athens"), ("B", "Athens")], "store,time_zone")
+    dataset = take_in(tmp_path, write_rows(tmp_path / "s.csv", rows, "date,store,units"), stores)
+    assert dataset.info.stores["A"].attributes == {"time_zone": "Europe/Athens"}
+    assert dataset.info.notes == [
+        "Column 'time_zone' has 'Athens', which is no IANA name as Europe/Lisbon is: the deadline of those stores is "
+        "by the retailer's clocks."
+    ]
+
+
 def test_a_column_that_a_known_table_carries_on_is_one_regressor(tmp_path: Path) -> None:
     rows = [(day, "A", 5, number % 2, "0" if number % 3 else "a") for number, day in enumerate(DAYS)]
     history = write_rows(tmp_path / "s.csv", rows, "date,store,units,promo,holiday")
