@@ -3,5 +3,19 @@
 # How a drill is called, and the module that holds it.
 DRILLS = {
     name: name
-    for name in ("swap", "storm", "blob", "killed", "twice", "poison", "dst", "mlflow", "worker", "kubeflow", "hostile")
+    for name in (
+        "swap",
+        "storm",
+        "blob",
+        "killed",
+        "twice",
+        "poison",
+        "dst",
+        "mlflow",
+        "worker",
+        "kubeflow",
+        "hostile",
+        "restores",
+        "faults",
+    )
 }
