@@ -47,7 +47,7 @@ async def find_principal(request: Request) -> Principal | None:
         scheme, _, text = header.partition(" ")
         if scheme.lower() != "bearer":
             return None
-        if service.keys.is_due:
+        if service.keys.is_late:
             await run_in_threadpool(service.keys.load_keys)
         return service.keys.find_principal(text.strip())
     session = request.cookies.get(service.sessions.cookie)

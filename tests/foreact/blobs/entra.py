@@ -37,7 +37,7 @@ def make_certificate(folder: Path, *hosts: str, good_for: timedelta = timedelta(
     """Make a certificate of some hosts, which may have ended."""
     made = Certificate(folder / "certificate.pem", folder / "key.pem")
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tests")])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, secrets.token_hex(8))])
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
