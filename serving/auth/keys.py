@@ -139,7 +139,7 @@ class KeyRing:
             self.load_keys()
 
     def load_keys(self) -> None:
-        """Load the keys if it is time; while the store does not answer, or another thread does it, known ones stay valid."""
+        """Load the keys if it is time; those known stay valid while the store is away, or another thread loads them."""
         if not self._lock.acquire(blocking=self._until < 0):
             return
         try:

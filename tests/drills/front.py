@@ -1,6 +1,7 @@
 """A front before a server that can refuse, answer from memory and tear answers."""
 
 import http.client
+import math
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -20,8 +21,12 @@ class Front:
     upstream: int
     # The status that everything is answered with; 0: none.
     refuses: int = 0
-    # Answers to requests that hold one of these texts lose the second half of their bodies, and say that is all.
+    # Answers to requests that hold one of these texts lose the second half of their bodies.
     tears: tuple[str, ...] = ()
+    # In answers to these the second half is nought.
+    spoils: tuple[str, ...] = ()
+    # How often that is done, if not always.
+    times: float = math.inf
     # Lists are answered as they were when this was set.
     stale: bool = False
     port: int = 0
@@ -43,9 +48,13 @@ class Front:
         status, given, content = self._ask(method, path, headers, body)
         if is_list and not self.stale:
             self._lists[path] = status, given, content
-        if method == "GET" and len(content) > 1 and any(text in path for text in self.tears):
-            self._count()
-            content = content[: len(content) // 2]
+        half = len(content) // 2
+        if method == "GET" and half and self.times > 0:
+            for texts, rest in ((self.tears, b""), (self.spoils, bytes(len(content) - half))):
+                if any(text in path for text in texts):
+                    self._count()
+                    self.times -= 1
+                    content = content[:half] + rest
         return status, given, content
 
     def drop(self) -> None:

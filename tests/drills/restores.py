@@ -21,7 +21,7 @@ from foreact.registry import model_name
 from foreact.registry.client import make_client
 from tests.drills.inside import wait
 from tests.drills.outcome import Outcome
-from tests.drills.planner import asking, read_state
+from tests.drills.planner import asking, read_state, wait_for_answers
 from tests.drills.retailer import Retailer, make
 from tests.drills.serving import Place, Seen, run_foreact, serve
 from tests.parts import require
@@ -29,6 +29,8 @@ from tests.services import Azurite, Process, hold_port, serve_azurite, serve_mlf
 
 COLUMNS = ("lost", "restored by", "minutes", "missing after", "planners meanwhile")
 CONTAINER = "forecasts"
+# How many answers planners get, at least, while something is lost.
+ANSWERS = 40
 
 
 def drill(folder: Path) -> Outcome:
@@ -82,20 +84,23 @@ def restore_blobs(folder: Path) -> tuple[tuple[str, ...], bool]:
     with serve_azurite(folder) as azurite, _container(azurite) as client:
         retailer = make(folder / "shop", **azurite.settings(CONTAINER))
         kept = {name: client.download_blob(name).readall() for name in client.list_blob_names()}
-        with serve(folder, **retailer.settings, FOREACT_POLL_SECONDS="0.5") as service, asking(service, retailer.pages):
+        with (
+            serve(folder, **retailer.settings, FOREACT_POLL_SECONDS="0.5") as service,
+            asking(service, retailer.pages) as seen,
+        ):
             whole = _read_totals(service, retailer)
-        with serve(folder, **retailer.settings, FOREACT_POLL_SECONDS="0.5") as service:
-            with asking(service, retailer.pages) as seen:
-                for name in kept:
-                    client.delete_blob(name)
-                noticed = wait(lambda: read_state(service)["refused"], 60)
-                begun = time.monotonic()
-                undeletes = _try_undelete(client, next(iter(kept)))
-                for name, data in kept.items():
-                    client.upload_blob(name, data, overwrite=True)
-                back = wait(lambda: read_state(service)["status"] == "ready", 60)
-                minutes = (time.monotonic() - begun) / 60
-                same = _read_totals(service, retailer) == whole
+            for name in kept:
+                client.delete_blob(name)
+            # By what it has in memory, until it can see that something is gone.
+            noticed = wait(lambda: read_state(service)["refused"], 60)
+            wait_for_answers(seen, len(seen.seconds) + ANSWERS)
+            begun = time.monotonic()
+            undeletes = _try_undelete(client, next(iter(kept)))
+            for name, data in kept.items():
+                client.upload_blob(name, data, overwrite=True)
+            back = wait(lambda: read_state(service)["status"] == "ready", 60)
+            minutes = (time.monotonic() - begun) / 60
+            same = _read_totals(service, retailer) == whole
         code, said = retailer.run()
         version = retailer.check()
     good = bool(noticed) and back and same and code == 0 and version == 2 and _served(seen)
@@ -152,19 +157,20 @@ def restore_region(folder: Path) -> tuple[tuple[str, ...], bool]:
         first.process.stop()
         begun = time.monotonic()
         retailer.place = second.settings(CONTAINER)
-        with serve(folder, **retailer.settings, FOREACT_POLL_SECONDS="0.5") as service:
-            with asking(service, retailer.pages) as seen:
-                minutes = (time.monotonic() - begun) / 60
-                state = read_state(service)
-                with service.client() as client:
-                    runs = {
-                        store: client.get(f"/v1/totals?store={store}").json()["stores"][store]["run"]
-                        for store in retailer.stores
-                    }
-                code, said = retailer.run()
-                fresh = wait(
-                    lambda: read_state(service) == {**state, "status": "ready", "publication": 3, "refused": None}
-                )
+        with (
+            serve(folder, **retailer.settings, FOREACT_POLL_SECONDS="0.5") as service,
+            asking(service, retailer.pages) as seen,
+        ):
+            minutes = (time.monotonic() - begun) / 60
+            state = read_state(service)
+            with service.client() as client:
+                runs = {
+                    store: client.get(f"/v1/totals?store={store}").json()["stores"][store]["run"]
+                    for store in retailer.stores
+                }
+            code, said = retailer.run()
+            ready = {"status": "ready", "publication": 3, "refused": None}
+            fresh = wait(lambda: read_state(service).items() >= ready.items())
         version = retailer.check()
     held_back = [store for store, run in runs.items() if run != newest]
     good = held_back == [late] and state["publication"] == 2 and code == 0 and fresh and version == 3 and _served(seen)

@@ -60,7 +60,7 @@ class Place:
 
 @contextmanager
 def serve(workspace: Path, *prefix: str, **settings: str) -> Iterator[Place]:
-    """Start the service over a workspace, by a prefix of its command; an administrator's key is made for the occasion."""
+    """Start the service over a workspace, begun by a prefix; an administrator's key is made for the occasion."""
     environment = {"FOREACT_WORKSPACE": str(workspace), **settings}
     known = {name.removeprefix("FOREACT_").lower(): value for name, value in environment.items()}
     fields = PlaceSettings.model_fields

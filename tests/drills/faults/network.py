@@ -98,21 +98,21 @@ def lie(retailer: Retailer, front: Front) -> Row:
         stale, version = front.lied, retailer.check()
         front.stale = False
         # Every object that the service has yet to read, and the manifest itself.
-        front.tears = ("/data/", "manifest.json")
+        front.tears, front.spoils = ("/data/",), ("manifest.json",)
         torn_code, torn_said = retailer.run()
         degraded = wait(lambda: read_state(service)["status"] == "degraded", 60)
-        sentence = read_state(service)["refused"] or ""
-        front.tears = ()
+        sentence = read_state(service)["refused"] or read_state(service)["unreachable"] or ""
+        front.tears, front.spoils = (), ()
         last_code, last_said = retailer.run()
         last = retailer.check()
         shown = wait(lambda: read_state(service).items() >= {"status": "ready", "publication": last}.items(), 60)
         wait_for_answers(seen, len(seen.seconds) + len(retailer.pages))
     runs = retailer.ledger()
-    front.tears = (objects[0].rpartition("/")[2],)
+    front.spoils = (objects[0].rpartition("/")[2],)
     with serve(retailer.workspace, **retailer.settings, FOREACT_POLL_SECONDS="0.5") as service:
         service.settle()
         started = read_state(service)
-    front.tears = ()
+    front.spoils = ()
     held = code == 0 and version == before + 1 and stale > 0 and torn_code == 1 and degraded and was_served(seen)
     held &= last_code == 0 and last == version + 1 and shown and "running" not in runs
     words = [
@@ -120,7 +120,7 @@ def lie(retailer: Retailer, front: Front) -> Row:
         f"lists from memory: the run published version {version}" if code == 0 else short(retailer, said),
         f"torn: the run refused: {short(retailer, torn_said)}",
         f"the service kept its version: {sentence}",
-        f"afterwards {'version ' + str(last) if last_code == 0 else short(retailer, last_said)}, runs {', '.join(runs)}",
+        f"afterwards {f'version {last}' if last_code == 0 else short(retailer, last_said)}, runs {', '.join(runs)}",
         f"started on a torn object: {started['status']}, {started['refused']}",
     ]
     return Row("it lies: stale lists, torn reads", held, "; ".join(words))
@@ -128,7 +128,7 @@ def lie(retailer: Retailer, front: Front) -> Row:
 
 @contextmanager
 def _identity(folder: Path, certificate: Certificate) -> Iterator[tuple[Azurite, dict[str, str]]]:
-    """Serve the account by its own name and TLS, and Entra beside it; gives what a pod's environment would be."""
+    """Serve the account by its own name and TLS, and Entra beside it; gives the environment of a pod."""
     token_file = folder / "token"
     token_file.write_text("first")
     tls = ["--oauth", "basic", "--cert", str(certificate.certificate), "--key", str(certificate.key)]
