@@ -97,12 +97,13 @@ def lie(retailer: Retailer, front: Front) -> Row:
         code, said = retailer.run()
         stale, version = front.lied, retailer.check()
         front.stale = False
-        # Every object that the service has yet to read, and the manifest itself.
+        # What is read for models and numbers comes in part, the manifest comes spoilt.
         front.tears, front.spoils = ("/data/",), ("manifest.json",)
         torn_code, torn_said = retailer.run()
         degraded = wait(lambda: read_state(service)["status"] == "degraded", 60)
         sentence = read_state(service)["refused"] or read_state(service)["unreachable"] or ""
         front.tears, front.spoils = (), ()
+        torn = retailer.check()
         last_code, last_said = retailer.run()
         last = retailer.check()
         shown = wait(lambda: read_state(service).items() >= {"status": "ready", "publication": last}.items(), 60)
@@ -113,15 +114,16 @@ def lie(retailer: Retailer, front: Front) -> Row:
         service.settle()
         started = read_state(service)
     front.spoils = ()
-    held = code == 0 and version == before + 1 and stale > 0 and torn_code == 1 and degraded and was_served(seen)
-    held &= last_code == 0 and last == version + 1 and shown and "running" not in runs
+    held = code == 0 and version == before + 1 and stale > 0 and degraded and was_served(seen)
+    held &= torn == version + (torn_code == 0) and last_code == 0 and last == torn + 1 and shown
+    held &= "running" not in runs and retailer.reader.list_versions() == list(range(1, last + 1))
     words = [
         f"{front.lied:,} lies: {say_seen(seen)}",
         f"lists from memory: the run published version {version}" if code == 0 else short(retailer, said),
-        f"torn: the run refused: {short(retailer, torn_said)}",
+        f"torn and spoilt: the run {f'published version {torn}' if torn_code == 0 else short(retailer, torn_said)}, "
         f"the service kept its version: {sentence}",
         f"afterwards {f'version {last}' if last_code == 0 else short(retailer, last_said)}, runs {', '.join(runs)}",
-        f"started on a torn object: {started['status']}, {started['refused']}",
+        f"a service started on a spoilt object: {started['status']}, {started['refused']}",
     ]
     return Row("it lies: stale lists, torn reads", held, "; ".join(words))
 

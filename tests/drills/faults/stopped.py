@@ -19,7 +19,7 @@ GRACE_SECONDS = 30
 
 
 def stop_runs(retailer: Retailer) -> list[Row]:
-    """Tell each step's process to end, and then everything that runs with it, as when its node is drained."""
+    """Ask each step's process to end, and then everything that runs with it, as when its node is drained."""
     rows = []
     with serve(retailer.workspace, FOREACT_POLL_SECONDS="0.5") as service:
         for step in STEPS:
@@ -46,7 +46,7 @@ def stop_runs(retailer: Retailer) -> list[Row]:
 
 
 def _stop_in(retailer: Retailer, step: str, *, whole: bool) -> Row:
-    """Tell one process of a run to end in mid-step, or all of them; those that do not, are killed after a while."""
+    """Ask one process of a run to end in mid-step, or all of them; those that do not, are killed after a while."""
     version, before = retailer.check(), retailer.events()
     process = retailer.start()
     reached = retailer.wait_for(f'"step": "{step}", "state": "started"', before, process)
@@ -87,7 +87,7 @@ def _find_step(pid: int) -> list[int]:
 
 
 def stop_service(retailer: Retailer) -> Row:
-    """Tell the service to end while it answers and while a refresh runs, and start another."""
+    """Ask the service to end while it answers and while a refresh runs, and start another."""
     store, before = retailer.stores[0], retailer.check()
     with serve(retailer.workspace, FOREACT_POLL_SECONDS="0.5") as service:
         with asking(service, retailer.pages, pause=0) as seen:
