@@ -65,6 +65,8 @@ def _stop_in(retailer: Retailer, step: str, *, whole: bool) -> Row:
                 os.kill(pid, signal.SIGKILL)
         said = process.communicate()[1]
     took = time.monotonic() - begun
+    # What cleans up after it, and the service, tell how it ended.
+    wait(lambda: retailer.ledger()[-1] != "running", 120)
     after = retailer.check()
     record = retailer.ledger()[-1]
     # In publish the swap may have happened; half of it never has.
