@@ -87,7 +87,6 @@ def refuse(retailer: Retailer, front: Front, minutes: float) -> Row:
 def lie(retailer: Retailer, front: Front) -> Row:
     """Answer lists from memory and tear what is read, while a run works and the service is started anew."""
     before = retailer.check()
-    objects = [entry.objects["totals"].name for entry in retailer.manifest().stores.values()]
     front.lied = 0
     with (
         serve(retailer.workspace, **retailer.settings, FOREACT_POLL_SECONDS="0.5") as service,
@@ -109,7 +108,8 @@ def lie(retailer: Retailer, front: Front) -> Row:
         shown = wait(lambda: read_state(service).items() >= {"status": "ready", "publication": last}.items(), 60)
         wait_for_answers(seen, len(seen.seconds) + len(retailer.pages))
     runs = retailer.ledger()
-    front.spoils = (objects[0].rpartition("/")[2],)
+    newest = retailer.manifest().stores[retailer.stores[0]].objects["totals"].name
+    front.spoils = (newest.removeprefix("forecasts/data/"),)
     with serve(retailer.workspace, **retailer.settings, FOREACT_POLL_SECONDS="0.5") as service:
         service.settle()
         started = read_state(service)
