@@ -124,7 +124,7 @@ class KeyRing:
     def __init__(self, store: BlobStore) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._until = -math.inf
+        self._until = self._looked = -math.inf
         self._keys: dict[str, Key] = {}
         self._principals: dict[str, Principal] = {}
 
@@ -133,17 +133,24 @@ class KeyRing:
         """Return whether a request has to load the keys, because nobody else has."""
         return time.monotonic() >= self._until + REMEMBERED_SECONDS
 
+    @property
+    def may_be_behind(self) -> bool:
+        """Return whether to look for a key that is not known; guesses of strangers cost a look now and then."""
+        return time.monotonic() >= self._looked + REMEMBERED_SECONDS
+
     def renew_keys(self) -> None:
         """Load the keys, if they can be."""
         with suppress(*UNREADABLE):
             self.load_keys()
 
-    def load_keys(self) -> None:
+    def load_keys(self, *, anew: bool = False) -> None:
         """Load the keys if it is time; those known stay valid while the store is away, or another thread loads them."""
         if not self._lock.acquire(blocking=self._until < 0):
             return
         try:
-            if time.monotonic() < self._until:
+            if anew:
+                self._looked = time.monotonic()
+            elif time.monotonic() < self._until:
                 return
             try:
                 keys = list_keys(self._store)

@@ -28,7 +28,7 @@ def shift_clock(retailer: Retailer) -> Row:
     first = retailer.check()
     told: dict[str, list[str]] = {}
     codes = []
-    ahead = {"LD_PRELOAD": library, "FAKETIME": "+10m", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    ahead = {"LD_PRELOAD": library, "FAKETIME": "+10m", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_NO_CACHE": "1"}
     with serve(retailer.workspace, FOREACT_POLL_SECONDS="0.5") as service, asking(service, retailer.pages) as seen:
         for name, environment in (("a run ahead", ahead), ("a run that is right, after it", {})):
             retailer.environment = environment
