@@ -5,6 +5,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from commands.backup import backup, restore_from
 from commands.compiling import compile_pipelines
 from commands.demo import demo
 from commands.evaluate import evaluate
@@ -36,6 +37,8 @@ app.add_typer(submit_app, name="submit")
 app.add_typer(schedule_app, name="schedule")
 app.add_typer(registry_app, name="registry")
 app.add_typer(keys_app, name="keys")
+app.command()(backup)
+app.command()(restore_from)
 app.command()(smoke)
 app.command()(probe)
 app.command("compile")(compile_pipelines)

@@ -58,6 +58,8 @@ RUNS_SECONDS = 15.0
 ENDS_SECONDS = 15.0
 # How often audit events are retried that could not be written while the blob store did not answer.
 AUDIT_SECONDS = 5.0
+# How often to see whether keys are to be loaded again.
+KEYS_SECONDS = 0.5
 # How often events older than the retention are deleted.
 DAY_SECONDS = 86_400.0
 DESCRIPTION = """Demand forecasts per store and item. Send an API key as a bearer token, or log in with a browser.
@@ -122,11 +124,13 @@ def create_app(
         await run_in_threadpool(cache.refresh)
         await run_in_threadpool(metrics.runs.read_ledger)
         await run_in_threadpool(ended.share)
+        await run_in_threadpool(service.keys.renew_keys)
         tasks: list[asyncio.Task[Any]] = [
             # FastAPI keeps the description once made, so the first request does not wait for it.
             asyncio.create_task(run_in_threadpool(app.openapi)),
             asyncio.create_task(_repeat_forever(settings.poll_seconds, cache.refresh)),
             asyncio.create_task(_repeat_forever(SHARE_SECONDS, ended.share)),
+            asyncio.create_task(_repeat_forever(KEYS_SECONDS, service.keys.renew_keys)),
             asyncio.create_task(_repeat_forever(WARM_SECONDS, lambda: _prepare_alerts(cache))),
             asyncio.create_task(_repeat_forever(RUNS_SECONDS, metrics.runs.read_ledger)),
             asyncio.create_task(_repeat_forever(RUNS_SECONDS, metrics.objective.count_deadlines)),

@@ -1,6 +1,7 @@
 """FastAPI dependencies: the application's parts, and what a route requires of its caller."""
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -47,9 +48,14 @@ async def find_principal(request: Request) -> Principal | None:
         scheme, _, text = header.partition(" ")
         if scheme.lower() != "bearer":
             return None
-        if service.keys.is_due:
+        if service.keys.is_late:
             await run_in_threadpool(service.keys.load_keys)
-        return service.keys.find_principal(text.strip())
+        found = service.keys.find_principal(text.strip())
+        if found is None and service.keys.may_be_behind:
+            # It may have been made since keys were loaded.
+            await run_in_threadpool(partial(service.keys.load_keys, anew=True))
+            found = service.keys.find_principal(text.strip())
+        return found
     session = request.cookies.get(service.sessions.cookie)
     return service.sessions.read_cookie(session) if session else None
 

@@ -3,7 +3,7 @@ resource "azurerm_storage_account" "this" {
   resource_group_name             = azurerm_resource_group.this.name
   location                        = var.location
   account_tier                    = "Standard"
-  account_replication_type        = var.highly_available ? "ZRS" : "LRS"
+  account_replication_type        = var.highly_available ? "RAGZRS" : "LRS"
   shared_access_key_enabled       = false
   default_to_oauth_authentication = true
   allow_nested_items_to_be_public = false

@@ -80,7 +80,7 @@ variable "postgres" {
 }
 
 variable "highly_available" {
-  description = "A standby database, zone-redundant storage and a cluster with an uptime promise."
+  description = "A standby database, storage in three zones with a copy in the paired region, and a cluster with an uptime promise."
   type        = bool
   default     = false
 }

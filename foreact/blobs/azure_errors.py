@@ -1,6 +1,9 @@
 """The meaning of Azure's errors: another try, a state that a caller tested for, or a sentence for the user."""
 
 import re
+import socket
+import ssl
+from collections.abc import Iterator
 from typing import cast
 
 from azure.core.exceptions import (
@@ -56,6 +59,11 @@ def error_code(error: AzureError) -> str:
 
 def error_reason(error: AzureError) -> str:
     """Return what went wrong without the client's own text, which may repeat headers and addresses."""
+    for cause in _list_causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is refused: {cause.verify_message}"
+        if isinstance(cause, socket.gaierror):
+            return "its name is not resolved"
     return error_code(error) or (f"status {_status_code(error)}" if _status_code(error) else type(error).__name__)
 
 
@@ -74,6 +82,18 @@ def _describe_trouble(patience: float, error: AzureError) -> str:
             "check that the account can be reached, then run again"
         )
     return f"the service refused ({error_reason(error)})"
+
+
+def _list_causes(error: object) -> Iterator[BaseException]:
+    """Return an error and what led to it, which clients keep in several places."""
+    waiting, met = [error], set[int]()
+    while waiting:
+        cause = waiting.pop()
+        if isinstance(cause, BaseException) and id(cause) not in met:
+            met.add(id(cause))
+            yield cause
+            places = (cause.__cause__, cause.__context__, getattr(cause, "reason", None))
+            waiting += [*cause.args, *places, getattr(cause, "inner_exception", None)]
 
 
 def _status_code(error: AzureError) -> int | None:

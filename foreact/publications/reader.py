@@ -8,6 +8,7 @@ from typing import Any
 
 from foreact.blobs.protocol import Blob, BlobNotFound, BlobStore, BlobUnavailable
 from foreact.blobs.records import NewerRecord
+from foreact.blobs.swap import read_if_present
 from foreact.errors import ForeactError
 from foreact.parquet import decode_parquet
 from foreact.publications.contract import CURRENT, MANIFESTS, Manifest, PublishedObject, manifest_name
@@ -153,6 +154,10 @@ def read_manifest(store: BlobStore, blob: Blob | None) -> Manifest | None:
     try:
         return unseal_manifest(blob.data, CURRENT)
     except BrokenPublication as error:
+        # What was torn on its way is whole the next time; to go on from an older version would lose what is in it.
+        again = read_if_present(store, CURRENT)
+        if again is not None and again.data != blob.data:
+            return read_manifest(store, again)
         archived = reader.read_newest_archived()
         log.warning("%s Going on from version %s.", error, archived.version if archived else 0)
         return archived

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from foreact.blobs.folder import FULL
 from foreact.context import RunContext
 from foreact.telemetry.tracing import span
 
@@ -88,5 +89,7 @@ def _describe_event(event: str, fields: dict[str, Any]) -> str:
 def _first_sentence(error: BaseException) -> str:
     if isinstance(error, SystemExit | KeyboardInterrupt):
         return "it was stopped"
+    if isinstance(error, OSError) and error.errno in FULL:
+        return "The disk is full: free space and run again."
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__

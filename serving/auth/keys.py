@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import math
 import secrets
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -28,8 +30,8 @@ from serving.auth.principal import Grant, Principal, Role
 
 OBJECT = "serving/keys.json"
 PREFIX = "fa_"
-# How long a revoked key may still be accepted by a process that has loaded it.
-REMEMBERED_SECONDS = 3.0
+# How long keys are good; a revoked one may be accepted for twice as long by a process that has loaded it.
+REMEMBERED_SECONDS = 2.0
 # What a process that has read no keys yet raises while it cannot.
 UNREADABLE = (BlobUnavailable, BadRecord, NewerRecord)
 
@@ -132,26 +134,38 @@ def list_keys(store: BlobStore) -> list[Key]:
 
 
 class KeyRing:
-    """The keys in memory, loaded again every few seconds."""
+    """The keys in memory, loaded again every few seconds, so that no request waits for the store."""
 
     def __init__(self, store: BlobStore) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._until = -1.0
+        self._until = self._looked = -math.inf
         self._keys: dict[str, Key] = {}
         self._principals: dict[str, Principal] = {}
 
     @property
-    def is_due(self) -> bool:
-        """Return whether the keys have to be loaded again."""
-        return time.monotonic() >= self._until
+    def is_late(self) -> bool:
+        """Return whether a request has to load the keys, because nobody else has."""
+        return time.monotonic() >= self._until + REMEMBERED_SECONDS
 
-    def load_keys(self) -> None:
-        """Load the keys; while the store is unreachable, or another thread loads them, the known ones stay valid."""
+    @property
+    def may_be_behind(self) -> bool:
+        """Return whether to look for a key that is not known; guesses of strangers cost a look now and then."""
+        return time.monotonic() >= self._looked + REMEMBERED_SECONDS
+
+    def renew_keys(self) -> None:
+        """Load the keys, if they can be."""
+        with suppress(*UNREADABLE):
+            self.load_keys()
+
+    def load_keys(self, *, anew: bool = False) -> None:
+        """Load the keys if it is time; those known stay valid while the store is away, or another thread loads them."""
         if not self._lock.acquire(blocking=self._until < 0):
             return
         try:
-            if not self.is_due:
+            if anew:
+                self._looked = time.monotonic()
+            elif time.monotonic() < self._until:
                 return
             try:
                 keys = list_keys(self._store)

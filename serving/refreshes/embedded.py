@@ -14,6 +14,7 @@ from typing import Any
 from foreact.blobs.records import parse_or_skip
 from foreact.context import RunContext
 from foreact.errors import ForeactError
+from foreact.kubeflow.states import FAILED, SUCCEEDED
 from foreact.kubeflow.verdict import Outcome
 from foreact.runs.ledger import RunRecord
 from foreact.runs.workspace import WorkspaceRuns
@@ -87,7 +88,7 @@ class EmbeddedRunner:
         alive = self._is_alive(refresh.process)
         events, _ = self._runs.get_run(refresh.id).read_events()
         steps, failed, sentence = _make_steps(events, refresh.started_at or refresh.requested_at)
-        ended = next((e["state"] for e in events if e.get("step") == "run" and e.get("state") != "started"), None)
+        ended = _find_end(events)
         if alive or alive is None:
             return Progress("running", steps)
         if ended == "succeeded":
@@ -104,8 +105,14 @@ class EmbeddedRunner:
             os.killpg(process.pid, signal.SIGTERM)
 
     def find_end(self, record: RunRecord) -> Outcome | None:
-        """Return None, because the process that starts a run here reports its end."""
-        return None
+        """Return how a run of this workspace ended, which it could not record while the blob store was away."""
+        events, _ = self._runs.get_run(record.id).read_events()
+        ended = _find_end(events)
+        if ended is None:
+            return None
+        _, failed, sentence = _make_steps(events, record.started_at)
+        state = SUCCEEDED if ended == "succeeded" else FAILED
+        return Outcome(state, failed or "", message=sentence or "the run ended unexpectedly")
 
     def forget(self, refresh: Refresh) -> None:
         """Delete the record of the process, and outputs except those of the latest failed runs."""
@@ -155,6 +162,11 @@ def _process_start(pid: int) -> str | None:
         return ""
     fields = text.rpartition(")")[2].split()
     return None if fields[0] == "Z" else fields[19]
+
+
+def _find_end(events: list[dict[str, Any]]) -> str | None:
+    """Return how a run ended by its own word; None if it has said nothing of it."""
+    return next((e["state"] for e in events if e.get("step") == "run" and e.get("state") != "started"), None)
 
 
 def _make_steps(events: list[dict[str, Any]], begun: datetime) -> tuple[tuple[Step, ...], str | None, str | None]:

@@ -219,7 +219,7 @@ run "prod_survives_a_zone" {
   }
 
   assert {
-    condition     = azurerm_storage_account.this.account_replication_type == "ZRS" && azurerm_kubernetes_cluster.this.sku_tier == "Standard"
+    condition     = azurerm_storage_account.this.account_replication_type == "RAGZRS" && azurerm_kubernetes_cluster.this.sku_tier == "Standard"
     error_message = "prod is not highly available"
   }
 

@@ -1,19 +1,17 @@
 """Blob down and back: planners go on seeing the last good forecast, marked, and the new one once it can be read."""
 
-import itertools
-import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 from azure.storage.blob import ContainerClient
 
 from foreact.blobs import connect
 from foreact.settings import PlaceSettings
 from tests.drills.inside import wait
 from tests.drills.outcome import Outcome
-from tests.drills.serving import Place, Seen, serve
+from tests.drills.planner import asking, read_state, wait_for_answers
+from tests.drills.serving import serve
 from tests.services import serve_azurite
 from tests.serving import shop
 
@@ -33,28 +31,25 @@ def drill(folder: Path) -> Outcome:
         place = azurite.settings(container)
         shop.publish(connect(PlaceSettings(**place)), STORES, generated_at=datetime.now(UTC))
         environment = {f"FOREACT_{name.upper()}": str(value) for name, value in place.items()}
-        with serve(folder / "workspace", **environment, FOREACT_POLL_SECONDS="0.5") as service:
-            service.settle()
-            seen, stop = Seen(), threading.Event()
-            asking = threading.Thread(target=_ask, args=(service, seen, stop), daemon=True)
-            asking.start()
-            loaded = _answered(seen, len(ASKED))
+        with (
+            serve(folder / "workspace", **environment, FOREACT_POLL_SECONDS="0.5") as service,
+            asking(service, ASKED) as seen,
+        ):
+            loaded = wait_for_answers(seen, len(ASKED))
             azurite.process.stop()
             down, before = time.monotonic(), len(seen.seconds)
-            noticed = wait(lambda: _ready(service).get("status") == "degraded", 60)
+            noticed = wait(lambda: read_state(service).get("status") == "degraded", 60)
             notice = time.monotonic() - down
             with service.client() as client:
                 refused = client.post("/v1/stores/S1/refreshes")
                 opened = client.get("/stores/S2/items/item-0001", headers={"accept": "text/html"})
-            loaded = loaded and _answered(seen, before + ROUNDS * len(ASKED))
+            loaded = loaded and wait_for_answers(seen, before + ROUNDS * len(ASKED))
             away = time.monotonic() - down
             azurite.process.start()
             back = time.monotonic()
             shop.publish(connect(PlaceSettings(**place)), STORES, run="after", generated_at=datetime.now(UTC))
-            renewed = wait(lambda: _ready(service) == {**_ready(service), "status": "ready", "publication": 2}, 90)
+            renewed = wait(lambda: read_state(service).items() >= {"status": "ready", "publication": 2}.items(), 90)
             recovered = time.monotonic() - back
-            stop.set()
-            asking.join(30)
     rows = [
         ("seconds down", f"{away:.0f}"),
         *seen.rows(),
@@ -66,27 +61,3 @@ def drill(folder: Path) -> Outcome:
     answered = set(seen.statuses) == {"200"} and opened.status_code == 200
     held = loaded and answered and noticed and renewed and refused.status_code == 503
     return Outcome("blob", held, rows, "Planners saw the last publication throughout, and the next soon after.")
-
-
-def _answered(seen: Seen, count: int) -> bool:
-    return wait(lambda: len(seen.seconds) >= count)
-
-
-def _ready(service: Place) -> dict:  # type: ignore[type-arg]
-    with service.client() as client:
-        answer: dict = client.get("/readyz").json()  # type: ignore[type-arg]
-        return answer
-
-
-def _ask(service: Place, seen: Seen, stop: threading.Event) -> None:
-    with service.client() as client:
-        for path in itertools.cycle(ASKED):
-            if stop.is_set():
-                return
-            begun = time.monotonic()
-            try:
-                answer = client.get(path, headers={"accept": "*/*" if path.startswith("/v1/") else "text/html"})
-                seen.note(answer.status_code, time.monotonic() - begun)
-            except httpx.HTTPError as error:
-                seen.note(type(error).__name__, time.monotonic() - begun)
-            stop.wait(0.1)

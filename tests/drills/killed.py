@@ -5,7 +5,7 @@ from pathlib import Path
 
 from foreact.steps import STEPS
 from tests.drills.outcome import Outcome
-from tests.drills.retailer import kill_tree, make, wait_for
+from tests.drills.retailer import kill_tree, make
 
 
 def drill(folder: Path) -> Outcome:
@@ -16,7 +16,7 @@ def drill(folder: Path) -> Outcome:
     for step in STEPS:
         before = retailer.events()
         process = retailer.start()
-        reached = wait_for(retailer, f'"step": "{step}", "state": "started"', before, process)
+        reached = retailer.wait_for(f'"step": "{step}", "state": "started"', before, process)
         kill_tree(process)
         version = retailer.check()
         # Killed within publish, the swap may just have happened; half of it never has.

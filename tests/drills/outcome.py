@@ -11,13 +11,14 @@ class Outcome:
 
     name: str
     held: bool
-    rows: list[tuple[str, str]]
+    rows: list[tuple[str, ...]]
     seen: str
+    columns: tuple[str, ...] = ("what", "result")
 
     def __str__(self) -> str:
-        width = max(len(name) for name, _ in self.rows)
+        width = max(len(row[0]) for row in self.rows)
         lines = [f"drill {self.name}: {'held' if self.held else 'BROKEN'}. {self.seen}"]
-        return "\n".join([*lines, *(f"  {name:<{width}}  {value}" for name, value in self.rows)])
+        return "\n".join([*lines, *(f"  {row[0]:<{width}}  {' | '.join(row[1:])}" for row in self.rows)])
 
     def markdown(self) -> str:
         """Write it as a section of a page, with date and machine."""
@@ -26,10 +27,14 @@ class Outcome:
             "",
             f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {machine()}. {self.seen}",
             "",
-            "| what | result |",
-            "| --- | --- |",
+            _line(self.columns),
+            _line(("---",) * len(self.columns)),
         ]
-        return "\n".join([*lines, *(f"| {name} | {value} |" for name, value in self.rows)]) + "\n"
+        return "\n".join([*lines, *map(_line, self.rows)]) + "\n"
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def machine() -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from foreact.blobs import BlobStore, connect
 from foreact.demo import write_demo
 from foreact.publications import Manifest, Reader
+from foreact.runs.ledger import RunLedger
 from foreact.settings import PlaceSettings
 
 
@@ -26,10 +27,25 @@ class Retailer:
     workspace: Path
     stores: list[str]
     environment: dict[str, str] = field(default_factory=dict)
+    # The container of its publications, where they are not in the workspace.
+    place: dict[str, str] = field(default_factory=dict)
+    # What each command is begun by.
+    prefix: list[str] = field(default_factory=list)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings of its place, as a process reads them."""
+        return {f"FOREACT_{name.upper()}": value for name, value in self.place.items()}
 
     @property
     def blobs(self) -> BlobStore:
-        return connect(PlaceSettings(workspace=self.workspace))
+        return connect(PlaceSettings(workspace=self.workspace, **self.place))  # type: ignore[arg-type]
+
+    @property
+    def pages(self) -> list[str]:
+        """What a planner looks at."""
+        store = self.stores[0]
+        return [f"/v1/totals?store={store}", "/", f"/stores/{store}", "/export.csv"]
 
     @property
     def reader(self) -> Reader:
@@ -52,11 +68,11 @@ class Retailer:
         known = [part for path in self.known for part in ("--known", str(path))]
         command = [sys.executable, "-m", "commands", "run", pipeline, "--history", str(history or self.history), *known]
         return subprocess.Popen(
-            [*command, "--workspace", str(self.workspace), *arguments],
+            [*self.prefix, *command, "--workspace", str(self.workspace), *arguments],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, **self.environment},
+            env={**os.environ, **self.settings, **self.environment},
             start_new_session=True,
         )
 
@@ -72,11 +88,25 @@ class Retailer:
         runs = sorted((self.workspace / "runs").glob("*/events.jsonl"))
         return runs[-1].read_text() if runs else ""
 
+    def wait_for(self, text: str, before: str, process: subprocess.Popen[str], seconds: float = 240) -> bool:
+        """Wait until the run that began after `before` has told something."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and process.poll() is None:
+            told = self.events()
+            if told != before and text in told:
+                return True
+            time.sleep(0.02)
+        return False
 
-def make(folder: Path, stores: int = 1, items: int = 4) -> Retailer:
-    """Make up a retailer and publish its forecasts once."""
+    def ledger(self) -> list[str]:
+        """Return the states of all runs that are recorded, oldest first."""
+        return [run.state for run in RunLedger(self.blobs).read_history().runs]
+
+
+def make(folder: Path, stores: int = 1, items: int = 4, **place: str) -> Retailer:
+    """Make up a retailer and publish its forecasts once, in the workspace or in a container."""
     demo = write_demo(folder / "data", date(2026, 3, 31), stores=stores, items=items, days=420)
-    retailer = Retailer(demo.history, demo.known, folder / "workspace", demo.chain.stores)
+    retailer = Retailer(demo.history, demo.known, folder / "workspace", demo.chain.stores, place=place)
     code, said = retailer.run()
     if code:
         raise RuntimeError(said)
@@ -98,14 +128,3 @@ def kill_tree(process: subprocess.Popen[str]) -> None:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.wait(30)
-
-
-def wait_for(retailer: Retailer, text: str, before: str, process: subprocess.Popen[str], seconds: float = 240) -> bool:
-    """Wait until the run that began after `before` has told something."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and process.poll() is None:
-        told = retailer.events()
-        if told != before and text in told:
-            return True
-        time.sleep(0.02)
-    return False

@@ -59,15 +59,15 @@ class Place:
 
 
 @contextmanager
-def serve(workspace: Path, **settings: str) -> Iterator[Place]:
-    """Start the service over a workspace; an administrator's key is made for the occasion."""
+def serve(workspace: Path, *prefix: str, **settings: str) -> Iterator[Place]:
+    """Start the service over a workspace, begun by a prefix; an administrator's key is made for the occasion."""
     environment = {"FOREACT_WORKSPACE": str(workspace), **settings}
     known = {name.removeprefix("FOREACT_").lower(): value for name, value in environment.items()}
     fields = PlaceSettings.model_fields
     store = connect(PlaceSettings(**{name: value for name, value in known.items() if name in fields}))  # type: ignore[arg-type]
     token, _ = keys.create_key(store, "drill", Grant(role="admin"), created_by="drill")
     port = hold_port()
-    command = [sys.executable, "-m", "commands", "serve", "--port", str(port), "--workspace", str(workspace)]
+    command = [*prefix, sys.executable, "-m", "commands", "serve", "--port", str(port), "--workspace", str(workspace)]
     place = Place(workspace, store, Process(command, port, workspace / "serve.txt", environment), token)
     place.process.start()
     try:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.drills.outcome import Outcome
-from tests.drills.retailer import descendants, make, wait_for
+from tests.drills.retailer import descendants, make
 
 
 def drill(folder: Path) -> Outcome:
@@ -15,7 +15,7 @@ def drill(folder: Path) -> Outcome:
     retailer = make(folder, stores=3, items=12)
     version, before = retailer.check(), retailer.events()
     process = retailer.start()
-    wait_for(retailer, '"event": "progress", "step": "train"', before, process)
+    retailer.wait_for('"event": "progress", "step": "train"', before, process)
     killed, deadline = 0, time.monotonic() + 120
     while not killed and process.poll() is None and time.monotonic() < deadline:
         for pid in descendants(process.pid):

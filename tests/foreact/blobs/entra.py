@@ -4,19 +4,20 @@ import json
 import secrets
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs
 
 import jwt
-
-from tests.parts import require
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 TENANT, CLIENT = "11111111-2222-3333-4444-555555555555", "66666666-7777-8888-9999-000000000000"
 LOGIN = "login.microsoftonline.com"
@@ -32,15 +33,22 @@ class Certificate:
     key: Path
 
 
-def make_certificate(folder: Path, *hosts: str) -> Certificate:
-    """Make a certificate of some hosts."""
-    [openssl] = require("openssl", install="apt-get install openssl")
+def make_certificate(folder: Path, *hosts: str, good_for: timedelta = timedelta(days=2)) -> Certificate:
+    """Make a certificate of some hosts, which may have ended."""
     made = Certificate(folder / "certificate.pem", folder / "key.pem")
-    names = ",".join(f"DNS:{host}" for host in hosts)
-    algorithm = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-    files = ["-keyout", str(made.key), "-out", str(made.certificate)]
-    subject = ["-subj", "/CN=tests", "-addext", f"subjectAltName={names}"]
-    subprocess.run([openssl, "req", "-x509", *algorithm, *files, *subject], check=True, capture_output=True)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, secrets.token_hex(8))])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=9))
+        .not_valid_after(now + good_for)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    made.certificate.write_bytes(certificate.public_bytes(Encoding.PEM))
+    made.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return made
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,7 +14,16 @@ import pytest
 from foreact.blobs import BlobStore, BlobUnavailable, connect
 from foreact.blobs.azure import AzureStore
 from foreact.settings import PlaceSettings
-from tests.foreact.blobs.entra import CLIENT, LOGIN, TENANT, Entra, make_certificate, serve_entra, serve_proxy
+from tests.foreact.blobs.entra import (
+    CLIENT,
+    LOGIN,
+    TENANT,
+    Certificate,
+    Entra,
+    make_certificate,
+    serve_entra,
+    serve_proxy,
+)
 from tests.services import ACCOUNT, serve_azurite
 
 pytestmark = pytest.mark.azurite
@@ -128,3 +138,22 @@ def test_the_account_takes_no_token_that_has_ended(place: Place, store: BlobStor
     with pytest.raises(BlobUnavailable, match=r"this identity is not allowed \(\w+\); sign in"):
         place.connect().write("a", b"1")
     assert place.entra.shown == ["first"] * 2
+
+
+def test_a_certificate_that_has_ended_is_named(
+    place: Place, addresses: tuple[Entra, Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = Certificate(addresses[1], addresses[1].with_name("key.pem"))
+    over = make_certificate(tmp_path, BLOB, good_for=timedelta(hours=-1))
+    authorities = tmp_path / "authorities.pem"
+    authorities.write_bytes(good.certificate.read_bytes() + over.certificate.read_bytes())
+    tls = ["--oauth", "basic", "--cert", str(over.certificate), "--key", str(over.key)]
+    with (
+        serve_azurite(tmp_path, *tls) as azurite,
+        serve_entra(place.entra, good) as login,
+        serve_proxy({LOGIN: login, BLOB: azurite.process.port}) as proxy,
+    ):
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authorities))
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        with pytest.raises(BlobUnavailable, match=r"\(its certificate is refused: certificate has expired\); check"):
+            place.connect().read("a")

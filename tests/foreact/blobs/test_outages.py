@@ -2,6 +2,7 @@
 
 import os
 import resource
+import socket
 import subprocess
 import threading
 from collections import Counter
@@ -131,6 +132,19 @@ def test_patience_ends_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BlobUnavailable, match=r"no answer within 60 s .*then run again\.$"):
         read_by(clock)
     assert PATIENCE_SECONDS - LONGEST_PAUSE_SECONDS <= clock.now <= PATIENCE_SECONDS
+
+
+def test_a_name_that_is_not_resolved_is_told_as_such() -> None:
+    def download(*_: object, **__: object) -> None:
+        try:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        except OSError as error:
+            raise ServiceRequestError("host 'secret.example'", error=error) from error
+
+    client = SimpleNamespace(url="https://acc.blob.core.windows.net/c", download_blob=download)
+    with pytest.raises(BlobUnavailable, match=r"\(its name is not resolved\); check that") as caught:
+        AzureStore(cast(ContainerClient, client), patience=0).read("x")
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.azurite

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from foreact.blobs import BlobUnavailable
+from foreact.blobs import Blob, BlobUnavailable
 from foreact.blobs.folder import FolderStore
 from foreact.errors import ForeactError
 from serving.auth import keys
@@ -20,6 +20,7 @@ from serving.settings import ServingSettings
 from tests.serving import shop
 from tests.serving.conftest import Serving
 from tests.serving.refreshes.runs import runner
+from tests.waiting import until
 
 PAGE = {"accept": "text/html"}
 
@@ -213,13 +214,10 @@ def test_keys_are_kept_as_hashes_and_can_be_revoked(house: Serving) -> None:
     raw = house.store.read(keys.OBJECT).data
     assert text.encode() not in raw
     assert text[3:].encode() not in raw
-    ring = house.app.state.service.keys
-    ring._until = 0
     bearer = {"authorization": f"Bearer {text}"}
-    assert house.client.get("/v1/stores", headers=bearer).status_code == 200
+    until(lambda: house.client.get("/v1/stores", headers=bearer).status_code == 200)
     keys.revoke_key(house.store, key.id)
-    ring._until = 0
-    assert house.client.get("/v1/stores", headers=bearer).status_code == 401
+    until(lambda: house.client.get("/v1/stores", headers=bearer).status_code == 401)
     assert {one.id: one.state for one in keys.list_keys(house.store)}[key.id] == "revoked"
     with pytest.raises(ForeactError, match="No key has the id"):
         keys.revoke_key(house.store, "none")
@@ -265,6 +263,22 @@ def test_who_did_what_is_kept_without_names(house: Serving) -> None:
     assert actions == ["login", "login_failed", "refresh"]
     assert "somebody" not in lines
     assert '"account": "local:demo", "subject": "S1"' in lines
+
+
+def test_a_key_is_good_though_the_store_went_away_before_it_was_first_shown(
+    house: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object, **__: object) -> Blob:
+        raise BlobUnavailable("the store does not answer")
+
+    monkeypatch.setattr(FolderStore, "read", away)
+    assert house.get("/v1/stores").status_code == 200
+    # A process that has yet to read them says so, to a browser on a page.
+    house.app.state.service.keys = keys.KeyRing(house.store)
+    assert house.get("/v1/stores").status_code == 503
+    page = house.client.get("/", headers={"authorization": "Bearer x", "accept": "text/html"})
+    assert page.status_code == 503
+    assert "does not answer" in page.text
 
 
 def test_nobody_is_kept_out_while_events_wait_for_the_store(house: Serving, monkeypatch: pytest.MonkeyPatch) -> None:

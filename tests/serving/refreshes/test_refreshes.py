@@ -12,6 +12,11 @@ from typing import Any
 import pytest
 
 from foreact.blobs.folder import FolderStore
+from foreact.runs.ends import report_missed_ends
+from foreact.runs.events import Events
+from foreact.runs.ledger import RunLedger
+from foreact.runs.workspace import Request, WorkspaceRuns
+from foreact.settings import PlaceSettings
 from serving.refreshes.records import Refresh, RefreshRecords, new_id
 from serving.refreshes.service import in_turn
 from tests.serving import shop
@@ -259,3 +264,21 @@ def test_refreshes_are_limited(begin: Start) -> None:
     assert limited.status_code == 429
     assert int(limited.headers["retry-after"]) > 0
     until(lambda: not serving.app.state.service.refreshes.records.list_active())
+
+
+def test_a_run_that_could_not_record_its_end_is_recorded_later(store: FolderStore, tmp_path: Path) -> None:
+    """The blob store was away as it ended; its own events say how."""
+    own, ledger = runner(store, tmp_path), RunLedger(store)
+    ledger.note_step_started("r1", "train", "retrain-all")
+    run = WorkspaceRuns(tmp_path).create_run(Request(pipeline="retrain-all"), "r1")
+    events = Events(run.events)
+    report_missed_ends(own.find_end, PlaceSettings(), store)
+    assert ledger.read_history().runs[0].state == "running"
+    events.emit("step", step="run", state="started")
+    events.emit("step", step="train", state="failed", seconds=1.0, sentence="No answer within 60 s.")
+    report_missed_ends(own.find_end, PlaceSettings(), store)
+    assert ledger.read_history().runs[0].state == "running", "it still cleans up"
+    events.emit("step", step="run", state="failed", seconds=2.0, sentence="it was stopped")
+    report_missed_ends(own.find_end, PlaceSettings(), store)
+    [record] = ledger.read_history().runs
+    assert (record.state, record.sentence) == ("failed", "No answer within 60 s.")
