@@ -19,7 +19,7 @@ from foreact.telemetry.tracing import span
 log = logging.getLogger("foreact")
 Sink = Callable[[str, dict[str, Any]], None]
 
-# Where Kubernetes reads why a container ended. Kubeflow shows it beside the failed step, and Argo decides by it.
+# Where Kubernetes reads why a container ended, and Argo from there.
 TERMINATION_LOG = Path("/dev/termination-log")
 # What kustomize/platform/kubeflow looks for there: the step is not tried again.
 FINAL = "Trying again would not help"
