@@ -9,7 +9,7 @@ class ForeactError(Exception):
 
 
 class ServiceUnavailable(ForeactError):
-    """A service did not answer, or refused: the same may well work later."""
+    """The same may well work later: a service did not answer, or refused, or files are being uploaded."""
 
 
 def count_noun(number: int, noun: str) -> str:

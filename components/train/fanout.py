@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from foreact.errors import ForeactError
+from foreact.errors import ForeactError, ServiceUnavailable
 from foreact.runs.process import TaskSize
 from foreact.telemetry.tracing import log_context
 
@@ -98,7 +98,9 @@ class _OnRay:
         try:
             yield from _run_remotely(function, tasks, shared, self.capacity)
         except ConnectionError as error:
-            raise ForeactError(f"The Ray cluster at {self.address} was lost during the training: {error}.") from None
+            raise ServiceUnavailable(
+                f"The Ray cluster at {self.address} was lost during the training: {error}."
+            ) from None
 
 
 def _run_remotely(
@@ -211,7 +213,7 @@ def _check_reachable(address: str) -> None:
     try:
         socket.create_connection(target, timeout=CONNECT_SECONDS).close()
     except OSError as error:
-        raise ForeactError(f"No Ray cluster answers at {address} ({error}): check FOREACT_RAY_ADDRESS.") from None
+        raise ServiceUnavailable(f"No Ray cluster answers at {address} ({error}): check FOREACT_RAY_ADDRESS.") from None
 
 
 def _connect_client(address: str) -> None:
@@ -237,7 +239,7 @@ def _connect_client(address: str) -> None:
             f"The Ray cluster at {address} requires a token: set RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH to its file."
         ) from None
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise ForeactError(
+        raise ServiceUnavailable(
             f"Connecting to a Ray cluster at {address} failed ({_last_line(error)}): check that FOREACT_RAY_ADDRESS "
             "is a Ray cluster, RAY_AUTH_TOKEN its token, and its version of Ray the same as here."
         ) from None
@@ -256,7 +258,7 @@ def _await_worker(address: str) -> float:
     ready, _ = ray.wait([reference], timeout=WORKER_SECONDS)
     if not ready:
         ray.cancel(reference)
-        raise ForeactError(
+        raise ServiceUnavailable(
             f"The Ray cluster at {address} had no worker within {WORKER_SECONDS // 60} minutes: "
             "check that its nodes start, or leave FOREACT_RAY_ADDRESS empty to train inside the task."
         )

@@ -8,16 +8,22 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from foreact.blobs.folder import FULL
 from foreact.context import RunContext
+from foreact.errors import ForeactError, ServiceUnavailable
 from foreact.telemetry.tracing import span
 
 log = logging.getLogger("foreact")
 Sink = Callable[[str, dict[str, Any]], None]
+
+# Where Kubernetes reads why a container ended, and Argo from there.
+TERMINATION_LOG = Path("/dev/termination-log")
+# What kustomize/platform/kubeflow looks for there: the step is not tried again.
+FINAL = "Trying again would not help"
 
 
 class Events:
@@ -67,6 +73,7 @@ class Events:
         except BaseException as error:
             seconds = time.monotonic() - started
             self.emit("step", step=name, state="failed", seconds=seconds, sentence=_first_sentence(error))
+            _tell_kubernetes(error)
             raise
         self.emit("step", step=name, state="succeeded", seconds=time.monotonic() - started)
 
@@ -84,6 +91,16 @@ def _describe_event(event: str, fields: dict[str, Any]) -> str:
         figures = ", ".join(f"{name} {value:.4g}" for name, value in fields["figures"].items())
         return f"{fields['step']}: {figures}"
     return f"{fields['step']}: {fields.get('text') or fields.get('sentence', event)}"
+
+
+def _tell_kubernetes(error: BaseException) -> None:
+    """Say why the step's container ends, where there is one: the launcher's exit code is the same for every reason."""
+    is_final = isinstance(error, ForeactError) and not isinstance(error, ServiceUnavailable)
+    text = f"{FINAL}: {_first_sentence(error)}" if is_final else _first_sentence(error)
+    # Kubernetes keeps 4,096 bytes of it. Elsewhere there is no such file, and none is made.
+    with suppress(OSError), TERMINATION_LOG.open("r+b") as file:
+        file.truncate()
+        file.write(text.encode()[:4096])
 
 
 def _first_sentence(error: BaseException) -> str:

@@ -11,6 +11,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from foreact.runs.events import FINAL
 from pipelines.graph import WEEK
 from tests.kustomize.manifests import LOADER, OVERLAYS, ROOT, Object, run_kustomize
 from tests.kustomize.schemas import MODULES
@@ -158,22 +159,25 @@ def test_argo_looks_at_runs_every_second(kubeflow: dict[str, Object]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "exit_code", "is_tried_again"),
+    ("status", "exit_code", "message", "is_tried_again"),
     [
-        pytest.param("Failed", "1", True, id="a step failed"),
-        pytest.param("Failed", "137", True, id="a step had too little memory"),
-        pytest.param("Error", "-1", True, id="a pod was deleted"),
-        pytest.param("Failed", "-1", False, id="a step failed in this group"),
+        pytest.param("Failed", "1", "main: Error (exit code 1)", True, id="a step failed"),
+        pytest.param("Failed", "1", "main: Error (exit code 1): MLflow is away.", True, id="a service was away"),
+        pytest.param("Failed", "1", f"main: Error (exit code 1): {FINAL}: Rows are bad.", False, id="data was refused"),
+        pytest.param("Failed", "137", "main: OOMKilled (exit code 137)", True, id="a step had too little memory"),
+        pytest.param("Error", "-1", "pod deleted", True, id="a pod was deleted"),
+        pytest.param("Failed", "-1", "", False, id="a step failed in this group"),
     ],
 )
-def test_a_failed_step_is_tried_again_but_not_its_group(
-    defaults: Object, status: str, exit_code: str, is_tried_again: bool
+def test_a_failed_step_is_tried_again_if_that_can_help_but_not_its_group(
+    defaults: Object, status: str, exit_code: str, message: str, is_tried_again: bool
 ) -> None:
     strategy = defaults["templateDefaults"]["retryStrategy"]
     assert strategy["retryPolicy"] == "Always"
-    # Of Argo's language only what is Python's too, but for the or.
-    expression = strategy["expression"].replace("||", "or")
-    scope = {"lastRetry": SimpleNamespace(status=status, exitCode=exit_code), "asInt": int}
+    # Of Argo's language only what is Python's too, but for three words.
+    expression = strategy["expression"].replace("||", "or").replace("&&", "and")
+    expression = re.sub(r"(lastRetry\.message) contains ('[^']*')", r"\2 in \1", expression)
+    scope = {"lastRetry": SimpleNamespace(status=status, exitCode=exit_code, message=message), "asInt": int}
     assert eval(expression, scope) is is_tried_again
 
 

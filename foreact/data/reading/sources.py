@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from foreact.blobs.protocol import BlobStore
-from foreact.errors import ForeactError, name_examples
+from foreact.errors import ForeactError, ServiceUnavailable, name_examples
 
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".pq")
@@ -71,7 +71,7 @@ def refuse_changes(before: Mapping[str, list[Source]], after: Mapping[str, list[
     ]
     changed = sorted({name for name, _, _ in tags[0] ^ tags[1]})
     if changed:
-        raise ForeactError(
+        raise ServiceUnavailable(
             f"{name_examples(changed)} changed while the tables were read, as in an upload; run again once it has "
             "ended. A file that is uploaded under another name and then renamed is never seen in part."
         )
