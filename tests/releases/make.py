@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from tests.releases.packed import PLACE, WRITTEN, is_text
+from tests.releases.packed import PLACE, WRITTEN, extract, is_text
 
 ROOT = Path(__file__).parents[2]
 FIRST, DAYS = date(2026, 7, 23), 120
@@ -30,7 +30,7 @@ def check_out(commit: str, folder: Path) -> Path:
     """Unpack a commit of this repository's history, and return its folder."""
     done = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=True)
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-        archive.extractall(folder, filter="data")
+        extract(archive, folder)
     return folder
 
 

@@ -17,10 +17,16 @@ def is_text(path: Path) -> bool:
     return path.suffix in TEXTS and "blobs" not in path.parts
 
 
+def extract(archive: tarfile.TarFile, folder: Path) -> None:
+    """Write what an archive holds into a folder, and nothing outside; Python before 3.11.4 cannot look."""
+    archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
+    archive.extractall(folder)
+
+
 def unpack_written(folder: Path) -> tuple[Path, dict[str, Any]]:
     """Unpack the tables and the workspace; return the workspace, and what the release before answered from it."""
     with tarfile.open(WRITTEN) as archive:
-        archive.extractall(folder, filter="data")
+        extract(archive, folder)
     workspace = folder / "workspace"
     for path in workspace.rglob("*"):
         if path.is_file() and is_text(path):
