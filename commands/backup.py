@@ -58,7 +58,7 @@ def restore_from(
 
     With --database, the database of the backup goes into the empty one of that address.
     """
-    from foreact.backups import describe_backup, explain_damage, restore_backup
+    from foreact.backups import DUMP, describe_backup, explain_damage, restore_backup
 
     _refuse_password(database)
     if not backup.is_file():
@@ -66,6 +66,8 @@ def restore_from(
     record = restore_backup(backup, workspace, database, replace=replace)
     place = f"{workspace} is" if record.workspace else "The database is"
     typer.echo(f"{place} as it was: {describe_backup(record)}.")
+    if DUMP in record.files and not database:
+        typer.echo("warning: its database was left out: say by --database where it goes.", err=True)
     if record.damaged:
         typer.echo(f"warning: {explain_damage(record)}", err=True)
 

@@ -13,7 +13,7 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, ClassVar
@@ -93,10 +93,16 @@ def restore_backup(backup: Path, workspace: Path, database: str = "", *, replace
                     f"{str(workspace)!r} is not empty: name another folder by --workspace, or stop what uses it and "
                     "give --replace, which keeps what is there beside it."
                 )
-            if database:
-                _restore_database(archive, record, backup, database)
+            if DUMP in record.files and not record.workspace and not database:
+                raise ForeactError(f"{str(backup)!r} holds a database alone: say by --database where it goes.")
             if record.workspace:
-                _restore_workspace(archive, record, backup, workspace.absolute(), occupied)
+                # The database between unpacking and moving: damage of either is found before anything is in place.
+                with _unpack_workspace(archive, record, backup, workspace.absolute()) as draft:
+                    if database:
+                        _restore_database(archive, record, backup, database)
+                    _move_into_place(draft, workspace.absolute(), occupied)
+            elif database:
+                _restore_database(archive, record, backup, database)
     except tarfile.ReadError:
         raise ForeactError(f"{str(backup)!r} is no backup of Foreact, or was cut short.") from None
     return record
@@ -221,9 +227,9 @@ def _read_record(archive: tarfile.TarFile, backup: Path) -> BackupRecord:
     return parse_record(BackupRecord, source.read(), f"{RECORD} of {backup}")
 
 
-def _restore_workspace(
-    archive: tarfile.TarFile, record: BackupRecord, backup: Path, workspace: Path, occupied: bool
-) -> None:
+@contextmanager
+def _unpack_workspace(archive: tarfile.TarFile, record: BackupRecord, backup: Path, workspace: Path) -> Iterator[Path]:
+    """Return a workspace beside its place, checked and with addresses of the place; it goes unless it is moved."""
     workspace.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{workspace.name}.", dir=workspace.parent))
     try:
@@ -235,13 +241,23 @@ def _restore_workspace(
             unseal_manifest((draft / FOLDER / CURRENT).read_bytes(), CURRENT)
         if record.workspace != str(workspace):
             _rename_addresses(draft, Path(record.workspace), workspace)
-        if occupied:
-            workspace.rename(workspace.with_name(f"{workspace.name}.before-{datetime.now(UTC):%Y%m%d-%H%M%S}"))
-        draft.rename(workspace)
+        yield draft
     except OSError as error:
         raise ForeactError(f"The workspace {str(workspace)!r} cannot be restored: {error.strerror}.") from None
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _move_into_place(draft: Path, workspace: Path, occupied: bool) -> None:
+    before = workspace.with_name(f"{workspace.name}.before-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    if occupied:
+        workspace.rename(before)
+    try:
+        draft.rename(workspace)
+    except OSError:
+        if occupied:
+            before.rename(workspace)
+        raise
 
 
 def _extract_file(archive: tarfile.TarFile, record: BackupRecord, name: str, target: Path, backup: Path) -> None:
@@ -263,6 +279,8 @@ def _extract_file(archive: tarfile.TarFile, record: BackupRecord, name: str, tar
             file.write(part)
     if checksum.hexdigest() != record.files[name]:
         raise ForeactError(f"{name} in {str(backup)!r} is damaged: its bytes are not those backed up.")
+    # As archived, for its owner alone: keys are among them.
+    target.chmod(member.mode & 0o700)
     os.utime(target, (member.mtime, member.mtime))
 
 

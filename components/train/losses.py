@@ -23,7 +23,7 @@ def refuse_losses(
     if not losses:
         return
     if not accept:
-        raise ForeactError(f"{losses[0]}: {HINT}.")
+        raise ForeactError(f"{'. '.join(losses)}: {HINT}.")
     for loss in losses:
         events.note("train", f"warning, accepted by --accept-losses: {loss}")
 
@@ -32,7 +32,7 @@ def find_losses(data: Dataset, live: Mapping[str, LiveStore], night: Mapping[str
     """Return a sentence on each thing that the data lacks and a store goes by."""
     read = data.info.parameters
     gone = sorted(set(night.get("known", [])) - set(read.get("known", [])))
-    if night and not gone and night.get("history") == read.get("history"):
+    if night and not gone and all((night.get(name) or "") == read.get(name, "") for name in ("history", "columns")):
         return []
     columns = find_lost_columns(data, live)
     losses = [

@@ -36,7 +36,7 @@ class _Version:
     name: str
     version: int
     mlflow_run: str | None
-    # The tag that says which of our runs it is of.
+    # The tag that says which of our runs it is of; a version without is somebody else's.
     run: str | None
 
 
@@ -96,7 +96,7 @@ def _delete_versions(connection: Any, named: Set[tuple[str, str]], before: datet
     has_newer = select(newer.name).where(same(newer), newer.version > table.version).exists()
     found = connection.execute(
         select(table.workspace, table.name, table.version, table.run_id, tag.value)
-        .outerjoin(tag, and_(same(tag), tag.version == table.version, tag.key == RUN))
+        .join(tag, and_(same(tag), tag.version == table.version, tag.key == RUN))
         .where(
             table.creation_time < _in_milliseconds(before),
             or_(table.name.startswith(STORE_MODELS, autoescape=True), table.name == model_name(CHAIN)),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from foreact.blobs.folder import FULL
+from foreact.blobs.protocol import BlobConflict, BlobNotFound
 from foreact.context import RunContext
 from foreact.errors import ForeactError, ServiceUnavailable
 from foreact.telemetry.tracing import span
@@ -24,6 +25,8 @@ Sink = Callable[[str, dict[str, Any]], None]
 TERMINATION_LOG = Path("/dev/termination-log")
 # What kustomize/platform/kubeflow looks for there: the step is not tried again.
 FINAL = "Trying again would not help"
+# What a stale or torn answer of the blob store looks like may be gone the next time too.
+MAY_PASS = (ServiceUnavailable, BlobNotFound, BlobConflict)
 
 
 class Events:
@@ -95,7 +98,7 @@ def _describe_event(event: str, fields: dict[str, Any]) -> str:
 
 def _tell_kubernetes(error: BaseException) -> None:
     """Say why the step's container ends, where there is one: the launcher's exit code is the same for every reason."""
-    is_final = isinstance(error, ForeactError) and not isinstance(error, ServiceUnavailable)
+    is_final = isinstance(error, ForeactError) and not isinstance(error, MAY_PASS)
     text = f"{FINAL}: {_first_sentence(error)}" if is_final else _first_sentence(error)
     # Kubernetes keeps 4,096 bytes of it. Elsewhere there is no such file, and none is made.
     with suppress(OSError), TERMINATION_LOG.open("r+b") as file:

@@ -178,7 +178,14 @@ def test_a_database_goes_into_an_empty_one_only(postgres, backup, tmp_path):
     with psycopg2.connect(old) as connection, connection.cursor() as cursor:
         cursor.execute("CREATE TABLE versions AS SELECT 7 AS number")
     connection.close()
+    write_backup(tmp_path / "both.tar", tmp_path / "old", old)
+    rewrite(tmp_path / "both.tar", {f"workspace/blobs/{CURRENT}": b"torn"})
+    with pytest.raises(ForeactError, match="damaged"):
+        restore_backup(tmp_path / "both.tar", tmp_path / "new", new)
     write_backup(tmp_path / "database.tar", None, old)
+    with pytest.raises(ForeactError, match="database alone"):
+        restore_backup(tmp_path / "database.tar", tmp_path / "new")
+    # Nothing came into it before: a database that is not empty is refused.
     restore_backup(tmp_path / "database.tar", tmp_path / "new", new)
     with psycopg2.connect(new) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT number FROM versions")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from foreact.blobs.protocol import BlobNotFound
 from foreact.errors import ForeactError, ServiceUnavailable
 from foreact.runs import events
 from foreact.runs.events import FINAL, Events
@@ -33,6 +34,7 @@ def termination_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         pytest.param(ForeactError("Rows are bad."), f"{FINAL}: Rows are bad.", id="data that is refused"),
         pytest.param(ServiceUnavailable("MLflow is away."), "MLflow is away.", id="a service that is away"),
+        pytest.param(BlobNotFound("It is gone."), "It is gone.", id="a stale answer of the blob store"),
         pytest.param(ValueError("odd\nmore"), "odd", id="an error of ours"),
         pytest.param(SystemExit(143), "it was stopped", id="a stop"),
     ],
