@@ -125,7 +125,7 @@ resource "azurerm_kubernetes_cluster" "this" {
     ignore_changes = [default_node_pool[0].node_count]
   }
 
-  depends_on = [azurerm_role_assignment.cluster_network, azurerm_role_assignment.cluster_kubelet]
+  depends_on = [azurerm_role_assignment.cluster_network, azurerm_role_assignment.cluster_kubelet, azurerm_role_assignment.cluster_disks]
 }
 
 resource "azurerm_kubernetes_cluster_node_pool" "batch" {

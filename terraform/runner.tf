@@ -19,6 +19,11 @@ resource "azurerm_subnet" "runner" {
   virtual_network_name            = azurerm_virtual_network.this.name
   address_prefixes                = ["10.40.17.0/28"]
   default_outbound_access_enabled = false
+
+  # The vault, which signs images, lets subnets in.
+  service_endpoint {
+    service = "Microsoft.KeyVault"
+  }
 }
 
 resource "azurerm_public_ip" "runner" {

@@ -66,7 +66,7 @@ resource "azurerm_key_vault" "this" {
     default_action             = "Deny"
     bypass                     = "AzureServices"
     ip_rules                   = var.allowed_ips
-    virtual_network_subnet_ids = [azurerm_subnet.nodes.id]
+    virtual_network_subnet_ids = concat([azurerm_subnet.nodes.id], [for subnet in azurerm_subnet.runner : subnet.id])
   }
 }
 

@@ -118,7 +118,7 @@ INSTALLS = {
         r"(?:\S+/python )?(?:[\w-]+==[\d.]+ ?)+"
     ),
     r"plugin install --url (\S+ --sha256sum [\w$(]+\))": r"\$\(azure_kv\) --sha256sum \$\(azure_kv_sum\)",
-    r"az aks install-cli(.*)": r" --client-version [\d.]+ --kubelogin-version v[\d.]+",
+    r"aks install-cli(.*)": r" --client-version [\d.]+ --kubelogin-version v[\d.]+",
 }
 
 
