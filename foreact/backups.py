@@ -290,6 +290,7 @@ def _rename_addresses(folder: Path, old: Path, new: Path) -> None:
     if database.is_file():
         with closing(sqlite3.connect(database)) as connection, connection:
             for table, column in ADDRESSES:
+                # Tables and columns are those above; what differs from backup to backup is bound.
                 before, after = old.as_uri(), new.as_uri()
                 connection.execute(
                     f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column} || '/', 1, ?) = ?",  # noqa: S608

@@ -102,7 +102,7 @@ resource "azurerm_monitor_diagnostic_setting" "vault" {
   }
 }
 
-# The vault writes it 30 days before a secret or the signing certificate ends, and hands out what has ended all the same.
+# Written so that a workspace without any such line yet takes it too. The vault writes one 30 days before a secret or the signing certificate ends, and hands out what has ended all the same.
 resource "azurerm_monitor_scheduled_query_rules_alert_v2" "secrets_end" {
   name                 = "${local.name}-secrets-end"
   resource_group_name  = azurerm_resource_group.this.name
@@ -116,8 +116,9 @@ resource "azurerm_monitor_scheduled_query_rules_alert_v2" "secrets_end" {
 
   criteria {
     query                   = <<-EOT
-      AzureDiagnostics
-      | where ResourceProvider == "MICROSOFT.KEYVAULT"
+      union isfuzzy=true (AzureDiagnostics)
+      | where column_ifexists("ResourceProvider", "") == "MICROSOFT.KEYVAULT"
+      | extend OperationName = column_ifexists("OperationName", "")
       | where OperationName endswith "NearExpiryEventGridNotification" or OperationName endswith "ExpiredEventGridNotification"
     EOT
     time_aggregation_method = "Count"

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 
@@ -31,10 +32,10 @@ def wait_for_answers(seen: Seen, count: int) -> bool:
     return wait(lambda: len(seen.seconds) >= count)
 
 
-def read_state(service: Place) -> dict:  # type: ignore[type-arg]
+def read_state(service: Place) -> dict[str, Any]:
     """Return what the service says of itself."""
     with service.client() as client:
-        answer: dict = client.get("/readyz").json()  # type: ignore[type-arg]
+        answer: dict[str, Any] = client.get("/readyz").json()
         return answer
 
 
