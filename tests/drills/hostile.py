@@ -3,6 +3,7 @@
 import itertools
 import re
 import socket
+import string
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -71,6 +72,7 @@ def be_a_neighbour(place: Place, nuisance: dict[str, str], seconds: float, store
     whole = [f"/v1/forecasts?store={store}&limit=100000&end={day}" for store in LARGE for day in last_days()]
     alerts = [f"/v1/alerts?limit={limit}" for limit in range(900, 1_000)]
     many, unknown = "end&" * 16_300, "&".join(f"n{number}" for number in range(9_000))
+    letters = "&".join(itertools.islice(itertools.cycle(string.ascii_letters), 32_000))
     quoted = "\\" * 60_000
 
     def asked(paths: Sequence[str], headers: dict[str, str]) -> list[bytes]:
@@ -91,6 +93,8 @@ def be_a_neighbour(place: Place, nuisance: dict[str, str], seconds: float, store
                 "16,300 parameters by nobody": [asked([f"/v1/forecasts?{many}"], {})],
                 "16,300 parameters by a caller": [asked([f"/v1/forecasts?{many}"], nuisance)],
                 "9,000 unknown names by nobody": [asked([f"/v1/forecasts?{unknown}"], {})],
+                "32,000 unknown letters by nobody": [asked([f"/v1/forecasts?{letters}"], {})],
+                "32,000 unknown letters by a caller": [asked([f"/v1/forecasts?{letters}"], nuisance)],
                 "a quoted cookie of 60,000 bytes by nobody": [asked(["/healthz"], {"cookie": f'a="{quoted}"'})],
                 "1,000 unknown names by a caller": [asked([f"/v1/forecasts?{unknown[:5_800]}"], nuisance)],
             },
