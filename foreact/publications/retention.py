@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from foreact.blobs.ageing import delete_each, list_old
+from foreact.blobs.ageing import delete_all, list_old
 from foreact.blobs.protocol import BlobStore
 from foreact.errors import ForeactError
 from foreact.publications.contract import CURRENT, DATA, MANIFESTS, Manifest, manifest_name
@@ -67,7 +67,7 @@ def prune_objects(
     before = min([now(), *swapped]) - grace
     listed = [run for run in store.list_folders(DATA) if run in oldest or run not in runs]
     objects = (info for run in listed for info in store.list(run))
-    return delete_each(store, [info.name for info in objects if info.name not in needed and info.modified < before])
+    return delete_all(store, [info.name for info in objects if info.name not in needed and info.modified < before])
 
 
 def _folder_of(name: str) -> str:
@@ -83,4 +83,4 @@ def prune_archive(
     if publication is None or publication.problem:
         return []
     retained = manifest_name(publication.manifest.retained_from)
-    return delete_each(store, [name for name in list_old(store.list(MANIFESTS), keep, now()) if name < retained])
+    return delete_all(store, [name for name in list_old(store.list(MANIFESTS), keep, now()) if name < retained])

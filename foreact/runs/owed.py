@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from pydantic import ConfigDict
 
-from foreact.blobs.ageing import delete_each, list_old
+from foreact.blobs.ageing import delete_all, list_old
 from foreact.blobs.protocol import BlobStore
 from foreact.blobs.records import BadRecord, StoredRecord, parse_record
 from foreact.clock import utc_now
@@ -61,7 +61,7 @@ def list_owed(blobs: BlobStore) -> list[str]:
 def forget_owed(blobs: BlobStore, named: Set[tuple[str, str]], age: timedelta) -> list[str]:
     """Delete what is owed for so long that the registry would forget it at once, but for runs that are named."""
     kept = {owed_name(run) for _, run in named}
-    return delete_each(blobs, [name for name in list_old(blobs.list(OWED), age, utc_now()) if name not in kept])
+    return delete_all(blobs, [name for name in list_old(blobs.list(OWED), age, utc_now()) if name not in kept])
 
 
 def fetch_owed(blobs: BlobStore, name: str, folder: Path) -> RunOrigin:

@@ -20,7 +20,7 @@ from sqlalchemy import create_engine, text
 from components.publish.step import publish
 from components.register.step import register
 from foreact.blobs import BlobStore, connect
-from foreact.blobs.ageing import delete_each, list_old
+from foreact.blobs.ageing import delete_all, list_old
 from foreact.errors import ForeactError
 from foreact.forecasting.experts.simple import Simple
 from foreact.forecasting.judging.accuracy import Accuracy
@@ -172,7 +172,7 @@ def _prune_blobs(place: Place) -> None:
     blobs = place.blobs
     prune_objects(blobs, grace=timedelta(0))
     prune_archive(blobs, keep=age)
-    delete_each(blobs, list_old(blobs.list(scorecards.FOLDER), age, datetime.now(UTC)))
+    delete_all(blobs, list_old(blobs.list(scorecards.FOLDER), age, datetime.now(UTC)))
 
 
 @contextmanager
