@@ -21,7 +21,7 @@ from foreact.blobs import BlobStore, connect
 from foreact.blobs.records import BadRecord, NewerRecord, skipped_records
 from foreact.data.dataset.parcel import ParcelInfo
 from foreact.errors import ForeactError
-from foreact.publications import list_named_models
+from foreact.publications import NothingPublished, list_named_models
 from foreact.registry import (
     CHAIN,
     Candidate,
@@ -69,12 +69,14 @@ def register(
             )
             blobs.delete(owed_name(origin.run))
             if not origin.store:
-                _prune_safely(lambda: registry.prune(partial(list_named_models, blobs), settings.registered_since))
+                _prune_safely(
+                    lambda: registry.prune(partial(list_named_models, blobs), settings.registered_since), events
+                )
         except RegistryUnavailable as error:
             owe_run(blobs, folder, origin)
             events.note("register", f"warning: nothing was registered, a later run will do it: {error}")
             age = timedelta(days=settings.keep_registered_days)
-            _prune_safely(lambda: forget_owed(blobs, list_named_models(blobs), age))
+            _prune_safely(lambda: forget_owed(blobs, list_named_models(blobs), age), events)
             registered = {}
         result = list_versions(record, origin.run, registered)
         result.write(versions)
@@ -105,12 +107,14 @@ def register_owed(registry: Registry, blobs: BlobStore, *, but: str = "", store:
     return done
 
 
-def _prune_safely(prune: Callable[[], object]) -> None:
+def _prune_safely(prune: Callable[[], object], events: Events) -> None:
     """Delete what is too old; a failure here does not undo what was registered."""
     try:
         prune()
+    except NothingPublished:
+        log.info("nothing is published yet, and nothing is old")
     except ForeactError as error:
-        log.info("nothing more was deleted: %s", error)
+        events.note("register", f"warning: what is too old was not deleted, a later run will do it: {error}")
 
 
 def list_versions(record: Trained, run: str, registered: Mapping[str, str] = NOTHING) -> Versions:
