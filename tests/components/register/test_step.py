@@ -1,6 +1,7 @@
 """What registering leaves behind when it cannot be done, and what the page says when it is."""
 
 import json
+import os
 import socket
 import threading
 from datetime import date, timedelta
@@ -14,7 +15,7 @@ from foreact.blobs.folder import FolderStore
 from foreact.publications import CURRENT
 from foreact.registry import Registry
 from foreact.runs.events import Events
-from foreact.runs.owed import RunOrigin, list_owed, owed_name
+from foreact.runs.owed import RunOrigin, list_owed, list_unreadable, owed_name
 from foreact.settings import PipelineSettings
 from tests.services import serve_mlflow
 from tests.trainings import write_training
@@ -79,6 +80,27 @@ def test_that_nothing_was_deleted_is_a_warning_once_something_is_published(works
     register(**parts, origin=RunOrigin(run="third"), events=events)
     [note] = read_warnings(tmp_path / "events")
     assert note.startswith("warning: what is too old was not deleted, a later run will do it: Nothing that could be")
+
+
+def test_what_is_owed_too_long_and_cannot_be_read_is_forgotten_though_the_registry_answers(workspace, tmp_path):
+    write_training(tmp_path / "trained", {"Kiel": {}})
+    settings, blobs = PipelineSettings(workspace=workspace), FolderStore(workspace / "blobs")
+    parts = {"trained": tmp_path / "trained", "versions": tmp_path / "versions.json", "settings": settings}
+    events = Events(tmp_path / "events")
+    for name in ("long ago", "named", "lately"):
+        blobs.write(owed_name(name), b"PK")
+    register(**parts, origin=RunOrigin(run="named"), events=events)
+    publish(**parts, events=events)
+    blobs.write(owed_name("named"), b"PK")
+    for name in ("long ago", "named"):
+        os.utime(workspace / "blobs" / owed_name(name), (0, 0))
+    register(**parts, origin=RunOrigin(run="now", store="Kiel"), events=events)
+    assert len(list_owed(blobs)) == 3
+    register(**parts, origin=RunOrigin(run="now"), events=events)
+    assert sorted(list_owed(blobs)) == [owed_name("lately"), owed_name("named")]
+    assert [problem.partition(" ")[0] for problem in list_unreadable(blobs)] == sorted(list_owed(blobs))
+    [warning] = read_warnings(tmp_path / "events")
+    assert warning == f"warning: owed for more than 30 days and forgotten: {owed_name('long ago')!r}."
 
 
 class Progress(Events):
