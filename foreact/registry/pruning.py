@@ -44,7 +44,8 @@ class _Version:
 def prune_registry(database: str, artifacts: str, *, named: Set[tuple[str, str]], before: datetime) -> Pruned:
     """Delete what was registered before a moment, but for what an alias names, or what is named by number or by run.
 
-    A model's newest version stays, so that no number is given twice. `artifacts` is where the server keeps files.
+    A model's newest version stays, so that no number is given twice, but after a restore. `artifacts` is where the
+    server keeps files.
     """
     from sqlalchemy import create_engine
 
