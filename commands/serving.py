@@ -10,8 +10,8 @@ import typer
 
 from commands.options import Workspace, name_caller, note_action, open_store
 from commands.publications import open_reader
-from foreact.errors import count_noun
-from foreact.publications.freshness import judge_freshness
+from foreact.errors import count_noun, name_examples
+from foreact.publications.freshness import judge_freshness, list_due_early
 
 if TYPE_CHECKING:
     from serving.refreshes.embedded import Command
@@ -143,6 +143,7 @@ def status(
     promise = settings.promise
     judged = {store: judge_freshness(entry, promise, now) for store, entry in sorted(manifest.stores.items())}
     stale = [store for store, fresh in judged.items() if not fresh.is_fresh]
+    early = list_due_early(manifest.stores, promise, now)
     owed, unreadable = len(list_owed(open_store(workspace))), list_unreadable(open_store(workspace))
     outcomes = count_deadlines(
         open_store(workspace), settings.connect_state(), promise, now, keep_days=settings.keep_days
@@ -161,6 +162,7 @@ def status(
             "version": manifest.version,
             "runs_owed": owed,
             "owed_unreadable": unreadable,
+            "due_early": early,
             "objective": objective,
             "stores": stores,
         }
@@ -170,6 +172,9 @@ def status(
             typer.echo(f"{fresh.state:<8} {fresh.as_of}  {store}  {'; '.join(fresh.reasons)}".rstrip())
         for drift in drifts:
             typer.echo(f"marked for retraining: {drift}")
+        if early:
+            by = f"{promise.deadline:%H:%M} {promise.zone}, by which nights are ready"
+            typer.echo(f"due before {by}: {name_examples(early)}; set FOREACT_TIMEZONE to the zone that is due first")
         if waiting := owed - len(unreadable):
             what_to_do = "the next retrain-all does it, or `foreact registry catch-up`"
             typer.echo(f"{count_noun(waiting, 'run')} not registered yet: {what_to_do}.")

@@ -69,6 +69,19 @@ def test_what_is_owed_and_cannot_be_read_is_said(workspace: Path, foreact: Forea
     assert ["torn.zip" in problem for problem in answer["owed_unreadable"]] == [True]
 
 
+def test_stores_that_are_due_before_the_night_is_are_named(tmp_path: Path, foreact: Foreact) -> None:
+    zones = {"Tartu": "Europe/Tallinn", "Kiel": "Europe/Berlin", "Porto": "Europe/Lisbon"}
+    shop.publish(FolderStore(tmp_path / "blobs"), [*zones, "S1"], items=2, zones=zones)
+    status = ("status", "--workspace", str(tmp_path))
+    done = foreact(*status, FOREACT_TIMEZONE="Europe/Berlin", FOREACT_PUBLISH_DEADLINE="08:30")
+    assert "due before 08:30 Europe/Berlin, by which nights are ready: 'Tartu'; set FOREACT_TIMEZONE" in done.stdout
+    assert json.loads(foreact(*status, "--json", FOREACT_TIMEZONE="Europe/Lisbon").stdout)["due_early"] == [
+        "Kiel",
+        "Tartu",
+    ]
+    assert "due before" not in foreact(*status, FOREACT_TIMEZONE="Europe/Tallinn").stdout
+
+
 def test_sustained_drift_marks_a_store(workspace: Path, foreact: Foreact) -> None:
     for ago in range(4):
         day = YESTERDAY - timedelta(days=ago)
