@@ -41,6 +41,6 @@ def test_nothing_grows_and_what_is_named_is_there(database: str, azurite: Azurit
     before, after, a_night = kept[PROMOTED_EVERY], kept[2 * PROMOTED_EVERY], kept[0]
     assert find_growth(before, after, a_night) == []
     # While as many nights as are kept had not been spent, each added to it.
-    assert {"forecasts/data", "rows of model_versions"} <= set(find_growth(a_night, before, a_night))
+    assert "rows of model_versions" in find_growth(a_night, before, a_night)
     assert a_night["rows of model_versions"] < after["rows of model_versions"] < 2 * len(kept)
     assert 1 not in archived
