@@ -17,7 +17,7 @@ from commands.cluster import (
     read_settings,
     refuse_local_paths,
 )
-from commands.parameters import Judging, Learning, Losing, Publishing, Store, Tables, read_parameters, spread_options
+from commands.parameters import Judging, Learning, Publishing, Store, Tables, read_parameters, spread_options
 from commands.stopping import stop_with_sentence
 from foreact.errors import ForeactError
 from foreact.settings import PlaceSettings
@@ -87,7 +87,6 @@ def submit_store(
     learning: Learning,
     publishing: Publishing,
     judging: Judging,
-    losing: Losing,
     parameter: OtherParameters = None,
     cluster: Cluster,
     service_account: ServiceAccount = None,
@@ -96,7 +95,7 @@ def submit_store(
     """Retrain one store on the cluster; every other store's forecasts stay as they are."""
     options = (
         {"store": store}
-        | read_parameters(history, tables, learning, publishing, judging, losing)
+        | read_parameters(history, tables, learning, publishing, judging)
         | read_other_parameters(parameter)
     )
     _submit_pipeline("retrain-store", options, read_settings(cluster, service_account), following)

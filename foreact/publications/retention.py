@@ -13,6 +13,10 @@ from foreact.publications.reader import Reader
 GRACE = timedelta(days=1)
 
 
+class NothingPublished(ForeactError):
+    """No version was ever published here."""
+
+
 def list_object_names(manifest: Manifest) -> set[str]:
     """Return the names of all objects that a version needs."""
     return {each.name for entry in manifest.stores.values() for each in entry.list_objects()}
@@ -25,9 +29,8 @@ def list_named_models(store: BlobStore) -> set[tuple[str, str]]:
     """
     retained = list(_read_retained(store))
     if not retained:
-        raise ForeactError(
-            f"Nothing that could be read is published in {store}: nothing was deleted from the registry."
-        )
+        kind = ForeactError if Reader(store).list_versions() else NothingPublished
+        raise kind(f"Nothing that could be read is published in {store}: nothing was deleted from the registry.")
     entries = [entry for manifest in retained for entry in manifest.stores.values()]
     models = [model for entry in entries for model in (entry.model, entry.chain) if model is not None]
     return {(model.name, each) for model in models for each in (model.version, model.run) if each}

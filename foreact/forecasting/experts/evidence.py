@@ -177,8 +177,8 @@ def _least_error(products: Doubles, windows: float) -> Doubles:
         parts = leaning[subsets[:, :, None], subsets[:, None, :]]
         solved = np.linalg.solve(parts, np.ones((len(subsets), size, 1)))[..., 0]
         usable = (solved.sum(1) > 0) & (solved >= 0).all(1)
-        for chosen, part, weights in zip(subsets[usable], parts[usable], solved[usable], strict=True):
-            weights /= weights.sum()
+        for chosen, part, shares in zip(subsets[usable], parts[usable], solved[usable], strict=True):
+            weights = shares / shares.sum()
             error = float(weights @ part @ weights)
             if error < least - 1e-12:
                 least = error
