@@ -91,7 +91,8 @@ def test_images_are_signed_and_attested_before_they_are_deployed_and_verified_be
         told = subprocess.run(
             ["bash", "-ec", guard], env={**os.environ, variable: ""}, capture_output=True, text=True, check=False
         )
-        assert told.returncode == 1 and variable in told.stdout
+        assert told.returncode == 1
+        assert variable in told.stdout
 
 
 def test_make_verify_asks_for_every_image_and_fails_with_any(tmp_path: Path) -> None:
