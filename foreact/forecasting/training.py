@@ -1,6 +1,7 @@
 """Training one store: from its panel to a model, a decision and a forecast."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -71,9 +72,11 @@ def train_store(
     """Train a challenger, judge it against the champion and simple methods, and forecast with the winner."""
     with single_thread():
         columns = infer_columns(panel)
-        fits, backtest, champion_backtest = _backtest_models(panel, columns, chain, champion, seed, experts)
-        reading = read_panel(panel, columns)
-        totals = fit_store_totals(reading)
+        with ThreadPoolExecutor(1) as aside:
+            # On a second core, where there is one: it needs nothing of the backtest.
+            final = aside.submit(_fit_whole, panel, columns, seed)
+            fits, backtest, champion_backtest = _backtest_models(panel, columns, chain, champion, seed, experts)
+            reading, totals, items = final.result()
         evidence = _list_evidence(panel, chain)
         weights = backtest.weights or learn_weights([], evidence, _list_experts(panel, chain, experts))
         judged = [name for name in experts if name in weights.experts]
@@ -84,7 +87,7 @@ def train_store(
             horizon=panel.horizon,
             columns=columns,
             totals=totals,
-            items=fit_store_items(reading, totals, seed),
+            items=items,
             intervals=learn_window_intervals(backtest.windows),
             items_bias=learn_items_bias(backtest.windows),
             weights=weights.select_experts([name for name in weights.experts if name not in unfit]),
@@ -102,6 +105,13 @@ def train_store(
             forecast = _forecast_simply(reading, totals, backtest, shares)
         scorecard = score_published(panel, previous or [])
     return StoreResult(model, forecast, decision, backtest, scorecard, backtest.left_out | unfit)
+
+
+def _fit_whole(panel: Panel, columns: Columns, seed: int) -> tuple[PanelReading, TotalsFit, ItemsFit | None]:
+    """Return the whole panel's reading, and the store's own fits on it."""
+    reading = read_panel(panel, columns)
+    totals = fit_store_totals(reading)
+    return reading, totals, fit_store_items(reading, totals, seed)
 
 
 def judge_registered(
