@@ -38,10 +38,10 @@ class Levels:
 
 def compare_levels(arrays: StoreData, *, total: bool) -> Levels:
     """Compare the first week ahead with before, for the store's items or for its total."""
-    key = f"levels-{total}"
-    found = arrays.derived.get(key)
+    derived = arrays.derived if total else arrays.detail.derived
+    found = derived.get("levels")
     if found is None:
-        found = arrays.derived[key] = _compute_levels(arrays, total=total)
+        found = derived["levels"] = _compute_levels(arrays, total=total)
     result: Levels = found
     return result
 

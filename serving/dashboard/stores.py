@@ -91,7 +91,7 @@ def _store_row(view: FreshnessView, arrays: StoreData) -> dict[str, Any]:
     return {
         "store": arrays.store,
         "region": view.region_of(arrays.store) or "",
-        "items": len(arrays.items),
+        "items": arrays.item_count,
         "expected": expected,
         "recent": recent,
         "change": relative_change(expected, recent),
