@@ -20,8 +20,9 @@ from foreact.errors import ForeactError
 from foreact.runs.ends import report_end, report_missed_ends, report_stuck_runs
 from foreact.runs.ledger import RunLedger
 from serving import errors
-from serving.alerts.ranking import encode_alerts, find_alerts
-from serving.analysis.comparison import compare_levels
+from serving.alerts.grouping import count_alert_groups
+from serving.alerts.ranking import encode_alerts
+from serving.analysis.comparison import prepare_totals
 from serving.api import alerts, audit, forecasts, probes, publications, refreshes, stores, totals
 from serving.api.parameters import check_parameters
 from serving.audit import AuditLog
@@ -219,10 +220,10 @@ def _prepare_pages(cache: PublicationCache) -> None:
     snapshot = cache.current
     if snapshot is None:
         return
+    prepare_totals(snapshot.stores.values())
     for arrays in snapshot.stores.values():
         try:
-            find_alerts(arrays)
-            compare_levels(arrays, total=True)
+            count_alert_groups([arrays])
         except DamagedStore as problem:
             cache.set_aside(problem)
     if not cache.unreachable:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from heapq import merge
 from typing import Any, Literal, get_args, overload
 
@@ -108,9 +109,17 @@ class AlertList(Sequence[Alert]):
     def __init__(self, arrays: StoreData, records: Records) -> None:
         self._arrays = arrays
         self._records = records
-        first: date = arrays.dates[0].astype(object)
-        days = min(arrays.spacing.window, len(arrays.dates))
-        self._period = (first, arrays.spacing.last_day(arrays.dates[days - 1].astype(object)), days)
+
+    @cached_property
+    def _dates(self) -> list[date]:
+        dates: list[date] = self._arrays.dates.tolist()
+        return dates
+
+    @cached_property
+    def _period(self) -> tuple[date, date, int]:
+        """Return the first and the last day of the window, and its periods."""
+        periods = min(self._arrays.spacing.window, len(self._dates))
+        return self._dates[0], self._arrays.spacing.last_day(self._dates[periods - 1]), periods
 
     def __len__(self) -> int:
         return len(self._records)
@@ -137,7 +146,7 @@ class AlertList(Sequence[Alert]):
             known_or_none(last_year),
             stake,
             probability,
-            self._arrays.dates[peak].astype(object),
+            self._dates[peak],
             known_or_none(delivery),
         )
 
