@@ -13,10 +13,10 @@ from foreact.publications.contract import StoreEntry
 from foreact.spacing import Spacing
 from foreact.vocabulary import DATE, MEAN, P10, P50, P90, STORE
 from serving.publication.detail import StoreDetail
+from serving.publication.names import ItemIndex
 from serving.publication.tables import Days, Floats
 
 if TYPE_CHECKING:
-    from serving.publication.outlines import ItemIndex
     from serving.publication.shelf import Shelf
 
 # Raised when what is kept of a store, or how its alerts are found, changes: what was kept before is then made again.
@@ -29,7 +29,6 @@ class StoreData:
 
     store: str
     entry: StoreEntry
-    item_count: int
     dates: Days
     # dates
     total_mean: Floats
@@ -38,8 +37,8 @@ class StoreData:
     past_dates: Days
     past_total: Floats
     shelf: "Shelf"
-    # Without arrays in memory: the items by name, and the alerts as they were found when the arrays were there.
-    items_index: "ItemIndex | None" = None
+    index: ItemIndex
+    # The alerts as they were found when the items' arrays were there; None: they are found when they are asked for.
     alert_records: bytes | None = None
     # What others compute from the totals; it lives as long as they do.
     derived: dict[str, Any] = field(default_factory=dict)
@@ -123,6 +122,11 @@ class StoreData:
         return self.total_quantiles[P90]
 
     @property
+    def item_count(self) -> int:
+        """Return how many items there are."""
+        return len(self.index.rows)
+
+    @property
     def quantile_names(self) -> tuple[str, ...]:
         """Return the names of the quantiles that are published for items."""
         return self.entry.list_quantiles("forecasts")
@@ -140,13 +144,11 @@ class StoreData:
     def find_row(self, item: str) -> int | None:
         """Return an item's row; None for one that the store does not have."""
         detail = self.open_detail
-        if detail is None and self.items_index is not None:
-            return self.items_index.find_row(item)
-        return (detail or self.detail).rows.get(item)
+        return self.index.find_row(item) if detail is None else detail.rows.get(item)
 
     def name_item(self, row: int) -> str:
         """Return the name of a row's item."""
-        return self.items[row] if self.items_index is None else self.items_index.name_item(row)
+        return self.index.name_item(row)
 
     def encode_items(self, rows: Sequence[int], first: int, end: int, more: Sequence[str] = ()) -> bytes:
         """Return the days of some items in a range as JSON objects joined by commas; what `list_records` has."""

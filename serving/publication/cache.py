@@ -24,7 +24,8 @@ from serving.publication.arrays import StoreData, name_content
 from serving.publication.detail import Assembled
 from serving.publication.earlier import EarlierForecast, EarlierVersions
 from serving.publication.kept import KeptFiles
-from serving.publication.outlines import ItemIndex, Outline, Outlines
+from serving.publication.names import ItemIndex, ItemNames
+from serving.publication.outlines import Outline, Outlines
 from serving.publication.shelf import DamagedStore, Shelf
 from serving.publication.snapshot import Snapshot
 
@@ -63,7 +64,8 @@ class PublicationCache:
         self.reader = Reader(store)
         self.shelf = Shelf(self.reader, memory_bytes, kept)
         self.earlier = EarlierVersions(self.reader)
-        self._outlines = Outlines(state or store)
+        self._names = ItemNames()
+        self._outlines = Outlines(state or store, self._names)
         self._encode_alerts = encode_alerts
         self._store = store
         self._clock = clock
@@ -231,9 +233,22 @@ class PublicationCache:
         assembled = self._assemble_store(store, entry)
         if assembled is None:
             return None
-        arrays = _make_store(store, entry, assembled, self.shelf)
+        arrays = self._make_store(store, entry, assembled)
         self.shelf.put_detail(arrays, assembled.detail)
         return arrays
+
+    def _make_store(self, store: str, entry: StoreEntry, assembled: Assembled) -> StoreData:
+        return StoreData(
+            store=store,
+            entry=entry,
+            dates=assembled.dates,
+            total_mean=assembled.totals[MEAN],
+            total_quantiles={name: values for name, values in assembled.totals.items() if name != MEAN},
+            past_dates=assembled.past_dates,
+            past_total=assembled.past_total,
+            shelf=self.shelf,
+            index=ItemIndex(self._names, self._names.number_names(assembled.detail.items)),
+        )
 
     def _assemble_store(self, store: str, entry: StoreEntry) -> Assembled | None:
         try:
@@ -283,13 +298,13 @@ class PublicationCache:
         assembled = self._assemble_store(store, entry)
         if assembled is None:
             return None
-        arrays = _make_store(store, entry, assembled, self.shelf)
+        arrays = self._make_store(store, entry, assembled)
         arrays.refer_to(assembled.detail)
         alerts = self._encode_alerts(arrays)
         self.shelf.keep_detail(arrays.key, assembled.detail)
-        rows = self._outlines.names.number_names(assembled.detail.items)
-        index = ItemIndex(self._outlines.names, rows)
-        return Outline(assembled.dates, assembled.totals, assembled.past_dates, assembled.past_total, index, alerts)
+        return Outline(
+            assembled.dates, assembled.totals, assembled.past_dates, assembled.past_total, arrays.index, alerts
+        )
 
     def _find_last_good(
         self, manifest: Manifest, lost: Iterable[str], *tried_before: StoreEntry
@@ -315,18 +330,3 @@ class PublicationCache:
                 if arrays is not None:
                     found[store] = arrays
         return found
-
-
-def _make_store(store: str, entry: StoreEntry, assembled: Assembled, shelf: Shelf) -> StoreData:
-    """Return a store as it is published in an entry."""
-    return StoreData(
-        store=store,
-        entry=entry,
-        item_count=len(assembled.detail.items),
-        dates=assembled.dates,
-        total_mean=assembled.totals[MEAN],
-        total_quantiles={name: values for name, values in assembled.totals.items() if name != MEAN},
-        past_dates=assembled.past_dates,
-        past_total=assembled.past_total,
-        shelf=shelf,
-    )

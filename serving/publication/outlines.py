@@ -8,7 +8,6 @@ serving/outlines/<SHA-256 of its bytes>.arrow   outlines of some stores
 
 import hashlib
 import logging
-import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +22,7 @@ from foreact.errors import ForeactError
 from foreact.publications.contract import StoreEntry
 from foreact.vocabulary import MEAN
 from serving.publication.arrays import StoreData
+from serving.publication.names import ItemIndex, ItemNames
 from serving.publication.shelf import Shelf
 from serving.publication.tables import Days, Floats
 
@@ -31,48 +31,6 @@ FOLDER = "serving/outlines/"
 SUFFIX = ".arrow"
 # So many objects are put together as one.
 MOST_OBJECTS = 8
-
-
-class ItemNames:
-    """The names of all items of the chain, each once, by numbers."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self.numbers: dict[str, int] = {}
-        self._lock = threading.Lock()
-
-    def number_names(self, names: Iterable[str]) -> NDArray[np.int32]:
-        """Return the names' numbers; new ones get the next."""
-        with self._lock:
-            found = []
-            for name in names:
-                number = self.numbers.get(name)
-                if number is None:
-                    self.names.append(name)
-                    number = self.numbers[name] = len(self.names) - 1
-                found.append(number)
-        return np.array(found, np.int32)
-
-
-@dataclass(frozen=True)
-class ItemIndex:
-    """The items of one store, by row."""
-
-    names: ItemNames
-    # The number of each row's name.
-    rows: NDArray[np.int32]
-
-    def find_row(self, item: str) -> int | None:
-        """Return an item's row; None for one that the store does not have."""
-        number = self.names.numbers.get(item)
-        if number is None:
-            return None
-        found = np.flatnonzero(self.rows == number)
-        return int(found[0]) if len(found) else None
-
-    def name_item(self, row: int) -> str:
-        """Return the name of a row's item."""
-        return self.names.names[int(self.rows[row])]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,14 +49,13 @@ class Outline:
         return StoreData(
             store=store,
             entry=entry,
-            item_count=len(self.index.rows),
             dates=self.dates,
             total_mean=self.totals[MEAN],
             total_quantiles={name: values for name, values in self.totals.items() if name != MEAN},
             past_dates=self.past_dates,
             past_total=self.past_total,
             shelf=shelf,
-            items_index=self.index,
+            index=self.index,
             alert_records=self.alerts,
         )
 
@@ -106,8 +63,8 @@ class Outline:
 class Outlines:
     """The outlines in a blob store, by the content that they were made from."""
 
-    def __init__(self, store: BlobStore) -> None:
-        self.names = ItemNames()
+    def __init__(self, store: BlobStore, names: ItemNames) -> None:
+        self.names = names
         self._store = store
         # The content that each object is of which was read once.
         self._keys: dict[str, frozenset[str]] = {}

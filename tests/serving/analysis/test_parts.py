@@ -16,7 +16,7 @@ DAYS = np.ones(14, np.float32)
 
 
 def with_drivers(arrays: StoreData, drivers: dict[str, Floats]) -> StoreData:
-    """Give a store other drivers."""
+    """Put other drivers in the place of a store's."""
     arrays.shelf.put_detail(arrays, replace(arrays.detail, drivers=drivers))
     return arrays
 
