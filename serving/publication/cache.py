@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -19,7 +20,6 @@ from foreact.errors import ForeactError
 from foreact.publications.contract import CURRENT, Manifest, StoreEntry
 from foreact.publications.reader import Reader
 from foreact.publications.sealing import unseal_manifest
-from foreact.vocabulary import MEAN
 from serving.publication.arrays import StoreData, name_content
 from serving.publication.detail import Assembled
 from serving.publication.earlier import EarlierForecast, EarlierVersions
@@ -233,22 +233,9 @@ class PublicationCache:
         assembled = self._assemble_store(store, entry)
         if assembled is None:
             return None
-        arrays = self._make_store(store, entry, assembled)
+        arrays = self._outline(assembled).make_store(store, entry, self.shelf)
         self.shelf.put_detail(arrays, assembled.detail)
         return arrays
-
-    def _make_store(self, store: str, entry: StoreEntry, assembled: Assembled) -> StoreData:
-        return StoreData(
-            store=store,
-            entry=entry,
-            dates=assembled.dates,
-            total_mean=assembled.totals[MEAN],
-            total_quantiles={name: values for name, values in assembled.totals.items() if name != MEAN},
-            past_dates=assembled.past_dates,
-            past_total=assembled.past_total,
-            shelf=self.shelf,
-            index=ItemIndex(self._names, self._names.number_names(assembled.detail.items)),
-        )
 
     def _assemble_store(self, store: str, entry: StoreEntry) -> Assembled | None:
         try:
@@ -298,13 +285,15 @@ class PublicationCache:
         assembled = self._assemble_store(store, entry)
         if assembled is None:
             return None
-        arrays = self._make_store(store, entry, assembled)
+        outline = self._outline(assembled)
+        arrays = outline.make_store(store, entry, self.shelf)
         arrays.refer_to(assembled.detail)
-        alerts = self._encode_alerts(arrays)
         self.shelf.keep_detail(arrays.key, assembled.detail)
-        return Outline(
-            assembled.dates, assembled.totals, assembled.past_dates, assembled.past_total, arrays.index, alerts
-        )
+        return replace(outline, alerts=self._encode_alerts(arrays))
+
+    def _outline(self, assembled: Assembled) -> Outline:
+        index = ItemIndex(self._names, self._names.number_names(assembled.detail.items))
+        return Outline(assembled.dates, assembled.totals, assembled.past_dates, assembled.past_total, index)
 
     def _find_last_good(
         self, manifest: Manifest, lost: Iterable[str], *tried_before: StoreEntry

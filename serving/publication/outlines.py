@@ -42,7 +42,8 @@ class Outline:
     past_dates: Days
     past_total: Floats
     index: ItemIndex
-    alerts: bytes
+    # As records; None: not found yet.
+    alerts: bytes | None = None
 
     def make_store(self, store: str, entry: StoreEntry, shelf: Shelf) -> StoreData:
         """Return the store as it is published in an entry."""
