@@ -68,6 +68,7 @@ benchmark-serving: setup  ## The service beside a bare route and model servers, 
 	$(BIN)/python -m tests.benchmarks.serving
 	$(BIN)/python -m tests.benchmarks.serving --models
 	$(BIN)/python -m tests.benchmarks.serving --beside
+	$(BIN)/python -m tests.benchmarks.chain
 	$(BIN)/python -m tests.benchmarks.pages
 	$(BIN)/python -m tests.benchmarks.refreshing
 

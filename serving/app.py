@@ -14,13 +14,15 @@ from fastapi import Depends, FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from foreact import __version__
-from foreact.blobs import BlobStore
+from foreact.blobs import BlobStore, BlobUnavailable
 from foreact.clock import utc_now
 from foreact.errors import ForeactError
 from foreact.runs.ends import report_end, report_missed_ends, report_stuck_runs
 from foreact.runs.ledger import RunLedger
 from serving import errors
-from serving.alerts.ranking import find_alerts
+from serving.alerts.grouping import count_alert_groups
+from serving.alerts.ranking import encode_alerts
+from serving.analysis.comparison import prepare_totals
 from serving.api import alerts, audit, forecasts, probes, publications, refreshes, stores, totals
 from serving.api.parameters import check_parameters
 from serving.audit import AuditLog
@@ -36,9 +38,11 @@ from serving.metrics.runs import RunMetrics
 from serving.metrics.service import Metrics
 from serving.middleware.caching import AnswerCache
 from serving.middleware.callers import CallerMiddleware
+from serving.middleware.damage import DamageMiddleware
 from serving.middleware.requests import RequestMiddleware
 from serving.parts import Service
-from serving.publication import PublicationCache
+from serving.publication import DamagedStore, PublicationCache
+from serving.publication.kept import KeptFiles
 from serving.publication.view import ViewSource
 from serving.refreshes.records import RefreshRecords
 from serving.refreshes.runner import Runner
@@ -52,6 +56,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("foreact.serving")
 WARM_SECONDS = 0.5
+# Where in the workspace stores' arrays are kept; backups leave it out.
+KEPT = ".serving"
 # How often the record of runs is read for the metrics, and whether a deadline passed.
 RUNS_SECONDS = 15.0
 # How often to check for runs that ended without reporting it.
@@ -84,7 +90,14 @@ def create_app(
     Rate limits are measured by `ticks`, which never run backwards as a clock may.
     """
     state = state or store
-    cache = PublicationCache(store, clock)
+    cache = PublicationCache(
+        store,
+        clock,
+        memory_bytes=settings.store_memory_mib << 20,
+        kept=KeptFiles(settings.workspace / KEPT, settings.store_disk_mib << 20) if settings.store_disk_mib else None,
+        state=state,
+        encode_alerts=encode_alerts,
+    )
     views = ViewSource(cache, settings.promise, settings.region_attribute, clock)
     metrics = Metrics(
         views, RunMetrics(store, clock), ObjectiveMetrics(store, state, settings.promise, clock, settings.keep_days)
@@ -131,7 +144,7 @@ def create_app(
             asyncio.create_task(_repeat_forever(settings.poll_seconds, cache.refresh)),
             asyncio.create_task(_repeat_forever(SHARE_SECONDS, ended.share)),
             asyncio.create_task(_repeat_forever(KEYS_SECONDS, service.keys.renew_keys)),
-            asyncio.create_task(_repeat_forever(WARM_SECONDS, lambda: _prepare_alerts(cache))),
+            asyncio.create_task(_repeat_forever(WARM_SECONDS, lambda: _prepare_pages(cache))),
             asyncio.create_task(_repeat_forever(RUNS_SECONDS, metrics.runs.read_ledger)),
             asyncio.create_task(_repeat_forever(RUNS_SECONDS, metrics.objective.count_deadlines)),
             asyncio.create_task(_repeat_forever(ENDS_SECONDS, lambda: _report_ends(settings, store, runner, clock()))),
@@ -160,6 +173,7 @@ def create_app(
         openapi_url="/openapi.json",
     )
     app.state.service = service
+    app.add_middleware(DamageMiddleware, page=problem_page)
     app.add_middleware(AnswerCache)
     app.add_middleware(CallerMiddleware, page=problem_page)
     errors.install_handlers(app, problem_page)
@@ -201,10 +215,21 @@ def _make_sign_on(settings: ServingSettings, signer: Signer, http: "httpx.Client
     )
 
 
-def _prepare_alerts(cache: PublicationCache) -> None:
-    """Compute the alerts that pages need, before the first request waits for them."""
-    for arrays in cache.current.stores.values() if cache.current else ():
-        find_alerts(arrays)
+def _prepare_pages(cache: PublicationCache) -> None:
+    """Compute and read what pages need, before the first request waits for it."""
+    snapshot = cache.current
+    if snapshot is None:
+        return
+    prepare_totals(snapshot.stores.values())
+    for arrays in snapshot.stores.values():
+        try:
+            count_alert_groups([arrays])
+        except DamagedStore as problem:
+            cache.set_aside(problem)
+    if not cache.unreachable:
+        # If it does not answer, the next look at the manifest says so.
+        with contextlib.suppress(BlobUnavailable):
+            cache.earlier.read_manifests(snapshot.version)
 
 
 def _report_ends(settings: ServingSettings, store: BlobStore, runner: Runner | None, now: datetime) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 # Threads share the interpreter with the event loop; but one that waits for the blob store must not stop all pages.
 ASIDE = 2
+OPENING = 4
 # Sign-ins that wait for the provider, which may not answer for long: others need the threads that are left.
 SIGN_INS = 8
 
@@ -56,6 +57,8 @@ class Service:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     aside: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(ASIDE))
     waiting: Shares = field(default_factory=lambda: Shares(6))
+    # Answers whose items have to be read first wait for disks and networks.
+    opening: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(OPENING))
     sign_ins: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(SIGN_INS))
     # Whether the process is about to end.
     closing: bool = False

@@ -54,7 +54,17 @@ class ServingSettings(PlaceSettings):
     )
 
     region_attribute: str = Field("region", description="The stores' attribute that scopes and filters call region")
-    poll_seconds: float = Field(2, gt=0, description="How often to look for a new publication")
+    store_memory_mib: int = Field(
+        512,
+        ge=1,
+        description="MiB for stores' items; where those of all stores take more, they are read when asked for",
+    )
+    store_disk_mib: int = Field(
+        256,
+        ge=0,
+        description="MiB in the workspace for items that were read, which all processes there share; 0: none",
+    )
+    poll_seconds: float = Field(1, gt=0, description="How often to look for a new publication")
     business_days: str = Field("0123456", description="Days on which forecasts are due, as digits; Monday is 0")
     closed_days: str = Field("", description="Dates on which nothing is due and nothing is sold, 2026-12-25,...")
     data_slack_days: int = Field(0, ge=0, description="Business days that sales may be late by")

@@ -5,17 +5,18 @@ check it by eye.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from heapq import merge
-from typing import Any, Literal
+from typing import Any, Literal, get_args, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foreact.spacing import Spacing
-from serving.analysis.comparison import Z90, Levels, compare_levels
+from serving.analysis.comparison import Z90, compare_levels
 from serving.analysis.known import known_or_none
 from serving.publication import StoreData
 from serving.publication.tables import Doubles
@@ -24,6 +25,23 @@ MOST_ALERTS = 200
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 Kind = Literal["peak", "shortage"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+Records = NDArray[np.void]
+# An alert without its words; NaN: not known.
+RECORD = np.dtype(
+    [
+        ("kind", "u1"),
+        ("row", "<i4"),
+        ("expected", "<f8"),
+        ("expected_high", "<f8"),
+        ("recent", "<f8"),
+        ("last_year", "<f8"),
+        ("at_stake", "<f8"),
+        ("probability", "<f8"),
+        ("peak", "<i4"),
+        ("normal_delivery", "<f8"),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -68,17 +86,87 @@ def rank_alerts(stores: Iterable[StoreData], kind: Kind | None) -> Iterator[Aler
     return (alert for alert in ranked if kind is None or alert.kind == kind)
 
 
-def find_alerts(arrays: StoreData) -> tuple[Alert, ...]:
+def find_alerts(arrays: StoreData) -> Sequence[Alert]:
     """Return a store's alerts, those with most at stake first."""
     found = arrays.derived.get("alerts")
     if found is None:
-        alerts = [*_make_alerts(arrays, total=True), *_make_alerts(arrays, total=False)]
-        found = arrays.derived["alerts"] = tuple(sorted(alerts, key=lambda alert: -alert.at_stake))
-    result: tuple[Alert, ...] = found
+        records = arrays.alert_records
+        found = arrays.derived["alerts"] = (
+            AlertList(arrays, np.frombuffer(records, RECORD)) if records is not None else _list_all(arrays)
+        )
+    result: Sequence[Alert] = found
     return result
 
 
-def _make_alerts(arrays: StoreData, *, total: bool) -> list[Alert]:
+def encode_alerts(arrays: StoreData) -> bytes:
+    """Return a store's alerts as records, from which they are made again without its items."""
+    return _find_records(arrays).tobytes()
+
+
+class AlertList(Sequence[Alert]):
+    """Alerts that are made of their records when they are looked at; they take a sixth of the memory."""
+
+    def __init__(self, arrays: StoreData, records: Records) -> None:
+        self._arrays = arrays
+        self._records = records
+
+    @cached_property
+    def _dates(self) -> list[date]:
+        dates: list[date] = self._arrays.dates.tolist()
+        return dates
+
+    @cached_property
+    def _period(self) -> tuple[date, date, int]:
+        """Return the first and the last day of the window, and its periods."""
+        periods = min(self._arrays.spacing.window, len(self._dates))
+        return self._dates[0], self._arrays.spacing.last_day(self._dates[periods - 1]), periods
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @overload
+    def __getitem__(self, place: int) -> Alert: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> "AlertList": ...
+
+    def __getitem__(self, place: int | slice) -> "Alert | AlertList":
+        if isinstance(place, slice):
+            return AlertList(self._arrays, self._records[place])
+        kind, row, expected, high, recent, last_year, stake, probability, peak, delivery = self._records[place].item()
+        return Alert(
+            KINDS[kind],
+            self._arrays.store,
+            None if row < 0 else self._arrays.name_item(row),
+            *self._period,
+            self._arrays.spacing,
+            expected,
+            high,
+            known_or_none(recent),
+            known_or_none(last_year),
+            stake,
+            probability,
+            self._dates[peak],
+            known_or_none(delivery),
+        )
+
+    def list_rows(self) -> list[int]:
+        """Return the row of each alert's item; -1 for the store as a whole."""
+        rows: list[int] = self._records["row"].tolist()
+        return rows
+
+
+def _list_all(arrays: StoreData) -> tuple[Alert, ...]:
+    return tuple(AlertList(arrays, _find_records(arrays)))
+
+
+def _find_records(arrays: StoreData) -> Records:
+    """Return a store's alerts as records, those with most at stake first."""
+    found = np.concatenate([*_make_records(arrays, total=True), *_make_records(arrays, total=False)])
+    return np.asarray(found[np.argsort(-found["at_stake"], kind="stable")])
+
+
+def _make_records(arrays: StoreData, *, total: bool) -> list[Records]:
     level = compare_levels(arrays, total=total)
     usual = np.fmax(level.recent, level.last_year)
     extra = level.expected - usual
@@ -93,37 +181,22 @@ def _make_alerts(arrays: StoreData, *, total: bool) -> list[Alert]:
         ("peak", peaks, extra, beyond),
         ("shortage", short, shortfall, risk),
     ]
-    alerts = []
+    found = []
     for kind, chosen, stake, probability in kinds:
         rows = np.flatnonzero(chosen & np.isfinite(stake))
-        for row in rows[np.argsort(-stake[rows], kind="stable")][:MOST_ALERTS]:
-            alerts.append(
-                _make_alert(arrays, level, int(row), kind, float(stake[row]), float(probability[row]), total=total)
-            )
-    return alerts
-
-
-def _make_alert(
-    arrays: StoreData, level: Levels, row: int, kind: Kind, stake: float, probability: float, *, total: bool
-) -> Alert:
-    first: date = arrays.dates[0].astype(object)
-    return Alert(
-        kind,
-        arrays.store,
-        None if total else arrays.items[row],
-        first,
-        arrays.spacing.last_day(arrays.dates[level.days - 1].astype(object)),
-        level.days,
-        arrays.spacing,
-        float(level.expected[row]),
-        float(level.expected[row] + Z90 * level.deviation[row]),
-        known_or_none(level.recent[row]),
-        known_or_none(level.last_year[row]),
-        stake,
-        min(probability, 0.99),
-        arrays.dates[level.peak[row]].astype(object),
-        known_or_none(level.normal_delivery[row]) if kind == "shortage" else None,
-    )
+        rows = rows[np.argsort(-stake[rows], kind="stable")][:MOST_ALERTS]
+        records = np.empty(len(rows), RECORD)
+        records["kind"] = KINDS.index(kind)
+        records["row"] = -1 if total else rows
+        records["expected"] = level.expected[rows]
+        records["expected_high"] = level.expected[rows] + Z90 * level.deviation[rows]
+        records["recent"], records["last_year"] = level.recent[rows], level.last_year[rows]
+        records["at_stake"] = stake[rows]
+        records["probability"] = np.minimum(probability[rows], 0.99)
+        records["peak"] = level.peak[rows]
+        records["normal_delivery"] = level.normal_delivery[rows] if kind == "shortage" else np.nan
+        found.append(records)
+    return found
 
 
 def _normal_probability(z: Doubles) -> Doubles:

@@ -13,9 +13,10 @@ ItemTable = dict[str, list[Any]]
 
 def tabulate_items(arrays: StoreData) -> ItemTable:
     """Return the items' table by column, computed once for a store's arrays."""
-    found = arrays.derived.get("item_table")
+    derived = arrays.detail.derived
+    found = derived.get("item_table")
     if found is None:
-        found = arrays.derived["item_table"] = _compute_table(arrays)
+        found = derived["item_table"] = _compute_table(arrays)
     result: ItemTable = found
     return result
 

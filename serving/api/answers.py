@@ -5,7 +5,8 @@ import gzip
 import hashlib
 import re
 import zlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC
 from functools import partial, wraps
 from itertools import chain, islice
@@ -13,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 import orjson
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -22,6 +23,7 @@ from serving.dependencies import service_of
 from serving.errors import too_many_requests
 from serving.parts import Service
 from serving.publication import StoreData
+from serving.publication.detail import StoreDetail
 from serving.publication.view import FreshnessView
 
 JSON, CSV = "application/json", "text/csv; charset=utf-8"
@@ -51,6 +53,27 @@ def made_aside(route: Callable[..., Response]) -> Callable[..., Coroutine[Any, A
     return run
 
 
+@dataclass(frozen=True)
+class Opened:
+    """Whether the items that an answer needs are in memory: if not, it is made in threads, apart from all others."""
+
+    # Held until the answer has left, so that nothing is read again on the event loop.
+    details: Sequence[StoreDetail]
+    limiter: CapacityLimiter | None = None
+
+
+async def answer_with_items(
+    service: Service, stores: Sequence[StoreData], answer: Callable[[Opened], Response]
+) -> Response:
+    """Return an answer that needs the items of some stores; where they have to be read, nobody else waits for that."""
+    found = [arrays.open_detail for arrays in stores]
+    details = [detail for detail in found if detail is not None]
+    if len(details) == len(found):
+        return answer(Opened(details))
+    opened = Opened((), service.opening)
+    return await to_thread.run_sync(answer, opened, limiter=service.opening)
+
+
 def answer_json(
     request: Request, view: FreshnessView, request_key: object, stores: Iterable[StoreData], body: Callable[[], bytes]
 ) -> Response:
@@ -59,11 +82,16 @@ def answer_json(
 
 
 def answer_pieces(
-    request: Request, view: FreshnessView, request_key: object, stores: Iterable[StoreData], pieces: Iterator[bytes]
+    request: Request,
+    view: FreshnessView,
+    request_key: object,
+    stores: Iterable[StoreData],
+    pieces: Iterator[bytes],
+    opened: Opened | None = None,
 ) -> Response:
     """Return the JSON answer to a request, made piece by piece; it must depend only on the view and `request_key`."""
     tag = tag_of(request, view, request_key)
-    return _answer(request, tag, shared_headers(view, stores), pieces, JSON)
+    return _answer(request, tag, shared_headers(view, stores), pieces, JSON, opened)
 
 
 def answer_csv(
@@ -73,14 +101,17 @@ def answer_csv(
     stores: Iterable[StoreData],
     chunks: Iterable[bytes],
     filename: str,
+    opened: Opened | None = None,
 ) -> Response:
     """Return the CSV answer to a request, sent while it is made."""
     tag = tag_of(request, view, request_key) + "c"
     headers = shared_headers(view, stores) | {"content-disposition": f'attachment; filename="{filename}"'}
-    return _answer(request, tag, headers, iter(chunks), CSV)
+    return _answer(request, tag, headers, iter(chunks), CSV, opened)
 
 
-def _answer(request: Request, tag: str, headers: dict[str, str], pieces: Iterator[bytes], media: str) -> Response:
+def _answer(
+    request: Request, tag: str, headers: dict[str, str], pieces: Iterator[bytes], media: str, opened: Opened | None
+) -> Response:
     known_tag = find_known_tag(request, tag) if request.method == "GET" else None
     if known_tag is not None:
         return Response(status_code=304, headers={**headers, "etag": f'"{known_tag}"'})
@@ -99,7 +130,8 @@ def _answer(request: Request, tag: str, headers: dict[str, str], pieces: Iterato
         body = b"".join(first)
         return Response(compress_body(body) if is_packed else body, 200, headers, media)
     rest = chain(_split(first), pieces)
-    return StreamingResponse(_send_in_turns(service_of(request).turn, rest, is_packed=is_packed), 200, headers, media)
+    turns = _Turns(service_of(request).turn, opened or Opened(()))
+    return StreamingResponse(_send_in_turns(turns, rest, is_packed=is_packed), 200, headers, media)
 
 
 def _split(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -109,16 +141,37 @@ def _split(pieces: Iterable[bytes]) -> Iterator[bytes]:
             yield piece[start : start + LARGE_BYTES]
 
 
-async def _send_in_turns(turn: asyncio.Lock, pieces: Iterator[bytes], *, is_packed: bool) -> AsyncIterator[bytes]:
+@dataclass(frozen=True)
+class _Turns:
+    """How the pieces of an answer are made."""
+
+    turn: asyncio.Lock
+    opened: Opened
+
+    async def make_piece(self, make: Callable[[], bytes | None]) -> bytes | None:
+        """Make a piece: in a thread if items may have to be read for it, else when no other piece is being made."""
+        if self.opened.limiter is not None:
+            return await to_thread.run_sync(make, limiter=self.opened.limiter)
+        async with self.turn:
+            piece = make()
+            await asyncio.sleep(0)
+        return piece
+
+
+async def _send_in_turns(turns: _Turns, pieces: Iterator[bytes], *, is_packed: bool) -> AsyncIterator[bytes]:
     """Make and send pieces; between any two of them, of whichever answers, the event loop looks for other requests."""
     packer = zlib.compressobj(4, zlib.DEFLATED, 31) if is_packed else None
+    piece: bytes | None = b""
+
+    def make() -> bytes | None:
+        nonlocal piece
+        piece = next(pieces, None)
+        if packer is None:
+            return piece
+        return packer.flush() if piece is None else packer.compress(piece)
+
     while True:
-        async with turn:
-            piece = next(pieces, None)
-            sent = piece
-            if packer is not None:
-                sent = packer.flush() if piece is None else packer.compress(piece)
-            await asyncio.sleep(0)
+        sent = await turns.make_piece(make)
         if sent:
             yield sent
         if piece is None:

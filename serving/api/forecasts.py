@@ -8,7 +8,15 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from foreact.publications.contract import FORECAST_COLUMNS
-from serving.api.answers import ROWS_AT_ONCE, answer_csv, answer_pieces, encode_json, iterate_envelope
+from serving.api.answers import (
+    ROWS_AT_ONCE,
+    Opened,
+    answer_csv,
+    answer_pieces,
+    answer_with_items,
+    encode_json,
+    iterate_envelope,
+)
 from serving.api.schemas import Bulk, BulkAnswer, Forecasts, Triple
 from serving.api.selection import (
     ROWS,
@@ -62,17 +70,21 @@ async def list_forecasts(
     days = check_range(start, end)
     stores = select_stores(view, principal, store)
     more = select_quantiles(stores, quantiles)
-    blocks = select_blocks(stores, item, *days)
     request_key = (tuple(arrays.store for arrays in stores), tuple(item or ()), days, limit, cursor, more)
-    if wants_csv(request, format):
-        chunks = csv_chunks((*FORECAST_COLUMNS, *more), _iterate_records(blocks, more))
-        return answer_csv(request, view, request_key, stores, chunks, "forecasts.csv")
-    page, following = _cut_page(blocks, read_cursor(view, cursor), limit)
-    shown = [block.arrays for block in page] or stores[:1]
-    after = encode_json(None if following is None else write_cursor(view, following))
-    names = [arrays.store for arrays in shown]
-    pieces = iterate_envelope(view, names, "rows", _iterate_encoded(page, more), next=after)
-    return answer_pieces(request, view, request_key, shown, pieces)
+
+    def answer(opened: Opened) -> Response:
+        blocks = select_blocks(stores, item, *days)
+        if wants_csv(request, format):
+            chunks = csv_chunks((*FORECAST_COLUMNS, *more), _iterate_records(blocks, more))
+            return answer_csv(request, view, request_key, stores, chunks, "forecasts.csv", opened)
+        page, following = _cut_page(blocks, read_cursor(view, cursor), limit)
+        shown = [block.arrays for block in page] or stores[:1]
+        after = encode_json(None if following is None else write_cursor(view, following))
+        names = [arrays.store for arrays in shown]
+        pieces = iterate_envelope(view, names, "rows", _iterate_encoded(page, more), next=after)
+        return answer_pieces(request, view, request_key, shown, pieces, opened)
+
+    return await answer_with_items(service, stores, answer)
 
 
 @router.post("/forecasts/query", response_model=BulkAnswer, responses=error_responses(403, 413, 415, 503))
@@ -90,9 +102,13 @@ async def query_forecasts(request: Request, service: Parts, principal: Viewer, b
         for query, part in zip(bulk.queries, found, strict=True)
     )
     more = select_quantiles(stores, bulk.quantiles)
-    results = (_encode_result(query, part, more) for query, part in zip(bulk.queries, found, strict=True))
-    pieces = iterate_envelope(view, [arrays.store for arrays in stores], "results", results)
-    return answer_pieces(request, view, (request_key, more), stores, pieces)
+
+    def answer(opened: Opened) -> Response:
+        results = (_encode_result(query, part, more) for query, part in zip(bulk.queries, found, strict=True))
+        pieces = iterate_envelope(view, [arrays.store for arrays in stores], "results", results)
+        return answer_pieces(request, view, (request_key, more), stores, pieces, opened)
+
+    return await answer_with_items(service, stores, answer)
 
 
 def _resolve_query(view: FreshnessView, principal: Principal, query: Triple) -> Block | Problem:
@@ -101,7 +117,7 @@ def _resolve_query(view: FreshnessView, principal: Principal, query: Triple) -> 
     if arrays is None:
         problem = absent_store(view, principal, query.store)
         return Problem(code=problem.code, message=problem.message)
-    row = arrays.rows.get(query.item)
+    row = arrays.find_row(query.item)
     if row is None:
         return Problem(code="item_not_found", message=f"store {query.store!r} has no item {query.item!r}")
     try:
@@ -122,15 +138,18 @@ def _encode_result(query: Triple, part: Block | Problem, more: tuple[str, ...]) 
 
 def _iterate_encoded(blocks: list[Block], more: tuple[str, ...]) -> Iterator[bytes]:
     for block in blocks:
+        # Held, so that it is read once.
+        arrays, detail = block.arrays, block.arrays.detail
         for begin in range(0, len(block.rows), ITEMS_AT_ONCE):
             rows = block.rows[begin : begin + ITEMS_AT_ONCE]
-            yield block.arrays.encode_items(rows, block.first, block.end, more)
+            yield detail.encode_rows(arrays.store, arrays.days, rows, block.first, block.end, more)
 
 
 def _iterate_records(blocks: list[Block], more: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     for block in blocks:
+        arrays, detail = block.arrays, block.arrays.detail
         for row in block.rows:
-            yield from block.arrays.list_records(row, block.first, block.end, more)
+            yield from detail.list_records(arrays.store, arrays.days, row, block.first, block.end, more)
 
 
 def _cut_page(blocks: list[Block], position: int, limit: int) -> tuple[list[Block], int | None]:

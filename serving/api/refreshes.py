@@ -169,7 +169,7 @@ def explain_refresh(service: Service, principal: Principal, refresh: Refresh) ->
     own = visible.get(refresh.store)
     return conceal_names(
         refresh.sentence,
-        lambda name: name == refresh.store or name in visible or (own is not None and name in own.rows),
+        lambda name: name == refresh.store or name in visible or (own is not None and own.find_row(name) is not None),
     )
 
 

@@ -57,7 +57,7 @@ def select_quantiles(stores: Iterable[StoreData], requested: str | None) -> tupl
     names = tuple(dict.fromkeys(filter(None, (part.strip() for part in (requested or "").split(",")))))
     if not names:
         return ()
-    published = list_quantiles({name for arrays in stores for name in arrays.quantiles})
+    published = list_quantiles({name for arrays in stores for name in arrays.quantile_names})
     unknown = [name for name in names if name not in published]
     if unknown:
         message = f"quantile {unknown[0]!r} is not published for these stores; there are {', '.join(published)}"
@@ -125,9 +125,9 @@ def select_blocks(
     known: set[str] = set()
     for arrays in stores:
         first, after = arrays.find_columns(start, end)
-        rows: Sequence[int] = range(len(arrays.items))
+        rows: Sequence[int] = range(arrays.item_count)
         if items:
-            there = {item: arrays.rows[item] for item in items if item in arrays.rows}
+            there = {item: row for item in items if (row := arrays.find_row(item)) is not None}
             known |= there.keys()
             rows = list(there.values())
         if first < after and rows:

@@ -9,7 +9,14 @@ from starlette.responses import Response
 
 from foreact.publications.contract import DRIVER_COLUMNS, HISTORY_COLUMNS, TOTALS_COLUMNS
 from foreact.vocabulary import DATE, DRIVER, ITEM, STORE, UNITS
-from serving.api.answers import answer_csv, answer_pieces, encode_rows, iterate_envelope
+from serving.api.answers import (
+    Opened,
+    answer_csv,
+    answer_pieces,
+    answer_with_items,
+    encode_rows,
+    iterate_envelope,
+)
 from serving.api.schemas import Drivers, History, Scorecard, Totals
 from serving.api.selection import (
     LONGEST_ID,
@@ -66,17 +73,20 @@ async def list_history(
     """Return what was sold in the last eight weeks, and last year on the days around those of the forecast."""
     view = service.view
     stores = select_stores(view, principal, store)
-    if item is not None:
-        stores = [arrays for arrays in stores if item in arrays.rows]
-        if not stores:
+
+    def answer(opened: Opened) -> Response:
+        chosen = stores if item is None else [arrays for arrays in stores if arrays.find_row(item) is not None]
+        if not chosen:
             raise not_found(f"item {item!r} in these stores", "item_not_found")
-    rows = (row for arrays in stores for row in history_records(arrays, item))
-    key = (tuple(arrays.store for arrays in stores), item)
-    if wants_csv(request, format):
-        return answer_csv(request, view, key, stores, csv_chunks(HISTORY_COLUMNS, rows), "history.csv")
-    names = [arrays.store for arrays in stores]
-    pieces = iterate_envelope(view, names, "rows", encode_rows(rows))
-    return answer_pieces(request, view, key, stores, pieces)
+        rows = (row for arrays in chosen for row in history_records(arrays, item))
+        key = (tuple(arrays.store for arrays in chosen), item)
+        if wants_csv(request, format):
+            return answer_csv(request, view, key, chosen, csv_chunks(HISTORY_COLUMNS, rows), "history.csv", opened)
+        names = [arrays.store for arrays in chosen]
+        pieces = iterate_envelope(view, names, "rows", encode_rows(rows))
+        return answer_pieces(request, view, key, chosen, pieces, opened)
+
+    return await answer_with_items(service, [] if item is None else stores, answer)
 
 
 @router.get("/drivers", response_model=Drivers, responses=error_responses(503, csv=True), tags=["stores by day"])
@@ -86,13 +96,17 @@ async def list_drivers(
     """Return what moves the stores' totals, in units by driver and day."""
     view = service.view
     stores = select_stores(view, principal, store)
-    rows = (row for arrays in stores for row in driver_records(arrays))
-    key = tuple(arrays.store for arrays in stores)
-    if wants_csv(request, format):
-        return answer_csv(request, view, key, stores, csv_chunks(DRIVER_COLUMNS, rows), "drivers.csv")
-    names = [arrays.store for arrays in stores]
-    pieces = iterate_envelope(view, names, "rows", encode_rows(rows))
-    return answer_pieces(request, view, key, stores, pieces)
+
+    def answer(opened: Opened) -> Response:
+        rows = (row for arrays in stores for row in driver_records(arrays))
+        key = tuple(arrays.store for arrays in stores)
+        if wants_csv(request, format):
+            return answer_csv(request, view, key, stores, csv_chunks(DRIVER_COLUMNS, rows), "drivers.csv", opened)
+        names = [arrays.store for arrays in stores]
+        pieces = iterate_envelope(view, names, "rows", encode_rows(rows))
+        return answer_pieces(request, view, key, stores, pieces, opened)
+
+    return await answer_with_items(service, stores, answer)
 
 
 @router.get("/scorecard", response_model=Scorecard, responses=error_responses(503), tags=["stores by day"])
@@ -100,15 +114,19 @@ async def list_scorecard(request: Request, service: Parts, principal: Viewer, st
     """Return how the stores' past forecasts did once the sales were known."""
     view = service.view
     stores = select_stores(view, principal, store)
-    rows = ({STORE: arrays.store, **row} for arrays in stores for row in arrays.scorecard)
-    names = [arrays.store for arrays in stores]
-    pieces = iterate_envelope(view, names, "rows", encode_rows(rows))
-    return answer_pieces(request, view, tuple(names), stores, pieces)
+
+    def answer(opened: Opened) -> Response:
+        rows = ({STORE: arrays.store, **row} for arrays in stores for row in arrays.scorecard)
+        names = [arrays.store for arrays in stores]
+        pieces = iterate_envelope(view, names, "rows", encode_rows(rows))
+        return answer_pieces(request, view, tuple(names), stores, pieces, opened)
+
+    return await answer_with_items(service, stores, answer)
 
 
 def history_records(arrays: StoreData, item: str | None) -> Iterable[dict[str, Any]]:
     """Return what was sold of an item, or in the whole store, on the days that are known."""
-    units = arrays.past_total if item is None else arrays.past[arrays.rows[item]]
+    units = arrays.past_total if item is None else arrays.past[arrays.detail.rows[item]]
     for day, sold in zip(arrays.past_days, units, strict=True):
         if np.isfinite(sold):
             yield {STORE: arrays.store, ITEM: item, DATE: day, UNITS: sold}

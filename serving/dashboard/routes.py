@@ -31,7 +31,6 @@ from serving.dependencies import Parts, Viewer
 from serving.errors import not_found
 from serving.parts import Service
 from serving.publication import StoreData
-from serving.publication.earlier import load_earlier_forecasts
 from serving.publication.view import FreshnessView
 
 router = APIRouter(include_in_schema=False)
@@ -203,7 +202,7 @@ def item_page(request: Request, service: Parts, principal: Viewer, store: Segmen
         "days": level.days,
         "parts": item_parts_chart(arrays, row),
         "alerts": [found for found in merge_alert_groups([arrays]) if found[0].item == arrays.items[row]],
-        "score": score_item(load_earlier_forecasts(service.publications, arrays), arrays, row),
+        "score": score_item(service.publications.load_earlier_forecasts(arrays), arrays, row),
         "known_days": known_days,
         "past_days": len(series.past),
         "short_history": known_days * 2 < len(series.past),
@@ -275,10 +274,11 @@ def static_file(version: Annotated[str, Path(max_length=20)], name: Annotated[st
 
 def _find_item(arrays: StoreData, segment: str) -> int:
     """Return the row of the item that a URL's segment names, by its encoded name or by its id."""
-    names = arrays.derived.get("item_names")
+    derived = arrays.detail.derived
+    names = derived.get("item_names")
     if names is None:
-        names = arrays.derived["item_names"] = {encode_id(item): row for row, item in enumerate(arrays.items)}
-    row = names.get(segment, arrays.rows.get(segment))
+        names = derived["item_names"] = {encode_id(item): row for row, item in enumerate(arrays.items)}
+    row = names.get(segment, arrays.detail.rows.get(segment))
     if row is None:
         raise not_found(f"item {segment!r}", "item_not_found")
     return int(row)

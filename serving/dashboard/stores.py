@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.analysis.comparison import compare_levels
+from serving.analysis.comparison import compare_levels, prepare_totals
 from serving.analysis.known import known_or_none, list_known, relative_change
 from serving.analysis.weekdays import compare_weekdays
 from serving.dashboard.columns import STORES, select_shown
@@ -67,6 +67,7 @@ def select_page(rows: list[dict[str, Any]], number: int) -> Page:
 
 def store_rows(view: FreshnessView, stores: Sequence[StoreData], order: str) -> list[dict[str, Any]]:
     """Return the list's rows in an order; unknown numbers come last, equal ones by name."""
+    prepare_totals(stores)
     rows = [_store_row(view, arrays) for arrays in sorted(stores, key=lambda arrays: arrays.store)]
     name = order.removeprefix("-")
     known = [row for row in rows if row[name] is not None]
@@ -91,7 +92,7 @@ def _store_row(view: FreshnessView, arrays: StoreData) -> dict[str, Any]:
     return {
         "store": arrays.store,
         "region": view.region_of(arrays.store) or "",
-        "items": len(arrays.items),
+        "items": arrays.item_count,
         "expected": expected,
         "recent": recent,
         "change": relative_change(expected, recent),

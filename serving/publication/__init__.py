@@ -1,8 +1,9 @@
-"""The publication in memory: compact arrays, replaced as a whole."""
+"""The publication in memory: totals of all stores, items of those that there is room for, replaced as a whole."""
 
 from serving.publication.arrays import StoreData
 from serving.publication.cache import PublicationCache
+from serving.publication.shelf import DamagedStore
 from serving.publication.snapshot import Snapshot
 from serving.publication.tables import BadObject
 
-__all__ = ["BadObject", "PublicationCache", "Snapshot", "StoreData"]
+__all__ = ["BadObject", "DamagedStore", "PublicationCache", "Snapshot", "StoreData"]

@@ -1,14 +1,17 @@
 """Holds the current publication in memory, and replaces it when the manifest changes.
 
-A store whose newest objects are damaged keeps its last good numbers; the other stores are not affected.
+A store whose newest objects are damaged keeps its last good numbers; the other stores are not affected. Where there is
+no room for the items of all stores, outlines of them are held, and items are read when they are asked for.
 """
 
 import logging
-import re
+import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from foreact.blobs import BlobNotFound, BlobStore, BlobUnavailable
 from foreact.blobs.records import NewerRecord
@@ -17,7 +20,13 @@ from foreact.errors import ForeactError
 from foreact.publications.contract import CURRENT, Manifest, StoreEntry
 from foreact.publications.reader import Reader
 from foreact.publications.sealing import unseal_manifest
-from serving.publication.arrays import StoreData, assemble_store
+from serving.publication.arrays import StoreData, name_content
+from serving.publication.detail import Assembled
+from serving.publication.earlier import EarlierForecast, EarlierVersions
+from serving.publication.kept import KeptFiles
+from serving.publication.names import ItemIndex, ItemNames
+from serving.publication.outlines import Outline, Outlines
+from serving.publication.shelf import DamagedStore, Shelf
 from serving.publication.snapshot import Snapshot
 
 log = logging.getLogger("foreact.serving")
@@ -25,8 +34,13 @@ log = logging.getLogger("foreact.serving")
 LOOK_BACK = 5
 # Stores that are loaded in parallel: enough to hide the blob store's latency, few enough to need little memory.
 LOADERS = 3
+# After so many outlines are made, others may take them.
+OUTLINES_AT_ONCE = 200
+# For the items of so many bytes there is room, unless a setting says otherwise.
+MEMORY_BYTES = 512 << 20
 # Damaged objects may be repaired under the same manifest; they are tried again after these pauses, which double.
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(minutes=10)
+Found = TypeVar("Found")
 # Why the newest publication is not served as a whole.
 UNREADABLE = "the newest publication cannot be read"
 NEWER = "the newest publication was written by a later version of this software"
@@ -36,11 +50,28 @@ LOST = "the manifest of the newest publication is gone from the blob store"
 class PublicationCache:
     """Holds the current snapshot, what of the newest publication is not served, and whether the blob store answers."""
 
-    def __init__(self, store: BlobStore, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        store: BlobStore,
+        clock: Callable[[], datetime] = utc_now,
+        *,
+        memory_bytes: int = MEMORY_BYTES,
+        kept: KeptFiles | None = None,
+        state: BlobStore | None = None,
+        encode_alerts: Callable[[StoreData], bytes] = lambda arrays: b"",
+    ) -> None:
+        """Hold what is in a blob store; outlines of stores are kept in `state`, with their alerts."""
         self.reader = Reader(store)
+        self.shelf = Shelf(self.reader, memory_bytes, kept)
+        self.earlier = EarlierVersions(self.reader)
+        self._names = ItemNames()
+        self._outlines = Outlines(state or store, self._names)
+        self._encode_alerts = encode_alerts
         self._store = store
         self._clock = clock
         self._lock = threading.Lock()
+        # What was made since the last time that outlines were written.
+        self._unwritten: dict[str, Outline] = {}
         self._seen: str | None = None
         self._unread: str | None = None
         self._pause = FIRST_PAUSE
@@ -120,6 +151,8 @@ class PublicationCache:
         self.current = Snapshot(manifest, etag, stores | last_good | self._find_last_good(manifest, lost))
         self._pause, self._again_at = FIRST_PAUSE, self._clock() + FIRST_PAUSE if damaged else None
         log.info("publication %d is served, %d stores", manifest.version, len(self.current.stores))
+        # Others can wait for them, planners need not.
+        self._write_outlines(manifest.stores)
 
     def _retry_damaged(self) -> bool:
         """Load damaged stores again when it is time, and return whether any was repaired."""
@@ -127,7 +160,7 @@ class PublicationCache:
         if current is None or self._again_at is None or self._clock() < self._again_at:
             return False
         entries = {store: current.manifest.stores[store] for store in current.damaged_stores}
-        repaired, damaged = self._load_stores(entries, {})
+        repaired, damaged = self._load_each(entries, self._load_store)
         if repaired:
             self.current = Snapshot(current.manifest, current.etag, current.stores | repaired)
             log.info("publication %d is repaired, stores: %d", current.version, len(repaired))
@@ -135,37 +168,139 @@ class PublicationCache:
         self._again_at = self._clock() + self._pause if damaged else None
         return bool(repaired)
 
+    def load_earlier_forecasts(self, arrays: StoreData) -> list[EarlierForecast]:
+        """Return the store's latest earlier forecasts that were made of older data, the latest first.
+
+        There are none while the blob store is unreachable; the next call tries again.
+        """
+        if self.unreachable or self.current is None:
+            found: list[EarlierForecast] = arrays.detail.derived.get("earlier_forecasts", [])
+            return found
+        try:
+            return self.earlier.load_forecasts(arrays, self.current.version)
+        except BlobUnavailable:
+            return []
+
+    def set_aside(self, problem: DamagedStore) -> bool:
+        """Let a store that turned out to be damaged show its last good numbers; return whether to ask again."""
+        if not self._lock.acquire(blocking=False):
+            # A new publication is being loaded, which may take minutes.
+            return False
+        try:
+            current, damaged = self.current, problem.arrays
+            store = damaged.store
+            if current is not None and current.stores.get(store) is damaged:
+                log.error("store %r is damaged: %s", store, problem)
+                others = {name: arrays for name, arrays in current.stores.items() if name != store}
+                try:
+                    last_good = self._find_last_good(current.manifest, [store], damaged.entry)
+                except BlobUnavailable:
+                    return False
+                self.current = Snapshot(current.manifest, current.etag, others | last_good)
+                self._pause, self._again_at = FIRST_PAUSE, self._clock() + FIRST_PAUSE
+            return True
+        finally:
+            self._lock.release()
+
     def _load_stores(
         self, entries: dict[str, StoreEntry], loaded: dict[str, StoreData]
     ) -> tuple[dict[str, StoreData], list[str]]:
-        """Return the arrays of stores, loading those not loaded yet, and the names of the damaged ones."""
+        """Return stores, loading those not loaded yet, and the names of the damaged ones."""
         stores = {
             store: loaded[store] for store, entry in entries.items() if store in loaded and loaded[store].entry == entry
         }
-        missing = [store for store in entries if store not in stores]
-        if missing:
-            with ThreadPoolExecutor(min(LOADERS, len(missing)), "publication") as pool:
-                results = pool.map(lambda store: self._load_store(store, entries[store]), missing)
-                stores |= {arrays.store: arrays for arrays in results if arrays is not None}
-        return stores, [store for store in missing if store not in stores]
+        missing = {store: entry for store, entry in entries.items() if store not in stores}
+        if self.shelf.has_room_for(entries.values()):
+            found, damaged = self._load_each(missing, self._load_store)
+        else:
+            found, damaged = self._outline_stores(missing, entries)
+        return stores | found, damaged
+
+    def _load_each(
+        self, entries: Mapping[str, StoreEntry], load: Callable[[str, StoreEntry], Found | None]
+    ) -> tuple[dict[str, Found], list[str]]:
+        """Return what was loaded of each store, and the names of the damaged ones."""
+        if not entries:
+            return {}, []
+        with ThreadPoolExecutor(min(LOADERS, len(entries)), "publication") as pool:
+            results = dict(zip(entries, pool.map(load, entries.keys(), entries.values()), strict=True))
+        return (
+            {store: found for store, found in results.items() if found is not None},
+            [store for store, found in results.items() if found is None],
+        )
 
     def _load_store(self, store: str, entry: StoreEntry) -> StoreData | None:
+        assembled = self._assemble_store(store, entry)
+        if assembled is None:
+            return None
+        arrays = self._outline(assembled).make_store(store, entry, self.shelf)
+        self.shelf.put_detail(arrays, assembled.detail)
+        return arrays
+
+    def _assemble_store(self, store: str, entry: StoreEntry) -> Assembled | None:
         try:
-            objects = {kind: self.reader.read_object(published) for kind, published in entry.objects.items()}
-            return assemble_store(store, entry, objects)
-        except BlobUnavailable as problem:
-            log.warning("store %r cannot be loaded: %s", store, problem)
-            # Everybody is told this sentence, and the names of objects are those of stores.
-            names = "|".join(re.escape(published.name) for published in entry.objects.values())
-            raise BlobUnavailable(re.sub(names, "an object of the publication", str(problem))) from None
+            return self.shelf.load_store(store, entry)
+        except BlobUnavailable:
+            raise
         except ForeactError as problem:
             log.error("store %r is damaged and not served: %s", store, problem)
             return None
 
-    def _find_last_good(self, manifest: Manifest, lost: Iterable[str]) -> dict[str, StoreData]:
+    def _outline_stores(
+        self, missing: dict[str, StoreEntry], entries: dict[str, StoreEntry]
+    ) -> tuple[dict[str, StoreData], list[str]]:
+        """Return stores by their outlines, making those that nobody has made yet, and the names of the damaged ones."""
+        keys = {store: name_content(store, entry) for store, entry in missing.items()}
+        outlines = self._outlines.find_outlines(set(keys.values()))
+        left = [store for store in missing if keys[store] not in outlines]
+        # Processes that do so at the same time begin in different places.
+        left.sort(key=lambda store: hash((keys[store], os.getpid())))
+        damaged: list[str] = []
+        for begin in range(0, len(left), OUTLINES_AT_ONCE):
+            some = left[begin : begin + OUTLINES_AT_ONCE]
+            outlines |= self._outlines.find_outlines({keys[store] for store in some}) if begin else {}
+            to_make = {store: missing[store] for store in some if keys[store] not in outlines}
+            made, bad = self._load_each(to_make, self._make_outline)
+            damaged += bad
+            new = {keys[store]: outline for store, outline in made.items()}
+            outlines |= new
+            self._unwritten |= new
+            if len(self._unwritten) >= OUTLINES_AT_ONCE:
+                self._write_outlines(entries)
+            log.info("outlines of %d of %d stores are made", min(begin + OUTLINES_AT_ONCE, len(left)), len(left))
+        found = {
+            store: outlines[keys[store]].make_store(store, entry, self.shelf)
+            for store, entry in missing.items()
+            if keys[store] in outlines
+        }
+        return found, damaged
+
+    def _write_outlines(self, entries: Mapping[str, StoreEntry]) -> None:
+        """Write the outlines that were made here for others, if any were."""
+        made, self._unwritten = self._unwritten, {}
+        if made:
+            self._outlines.write_outlines(made, [name_content(store, entry) for store, entry in entries.items()])
+
+    def _make_outline(self, store: str, entry: StoreEntry) -> Outline | None:
+        assembled = self._assemble_store(store, entry)
+        if assembled is None:
+            return None
+        outline = self._outline(assembled)
+        arrays = outline.make_store(store, entry, self.shelf)
+        arrays.refer_to(assembled.detail)
+        self.shelf.keep_detail(arrays.key, assembled.detail)
+        return replace(outline, alerts=self._encode_alerts(arrays))
+
+    def _outline(self, assembled: Assembled) -> Outline:
+        index = ItemIndex(self._names, self._names.number_names(assembled.detail.items))
+        return Outline(assembled.dates, assembled.totals, assembled.past_dates, assembled.past_total, index)
+
+    def _find_last_good(
+        self, manifest: Manifest, lost: Iterable[str], *tried_before: StoreEntry
+    ) -> dict[str, StoreData]:
         """Return the last good numbers of stores from earlier versions, for a process that has none in memory."""
         found: dict[str, StoreData] = {}
-        wanted = {store: [manifest.stores[store]] for store in lost}
+        wanted = {store: [manifest.stores[store], *tried_before] for store in lost}
         numbers = [number for number in self.reader.list_versions() if number < manifest.version] if wanted else []
         for number in reversed(numbers[-LOOK_BACK:]):
             try:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from serving.analysis.comparison import compare_levels, prepare_totals
 from serving.analysis.daily_units import count_known_days
 from serving.analysis.item_table import tabulate_items
 from serving.analysis.weekdays import compare_weekdays
@@ -50,3 +51,18 @@ def test_the_items_table_has_a_value_an_item_in_every_column(load: Load) -> None
     busiest = arrays.mean[:, :7].argmax(1)
     assert table["peak_day"] == [arrays.days[place] for place in busiest]
     assert tabulate_items(arrays) is table
+
+
+def test_totals_compared_at_once_are_those_compared_one_by_one(load: Load) -> None:
+    tables = {"S2": shop.make_tables("S2"), "S3": shop.make_tables("S3", horizon=10)}
+    del tables["S2"]["history"]
+    stores = load(["S1", "S2", "S3", "S4"], tables=tables)
+    single = {store: compare_levels(arrays, total=True) for store, arrays in stores.items()}
+    for arrays in stores.values():
+        arrays.derived.clear()
+    prepare_totals(stores.values())
+    for store, arrays in stores.items():
+        found = arrays.derived["levels"]
+        assert found.days == single[store].days
+        for name in ("expected", "deviation", "recent", "last_year", "normal_delivery", "peak"):
+            assert getattr(found, name) == pytest.approx(getattr(single[store], name), nan_ok=True)

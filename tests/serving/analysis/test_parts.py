@@ -7,26 +7,34 @@ import pytest
 
 from serving.analysis.drivers import explain_peak, rank_drivers
 from serving.analysis.item_parts import split_item
+from serving.publication import StoreData
+from serving.publication.tables import Floats
 from tests.serving import shop
 from tests.serving.analysis.conftest import Load
 
 DAYS = np.ones(14, np.float32)
 
 
+def with_drivers(arrays: StoreData, drivers: dict[str, Floats]) -> StoreData:
+    """Put other drivers in the place of a store's."""
+    arrays.shelf.put_detail(arrays, replace(arrays.detail, drivers=drivers))
+    return arrays
+
+
 def test_drivers_are_ranked_by_how_much_they_move_up_or_down(load: Load) -> None:
     drivers = {"level": 90 * DAYS, "small": DAYS, "large": -9 * DAYS, "middle": 4 * DAYS}
-    arrays = replace(load(["S1"])["S1"], drivers=drivers)
+    arrays = with_drivers(load(["S1"])["S1"], drivers)
     assert list(rank_drivers(arrays)) == ["large", "middle", "small"]
 
 
 def test_a_peak_is_explained_by_what_moves_it_most(load: Load) -> None:
     drivers = {"level": 90 * DAYS, "a": DAYS, "none": 0.4 * DAYS, "b": -9 * DAYS, "c": 4 * DAYS, "d": 2 * DAYS}
-    arrays = replace(load(["S1"])["S1"], drivers=drivers)
+    arrays = with_drivers(load(["S1"])["S1"], drivers)
     peak = explain_peak(arrays)
     assert peak is not None
     assert (peak.day, peak.units) == ("2026-03-07", arrays.total_mean[5])
     assert peak.drivers == [("b", -9), ("c", 4), ("d", 2)]
-    assert explain_peak(replace(arrays, drivers={})) is None
+    assert explain_peak(with_drivers(arrays, {})) is None
 
 
 def test_an_items_parts_and_its_level_add_up_to_its_days(load: Load) -> None:
