@@ -66,6 +66,16 @@ class Tables:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """How much of the files is read."""
+
+    full: Annotated[
+        bool | None,
+        typer.Option("--full", help="Read everything anew, even where today's dataset was made of the same files."),
+    ] = None
+
+
+@dataclass(frozen=True)
 class Learning:
     """Which data is used for training, and how far ahead is forecast."""
 
@@ -210,7 +220,7 @@ def spread_options(command: Callable[..., R]) -> Callable[..., R]:
 
 
 def read_parameters(
-    history: str | None, tables: Tables, *others: Learning | Judging | Publishing | Losing
+    history: str | None, tables: Tables, *others: Reading | Learning | Judging | Publishing | Losing
 ) -> dict[str, Any]:
     """Return the pipeline's parameters that the command line sets."""
     known = [_make_absolute(uri) for uri in tables.known or [] if uri]

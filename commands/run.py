@@ -17,6 +17,7 @@ from commands.parameters import (
     Learning,
     Losing,
     Publishing,
+    Reading,
     Store,
     Tables,
     read_parameters,
@@ -63,13 +64,14 @@ def retrain_all(
     *,
     history: History = None,
     tables: Tables,
+    reading: Reading,
     learning: Learning,
     publishing: Publishing,
     judging: Judging,
     workspace: Workspace,
 ) -> None:
     """Retrain every store and publish the forecasts of the models that pass the gate."""
-    run_pipeline("retrain-all", read_parameters(history, tables, learning, publishing, judging), workspace)
+    run_pipeline("retrain-all", read_parameters(history, tables, reading, learning, publishing, judging), workspace)
 
 
 @run_app.command("retrain-store")
@@ -79,6 +81,7 @@ def retrain_store(
     store: Store,
     history: History = None,
     tables: Tables,
+    reading: Reading,
     learning: Learning,
     publishing: Publishing,
     judging: Judging,
@@ -90,7 +93,7 @@ def retrain_store(
     workspace: Workspace,
 ) -> None:
     """Retrain one store; every other store's forecasts stay as they are, byte for byte."""
-    options = read_parameters(history, tables, learning, publishing, judging, losing)
+    options = read_parameters(history, tables, reading, learning, publishing, judging, losing)
     run_pipeline("retrain-store", {"store": store, **options}, workspace, run_id)
 
 

@@ -36,6 +36,7 @@ def run_steps(call: Call, parameters: Mapping[str, Any], run: str) -> None:
         cpu=parameters["step_cpu"],
         memory=parameters["step_memory"],
         **pick("history", "known", "columns", "country", "as_of", "spacing", "horizon", "missing", "stockouts"),
+        **pick("full"),
         **store,
     )
     validated = call(

@@ -8,11 +8,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from foreact.data.dataset.folder import INFO, REJECTED, DatasetInfo, unknown_store
 from foreact.data.dataset.holidays import add_holidays
 from foreact.data.dataset.likes import add_like_items, borrow_stores, split_likes
 from foreact.data.dataset.parcel import Missing, Stockouts
 from foreact.data.dataset.plan import list_series, plan_columns
+from foreact.data.dataset.stored import REJECTED, DatasetInfo, unknown_store
 from foreact.data.dataset.writing import Writer
 from foreact.data.reading import schema
 from foreact.data.reading.cells import as_text, literal, literal_file, quote
@@ -76,7 +76,10 @@ def take_in(
     threads: int = 2,
     progress: Callable[[int, int, str], None] = lambda done, total, detail: None,
 ) -> DatasetInfo:
-    """Write a dataset from a history and the known tables; memory holds a batch, never a store."""
+    """Write a dataset's files from a history and the known tables, and return its record without their objects.
+
+    Memory holds a batch, never a store.
+    """
     if request.horizon is not None and not 1 <= request.horizon <= LONGEST:
         raise ForeactError(
             f"The horizon is {request.horizon} periods; it must be at least 1 and at most {LONGEST:,} (--horizon)."
@@ -119,7 +122,6 @@ class _Intake:
             )
         info = self._take_in()
         refuse_changes(before, list_states(uris, self.open_url))
-        (self.dataset / INFO).write_text(info.model_dump_json(indent=1))
         return info
 
     def _take_in(self) -> DatasetInfo:

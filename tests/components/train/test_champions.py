@@ -16,7 +16,7 @@ from components.train.live import LiveChain, LiveStore, make_live_finder
 from components.train.step import train
 from components.train.worker import StoreJob, train_store_job
 from foreact.blobs import connect
-from foreact.data.dataset.folder import Dataset
+from foreact.data.dataset.stored import Dataset
 from foreact.errors import ForeactError
 from foreact.forecasting import GateOutcome
 from foreact.packing import pack_folder, unpacked
@@ -44,7 +44,7 @@ def run_once(data: Dataset, workspace: Path, run: str) -> Registered:
     events = Events(workspace / f"{run}.jsonl")
     trained, versions = folder / "trained", folder / "versions.json"
     figures = train(
-        dataset=data.path,
+        data=data,
         trained=trained,
         report=folder / "report.html",
         find_live=make_live_finder(settings),
@@ -184,7 +184,7 @@ def test_a_store_alone_is_not_judged_on_less_than_its_champion_knew(tmp_path: Pa
     ) -> str:
         folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
         train(
-            dataset=take_in(folder, history, *tables, store="S").path,
+            data=take_in(folder, history, *tables, store="S"),
             trained=folder / "trained",
             report=folder / "report.html",
             find_live=lambda stores, as_of: live,
