@@ -32,7 +32,6 @@ class Step:
 STEPS = {
     step.name: step
     for step in (
-        Step("locate", "Locate the source", "Find the sales", BLOB),
         Step("ingest", "Ingest", "Read the sales", BLOB, timeout_seconds=HOUR, scratch="50Gi"),
         Step("validate", "Validate", "Check them", BLOB, retries=1, timeout_seconds=HOUR, scratch="50Gi"),
         Step(

@@ -8,7 +8,6 @@ from datetime import date, datetime
 from pathlib import Path
 
 from components.ingest.component import ingest
-from components.locate.component import locate
 from components.publish.step import publish
 from components.register.step import list_versions
 from components.train.holding import make_published_finder
@@ -96,11 +95,9 @@ def _take_in(steps: StepsHere, parameters: dict[str, object], horizon: int) -> D
     def pick(*names: str) -> dict[str, object]:
         return {name: parameters[name] for name in names}
 
-    located = steps(STEPS["locate"], locate, **pick("history", "known", "store"))
     ingested = steps(
         STEPS["ingest"],
         ingest,
-        source_version=located.output,
         as_of="",
         full=False,
         horizon=horizon,

@@ -36,7 +36,6 @@ def take_in(folder: Path, history: Path | str, *known: Path | str, **options: An
         "horizon": 7,
         "missing": "auto",
         "store": "",
-        "source_version": "",
         "today": TODAY,
         **options,
     }

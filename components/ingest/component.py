@@ -8,7 +8,6 @@ from components.declaring import declare_component
 @declare_component
 def ingest(
     history: str,
-    source_version: str,
     dataset: dsl.Output[dsl.Dataset],
     data: dsl.Output[dsl.Markdown],
     data_figures: dsl.Output[dsl.Metrics],
@@ -29,7 +28,6 @@ def ingest(
 
     Args:
         history: The sales history: a file, a folder, a glob or a Blob prefix; CSV or Parquet.
-        source_version: The state of the source files, as locate found it.
         known: The tables of what is known ahead, by any of date, store and item.
         columns: Our names and the files' names, as in date=Day,store=Shop.
         country: The country or subdivision whose holidays count, as in DE or DE-BY; empty: what stores' attributes say.
@@ -74,7 +72,6 @@ def ingest(
         missing=missing,
         stockouts=stockouts,
         store=store,
-        source_version=source_version,
         full=full,
         code_version=RunContext.read().code_version,
         place=BlobPlace.read(settings),

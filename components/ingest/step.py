@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 from components.ingest.summary import summarize_dataset
 from foreact.blobs.connecting import BlobPlace
 from foreact.data.dataset.kept import KeptDataset, find_dataset, keep_dataset, prune_datasets
 from foreact.data.dataset.parcel import Missing, Stockouts
-from foreact.data.dataset.sealing import store_files
+from foreact.data.dataset.sealing import store_files, take_store
 from foreact.data.dataset.stored import Dataset
 from foreact.data.intake import Request, take_in
 from foreact.data.reading.columns import parse_columns
@@ -44,7 +44,6 @@ def ingest(
     horizon: int,
     missing: str,
     store: str,
-    source_version: str,
     place: BlobPlace,
     events: Events,
     spacing: str = SPACING,
@@ -59,7 +58,8 @@ def ingest(
 ) -> Ingested:
     """Store the dataset; what an empty parameter leaves open is decided by the data.
 
-    One that was made today of the same files in the same way is taken as it is, unless `full` has it made anew.
+    One that was made today of the same files in the same way is taken as it is, or its part of the one store; not with
+    `full`.
     """
     with (
         events.step("ingest"),
@@ -78,7 +78,6 @@ def ingest(
             missing=cast(Missing, _read_choice("missing", missing, get_args(Missing))),
             stockouts=cast(Stockouts, _read_choice("stockouts", stockouts, get_args(Stockouts))),
             store=store or None,
-            source_version=source_version,
             today=today or date.today(),
             parameters={
                 "history": history,
@@ -91,14 +90,13 @@ def ingest(
                 "stockouts": stockouts,
             },
         )
-        version = source_version or fingerprint_sources([history, *tables], open_url)
-        about = [version, store, as_of, str(request.today), code_version, request.parameters]
-        key = hashlib.sha256(json.dumps(about).encode()).hexdigest()
-        blobs = place.connect()
-        record = None if full else find_dataset(blobs, key)
-        if record is not None:
+        way = [as_of, str(request.today), code_version, request.parameters]
+        version = fingerprint_sources([history, *tables], open_url)
+        # Of code that is being worked on nobody knows whether it reads alike.
+        anew = full or code_version.endswith("-dirty")
+        dataset = None if anew else _find_made(place, version, way, store, Path(folder))
+        if dataset is not None:
             events.note("ingest", "the files are those that were read before today: nothing is read again")
-            dataset = Dataset.open(record, place)
         else:
             files = Path(folder, "dataset")
             info = take_in(
@@ -111,8 +109,9 @@ def ingest(
                 progress=lambda done, total, detail: events.progress("ingest", done, total, detail),
             )
             dataset = store_files(info, files, place)
-            kept = KeptDataset(record=dataset.write_record(), key=key, store=store, used_at=datetime.now(UTC))
-            keep_dataset(blobs, kept)
+            blobs, record = place.connect(), dataset.write_record()
+            key = _make_key(info.source_version, way, store)
+            keep_dataset(blobs, KeptDataset(record=record, key=key, store=store, used_at=datetime.now(UTC)))
             if not store:
                 prune_datasets(blobs)
         info = dataset.info
@@ -125,6 +124,20 @@ def ingest(
         "rejected_rows": float(sum(info.rejected.values())),
     }
     return Ingested(dataset, summarize_dataset(info), metrics)
+
+
+def _find_made(place: BlobPlace, version: str, way: list[Any], store: str, folder: Path) -> Dataset | None:
+    """Return the dataset of these files, or the store's part in the one of all stores."""
+    record = find_dataset(place.connect(), _make_key(version, way, store))
+    if record is not None:
+        return Dataset.open(record, place)
+    whole = find_dataset(place.connect(), _make_key(version, way, "")) if store else None
+    return None if whole is None else take_store(Dataset.open(whole, place), store, folder)
+
+
+def _make_key(version: str, way: list[Any], store: str) -> str:
+    """Return what tells the state of the files, the way in which they are read, and the one store that is."""
+    return hashlib.sha256(json.dumps([version, *way, store]).encode()).hexdigest()
 
 
 def _read_choice(name: str, text: str, choices: tuple[str, ...]) -> str:

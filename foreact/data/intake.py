@@ -33,7 +33,7 @@ from foreact.data.reading.sources import (
     refuse_changes,
 )
 from foreact.data.reading.tables import Table, open_table
-from foreact.errors import ForeactError, name_examples
+from foreact.errors import ForeactError
 from foreact.spacing import Spacing
 from foreact.vocabulary import OPEN, STOCKOUT, STORE
 
@@ -60,7 +60,6 @@ class Request:
     as_of: date | None = None
     stockouts: Stockouts = "keep"
     store: str | None = None
-    source_version: str = ""
     today: date = field(default_factory=date.today)
     # The pipeline's parameters that say the same, kept with the dataset.
     parameters: dict[str, Any] = field(default_factory=dict)
@@ -115,14 +114,9 @@ class _Intake:
         """Take everything in, of files that stay as they are meanwhile."""
         uris = [self.request.history, *self.request.known]
         before = list_states(uris, self.open_url)
-        if self.request.source_version not in ("", fingerprint_states(before)):
-            raise ForeactError(
-                f"The files of {name_examples(uris)} changed since the run looked for them, as in an upload; run again "
-                "once it has ended."
-            )
         info = self._take_in()
         refuse_changes(before, list_states(uris, self.open_url))
-        return info
+        return info.model_copy(update={"source_version": fingerprint_states(before)})
 
     def _take_in(self) -> DatasetInfo:
         request = self.request
@@ -148,7 +142,6 @@ class _Intake:
             stockouts=request.stockouts,
             parameters=request.parameters,
             source=request.history,
-            source_version=request.source_version,
             with_items=history.with_items,
             open=OPEN in history.roles,
             stockout=STOCKOUT in history.roles,

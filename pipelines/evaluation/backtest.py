@@ -78,7 +78,6 @@ def backtest_history(
         missing=missing,
         stockouts=stockouts,
         store=store,
-        source_version="",
         place=place,
         open_url=partial(open_url, settings=settings),
         events=events,

@@ -43,7 +43,7 @@ def retrain_in_one_pod(
     published: dsl.Output[dsl.Markdown],
     figures: dsl.Output[dsl.Metrics],
 ) -> None:
-    """Locate, ingest, validate, train, register and publish one store, one step after the other.
+    """Ingest, validate, train, register and publish one store, one step after the other.
 
     Args:
         store: The store to retrain, as the history names it.

@@ -68,7 +68,7 @@ def take_in(given: argparse.Namespace, folder: Path) -> Dataset:
         history, known, horizon = str(demo.history), [str(path) for path in demo.known], demo.horizon
     taken = ingest(
         history=history, known=known, columns=given.columns, country="", as_of="", horizon=horizon, missing="auto",
-        store="", source_version="", place=BlobPlace(folder), events=Events(), scratch=folder,
+        store="", place=BlobPlace(folder), events=Events(), scratch=folder,
     )  # fmt: skip
     return validate(
         dataset=taken.dataset, rejected=folder / "rejected.csv", max_rejected_share=0.05, events=Events(),

@@ -85,7 +85,7 @@ def chains(items: int = 1000, days: int = 400, sizes: str = "1,3,10,30,100,300")
         demo = write_demo(folder, LAST, stores=1, items=items, days=days)
         done = ingest(
             history=str(demo.history), known=[str(table) for table in demo.known], columns="", country="", as_of="",
-            horizon=HORIZON, missing="auto", store="", source_version="", place=BlobPlace(folder),
+            horizon=HORIZON, missing="auto", store="", place=BlobPlace(folder),
             events=Events(), scratch=folder,
         )  # fmt: skip
         typer.echo(f"{'series':>8} {'seconds':>8} {'ms a series':>12} {'GiB':>6}")

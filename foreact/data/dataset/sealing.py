@@ -2,12 +2,29 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet
+
 from foreact.blobs.connecting import BlobPlace
 from foreact.data.dataset.parts import read_checksum, write_files
-from foreact.data.dataset.stored import Dataset, DatasetInfo, name_borrowed, name_items, name_known, name_rows
+from foreact.data.dataset.stored import (
+    REJECTED,
+    Dataset,
+    DatasetInfo,
+    name_borrowed,
+    name_items,
+    name_known,
+    name_rows,
+    unknown_store,
+)
+from foreact.data.reading.history import BLANKED
+from foreact.spacing import Spacing
+from foreact.vocabulary import STORE
 
 
 def store_files(info: DatasetInfo, folder: Path, place: BlobPlace, stores: Iterable[str] | None = None) -> Dataset:
@@ -16,6 +33,34 @@ def store_files(info: DatasetInfo, folder: Path, place: BlobPlace, stores: Itera
     parts = {**info.parts, **write_files(place.connect(), files)}
     info = info.model_copy(update={"parts": parts})
     return Dataset(hash_stores(info, info.stores if stores is None else stores), place)
+
+
+def take_store(whole: Dataset, store: str, folder: Path) -> Dataset | None:
+    """Return the dataset of one of the stores, as if it had been taken in alone but for what all stores decide.
+
+    None where the parts do not tell how many rows were read: rows are left out, or summed.
+    """
+    info = whole.info
+    if store not in info.stores:
+        raise unknown_store(store, whole.stores)
+    if info.rows_after_as_of or info.spacing is not Spacing.DAILY:
+        return None
+    rejected = whole.read_rejected()
+    rejected = rejected.filter(pc.equal(rejected[STORE], store))
+    pa.parquet.write_table(rejected, folder / REJECTED)
+    counts = Counter(rejected["rule"].to_pylist())
+    lost = sum(count for rule, count in counts.items() if rule not in BLANKED.values())
+    known = [name_known(table, store) for table in info.tables]
+    names = {name_rows(store), name_items(store), name_borrowed(store), *known}
+    alone = info.model_copy(
+        update={
+            "stores": {store: info.stores[store]},
+            "parts": {name: part for name, part in info.parts.items() if name in names},
+            "rows_read": info.stores[store].rows + lost,
+            "rejected": dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))),
+        }
+    )
+    return store_files(alone, folder, whole.place)
 
 
 def hash_stores(info: DatasetInfo, stores: Iterable[str]) -> DatasetInfo:

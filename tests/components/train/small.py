@@ -28,7 +28,7 @@ def make_dataset(folder: Path, stores: int, seed: int = 7, place: BlobPlace | No
     (folder / "sales.csv").write_text("\n".join(lines) + "\n")
     done = ingest(
         history=str(folder / "sales.csv"), known=[], columns="", country="", as_of="", horizon=7, missing="auto",
-        store="", source_version="", place=place or BlobPlace(folder), events=Events(), scratch=folder,
+        store="", place=place or BlobPlace(folder), events=Events(), scratch=folder,
         today=date(2026, 8, 29),
     )  # fmt: skip
     return done.dataset

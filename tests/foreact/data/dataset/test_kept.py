@@ -1,6 +1,6 @@
 """Which datasets are found again, which are kept, and what is deleted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +11,7 @@ import pytest
 from foreact.blobs import BlobPlace, BlobStore
 from foreact.data.dataset.kept import GRACE, MANIFEST, KeptDataset, KeptDatasets, keep_dataset, prune_datasets
 from foreact.data.dataset.parts import FOLDER, read_object, write_object
-from foreact.data.dataset.stored import Dataset
+from foreact.data.dataset.stored import REJECTED, Dataset
 from foreact.errors import ForeactError
 from tests.shops import days, take_in, write_rows
 
@@ -26,13 +26,14 @@ def blobs(tmp_path: Path) -> BlobStore:
 
 @pytest.fixture
 def take(tmp_path: Path) -> Take:
-    """Take in two stores, with one more row if asked for."""
-    rows = [(day, store, item, 5) for day in days(40) for store in "AB" for item in "xy"]
-    path = write_rows(tmp_path / "sales.csv", rows)
+    """Take in two stores, with more rows if asked for."""
+    usual = [(day, store, item, 5) for day in days(40) for store in "AB" for item in "xy"]
+    path = tmp_path / "sales.csv"
 
-    def run(*, more: bool = False, **options: Any) -> Dataset:
-        if more:
-            write_rows(path, [*rows, (days(1)[0], "C", "x", 5)])
+    def run(*, rows: Sequence[tuple[Any, ...]] = (), **options: Any) -> Dataset:
+        before, lines = path.read_bytes() if path.exists() else b"", [*usual, *rows]
+        if write_rows(tmp_path / "new.csv", lines).read_bytes() != before:
+            write_rows(path, lines)
         return take_in(tmp_path, path, **options)
 
     return run
@@ -57,11 +58,49 @@ def test_what_has_not_changed_is_not_read_again(take: Take, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "change", [{"more": True}, {"full": True}, {"missing": "zero"}, {"store": "A"}, {"code_version": "another"}]
+    "change",
+    [
+        {"rows": [(days(1)[0], "C", "x", 5)]},
+        {"full": True},
+        {"missing": "zero"},
+        {"horizon": 8},
+        {"code_version": "another"},
+    ],
 )
 def test_what_has_changed_is_read(take: Take, tmp_path: Path, change: dict[str, Any]) -> None:
     take()
     take(**change)
+    assert count_readings(tmp_path) == (0, 2)
+
+
+def test_one_store_is_taken_from_the_dataset_of_all(take: Take, tmp_path: Path) -> None:
+    rows = [(days(40)[0], "A", "x", "many"), ("some day", "A", "x", 5), ("some day", "B", "x", 5)]
+    take(rows=rows)
+    taken = take(rows=rows, store="A")
+    assert count_readings(tmp_path) == (1, 2)
+    alone = take(rows=rows, store="A", full=True)
+    # The rows that were left out are the same in another writer's bytes.
+    assert taken.read_rejected().to_pylist() == alone.read_rejected().to_pylist()
+    parts = {**taken.info.parts, REJECTED: alone.info.parts[REJECTED]}
+    assert taken.info.model_copy(update={"parts": parts}) == alone.info
+    assert (taken.info.rows_read, sum(taken.info.rejected.values())) == (82, 2)
+    assert {row["store"] for row in taken.read_rejected().to_pylist()} == {"A"}
+    with pytest.raises(ForeactError, match="has no store 'Z'"):
+        take(rows=rows, store="Z")
+
+
+@pytest.mark.parametrize("way", [{"as_of": str(days(4)[0])}, {"spacing": "weekly", "horizon": 1}])
+def test_one_store_is_read_alone_where_the_rows_of_all_do_not_tell(
+    take: Take, tmp_path: Path, way: dict[str, Any]
+) -> None:
+    take(**way)
+    take(**way, store="A")
+    assert count_readings(tmp_path) == (0, 2)
+
+
+def test_code_that_is_being_worked_on_reads_anew(take: Take, tmp_path: Path) -> None:
+    take(code_version="abc-dirty")
+    take(code_version="abc-dirty")
     assert count_readings(tmp_path) == (0, 2)
 
 

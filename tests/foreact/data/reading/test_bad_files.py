@@ -260,7 +260,7 @@ def test_an_unreadable_file(nobody: Path) -> None:
 
 def test_a_read_only_folder(nobody: Path) -> None:
     place = {"history": str(nobody / "sales.csv"), "known": [], "columns": "", "country": "", "as_of": "", "horizon": 7}
-    given = {**place, "missing": "auto", "store": "", "source_version": "", "events": Events(nobody / "own" / "events")}
+    given = {**place, "missing": "auto", "store": "", "events": Events(nobody / "own" / "events")}
     for where in (
         {"place": BlobPlace(nobody / "locked"), "scratch": nobody / "own"},
         {"place": BlobPlace(nobody / "own"), "scratch": nobody / "locked"},
