@@ -172,18 +172,12 @@ class Judging:
             "without it such stores keep the last good ones.",
         ),
     ] = None
-
-
-@dataclass(frozen=True)
-class Losing:
-    """What one store's run may go on without."""
-
     accept_losses: Annotated[
         bool | None,
         typer.Option(
             "--accept-losses",
-            help="Retrain without columns, attributes or known tables that the store goes by; without this option a "
-            "run that lacks them is refused.",
+            help="Retrain without columns, attributes or known tables that live models and stores go by; without this "
+            "option a run that lacks them is refused.",
         ),
     ] = None
 
@@ -220,7 +214,7 @@ def spread_options(command: Callable[..., R]) -> Callable[..., R]:
 
 
 def read_parameters(
-    history: str | None, tables: Tables, *others: Reading | Learning | Judging | Publishing | Losing
+    history: str | None, tables: Tables, *others: Reading | Learning | Judging | Publishing
 ) -> dict[str, Any]:
     """Return the pipeline's parameters that the command line sets."""
     known = [_make_absolute(uri) for uri in tables.known or [] if uri]

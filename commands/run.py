@@ -15,7 +15,6 @@ from commands.options import Workspace
 from commands.parameters import (
     Judging,
     Learning,
-    Losing,
     Publishing,
     Reading,
     Store,
@@ -85,7 +84,6 @@ def retrain_store(
     learning: Learning,
     publishing: Publishing,
     judging: Judging,
-    losing: Losing,
     run_id: Annotated[
         str | None,
         typer.Option(hidden=True, parser=_parse_run_id, help="The run's name, for a program that follows its events"),
@@ -93,7 +91,7 @@ def retrain_store(
     workspace: Workspace,
 ) -> None:
     """Retrain one store; every other store's forecasts stay as they are, byte for byte."""
-    options = read_parameters(history, tables, reading, learning, publishing, judging, losing)
+    options = read_parameters(history, tables, reading, learning, publishing, judging)
     run_pipeline("retrain-store", {"store": store, **options}, workspace, run_id)
 
 

@@ -10,8 +10,8 @@ import typer
 
 from commands.options import Workspace, name_caller, note_action, open_store
 from commands.publications import open_reader
-from foreact.errors import count_noun
-from foreact.publications.freshness import judge_freshness
+from foreact.errors import count_noun, name_examples
+from foreact.publications.freshness import judge_freshness, list_due_early
 
 if TYPE_CHECKING:
     from serving.refreshes.embedded import Command
@@ -132,7 +132,7 @@ def status(
     Stores whose forecasts have been wrong in the same way for days are marked for retraining.
     """
     from foreact.objective import count_deadlines, describe_outcomes, tally_outcomes
-    from foreact.runs.owed import list_owed
+    from foreact.runs.owed import list_owed, list_unreadable
     from foreact.telemetry.scorecards import find_drift, read_series
 
     publication = open_reader(workspace).read_current()
@@ -143,7 +143,8 @@ def status(
     promise = settings.promise
     judged = {store: judge_freshness(entry, promise, now) for store, entry in sorted(manifest.stores.items())}
     stale = [store for store, fresh in judged.items() if not fresh.is_fresh]
-    owed = len(list_owed(open_store(workspace)))
+    early = list_due_early(manifest.stores, promise, now)
+    owed, unreadable = len(list_owed(open_store(workspace))), list_unreadable(open_store(workspace))
     outcomes = count_deadlines(
         open_store(workspace), settings.connect_state(), promise, now, keep_days=settings.keep_days
     )
@@ -160,6 +161,8 @@ def status(
             "fresh": not stale,
             "version": manifest.version,
             "runs_owed": owed,
+            "owed_unreadable": unreadable,
+            "due_early": early,
             "objective": objective,
             "stores": stores,
         }
@@ -169,9 +172,14 @@ def status(
             typer.echo(f"{fresh.state:<8} {fresh.as_of}  {store}  {'; '.join(fresh.reasons)}".rstrip())
         for drift in drifts:
             typer.echo(f"marked for retraining: {drift}")
-        if owed:
+        if early:
+            by = f"{promise.deadline:%H:%M} {promise.zone}, by which nights are ready"
+            typer.echo(f"due before {by}: {name_examples(early)}; set FOREACT_TIMEZONE to the zone that is due first")
+        if waiting := owed - len(unreadable):
             what_to_do = "the next retrain-all does it, or `foreact registry catch-up`"
-            typer.echo(f"{count_noun(owed, 'run')} not registered yet: {what_to_do}.")
+            typer.echo(f"{count_noun(waiting, 'run')} not registered yet: {what_to_do}.")
+        for problem in unreadable:
+            typer.echo(f"passed over, and forgotten after FOREACT_KEEP_REGISTERED_DAYS: {problem}")
         for line in describe_outcomes(outcomes):
             typer.echo(line)
         typer.echo(f"{len(judged) - len(stale):,} of {len(judged):,} stores are fresh, version {manifest.version}.")

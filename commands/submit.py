@@ -20,7 +20,6 @@ from commands.cluster import (
 from commands.parameters import (
     Judging,
     Learning,
-    Losing,
     Publishing,
     Reading,
     Store,
@@ -101,7 +100,6 @@ def submit_store(
     learning: Learning,
     publishing: Publishing,
     judging: Judging,
-    losing: Losing,
     parameter: OtherParameters = None,
     cluster: Cluster,
     service_account: ServiceAccount = None,
@@ -110,7 +108,7 @@ def submit_store(
     """Retrain one store on the cluster; every other store's forecasts stay as they are."""
     options = (
         {"store": store}
-        | read_parameters(history, tables, reading, learning, publishing, judging, losing)
+        | read_parameters(history, tables, reading, learning, publishing, judging)
         | read_other_parameters(parameter)
     )
     _submit_pipeline("retrain-store", options, read_settings(cluster, service_account), following)

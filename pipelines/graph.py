@@ -28,8 +28,6 @@ DESCRIPTIONS = {
 STORE = """
     store: The store to retrain, as the history names it. What is left out of history, known, columns, country, spacing,
         horizon, missing, stockouts, max_rejected_share, quantiles and experts is as in the last retrain-all."""
-LOSSES = """
-    accept_losses: Whether the run may go on without columns, attributes or known tables that the store goes by."""
 PROMOTION = """
     version: A registered version of the store's model to judge and publish in place of training one; empty: train one.
     reason: Why that version; without a reason it is refused.
@@ -54,6 +52,8 @@ PARAMETERS = """
     max_fallback_share: The run fails when more than this share of the stores could not be trained.
     accept_departures: Whether numbers are published that depart from past sales and from the last publication beyond
         what is likely; if not, such stores keep the last good ones.
+    accept_losses: Whether the run may go on without columns, attributes or known tables that live models and stores go
+        by.
     seed: Seed of everything drawn at random.
     quantiles: Which quantiles are published beside p10, p50 and p90, as in p5,p97.5.
     experts: Names of installed experts that forecast beside the built-in ones, as in fortnight,mine; empty: none.
@@ -87,6 +87,7 @@ def build_pipeline(
         margin: float = defaults.MARGIN,
         max_fallback_share: float = defaults.MAX_FALLBACK_SHARE,
         accept_departures: bool = defaults.ACCEPT_DEPARTURES,
+        accept_losses: bool = defaults.ACCEPT_LOSSES,
         seed: int = defaults.SEED,
         quantiles: str = defaults.QUANTILES,
         experts: str = defaults.EXPERTS,
@@ -111,7 +112,7 @@ def build_pipeline(
             "margin": margin,
             "max_fallback_share": max_fallback_share,
             "accept_departures": accept_departures,
-            "accept_losses": defaults.ACCEPT_LOSSES,
+            "accept_losses": accept_losses,
             "seed": seed,
             "quantiles": quantiles,
             "experts": experts,
@@ -188,7 +189,7 @@ def build_pipeline(
 
     about = "Ingest, validate, train, register and publish.\n\nArgs:"
     retrain_all.__doc__ = about + PARAMETERS
-    retrain_store.__doc__ = about + STORE + LOSSES + PROMOTION + PARAMETERS
+    retrain_store.__doc__ = about + STORE + PROMOTION + PARAMETERS
     for pipeline in (retrain_all, retrain_store):
         _replace_defaults(pipeline, place or {})
     return dsl.pipeline(

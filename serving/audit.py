@@ -96,9 +96,7 @@ class AuditLog:
     def prune(self) -> int:
         """Delete events older than the retention, and return how many."""
         oldest = self._clock().date() - self._keep
-        deleted = 0
-        for info in self._store.list(FOLDER):
-            if info.name[len(FOLDER) :][:10] < f"{oldest:%Y-%m-%d}":
-                self._store.delete(info.name)
-                deleted += 1
-        return deleted
+        names = [info.name for info in self._store.list(FOLDER)]
+        old = [name for name in names if name[len(FOLDER) :][:10] < f"{oldest:%Y-%m-%d}"]
+        self._store.delete(*old)
+        return len(old)

@@ -9,7 +9,7 @@ from typing import get_args
 
 from components.publish.summary import explain_held, summarize_outcome, summarize_publication
 from foreact.blobs import BlobStore, connect
-from foreact.blobs.ageing import delete_each, list_old
+from foreact.blobs.ageing import delete_all, list_old
 from foreact.clock import utc_now
 from foreact.errors import ForeactError, name_examples
 from foreact.publications import (
@@ -196,7 +196,7 @@ def _prune_safely(store: BlobStore, keep: timedelta) -> list[str]:
     try:
         deleted = prune_objects(store) + prune_archive(store, keep=keep)
         for folder in (scorecards.FOLDER, notices.FOLDER):
-            deleted += delete_each(store, list_old(store.list(folder), keep, utc_now()))
+            deleted += delete_all(store, list_old(store.list(folder), keep, utc_now()))
         return deleted
     except ForeactError as error:
         log.warning("nothing more was deleted: %s", error)

@@ -20,8 +20,8 @@ from components.register.summary import summarize_decisions
 from foreact.blobs import BlobStore, connect
 from foreact.blobs.records import BadRecord, NewerRecord, skipped_records
 from foreact.data.dataset.parcel import ParcelInfo
-from foreact.errors import ForeactError
-from foreact.publications import list_named_models
+from foreact.errors import ForeactError, count_noun, name_examples
+from foreact.publications import NothingPublished, list_named_models
 from foreact.registry import (
     CHAIN,
     Candidate,
@@ -33,7 +33,16 @@ from foreact.registry import (
 )
 from foreact.registry.pyfunc import MLMODEL, describe_flavor
 from foreact.runs.events import Events
-from foreact.runs.owed import RunOrigin, fetch_owed, forget_owed, list_owed, owe_run, owed_name
+from foreact.runs.owed import (
+    RunOrigin,
+    fetch_owed,
+    forget_owed,
+    list_owed,
+    note_unreadable,
+    owe_run,
+    owed_name,
+    settle_owed,
+)
 from foreact.runs.trained import Trained, TrainedFolder, TrainedStore
 from foreact.settings import PipelineSettings
 
@@ -67,15 +76,17 @@ def register(
             registered = _register_training(
                 registry, folder, origin, lambda done: events.progress("register", done, len(record.stores))
             )
-            blobs.delete(owed_name(origin.run))
+            settle_owed(blobs, owed_name(origin.run))
             if not origin.store:
-                _prune_safely(lambda: registry.prune(partial(list_named_models, blobs), settings.registered_since))
+                _prune_safely(
+                    lambda: registry.prune(partial(list_named_models, blobs), settings.registered_since), events
+                )
         except RegistryUnavailable as error:
             owe_run(blobs, folder, origin)
             events.note("register", f"warning: nothing was registered, a later run will do it: {error}")
-            age = timedelta(days=settings.keep_registered_days)
-            _prune_safely(lambda: forget_owed(blobs, list_named_models(blobs), age))
             registered = {}
+        if not origin.store:
+            _prune_safely(lambda: _forget_owed(blobs, settings.keep_registered_days, events), events)
         result = list_versions(record, origin.run, registered)
         result.write(versions)
         metrics = {**record.count_outcomes(), "runs_owed": float(len(list_owed(blobs)))}
@@ -97,20 +108,32 @@ def register_owed(registry: Registry, blobs: BlobStore, *, but: str = "", store:
                 _register_training(registry, TrainedFolder(Path(scratch)), origin, only=store)
             except (BadRecord, NewerRecord) as problem:
                 skipped_records.note(RunOrigin.kind, str(problem))
+                note_unreadable(blobs, name, str(problem))
                 continue
         log.info("registered what was owed of run %s", origin.run)
         if not store or store == origin.store:
-            blobs.delete(name)
+            settle_owed(blobs, name)
         done.append(origin)
     return done
 
 
-def _prune_safely(prune: Callable[[], object]) -> None:
+def _prune_safely(prune: Callable[[], object], events: Events) -> None:
     """Delete what is too old; a failure here does not undo what was registered."""
     try:
         prune()
+    except NothingPublished:
+        log.info("nothing is published yet, and nothing is old")
     except ForeactError as error:
-        log.info("nothing more was deleted: %s", error)
+        events.note("register", f"warning: what is too old was not deleted, a later run will do it: {error}")
+
+
+def _forget_owed(blobs: BlobStore, days: int, events: Events) -> None:
+    """Forget what was owed for so long, whether it could not be told or not be read."""
+    gone = forget_owed(blobs, partial(list_named_models, blobs), timedelta(days=days))
+    if gone:
+        events.note(
+            "register", f"warning: owed for more than {count_noun(days, 'day')} and forgotten: {name_examples(gone)}."
+        )
 
 
 def list_versions(record: Trained, run: str, registered: Mapping[str, str] = NOTHING) -> Versions:

@@ -37,8 +37,8 @@ def train(
         max_fallback_share: The run fails when more than this share of the stores could not be trained.
         accept_departures: Whether numbers are published that depart from past sales and from the last publication
             beyond what is likely; if not, such stores keep the last good ones.
-        accept_losses: Whether one store's run may go on without columns, attributes or known tables that the store goes
-            by.
+        accept_losses: Whether the run may go on without columns, attributes or known tables that live models and stores
+            go by.
         version: A registered version that is judged and goes live in place of a newly trained model; empty: none.
         reason: Why that version.
         by: Who chose it.
@@ -82,7 +82,7 @@ def train(
         ray_address=settings.ray_address,
         size=TaskSize.parse(cpu, memory),
         earlier=read_earlier_series(settings),
-        night=read_night(settings) if store else None,
+        night=read_night(settings),
         accept_losses=accept_losses,
         promotion=promotion,
         find_chosen=make_version_finder(settings, version) if promotion else None,

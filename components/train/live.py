@@ -1,7 +1,9 @@
 """What is live for each store before a training: its champion and its latest publications."""
 
+import io
 import json
 import logging
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -41,15 +43,12 @@ class LiveStore:
     def list_columns(self) -> set[str]:
         """Return the names of the columns that the champion uses; none for one that cannot be read."""
         from foreact.forecasting.inputs.columns import Columns
-        from foreact.packing import unpacked
 
-        if not self.champion:
+        try:
+            with zipfile.ZipFile(io.BytesIO(self.champion)) as files:
+                return Columns.from_json(json.loads(files.read("model.json"))["columns"]).list_names()
+        except (zipfile.BadZipFile, KeyError, ValueError, TypeError):
             return set()
-        with unpacked(self.champion) as folder:
-            try:
-                return Columns.from_json(json.loads((folder / "model.json").read_text())["columns"]).list_names()
-            except (OSError, KeyError, ValueError, TypeError):
-                return set()
 
 
 def find_lost_columns(data: "Dataset", live: Mapping[str, LiveStore]) -> dict[str, list[str]]:
@@ -101,9 +100,15 @@ def _make_live_chain(loaded: "LoadedModel | None") -> LiveChain:
 def read_night(settings: PipelineSettings) -> dict[str, Any]:
     """Return the parameters of the last retrain-all that ended well; empty where none is known."""
     from foreact.blobs import connect
+    from foreact.blobs.records import NewerRecord
     from foreact.runs.ledger import RunLedger
 
-    return RunLedger(connect(settings)).read_history().last_parameters.get("retrain-all", {})
+    try:
+        return RunLedger(connect(settings)).read_history().last_parameters.get("retrain-all", {})
+    except NewerRecord as error:
+        # A release that went back needs its nights all the same.
+        log.warning("%s", error)
+        return {}
 
 
 def make_live_finder(settings: PipelineSettings) -> Callable[[list[str], date], dict[str, LiveStore]]:

@@ -71,8 +71,8 @@ def train(
         events.parameters("train", {**data.info.parameters, **asked})
         stores = [store for store in data.stores if only is None or store in only]
         live = find_live(stores, data.info.as_of)
-        if find_chain is not None and not instead:
-            refuse_losses(data, live, night or {}, events, accept=accept_losses)
+        if not instead:
+            refuse_losses(data, live, night or {}, events, is_whole=find_chain is None, accept=accept_losses)
         chosen = load_chosen(data, find_chosen)
         folder = TrainedFolder(trained)
         records: dict[str, TrainedStore] = {}

@@ -1,12 +1,9 @@
 """Objects that are deleted because they are old."""
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 from foreact.blobs.protocol import BlobInfo, BlobStore
-
-THREADS = 8
 
 
 def list_old(objects: Iterable[BlobInfo], age: timedelta, now: datetime) -> list[str]:
@@ -19,9 +16,8 @@ def list_old(objects: Iterable[BlobInfo], age: timedelta, now: datetime) -> list
     return [info.name for info in found if info.modified < min(now, newest) - age]
 
 
-def delete_each(store: BlobStore, names: Iterable[str]) -> list[str]:
-    """Delete objects, several at a time, and return their names."""
+def delete_all(store: BlobStore, names: Iterable[str]) -> list[str]:
+    """Delete objects, and return their names."""
     names = list(names)
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(store.delete, names))
+    store.delete(*names)
     return names

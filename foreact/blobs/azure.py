@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 NOT_MODIFIED = 304
+DELETED = (202, 404)
+# The service's limit for one request.
+LARGEST_BATCH = 256
 
 # How long one operation is retried while the service does not answer, or answers with an error of its own.
 PATIENCE_SECONDS = 60.0
@@ -131,16 +134,25 @@ class AzureStore:
 
         yield from self._call_patiently("list", prefix, walk_folders)
 
-    def delete(self, name: str) -> None:
-        """Delete one object; an object that does not exist is not an error."""
+    def delete(self, *names: str) -> None:
+        """Delete objects, many in one request; one that does not exist is not an error."""
+        for first in range(0, len(names), LARGEST_BATCH):
+            batch = names[first : first + LARGEST_BATCH]
+            if len(batch) == 1 or not self._call_patiently("delete", batch[0], partial(self._delete_batch, batch)):
+                # One by one, for the sentence of what is refused.
+                for name in batch:
+                    self._call_patiently("delete", name, partial(self._delete_blob, name))
 
-        def delete_if_present() -> None:
-            try:
-                self.client.delete_blob(check_name(name))
-            except ResourceNotFoundError:
-                return
+    def _delete_batch(self, names: Sequence[str]) -> bool:
+        """Delete objects in one request, and return whether none of them is left."""
+        answers = self.client.delete_blobs(*map(check_name, names), raise_on_any_failure=False)
+        return all(answer.status_code in DELETED for answer in answers)
 
-        self._call_patiently("delete", name, delete_if_present)
+    def _delete_blob(self, name: str) -> None:
+        try:
+            self.client.delete_blob(check_name(name))
+        except ResourceNotFoundError:
+            return
 
     def _download_blob(self, name: str, **conditions: Any) -> Blob:
         download = self.client.download_blob(check_name(name), **conditions)

@@ -90,8 +90,12 @@ class FolderStore:
             found = sorted(path.name for path in (self.root / prefix).glob("*/") if not path.name.startswith("."))
         yield from (f"{prefix}{name}/" for name in found)
 
-    def delete(self, name: str) -> None:
-        """Delete one object; an object that does not exist is not an error."""
+    def delete(self, *names: str) -> None:
+        """Delete objects; one that does not exist is not an error."""
+        for name in names:
+            self._delete_object(name)
+
+    def _delete_object(self, name: str) -> None:
         path = self._object_path(name)
         with self._explain_os_errors("delete", name), self._hold_lock(name):
             path.unlink(missing_ok=True)

@@ -75,6 +75,6 @@ class BlobStore(Protocol):
         """Return the folders directly within one, each with its closing slash; the prefix has one too."""
         ...
 
-    def delete(self, name: str) -> None:
-        """Delete one object; an object that does not exist is not an error."""
+    def delete(self, *names: str) -> None:
+        """Delete objects; one that does not exist is not an error."""
         ...

@@ -4,7 +4,7 @@ from foreact.publications.contract import CURRENT, Kind, Manifest, PublishedMode
 from foreact.publications.objects import put_objects
 from foreact.publications.publisher import Outcome, Publisher
 from foreact.publications.reader import Publication, Reader
-from foreact.publications.retention import list_named_models, prune_archive, prune_objects
+from foreact.publications.retention import NothingPublished, list_named_models, prune_archive, prune_objects
 from foreact.publications.sealing import BrokenPublication
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "BrokenPublication",
     "Kind",
     "Manifest",
+    "NothingPublished",
     "Outcome",
     "Publication",
     "PublishedModel",

@@ -4,7 +4,7 @@ forecasts/manifest.json              the only mutable object, replaced by compar
 forecasts/manifests/<version>.json   every manifest that was current in FOREACT_KEEP_DAYS
 forecasts/data/<run>/<store>.*       immutable objects, one of each kind a store
 forecasts/data/<run>/models/         the models that made them, packed; the chain's is forecasts/data/<run>/chain.zip
-forecasts/owed/<run>.zip             what the model registry has yet to be told of a run
+forecasts/owed/<run>.zip             what the model registry has yet to be told of a run; .problem beside it: why not
 """
 
 from datetime import date, datetime

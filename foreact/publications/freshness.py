@@ -1,6 +1,6 @@
 """Whether what is published is what today's plans may rest on."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from functools import cached_property, lru_cache
@@ -129,6 +129,13 @@ class Freshness:
             "deadline": self.deadline.isoformat(),
             "next_deadline": self.next_deadline.isoformat(),
         }
+
+
+def list_due_early(entries: Mapping[str, StoreEntry], promise: Promise, now: datetime) -> list[str]:
+    """Return the stores that are due, by clocks of their own, before the retailer's deadline, which nights go by."""
+    due = promise.next_deadline(now)
+    own = {store: promise.for_store(entry).deadline_of(due.date()) for store, entry in entries.items()}
+    return sorted(store for store, deadline in own.items() if deadline.timestamp() < due.timestamp())
 
 
 def judge_freshness(entry: StoreEntry | None, promise: Promise, now: datetime) -> Freshness:

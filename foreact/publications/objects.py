@@ -12,7 +12,8 @@ from foreact.errors import ForeactError
 from foreact.publications.contract import PublishedObject, run_prefix
 from foreact.publications.retention import GRACE
 
-THREADS = 8
+# A store answers many at once, and each waits mostly.
+THREADS = 16
 
 
 def put_objects(

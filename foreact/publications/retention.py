@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from foreact.blobs.ageing import delete_each, list_old
+from foreact.blobs.ageing import delete_all, list_old
 from foreact.blobs.protocol import BlobStore
 from foreact.errors import ForeactError
 from foreact.publications.contract import CURRENT, DATA, MANIFESTS, Manifest, manifest_name
@@ -11,6 +11,10 @@ from foreact.publications.reader import Reader
 
 # No publication takes this long from its first object to its swap.
 GRACE = timedelta(days=1)
+
+
+class NothingPublished(ForeactError):
+    """No version was ever published here."""
 
 
 def list_object_names(manifest: Manifest) -> set[str]:
@@ -25,9 +29,8 @@ def list_named_models(store: BlobStore) -> set[tuple[str, str]]:
     """
     retained = list(_read_retained(store))
     if not retained:
-        raise ForeactError(
-            f"Nothing that could be read is published in {store}: nothing was deleted from the registry."
-        )
+        kind = ForeactError if Reader(store).list_versions() else NothingPublished
+        raise kind(f"Nothing that could be read is published in {store}: nothing was deleted from the registry.")
     entries = [entry for manifest in retained for entry in manifest.stores.values()]
     models = [model for entry in entries for model in (entry.model, entry.chain) if model is not None]
     return {(model.name, each) for model in models for each in (model.version, model.run) if each}
@@ -67,7 +70,7 @@ def prune_objects(
     before = min([now(), *swapped]) - grace
     listed = [run for run in store.list_folders(DATA) if run in oldest or run not in runs]
     objects = (info for run in listed for info in store.list(run))
-    return delete_each(store, [info.name for info in objects if info.name not in needed and info.modified < before])
+    return delete_all(store, [info.name for info in objects if info.name not in needed and info.modified < before])
 
 
 def _folder_of(name: str) -> str:
@@ -83,4 +86,4 @@ def prune_archive(
     if publication is None or publication.problem:
         return []
     retained = manifest_name(publication.manifest.retained_from)
-    return delete_each(store, [name for name in list_old(store.list(MANIFESTS), keep, now()) if name < retained])
+    return delete_all(store, [name for name in list_old(store.list(MANIFESTS), keep, now()) if name < retained])

@@ -10,15 +10,16 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
-from foreact.registry.client import SERVER_THREADS, explain_mlflow_errors, map_concurrently
+from foreact.registry.client import SERVER_THREADS, RegistryUnavailable, explain_mlflow_errors, map_concurrently
 from foreact.registry.figures import STORES_EXPERIMENT
 from foreact.registry.records import CHAIN, EXPERIMENT, RUN, STORE_MODELS, model_folder, model_name
 
 log = logging.getLogger(__name__)
 # How many rows one statement names.
 CHUNK = 500
-PROXIED = "mlflow-artifacts:"
+PROXIED = "mlflow-artifacts"
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class _Version:
 def prune_registry(database: str, artifacts: str, *, named: Set[tuple[str, str]], before: datetime) -> Pruned:
     """Delete what was registered before a moment, but for what an alias names, or what is named by number or by run.
 
-    A model's newest version stays, so that no number is given twice. `artifacts` is where the server keeps files.
+    A model's newest version stays, so that no number is given twice, but after a restore. `artifacts` is where the
+    server keeps files.
     """
     from sqlalchemy import create_engine
 
@@ -52,7 +54,11 @@ def prune_registry(database: str, artifacts: str, *, named: Set[tuple[str, str]]
         try:
             with engine.begin() as connection:
                 files = _find_files(connection, artifacts)
-                versions = _delete_versions(connection, named, before)
+                old = _find_old_versions(connection, named, before)
+            versions = []
+            for chunk in _in_chunks(old):
+                with engine.begin() as connection:
+                    versions += _delete_versions(connection, chunk)
             # Rows first: a version never points at nothing. Files of a run that is cut short go with the run.
             _delete_files(files, versions)
             with engine.begin() as connection:
@@ -78,12 +84,18 @@ def _find_files(connection: Any, artifacts: str) -> dict[str, str]:
         .join(SqlExperiment, SqlExperiment.experiment_id == SqlRun.experiment_id)
         .where(SqlExperiment.name == EXPERIMENT)
     )
-    return {run: uri.replace(PROXIED, artifacts.rstrip("/"), 1).removesuffix("/artifacts") for run, uri in found}
+    return {run: _resolve_place(uri, artifacts).removesuffix("/artifacts") for run, uri in found}
 
 
-def _delete_versions(connection: Any, named: Set[tuple[str, str]], before: datetime) -> list[_Version]:
+def _resolve_place(uri: str, artifacts: str) -> str:
+    """Return where the server keeps what it names to its clients by a path of its own, with or without its host."""
+    parts = urlsplit(uri)
+    return f"{artifacts.rstrip('/')}/{parts.path.lstrip('/')}" if parts.scheme == PROXIED else uri
+
+
+def _find_old_versions(connection: Any, named: Set[tuple[str, str]], before: datetime) -> list[_Version]:
     from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlModelVersionTag, SqlRegisteredModelAlias
-    from sqlalchemy import and_, delete, or_, select, tuple_
+    from sqlalchemy import and_, or_, select
     from sqlalchemy.orm import aliased
 
     table, tag, newer = SqlModelVersion, SqlModelVersionTag, aliased(SqlModelVersion)
@@ -105,14 +117,26 @@ def _delete_versions(connection: Any, named: Set[tuple[str, str]], before: datet
         )
     )
     old = [_Version(*row) for row in found]
-    unnamed = [each for each in old if not {(each.name, str(each.version)), (each.name, each.run or "")} & named]
-    deleted = []
-    for chunk in _in_chunks(unnamed):
-        keys = [(each.workspace, each.name, each.version) for each in chunk]
-        for rows in (tag, table):
-            connection.execute(delete(rows).where(tuple_(rows.workspace, rows.name, rows.version).in_(keys)))
-        deleted += chunk
-    return deleted
+    return [each for each in old if not {(each.name, str(each.version)), (each.name, each.run or "")} & named]
+
+
+def _delete_versions(connection: Any, versions: list[_Version]) -> list[_Version]:
+    """Delete those that no alias has come to name meanwhile, and return them."""
+    from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlModelVersionTag, SqlRegisteredModelAlias
+    from sqlalchemy import delete, select, text, tuple_
+
+    def are(rows: Any, keys: Set[tuple[str, str, int]]) -> Any:
+        return tuple_(rows.workspace, rows.name, rows.version).in_(keys)
+
+    if connection.dialect.name == "postgresql":
+        # No alias is set between the look and the end; a workspace's registry is locked as a whole.
+        connection.execute(text("LOCK TABLE registered_model_aliases IN SHARE MODE"))
+    alias, keys = SqlRegisteredModelAlias, {(each.workspace, each.name, each.version) for each in versions}
+    live = connection.execute(select(alias.workspace, alias.name, alias.version).where(are(alias, keys)))
+    keys -= {tuple(row) for row in live}
+    for rows in (SqlModelVersionTag, SqlModelVersion):
+        connection.execute(delete(rows).where(are(rows, keys)))
+    return [each for each in versions if (each.workspace, each.name, each.version) in keys]
 
 
 def _delete_points(connection: Any, before: datetime) -> int:
@@ -161,8 +185,11 @@ def _delete_runs(connection: Any, runs: list[str]) -> None:
 
 def _delete_files(places: dict[str, str], versions: list[_Version]) -> None:
     """Delete the files of versions, or, of one without a name, those of its whole run."""
+    from azure.core.exceptions import AzureError
     from mlflow.exceptions import MlflowException
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    from foreact.blobs.azure_errors import error_reason
 
     folders: dict[str, list[str | None]] = defaultdict(list)
     for each in versions:
@@ -180,8 +207,14 @@ def _delete_files(places: dict[str, str], versions: list[_Version]) -> None:
 
     for place, chosen in folders.items():
         repository = get_artifact_repository(place)
-        for _ in map_concurrently(delete_folder, [(repository, folder) for folder in chosen], SERVER_THREADS):
-            pass
+        try:
+            for _ in map_concurrently(delete_folder, [(repository, folder) for folder in chosen], SERVER_THREADS):
+                pass
+        except AzureError as error:
+            raise RegistryUnavailable(
+                f"Cannot delete files in {place} ({error_reason(error)}): check that the account can be reached and "
+                "that this identity may delete there, then run again; what is left goes with its run."
+            ) from None
 
 
 def _reuse_space(engine: Any) -> None:

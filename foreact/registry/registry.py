@@ -105,11 +105,13 @@ class Registry:
             existing = self._list_run_versions(mlflow_run.info.run_id)
 
             def register_candidate(candidate: Candidate) -> tuple[str, str]:
+                champion = self._find_champion(candidate.store) if candidate.promoted else None
                 version = existing.get(model_name(candidate.store))
                 if version is None:
-                    version = self._make_version(candidate, run, mlflow_run)
+                    first = candidate.promoted and champion is None
+                    version = self._make_version(candidate, run, mlflow_run, is_first=first)
                 if candidate.promoted:
-                    self._promote_newest(candidate.store, (candidate.as_of, int(version)))
+                    self._promote_newest(candidate.store, (candidate.as_of, int(version)), champion)
                 return candidate.store, version
 
             versions = {}
@@ -237,8 +239,11 @@ class Registry:
             if not token:
                 return versions
 
-    def _make_version(self, candidate: Candidate, run: str, mlflow_run: Any) -> str:
-        """Upload the model and make a version that points at it; no version ever points at nothing."""
+    def _make_version(self, candidate: Candidate, run: str, mlflow_run: Any, *, is_first: bool) -> str:
+        """Upload the model and make a version that points at it; no version ever points at nothing.
+
+        A store's first version is preceded by its registered model, which saves asking for what is not there.
+        """
         data = candidate.packed.read_bytes()
         folder = model_folder(model_name(candidate.store))
         with tempfile.TemporaryDirectory() as scratch:
@@ -268,11 +273,12 @@ class Registry:
             )
             return str(version.version)
 
-        try:
-            return create_version()
-        except Exception as error:
-            if not is_unknown(error):
-                raise
+        if not is_first:
+            try:
+                return create_version()
+            except Exception as error:
+                if not is_unknown(error):
+                    raise
         try:
             self.client.create_registered_model(
                 name, tags={STORE: candidate.store}, description=describe_model(candidate.store)
@@ -282,15 +288,14 @@ class Registry:
                 raise
         return create_version()
 
-    def _promote_newest(self, store: str, promoted: tuple[str, int]) -> None:
+    def _promote_newest(self, store: str, promoted: tuple[str, int], champion: Champion | None) -> None:
         """Move the alias to the promoted version of the newest data, never back, and look again after each move.
 
-        A promoted version is its date of data and its number.
+        A promoted version is its date of data and its number; the champion is that of a moment ago.
         MLflow moves an alias unconditionally. So the process that moved it last looks again, sees what others have
         registered meanwhile, and corrects what it has overwritten.
         """
         name = model_name(store)
-        champion = self._find_champion(store)
         live = (champion.as_of, int(champion.version)) if champion and champion.store == store else ("", 0)
         newest = max(live, promoted)
         while True:

@@ -20,7 +20,7 @@ MAX_REJECTED_SHARE = 0.01
 MAX_FALLBACK_SHARE = 0.2
 # Whether stores whose numbers depart beyond what is likely are published all the same.
 ACCEPT_DEPARTURES = False
-# Whether one store's run may lose columns, attributes and known tables that the store goes by.
+# Whether a run may lose columns, attributes and known tables that live models and stores go by.
 ACCEPT_LOSSES = False
 # What one store's run takes from the last retrain-all where it is left out: what is read, how, and what is published.
 LEFT_OUT: dict[str, Any] = {

@@ -64,8 +64,8 @@ def retrain_in_one_pod(
         max_fallback_share: The run fails when more than this share of the stores could not be trained.
         accept_departures: Whether numbers are published that depart from past sales and from the last publication
             beyond what is likely; if not, such stores keep the last good ones.
-        accept_losses: Whether one store's run may go on without columns, attributes or known tables that the store goes
-            by.
+        accept_losses: Whether the run may go on without columns, attributes or known tables that live models and stores
+            go by.
         seed: Seed of everything drawn at random.
         quantiles: Which quantiles are published beside p10, p50 and p90, as in p5,p97.5.
         experts: Names of installed experts that forecast beside the built-in ones, as in fortnight,mine; empty: none.

@@ -153,8 +153,7 @@ class RefreshRecords:
 
     def delete_old(self) -> None:
         """Delete all but the latest refreshes that ended."""
-        for info in list(self._store.list(DONE))[:-MOST_ENDED]:
-            self._store.delete(info.name)
+        self._store.delete(*(info.name for info in list(self._store.list(DONE))[:-MOST_ENDED]))
 
 
 def _parse_active(blob: Blob | None) -> list[Refresh]:

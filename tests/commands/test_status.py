@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from foreact.blobs.folder import FolderStore
+from foreact.runs.owed import owed_name
 from foreact.telemetry.scorecards import Scorecards, write_scorecards
 from tests.commands.conftest import Foreact
 from tests.serving import shop
@@ -50,6 +51,35 @@ def test_what_the_registry_is_owed_is_counted(workspace: Path, foreact: Foreact)
     done = foreact("status", "--workspace", str(workspace))
     assert "1 run not registered yet: the next retrain-all does it, or `foreact registry catch-up`." in done.stdout
     assert json.loads(foreact("status", "--json", "--workspace", str(workspace)).stdout)["runs_owed"] == 1
+
+
+def test_what_is_owed_and_cannot_be_read_is_said(workspace: Path, foreact: Foreact) -> None:
+    blobs = FolderStore(workspace / "blobs")
+    blobs.write(owed_name("torn"), b"PK")
+    blobs.write(owed_name("whole"), b"")
+    assert foreact("registry", "catch-up", "--workspace", str(workspace)).returncode == 0
+    blobs.delete(f"{owed_name('whole')}.problem")
+    *_, torn, _, _, _ = (told := foreact("status", "--workspace", str(workspace)).stdout).splitlines()
+    assert "1 run not registered yet" in told
+    assert torn.startswith(
+        "passed over, and forgotten after FOREACT_KEEP_REGISTERED_DAYS: forecasts/owed/torn.zip is no"
+    )
+    answer = json.loads(foreact("status", "--json", "--workspace", str(workspace)).stdout)
+    assert answer["runs_owed"] == 2
+    assert ["torn.zip" in problem for problem in answer["owed_unreadable"]] == [True]
+
+
+def test_stores_that_are_due_before_the_night_is_are_named(tmp_path: Path, foreact: Foreact) -> None:
+    zones = {"Tartu": "Europe/Tallinn", "Kiel": "Europe/Berlin", "Porto": "Europe/Lisbon"}
+    shop.publish(FolderStore(tmp_path / "blobs"), [*zones, "S1"], items=2, zones=zones)
+    status = ("status", "--workspace", str(tmp_path))
+    done = foreact(*status, FOREACT_TIMEZONE="Europe/Berlin", FOREACT_PUBLISH_DEADLINE="08:30")
+    assert "due before 08:30 Europe/Berlin, by which nights are ready: 'Tartu'; set FOREACT_TIMEZONE" in done.stdout
+    assert json.loads(foreact(*status, "--json", FOREACT_TIMEZONE="Europe/Lisbon").stdout)["due_early"] == [
+        "Kiel",
+        "Tartu",
+    ]
+    assert "due before" not in foreact(*status, FOREACT_TIMEZONE="Europe/Tallinn").stdout
 
 
 def test_sustained_drift_marks_a_store(workspace: Path, foreact: Foreact) -> None:

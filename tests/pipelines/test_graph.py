@@ -161,7 +161,6 @@ def test_both_pipelines_differ_by_what_concerns_one_store_alone() -> None:
     parameters = {n: spec["root"]["inputDefinitions"]["parameters"] for n, spec in specs.items()}
     assert set(parameters["retrain-store"]) - set(parameters["retrain-all"]) == {
         "store",
-        "accept_losses",
         *NO_PROMOTION,
     }
     for pipeline, spec in specs.items():

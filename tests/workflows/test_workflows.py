@@ -78,7 +78,7 @@ def test_images_are_signed_and_attested_before_they_are_deployed_and_verified_be
     steps = [step.get("run") or step["uses"].partition("@")[0] for step in jobs["dev"]["steps"]]
     attested = [place for place, step in enumerate(steps) if step == "actions/attest-build-provenance"]
     deployed = next(place for place, step in enumerate(steps) if step.startswith("make deploy"))
-    signed = next(place for place, step in enumerate(steps) if step.startswith("make sign"))
+    signed = next(place for place, step in enumerate(steps) if "make sign" in step)
     assert steps.index("make push") < signed < min(attested) < max(attested) < deployed
     given = [step["with"] for step in jobs["dev"]["steps"] if "attest-build-provenance" in step.get("uses", "")]
     assert {each["subject-name"].rpartition("/")[2]: each["subject-digest"] for each in given} == {
@@ -86,6 +86,13 @@ def test_images_are_signed_and_attested_before_they_are_deployed_and_verified_be
     }
     assert set(jobs["prod"]["needs"]) == {"dev", "verify"}
     assert "make verify CERTIFICATE=" in jobs["verify"]["steps"][-1]["run"]
+    for step, variable in ((steps[signed], "SIGNING_KEY"), (jobs["verify"]["steps"][-1]["run"], "SIGNING_CERTIFICATE")):
+        guard = next(line for line in step.splitlines() if "test -n" in line)
+        told = subprocess.run(
+            ["bash", "-ec", guard], env={**os.environ, variable: ""}, capture_output=True, text=True, check=False
+        )
+        assert told.returncode == 1
+        assert variable in told.stdout
 
 
 def test_make_verify_asks_for_every_image_and_fails_with_any(tmp_path: Path) -> None:

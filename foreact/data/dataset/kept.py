@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from foreact.blobs.ageing import delete_each
+from foreact.blobs.ageing import delete_all
 from foreact.blobs.protocol import Blob, BlobStore
 from foreact.blobs.records import EACH_ALONE, StoredRecord, parse_or_skip, parse_record
 from foreact.blobs.swap import read_if_present, swap_object
@@ -99,7 +99,7 @@ def prune_datasets(blobs: BlobStore) -> list[str]:
     today = min([datetime.now(UTC).date(), *([max(days.values())] if days else [])])
     old = [folder for folder, day in days.items() if day < today - GRACE]
     names = [info.name for folder in old for info in blobs.list(folder)]
-    return delete_each(blobs, [name for name in names if name not in needed])
+    return delete_all(blobs, [name for name in names if name not in needed])
 
 
 def _list_needed(blobs: BlobStore, dataset: KeptDataset) -> set[str]:

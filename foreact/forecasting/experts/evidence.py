@@ -53,6 +53,8 @@ class Evidence:
 
     def select_experts(self, experts: Sequence[str]) -> "Evidence":
         """Return the evidence of some of the experts."""
+        if tuple(experts) == self.experts:
+            return self
         place = [self.experts.index(name) for name in experts]
         return Evidence(
             tuple(experts), self.totals[np.ix_(place, place)], self.items[:, place][:, :, place], self.windows
@@ -171,17 +173,17 @@ def _least_error(products: Doubles, windows: float) -> Doubles:
     leaning = products + np.eye(count) * EQUAL_WINDOWS * smallest / max(windows, 1.0)
     best, least = np.full(count, 1 / count), np.inf
     for size in range(1, count + 1):
-        for chosen in combinations(range(count), size):
-            part = leaning[np.ix_(chosen, chosen)]
-            weights = np.linalg.solve(part, np.ones(size))
-            if weights.sum() <= 0 or (weights < 0).any():
-                continue
-            weights /= weights.sum()
+        subsets = np.array(list(combinations(range(count), size)))
+        parts = leaning[subsets[:, :, None], subsets[:, None, :]]
+        solved = np.linalg.solve(parts, np.ones((len(subsets), size, 1)))[..., 0]
+        usable = (solved.sum(1) > 0) & (solved >= 0).all(1)
+        for chosen, part, shares in zip(subsets[usable], parts[usable], solved[usable], strict=True):
+            weights = shares / shares.sum()
             error = float(weights @ part @ weights)
             if error < least - 1e-12:
                 least = error
                 best = np.zeros(count)
-                best[list(chosen)] = weights
+                best[chosen] = weights
     return best
 
 

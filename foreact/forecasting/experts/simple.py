@@ -140,11 +140,17 @@ def _smooth(units: Floats, horizon: int, spacing: Spacing) -> Doubles:
     start = np.where(first, level_seen, 0.0).sum(1) / np.maximum(first.sum(1), 1)
     rates = np.array(RATES)[:, None]
     level = np.repeat(start[None, :], len(rates), axis=0)
-    loss = np.zeros_like(level)
-    for day in range(days):
-        error = np.where(usable[:, day], level_seen[:, day] - level, 0.0)
-        loss = loss * MEMORY + (error * factor[:, day]) ** 2
-        level += rates * error
+    loss, error, scaled = np.zeros_like(level), np.empty_like(level), np.empty_like(level)
+    # In place, a day after the other: with few items the calls cost more than the numbers.
+    for seen, used, of_day in zip(*map(np.ascontiguousarray, (level_seen.T, usable.T, factor.T)), strict=True):
+        np.subtract(seen, level, out=error)
+        error *= used
+        np.multiply(error, of_day, out=scaled)
+        scaled *= scaled
+        loss *= MEMORY
+        loss += scaled
+        error *= rates
+        level += error
     best = level[loss.argmin(0), np.arange(len(recent))]
     return np.asarray(best[:, None] * factors[:, np.arange(horizon) % spacing.week])
 

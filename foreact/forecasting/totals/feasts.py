@@ -1,5 +1,7 @@
 """The same day in earlier years: by its date, or by its distance from Easter Sunday."""
 
+from functools import cache
+
 import numpy as np
 from dateutil.easter import easter
 from numpy.typing import NDArray
@@ -9,6 +11,9 @@ from foreact.forecasting.inputs.arrays import Bools, Dates
 # Days from Easter Sunday that are kept somewhere: Shrove Monday to Ash Wednesday, Maundy Thursday to Easter Monday,
 # Ascension and the day after it, Whit Sunday and Monday, Corpus Christi.
 MOVABLE = (-48, -47, -46, -3, -2, -1, 0, 1, 39, 40, 49, 50, 60)
+
+# Of no dates at all.
+USUAL_YEAR = 2000
 
 
 def earlier_dates(dates: Dates, years: int) -> Dates:
@@ -51,5 +56,11 @@ def weekdays_of_month(dates: Dates, *, from_end: bool = False) -> NDArray[np.int
 
 def _easter_sundays(dates: Dates, years: int) -> Dates:
     """Return Easter Sunday of each date's year, or of so many years before."""
-    year, place = np.unique(dates.astype("datetime64[Y]").astype(np.int64) + 1970 - years, return_inverse=True)
-    return np.array([easter(int(one)) for one in year], "datetime64[D]")[place]
+    year = dates.astype("datetime64[Y]").astype(np.int64) + 1970 - years
+    first, last = int(year.min(initial=USUAL_YEAR)), int(year.max(initial=USUAL_YEAR))
+    return _list_easters(first, last)[year - first]
+
+
+@cache
+def _list_easters(first: int, last: int) -> Dates:
+    return np.array([easter(year) for year in range(first, last + 1)], "datetime64[D]")

@@ -51,7 +51,7 @@ def fit_totals(panel: Panel, demand: Demand, design: Design, offers: Offers, gro
     solution = np.zeros((matrix.shape[1], len(groups)))
     responses = np.zeros((len(offers.names), len(groups)))
     seen = np.isfinite(demand.totals)
-    for mask in np.unique(seen, axis=0) if len(groups) else []:
+    for mask in {row.tobytes(): row for row in seen}.values():
         if not mask.any():
             continue
         members = np.flatnonzero((seen == mask).all(1))

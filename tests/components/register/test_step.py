@@ -1,6 +1,7 @@
 """What registering leaves behind when it cannot be done, and what the page says when it is."""
 
 import json
+import os
 import socket
 import threading
 from datetime import date, timedelta
@@ -10,12 +11,19 @@ import pytest
 from components.publish.step import publish
 from components.register.step import register, register_owed
 from foreact.blobs import connect
+from foreact.blobs.folder import FolderStore
+from foreact.publications import CURRENT
 from foreact.registry import Registry
 from foreact.runs.events import Events
-from foreact.runs.owed import RunOrigin, list_owed, owed_name
+from foreact.runs.owed import RunOrigin, list_owed, list_unreadable, owed_name
 from foreact.settings import PipelineSettings
 from tests.services import serve_mlflow
 from tests.trainings import write_training
+
+
+def read_warnings(path):
+    notes = (json.loads(line).get("text", "") for line in path.read_text().splitlines())
+    return [text for text in notes if text.startswith("warning")]
 
 
 def test_what_a_server_that_breaks_off_was_not_told_is_owed(tmp_path, monkeypatch):
@@ -39,7 +47,7 @@ def test_what_a_server_that_breaks_off_was_not_told_is_owed(tmp_path, monkeypatc
         done = register(**parts, origin=RunOrigin(run="r", pipeline="retrain-all"), settings=away)
         server.shutdown(socket.SHUT_RDWR)
     told = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
-    [note] = [event["text"] for event in told if event["event"] == "note"]
+    [note] = read_warnings(tmp_path / "events")
     assert note.startswith("warning: nothing was registered, a later run will do it: The model registry at")
     assert (told[-1]["step"], told[-1]["state"]) == ("register", "succeeded")
     assert "| 1 | promoted | not registered yet |" in done.summary
@@ -57,6 +65,42 @@ def test_what_a_server_that_breaks_off_was_not_told_is_owed(tmp_path, monkeypatc
     assert (champion.run, champion.version) == ("r", "1")
     assert list_owed(connect(settings)) == []
     assert register_owed(Registry.connect(settings), connect(settings)) == []
+
+
+def test_that_nothing_was_deleted_is_a_warning_once_something_is_published(workspace, tmp_path):
+    write_training(tmp_path / "trained", {"Kiel": {}})
+    settings, blobs = PipelineSettings(workspace=workspace), FolderStore(workspace / "blobs")
+    parts = {"trained": tmp_path / "trained", "versions": tmp_path / "versions.json", "settings": settings}
+    events = Events(tmp_path / "events")
+    register(**parts, origin=RunOrigin(run="first"), events=events)
+    publish(**parts, events=events)
+    register(**parts, origin=RunOrigin(run="second"), events=events)
+    assert read_warnings(tmp_path / "events") == []
+    blobs.delete(CURRENT)
+    register(**parts, origin=RunOrigin(run="third"), events=events)
+    [note] = read_warnings(tmp_path / "events")
+    assert note.startswith("warning: what is too old was not deleted, a later run will do it: Nothing that could be")
+
+
+def test_what_is_owed_too_long_and_cannot_be_read_is_forgotten_though_the_registry_answers(workspace, tmp_path):
+    write_training(tmp_path / "trained", {"Kiel": {}})
+    settings, blobs = PipelineSettings(workspace=workspace), FolderStore(workspace / "blobs")
+    parts = {"trained": tmp_path / "trained", "versions": tmp_path / "versions.json", "settings": settings}
+    events = Events(tmp_path / "events")
+    for name in ("long ago", "named", "lately"):
+        blobs.write(owed_name(name), b"PK")
+    register(**parts, origin=RunOrigin(run="named"), events=events)
+    publish(**parts, events=events)
+    blobs.write(owed_name("named"), b"PK")
+    for name in ("long ago", "named"):
+        os.utime(workspace / "blobs" / owed_name(name), (0, 0))
+    register(**parts, origin=RunOrigin(run="now", store="Kiel"), events=events)
+    assert len(list_owed(blobs)) == 3
+    register(**parts, origin=RunOrigin(run="now"), events=events)
+    assert sorted(list_owed(blobs)) == [owed_name("lately"), owed_name("named")]
+    assert [problem.partition(" ")[0] for problem in list_unreadable(blobs)] == sorted(list_owed(blobs))
+    [warning] = read_warnings(tmp_path / "events")
+    assert warning == f"warning: owed for more than 30 days and forgotten: {owed_name('long ago')!r}."
 
 
 class Progress(Events):

@@ -13,6 +13,7 @@ import pytest
 from components.publish.step import publish
 from components.register.step import Registered, register
 from components.train.live import LiveChain, LiveStore, make_live_finder
+from components.train.losses import find_chain_losses
 from components.train.step import train
 from components.train.worker import StoreJob, train_store_job
 from foreact.blobs import connect
@@ -164,7 +165,7 @@ def test_a_champion_that_fails_on_the_new_data_leaves_the_baseline(data: Dataset
     assert "the weekday mean is published instead: the store could not be trained" in files.record.fallback
 
 
-def test_a_store_alone_is_not_judged_on_less_than_its_champion_knew(tmp_path: Path) -> None:
+def test_nobody_is_judged_on_less_than_champions_knew(tmp_path: Path) -> None:
     sold = [(day, store, "a", 5 + 10 * (day.day < 4)) for day in days(200) for store in "ST"]
     history = write_rows(tmp_path / "sales.csv", sold)
     ahead = days(207, date(2025, 4, 7))
@@ -205,8 +206,14 @@ def test_a_store_alone_is_not_judged_on_less_than_its_champion_knew(tmp_path: Pa
         run()
     with pytest.raises(ForeactError, match="lacks 'offer'"):
         run(night=[known])
-    # All stores together may lose a table, and the night's own may lose the rows of a store.
-    run(alone=False)
+    with pytest.raises(
+        ForeactError, match=r"'offer', which the live models of these stores go by: 'S': name the tables"
+    ):
+        run(alone=False, night=[known])
+    assert "accepted by --accept-losses: The data lacks 'offer'" in run(alone=False, accept=True)
+    # The night's own tables may lose a column, and the rows of a store.
+    bare = write_rows(tmp_path / "bare.csv", offers, "date,store,fair")
+    run(bare, alone=False, night=[bare])
     others = write_rows(tmp_path / "others.csv", [row for row in offers if row[1] == "T"], "date,store,offer")
     run(others, night=[others])
     # Without its region the store would leave its planners' view.
@@ -214,6 +221,14 @@ def test_a_store_alone_is_not_judged_on_less_than_its_champion_knew(tmp_path: Pa
         run(known, night=[known, others], live=of_region)
     regions = write_rows(tmp_path / "regions.csv", [("S", "South"), ("T", "South")], "store,region")
     run(known, regions, live=of_region)
+    # Of the whole chain one store may.
+    some = write_rows(tmp_path / "some.csv", [("T", "South")], "store,region")
+    chain = take_in(tmp_path / "chain", history, known, some)
+    assert find_chain_losses(chain, dict.fromkeys("ST", of_region["S"])) == []
+    chain = take_in(tmp_path / "regionless", history, known)
+    [loss] = find_chain_losses(chain, dict.fromkeys("ST", of_region["S"]))
+    assert loss.startswith("The data lacks 'region', which these stores are published with")
+    assert loss.endswith(": 'S', 'T'")
     # Nobody knows what a model that is lost went by.
     with pytest.raises(ForeactError, match=r"leaves out '.*offers.csv', known tables of the last retrain-all"):
         run(night=[known], live={"S": LiveStore(problem="It is lost.")})

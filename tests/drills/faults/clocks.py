@@ -1,5 +1,6 @@
 """A machine whose clock is ten minutes off, either way."""
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,17 @@ from tests.drills.serving import serve
 
 LIBRARIES = "usr/lib/*/faketime/libfaketimeMT.so.1"
 OFF = timedelta(minutes=10)
+# The library leaves the clock that sleep goes by alone, and then refuses to sleep by it.
+AWAKE = """import threading
+import time
+
+
+def sleep(seconds):
+    threading.Event().wait(seconds)
+
+
+time.sleep = sleep
+"""
 
 
 def shift_clock(retailer: Retailer) -> Row:
@@ -25,10 +37,14 @@ def shift_clock(retailer: Retailer) -> Row:
     library = next(map(str, Path("/").glob(LIBRARIES)), "")
     if not library:
         return Row("a clock 10 minutes off", False, "not seen: needs libfaketime")
+    awake = retailer.workspace.parent / "awake"
+    awake.mkdir()
+    (awake / "sitecustomize.py").write_text(AWAKE)
     first = retailer.check()
     told: dict[str, list[str]] = {}
     codes = []
     ahead = {"LD_PRELOAD": library, "FAKETIME": "+10m", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_NO_CACHE": "1"}
+    ahead["PYTHONPATH"] = os.pathsep.join([str(awake), *filter(None, [os.environ.get("PYTHONPATH")])])
     with serve(retailer.workspace, FOREACT_POLL_SECONDS="0.5") as service, asking(service, retailer.pages) as seen:
         for name, environment in (("a run ahead", ahead), ("a run that is right, after it", {})):
             retailer.environment = environment

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest import mock
 
+import yaml
+
 from foreact.blobs import connect
 from foreact.blobs.azure import AzureStore
 from foreact.settings import PlaceSettings
@@ -35,6 +37,7 @@ from tests.serving import shop
 BLOB = f"{ACCOUNT}.blob.core.windows.net"
 # A name that is looked up, in a file of hosts that the drill can change for the service alone.
 NAME = "localhost"
+DEPLOYMENT = Path(__file__).parents[3] / "kustomize/base/serving/deployment.yaml"
 
 
 def through(front: Front, azurite: Azurite) -> dict[str, str]:
@@ -200,6 +203,12 @@ def end_certificate(folder: Path) -> Row:
     return Row("TLS: the blob store's certificate has ended", held, "; ".join(words))
 
 
+def _read_options() -> str:
+    """Return the line of a resolver's file by which the service's pods look names up."""
+    pod = yaml.safe_load(DEPLOYMENT.read_text())["spec"]["template"]["spec"]
+    return " ".join(["options", *(f"{each['name']}:{each['value']}" for each in pod["dnsConfig"]["options"])])
+
+
 def lose_names(retailer: Retailer, azurite: Azurite, folder: Path) -> Row:
     """Let no name be resolved any more, by a resolver that never answers, in the service and in a run."""
     hosts, resolver = folder / "hosts", folder / "resolv.conf"
@@ -207,7 +216,7 @@ def lose_names(retailer: Retailer, azurite: Azurite, folder: Path) -> Row:
     hosts.write_text(known)
     with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.53", 53))
-        resolver.write_text("nameserver 127.0.0.53\n")
+        resolver.write_text(f"nameserver 127.0.0.53\n{_read_options()}\n")
         with serve_front(Front(azurite.process.port)) as front:
             place = {name: text.replace("127.0.0.1", NAME) for name, text in through(front, azurite).items()}
             mounts = f"mount --bind {hosts} /etc/hosts && mount --bind {resolver} /etc/resolv.conf"

@@ -7,6 +7,7 @@ import pytest
 
 from foreact.blobs import BlobConflict, BlobNotFound
 from foreact.errors import ForeactError
+from foreact.naming import encode_id
 
 
 def test_what_is_written_is_read(store):
@@ -68,6 +69,16 @@ def test_delete_twice_is_no_error(store):
     store.delete("a/b/c")
     store.delete("a/b/c")
     assert list(store.list()) == []
+
+
+def test_many_are_deleted_at_once_and_who_is_not_there_takes_nothing_from_the_others(store):
+    names = [f"many/{encode_id(item)}/{number}" for item in ("a b", "ä%", "../x") for number in range(100)]
+    for name in names[::2]:
+        store.write(name, b"one")
+    store.write("many/left", b"one")
+    store.delete(*names)
+    store.delete()
+    assert [info.name for info in store.list("many/")] == ["many/left"]
 
 
 def test_list_by_prefix_in_order_of_names(store):

@@ -91,5 +91,6 @@ class MemoryStore:
         inside = (name.removeprefix(prefix).split("/") for name in self.objects if name.startswith(prefix))
         yield from sorted({f"{prefix}{parts[0]}/" for parts in inside if len(parts) > 1})
 
-    def delete(self, name: str) -> None:
-        self.objects.pop(name, None)
+    def delete(self, *names: str) -> None:
+        for name in names:
+            self.objects.pop(name, None)

@@ -1,15 +1,19 @@
 """What a registry forgets, and what it never does."""
 
+from collections.abc import Iterable, Iterator, Set
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from foreact.errors import ForeactError
-from foreact.registry import Pruned, Registry
-from foreact.registry.records import CHAIN, Moment
+from foreact.registry import Pruned, Registry, RegistryUnavailable, prune_registry
+from foreact.registry.client import make_client, sqlite_uri
+from foreact.registry.records import CHAIN, CHAMPION, EXPERIMENT, RUN, Moment
 from foreact.settings import PipelineSettings
 from tests.foreact.registry.conftest import candidate
+from tests.services import ACCOUNT, Azurite
 
 LATER = datetime.now(UTC) + timedelta(days=1)
 
@@ -68,10 +72,68 @@ def test_nothing_goes_while_what_is_named_is_not_known(registry: Registry) -> No
 
 def test_models_and_runs_of_others_stay(registry: Registry) -> None:
     client = registry.client
-    client.create_registered_model("theirs")
+    client.create_registered_model("foreact-theirs")
     run = client.create_run(registry.experiment)
     for _ in range(2):
-        client.create_model_version("theirs", "runs:/x", run.info.run_id, await_creation_for=0)
+        client.create_model_version("foreact-theirs", "runs:/x", run.info.run_id, await_creation_for=0)
     registry.prune(set, LATER)
-    assert count_versions(registry, "theirs") == [1, 2]
+    assert count_versions(registry, "foreact-theirs") == [1, 2]
     assert client.get_run(run.info.run_id)
+
+
+class Promoting(Set):  # type: ignore[type-arg]
+    """What is named, looked at while somebody sets an alias."""
+
+    def __init__(self, client: MlflowClient, model: str, version: str) -> None:
+        self.client, self.model, self.version = client, model, version
+
+    def __contains__(self, named: object) -> bool:
+        if named == (self.model, self.version):
+            self.client.set_registered_model_alias(self.model, CHAMPION, self.version)
+        return False
+
+    def __iter__(self) -> Iterator[object]:
+        return iter(())
+
+    @classmethod
+    def _from_iterable(cls, named: Iterable[object]) -> set[object]:  # type: ignore[override]
+        return set(named)
+
+    def __len__(self) -> int:
+        return 0
+
+
+def test_what_an_alias_names_meanwhile_stays(registry: Registry) -> None:
+    registry.prune(lambda: Promoting(registry.client, "foreact-Kiel", "3"), LATER)
+    assert count_versions(registry, "foreact-Kiel") == [2, 3, 5]
+    assert registry.load_champions(["Kiel"])["Kiel"].problem == ""
+    assert registry.load_champions(["Kiel"])["Kiel"].version == "3"
+
+
+def leave_run(workspace: Path, uri: str) -> str:
+    """Leave an empty run of ours of which a server keeps the files in a place of its own."""
+    client = make_client(sqlite_uri(workspace))
+    experiment = client.create_experiment(EXPERIMENT, artifact_location=uri)
+    return str(client.create_run(experiment, tags={RUN: "run-1"}).info.run_id)
+
+
+@pytest.mark.parametrize("uri", ["mlflow-artifacts:/7", "mlflow-artifacts://mlflow.example:5000/7"])
+def test_files_are_found_where_the_server_keeps_them(workspace: Path, tmp_path: Path, uri: str) -> None:
+    run = leave_run(workspace, uri)
+    kept = tmp_path / "kept"
+    (kept / "7" / run / "artifacts").mkdir(parents=True)
+    (kept / "7" / run / "artifacts" / "model.zip").touch()
+    assert prune_registry(sqlite_uri(workspace), kept.as_uri(), named=set(), before=LATER) == Pruned(0, 1, 0)
+    assert list(kept.rglob("model.zip")) == []
+
+
+@pytest.mark.azurite
+def test_a_store_of_files_that_refuses_is_told(
+    workspace: Path, azurite: Azurite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_run(workspace, "mlflow-artifacts:/7")
+    refused = azurite.connection_string.replace(azurite.key, "bm9uZQ==")
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", refused)
+    place = f"wasbs://models@{ACCOUNT}.blob.core.windows.net/mlflow"
+    with pytest.raises(RegistryUnavailable, match=r"Cannot delete files in wasbs://models@.* check that"):
+        prune_registry(sqlite_uri(workspace), place, named=set(), before=LATER)
