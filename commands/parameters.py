@@ -66,6 +66,16 @@ class Tables:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """How much of the files is read."""
+
+    full: Annotated[
+        bool | None,
+        typer.Option("--full", help="Read everything anew, even where today's dataset was made of the same files."),
+    ] = None
+
+
+@dataclass(frozen=True)
 class Learning:
     """Which data is used for training, and how far ahead is forecast."""
 
@@ -203,7 +213,9 @@ def spread_options(command: Callable[..., R]) -> Callable[..., R]:
     return run_command
 
 
-def read_parameters(history: str | None, tables: Tables, *others: Learning | Judging | Publishing) -> dict[str, Any]:
+def read_parameters(
+    history: str | None, tables: Tables, *others: Reading | Learning | Judging | Publishing
+) -> dict[str, Any]:
     """Return the pipeline's parameters that the command line sets."""
     known = [_make_absolute(uri) for uri in tables.known or [] if uri]
     parameters: dict[str, Any] = {

@@ -16,6 +16,7 @@ from commands.parameters import (
     Judging,
     Learning,
     Publishing,
+    Reading,
     Store,
     Tables,
     read_parameters,
@@ -62,13 +63,14 @@ def retrain_all(
     *,
     history: History = None,
     tables: Tables,
+    reading: Reading,
     learning: Learning,
     publishing: Publishing,
     judging: Judging,
     workspace: Workspace,
 ) -> None:
     """Retrain every store and publish the forecasts of the models that pass the gate."""
-    run_pipeline("retrain-all", read_parameters(history, tables, learning, publishing, judging), workspace)
+    run_pipeline("retrain-all", read_parameters(history, tables, reading, learning, publishing, judging), workspace)
 
 
 @run_app.command("retrain-store")
@@ -78,6 +80,7 @@ def retrain_store(
     store: Store,
     history: History = None,
     tables: Tables,
+    reading: Reading,
     learning: Learning,
     publishing: Publishing,
     judging: Judging,
@@ -88,7 +91,7 @@ def retrain_store(
     workspace: Workspace,
 ) -> None:
     """Retrain one store; every other store's forecasts stay as they are, byte for byte."""
-    options = read_parameters(history, tables, learning, publishing, judging)
+    options = read_parameters(history, tables, reading, learning, publishing, judging)
     run_pipeline("retrain-store", {"store": store, **options}, workspace, run_id)
 
 

@@ -17,7 +17,16 @@ from commands.cluster import (
     read_settings,
     refuse_local_paths,
 )
-from commands.parameters import Judging, Learning, Publishing, Store, Tables, read_parameters, spread_options
+from commands.parameters import (
+    Judging,
+    Learning,
+    Publishing,
+    Reading,
+    Store,
+    Tables,
+    read_parameters,
+    spread_options,
+)
 from commands.stopping import stop_with_sentence
 from foreact.errors import ForeactError
 from foreact.settings import PlaceSettings
@@ -64,6 +73,7 @@ def submit_all(
     *,
     history: Annotated[str, Source],
     tables: Tables,
+    reading: Reading,
     learning: Learning,
     publishing: Publishing,
     judging: Judging,
@@ -73,7 +83,9 @@ def submit_all(
     following: Following,
 ) -> None:
     """Retrain every store on the cluster."""
-    options = read_parameters(history, tables, learning, publishing, judging) | read_other_parameters(parameter)
+    options = read_parameters(history, tables, reading, learning, publishing, judging) | read_other_parameters(
+        parameter
+    )
     _submit_pipeline("retrain-all", options, read_settings(cluster, service_account), following)
 
 
@@ -84,6 +96,7 @@ def submit_store(
     store: Store,
     history: Annotated[str | None, Source] = None,
     tables: Tables,
+    reading: Reading,
     learning: Learning,
     publishing: Publishing,
     judging: Judging,
@@ -95,7 +108,7 @@ def submit_store(
     """Retrain one store on the cluster; every other store's forecasts stay as they are."""
     options = (
         {"store": store}
-        | read_parameters(history, tables, learning, publishing, judging)
+        | read_parameters(history, tables, reading, learning, publishing, judging)
         | read_other_parameters(parameter)
     )
     _submit_pipeline("retrain-store", options, read_settings(cluster, service_account), following)

@@ -21,6 +21,7 @@ from typing import IO, ClassVar
 from foreact import __version__
 from foreact.blobs.connecting import FOLDER
 from foreact.blobs.records import StoredRecord, parse_record
+from foreact.data.dataset.parts import FOLDER as DATASETS
 from foreact.errors import ForeactError, name_examples
 from foreact.publications import CURRENT, BrokenPublication, Manifest
 from foreact.publications.contract import MANIFESTS, manifest_name
@@ -163,12 +164,14 @@ def _write_workspace(archive: tarfile.TarFile, workspace: Path, files: dict[str,
 
 
 def _list_files(workspace: Path) -> Iterator[Path]:
-    """Return the files of a workspace but for drafts, locks and what runs only hand from step to step."""
+    """Return the files of a workspace but for drafts, locks, datasets and what runs only hand from step to step."""
     for folder, folders, names in os.walk(workspace, followlinks=True):
         place = Path(folder).relative_to(workspace)
         folders[:] = sorted(each for each in folders if not each.startswith("."))
         if len(place.parts) == 2 and place.parts[0] == "runs":
             folders[:] = [each for each in folders if each != "artifacts"]
+        if place.as_posix() == FOLDER:
+            folders[:] = [each for each in folders if f"{each}/" != DATASETS]
         for name in sorted(names):
             path = Path(folder, name)
             if not name.startswith(".") and place / name not in map(Path, LEFT_OUT) and path.is_file():

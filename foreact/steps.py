@@ -22,8 +22,6 @@ class Step:
     # Names of the environment variables that hold its credentials, and of settings that only it needs.
     credentials: tuple[str, ...]
     settings: tuple[str, ...] = ()
-    # Whether the same inputs give the same outputs, so that Kubeflow may reuse them.
-    is_cached: bool = False
     retries: int = 3
     # Until Kubernetes ends its pod, for each try.
     timeout_seconds: int = HOUR // 2
@@ -34,12 +32,8 @@ class Step:
 STEPS = {
     step.name: step
     for step in (
-        # Its answer keys what follows: a source that changed must never meet an old cache entry.
-        Step("locate", "Locate the source", "Find the sales", BLOB),
-        Step("ingest", "Ingest", "Read the sales", BLOB, is_cached=True, timeout_seconds=HOUR, scratch="50Gi"),
-        # Not cached: what vanished is judged against the publication of the moment.
+        Step("ingest", "Ingest", "Read the sales", BLOB, timeout_seconds=HOUR, scratch="50Gi"),
         Step("validate", "Validate", "Check them", BLOB, retries=1, timeout_seconds=HOUR, scratch="50Gi"),
-        # Not cached: the gate compares with the champion of the moment.
         Step(
             "train",
             "Train",

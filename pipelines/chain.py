@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from components.ingest.component import ingest
-from components.locate.component import locate
 from components.publish.component import publish
 from components.register.component import register
 from components.train.component import train
@@ -26,16 +25,15 @@ def run_steps(call: Call, parameters: Mapping[str, Any], run: str) -> None:
         return {name: parameters[name] for name in names}
 
     store = pick("store")
-    located = call(STEPS["locate"], locate, **pick("history", "known"), **store)
     # Inside an exit handler a size reaches a task only if some task there takes it as an input of its own, as ingest
     # and train do: KFP's compiler does not pass resource parameters down by itself.
     ingested = call(
         STEPS["ingest"],
         ingest,
-        source_version=located.output,
         cpu=parameters["step_cpu"],
         memory=parameters["step_memory"],
         **pick("history", "known", "columns", "country", "as_of", "spacing", "horizon", "missing", "stockouts"),
+        **pick("full"),
         **store,
     )
     validated = call(

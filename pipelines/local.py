@@ -156,9 +156,7 @@ def _copy_reports(artifacts: Path, run: Run) -> None:
 
 
 def _delete_data(artifacts: Path) -> None:
-    """Delete large intermediate files: they are published or registered, or the next run makes them again."""
-    for folder in [p for p in artifacts.rglob("*") if p.is_dir() and p.name in {"dataset", "checked"}]:
-        shutil.rmtree(folder, ignore_errors=True)
+    """Delete large intermediate files: they are published or registered."""
     for folder in artifacts.rglob("trained/models"):
         shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(folder.parent / "objects", ignore_errors=True)

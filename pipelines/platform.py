@@ -1,4 +1,4 @@
-"""The options of every task: name, caching, retries, size, and its place on the cluster.
+"""The options of every task: name, retries, size, and its place on the cluster.
 
 kfp's local runner ignores everything that kfp-kubernetes sets; compiled, that is the second document of the YAML.
 """
@@ -30,7 +30,8 @@ TELEMETRY_KEY = ("OTEL_EXPORTER_OTLP_HEADERS",)
 def set_task_options(task: Any, step: Step, *, pipeline: str, retry: bool, cpu: Any, memory: Any) -> None:
     """Set the options of a task that do not depend on what it does."""
     task.set_display_name(step.title)
-    task.set_caching_options(step.is_cached)
+    # What a step makes depends on more than its inputs: the champion, the publication, the datasets that are kept.
+    task.set_caching_options(False)
     task.set_cpu_request(cpu).set_cpu_limit(cpu)
     task.set_memory_request(memory).set_memory_limit(memory)
     if retry and step.retries:

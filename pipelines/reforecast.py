@@ -8,23 +8,22 @@ from datetime import date, datetime
 from pathlib import Path
 
 from components.ingest.component import ingest
-from components.locate.component import locate
 from components.publish.step import publish
 from components.register.step import list_versions
 from components.train.holding import make_published_finder
 from components.train.live import find_published_chain, make_published_model_finder
 from components.train.step import train
 from components.validate.component import validate
-from foreact.blobs import connect
+from foreact.blobs import BlobPlace, connect
 from foreact.context import RunContext
-from foreact.data.dataset.folder import Dataset
+from foreact.data.dataset.stored import Dataset
 from foreact.errors import ForeactError, count_noun, name_examples
 from foreact.publications import Reader
 from foreact.publications.freshness import Promise, judge_freshness
 from foreact.runs import defaults
 from foreact.runs.process import configure_task, machine_size
 from foreact.runs.trained import TrainedFolder
-from foreact.settings import PlaceSettings
+from foreact.settings import PipelineSettings, PlaceSettings
 from foreact.spacing import Spacing
 from foreact.steps import STEPS
 from pipelines.one_pod.execution import StepsHere, complete_parameters
@@ -67,7 +66,7 @@ def reforecast(promise: Promise, begun: datetime) -> list[str]:
         stores = [store for store in due if store in data.stores]
         trained = Path(scratch, "trained")
         train(
-            dataset=data.path,
+            data=data,
             trained=trained,
             report=Path(scratch, "report.html"),
             find_live=make_published_model_finder(settings),
@@ -96,12 +95,11 @@ def _take_in(steps: StepsHere, parameters: dict[str, object], horizon: int) -> D
     def pick(*names: str) -> dict[str, object]:
         return {name: parameters[name] for name in names}
 
-    located = steps(STEPS["locate"], locate, **pick("history", "known", "store"))
     ingested = steps(
         STEPS["ingest"],
         ingest,
-        source_version=located.output,
         as_of="",
+        full=False,
         horizon=horizon,
         cpu=defaults.STEP_CPU,
         memory=defaults.STEP_MEMORY,
@@ -109,7 +107,7 @@ def _take_in(steps: StepsHere, parameters: dict[str, object], horizon: int) -> D
     )
     dataset = ingested.outputs["dataset"]
     validated = steps(STEPS["validate"], validate, dataset=dataset, **pick("max_rejected_share", "store"))
-    return Dataset(Path(validated.outputs["checked"].path))
+    return Dataset.open(Path(validated.outputs["checked"].path).read_text(), BlobPlace.read(PipelineSettings()))
 
 
 def _count_missing(as_of: date, spacing: Spacing, promise: Promise, deadline: datetime) -> int:

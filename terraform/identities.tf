@@ -3,6 +3,7 @@ locals {
   workloads = {
     serving   = { "foreact-serving" = "system:serviceaccount:foreact:foreact-serving" }
     pipelines = { "foreact-pipelines" = "system:serviceaccount:kubeflow:foreact-pipelines", "ray-head" = "system:serviceaccount:ray:ray-head" }
+    training  = { "ray-worker" = "system:serviceaccount:ray:ray-worker" }
     mlflow    = { "mlflow" = "system:serviceaccount:mlflow:mlflow" }
   }
 
@@ -57,6 +58,13 @@ resource "azurerm_role_assignment" "pipelines_forecasts" {
   scope                = azurerm_storage_container.this["forecasts"].id
   role_definition_name = "Storage Blob Data Contributor"
   principal_id         = azurerm_user_assigned_identity.workload["pipelines"].principal_id
+}
+
+# Ray's workers read the dataset, which lies beside the forecasts, and hold no secret.
+resource "azurerm_role_assignment" "training_dataset" {
+  scope                = azurerm_storage_container.this["forecasts"].id
+  role_definition_name = "Storage Blob Data Reader"
+  principal_id         = azurerm_user_assigned_identity.workload["training"].principal_id
 }
 
 # MLflow keeps models, and reads manifests, so that it never deletes what they name.

@@ -5,6 +5,7 @@ output "values" {
     TENANT_ID=${data.azurerm_client_config.current.tenant_id}
     SERVING_CLIENT_ID=${azurerm_user_assigned_identity.workload["serving"].client_id}
     PIPELINES_CLIENT_ID=${azurerm_user_assigned_identity.workload["pipelines"].client_id}
+    TRAINING_CLIENT_ID=${azurerm_user_assigned_identity.workload["training"].client_id}
     MLFLOW_CLIENT_ID=${azurerm_user_assigned_identity.workload["mlflow"].client_id}
     KEY_VAULT=${azurerm_key_vault.this.name}
     BLOB_URL=${azurerm_storage_account.this.primary_blob_endpoint}forecasts

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from components.ingest.step import ingest
-from foreact.data.dataset.folder import Dataset
+from foreact.blobs import BlobPlace
+from foreact.data.dataset.stored import Dataset
 from foreact.runs.events import Events
 
 TODAY = date(2025, 4, 1)
@@ -27,7 +28,7 @@ def days(count: int, last: date = date(2025, 3, 31)) -> list[date]:
 
 
 def take_in(folder: Path, history: Path | str, *known: Path | str, **options: Any) -> Dataset:
-    """Run the ingest step over files; its dataset is in the folder."""
+    """Run the ingest step over files; the folder is the workspace of its dataset."""
     given: dict[str, Any] = {
         "columns": "",
         "country": "",
@@ -35,17 +36,14 @@ def take_in(folder: Path, history: Path | str, *known: Path | str, **options: An
         "horizon": 7,
         "missing": "auto",
         "store": "",
-        "source_version": "",
         "today": TODAY,
         **options,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / "dataset"
-    ingest(
+    done = ingest(
         history=str(history),
         known=[str(table) for table in known],
-        dataset=target,
         events=Events(folder / "events"),
-        **given,
+        **{"place": BlobPlace(folder), **given},
     )
-    return Dataset(target)
+    return done.dataset

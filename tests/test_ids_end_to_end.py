@@ -58,17 +58,16 @@ def test_every_store_s_answer_comes_from_its_own_data(workspace, tmp_path):
         write_sales(folder / "sales.csv", seed=turn)
         # The second time one store alone, with the first time's champion.
         store = "" if turn == 1 else "1"
-        take_in(folder, folder / "sales.csv", missing="unknown", store=store)
-        validate(
+        taken = take_in(folder, folder / "sales.csv", missing="unknown", store=store)
+        checked = validate(
             max_rejected_share=defaults.MAX_REJECTED_SHARE,
-            dataset=folder / "dataset",
-            checked=folder / "checked",
+            dataset=taken,
             rejected=folder / "rejected.csv",
             events=events,
             today=TODAY,
-        )
+        ).checked
         train(
-            dataset=folder / "checked",
+            data=checked,
             trained=folder / "trained",
             report=folder / "report.html",
             find_live=make_live_finder(settings),

@@ -8,7 +8,6 @@ from components.declaring import declare_component
 @declare_component
 def ingest(
     history: str,
-    source_version: str,
     dataset: dsl.Output[dsl.Dataset],
     data: dsl.Output[dsl.Markdown],
     data_figures: dsl.Output[dsl.Metrics],
@@ -21,6 +20,7 @@ def ingest(
     missing: str,
     stockouts: str,
     store: str,
+    full: bool,
     cpu: str,
     memory: str,
 ) -> None:
@@ -28,7 +28,6 @@ def ingest(
 
     Args:
         history: The sales history: a file, a folder, a glob or a Blob prefix; CSV or Parquet.
-        source_version: The state of the source files, as locate found it.
         known: The tables of what is known ahead, by any of date, store and item.
         columns: Our names and the files' names, as in date=Day,store=Shop.
         country: The country or subdivision whose holidays count, as in DE or DE-BY; empty: what stores' attributes say.
@@ -40,11 +39,12 @@ def ingest(
         stockouts: Whether zeros that a fast item's rate makes next to impossible count as days without demand (keep)
             or as sold out (doubt).
         store: Take in this store alone; empty: all.
+        full: Whether everything is read anew, even where today's dataset was made of the same files.
         cpu: How many cores the step has.
         memory: How much memory the step has; what sorting cannot hold in a part of it spills to disk.
 
     Returns:
-        dataset: One partition a store, and the rows that could not be used as they are.
+        dataset: The name of the dataset's record in object storage: one partition a store, and rejected rows.
         data: Rows, stores, items, dates, columns and what was left out.
         data_figures: The same as figures.
     """
@@ -52,7 +52,7 @@ def ingest(
     from pathlib import Path
 
     from components.ingest.step import ingest as step
-    from foreact.blobs import open_url
+    from foreact.blobs import BlobPlace, open_url
     from foreact.context import RunContext
     from foreact.errors import ForeactError
     from foreact.runs.process import TaskSize, configure_task
@@ -72,13 +72,15 @@ def ingest(
         missing=missing,
         stockouts=stockouts,
         store=store,
-        source_version=source_version,
-        dataset=Path(dataset.path),
+        full=full,
+        code_version=RunContext.read().code_version,
+        place=BlobPlace.read(settings),
         open_url=partial(open_url, settings=settings),
         memory=f"{min(1500, size.memory * 4 // 10**7)}MB",
         threads=size.cpus,
         events=events,
     )
+    Path(dataset.path).write_text(result.dataset.write_record(), encoding="utf-8")
     Path(data.path).write_text(result.summary, encoding="utf-8")
     events.figures("ingest", result.metrics)
     for name, value in result.metrics.items():

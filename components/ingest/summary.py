@@ -1,6 +1,6 @@
 """The ingested dataset, as text for the run page."""
 
-from foreact.data.dataset.folder import DatasetInfo
+from foreact.data.dataset.stored import DatasetInfo
 from foreact.errors import count_noun
 from foreact.reports.markdown import escape_cell
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from components.train.fanout import Task, Workers
-from foreact.data.dataset.folder import Dataset
+from foreact.data.dataset.stored import Dataset
 from foreact.runs.events import Events
 
 if TYPE_CHECKING:
-    from foreact.data.dataset.parcel import Parcel
+    from foreact.data.dataset.parcel import StoredParcel
     from foreact.forecasting.experts.chain import ChainFit, ChainModel, ChainRows
     from foreact.forecasting.experts.evidence import Evidence
 
@@ -29,7 +29,7 @@ WEIGHING_SERIES = 15_000
 class ChainJob:
     """One store's data, how many rows to draw from it, and the installed experts to weigh."""
 
-    parcel: "Parcel"
+    parcel: "StoredParcel"
     rows: int
     seed: int
     # The periods at the end that the fit for backtests must not know.
@@ -65,7 +65,7 @@ def fit_chain_model(
     def make_tasks(chosen: Sequence[str]) -> Iterator[Task[ChainJob]]:
         for store in chosen:
             rows = -(-ROWS * data.info.stores[store].rows // max(total, 1))
-            job = ChainJob(data.pack_store(store), rows, seed + places[store], held_back, experts)
+            job = ChainJob(data.find_parcel(store), rows, seed + places[store], held_back, experts)
             yield Task(store, job, memory[store])
 
     events.note("train", f"the chain's model reads {len(stores):,} of {len(data.stores):,} stores")
@@ -104,7 +104,7 @@ def draw_rows_job(job: ChainJob, _: Any) -> "tuple[ChainRows | None, ChainRows |
     """Draw one store's rows for the fit and for the earlier fit."""
     from foreact.forecasting.training import draw_chain_rows
 
-    return draw_chain_rows(job.parcel.make_panel(), job.rows, job.seed, job.held_back)
+    return draw_chain_rows(job.parcel.read().make_panel(), job.rows, job.seed, job.held_back)
 
 
 def fit_rows_job(job: FitJob, _: Any) -> "ChainFit | None":
@@ -118,7 +118,7 @@ def weigh_experts_job(job: ChainJob, model: "ChainModel") -> "Evidence | None":
     """Return what one store's backtest says of the experts."""
     from foreact.forecasting.training import weigh_experts
 
-    return weigh_experts(job.parcel.make_panel(), model, job.seed, job.experts)
+    return weigh_experts(job.parcel.read().make_panel(), model, job.seed, job.experts)
 
 
 def _count_held_back(data: Dataset) -> int:

@@ -29,7 +29,7 @@ def train(
     """Train one model a store on a rolling-origin backtest, decide by the gate which goes live, and forecast.
 
     Args:
-        dataset: The checked dataset, one partition a store.
+        dataset: The name of the checked dataset's record in object storage.
         margin: How much worse than the champion a challenger may score and still go live, as a share.
         seed: Seed of everything drawn at random.
         quantiles: Which quantiles are published beside p10, p50 and p90, as in p5,p97.5.
@@ -59,13 +59,15 @@ def train(
     from components.train.live import find_live_chain, make_live_finder, make_version_finder, read_night
     from components.train.report.drift import read_earlier_series
     from components.train.step import train as step
+    from foreact.blobs import BlobPlace
+    from foreact.data.dataset.stored import Dataset
     from foreact.runs.process import TaskSize, configure_task
     from foreact.runs.trained import Promotion
 
     settings, events = configure_task(store)
     promotion = Promotion.parse(version=version, reason=reason, by=by, force=force)
     figures = step(
-        dataset=Path(dataset.path),
+        data=Dataset.open(Path(dataset.path).read_text(encoding="utf-8"), BlobPlace.read(settings)),
         trained=Path(trained.path),
         report=Path(backtest.path),
         find_live=make_live_finder(settings),

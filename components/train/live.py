@@ -13,7 +13,7 @@ from foreact.errors import ForeactError
 from foreact.settings import PipelineSettings
 
 if TYPE_CHECKING:
-    from foreact.data.dataset.folder import Dataset
+    from foreact.data.dataset.stored import Dataset
     from foreact.forecasting import ChainModel
     from foreact.publications import PublishedModel, Reader
     from foreact.registry import LoadedModel

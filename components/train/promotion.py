@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import date
 
 from components.train.live import LiveStore, find_lost_columns
-from foreact.data.dataset.folder import Dataset
+from foreact.data.dataset.stored import Dataset
 from foreact.errors import ForeactError, name_examples
 from foreact.forecasting.judging.accuracy import Accuracy
 from foreact.forecasting.judging.gate import GateOutcome

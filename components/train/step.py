@@ -18,7 +18,7 @@ from components.train.report.drift import Series
 from components.train.report.page import write_report
 from components.train.report.pictures import Picture
 from components.train.worker import StoreFiles, StoreJob, train_store_job
-from foreact.data.dataset.folder import Dataset
+from foreact.data.dataset.stored import Dataset
 from foreact.errors import ForeactError, name_examples
 from foreact.packing import pack_model
 from foreact.quantiles import name_quantiles, parse_quantiles
@@ -34,7 +34,7 @@ BASE_BYTES = 400 * 1024**2
 
 def train(
     *,
-    dataset: Path,
+    data: Dataset,
     trained: Path,
     report: Path,
     find_live: Callable[[list[str], date], dict[str, LiveStore]],
@@ -66,7 +66,6 @@ def train(
     with events.step("train"):
         shares = parse_quantiles(quantiles)
         names = _find_experts(experts)
-        data = Dataset(dataset)
         data.require_sound()
         asked = {"quantiles": quantiles, "experts": experts, **(promotion.model_dump() if promotion else {})}
         events.parameters("train", {**data.info.parameters, **asked})
@@ -239,7 +238,7 @@ def _make_job(
     experts: tuple[str, ...],
 ) -> StoreJob:
     return StoreJob(
-        parcel=data.pack_store(store),
+        parcel=data.find_parcel(store),
         margin=margin,
         seed=seed,
         shares=shares,

@@ -1,4 +1,4 @@
-"""The training of one store, from its job to its files; only values are passed, so it may run on another machine."""
+"""The training of one store, from its job to its files; it reads its data itself, so it may run on another machine."""
 
 import logging
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from foreact.telemetry.tracing import log_context
 from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90
 
 if TYPE_CHECKING:
-    from foreact.data.dataset.parcel import Parcel
+    from foreact.data.dataset.parcel import StoredParcel
     from foreact.forecasting import Accuracy, ChainModel, Decision, PublishedForecast, Score, StoreModel, StoreResult
     from foreact.forecasting.inputs.panel import Panel
 
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 class StoreJob:
     """One store's data, its champion and its earlier publications."""
 
-    parcel: "Parcel"
+    parcel: "StoredParcel"
     margin: float
     seed: int
     # Which quantiles are published: the shares of outcomes below them.
@@ -82,7 +82,7 @@ def _train_store(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
     from components.train.objects import make_objects
     from foreact.forecasting import ChampionError, GateOutcome, fall_back
 
-    panel = job.parcel.make_panel()
+    panel = job.parcel.read().make_panel()
     champion, problem = _load_champion(job)
     if job.instead:
         try:
@@ -111,7 +111,7 @@ def _train_store(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
     record = TrainedStore(
         store=panel.store,
         items=len(panel.items),
-        data_hash=job.parcel.data_hash,
+        data_hash=job.parcel.info.sha256,
         outcome=decision.outcome,
         reason=_prefix_problem(problem, decision.reason),
         champion_run=maker.champion_run,

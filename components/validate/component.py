@@ -18,12 +18,12 @@ def validate(
     """Check the data against its rules; only what keeps them can be trained on.
 
     Args:
-        dataset: One partition a store, as ingest wrote it.
+        dataset: The name of the record of the dataset that ingest stored.
         store: The one store of this run; empty: all that are published are expected.
         max_rejected_share: The share of rejected rows above which the data is refused.
 
     Returns:
-        checked: The same without rows that break a rule; it refuses its readers if it is not sound.
+        checked: The record of the same without rows that break a rule; it refuses its readers if it is not sound.
         rejected: The rows that were left out or blanked, as CSV, each with the rule and its own text.
         data_checks: Every rule, how often it is broken, and sample rows.
         data_check_figures: The same as figures.
@@ -33,17 +33,19 @@ def validate(
 
     from components.validate.previous import previous_items
     from components.validate.step import validate as step
+    from foreact.blobs import BlobPlace
+    from foreact.data.dataset.stored import Dataset
     from foreact.runs.process import configure_task
 
     settings, events = configure_task(store)
     result = step(
-        dataset=Path(dataset.path),
-        checked=Path(checked.path),
+        dataset=Dataset.open(Path(dataset.path).read_text(encoding="utf-8"), BlobPlace.read(settings)),
         rejected=Path(rejected.path),
         max_rejected_share=max_rejected_share,
         find_previous=partial(previous_items, settings, only=store),
         events=events,
     )
+    Path(checked.path).write_text(result.checked.write_record(), encoding="utf-8")
     Path(data_checks.path).write_text(result.page, encoding="utf-8")
     events.parameters("validate", {"max_rejected_share": max_rejected_share})
     events.figures("validate", result.metrics)

@@ -1,24 +1,25 @@
 """Check a dataset, pass on the sound rows, and report the rest."""
 
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-import pyarrow.parquet as pq
 from pyarrow import csv
 
 from foreact.data.checks.findings import Findings
 from foreact.data.checks.page import render_report
 from foreact.data.checks.validation import Limits, check_dataset
-from foreact.data.dataset.folder import REJECTED, Dataset
+from foreact.data.dataset.stored import Dataset
 from foreact.runs.events import Events
 
 
 @dataclass(frozen=True)
 class Validated:
-    """What the run page shows."""
+    """The checked dataset, and what the run page shows."""
 
+    checked: Dataset
     findings: Findings
     page: str
     metrics: dict[str, float]
@@ -31,34 +32,33 @@ class Validated:
 
 def validate(
     *,
-    dataset: Path,
-    checked: Path,
+    dataset: Dataset,
     rejected: Path,
     max_rejected_share: float,
     find_previous: Callable[[], Mapping[str, Iterable[str]] | None] = lambda: None,
     events: Events,
+    scratch: Path | None = None,
     today: date | None = None,
 ) -> Validated:
-    """Write the checked dataset, the rejected rows and the report.
+    """Return the checked dataset and the report, and write the rejected rows.
 
     Data that breaks a mandatory rule does not fail this step: a failed step leaves no artifacts on a cluster, and a
     person then needs the report. Instead the checked dataset carries the problem, and the step that reads it fails.
     """
-    with events.step("validate"):
-        source = Dataset(dataset)
-        findings = check_dataset(
-            source,
-            checked,
+    with events.step("validate"), tempfile.TemporaryDirectory(dir=scratch, prefix="validate-") as folder:
+        findings, checked = check_dataset(
+            dataset,
+            Path(folder),
             Limits(max_rejected_share, today or date.today(), find_previous()),
             lambda done, total, detail: events.progress("validate", done, total, detail),
         )
         # As text, because that is what Kubeflow's page can show the first rows of.
-        csv.write_csv(pq.read_table(checked / REJECTED), rejected)
+        csv.write_csv(checked.read_rejected(), rejected)
         if findings.problem:
             events.emit("refused", step="validate", sentence=findings.problem)
         for finding in findings.warnings:
             events.note("validate", f"warning: the data breaks a rule: {finding.describe()}")
-        for note in findings.notes[len(source.info.notes) :]:
+        for note in findings.notes[len(dataset.info.notes) :]:
             events.note("validate", note)
     metrics = {
         "rules": float(len(findings.findings)),
@@ -67,4 +67,4 @@ def validate(
         "rejected_rows": float(findings.rejected),
         "rejected_share": findings.rejected / max(1, findings.rows),
     }
-    return Validated(findings, render_report(findings, source.info), metrics)
+    return Validated(checked, findings, render_report(findings, dataset.info), metrics)

@@ -1,6 +1,6 @@
 """Blob stores: one protocol for a folder on a laptop and for Azure Blob."""
 
-from foreact.blobs.connecting import connect, open_url
+from foreact.blobs.connecting import BlobPlace, connect, open_url
 from foreact.blobs.folder import FolderStore
 from foreact.blobs.protocol import Blob, BlobConflict, BlobInfo, BlobNotFound, BlobStore, BlobUnavailable
 
@@ -9,6 +9,7 @@ __all__ = [
     "BlobConflict",
     "BlobInfo",
     "BlobNotFound",
+    "BlobPlace",
     "BlobStore",
     "BlobUnavailable",
     "FolderStore",

@@ -1,6 +1,9 @@
 """The blob store that settings or an address name."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -16,6 +19,28 @@ EMULATOR_ACCOUNT = "devstoreaccount1"
 CLOUDS = (".blob.core.windows.net", ".blob.core.usgovcloudapi.net", ".blob.core.chinacloudapi.cn")
 FOLDER = "blobs"
 HINT = "use https://ACCOUNT.blob.core.windows.net/CONTAINER"
+
+
+@dataclass(frozen=True)
+class BlobPlace:
+    """Where the store of publications is, and nothing secret: another process connects to it by its own identity."""
+
+    workspace: Path
+    url: str = ""
+
+    @classmethod
+    def read(cls, settings: PlaceSettings) -> "BlobPlace":
+        """Return the place that settings name."""
+        return cls(settings.workspace.absolute(), settings.blob_url)
+
+    def connect(self) -> BlobStore:
+        """Connect, once in a process."""
+        return _connect_once(self)
+
+
+@lru_cache
+def _connect_once(place: BlobPlace) -> BlobStore:
+    return connect(PlaceSettings(workspace=place.workspace, blob_url=place.url))
 
 
 def connect(settings: PlaceSettings, *, url: str = "", patience: float | None = None) -> BlobStore:

@@ -8,11 +8,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from foreact.data.dataset.folder import INFO, REJECTED, DatasetInfo, unknown_store
 from foreact.data.dataset.holidays import add_holidays
 from foreact.data.dataset.likes import add_like_items, borrow_stores, split_likes
 from foreact.data.dataset.parcel import Missing, Stockouts
 from foreact.data.dataset.plan import list_series, plan_columns
+from foreact.data.dataset.stored import REJECTED, DatasetInfo, unknown_store
 from foreact.data.dataset.writing import Writer
 from foreact.data.reading import schema
 from foreact.data.reading.cells import as_text, literal, literal_file, quote
@@ -33,7 +33,7 @@ from foreact.data.reading.sources import (
     refuse_changes,
 )
 from foreact.data.reading.tables import Table, open_table
-from foreact.errors import ForeactError, name_examples
+from foreact.errors import ForeactError
 from foreact.spacing import Spacing
 from foreact.vocabulary import OPEN, STOCKOUT, STORE
 
@@ -60,7 +60,6 @@ class Request:
     as_of: date | None = None
     stockouts: Stockouts = "keep"
     store: str | None = None
-    source_version: str = ""
     today: date = field(default_factory=date.today)
     # The pipeline's parameters that say the same, kept with the dataset.
     parameters: dict[str, Any] = field(default_factory=dict)
@@ -76,7 +75,10 @@ def take_in(
     threads: int = 2,
     progress: Callable[[int, int, str], None] = lambda done, total, detail: None,
 ) -> DatasetInfo:
-    """Write a dataset from a history and the known tables; memory holds a batch, never a store."""
+    """Write a dataset's files from a history and the known tables, and return its record without their objects.
+
+    Memory holds a batch, never a store.
+    """
     if request.horizon is not None and not 1 <= request.horizon <= LONGEST:
         raise ForeactError(
             f"The horizon is {request.horizon} periods; it must be at least 1 and at most {LONGEST:,} (--horizon)."
@@ -112,15 +114,9 @@ class _Intake:
         """Take everything in, of files that stay as they are meanwhile."""
         uris = [self.request.history, *self.request.known]
         before = list_states(uris, self.open_url)
-        if self.request.source_version not in ("", fingerprint_states(before)):
-            raise ForeactError(
-                f"The files of {name_examples(uris)} changed since the run looked for them, as in an upload; run again "
-                "once it has ended."
-            )
         info = self._take_in()
         refuse_changes(before, list_states(uris, self.open_url))
-        (self.dataset / INFO).write_text(info.model_dump_json(indent=1))
-        return info
+        return info.model_copy(update={"source_version": fingerprint_states(before)})
 
     def _take_in(self) -> DatasetInfo:
         request = self.request
@@ -146,7 +142,6 @@ class _Intake:
             stockouts=request.stockouts,
             parameters=request.parameters,
             source=request.history,
-            source_version=request.source_version,
             with_items=history.with_items,
             open=OPEN in history.roles,
             stockout=STOCKOUT in history.roles,

@@ -8,7 +8,7 @@ from pathlib import Path
 from components.ingest.step import ingest
 from components.train.live import find_live_chain, make_version_finder
 from components.train.step import train
-from foreact.blobs import open_url
+from foreact.blobs import BlobPlace, open_url
 from foreact.errors import ForeactError
 from foreact.forecasting.judging.accuracy import mean_accuracy
 from foreact.runs.events import Events
@@ -64,8 +64,10 @@ def backtest_history(
     settings: PipelineSettings,
     events: Events,
 ) -> Evaluation:
-    """Ingest a history and backtest it; everything that is written stays in the scratch folder."""
-    ingest(
+    """Ingest a history and backtest it; nothing is published."""
+    # Workers on other machines read it from object storage.
+    place = BlobPlace.read(settings) if settings.ray_address else BlobPlace(scratch)
+    ingested = ingest(
         history=history,
         known=known,
         columns=columns,
@@ -76,14 +78,13 @@ def backtest_history(
         missing=missing,
         stockouts=stockouts,
         store=store,
-        source_version="",
-        dataset=scratch / "dataset",
+        place=place,
         open_url=partial(open_url, settings=settings),
         events=events,
     )
     report = scratch / "backtest.html"
     figures = train(
-        dataset=scratch / "dataset",
+        data=ingested.dataset,
         trained=scratch / "trained",
         report=report,
         find_live=make_version_finder(settings, version) if version else lambda stores, as_of: {},

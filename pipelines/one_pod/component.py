@@ -12,6 +12,7 @@ def retrain_in_one_pod(
     known: list[str],
     columns: str,
     country: str,
+    full: bool,
     as_of: str,
     spacing: str,
     horizon: int,
@@ -42,7 +43,7 @@ def retrain_in_one_pod(
     published: dsl.Output[dsl.Markdown],
     figures: dsl.Output[dsl.Metrics],
 ) -> None:
-    """Locate, ingest, validate, train, register and publish one store, one step after the other.
+    """Ingest, validate, train, register and publish one store, one step after the other.
 
     Args:
         store: The store to retrain, as the history names it.
@@ -50,6 +51,7 @@ def retrain_in_one_pod(
         known: The tables of what is known ahead (calendar, prices, promotions), by any of date, store and item.
         columns: Our names and the files' names, as in date=Day,store=Shop.
         country: The country or subdivision whose holidays count, as in DE or DE-BY; empty: what stores' attributes say.
+        full: Whether everything is read anew, even where today's dataset was made of the same files.
         as_of: The last day that may be used, as in 2026-01-31; empty: the last day of the history.
         spacing: Whether forecasts are daily, weekly or monthly; auto: as the history's dates are.
         horizon: How many days, weeks or months ahead are forecast, as the spacing is; 0: 28 days, 8 weeks or 6 months.
@@ -95,6 +97,7 @@ def retrain_in_one_pod(
             "known": known,
             "columns": columns,
             "country": country,
+            "full": full,
             "as_of": as_of,
             "spacing": spacing,
             "horizon": horizon,

@@ -104,7 +104,7 @@ def run_in_one_pod(
     with tempfile.TemporaryDirectory() as scratch, _stoppable():
         steps = StepsHere(Path(scratch))
         try:
-            complete = try_again(partial(complete_parameters, parameters), STEPS["locate"].retries)
+            complete = try_again(partial(complete_parameters, parameters), STEPS["ingest"].retries)
             run_steps(steps, complete, RunContext.read().run)
         except BaseException as error:
             message = "" if isinstance(error, SystemExit) else str(error)

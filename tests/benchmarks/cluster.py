@@ -1,8 +1,8 @@
-"""What a training of many stores takes on N workers: python -m tests.benchmarks.cluster DATASET [--stores 10000].
+"""What a training of many stores takes on N workers: python -m tests.benchmarks.cluster WORKSPACE [--stores 10000].
 
-DATASET is what the ingest step writes. Measured here: what one store costs a worker, what it costs the driver, and what
-a task costs through a real `ray://` cluster (a head and two workers in a network of their own). From these a simulation
-tells how long N workers take. Assumed: how long a node takes to come, and a worker's size.
+WORKSPACE is one that retrain-all has run in. Measured here: what one store costs a worker, what it costs the driver,
+and what a task costs through a real `ray://` cluster (a head and two workers in a network of their own). From these a
+simulation tells how long N workers take. Assumed: how long a node takes to come, and a worker's size.
 """
 
 import argparse
@@ -23,8 +23,8 @@ from typing import Any
 
 from components.train.fanout import TASKS_AHEAD, Task, open_workers
 from components.train.step import BASE_BYTES, BYTES_A_ROW
-from foreact.data.dataset.folder import Dataset
 from foreact.runs.process import TaskSize
+from tests.benchmarks.datasets import open_last_dataset
 
 NODE_SECONDS = 180.0
 CORES, MEMORY = 4, 8 * 1024**3
@@ -52,11 +52,11 @@ def cpu(work: Callable[[], Any]) -> tuple[float, Any]:
     return time.process_time() - started, result
 
 
-def measure(path: Path) -> Costs:
+def measure(workspace: Path) -> Costs:
     """Measure what a store costs, single-threaded as a Ray task runs."""
     from tests.components.train.small import make_jobs
 
-    data = Dataset(path)
+    data = open_last_dataset(workspace)
     stores = data.stores[:SAMPLE]
     jobs = make_jobs(data, stores)
     begin, train_store_job = cpu(_load)
@@ -68,7 +68,7 @@ def measure(path: Path) -> Costs:
             fits.append(took)
         else:
             begin += took
-        there, sent = cpu(lambda store=store: pickle.dumps(data.pack_store(store)))
+        there, sent = cpu(lambda store=store: pickle.dumps(jobs[store]))
         back, _ = cpu(lambda files=files: pickle.loads(pickle.dumps(files)))
         driver.append(there + back)
         sizes.append(len(sent))
@@ -76,7 +76,7 @@ def measure(path: Path) -> Costs:
     memory = max(BASE_BYTES + BYTES_A_ROW * data.info.stores[s].rows for s in stores)
     at_once = max(1, min(CORES, int(MEMORY * TASK_SHARE // memory)))
     rows = sum(data.info.stores[s].rows for s in stores) / len(stores)
-    say(f"a store: {rows:,.0f} rows, {sum(sizes) / len(sizes) / 1e6:.2f} MB sent, {memory / 2**30:.1f} GiB claimed")
+    say(f"a store: {rows:,.0f} rows, {sum(sizes) / len(sizes) / 1e3:.1f} kB sent, {memory / 2**30:.1f} GiB claimed")
     say(f"a store's fit: {_spread(fits)} s of one core; a worker process begins in {begin:.1f} s")
     say(f"a store for the driver: {_spread(driver)} s")
     task = through_ray(int(sum(sizes) / len(sizes)))
@@ -184,10 +184,10 @@ def main() -> None:
         say(json.dumps(inside(Path(sys.argv[2]), int(sys.argv[3]))))
         return
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("dataset", type=Path)
+    parser.add_argument("workspace", type=Path)
     parser.add_argument("--stores", type=int, default=10_000)
     given = parser.parse_args()
-    costs = measure(given.dataset)
+    costs = measure(given.workspace)
     for line in table(costs, given.stores):
         say(line)
 

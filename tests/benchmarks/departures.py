@@ -21,7 +21,8 @@ import pandas as pd
 
 from components.ingest.step import ingest
 from components.validate.step import validate
-from foreact.data.dataset.folder import Dataset
+from foreact.blobs import BlobPlace
+from foreact.data.dataset.stored import Dataset
 from foreact.demo import write_demo
 from foreact.errors import ForeactError
 from foreact.forecasting.forecast import Forecast
@@ -65,15 +66,14 @@ def take_in(given: argparse.Namespace, folder: Path) -> Dataset:
     if not history:
         demo = write_demo(folder / "demo", date(2026, 3, 31))
         history, known, horizon = str(demo.history), [str(path) for path in demo.known], demo.horizon
-    ingest(
+    taken = ingest(
         history=history, known=known, columns=given.columns, country="", as_of="", horizon=horizon, missing="auto",
-        store="", source_version="", dataset=folder / "dataset", events=Events(), scratch=folder,
+        store="", place=BlobPlace(folder), events=Events(), scratch=folder,
     )  # fmt: skip
-    validate(
-        dataset=folder / "dataset", checked=folder / "checked", rejected=folder / "rejected.csv",
-        max_rejected_share=0.05, events=Events(), today=Dataset(folder / "dataset").info.as_of,
-    )  # fmt: skip
-    return Dataset(folder / "checked")
+    return validate(
+        dataset=taken.dataset, rejected=folder / "rejected.csv", max_rejected_share=0.05, events=Events(),
+        today=taken.dataset.info.as_of,
+    ).checked  # fmt: skip
 
 
 def walk_stores(data: Dataset, stores: list[str], given: argparse.Namespace) -> pd.DataFrame:

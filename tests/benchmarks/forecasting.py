@@ -12,7 +12,6 @@ stockouts  the made-up chain with its stock-out flags, without them, and with it
 import json
 import multiprocessing
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,7 +26,8 @@ from numpy.typing import NDArray
 
 from components.ingest.step import ingest
 from components.train.step import train
-from foreact.data.dataset.folder import INFO, Dataset
+from foreact.blobs import BlobPlace
+from foreact.data.dataset.stored import Dataset
 from foreact.demo import make_chain, simulate_sales, write_demo
 from foreact.forecasting import Panel, train_store
 from foreact.forecasting.experts.simple import Simple, forecast_simply
@@ -83,37 +83,36 @@ def chains(items: int = 1000, days: int = 400, sizes: str = "1,3,10,30,100,300")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         demo = write_demo(folder, LAST, stores=1, items=items, days=days)
-        ingest(
+        done = ingest(
             history=str(demo.history), known=[str(table) for table in demo.known], columns="", country="", as_of="",
-            horizon=HORIZON, missing="auto", store="", source_version="", dataset=folder / "dataset",
+            horizon=HORIZON, missing="auto", store="", place=BlobPlace(folder),
             events=Events(), scratch=folder,
         )  # fmt: skip
         typer.echo(f"{'series':>8} {'seconds':>8} {'ms a series':>12} {'GiB':>6}")
         with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
             for count in map(int, sizes.split(",")):
-                seconds, memory = pool.apply(_train_copies, (folder, count))
+                seconds, memory = pool.apply(_train_copies, (done.dataset.write_record(), folder, count))
                 series = count * items
                 typer.echo(f"{series:>8,} {seconds:>8.1f} {1000 * seconds / series:>12.2f} {memory:>6.2f}")
 
 
-def _train_copies(folder: Path, count: int) -> tuple[float, float]:
+def _train_copies(record: str, folder: Path, count: int) -> tuple[float, float]:
     """Train so many copies of a dataset's only store; return the seconds, and this process's peak memory in GiB."""
-    data = Dataset(folder / "dataset")
+    data = Dataset.open(record, BlobPlace(folder))
     (store,) = data.stores
     names = {f"{store} {number:03}": data.info.stores[store] for number in range(count)}
     with tempfile.TemporaryDirectory() as place:
         copy = Path(place)
-        shutil.copytree(data.path / "known", copy / "dataset" / "known")
-        for part in ("stores", "items", "known/*"):
-            for path in data.path.glob(f"{part}/{encode_id(store)}.parquet"):
-                (copy / "dataset" / path.parent.relative_to(data.path)).mkdir(parents=True, exist_ok=True)
-                for name in names:
-                    target = copy / "dataset" / path.parent.relative_to(data.path) / f"{encode_id(name)}.parquet"
-                    target.symlink_to(path)
-        (copy / "dataset" / INFO).write_text(data.info.model_copy(update={"stores": names}).model_dump_json())
+        own = f"/{encode_id(store)}.parquet"
+        parts = {
+            part.replace(own, f"/{encode_id(name)}.parquet"): there
+            for name in names
+            for part, there in data.info.parts.items()
+        }
+        info = data.info.model_copy(update={"stores": names, "parts": parts})
         started = time.monotonic()
         train(
-            dataset=copy / "dataset", trained=copy / "trained", report=copy / "report.html",
+            data=Dataset(info, data.place), trained=copy / "trained", report=copy / "report.html",
             find_live=lambda stores, as_of: {}, margin=defaults.MARGIN, seed=0, quantiles=defaults.QUANTILES,
             max_fallback_share=0.0, events=Events(), size=TaskSize.parse("2", "8Gi"),
         )  # fmt: skip

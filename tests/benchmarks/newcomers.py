@@ -14,23 +14,24 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from foreact.data.dataset.folder import Dataset
 from foreact.forecasting.inputs.columns import infer_columns
 from foreact.forecasting.inputs.panel import Likes, Panel
 from foreact.forecasting.items.history import sums_before
 from foreact.forecasting.items.levels import borrowed_levels, levels_at
 from foreact.forecasting.reading import PanelReading, read_panel
+from tests.benchmarks.datasets import open_last_dataset
 
 FIRST_DAYS, BEFORE, EVERY = 28, 7, 28
 Values = NDArray[np.float64]
 
 
-def main(dataset: Path, stores: list[str], first: int = 1017) -> None:
+def main(workspace: Path, stores: list[str], first: int = 1017) -> None:
     """Print the errors of each way, from day `first` of each store on."""
     actual: list[Values] = []
     expected: dict[str, list[float]] = {}
+    data = open_last_dataset(workspace)
     for store in stores:
-        panel = Dataset(dataset).pack_store(store).make_panel()
+        panel = data.pack_store(store).make_panel()
         for origin in range(first, panel.days - FIRST_DAYS, EVERY):
             for sold, ways in judge_origin(panel, origin):
                 actual.append(sold)

@@ -90,5 +90,5 @@ def test_a_whole_run_on_a_terminal(one_store: Chain) -> None:
             break
     os.close(ours)
     assert process.wait() == 0, printed[-2000:].decode()
-    for step in ("locate", "ingest", "validate", "train", "register", "publish"):
+    for step in ("ingest", "validate", "train", "register", "publish"):
         assert f"{step:<9} ".encode() in printed

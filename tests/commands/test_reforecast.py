@@ -78,7 +78,7 @@ def test_what_is_due_is_forecast_from_the_newest_sales_by_the_models_published_l
     record = RunLedger(connect(PipelineSettings(workspace=workspace))).read_history().find_run("morning")
     assert record is not None
     assert record.has_published
-    assert list(record.steps) == ["locate", "ingest", "validate", "train", "publish"]
+    assert list(record.steps) == ["ingest", "validate", "train", "publish"]
 
 
 def test_where_even_the_sales_are_late_it_looks_further_ahead_and_says_so(workspace: Path) -> None:

@@ -70,7 +70,7 @@ def test_it_has_its_share_where_every_other_week_is_alike(
     data = take_in(tmp_path, write_rows(tmp_path / "sales.csv", rows))
     monkeypatch.syspath_prepend(str(folder))
     train(
-        dataset=data.path,
+        data=data,
         trained=tmp_path / "trained",
         report=tmp_path / "report.html",
         find_live=lambda stores, as_of: {},

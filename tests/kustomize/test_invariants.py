@@ -47,6 +47,7 @@ def test_each_party_is_somebody_else() -> None:
         assert {line.split("=")[0] for line in lines} >= {
             "SERVING_CLIENT_ID",
             "PIPELINES_CLIENT_ID",
+            "TRAINING_CLIENT_ID",
             "MLFLOW_CLIENT_ID",
         }
 

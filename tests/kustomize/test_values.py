@@ -40,9 +40,10 @@ def test_everybody_is_who_the_place_says(place: tuple[dict[str, str], list[Objec
         annotations = item["metadata"].get("annotations", {})
         if item["kind"] == "ServiceAccount" and "azure.workload.identity/client-id" in annotations:
             found[name(item)] = annotations["azure.workload.identity/client-id"]
-    assert len(found) == 9
+    assert len(found) == 10
     spaces = {name(item): namespace(item) for item in items}
-    assert found == {each: values[f"{WHOSE[spaces[each]]}_CLIENT_ID"] for each in found}
+    whose = {each: "TRAINING" if each == "ServiceAccount ray/ray-worker" else WHOSE[spaces[each]] for each in found}
+    assert found == {each: values[f"{whose[each]}_CLIENT_ID"] for each in found}
 
 
 def test_what_runs_by_the_clock_goes_by_the_places(place: tuple[dict[str, str], list[Object]]) -> None:

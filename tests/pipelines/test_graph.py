@@ -12,8 +12,7 @@ from pipelines.compiling import FOLDER, compile_all, find_stale
 from pipelines.graph import DESCRIPTIONS, NO_PROMOTION, build_pipeline
 
 STEPS = {
-    "locate": set(),
-    "ingest": {"locate"},
+    "ingest": set(),
     "validate": {"ingest"},
     "train": {"validate"},
     "register": {"train"},
@@ -92,13 +91,9 @@ def test_every_parameter_and_output_is_described(compiled: Any) -> None:
     assert undescribed == []
 
 
-def test_only_ingest_is_cached_and_it_is_keyed_by_the_source(compiled: Any) -> None:
+def test_nothing_is_cached(compiled: Any) -> None:
     _, spec, _ = compiled
-    tasks = inner(spec)
-    assert [name for name, task in tasks.items() if task["cachingOptions"].get("enableCache")] == ["ingest"]
-    keys = tasks["ingest"]["inputs"]["parameters"]
-    assert keys["source_version"]["taskOutputParameter"]["producerTask"] == "locate"
-    assert "as_of" in keys
+    assert [name for name, task in inner(spec).items() if task["cachingOptions"].get("enableCache")] == []
 
 
 def test_every_step_of_a_refresh_knows_its_store(compiled: Any) -> None:

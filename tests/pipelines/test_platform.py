@@ -14,7 +14,7 @@ from pipelines.compiling import FOLDER
 from pipelines.graph import DEADLINE, DESCRIPTIONS
 
 SNAPSHOT = Path(__file__).with_name("platform.yaml")
-STEPS = {"locate", "ingest", "validate", "train", "register", "publish", "report"}
+STEPS = {"ingest", "validate", "train", "register", "publish", "report"}
 
 
 def read(name: str) -> dict[str, Any]:

@@ -116,7 +116,7 @@ def retrain(upgraded: Upgraded, store: str) -> tuple[Any, str]:
     data = take_in(place / "taken", *tables, store=store, today=date(2026, 11, 20))
     events, versions = Events(place / "events"), place / "versions"
     train(
-        dataset=data.path,
+        data=data,
         trained=place / "trained",
         report=place / "report.html",
         find_live=make_live_finder(settings),

@@ -21,8 +21,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from foreact.data.dataset import arrays
-from foreact.data.dataset.folder import Dataset, DatasetInfo
 from foreact.data.dataset.parcel import TableInfo
+from foreact.data.dataset.stored import Dataset, DatasetInfo
 from foreact.spacing import Spacing
 from foreact.vocabulary import DATE, ITEM, STORE
 
@@ -100,11 +100,11 @@ def _check_items(
 
 
 def _read_table(dataset: Dataset, table: TableInfo, store: str) -> pa.Table:
-    path = dataset.known_path(table, store)
     names = [DATE, ITEM] if table.by_item else [DATE]
-    if path is None:
+    rows = dataset.read_known(table, store, names)
+    if rows is None:
         return pa.table({DATE: pa.array([], pa.date32()), ITEM: pa.array([], pa.string())}).select(names)
-    return arrays.read_table(path, names)
+    return rows
 
 
 def _describe_gap(table: TableInfo, store: str, item: str, day: str, covered: str) -> Row:

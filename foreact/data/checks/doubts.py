@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from foreact.data.checks.findings import SHOWN, Finding, Sample
 from foreact.data.checks.rules import NO_DOUBTS
-from foreact.data.dataset.folder import DatasetInfo
+from foreact.data.dataset.stored import DatasetInfo
 from foreact.errors import count_noun
 from foreact.spacing import Spacing
 

@@ -3,7 +3,7 @@
 from markupsafe import Markup
 
 from foreact.data.checks.findings import Finding, Findings
-from foreact.data.dataset.folder import DatasetInfo
+from foreact.data.dataset.stored import DatasetInfo
 from foreact.errors import count_noun
 from foreact.reports.page import Kind, Page, render_table
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet
 from numpy.typing import NDArray
 
 from foreact.data.checks.findings import Sample
@@ -15,6 +14,7 @@ from foreact.data.checks.rules import POSSIBLE, SPIKE_DAYS, SPIKE_UNITS, UNIQUE
 from foreact.data.dataset import arrays
 from foreact.data.dataset.parcel import Missing, lay_out_units
 from foreact.data.dataset.partitions import open_writer
+from foreact.data.dataset.stored import Dataset
 from foreact.errors import ForeactError, count_noun
 from foreact.forecasting.inputs.stockouts import find_stockouts
 from foreact.vocabulary import DATE, ITEM, STORE, UNITS
@@ -51,18 +51,20 @@ class Partition:
     written: NDArray[np.float32]
     # By item, the day of its first row.
     born: NDArray[np.int64]
+    # The same rows with all of their columns.
+    table: pa.Table
 
     @classmethod
-    def read(cls, store: str, rows: Path, items: Path) -> "Partition":
-        """Read the columns that the rules look at."""
-        listed = arrays.read_table(items, [ITEM, "first"])
+    def read(cls, store: str, dataset: Dataset) -> "Partition":
+        """Read a store's rows."""
+        listed = dataset.read_items(store, [ITEM, "first"])
         names, born = listed[ITEM], arrays.read_days(listed["first"]).astype(np.int64)
-        table = arrays.read_table(rows, [ITEM, DATE, UNITS])
+        table = dataset.read_rows(store)
         item, day = arrays.find_positions(table[ITEM], names), arrays.read_days(table[DATE]).astype(np.int64)
         written = arrays.read_floats(table[UNITS])
         impossible = find_impossible(item, day, written)
         units = np.where(impossible, np.float32(np.nan), written) if impossible.any() else written
-        return cls(store, names, item, day, units, written, born)
+        return cls(store, names, item, day, units, written, born, table)
 
     def days(self) -> NDArray[np.int64]:
         """Return the days that have any row, in order."""
@@ -70,12 +72,17 @@ class Partition:
         return np.asarray(np.flatnonzero(np.bincount(self.day - first)) + first)
 
     def rows(self, place: int) -> dict[str, NDArray[Any]]:
-        """Return all rows, narrow: stores, items and dates as numbers."""
+        """Return the rows that share an item and day with another, and the first; stores, items and dates as numbers.
+
+        No other row can break a rule of rows, and all of them are of the same types.
+        """
+        again = self._find_repeats()
+        shown = np.flatnonzero(again | np.append(again[1:], False) | (np.arange(len(again)) == 0))
         return {
-            STORE: np.full(len(self.item), place, np.int32),
-            ITEM: self.item.astype(np.int32),
-            DATE: self.day.astype(np.int32),
-            UNITS: self.units,
+            STORE: np.full(len(shown), place, np.int32),
+            ITEM: self.item[shown].astype(np.int32),
+            DATE: self.day[shown].astype(np.int32),
+            UNITS: self.units[shown],
         }
 
     def series(self, as_of: int) -> dict[str, Any]:
@@ -132,7 +139,7 @@ class Partition:
         """The last day that has units; -1 if none has."""
         return int(self.day[np.isfinite(self.written)].max(initial=-1))
 
-    def write_mended(self, source: Path, target: Path) -> Mended:
+    def write_mended(self, target: Path) -> Mended:
         """Write one row an item and day: returns netted with the day's sales, and nothing that cannot be trusted.
 
         A day that cannot be trusted stays, unknown: left out, it could pass for a day without sales.
@@ -154,10 +161,9 @@ class Partition:
             )
         first = self.units[starts]
         units = np.where(returned, net.clip(min=0), np.where(differ, np.nan, first)).astype(np.float32)
-        table = pa.parquet.read_table(source)
-        kept = table.filter(pa.array(~repeated))
+        kept = self.table.filter(pa.array(~repeated))
         kept = kept.set_column(kept.column_names.index(UNITS), UNITS, pa.array(units, from_pandas=True))
-        target.unlink(missing_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         with open_writer(target, kept.schema) as writer:
             writer.write_table(kept)
         impossible = np.flatnonzero(np.isnan(self.units) & np.isfinite(self.written))

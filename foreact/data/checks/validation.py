@@ -1,7 +1,5 @@
 """Checking a dataset: every rule is checked, what can be mended is mended, and only sound data is handed on."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -42,8 +40,8 @@ from foreact.data.checks.rules import (
     Checkpoint,
     open_context,
 )
-from foreact.data.dataset.folder import INFO, REJECTED, Dataset, DatasetInfo
-from foreact.data.dataset.sealing import hash_stores
+from foreact.data.dataset.sealing import store_files
+from foreact.data.dataset.stored import REJECTED, Dataset, DatasetInfo, name_rows
 from foreact.data.reading.problems import explain_engine_errors
 from foreact.data.reading.schema import FAULTY_ROWS
 from foreact.errors import count_noun
@@ -65,25 +63,25 @@ class Limits:
 
 def check_dataset(
     dataset: Dataset,
-    target: Path,
+    scratch: Path,
     limits: Limits,
     progress: Callable[[int, int, str], None] = lambda done, total, detail: None,
-) -> Findings:
-    """Check a dataset and write the checked one, of the same form; partitions without a fault are linked, not copied.
+) -> tuple[Findings, Dataset]:
+    """Check a dataset and return the checked one beside what was found; it shares all parts that have no fault.
 
     What cannot be mended stands in the record of the checked dataset, and nobody can train on it.
     """
-    with explain_engine_errors("check the data", target):
-        return _Check(dataset, target, limits, progress).run()
+    with explain_engine_errors("check the data", scratch):
+        return _Check(dataset, scratch, limits, progress).run()
 
 
 class _Check:
     """One check, from the first partition to the record of the checked dataset."""
 
     def __init__(
-        self, dataset: Dataset, target: Path, limits: Limits, progress: Callable[[int, int, str], None]
+        self, dataset: Dataset, scratch: Path, limits: Limits, progress: Callable[[int, int, str], None]
     ) -> None:
-        self.dataset, self.target, self.limits, self.progress = dataset, target, limits, progress
+        self.dataset, self.scratch, self.limits, self.progress = dataset, scratch, limits, progress
         self.context = open_context()
         self.as_of = int(np.datetime64(dataset.info.as_of, "D").astype(np.int64))
         self.rejected: list[dict[str, str]] = []
@@ -100,29 +98,27 @@ class _Check:
         # By store, the days that have any row.
         self.days: dict[str, NDArray[np.int64]] = {}
 
-    def run(self) -> Findings:
-        """Check every rule and write the checked dataset."""
+    def run(self) -> tuple[Findings, Dataset]:
+        """Check every rule and store what is mended."""
         info = self.dataset.info
-        shutil.rmtree(self.target, ignore_errors=True)
-        link_tree(self.dataset.path, self.target)
         findings = self._check_partitions()
         findings += self._check_stores() + self._check_known() + self._check_previous()
-        ingested = pa.parquet.read_table(self.dataset.path / REJECTED)
+        ingested = self.dataset.read_rejected()
         rejected = ingested.num_rows + len(self.rejected)
         unread = _list_unreadable(ingested, info)
         aside = [*unread, *(finding for finding in findings if finding.rule in (UNIQUE, POSSIBLE))]
         findings = [*self._check_total(rejected, aside), *unread, *findings]
         notes = [*info.notes, *self._describe_returns(), *explain_no_doubts(info)]
         result = Findings(findings=findings, rows=info.rows_read, rejected=rejected, notes=notes)
-        self._write_checked(info, ingested, result)
-        return result
+        return result, self._store_checked(info, ingested, result)
 
     def _check_partitions(self) -> list[Finding]:
         rows, series = Checkpoint(self.context, "rows", ROWS), Checkpoint(self.context, "series", SERIES)
         merged: dict[str, Finding] = {}
         for number, batch in enumerate(self._read_batches()):
+            checked = {"checked": sum(len(one.item) for one in batch)}
             for finding in rows.run(_make_frame([one.rows(place) for place, one in enumerate(batch)])):
-                self._merge_findings(merged, finding)
+                self._merge_findings(merged, finding.model_copy(update=checked))
             for finding in series.run(_make_frame([one.series(self.as_of) for one in batch]), _sample_series):
                 self._merge_findings(merged, finding)
             self._mend_stores(batch)
@@ -146,7 +142,7 @@ class _Check:
         batch: list[Partition] = []
         rows = 0
         for store in self.dataset.stores:
-            batch.append(Partition.read(store, self.dataset.store_path(store), self.dataset.items_path(store)))
+            batch.append(Partition.read(store, self.dataset))
             self.days[store] = batch[-1].days()
             self.last_known = max(self.last_known, batch[-1].last_known)
             self.last_row = max(self.last_row, int(self.days[store].max(initial=-1)))
@@ -175,8 +171,7 @@ class _Check:
             self.sold += float(one.units[one.units > 0].sum(dtype=np.float64))
             self.returned -= float(one.units[one.units < 0].sum(dtype=np.float64))
             if not one.is_sound():
-                source = self.dataset.store_path(one.store)
-                mended = one.write_mended(source, self.target / source.relative_to(self.dataset.path))
+                mended = one.write_mended(self.scratch / name_rows(one.store))
                 self.mended[one.store] = mended
                 self.rejected += mended.rejected
 
@@ -234,11 +229,7 @@ class _Check:
         rows: dict[str, list[str]] = {STORE: [], ITEM: [], DATE: [], "found": [], "store_is": [], "item_is": []}
         for store, items in (self.limits.previous or {}).items():
             present = store in self.dataset.info.stores
-            found = (
-                set(pa.parquet.read_table(self.dataset.items_path(store), columns=[ITEM])[ITEM].to_pylist())
-                if present
-                else set()
-            )
+            found = set(self.dataset.read_items(store, [ITEM])[ITEM].to_pylist()) if present else set()
             lines = [(store, "", "", "", "there" if present else "gone", "there")]
             lines += [(store, item, "", "", "there", "there" if item in found else "gone") for item in items if present]
             for line in lines:
@@ -313,13 +304,13 @@ class _Check:
         last = str(np.datetime64(self.last_known, "D"))
         return f"no store has any units after {last}, though there are rows; bring them, or run with --as-of {last}"
 
-    def _write_checked(self, info: DatasetInfo, ingested: pa.Table, result: Findings) -> None:
+    def _store_checked(self, info: DatasetInfo, ingested: pa.Table, result: Findings) -> Dataset:
         columns = list(FAULTY_ROWS.columns)
         strings = pa.schema([(name, pa.string()) for name in columns])
         broken = pa.Table.from_pylist(self.rejected, schema=strings)
-        path = self.target / REJECTED
-        path.unlink(missing_ok=True)
-        pa.parquet.write_table(pa.concat_tables([ingested.select(columns).cast(strings), broken]), path)
+        pa.parquet.write_table(
+            pa.concat_tables([ingested.select(columns).cast(strings), broken]), self.scratch / REJECTED
+        )
         counts = dict(info.rejected)
         for record in self.rejected:
             counts[record["rule"]] = counts.get(record["rule"], 0) + 1
@@ -329,22 +320,7 @@ class _Check:
         for name, tables in self.without.items():
             stores[name] = stores[name].model_copy(update={"without": sorted(tables)})
         info = info.model_copy(update={"rejected": counts, "stores": stores, "problem": result.problem})
-        info = hash_stores(self.target, info, {*self.mended, *self.without})
-        (self.target / INFO).unlink(missing_ok=True)
-        (self.target / INFO).write_text(info.model_dump_json(indent=1))
-
-
-def link_tree(source: Path, target: Path) -> None:
-    """Make a folder of the same files; they are shared where the file system can, and never changed in place."""
-
-    def link(here: str, there: str) -> str:
-        try:
-            os.link(here, there)
-        except OSError:
-            shutil.copyfile(here, there)
-        return there
-
-    shutil.copytree(source, target, copy_function=link, dirs_exist_ok=True)
+        return store_files(info, self.scratch, self.dataset.place, {*self.mended, *self.without})
 
 
 def _make_frame(parts: list[dict[str, Any]]) -> Any:

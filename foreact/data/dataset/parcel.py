@@ -1,4 +1,4 @@
-"""All that there is of one store, small enough to be sent to where its model is trained."""
+"""All that there is of one store: where it lies, its files as bytes, and how a model sees them."""
 
 from datetime import date
 from typing import Any, Literal
@@ -8,7 +8,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from foreact.blobs.connecting import BlobPlace
 from foreact.data.dataset import arrays
+from foreact.data.dataset.parts import read_object
 from foreact.forecasting.inputs.arrays import Bools, Floats
 from foreact.forecasting.inputs.panel import Likes, Panel
 from foreact.forecasting.inputs.stockouts import find_stockouts
@@ -78,6 +80,37 @@ class ParcelInfo(BaseModel):
     first: date
     sha256: str
     attributes: dict[str, str]
+
+
+class StoredParcel(BaseModel):
+    """Where one store's files lie, for who reads them at another place."""
+
+    model_config = ConfigDict(frozen=True)
+
+    info: ParcelInfo
+    place: BlobPlace
+    # Names of objects.
+    history: str
+    items: str
+    known: dict[str, str]
+    # Empty: nothing is borrowed.
+    borrowed: str = ""
+
+    @property
+    def store(self) -> str:
+        """Whose data it is."""
+        return self.info.store
+
+    def read(self) -> "Parcel":
+        """Read the files."""
+        blobs = self.place.connect()
+        return Parcel(
+            info=self.info,
+            history=read_object(blobs, self.history),
+            items=read_object(blobs, self.items),
+            known={name: read_object(blobs, part) for name, part in self.known.items()},
+            borrowed=read_object(blobs, self.borrowed) if self.borrowed else b"",
+        )
 
 
 class Parcel(BaseModel):

@@ -10,12 +10,11 @@ import pyarrow.parquet
 
 from foreact.clock import find_zone
 from foreact.data.dataset import arrays
-from foreact.data.dataset.folder import DatasetInfo, StoreInfo
 from foreact.data.dataset.parcel import TableInfo
 from foreact.data.dataset.partitions import Series, write_partitions, write_whole
 from foreact.data.dataset.plan import Plan
 from foreact.data.dataset.reporting import sells_on_few_days
-from foreact.data.dataset.sealing import hash_stores
+from foreact.data.dataset.stored import DatasetInfo, StoreInfo
 from foreact.data.reading.cells import literal, quote
 from foreact.data.reading.dates import EPOCH, day_date, day_number
 from foreact.data.reading.engine import Engine
@@ -58,9 +57,7 @@ class Writer:
         self._doubt_zones(described)
         if self.info.missing == "auto":
             described = self._judge_missing_days(described)
-        return hash_stores(
-            self.dataset, self.info.model_copy(update={"tables": written, "stores": described}), described
-        )
+        return self.info.model_copy(update={"tables": written, "stores": described})
 
     def _doubt_zones(self, stores: dict[str, StoreInfo]) -> None:
         """Note the time zones that there are not."""

@@ -35,7 +35,11 @@ from foreact.errors import ForeactError
 from foreact.vocabulary import DATE, ITEM, OPEN, ROLES, STOCKOUT, STORE, UNITS, WHOLE_STORE
 
 MOST_DATES = 100_000
-NOT_UNITS = "units that are not a number, or beyond 1e12"
+# What is wrong with a cell that is blanked, by its role; its row stays.
+BLANKED = {
+    UNITS: "units that are not a number, or beyond 1e12",
+    **{flag: f"{flag} that is neither 0 nor 1" for flag in (OPEN, STOCKOUT)},
+}
 
 
 @dataclass(frozen=True)
@@ -89,9 +93,7 @@ def open_history(engine: Engine, table: Table, columns: Mapping[str, str], today
         ("date before 1990", "day < 0"),
         ("date in the future", f"day > {latest}"),
     ]
-    blanked = [(NOT_UNITS, UNITS)] + [
-        (f"{flag} that is neither 0 nor 1", flag) for flag in (OPEN, STOCKOUT) if flag in roles
-    ]
+    blanked = [(rule, role) for role, rule in BLANKED.items() if role in roles]
     originals = ", ".join(f"{texts[role]} AS original_{role}" for role in roles)
     where = f"WHERE {STORE} = {literal(store)}" if store is not None else ""
     engine.execute(

@@ -61,7 +61,9 @@ make_secret mlflow mlflow \
     --from-literal=database-password="$database" \
     --from-literal=backend-store-uri="postgresql+psycopg2://mlflow:$database@postgres:5432/mlflow" \
     --from-literal=blob-connection-string="$blob"
-make_secret ray ray --from-literal=auth_token="$ray"
+make_secret ray ray \
+    --from-literal=auth_token="$ray" \
+    --from-literal=blob-connection-string="$blob"
 make_secret monitoring prometheus --from-literal=metrics-token="$metrics"
 # Last, because its presence says that all of them were made.
 make_secret azurite azurite \

@@ -20,8 +20,8 @@ from components.publish.step import publish
 from components.register.step import register
 from components.train.step import train
 from foreact.blobs import connect
-from foreact.data.dataset.folder import Dataset
 from foreact.data.dataset.frames import make_frame, make_parcel
+from foreact.data.dataset.stored import Dataset
 from foreact.demo.files import Demo, write_demo
 from foreact.errors import ForeactError
 from foreact.publications import Reader, StoreEntry
@@ -49,7 +49,7 @@ def data(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 def train_all(data: Dataset, folder: Path) -> Path:
     train(
-        dataset=data.path,
+        data=data,
         trained=folder,
         report=folder / "report.html",
         find_live=lambda stores, as_of: {},

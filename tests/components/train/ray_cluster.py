@@ -3,13 +3,14 @@
     python -m tests.components.train.ray_cluster scenario FOLDER   a head, two workers and a driver; prints what it saw
     python -m tests.components.train.ray_cluster node ROLE FOLDER  one node, until it is killed
 
-A worker is a process tree with its own scratch folder, to which the data's folder is hidden: what it needs has to come
-through Ray. Killing it takes all of it at once, as when a pod is deleted.
+A worker is a process tree with its own scratch folder, to which the data's folder is hidden: it reads its store from
+object storage. Killing it takes all of it at once, as when a pod is deleted.
 """
 
 import fcntl
 import json
 import os
+import pickle
 import signal
 import socket
 import socketserver
@@ -21,11 +22,15 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.train.worker import StoreFiles, StoreJob, train_store_job
-from tests.services import listens
+from foreact.blobs import BlobPlace
+from tests.services import listens, serve_azurite
 from tests.waiting import until
+
+if TYPE_CHECKING:
+    from foreact.data.dataset.stored import Dataset
 
 GCS, CLIENT = "127.0.0.1:6379", "ray://127.0.0.1:10001"
 TOKEN = "a" * 64
@@ -107,16 +112,15 @@ def comparable(files: StoreFiles) -> tuple[Any, ...]:
     return files.record, files.model, files.objects
 
 
-def train_with_a_death(data: Path, victim: subprocess.Popen[bytes]) -> dict[str, Any]:
+def train_with_a_death(data: "Dataset", victim: subprocess.Popen[bytes]) -> dict[str, Any]:
     """Train all stores while one of two workers is killed."""
     import ray
 
     from components.train.fanout import Task, open_workers
-    from foreact.data.dataset.folder import Dataset
     from foreact.runs.process import TaskSize
     from tests.components.train.small import make_jobs
 
-    jobs = make_jobs(Dataset(data / "dataset"))
+    jobs = make_jobs(data)
     size = TaskSize(cpus=1, memory=1024**3)
     with open_workers(1, size=size) as here:
         done = here.run(train_store_job, [Task(s, j, 1) for s, j in jobs.items()])
@@ -156,6 +160,7 @@ def train_with_a_death(data: Path, victim: subprocess.Popen[bytes]) -> dict[str,
         "killed_after": killed_after,
         "alive": [alive[0], alive[-1]],
         "data_seen_by_workers": seen,
+        "largest_job": max(len(pickle.dumps(job)) for job in jobs.values()),
         "seconds": time.monotonic() - began,
     }
 
@@ -203,8 +208,12 @@ def scenario(folder: Path) -> dict[str, Any]:
         "RAY_health_check_timeout_ms": "60000", "RAY_health_check_failure_threshold": "3",
     }  # fmt: skip
     with ExitStack() as stack:
+        azurite = stack.enter_context(serve_azurite(folder))
+        # What workers get from their pod.
+        os.environ["FOREACT_BLOB_CONNECTION_STRING"] = azurite.connection_string
+        place = BlobPlace(folder / "workspace", f"{azurite.endpoint}/data")
         head = stack.enter_context(node("head", folder / "h", data))
-        make_dataset(data, STORES)
+        dataset = make_dataset(data, STORES, place=place)
         ready(head)
         listening(CLIENT)
         times["head"] = time.monotonic() - began
@@ -228,7 +237,7 @@ def scenario(folder: Path) -> dict[str, Any]:
         for worker in workers:
             ready(worker)
         times["workers"] = time.monotonic() - began
-        seen["training"] = train_with_a_death(data, workers[0])
+        seen["training"] = train_with_a_death(dataset, workers[0])
         times["trained"] = time.monotonic() - began
         for thread in threads:
             thread.join()

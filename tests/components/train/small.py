@@ -7,13 +7,14 @@ import numpy as np
 
 from components.ingest.step import ingest
 from components.train.worker import StoreJob
-from foreact.data.dataset.folder import Dataset
+from foreact.blobs import BlobPlace
+from foreact.data.dataset.stored import Dataset
 from foreact.runs.events import Events
 
 DAYS, ITEMS = 240, 4
 
 
-def make_dataset(folder: Path, stores: int, seed: int = 7) -> Dataset:
+def make_dataset(folder: Path, stores: int, seed: int = 7, place: BlobPlace | None = None) -> Dataset:
     """Write some stores' sales and take them in."""
     draw = np.random.default_rng(seed)
     lines = ["date,store,item,units"]
@@ -25,14 +26,14 @@ def make_dataset(folder: Path, stores: int, seed: int = 7) -> Dataset:
                 lines.append(f"{date(2026, 1, 1) + timedelta(days=day)},S{store},I{item},{units}")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "sales.csv").write_text("\n".join(lines) + "\n")
-    ingest(
+    done = ingest(
         history=str(folder / "sales.csv"), known=[], columns="", country="", as_of="", horizon=7, missing="auto",
-        store="", source_version="", dataset=folder / "dataset", events=Events(), scratch=folder,
+        store="", place=place or BlobPlace(folder), events=Events(), scratch=folder,
         today=date(2026, 8, 29),
     )  # fmt: skip
-    return Dataset(folder / "dataset")
+    return done.dataset
 
 
 def make_jobs(data: Dataset, stores: list[str] | None = None) -> dict[str, StoreJob]:
     """Return the stores' work; all of them if none are named."""
-    return {s: StoreJob(parcel=data.pack_store(s), margin=0.02, seed=0) for s in stores or data.stores}
+    return {s: StoreJob(parcel=data.find_parcel(s), margin=0.02, seed=0) for s in stores or data.stores}

@@ -19,7 +19,7 @@ def fail(*_: object) -> None:
 def test_stores_are_trained_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("foreact.forecasting.experts.chain.fit_chain", fail)
     train(
-        dataset=make_dataset(tmp_path / "data", stores=1).path,
+        data=make_dataset(tmp_path / "data", stores=1),
         trained=tmp_path / "trained",
         report=tmp_path / "report.html",
         find_live=lambda stores, as_of: {},

@@ -17,7 +17,7 @@ from components.train.losses import find_chain_losses
 from components.train.step import train
 from components.train.worker import StoreJob, train_store_job
 from foreact.blobs import connect
-from foreact.data.dataset.folder import Dataset
+from foreact.data.dataset.stored import Dataset
 from foreact.errors import ForeactError
 from foreact.forecasting import GateOutcome
 from foreact.packing import pack_folder, unpacked
@@ -45,7 +45,7 @@ def run_once(data: Dataset, workspace: Path, run: str) -> Registered:
     events = Events(workspace / f"{run}.jsonl")
     trained, versions = folder / "trained", folder / "versions.json"
     figures = train(
-        dataset=data.path,
+        data=data,
         trained=trained,
         report=folder / "report.html",
         find_live=make_live_finder(settings),
@@ -185,7 +185,7 @@ def test_nobody_is_judged_on_less_than_champions_knew(tmp_path: Path) -> None:
     ) -> str:
         folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
         train(
-            dataset=take_in(folder, history, *tables, store="S").path,
+            data=take_in(folder, history, *tables, store="S"),
             trained=folder / "trained",
             report=folder / "report.html",
             find_live=lambda stores, as_of: live,

@@ -13,7 +13,7 @@ from components.register.step import register
 from components.train.live import LiveChain, make_live_finder, make_version_finder
 from components.train.step import train
 from foreact.blobs import connect
-from foreact.data.dataset.folder import Dataset
+from foreact.data.dataset.stored import Dataset
 from foreact.errors import ForeactError
 from foreact.packing import pack_folder, unpack_folder
 from foreact.publications import Reader
@@ -55,7 +55,7 @@ def run_steps(
     events = Events(workspace / f"{run}.jsonl", make_record_sink(RunLedger(connect(settings)), run))
     trained, versions = folder / "trained", folder / "versions.json"
     train(
-        dataset=data.path,
+        data=data,
         trained=trained,
         report=folder / "report.html",
         find_live=make_live_finder(settings),

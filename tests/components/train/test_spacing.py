@@ -11,7 +11,6 @@ import pytest
 
 from components.train.worker import train_store_job
 from components.validate.step import validate
-from foreact.data.dataset.folder import Dataset
 from foreact.publications import PublishedModel, PublishedObject, StoreEntry
 from foreact.runs.events import Events
 from foreact.spacing import Spacing
@@ -39,13 +38,10 @@ def test_a_chain_is_forecast_on_its_own_dates(tmp_path: Path, spacing: Spacing, 
         write_rows(tmp_path / "plan.csv", plan, "date,promo"),
         horizon=0,
     )
-    checked = tmp_path / "checked"
-    outcome = validate(
-        dataset=dataset.path, checked=checked, rejected=tmp_path / "rejected", max_rejected_share=0.01, events=Events()
-    )
+    outcome = validate(dataset=dataset, rejected=tmp_path / "rejected", max_rejected_share=0.01, events=Events())
     assert outcome.problem == ""
     assert "known tables cover the horizon" in [each.rule for each in outcome.findings.warnings]
-    files = train_store_job(make_jobs(Dataset(checked))["A"], None)
+    files = train_store_job(make_jobs(outcome.checked)["A"], None)
     tables = {kind: pq.read_table(io.BytesIO(data)) for kind, data in files.objects.items()}
     ahead = [spacing.next_period(last, place) for place in range(1, spacing.usual_horizon + 1)]
     assert tables["totals"]["date"].to_pylist() == ahead

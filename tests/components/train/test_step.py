@@ -6,7 +6,7 @@ import pytest
 
 from components.train.live import LiveStore
 from components.train.step import train
-from foreact.data.dataset.folder import Dataset
+from foreact.data.dataset.stored import Dataset
 from foreact.errors import ForeactError
 from foreact.runs.events import Events
 from foreact.runs.process import TaskSize
@@ -22,7 +22,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def run(data: Dataset, folder: Path, share: float) -> dict[str, float]:
     """Train with an earlier publication that cannot be read."""
     return train(
-        dataset=data.path,
+        data=data,
         trained=folder / "trained",
         report=folder / "report.html",
         find_live=lambda stores, as_of: {store: LiveStore(previous={as_of: b"damaged"}) for store in stores},

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from foreact.data.dataset.folder import Dataset
+from foreact.data.dataset.stored import Dataset
 from foreact.demo import Demo, write_demo
 from tests.shops import take_in
 

@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 
-from foreact.data.dataset.folder import Dataset
+from foreact.data.dataset.stored import Dataset
 from foreact.demo import Demo, simulate_sales
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from foreact.data.dataset.folder import Dataset
+from foreact.data.dataset.stored import Dataset
 from foreact.errors import ForeactError
 from foreact.forecasting.inputs.panel import Panel
 from foreact.spacing import Spacing

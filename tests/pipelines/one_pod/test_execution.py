@@ -81,7 +81,7 @@ def test_a_failure_ends_its_record_with_the_sentence_of_its_step(pod: Pod) -> No
 def test_a_step_is_tried_again_where_a_service_did_not_answer(tmp_path: Path) -> None:
     tried = []
 
-    def locate(store: str, answer: Any) -> str:
+    def ingest(store: str, answer: Any) -> str:
         tried.append(Path(answer.path).exists())
         Path(answer.path).write_text(store)
         if len(tried) < 3:
@@ -90,7 +90,7 @@ def test_a_step_is_tried_again_where_a_service_did_not_answer(tmp_path: Path) ->
         return "found"
 
     steps = StepsHere(tmp_path, pause=0)
-    done = steps(STEPS["locate"], locate, store="S")
+    done = steps(STEPS["ingest"], ingest, store="S")
     assert (done.output, done.outputs["answer"].figures) == ("found", {"files": 2})
     # Nothing of an earlier try is in its way.
     assert tried == [False] * 3
@@ -99,12 +99,12 @@ def test_a_step_is_tried_again_where_a_service_did_not_answer(tmp_path: Path) ->
 def test_what_was_refused_is_not_tried_again(tmp_path: Path) -> None:
     tried = []
 
-    def locate(store: str) -> None:
+    def ingest(store: str) -> None:
         tried.append(store)
         raise ForeactError("The history is empty.")
 
     with pytest.raises(ForeactError, match="empty"):
-        StepsHere(tmp_path, pause=0)(STEPS["locate"], locate, store="S")
+        StepsHere(tmp_path, pause=0)(STEPS["ingest"], ingest, store="S")
     assert tried == ["S"]
 
 

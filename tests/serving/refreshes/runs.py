@@ -46,7 +46,7 @@ def main() -> None:
     events = Events(folder / "events.jsonl")
     try:
         with events.step("run"):
-            for step in ("locate", "ingest", "validate", "train", "register", "publish"):
+            for step in ("ingest", "validate", "train", "register", "publish"):
                 with events.step(step):
                     work(events, step, how)
                     if step == "publish":

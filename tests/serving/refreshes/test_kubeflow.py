@@ -132,15 +132,15 @@ def test_its_steps_are_those_of_its_record(fake: Fake, runner: KubeflowRunner, r
             clocked.note_step_ended(str(started.run), step, "succeeded", took)
 
     clocked = RunLedger(store, lambda: now)
-    tell("locate", 20, 1)
-    tell("ingest", 22, 3)
+    tell("ingest", 20, 1)
+    tell("validate", 22, 3)
     tell("train", 30)
     progress = runner.observe(started)
     assert progress.state == "running"
     # The wait for a step is its own time, the pod's too.
     assert [(s.name, s.state, s.seconds) for s in progress.steps[:2]] == [
-        ("locate", "succeeded", 21.0),
-        ("ingest", "succeeded", 4.0),
+        ("ingest", "succeeded", 21.0),
+        ("validate", "succeeded", 4.0),
     ]
     assert (progress.steps[2].name, progress.steps[2].state) == ("train", "running")
     assert (progress.steps[2].seconds or 0) > 5

@@ -45,7 +45,7 @@ def test_a_refresh_is_accepted_run_and_seen_without_a_restart(begin: Start) -> N
     assert answer.json()["state"] in {"queued", "running"}
     done = ended(serving, answer.headers["location"])
     assert done["state"] == "succeeded"
-    assert [step["name"] for step in done["steps"]] == ["locate", "ingest", "validate", "train", "register", "publish"]
+    assert [step["name"] for step in done["steps"]] == ["ingest", "validate", "train", "register", "publish"]
     assert {step["state"] for step in done["steps"]} == {"succeeded"}
     after = serving.get("/v1/totals?store=S1").json()
     assert after["publication"]["version"] == done["version"] == before["publication"]["version"] + 1

@@ -33,8 +33,7 @@ def check(tmp_path: Path) -> Check:
     ) -> Validated:
         source = take_in(tmp_path, write_rows(tmp_path / "sales.csv", rows, header), *known, **options)
         return validate(
-            dataset=source.path,
-            checked=tmp_path / "checked",
+            dataset=source,
             rejected=tmp_path / "rejected.csv",
             events=Events(tmp_path / "events"),
             **{"today": TODAY, "max_rejected_share": defaults.MAX_REJECTED_SHARE, **(limits or {})},

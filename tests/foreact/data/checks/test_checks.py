@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from foreact.data.checks import partition
-from foreact.data.dataset.folder import Dataset
 from foreact.errors import ForeactError
 from tests.foreact.data.checks.findings import DAYS, Check, Rows, broken, find
-from tests.shops import TODAY, days
+from tests.shops import TODAY, days, take_in
 
 
 def test_sound_data_keeps_every_rule(check: Check, rows: Rows) -> None:
@@ -38,7 +37,7 @@ def test_a_few_faulty_rows_are_put_aside(check: Check, rows: Rows, tmp_path: Pat
         ("one row a store, item and date", "B", "x", str(DAYS[7]), "5"),
         ("one row a store, item and date", "B", "x", str(DAYS[7]), "99"),
     }
-    checked = Dataset(tmp_path / "checked")
+    checked = outcome.checked
     panels = {store: checked.pack_store(store).make_panel() for store in checked.stores}
     assert panels["A"].units[0, 5] == 10
     assert np.isnan(panels["B"].units[0, 7])
@@ -61,7 +60,7 @@ def test_returns_are_netted_by_day_and_refuse_nothing(check: Check, rows: Rows, 
     for told in (outcome.page, (tmp_path / "events").read_text()):
         assert "54 rows of a store" in told
         assert "1 row had more returns" in told
-    units = Dataset(tmp_path / "checked").pack_store("B").make_panel().units
+    units = outcome.checked.pack_store("B").make_panel().units
     assert units[0, :4].tolist() == [5, 4, 0, 8]
 
 
@@ -73,13 +72,12 @@ def test_a_sign_the_other_way_round_is_refused(check: Check, rows: Rows) -> None
 
 def test_mended_partitions_have_a_hash_of_their_own(check: Check, rows: Rows, tmp_path: Path) -> None:
     rows[10][3] = -3
-    check(rows)
-    before, after = Dataset(tmp_path / "dataset").info.stores, Dataset(tmp_path / "checked").info.stores
+    outcome = check(rows)
+    source = take_in(tmp_path, tmp_path / "sales.csv")
+    before, after = source.info.stores, outcome.checked.info.stores
     assert before["A"] == after["A"]
     assert before["B"].sha256 != after["B"].sha256
-    assert Dataset(tmp_path / "dataset").pack_store("B").make_panel().units[0, 2] == -3, (
-        "the dataset itself stays as it was"
-    )
+    assert source.pack_store("B").make_panel().units[0, 2] == -3, "the dataset itself stays as it was"
 
 
 def test_too_many_faulty_rows_refuse_the_data(check: Check, rows: Rows, tmp_path: Path) -> None:
@@ -93,7 +91,7 @@ def test_too_many_faulty_rows_refuse_the_data(check: Check, rows: Rows, tmp_path
     )
     assert "units that are not a number, or beyond 1e12" in outcome.problem
     assert "'many'" in outcome.problem
-    checked = Dataset(tmp_path / "checked")
+    checked = outcome.checked
     with pytest.raises(ForeactError, match="The data is refused"):
         checked.pack_store("A")
     with pytest.raises(ForeactError, match="The data is refused"):
@@ -221,7 +219,7 @@ def test_stock_outs_without_a_flag_are_told_and_struck_out_on_demand(
     assert means in told.detail
     assert told.detail in outcome.page
     assert "6 days of 2 items" in (tmp_path / "events").read_text()
-    struck = Dataset(tmp_path / "checked").pack_store("A").make_panel().stockout
+    struck = outcome.checked.pack_store("A").make_panel().stockout
     assert (None if struck is None else np.argwhere(struck).tolist()) == (
         [[0, 90], [0, 91], [0, 92]] if stockouts == "doubt" else None
     )

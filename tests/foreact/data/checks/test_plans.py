@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from foreact.data.dataset.folder import Dataset
 from foreact.forecasting import train_store
 from tests.foreact.data.checks.findings import AHEAD, DAYS, Check, Rows, broken, find
-from tests.shops import days, write_rows
+from tests.shops import days, take_in, write_rows
 
 
 def prices(without: Callable[[Any, str, str], bool]) -> Rows:
@@ -88,7 +87,7 @@ def test_a_store_without_plan_is_forecast_without_the_table(check: Check, rows: 
     assert outcome.problem == ""
     told = find(outcome, "stores stay in known tables").describe()
     assert "the store is forecast without the table, such as store 'B', 2025-04-01" in told
-    before, after = (Dataset(tmp_path / name) for name in ("dataset", "checked"))
+    before, after = take_in(tmp_path, tmp_path / "sales.csv", known, calendar), outcome.checked
     columns = {store: set(after.pack_store(store).make_panel().known) for store in "AB"}
     assert columns == {"A": {"promotion", "feast"}, "B": {"feast"}}
     assert before.info.stores["A"] == after.info.stores["A"]
@@ -106,7 +105,7 @@ def test_days_ahead_without_plan_are_closed_where_the_past_says_so(check: Check,
     outcome = check(rows, known, limits={"today": date(2024, 12, 22)})
     assert outcome.problem == ""
     assert broken(outcome) == {"known tables cover the horizon"}
-    mean = train_store(Dataset(tmp_path / "checked").pack_store("A").make_panel()).forecast.mean[0]
+    mean = train_store(outcome.checked.pack_store("A").make_panel()).forecast.mean[0]
     assert (mean > 0).tolist() == [day.day != 25 for day in ahead]
 
 

@@ -9,7 +9,6 @@ import pyarrow.parquet
 import pytest
 
 from foreact.data.checks.poison import find_impossible
-from foreact.data.dataset.folder import Dataset
 from tests.foreact.data.checks.findings import DAYS, Check, Rows, broken, find
 
 EAN = 40_123_455
@@ -22,7 +21,7 @@ def test_one_poisoned_cell_is_an_unknown_day(check: Check, rows: Rows, tmp_path:
     assert outcome.problem == ""
     assert broken(outcome) == {"units are possible"}
     assert str(find(outcome, "units are possible").samples[0]).startswith(f"store 'A', item 'x', {DAYS[8]}, found")
-    units_read = Dataset(tmp_path / "checked").pack_store("A").make_panel().units[:, :40]
+    units_read = outcome.checked.pack_store("A").make_panel().units[:, :40]
     assert np.argwhere(np.isnan(units_read)).tolist() == [[0, 8]]
     assert np.nanmax(units_read) < 20
     told = list(csv.DictReader((tmp_path / "rejected.csv").read_text().splitlines()))
@@ -47,7 +46,7 @@ def test_a_whole_day_in_another_unit_is_unknown(check: Check, rows: Rows, tmp_pa
     outcome = check(rows, limits={"max_rejected_share": 0.05})
     assert outcome.problem == ""
     assert find(outcome, "units are possible").broken == 2
-    units = Dataset(tmp_path / "checked").pack_store("A").make_panel().units[:, :40]
+    units = outcome.checked.pack_store("A").make_panel().units[:, :40]
     assert np.isnan(units[:, -1]).all()
     assert np.isfinite(units[:, :-1]).all()
 
@@ -76,7 +75,7 @@ def test_sales_of_closed_days_are_told_and_believed(check: Check, rows: Rows, tm
     told = find(outcome, "closed days sell nothing")
     assert (told.broken, str(told.samples[0])) == (38, f"store 'A', {DAYS[0]}")
     assert outcome.problem == ""
-    opened = Dataset(tmp_path / "checked").pack_store("A").make_panel().open
+    opened = outcome.checked.pack_store("A").make_panel().open
     assert opened is not None
     assert np.flatnonzero(~opened[0, :40]).tolist() == [10, 11]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from foreact.data.checks.coverage import check_coverage
-from foreact.data.dataset.folder import Dataset
+from foreact.data.dataset.stored import Dataset
 from foreact.data.reading.calendars import Place, list_school_holidays, name_holidays
 from foreact.errors import ForeactError
 from foreact.forecasting.inputs.columns import infer_columns

@@ -1,11 +1,12 @@
 """Ids may be any text: no id leaves its folder, meets another's file or is changed."""
 
+import re
 from datetime import date
 from pathlib import Path
 
 import pytest
 
-from foreact.data.dataset.folder import Dataset
+from foreact.data.dataset.stored import Dataset
 from tests.shops import days, take_in, write_rows
 
 IDS = [
@@ -72,15 +73,16 @@ def test_every_item_is_found_under_its_own_id(dataset: Dataset) -> None:
         assert (panel.units[row, :30] == IDS.index(item)).all()
 
 
-def test_no_file_is_outside_of_the_dataset(dataset: Dataset) -> None:
-    folders = {str(path.parent.relative_to(dataset.path)) for path in dataset.path.rglob("*") if path.is_file()}
-    assert folders == {".", "stores", "items", "known/known_0"}
-    outside = {path.name for path in dataset.path.parent.iterdir()}
-    assert outside == {"dataset", "events", "sales.csv", "prices.csv"}
+def test_no_id_is_in_the_name_of_an_object(dataset: Dataset) -> None:
+    workspace = dataset.place.workspace
+    assert {path.name for path in workspace.iterdir()} == {"blobs", "events", "sales.csv", "prices.csv"}
+    names = [info.name for info in dataset.place.connect().list("")]
+    assert all(re.fullmatch(r"dataset/(manifest\.json|\d{4}-\d\d-\d\d/[0-9a-f]{64})", name) for name in names)
+    assert set(dataset.info.parts.values()) < set(names)
 
 
 def test_one_store_alone(dataset: Dataset, tmp_path: Path) -> None:
-    source = dataset.path.parent
+    source = dataset.place.workspace
     for store in (IDS[2], IDS[4], IDS[15], IDS[19], IDS[24]):
         alone = take_in(tmp_path / str(IDS.index(store)), source / "sales.csv", source / "prices.csv", store=store)
         assert alone.stores == [store]

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from components.locate.step import locate
 from foreact.blobs import open_url
+from foreact.data.reading.sources import fingerprint_sources
 from foreact.errors import ForeactError
-from foreact.runs.events import Events
 from foreact.settings import PlaceSettings
 from tests.services import Azurite
 from tests.shops import days, take_in, write_rows
@@ -27,13 +26,12 @@ def test_a_history_below_a_prefix_of_a_container(azurite: Azurite, tmp_path: Pat
     store.write("sales/2025/a.csv", write_rows(tmp_path / "a.csv", ROWS[:20]))
     store.write("sales/2025/b.csv", write_rows(tmp_path / "b.csv", ROWS[20:]))
     store.write("sales/20250/c.csv", b"another folder")
-    events = Events(tmp_path / "events")
-    before = locate(history=uri, known=[], open_url=opened, events=events)
+    before = fingerprint_sources([uri], opened)
     assert take_in(tmp_path / "all", uri, open_url=opened).info.rows == 40
     assert take_in(tmp_path / "one", f"{uri}/b.csv", open_url=opened).info.rows == 20
-    assert locate(history=uri, known=[], open_url=opened, events=events) == before
+    assert fingerprint_sources([uri], opened) == before
     store.write("sales/2025/b.csv", write_rows(tmp_path / "b.csv", ROWS[20:30]))
-    assert locate(history=uri, known=[], open_url=opened, events=events) != before
+    assert fingerprint_sources([uri], opened) != before
     with pytest.raises(ForeactError, match="has no files that end in"):
         take_in(tmp_path / "none", f"{settings.blob_url}/nothing", open_url=opened)
 
@@ -59,7 +57,6 @@ def test_known_tables_below_a_prefix_of_a_container(azurite: Azurite, tmp_path: 
     assert remote.info.stores["Köln/1"].sha256 == local.info.stores["Köln/1"].sha256
     assert remote.pack_store("Köln/1").make_panel().known["price"].tolist() == [float(price) for price in range(47)]
 
-    events = Events(tmp_path / "events")
-    before = locate(history=history, known=[uri], open_url=opened, events=events)
+    before = fingerprint_sources([history, uri], opened)
     store.write("plans/prices/b.csv", b"date,price\n")
-    assert locate(history=history, known=[uri], open_url=opened, events=events) != before
+    assert fingerprint_sources([history, uri], opened) != before

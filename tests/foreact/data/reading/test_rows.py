@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from foreact.data.dataset.folder import Dataset
+from foreact.data.dataset.stored import Dataset
 from foreact.errors import ForeactError
 from tests.shops import days, take_in, write_rows
 
@@ -23,7 +23,7 @@ def units(dataset: Dataset, store: str = "A") -> list[float]:
 
 
 def rejected(dataset: Dataset) -> list[dict[str, Any]]:
-    return pa.parquet.read_table(dataset.path / "rejected.parquet").to_pylist()
+    return dataset.read_rejected().to_pylist()
 
 
 def test_faulty_rows_are_kept_with_their_own_text(tmp_path: Path) -> None:

@@ -8,13 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.locate.step import locate
 from foreact.blobs import BlobStore
 from foreact.blobs.folder import FolderStore
 from foreact.data import intake
-from foreact.data.reading.sources import Source
+from foreact.data.reading.sources import Source, fingerprint_sources
 from foreact.errors import ForeactError
-from foreact.runs.events import Events
 from tests.shops import days, take_in, write_rows
 
 ROWS = [(day, "A", "x", 1) for day in days(40)]
@@ -26,14 +24,13 @@ def open_folder(url: str, store: BlobStore) -> tuple[BlobStore, str]:
 
 
 def test_a_version_changes_with_every_file_and_only_then(tmp_path: Path) -> None:
-    events = Events(tmp_path / "events")
     folder = tmp_path / "in"
     folder.mkdir()
     path = write_rows(folder / "a.csv", ROWS)
     known = write_rows(tmp_path / "known.csv", ROWS, "date,store,item,price")
 
     def version() -> str:
-        return locate(history=str(folder), known=[str(known)], events=events)
+        return fingerprint_sources([str(folder), str(known)])
 
     before = version()
     assert version() == before
@@ -46,7 +43,7 @@ def test_a_version_changes_with_every_file_and_only_then(tmp_path: Path) -> None
     write_rows(folder / "b.csv", ROWS)
     more = version()
     assert len({before, touched, changed, more}) == 4
-    assert locate(history=str(known), known=[str(folder)], events=events) != more
+    assert fingerprint_sources([str(known), str(folder)]) != more
 
 
 def test_a_blob_prefix_is_read_like_a_folder(tmp_path: Path) -> None:
@@ -61,11 +58,9 @@ def test_a_blob_prefix_is_read_like_a_folder(tmp_path: Path) -> None:
     for uri in (f"{URL}/sales/2025", f"{URL}/sales/2025/"):
         assert take_in(tmp_path / uri[-5:].strip("/"), uri, open_url=open_url).info.rows == 40
     assert take_in(tmp_path / "one", f"{URL}/sales/2025/b.csv", open_url=open_url).info.rows == 20
-    before = locate(history=f"{URL}/sales/2025", known=[], open_url=open_url, events=Events(tmp_path / "events"))
+    before = fingerprint_sources([f"{URL}/sales/2025"], open_url)
     store.write("sales/2025/b.csv", b"changed")
-    assert (
-        locate(history=f"{URL}/sales/2025", known=[], open_url=open_url, events=Events(tmp_path / "events")) != before
-    )
+    assert fingerprint_sources([f"{URL}/sales/2025"], open_url) != before
 
 
 def test_an_empty_prefix_is_told(tmp_path: Path) -> None:
@@ -104,8 +99,7 @@ def test_folders_name_columns(tmp_path: Path, pattern: str, ending: str) -> None
 
 def test_a_source_that_changes_while_it_is_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     history = write_rows(tmp_path / "sales.csv", ROWS)
-    located = locate(history=str(history), known=[], events=Events())
-    assert take_in(tmp_path / "same", history, source_version=located).info.source_version == located
+    assert take_in(tmp_path / "same", history).info.source_version == fingerprint_sources([str(history)])
     fetch = intake.fetch_files
 
     def fetch_while_it_grows(sources: list[Source], scratch: Path) -> list[tuple[str, Path]]:
@@ -117,9 +111,6 @@ def test_a_source_that_changes_while_it_is_read_is_told(tmp_path: Path, monkeypa
     monkeypatch.setattr(intake, "fetch_files", fetch_while_it_grows)
     with pytest.raises(ForeactError, match=r"sales\.csv' changed while the tables were read, as in an upload"):
         take_in(tmp_path / "grown", history)
-    monkeypatch.undo()
-    with pytest.raises(ForeactError, match=r"sales\.csv' changed since the run looked for them"):
-        take_in(tmp_path / "since", history, source_version=located)
 
 
 @pytest.mark.parametrize(

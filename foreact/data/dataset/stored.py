@@ -1,6 +1,7 @@
-"""A dataset: the folder that steps hand on, one partition a store, and the record of what is in it.
+"""A dataset in object storage: parts by store, named by the checksum of their bytes, and a record of what is in them.
 
-dataset.json                 DatasetInfo
+A step hands on nothing but the name of a record. The parts are Parquet files, which the record knows by these names:
+
 stores/<store>.parquet       item, date, units, flags and the history's other columns, by item and date
 items/<store>.parquet        item, rows, first, last and what is the same for all of an item's rows
 known/<table>.parquet        a known table that is the same for all stores
@@ -10,17 +11,21 @@ rejected.parquet             rows left out or blanked, with the rule they broke 
 """
 
 from datetime import date
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from foreact.data.dataset.parcel import ColumnInfo, Missing, Parcel, ParcelInfo, Stockouts, TableInfo
+from foreact.blobs.connecting import BlobPlace
+from foreact.blobs.records import StoredRecord, parse_record
+from foreact.data.dataset import arrays
+from foreact.data.dataset.parcel import ColumnInfo, Missing, Parcel, ParcelInfo, Stockouts, StoredParcel, TableInfo
+from foreact.data.dataset.parts import read_object, write_object
 from foreact.errors import ForeactError, end_sentence, name_examples, suggest_name
 from foreact.naming import encode_id
 from foreact.spacing import Spacing
 
-INFO, REJECTED = "dataset.json", "rejected.parquet"
+REJECTED = "rejected.parquet"
 
 
 class StoreInfo(BaseModel):
@@ -41,10 +46,10 @@ class StoreInfo(BaseModel):
     without: list[str] = Field(default_factory=list)
 
 
-class DatasetInfo(BaseModel):
+class DatasetInfo(StoredRecord):
     """What a dataset holds, and what became of the rows that it was made from."""
 
-    model_config = ConfigDict(frozen=True)
+    kind: ClassVar[str] = "dataset"
 
     # The last period's own date; it may be used, and nothing after it.
     as_of: date
@@ -71,6 +76,8 @@ class DatasetInfo(BaseModel):
     notes: list[str] = Field(default_factory=list)
     # Why nobody may train on it, in a sentence; empty for data that passed, or that nobody has looked at yet.
     problem: str = ""
+    # The objects of the parts, by the names that they go by here.
+    parts: dict[str, str] = Field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -79,16 +86,19 @@ class DatasetInfo(BaseModel):
 
 
 class Dataset:
-    """A dataset folder."""
+    """A dataset in a blob store."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            self.info = DatasetInfo.model_validate_json((path / INFO).read_bytes())
-        except FileNotFoundError as error:
-            raise ForeactError(f"{path} is not a dataset: it has no {INFO}.") from error
-        except ValueError as error:
-            raise ForeactError(f"{path / INFO} cannot be read as the record of a dataset.") from error
+    def __init__(self, info: DatasetInfo, place: BlobPlace) -> None:
+        self.info, self.place = info, place
+
+    @classmethod
+    def open(cls, record: str, place: BlobPlace) -> "Dataset":
+        """Open the dataset of a record."""
+        return cls(parse_record(DatasetInfo, read_object(place.connect(), record), record), place)
+
+    def write_record(self) -> str:
+        """Write the record and return its name, which is all that a step hands on."""
+        return write_object(self.place.connect(), self.info.model_dump_json(indent=1).encode())
 
     @property
     def stores(self) -> list[str]:
@@ -100,38 +110,45 @@ class Dataset:
         if self.info.problem:
             raise ForeactError(self.info.problem)
 
-    def store_path(self, store: str) -> Path:
-        """Return where a store's rows are."""
-        return self.path / "stores" / f"{encode_id(store)}.parquet"
+    def read_rows(self, store: str, columns: list[str] | None = None) -> pa.Table:
+        """Read a store's rows, some of their columns or all."""
+        return self._read_table(name_rows(store), columns)
 
-    def items_path(self, store: str) -> Path:
-        """Return where the attributes of a store's items are."""
-        return self.path / "items" / f"{encode_id(store)}.parquet"
+    def read_items(self, store: str, columns: list[str] | None = None) -> pa.Table:
+        """Read the attributes of a store's items."""
+        return self._read_table(name_items(store), columns)
 
-    def borrowed_path(self, store: str) -> Path:
-        """Return where a store's borrowed rows are, if it has any."""
-        return self.path / "borrowed" / f"{encode_id(store)}.parquet"
+    def read_known(self, table: TableInfo, store: str, columns: list[str] | None = None) -> pa.Table | None:
+        """Read a known table's rows of a store, if it has any."""
+        name = name_known(table, store)
+        return self._read_table(name, columns) if name in self.info.parts else None
 
-    def known_path(self, table: TableInfo, store: str) -> Path | None:
-        """Return where a known table's rows of a store are, if it has any."""
-        known = self.path / "known"
-        path = known / table.name / f"{encode_id(store)}.parquet" if table.by_store else known / f"{table.name}.parquet"
-        return path if path.exists() else None
+    def read_rejected(self) -> pa.Table:
+        """Read the rows that were left out or blanked."""
+        return self._read_table(REJECTED, None)
 
-    def pack_store(self, store: str) -> Parcel:
-        """Pack all that there is of one store."""
+    def _read_table(self, name: str, columns: list[str] | None) -> pa.Table:
+        return arrays.read_table(read_object(self.place.connect(), self.info.parts[name]), columns)
+
+    def find_parcel(self, store: str) -> StoredParcel:
+        """Say where all that there is of one store lies."""
         self.require_sound()
         if store not in self.info.stores:
             raise unknown_store(store, self.stores)
-        info = self.parcel_info(store)
-        known = {table.name: path for table in info.tables if (path := self.known_path(table, store))}
-        return Parcel(
+        info, parts = self.parcel_info(store), self.info.parts
+        known = {table.name: parts.get(name_known(table, store), "") for table in info.tables}
+        return StoredParcel(
             info=info,
-            history=self.store_path(store).read_bytes(),
-            items=self.items_path(store).read_bytes(),
-            known={name: path.read_bytes() for name, path in known.items()},
-            borrowed=borrowed.read_bytes() if (borrowed := self.borrowed_path(store)).exists() else b"",
+            place=self.place,
+            history=parts[name_rows(store)],
+            items=parts[name_items(store)],
+            known={name: part for name, part in known.items() if part},
+            borrowed=parts.get(name_borrowed(store), ""),
         )
+
+    def pack_store(self, store: str) -> Parcel:
+        """Read all that there is of one store."""
+        return self.find_parcel(store).read()
 
     def parcel_info(self, store: str) -> ParcelInfo:
         """Return what a reader of one store's parcel has to know."""
@@ -153,6 +170,26 @@ class Dataset:
             sha256=of_store.sha256,
             attributes=of_store.attributes,
         )
+
+
+def name_rows(store: str) -> str:
+    """Return the part of a store's rows."""
+    return f"stores/{encode_id(store)}.parquet"
+
+
+def name_items(store: str) -> str:
+    """Return the part of the attributes of a store's items."""
+    return f"items/{encode_id(store)}.parquet"
+
+
+def name_borrowed(store: str) -> str:
+    """Return the part of what a store borrows."""
+    return f"borrowed/{encode_id(store)}.parquet"
+
+
+def name_known(table: TableInfo, store: str) -> str:
+    """Return the part of a known table's rows of a store."""
+    return f"known/{table.name}/{encode_id(store)}.parquet" if table.by_store else f"known/{table.name}.parquet"
 
 
 def unknown_store(store: str, stores: list[str]) -> ForeactError:

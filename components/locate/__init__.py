@@ -1,1 +1,0 @@
-"""Name the version of the source data, without reading it."""
