@@ -97,7 +97,7 @@ def retrain_store(
 
 @run_app.command("reforecast")
 def reforecast(workspace: Workspace) -> None:
-    """Forecast anew, without training, the stores that no run has published for the next deadline.
+    """Forecast anew, without training, the stores that no run has published for the deadline, also once it has passed.
 
     By the models published last, from the newest sales, as the last retrain-all read them. It needs no Kubeflow, no Ray
     and no MLflow; fresh stores stay as they are.
@@ -107,7 +107,7 @@ def reforecast(workspace: Workspace) -> None:
 
     settings = ServingSettings(workspace=workspace)
     if not list_due(settings, settings.promise, utc_now()):
-        typer.echo("Every store is fresh for the next deadline: nothing was done.")
+        typer.echo("Every store is fresh: nothing was done.")
         return
     run_pipeline("reforecast", {}, workspace)
 

@@ -22,7 +22,7 @@ from foreact import __version__
 from foreact.blobs.connecting import FOLDER
 from foreact.blobs.records import StoredRecord, parse_record
 from foreact.data.dataset.parts import FOLDER as DATASETS
-from foreact.errors import ForeactError, name_examples
+from foreact.errors import ForeactError, count_noun, name_examples
 from foreact.publications import CURRENT, BrokenPublication, Manifest
 from foreact.publications.contract import MANIFESTS, manifest_name
 from foreact.publications.sealing import unseal_manifest
@@ -328,7 +328,7 @@ def _run_postgres(command: list[str], done: str) -> None:
 def describe_backup(record: BackupRecord) -> str:
     """Say what is in a backup."""
     published = "" if record.publication is None else f", publication {record.publication}"
-    return f"{len(record.files):,} files{published}, as of {record.created_at:%Y-%m-%d %H:%M} UTC"
+    return f"{count_noun(len(record.files), 'file')}{published}, as of {record.created_at:%Y-%m-%d %H:%M} UTC"
 
 
 def explain_damage(record: BackupRecord) -> str:

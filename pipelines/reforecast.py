@@ -30,14 +30,16 @@ from pipelines.one_pod.execution import StepsHere, complete_parameters
 
 
 def list_due(settings: PlaceSettings, promise: Promise, now: datetime) -> dict[str, datetime]:
-    """Return the stores whose forecasts would not be fresh at the next deadline, and when that is where they are."""
+    """Return the stores that are not fresh for the deadline that can be kept, and when that is where they are."""
     publication = Reader(connect(settings)).find_current()
     if publication is None:
         raise ForeactError("Nothing is published yet, so there is no model to forecast by: run retrain-all first.")
     entries = sorted(publication.manifest.stores.items())
-    coming = {store: promise.for_store(entry).next_deadline(now) for store, entry in entries}
+    deadlines = {store: promise.for_store(entry).reachable_deadline(now) for store, entry in entries}
     return {
-        store: coming[store] for store, entry in entries if not judge_freshness(entry, promise, coming[store]).is_fresh
+        store: deadlines[store]
+        for store, entry in entries
+        if not judge_freshness(entry, promise, max(now, deadlines[store])).is_fresh
     }
 
 

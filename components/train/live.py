@@ -188,18 +188,24 @@ def _load_published_models(stores: list[str], settings: PipelineSettings) -> "di
 
 
 def _find_published_models(reader: "Reader", stores: list[str]) -> "Mapping[str, PublishedModel]":
-    """Return the models of the stores' published numbers; for the chain, of the numbers made last."""
+    """Return the models of the stores' published numbers; for the chain, of the numbers that it had a part in last."""
     from foreact.registry import CHAIN
 
     publication = reader.find_current()
     entries = publication.manifest.stores if publication else {}
     found = {store: entries[store].model for store in stores if store in entries}
-    chains = [entry for entry in entries.values() if entry.chain is not None]
-    if CHAIN in stores and chains:
-        latest = max(chains, key=lambda entry: (entry.as_of, entry.generated_at)).chain
-        if latest is not None:
-            found[CHAIN] = latest
+    if CHAIN in stores and (chain := _find_last_chain(reader)):
+        found[CHAIN] = chain
     return {store: model for store, model in found.items() if model.version or model.run}
+
+
+def _find_last_chain(reader: "Reader") -> "PublishedModel | None":
+    # A publication that looks further ahead than the chain's model goes without it, and does not end it.
+    for manifest in reader.read_history(retained=True):
+        entries = [entry for entry in manifest.stores.values() if entry.chain is not None]
+        if entries:
+            return max(entries, key=lambda entry: (entry.as_of, entry.generated_at)).chain
+    return None
 
 
 def _read_published_model(reader: "Reader", model: "PublishedModel") -> "LoadedModel":

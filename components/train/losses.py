@@ -9,7 +9,10 @@ from foreact.data.dataset.stored import Dataset
 from foreact.errors import ForeactError, name_examples
 from foreact.runs.events import Events
 
-HINT = "name the tables of the last retrain-all too (--known), or let them go by --accept-losses"
+HINT = (
+    "name the tables and the country of the last retrain-all too (--known, --country), or let them go by "
+    "--accept-losses"
+)
 
 
 def refuse_losses(
@@ -83,7 +86,7 @@ def find_losses(data: Dataset, live: Mapping[str, LiveStore], night: Mapping[str
 
 def _reads_same_tables(data: Dataset, night: Mapping[str, Any]) -> bool:
     read = data.info.parameters
-    same = all((night.get(name) or "") == read.get(name, "") for name in ("history", "columns"))
+    same = all((night.get(name) or "") == read.get(name, "") for name in ("history", "columns", "country"))
     return bool(night) and same and not _list_gone_tables(data, night)
 
 

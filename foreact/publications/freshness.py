@@ -86,6 +86,12 @@ class Promise:
             day = self._move(day, 1, "backward")
         return self.deadline_of(day)
 
+    def reachable_deadline(self, now: datetime) -> datetime:
+        """Return the deadline to come once the sales that it expects can be there, until then the one that passed."""
+        coming = self.next_deadline(now)
+        can_be_kept = self.business_day_before(coming.date()) < now.astimezone(self.zone).date()
+        return coming if can_be_kept else self.last_deadline(now)
+
     @cached_property
     def _calendar(self) -> np.busdaycalendar:
         return np.busdaycalendar([day in self.weekdays for day in range(7)], sorted(self.closed))

@@ -54,8 +54,8 @@ def download_file(files: Any, name: str, target: Path) -> None:
 def display_address(uri: str) -> str:
     """Name a tracking server without the credentials its address may carry."""
     parts = urlsplit(uri)
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
+    server = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{server}{parts.path}" if parts.scheme else parts.path
 
 
 @contextmanager
@@ -69,6 +69,11 @@ def explain_mlflow_errors(address: str) -> Iterator[None]:
         yield
     except (RequestException, SQLAlchemyError) as error:
         raise RegistryUnavailable(_describe_outage(address, _explain_error(error))) from None
+    except ModuleNotFoundError as error:
+        raise ForeactError(
+            f"{address} wants the Python package {error.name!r}, which is not here: install it, or name the driver "
+            "that is, as in postgresql+psycopg2://."
+        ) from None
     except OSError as error:
         raise RegistryUnavailable(_describe_outage(address, error.strerror or type(error).__name__)) from None
     except MlflowException as error:

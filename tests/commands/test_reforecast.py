@@ -7,13 +7,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from components.train.live import find_published_chain
 from foreact.blobs import connect
 from foreact.context import VARIABLES, RunContext
 from foreact.publications import Manifest, Publisher, Reader
 from foreact.publications.freshness import Promise
 from foreact.runs.ledger import RunLedger
 from foreact.settings import PipelineSettings
-from pipelines.reforecast import reforecast
+from pipelines.reforecast import list_due, reforecast
 from tests.commands.conftest import Chain, Foreact
 
 PROMISE = Promise(ZoneInfo("Europe/Berlin"), time(9))
@@ -55,6 +56,13 @@ def test_what_is_fresh_stays(workspace: Path) -> None:
     assert read_manifest(workspace) == before
 
 
+def test_until_the_sales_of_the_next_deadline_are_over_the_one_that_passed_counts(workspace: Path) -> None:
+    settings = PipelineSettings(workspace=workspace)
+    assert list_due(settings, PROMISE, datetime(2026, 3, 31, 10, tzinfo=UTC)) == {}
+    missed = list_due(settings, PROMISE, datetime(2026, 4, 1, 10, tzinfo=UTC))
+    assert missed == dict.fromkeys(read_manifest(workspace).stores, PROMISE.deadline_of(date(2026, 4, 1)))
+
+
 def test_what_is_due_is_forecast_from_the_newest_sales_by_the_models_published_last(workspace: Path) -> None:
     before = read_manifest(workspace)
     first, *others = sorted(before.stores)
@@ -89,6 +97,9 @@ def test_where_even_the_sales_are_late_it_looks_further_ahead_and_says_so(worksp
         assert str(entry.fallback).endswith(
             "for 2026-04-03 09:00; its sales end on 2026-03-31, so that it looks 2 days further ahead than usual"
         )
+        assert entry.chain is None
+    # Once the sales are there, the chain's model has its say again.
+    assert find_published_chain(PipelineSettings(workspace=workspace)).version == "1"
 
 
 def test_the_command_does_it_as_a_run_of_its_own(workspace: Path, foreact: Foreact) -> None:

@@ -5,6 +5,6 @@ DRILLS = {
     name: name
     for name in (
         *("swap", "storm", "blob", "killed", "twice", "poison", "dst", "mlflow", "worker", "kubeflow", "hostile"),
-        *("nights", "restores", "faults"),
+        *("morning", "nights", "restores", "faults"),
     )
 }

@@ -13,7 +13,7 @@ import pytest
 from components.publish.step import publish
 from components.register.step import Registered, register
 from components.train.live import LiveChain, LiveStore, make_live_finder
-from components.train.losses import find_chain_losses
+from components.train.losses import find_chain_losses, refuse_losses
 from components.train.step import train
 from components.train.worker import StoreJob, train_store_job
 from foreact.blobs import connect
@@ -235,3 +235,15 @@ def test_nobody_is_judged_on_less_than_champions_knew(tmp_path: Path) -> None:
     told = run(night=[known], live=of_region, accept=True)
     assert "accepted by --accept-losses: The data lacks 'offer'" in told
     assert "accepted by --accept-losses: The data lacks 'region'" in told
+
+
+def test_a_country_that_is_left_out_is_refused_with_what_it_made_known(tmp_path: Path) -> None:
+    sold = [(day, "S", "a", 5 + 10 * (day.day < 4)) for day in days(400)]
+    history = write_rows(tmp_path / "sales.csv", sold)
+    (rich,) = make_jobs(take_in(tmp_path / "rich", history, country="DE")).values()
+    live = {"S": LiveStore(champion=train_store_job(rich, None).model)}
+    bare, night = take_in(tmp_path / "bare", history), {"history": str(history), "known": [], "country": "DE"}
+    for is_whole in (True, False):
+        with pytest.raises(ForeactError, match=r"The data lacks 'public holiday'.*--country"):
+            refuse_losses(bare, live, night, Events(), is_whole=is_whole, accept=False)
+    refuse_losses(bare, live, night | {"country": ""}, Events(), is_whole=True, accept=False)

@@ -99,6 +99,17 @@ def test_the_next_deadline_is_of_the_next_business_day() -> None:
         assert weekdays.next_deadline(at(now)) == at(deadline)
 
 
+def test_a_deadline_can_be_kept_once_the_business_day_before_is_over() -> None:
+    weekdays = Promise.from_settings("Europe/Berlin", "08:30", "01234")
+    for now, deadline in (
+        ("2026-03-05T00:01+01:00", "2026-03-05T08:30+01:00"),
+        ("2026-03-05T08:31+01:00", "2026-03-05T08:30+01:00"),
+        ("2026-03-06T23:59+01:00", "2026-03-06T08:30+01:00"),
+        ("2026-03-07T00:01+01:00", "2026-03-09T08:30+01:00"),
+    ):
+        assert weekdays.reachable_deadline(at(now)) == at(deadline)
+
+
 @pytest.mark.parametrize(
     ("day", "offset"), [("2026-03-28", "+01:00"), ("2026-03-29", "+02:00"), ("2026-10-25", "+01:00")]
 )
