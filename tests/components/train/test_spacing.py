@@ -14,7 +14,7 @@ from components.validate.step import validate
 from foreact.publications import PublishedModel, PublishedObject, StoreEntry
 from foreact.runs.events import Events
 from foreact.spacing import Spacing
-from serving.publication.arrays import assemble_store
+from serving.publication.detail import assemble_store
 from tests.components.train.small import make_jobs
 from tests.shops import take_in, write_rows
 
