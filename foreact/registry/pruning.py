@@ -117,7 +117,9 @@ def _find_old_versions(connection: Any, named: Set[tuple[str, str]], before: dat
         )
     )
     old = [_Version(*row) for row in found]
-    return [each for each in old if not {(each.name, str(each.version)), (each.name, each.run or "")} & named]
+    return [
+        each for each in old if (each.name, str(each.version)) not in named and (each.name, each.run or "") not in named
+    ]
 
 
 def _delete_versions(connection: Any, versions: list[_Version]) -> list[_Version]:

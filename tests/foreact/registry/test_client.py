@@ -29,7 +29,7 @@ def test_every_repository_of_mlflow_downloads_one_file_as_we_ask_it_to(tmp_path:
     ("uri", "address"),
     [
         ("https://ada@mlflow:5000/base", "https://mlflow:5000/base"),
-        ("sqlite:////work/mlflow.db", "sqlite:////work/mlflow.db"),
+        ("sqlite:////data/mlflow.db", "sqlite:////data/mlflow.db"),
         # A mistake is told as it was made.
         ("http://mlflow:5000x", "http://mlflow:5000x"),
         ("mlflow", "mlflow"),

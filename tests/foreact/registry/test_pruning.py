@@ -1,11 +1,10 @@
 """What a registry forgets, and what it never does."""
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
 
 from foreact.errors import ForeactError
 from foreact.registry import Pruned, Registry, RegistryUnavailable, prune_registry
@@ -81,30 +80,24 @@ def test_models_and_runs_of_others_stay(registry: Registry) -> None:
     assert client.get_run(run.info.run_id)
 
 
-class Promoting(Set):  # type: ignore[type-arg]
-    """What is named, looked at while somebody sets an alias."""
+class Looked(frozenset[tuple[str, str]]):
+    """Nothing is named, and while one model is looked for, somebody sets an alias."""
 
-    def __init__(self, client: MlflowClient, model: str, version: str) -> None:
-        self.client, self.model, self.version = client, model, version
+    look: Callable[[object], None]
 
     def __contains__(self, named: object) -> bool:
-        if named == (self.model, self.version):
-            self.client.set_registered_model_alias(self.model, CHAMPION, self.version)
+        self.look(named)
         return False
-
-    def __iter__(self) -> Iterator[object]:
-        return iter(())
-
-    @classmethod
-    def _from_iterable(cls, named: Iterable[object]) -> set[object]:  # type: ignore[override]
-        return set(named)
-
-    def __len__(self) -> int:
-        return 0
 
 
 def test_what_an_alias_names_meanwhile_stays(registry: Registry) -> None:
-    registry.prune(lambda: Promoting(registry.client, "foreact-Kiel", "3"), LATER)
+    def promote(named: object) -> None:
+        if named == ("foreact-Kiel", "3"):
+            registry.client.set_registered_model_alias("foreact-Kiel", CHAMPION, "3")
+
+    nothing = Looked()
+    nothing.look = promote
+    registry.prune(lambda: nothing, LATER)
     assert count_versions(registry, "foreact-Kiel") == [2, 3, 5]
     assert registry.load_champions(["Kiel"])["Kiel"].problem == ""
     assert registry.load_champions(["Kiel"])["Kiel"].version == "3"
