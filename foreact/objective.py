@@ -186,11 +186,12 @@ def _judge_deadlines(
 ) -> Iterable[Outcome]:
     find_manifest = _make_finder(Reader(store), current)
     series = read_series(store)
+    retained = set(current.list_retained())
 
     @cache
     def read_sizes(version: int) -> dict[str, int] | None:
         # What was pruned since was whole while it was retained.
-        return _read_sizes(store, versions[version]) if version >= current.retained_from else None
+        return _read_sizes(store, versions[version]) if version in retained else None
 
     versions: dict[int, Manifest] = {}
     for deadline in deadlines:

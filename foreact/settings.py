@@ -64,7 +64,11 @@ class PipelineSettings(PlaceSettings):
 
     mlflow_uri: str = Field("", description="MLflow tracking server; empty: SQLite in the workspace")
     ray_address: str = Field("", description="Ray cluster as ray://HOST:PORT; empty: Ray inside the task")
-    keep_versions: int = Field(30, ge=1, description="How many past manifests keep all their objects")
+    keep_versions: int = Field(
+        30,
+        ge=1,
+        description="Past versions that keep all their objects, and days whose last version does; all of today do",
+    )
     keep_registered_days: int = Field(
         30,
         ge=1,

@@ -1,7 +1,7 @@
 """Publish a training: its objects first, then one swap of the manifest."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -52,6 +52,7 @@ def publish(
     code_version: str = "",
     events: Events,
     unless_since: datetime | None = None,
+    now: Callable[[], datetime] = utc_now,
 ) -> Published:
     """Publish all stores of the training; if run again after a crash, complete what is missing.
 
@@ -90,7 +91,7 @@ def publish(
         if not entries and Reader(store).find_current() is None:
             raise ForeactError(explain_held(held, record))
         by, reason = _name_author(record, registered.run)
-        publisher = Publisher(store, keep_versions=settings.keep_versions)
+        publisher = Publisher(store, keep_versions=settings.keep_versions, now=now)
         outcome = publisher.publish(entries, by=by, reason=reason, held=held, unless_since=unless_since)
         if not entries:
             # Only now: the stores are marked as held.

@@ -163,4 +163,10 @@ class Manifest(StoredRecord):
     # Nothing that this version or a later one names is ever deleted. It is raised in the same swap that makes a
     # version, so that pruning and restoring can never disagree on which versions are still whole.
     retained_from: int = 1
+    # The last version of each of some days gone by: those stay whole too, however many came after them.
+    retained_days: tuple[int, ...] = ()
     stores: dict[str, StoreEntry]
+
+    def list_retained(self) -> list[int]:
+        """Return the versions whose objects are all kept, this one first and then the newest."""
+        return sorted({*range(self.retained_from, self.version + 1), *self.retained_days}, reverse=True)

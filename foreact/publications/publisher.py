@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from foreact.blobs.protocol import Blob, BlobConflict, BlobNotFound, BlobStore, BlobUnavailable
 from foreact.blobs.swap import read_if_present, swap_object
 from foreact.errors import ForeactError, name_examples
-from foreact.publications.contract import CURRENT, Manifest, StoreEntry, manifest_name, run_prefix
+from foreact.publications.contract import CURRENT, SCHEMA_VERSION, Manifest, StoreEntry, manifest_name, run_prefix
 from foreact.publications.freshness import SKEW
 from foreact.publications.reader import Reader, read_manifest
 from foreact.publications.retention import list_object_names
@@ -79,7 +80,8 @@ class Publisher:
                 stores[store] = before[store].model_copy(update={"held": reasons[store]})
             if current is not None and stores == before:
                 return None
-            return self._make_successor(current, by=by, reason=reason, stores=stores)
+            retained = self._choose_retained(current)
+            return self._make_successor(current, by=by, reason=reason, stores=stores, **retained)
 
         manifest = self._swap_manifest(next_version)
         return Outcome(manifest, sorted(set(entries) - set(unchanged)), dict(unchanged), reasons)
@@ -92,19 +94,20 @@ class Publisher:
                 raise ForeactError(f"Nothing is published in {self.store}: there is no version to restore.")
             if version == current.version:
                 raise ForeactError(f"Version {version} is the current one: there is nothing to restore.")
-            if not current.retained_from <= version < current.version:
+            retained = current.list_retained()
+            if version not in retained:
                 raise ForeactError(
-                    f"Version {version} cannot be restored: versions {current.retained_from} to {current.version} "
-                    f"are retained in {self.store}."
+                    f"Version {version} cannot be restored: {describe_versions(retained)} are retained in {self.store}."
                 )
             old = Reader(self.store).read_version(version)
             self._check_objects_exist(old)
             # Only publishing decides how many versions to keep.
-            floor = current.retained_from
-            fields = {"stores": old.stores, "action": "restore", "restored": version, "retained_from": floor}
-            # In the schema of that version, so that the release that wrote it can read it when it is put back.
-            schema = old.schema_version
-            return self._make_successor(current, by=by, reason=reason, schema_version=schema, **fields)
+            kept = {"retained_from": current.retained_from, "retained_days": current.retained_days}
+            if old.schema_version < SCHEMA_VERSION:
+                # The release that wrote it can read it when it is put back; of single days that one knows nothing.
+                kept = {"retained_from": retained[-1], "schema_version": old.schema_version}
+            fields = {"stores": old.stores, "action": "restore", "restored": version, **kept}
+            return self._make_successor(current, by=by, reason=reason, **fields)
 
         return self._swap_manifest(next_version)
 
@@ -115,17 +118,30 @@ class Publisher:
                 "for freshness is judged by it.",
                 *(self.now(), current.version, current.created_at),
             )
-        version = current.version + 1 if current else 1
         return Manifest.model_validate(
             {
-                "version": version,
+                "version": current.version + 1 if current else 1,
                 "previous": current.version if current else None,
                 "created_at": self.now(),
                 "created_by": by,
-                "retained_from": max(current.retained_from if current else 1, version - self.keep_versions + 1),
                 **fields,
             }
         )
+
+    def _choose_retained(self, current: Manifest | None) -> dict[str, Any]:
+        """Keep the last so many versions, all of today, and the last of each of so many days, today among them."""
+        if current is None:
+            return {}
+        days = list(current.retained_days)
+        if current.created_at.date() != self.now().date():
+            days.append(current.version)
+        # None known: today began before what is retained anyway.
+        first_of_today = days[-1] + 1 if days else 1
+        wanted = min(first_of_today, current.version + 2 - self.keep_versions)
+        return {
+            "retained_from": max(current.retained_from, wanted),
+            "retained_days": days[max(0, len(days) - self.keep_versions + 1) :],
+        }
 
     def _swap_manifest(self, next_version: Callable[[Manifest | None], Manifest | None]) -> Manifest:
         """Replace the current manifest by its successor, and return what is current then."""
@@ -184,6 +200,18 @@ class Publisher:
             raise BlobNotFound(
                 f"Version {manifest.version} cannot be restored: {name_examples(missing)} are gone from {self.store}."
             )
+
+
+def describe_versions(numbers: list[int]) -> str:
+    """Name versions, given the newest first, with those in a row as a range."""
+    ranges: list[list[int]] = []
+    for number in reversed(numbers):
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    texts = [str(first) if first == last else f"{first} to {last}" for first, last in ranges]
+    return f"versions {', '.join(texts)}"
 
 
 def _find_made_since(

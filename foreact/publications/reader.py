@@ -89,10 +89,11 @@ class Reader:
         if current is None:
             return
         yield current.manifest
-        newest, oldest = current.manifest.version, current.manifest.retained_from
+        newest = current.manifest.version
+        numbers = current.manifest.list_retained()[1:]
         if not retained:
-            oldest = min(self.list_versions(), default=newest)
-        for number in range(newest - 1, oldest - 1, -1):
+            numbers = list(range(newest - 1, min(self.list_versions(), default=newest) - 1, -1))
+        for number in numbers:
             try:
                 yield self.read_version(number)
             except ForeactError as error:

@@ -37,7 +37,7 @@ def list_named_models(store: BlobStore) -> set[tuple[str, str]]:
 
 
 def _read_retained(store: BlobStore) -> Iterator[Manifest]:
-    """Return the retained versions, the current one first; none where that is in doubt.
+    """Return the retained versions, the newest first; none where that is in doubt.
 
     If any other cannot be read, raise: what it names must not be deleted.
     """
@@ -47,7 +47,7 @@ def _read_retained(store: BlobStore) -> Iterator[Manifest]:
         return
     current = publication.manifest
     yield current
-    for number in range(current.retained_from, current.version):
+    for number in current.list_retained()[1:]:
         yield reader.read_version(number)
 
 
@@ -57,14 +57,15 @@ def prune_objects(
     """Delete what no retained version names and what is older than the grace period; return the names.
 
     Only runs that may have something to delete are listed, so that the cost is that of a night: those that no retained
-    version names, and those that the oldest one does. What a later one was first to name, it still names whole.
+    version names, and those that the oldest one does. What a later one was first to name, it mostly still names whole;
+    what it does not goes when that one is the oldest.
     """
     named = [list_object_names(manifest) for manifest in _read_retained(store)]
     if not named:
         return []
     needed = set().union(*named)
     runs = set(map(_folder_of, needed))
-    oldest = set(map(_folder_of, named[min(1, len(named) - 1)]))
+    oldest = set(map(_folder_of, named[-1]))
     # A clock that jumped ahead must not make objects old: then age is measured from the last publication.
     swapped = [info.modified for info in store.list(CURRENT)]
     before = min([now(), *swapped]) - grace
@@ -85,5 +86,5 @@ def prune_archive(
     publication = Reader(store).find_current()
     if publication is None or publication.problem:
         return []
-    retained = manifest_name(publication.manifest.retained_from)
-    return delete_all(store, [name for name in list_old(store.list(MANIFESTS), keep, now()) if name < retained])
+    retained = set(map(manifest_name, publication.manifest.list_retained()))
+    return delete_all(store, [name for name in list_old(store.list(MANIFESTS), keep, now()) if name not in retained])

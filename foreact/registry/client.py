@@ -1,7 +1,9 @@
 """MLflow's client with our own limits on retries, and its errors as one sentence."""
 
+import math
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,7 +19,12 @@ Result = TypeVar("Result")
 # A server answers many calls at once; SQLite takes one writer.
 SERVER_THREADS = 8
 NOT_FOUND = 404
+# How long one try to reach a server takes, and how long it is remembered that all of them failed: a store alone is
+# trained, registered and published in one process, and somebody waits for it.
+REACH_SECONDS = 10
+REMEMBERED_SECONDS = 600.0
 OTHER_VERSION = "This MLflow cannot download one file of a run; install the version that Foreact's lock file names."
+_unreached: dict[str, float] = {}
 MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
@@ -36,6 +43,20 @@ def make_client(uri: str) -> Any:
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def reach_server(uri: str) -> None:
+    """Wait until a server answers: a minute, or not at all where this process has just waited in vain."""
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    waited = time.monotonic() - _unreached.pop(uri, -math.inf) < REMEMBERED_SECONDS
+    try:
+        creds = get_default_host_creds(uri)
+        http_request(creds, "/health", "GET", max_retries=0 if waited else None, timeout=REACH_SECONDS)
+    except Exception:
+        _unreached[uri] = time.monotonic()
+        raise
 
 
 def download_file(files: Any, name: str, target: Path) -> None:

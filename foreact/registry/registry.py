@@ -21,6 +21,7 @@ from foreact.registry.client import (
     is_unknown,
     make_client,
     map_concurrently,
+    reach_server,
     sqlite_uri,
 )
 from foreact.registry.figures import STORES_EXPERIMENT, log_series, make_metrics
@@ -69,6 +70,8 @@ class Registry:
         self.artifacts = artifacts
         with self._lock_database(), explain_mlflow_errors(self.address):
             self.client = make_client(uri)
+            if uri.startswith("http"):
+                reach_server(uri)
             self.experiment = self._ensure_experiment(EXPERIMENT)
 
     @classmethod

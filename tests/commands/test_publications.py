@@ -1,5 +1,7 @@
 """Lists of publications on the command line."""
 
+from datetime import UTC, datetime, timedelta
+
 from typer.testing import CliRunner
 
 from commands.publications import publications_app
@@ -11,8 +13,11 @@ from tests.foreact.publications.stores import put
 
 def test_from_a_model_version_to_its_publications(tmp_path):
     store = connect(PlaceSettings(workspace=tmp_path))
-    publisher = Publisher(store, keep_versions=2)
-    publisher.publish({"a:b": put(store, "a:b", "r1", 1), "2": put(store, "2", "r1", 1)}, by="run r1")
+    today = datetime.now(UTC)
+    Publisher(store, keep_versions=1, now=lambda: today - timedelta(days=2)).publish(
+        {"a:b": put(store, "a:b", "r1", 1), "2": put(store, "2", "r1", 1)}, by="run r1"
+    )
+    publisher = Publisher(store, keep_versions=1, now=lambda: today)
     publisher.publish({"a:b": put(store, "a:b", "r2", 2, version="2")}, by="run r2")
     publisher.publish({"2": put(store, "2", "r3", 3, version="2")}, by="run r3")
 

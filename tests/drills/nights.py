@@ -103,6 +103,10 @@ class Place:
     def blobs(self) -> BlobStore:
         return connect(self.settings)
 
+    def tell_day(self) -> datetime:
+        """Return the time of the fast clock, a day later each night."""
+        return datetime.combine(FIRST + timedelta(days=len(self.moments)), datetime.min.time(), UTC)
+
     @property
     def since(self) -> datetime:
         """When the oldest night that is kept began."""
@@ -130,7 +134,7 @@ def spend_night(place: Place, night: int, stores: list[str]) -> dict[str, float]
         origin = RunOrigin(run=run, pipeline="retrain-all")
         register(trained=folder, versions=versions, origin=origin, settings=place.settings, events=events)
     with _timed(took, "publish"):
-        publish(trained=folder, versions=versions, settings=place.settings, events=events)
+        publish(trained=folder, versions=versions, settings=place.settings, events=events, now=place.tell_day)
         _prune_blobs(place)
     with _timed(took, "prune"):
         named = list_named_models(place.blobs)
@@ -323,9 +327,10 @@ def preload(place: Place, nights: int) -> None:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE"))
     engine.dispose()
-    publisher = Publisher(place.blobs, keep_versions=place.keep)
     entries = Reader(place.blobs).read_current().manifest.stores
     for night in range(1, place.keep):
+        day = datetime.combine(FIRST + timedelta(days=night), datetime.min.time(), UTC)
+        publisher = Publisher(place.blobs, keep_versions=place.keep, now=lambda day=day: day)
         made = {"generated_at": place.moments[0] + timedelta(milliseconds=night)}
         publisher.publish({store: entry.model_copy(update=made) for store, entry in entries.items()}, by="preload")
 

@@ -1,7 +1,7 @@
 """Publishing a training end to end: through the registry into a store, and out by the reader."""
 
 import os
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -128,16 +128,22 @@ def test_a_run_of_all_stores_cleans_up_and_a_refresh_does_not(workspace, tmp_pat
     for path in (workspace / "blobs" / "forecasts" / "data" / "run-1").rglob("*.*"):
         os.utime(path, (0, 0))
 
-    def publish_again(name, stores):
+    def publish_again(name, stores, days):
         write_training(tmp_path / name, stores)
         versions = tmp_path / f"{name}.json"
         register(
             trained=tmp_path / name, versions=versions, origin=RunOrigin(run=name), settings=settings, events=Events()
         )
-        return publish(trained=tmp_path / name, versions=versions, settings=settings, events=Events())
+        return publish(
+            trained=tmp_path / name,
+            versions=versions,
+            settings=settings,
+            events=Events(),
+            now=lambda: datetime.now(UTC) + timedelta(days=days),
+        )
 
-    assert publish_again("refresh", {"2": {"value": 9}}).metrics["objects_deleted"] == 0
-    assert publish_again("nightly", {"1": {}, "2": {}}).metrics["objects_deleted"] == 6
+    assert publish_again("refresh", {"2": {"value": 9}}, 1).metrics["objects_deleted"] == 0
+    assert publish_again("nightly", {"1": {}, "2": {}}, 2).metrics["objects_deleted"] == 6
     assert list(store.list("forecasts/data/run-1/")) == []
 
 

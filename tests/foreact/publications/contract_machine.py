@@ -240,9 +240,12 @@ class PublicationMachine(RuleBasedStateMachine):
     @invariant()
     def retained_versions_are_whole(self) -> None:
         reader = Reader(self.store)
-        promised = self.current[-1].retained_from - 1 if self.current else 0
-        assert promised <= max(0, len(self.current) - KEEP)
-        for manifest in self.current[promised:]:
+        promised = self.current[-1].list_retained() if self.current else []
+        newest = {manifest.created_at.date(): manifest.version for manifest in self.current}
+        assert set(promised) >= {*range(max(1, len(self.current) - KEEP + 1), len(self.current) + 1)}
+        assert set(promised) >= {*list(newest.values())[-KEEP:]}
+        for number in promised:
+            manifest = self.current[number - 1]
             for name, entry in manifest.stores.items():
                 value = self.values[entry.run, name]
                 assert reader.read_object(entry.objects["forecasts"]) == table_bytes(name, value)

@@ -99,7 +99,7 @@ def delete_without_grace(store: Any, **options: Any) -> list[str]:
         return []
     manifest = publication.manifest
     needed = list_object_names(manifest)
-    for number in range(manifest.retained_from, manifest.version):
+    for number in manifest.list_retained()[1:]:
         needed |= list_object_names(reader.read_version(number))
     return _delete(store, needed, options["now"]() + timedelta(seconds=1))
 

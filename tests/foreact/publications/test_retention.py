@@ -17,6 +17,7 @@ from foreact.publications import (
     put_objects,
 )
 from foreact.publications.contract import manifest_name
+from foreact.publications.sealing import seal_manifest
 from tests.foreact.publications.stores import MemoryStore, put, table_bytes
 from tests.waiting import until
 
@@ -104,6 +105,41 @@ def test_keeping_more_later_brings_nothing_back(days, clock):
     assert manifest.retained_from == 8
 
 
+def test_many_versions_in_a_day_take_away_neither_the_days_before_nor_that_night(days, clock):
+    publisher = Publisher(days, keep_versions=3, now=clock)
+    clock.time += timedelta(days=1)
+    for number in range(11, 41):
+        publisher.publish({"1": put(days, "1", f"r{number}", number)}, by="x")
+    manifest = Reader(days).read_current().manifest
+    assert manifest.list_retained() == [*range(40, 10, -1), 10, 9]
+    clock.time += timedelta(days=1, hours=1)
+    manifest = publisher.publish({"1": put(days, "1", "r41", 41)}, by="x").manifest
+    # Of yesterday the last version, and as many as are kept anyway.
+    assert manifest.list_retained() == [41, 40, 39, 10]
+    clock.time += timedelta(days=2)
+    deleted = prune_objects(days, now=clock)
+    assert {f"forecasts/data/r{number}/1.parquet" for number in (8, 11, 38)} < set(deleted)
+    prune_archive(days, keep=timedelta(0), now=clock)
+    assert [each.version for each in Reader(days).read_history(retained=True)] == [41, 40, 39, 10]
+    with pytest.raises(ForeactError, match="versions 10, 39 to 41 are retained"):
+        publisher.restore(12, by="x", reason="y")
+    restored = publisher.restore(10, by="x", reason="y")
+    assert (restored.stores["1"].run, restored.list_retained()) == ("r9", [42, 41, 40, 39, 10])
+
+
+def test_what_an_older_release_is_given_back_names_no_single_days(days, clock):
+    old = Reader(days).read_version(9).model_copy(update={"schema_version": 1})
+    days.write(manifest_name(9), seal_manifest(old))
+    publisher = Publisher(days, keep_versions=3, now=clock)
+    for number in range(11, 15):
+        clock.time += timedelta(hours=1)
+        publisher.publish({"1": put(days, "1", f"r{number}", number)}, by="x")
+    assert Reader(days).read_current().manifest.retained_days
+    restored = publisher.restore(9, by="x", reason="y")
+    assert (restored.schema_version, restored.retained_from) == (1, 8)
+    assert b"retained_days" not in days.read(CURRENT).data
+
+
 def test_objects_of_a_publisher_on_its_way_stay(days, clock):
     put(days, "3", "on-its-way", 3)
     clock.time += timedelta(hours=20)
@@ -171,9 +207,9 @@ def test_a_clock_that_jumps_back_does_not_disturb_the_order_of_versions(days, cl
     assert Reader(days).read_current().manifest.stores["1"].run == "r10"
 
 
-def test_a_reader_goes_on_reading_a_retained_version_while_retention_runs(make_store):
+def test_a_reader_goes_on_reading_a_retained_version_while_retention_runs(make_store, clock):
     """The reader holds version 1 of two stores while others publish and prune without any grace."""
-    publisher = Publisher(make_store(), keep_versions=8)
+    publisher = Publisher(make_store(), keep_versions=8, now=clock)
     publisher.publish({name: put(make_store(), name, "r0", 0) for name in ("1", "2")}, by="x")
     reader = Reader(make_store())
     held = reader.read_current().manifest
@@ -181,6 +217,7 @@ def test_a_reader_goes_on_reading_a_retained_version_while_retention_runs(make_s
 
     def go_on() -> None:
         for number in range(1, 8):
+            clock.time += timedelta(days=1)
             publisher.publish({"1": put(make_store(), "1", f"r{number}", number)}, by="x")
             prune_objects(make_store(), grace=timedelta(0))
         stop.set()
@@ -195,6 +232,7 @@ def test_a_reader_goes_on_reading_a_retained_version_while_retention_runs(make_s
     # Azure tells ages in whole seconds.
     newest = max(info.modified for info in make_store().list())
     until(lambda: datetime.now(UTC) - newest > timedelta(seconds=1))
+    clock.time += timedelta(days=1)
     publisher.publish({"1": put(make_store(), "1", "r8", 8)}, by="x")
     assert prune_objects(make_store(), grace=timedelta(0)) == [held.stores["1"].objects["forecasts"].name]
     with pytest.raises(ForeactError, match="not retained"):
