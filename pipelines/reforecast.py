@@ -14,7 +14,7 @@ from components.train.holding import make_published_finder
 from components.train.live import find_published_chain, make_published_model_finder
 from components.train.step import train
 from components.validate.component import validate
-from foreact.blobs import BlobPlace, connect
+from foreact.blobs import BlobPlace
 from foreact.context import RunContext
 from foreact.data.dataset.stored import Dataset
 from foreact.errors import ForeactError, count_noun, name_examples
@@ -31,7 +31,7 @@ from pipelines.one_pod.execution import StepsHere, complete_parameters
 
 def list_due(settings: PlaceSettings, promise: Promise, now: datetime) -> dict[str, datetime]:
     """Return the stores that are not fresh for the deadline that can be kept, and when that is where they are."""
-    publication = Reader(connect(settings)).find_current()
+    publication = Reader.connect(settings).find_current()
     if publication is None:
         raise ForeactError("Nothing is published yet, so there is no model to forecast by: run retrain-all first.")
     entries = sorted(publication.manifest.stores.items())

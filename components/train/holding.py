@@ -65,10 +65,9 @@ FindPublished = Callable[[str], Numbers | None]
 
 def make_published_finder(settings: PipelineSettings) -> FindPublished:
     """Return a function that reads what is published of a store; of a damaged one there is nothing."""
-    from foreact.blobs import connect
     from foreact.publications import Reader
 
-    reader = Reader(connect(settings))
+    reader = Reader.connect(settings)
     current = reader.find_current()
     entries: Mapping[str, StoreEntry] = {} if current is None else current.manifest.stores
 

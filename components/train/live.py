@@ -6,7 +6,7 @@ import logging
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from foreact.errors import ForeactError
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from foreact.registry import LoadedModel
 
 log = logging.getLogger(__name__)
-# Ages in days of the publications that are compared with the actuals since: a short and some longer leads.
-SCORED_AGES = (1, 7, 14, 28)
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,10 @@ def make_live_finder(settings: PipelineSettings) -> Callable[[list[str], date], 
     """Return a function that finds what is live in the registry and among the publications."""
 
     def find_live(stores: list[str], as_of: date) -> dict[str, LiveStore]:
-        previous = _find_previous(stores, as_of, settings)
+        from components.train.earlier import find_earlier
+        from foreact.publications import Reader
+
+        previous = find_earlier(Reader.connect(settings), stores, as_of)
         attributes = _find_attributes(settings)
         live = {store: _make_live(loaded) for store, loaded in _load_live_models(stores, settings).items()}
         return {
@@ -160,15 +161,13 @@ def _load_live_models(stores: list[str], settings: PipelineSettings) -> "dict[st
 
     It does not while it is away, and while it has yet to be told of the run that trained a published model.
     """
-    from foreact.blobs import connect
     from foreact.publications import Reader
     from foreact.registry import Registry, RegistryUnavailable
     from foreact.runs.owed import list_owed, owed_name
 
-    blobs = connect(settings)
-    reader = Reader(blobs)
+    reader = Reader.connect(settings)
     published = _find_published_models(reader, stores)
-    owed = set(list_owed(blobs))
+    owed = set(list_owed(reader.store))
     unknown = [store for store, model in published.items() if owed_name(model.run) in owed]
     try:
         known = Registry.connect(settings).load_champions([store for store in stores if store not in unknown])
@@ -179,10 +178,9 @@ def _load_live_models(stores: list[str], settings: PipelineSettings) -> "dict[st
 
 
 def _load_published_models(stores: list[str], settings: PipelineSettings) -> "dict[str, LoadedModel]":
-    from foreact.blobs import connect
     from foreact.publications import Reader
 
-    reader = Reader(connect(settings))
+    reader = Reader.connect(settings)
     published = _find_published_models(reader, stores)
     return {store: _read_published_model(reader, model) for store, model in published.items()}
 
@@ -221,31 +219,7 @@ def _read_published_model(reader: "Reader", model: "PublishedModel") -> "LoadedM
 
 
 def _find_attributes(settings: PipelineSettings) -> dict[str, Mapping[str, str]]:
-    from foreact.blobs import connect
     from foreact.publications import Reader
 
-    publication = Reader(connect(settings)).find_current()
+    publication = Reader.connect(settings).find_current()
     return {store: entry.attributes for store, entry in publication.manifest.stores.items()} if publication else {}
-
-
-def _find_previous(stores: list[str], as_of: date, settings: PipelineSettings) -> dict[str, dict[date, bytes]]:
-    """Return, for each age, the newest publication that is at least that old, skipping damaged ones."""
-    from foreact.blobs import connect
-    from foreact.publications import Reader
-
-    reader = Reader(connect(settings))
-    remaining = set(stores)
-    previous: dict[str, dict[date, bytes]] = {store: {} for store in stores}
-    for manifest in reader.read_history(retained=True):
-        for store in remaining & manifest.stores.keys():
-            entry = manifest.stores[store]
-            ages = [age for age in SCORED_AGES if entry.as_of <= as_of - timedelta(days=age)]
-            if len(ages) > len(previous[store]) and entry.as_of not in previous[store]:
-                try:
-                    previous[store][entry.as_of] = reader.read_object(entry.objects["forecasts"])
-                except ForeactError:
-                    continue
-        remaining = {store for store in remaining if len(previous[store]) < len(SCORED_AGES)}
-        if not remaining:
-            break
-    return previous

@@ -3,7 +3,6 @@
 import logging
 from concurrent.futures import ThreadPoolExecutor
 
-from foreact.blobs import connect
 from foreact.publications import BrokenPublication, Reader
 from foreact.settings import PlaceSettings
 
@@ -15,7 +14,7 @@ def previous_items(settings: PlaceSettings, only: str = "") -> dict[str, list[st
 
     A store whose object is damaged has no items here: a new publication repairs it.
     """
-    reader = Reader(connect(settings))
+    reader = Reader.connect(settings)
     publication = reader.find_current()
     if publication is None:
         return None

@@ -4,8 +4,11 @@ import hashlib
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
+from foreact.blobs.connecting import connect
 from foreact.blobs.protocol import Blob, BlobNotFound, BlobStore, BlobUnavailable
 from foreact.blobs.records import NewerRecord
 from foreact.blobs.swap import read_if_present
@@ -13,6 +16,7 @@ from foreact.errors import ForeactError
 from foreact.parquet import decode_parquet
 from foreact.publications.contract import CURRENT, MANIFESTS, Manifest, PublishedObject, manifest_name
 from foreact.publications.sealing import BrokenPublication, unseal_manifest
+from foreact.settings import PlaceSettings
 
 log = logging.getLogger(__name__)
 
@@ -32,17 +36,27 @@ class Reader:
 
     def __init__(self, store: BlobStore) -> None:
         self.store = store
+        # The manifest grows with the chain, and is read again only where it has changed.
+        self._known: Publication | None = None
+
+    @classmethod
+    def connect(cls, settings: PlaceSettings) -> "Reader":
+        """Return the reader of a place, the same one in all of a process."""
+        return _connect_once(settings.workspace, settings.blob_url, settings.blob_connection_string.get_secret_value())
 
     def find_current(self, last: Publication | None = None) -> Publication | None:
         """Return the current publication, or the last good one and what is wrong with the current; None: none yet.
 
-        With the answer of an earlier call this costs one small request while nothing changes.
+        While nothing changes this costs one small request. Where the current one cannot be read, the answer of an
+        earlier call is the last good one.
         """
+        known = last or self._known
         try:
-            blob = self.store.read_if_changed(CURRENT, last.etag) if last else self.store.read(CURRENT)
+            blob = self.store.read_if_changed(CURRENT, known.etag) if known else self.store.read(CURRENT)
             if blob is None:
-                return replace(last, problem="") if last else None
-            return Publication(unseal_manifest(blob.data, CURRENT), blob.etag)
+                return replace(known, problem="") if known else None
+            self._known = Publication(unseal_manifest(blob.data, CURRENT), blob.etag)
+            return self._known
         except BlobNotFound:
             if last is None and not self.list_versions():
                 return None
@@ -68,6 +82,8 @@ class Reader:
 
     def read_version(self, number: int) -> Manifest:
         """Return one version's manifest."""
+        if self._known is not None and self._known.manifest.version == number:
+            return self._known.manifest
         name = manifest_name(number)
         try:
             return unseal_manifest(self.store.read(name).data, name)
@@ -142,6 +158,11 @@ class Reader:
         if archived is None:
             raise error
         return Publication(archived, "", f"{error} Version {archived.version} is kept.")
+
+
+@lru_cache
+def _connect_once(workspace: Path, url: str, secret: str) -> Reader:
+    return Reader(connect(PlaceSettings(workspace=workspace, blob_url=url, blob_connection_string=secret)))
 
 
 def read_manifest(store: BlobStore, blob: Blob | None) -> Manifest | None:
