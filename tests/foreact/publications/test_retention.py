@@ -127,6 +127,18 @@ def test_many_versions_in_a_day_take_away_neither_the_days_before_nor_that_night
     assert (restored.stores["1"].run, restored.list_retained()) == ("r9", [42, 41, 40, 39, 10])
 
 
+def test_a_day_that_begins_with_a_restore_takes_nothing_from_the_day_before(days, clock):
+    publisher = Publisher(days, keep_versions=3, now=clock)
+    clock.time += timedelta(days=1)
+    # The command that restores knows no other number than the default.
+    assert Publisher(days, now=clock).restore(8, by="x", reason="y").retained_days[-1] == 10
+    for number in range(12, 16):
+        publisher.publish({"1": put(days, "1", f"r{number}", number)}, by="x")
+    clock.time += timedelta(days=1)
+    manifest = publisher.publish({"1": put(days, "1", "r16", 16)}, by="x").manifest
+    assert manifest.list_retained() == [16, 15, 14, 10]
+
+
 def test_what_an_older_release_is_given_back_names_no_single_days(days, clock):
     old = Reader(days).read_version(9).model_copy(update={"schema_version": 1})
     days.write(manifest_name(9), seal_manifest(old))
