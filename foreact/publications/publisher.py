@@ -97,7 +97,7 @@ class Publisher:
             retained = current.list_retained()
             if version not in retained:
                 raise ForeactError(
-                    f"Version {version} cannot be restored: {describe_versions(retained)} are retained in {self.store}."
+                    f"Version {version} cannot be restored: {self.store} retains {describe_versions(retained)}."
                 )
             old = Reader(self.store).read_version(version)
             self._check_objects_exist(old)
@@ -214,7 +214,7 @@ def describe_versions(numbers: list[int]) -> str:
         else:
             ranges.append([number, number])
     texts = [str(first) if first == last else f"{first} to {last}" for first, last in ranges]
-    return f"versions {', '.join(texts)}"
+    return f"version{'s' * (len(numbers) > 1)} {', '.join(texts)}"
 
 
 def _find_made_since(
