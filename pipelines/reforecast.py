@@ -66,6 +66,8 @@ def reforecast(promise: Promise, begun: datetime) -> list[str]:
         if gone:
             events.note("train", f"warning: the sales have no {name_examples(gone)} any more: they stay as they are")
         stores = [store for store in due if store in data.stores]
+        if not stores:
+            return []
         trained = Path(scratch, "trained")
         train(
             data=data,

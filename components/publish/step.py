@@ -97,9 +97,10 @@ def publish(
             # Only now: the stores are marked as held.
             raise ForeactError(explain_held(held, record))
         _store_scorecards(store, record, registered.run)
-        # A refresh of a few stores leaves that to the next run of all, so that its cost does not grow with the others.
-        keep = timedelta(days=settings.keep_days)
-        deleted = _prune_safely(store, keep) if record.stores.keys() >= outcome.manifest.stores.keys() else []
+        # A refresh of a few stores leaves that to the next run of all, so that its cost does not grow with the others;
+        # that one may lack stores that were closed and stay published.
+        is_of_few = 2 * len(record.stores) <= len(outcome.manifest.stores)
+        deleted = [] if is_of_few else _prune_safely(store, timedelta(days=settings.keep_days))
         events.note("publish", summarize_outcome(outcome))
     metrics = {
         "version": float(outcome.manifest.version),

@@ -97,12 +97,12 @@ class Publisher:
             retained = current.list_retained()
             if version not in retained:
                 raise ForeactError(
-                    f"Version {version} cannot be restored: {describe_versions(retained)} are retained in {self.store}."
+                    f"Version {version} cannot be restored: {self.store} retains {describe_versions(retained)}."
                 )
             old = Reader(self.store).read_version(version)
             self._check_objects_exist(old)
-            # Only publishing decides how many versions to keep.
-            kept = {"retained_from": current.retained_from, "retained_days": current.retained_days}
+            # Only publishing gives up versions; yesterday's last is one of a day whatever comes after it.
+            kept = {"retained_from": current.retained_from, "retained_days": self._list_days(current)}
             if old.schema_version < SCHEMA_VERSION:
                 # The release that wrote it can read it when it is put back; of single days that one knows nothing.
                 kept = {"retained_from": retained[-1], "schema_version": old.schema_version}
@@ -132,9 +132,7 @@ class Publisher:
         """Keep the last so many versions, all of today, and the last of each of so many days, today among them."""
         if current is None:
             return {}
-        days = list(current.retained_days)
-        if current.created_at.date() != self.now().date():
-            days.append(current.version)
+        days = self._list_days(current)
         # None known: today began before what is retained anyway.
         first_of_today = days[-1] + 1 if days else 1
         wanted = min(first_of_today, current.version + 2 - self.keep_versions)
@@ -142,6 +140,11 @@ class Publisher:
             "retained_from": max(current.retained_from, wanted),
             "retained_days": days[max(0, len(days) - self.keep_versions + 1) :],
         }
+
+    def _list_days(self, current: Manifest) -> list[int]:
+        """Return the last version of each day gone by, the current one among them if it is of another day."""
+        ended = current.created_at.date() != self.now().date()
+        return [*current.retained_days, *([current.version] if ended else [])]
 
     def _swap_manifest(self, next_version: Callable[[Manifest | None], Manifest | None]) -> Manifest:
         """Replace the current manifest by its successor, and return what is current then."""
@@ -211,7 +214,7 @@ def describe_versions(numbers: list[int]) -> str:
         else:
             ranges.append([number, number])
     texts = [str(first) if first == last else f"{first} to {last}" for first, last in ranges]
-    return f"versions {', '.join(texts)}"
+    return f"version{'s' * (len(numbers) > 1)} {', '.join(texts)}"
 
 
 def _find_made_since(

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from foreact.errors import ForeactError, ServiceUnavailable
+from foreact.registry.records import EXPERIMENT
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -25,6 +26,8 @@ REACH_SECONDS = 10
 REMEMBERED_SECONDS = 600.0
 OTHER_VERSION = "This MLflow cannot download one file of a run; install the version that Foreact's lock file names."
 _unreached: dict[str, float] = {}
+# Its answer needs the server's database, which /health does not ask.
+PROBE = "/api/2.0/mlflow/experiments/get-by-name"
 MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
@@ -46,14 +49,16 @@ def make_client(uri: str) -> Any:
 
 
 def reach_server(uri: str) -> None:
-    """Wait until a server answers: a minute, or not at all where this process has just waited in vain."""
+    """Wait until a server and its database answer: a minute, or not at all if this process has just waited in vain."""
     from mlflow.utils.credentials import get_default_host_creds
     from mlflow.utils.rest_utils import http_request
 
     waited = time.monotonic() - _unreached.pop(uri, -math.inf) < REMEMBERED_SECONDS
+    asked = {"experiment_name": EXPERIMENT}
+    retries = 0 if waited else None
     try:
         creds = get_default_host_creds(uri)
-        http_request(creds, "/health", "GET", max_retries=0 if waited else None, timeout=REACH_SECONDS)
+        http_request(creds, PROBE, "GET", max_retries=retries, timeout=REACH_SECONDS, params=asked)
     except Exception:
         _unreached[uri] = time.monotonic()
         raise

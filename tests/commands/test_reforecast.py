@@ -102,6 +102,16 @@ def test_where_even_the_sales_are_late_it_looks_further_ahead_and_says_so(worksp
     assert find_published_chain(PipelineSettings(workspace=workspace)).version == "1"
 
 
+def test_a_store_that_the_sales_have_no_more_fails_no_morning(workspace: Path) -> None:
+    entry = next(iter(read_manifest(workspace).stores.values()))
+    closed = entry.model_copy(update={"as_of": date(2025, 3, 30)})
+    Publisher(connect(PipelineSettings(workspace=workspace))).publish({"closed": closed}, by="test")
+    before, morning = read_manifest(workspace), datetime(2026, 3, 31, 5, tzinfo=UTC)
+    assert list(list_due(PipelineSettings(workspace=workspace), PROMISE, morning)) == ["closed"]
+    assert reforecast(PROMISE, morning) == []
+    assert read_manifest(workspace) == before
+
+
 def test_the_command_does_it_as_a_run_of_its_own(workspace: Path, foreact: Foreact) -> None:
     version = read_manifest(workspace).version
     # Nothing more than a day late is due, so that the horizon stays within reason whenever this test runs.

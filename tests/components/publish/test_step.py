@@ -123,6 +123,8 @@ def test_a_training_without_forecasts_is_refused(workspace, tmp_path):
 def test_a_run_of_all_stores_cleans_up_and_a_refresh_does_not(workspace, tmp_path):
     settings = PipelineSettings(workspace=workspace, keep_versions=1)
     store = connect(settings)
+    # A store that was closed since stays published, and is in no later run.
+    run(workspace, tmp_path, "run-0", {"closed": {}})
     for name in ("run-1", "run-2"):
         run(workspace, tmp_path, name, {"1": {}, "2": {}}, scale=len(name))
     for path in (workspace / "blobs" / "forecasts" / "data" / "run-1").rglob("*.*"):

@@ -86,7 +86,7 @@ def test_the_models_of_retained_versions_are_named(days):
 def test_what_is_pruned_cannot_be_restored_and_what_is_retained_can(days, clock):
     prune_objects(days, now=clock)
     publisher = Publisher(days, keep_versions=3, now=clock)
-    with pytest.raises(ForeactError, match="versions 8 to 10 are retained"):
+    with pytest.raises(ForeactError, match=r"retains versions 8 to 10\."):
         publisher.restore(7, by="x", reason="y")
     assert publisher.restore(8, by="x", reason="y").stores["1"].run == "r7"
     clock.time += timedelta(days=9)
@@ -121,10 +121,22 @@ def test_many_versions_in_a_day_take_away_neither_the_days_before_nor_that_night
     assert {f"forecasts/data/r{number}/1.parquet" for number in (8, 11, 38)} < set(deleted)
     prune_archive(days, keep=timedelta(0), now=clock)
     assert [each.version for each in Reader(days).read_history(retained=True)] == [41, 40, 39, 10]
-    with pytest.raises(ForeactError, match="versions 10, 39 to 41 are retained"):
+    with pytest.raises(ForeactError, match=r"retains versions 10, 39 to 41\."):
         publisher.restore(12, by="x", reason="y")
     restored = publisher.restore(10, by="x", reason="y")
     assert (restored.stores["1"].run, restored.list_retained()) == ("r9", [42, 41, 40, 39, 10])
+
+
+def test_a_day_that_begins_with_a_restore_takes_nothing_from_the_day_before(days, clock):
+    publisher = Publisher(days, keep_versions=3, now=clock)
+    clock.time += timedelta(days=1)
+    # The command that restores knows no other number than the default.
+    assert Publisher(days, now=clock).restore(8, by="x", reason="y").retained_days[-1] == 10
+    for number in range(12, 16):
+        publisher.publish({"1": put(days, "1", f"r{number}", number)}, by="x")
+    clock.time += timedelta(days=1)
+    manifest = publisher.publish({"1": put(days, "1", "r16", 16)}, by="x").manifest
+    assert manifest.list_retained() == [16, 15, 14, 10]
 
 
 def test_what_an_older_release_is_given_back_names_no_single_days(days, clock):
