@@ -1,4 +1,4 @@
-"""`foreact publications` and `foreact export`: list, show, restore and export what is published."""
+"""`foreact publications` and `foreact export`: list, show, restore, withdraw and export what is published."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +14,7 @@ from foreact.quantiles import list_quantiles
 if TYPE_CHECKING:
     from foreact.publications import Reader
 
-publications_app = typer.Typer(no_args_is_help=True, help="List, show and restore what was published.")
+publications_app = typer.Typer(no_args_is_help=True, help="List, show, restore and withdraw what was published.")
 
 Version = Annotated[int, typer.Argument(metavar="VERSION", help="Its number, as `list` shows it")]
 
@@ -73,6 +73,22 @@ def restore_publication(
     manifest = Publisher(open_store(workspace)).restore(version, by=name_caller(), reason=reason)
     note_action(workspace, "restore", f"version {version}")
     typer.echo(f"Version {manifest.version} is current: it restores version {version}.")
+
+
+@publications_app.command("withdraw")
+def withdraw_stores(
+    store: Annotated[
+        list[str], typer.Argument(metavar="STORE...", help="Stores that have closed, as `list` shows them")
+    ],
+    workspace: Workspace,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for those who read the list later")] = "",
+) -> None:
+    """Take stores that have closed out of what is published; a run whose sales have them publishes them again."""
+    from foreact.publications import Publisher
+
+    manifest = Publisher(open_store(workspace)).withdraw(store, by=name_caller(), reason=reason)
+    note_action(workspace, "withdraw", ", ".join(store))
+    typer.echo(f"Version {manifest.version} is current: it goes on without {name_examples(sorted(set(store)))}.")
 
 
 def export(

@@ -19,7 +19,9 @@ FOLDER = "serving/audit/"
 # More than a morning's logins; a bound, so that password guessing while the store is unreachable cannot fill memory.
 MOST_QUEUED = 10_000
 
-Action = Literal["login", "login_failed", "logout", "refresh", "restore", "promote", "key_created", "key_revoked"]
+Action = Literal[
+    "login", "login_failed", "logout", "refresh", "restore", "withdraw", "promote", "key_created", "key_revoked"
+]
 
 
 class Event(StoredRecord):

@@ -156,7 +156,7 @@ class Manifest(StoredRecord):
     previous: int | None = None
     created_at: datetime
     created_by: str
-    action: Literal["publish", "restore"] = "publish"
+    action: Literal["publish", "restore", "withdraw"] = "publish"
     reason: str = ""
     # The version that a restore made current again.
     restored: int | None = None

@@ -90,7 +90,11 @@ def describe_version(reader: Reader, version: int) -> str:
 
 def summarize_version(manifest: Manifest) -> str:
     """Describe a version in one line."""
-    action = f"restored version {manifest.restored}" if manifest.action == "restore" else "published"
+    action = {
+        "publish": "published",
+        "restore": f"restored version {manifest.restored}",
+        "withdraw": "stores withdrawn",
+    }[manifest.action]
     why = f" ({manifest.reason})" if manifest.reason else ""
     return (
         f"Version {manifest.version}: {action} on {manifest.created_at:%Y-%m-%d %H:%M} UTC by {manifest.created_by}"

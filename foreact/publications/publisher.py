@@ -7,14 +7,14 @@ its numbers have no gap.
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from foreact.blobs.protocol import Blob, BlobConflict, BlobNotFound, BlobStore, BlobUnavailable
 from foreact.blobs.swap import read_if_present, swap_object
-from foreact.errors import ForeactError, name_examples
+from foreact.errors import ForeactError, end_sentence, name_examples, suggest_name
 from foreact.publications.contract import CURRENT, SCHEMA_VERSION, Manifest, StoreEntry, manifest_name, run_prefix
 from foreact.publications.freshness import SKEW
 from foreact.publications.reader import Reader, read_manifest
@@ -101,12 +101,28 @@ class Publisher:
                 )
             old = Reader(self.store).read_version(version)
             self._check_objects_exist(old)
-            # Only publishing gives up versions; yesterday's last is one of a day whatever comes after it.
-            kept = {"retained_from": current.retained_from, "retained_days": self._list_days(current)}
+            fields = {"stores": old.stores, "action": "restore", "restored": version, **self._keep_retained(current)}
             if old.schema_version < SCHEMA_VERSION:
-                # The release that wrote it can read it when it is put back; of single days that one knows nothing.
-                kept = {"retained_from": retained[-1], "schema_version": old.schema_version}
-            fields = {"stores": old.stores, "action": "restore", "restored": version, **kept}
+                # The release that wrote it can read it when it is put back; that one knows nothing of single days.
+                del fields["retained_days"]
+                fields["schema_version"] = old.schema_version
+            return self._make_successor(current, by=by, reason=reason, **fields)
+
+        return self._swap_manifest(next_version)
+
+    def withdraw(self, stores: Collection[str], *, by: str, reason: str) -> Manifest:
+        """Take stores out of what is published, as a new version that says who did it and why."""
+
+        def next_version(current: Manifest | None) -> Manifest:
+            published = {} if current is None else current.stores
+            unknown = sorted(set(stores) - set(published))
+            if current is None or unknown:
+                hint = suggest_name(unknown[0], published) if unknown else ""
+                raise ForeactError(end_sentence(f"Nothing is published of {name_examples(unknown)}{hint}"))
+            left = {name: entry for name, entry in published.items() if name not in stores}
+            if not left:
+                raise ForeactError("These are all stores that are published: none would be left to serve.")
+            fields = {"stores": left, "action": "withdraw", **self._keep_retained(current)}
             return self._make_successor(current, by=by, reason=reason, **fields)
 
         return self._swap_manifest(next_version)
@@ -140,6 +156,10 @@ class Publisher:
             "retained_from": max(current.retained_from, wanted),
             "retained_days": days[max(0, len(days) - self.keep_versions + 1) :],
         }
+
+    def _keep_retained(self, current: Manifest) -> dict[str, Any]:
+        """Keep all that is retained: only publishing gives up versions."""
+        return {"retained_from": current.retained_from, "retained_days": self._list_days(current)}
 
     def _list_days(self, current: Manifest) -> list[int]:
         """Return the last version of each day gone by, the current one among them if it is of another day."""

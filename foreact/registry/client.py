@@ -25,6 +25,7 @@ NOT_FOUND = 404
 REACH_SECONDS = 10
 REMEMBERED_SECONDS = 600.0
 OTHER_VERSION = "This MLflow cannot download one file of a run; install the version that Foreact's lock file names."
+REFUSED = ("UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED")
 _unreached: dict[str, float] = {}
 # Its answer needs the server's database, which /health does not ask.
 PROBE = "/api/2.0/mlflow/experiments/get-by-name"
@@ -147,4 +148,6 @@ def _explain_error(error: Exception) -> str:
 
 
 def _describe_outage(address: str, why: str) -> str:
+    if why in REFUSED:
+        return f"The model registry at {address} refused ({why}): check the account and what it may do, then run again."
     return f"The model registry at {address} failed ({why}): check that it is running, then run again."

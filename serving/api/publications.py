@@ -26,7 +26,7 @@ class Listed(BaseModel):
     previous: int | None
     created_at: datetime
     created_by: str | None = Field(description="Who asked for it; null: for administrators only")
-    action: Literal["publish", "restore"]
+    action: Literal["publish", "restore", "withdraw"]
     reason: str | None = Field(description="Why, in their words; null: for administrators only")
     restored: int | None = Field(description="Of a restore: the version brought back")
     current: bool

@@ -14,7 +14,7 @@ class Publication(BaseModel):
 
     version: int
     created_at: datetime
-    action: Literal["publish", "restore"]
+    action: Literal["publish", "restore", "withdraw"]
     timezone: str = Field(description="Dates are days in this time zone")
     refused: str | None = Field(description="What of the newest publication is not served, or null")
 

@@ -124,6 +124,25 @@ def test_what_cannot_be_restored(store, version):
     assert Reader(store).list_versions() == [1, 2]
 
 
+def test_a_store_that_has_closed_is_withdrawn_by_a_version_that_says_who_and_why(store):
+    publisher = Publisher(store)
+    publisher.publish({name: put(store, name, "r1", 1) for name in ("1", "2", "3")}, by="run r1")
+    withdrawn = publisher.withdraw(["2"], by="ada", reason="closed for good")
+    assert (withdrawn.version, withdrawn.action, sorted(withdrawn.stores)) == (2, "withdraw", ["1", "3"])
+    described = describe_version(Reader(store), 2)
+    assert "stores withdrawn" in described
+    assert "by ada (closed for good)" in described
+    assert "2: gone" in described
+    with pytest.raises(ForeactError, match="Nothing is published of '2'"):
+        publisher.withdraw(["1", "2"], by="x", reason="y")
+    with pytest.raises(ForeactError, match="none would be left"):
+        publisher.withdraw(["1", "3"], by="x", reason="y")
+    # What was withdrawn can be undone, and comes back by itself where it sells again.
+    assert sorted(publisher.restore(1, by="ada", reason="it has not").stores) == ["1", "2", "3"]
+    publisher.withdraw(["2", "3"], by="ada", reason="closed")
+    assert sorted(publisher.publish({"2": put(store, "2", "r9", 9)}, by="run r9").manifest.stores) == ["1", "2"]
+
+
 def test_a_version_that_has_lost_an_object_is_not_restored(store):
     publisher = Publisher(store)
     lost = put(store, "1", "r1", 1)

@@ -148,7 +148,7 @@ def test_what_an_older_release_is_given_back_names_no_single_days(days, clock):
         publisher.publish({"1": put(days, "1", f"r{number}", number)}, by="x")
     assert Reader(days).read_current().manifest.retained_days
     restored = publisher.restore(9, by="x", reason="y")
-    assert (restored.schema_version, restored.retained_from) == (1, 8)
+    assert (restored.schema_version, restored.list_retained()) == (1, [15, 14, 13, 12, 11, 10])
     assert b"retained_days" not in days.read(CURRENT).data
 
 
