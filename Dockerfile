@@ -34,7 +34,7 @@ RUN python3 -m venv --without-pip /opt/foreact \
 COPY docker/slim.sh /build/
 RUN sh /build/slim.sh /opt/foreact
 
-# kfp itself, without its many dependencies: its executor runs inside tasks with _KFP_RUNTIME=true and needs none of them.
+# kfp itself, without its many dependencies: with _KFP_RUNTIME=true neither its executor nor the steps' modules need them.
 # Its version and hash are those of the development lock file, so that what compiles is what runs.
 FROM build AS pipeline-dependencies
 COPY locks/pipeline.txt locks/dev.txt locks/
@@ -67,8 +67,9 @@ USER 10001:10001
 
 # --- pipeline ----------------------------------------------------------------------------------------------------------
 FROM runtime AS pipeline
-# Telemetry off, and no server jobs nobody asked for.
-ENV GX_ANALYTICS_ENABLED=false \
+# What runs by the clock imports kfp as tasks do. Telemetry off, and no server jobs nobody asked for.
+ENV _KFP_RUNTIME=true \
+    GX_ANALYTICS_ENABLED=false \
     MLFLOW_DISABLE_TELEMETRY=true \
     MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
     MPLCONFIGDIR=/tmp/matplotlib \

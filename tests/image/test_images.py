@@ -159,6 +159,14 @@ def test_the_evaluation_job_evaluates(docker_engine: Engine, images: Images) -> 
     assert told.stderr.splitlines()[-1] == "foreact: There is no file /nowhere.csv."
 
 
+def test_forecasting_anew_looks_for_what_is_published(docker_engine: Engine, images: Images) -> None:
+    [job] = pods(load(MANIFESTS / "base/pipelines"))
+    [deployed] = job.containers
+    told = docker_engine.docker(*LOCKED, images.pipeline, *deployed["command"], check=False)
+    assert told.returncode == 1
+    assert told.stderr.splitlines()[-1].startswith("foreact: Nothing is published yet, so there is no model")
+
+
 ASK = """
 import sys, httpx
 path, host = sys.argv[1:]
