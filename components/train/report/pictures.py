@@ -10,8 +10,7 @@ from foreact.forecasting.inputs.arrays import Doubles
 
 if TYPE_CHECKING:
     from foreact.forecasting import Forecast, StoreResult
-    from foreact.forecasting.intervals import Intervals
-    from foreact.forecasting.judging.backtest import Window
+    from foreact.forecasting.judging.backtest import Band, Window
 
 
 @dataclass(frozen=True)
@@ -39,18 +38,16 @@ class Picture:
 
 def draw_store(result: "StoreResult") -> Picture | None:
     """Return the store's picture, None if it could not be backtested."""
-    from foreact.forecasting.judging.backtest import learn_window_intervals
-
-    windows = [window for window in result.backtest.windows if window.opinions is not None]
-    if not windows:
-        return None
+    curves: _Curves | None = None
     leads: dict[str, Doubles] = {}
-    for window in reversed(windows):
-        # As in the figures, no window is scored on its own errors.
-        intervals = learn_window_intervals([other for other in result.backtest.windows if other is not window])
-        curves = _Curves(result.forecast, window, intervals)
+    for window in reversed(result.backtest.windows):
+        if window.band is None:
+            continue
+        curves = _Curves(result.forecast, window, window.band)
         for name, values in curves.sum_by_lead().items():
             leads[name] = leads.get(name, 0.0) + values
+    if curves is None:
+        return None
     # The newest comes last.
     several = len(curves.sold) > 1
     return Picture(
@@ -62,28 +59,24 @@ def draw_store(result: "StoreResult") -> Picture | None:
 
 
 class _Curves:
-    """One window with its intervals."""
+    """One window with its band."""
 
-    def __init__(self, forecast: "Forecast", window: "Window", intervals: "Intervals") -> None:
-        from foreact.forecasting.intervals import cell_quantiles, total_quantiles
-
+    def __init__(self, forecast: "Forecast", window: "Window", band: "Band") -> None:
         self.store, self.items, self.dates, self.errors = forecast.store, forecast.items, window.dates, window.errors
-        errors, shares = self.errors, (0.1, 0.9)
-        self.low, self.high = cell_quantiles(intervals, errors.mean, errors.traits, shares)
-        self.total_low, self.total_high = total_quantiles(intervals, errors.total_mean, shares)
+        self.band = band
         self.known = np.isfinite(self.errors.actual)
         self.error = np.where(self.known, self.errors.mean - self.errors.actual, 0.0)
         self.sold = np.nansum(self.errors.actual, axis=1)
 
     def total_curve(self) -> Curve:
         """Return the curve of the store's total."""
-        errors = self.errors
-        return self._make_curve(self.store, errors.total_actual, errors.total_mean, self.total_low, self.total_high)
+        errors, band = self.errors, self.band
+        return self._make_curve(self.store, errors.total_actual, errors.total_mean, band.total_low, band.total_high)
 
     def item_curve(self, index: int) -> Curve:
         """Return the curve of one item."""
-        errors, name = self.errors, f"{self.items[index]} in {self.store}"
-        return self._make_curve(name, errors.actual[index], errors.mean[index], self.low[index], self.high[index])
+        errors, band, name = self.errors, self.band, f"{self.items[index]} in {self.store}"
+        return self._make_curve(name, errors.actual[index], errors.mean[index], band.low[index], band.high[index])
 
     def find_worst_item(self) -> int:
         """Return the index of the item with the largest error per unit, among those that sell one a day if any do."""
@@ -93,9 +86,9 @@ class _Curves:
 
     def sum_by_lead(self) -> dict[str, Doubles]:
         """Return the window's errors, units and coverage by days ahead, summed over items."""
-        errors = self.errors
-        inside = (errors.actual >= self.low) & (errors.actual <= self.high)
-        total_inside = (errors.total_actual >= self.total_low) & (errors.total_actual <= self.total_high)
+        errors, band = self.errors, self.band
+        inside = (errors.actual >= band.low) & (errors.actual <= band.high)
+        total_inside = (errors.total_actual >= band.total_low) & (errors.total_actual <= band.total_high)
         sums = {
             "absolute": np.abs(self.error).sum(axis=0),
             "signed": self.error.sum(axis=0),

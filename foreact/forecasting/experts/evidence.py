@@ -157,8 +157,8 @@ def learn_weights(own: Sequence[Evidence], chain: Sequence[Evidence], experts: S
     known = add_evidence([part.select_experts(experts) for part in parts])
     if known is None:
         return Weights(tuple(experts), equal, np.tile(equal, (len(KINDS), 1)))
-    whole = known.items.sum(0)
-    items = [_least_error(kind if np.trace(kind) > 0 else whole, known.windows) for kind in known.items]
+    whole = _least_error(known.items.sum(0), known.windows)
+    items = [_least_error(kind, known.windows) if np.trace(kind) > 0 else whole for kind in known.items]
     return Weights(tuple(experts), _least_error(known.totals, known.windows), np.array(items))
 
 

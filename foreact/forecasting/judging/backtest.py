@@ -9,7 +9,7 @@ from foreact.forecasting.experts.evidence import Evidence, Weights, gather_evide
 from foreact.forecasting.experts.pool import Opinions, Pool, gather_opinions
 from foreact.forecasting.experts.simple import Simple
 from foreact.forecasting.experts.store import project_totals
-from foreact.forecasting.inputs.arrays import Dates, Doubles
+from foreact.forecasting.inputs.arrays import Dates, Doubles, Floats
 from foreact.forecasting.inputs.panel import Panel
 from foreact.forecasting.inputs.scale import Scale
 from foreact.forecasting.inputs.traits import Traits
@@ -52,6 +52,17 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class Band:
+    """The 80 % intervals of a window's cells and totals, learned from the others, so that it is not its own judge."""
+
+    # items x horizon, and horizon
+    low: Floats
+    high: Floats
+    total_low: Floats
+    total_high: Floats
+
+
+@dataclass(frozen=True)
 class Window:
     """The forecast from one origin beside the actuals."""
 
@@ -66,6 +77,8 @@ class Window:
     baselines: dict[Simple, Accuracy] = field(default_factory=dict)
     # Log of the items' own sum over the actual; None where they have no sum.
     items_excess: float | None = None
+    # None before it is judged, or without items.
+    band: Band | None = None
 
 
 @dataclass(frozen=True)
@@ -162,9 +175,9 @@ class BacktestRun:
             errors = replace(window.errors, mean=mean, total_mean=mean.sum(0))
             return replace(window, errors=errors, accuracy=point_accuracy(mean, errors.actual, window.scale))
 
-        windows = [combine_window(window) for window in self._windows]
+        windows = _add_bands([combine_window(window) for window in self._windows])
         combined = [window for window in windows if window.opinions is not None]
-        accuracy = mean_accuracy([_score_window(window, windows) for window in combined])
+        accuracy = mean_accuracy([_score_window(window) for window in combined])
         baselines = {each: mean_accuracy([window.baselines[each] for window in combined]) for each in Simple}
         weights = learn_weights(evidence, chain, experts) if experts else None
         contributions = {} if weights is None else _list_contributions(combined, weights)
@@ -221,15 +234,28 @@ def learn_window_intervals(windows: list[Window]) -> Intervals:
     return learn_intervals([w.errors for w in windows if w.opinions is not None], [w.errors for w in windows])
 
 
-def _score_window(window: Window, windows: list[Window]) -> Accuracy:
-    """Score one window; its intervals come from the others, so that none is scored on its own errors."""
-    intervals = learn_window_intervals([other for other in windows if other is not window])
-    errors = window.errors
-    p10, p90 = cell_quantiles(intervals, errors.mean, errors.traits, (0.1, 0.9))
-    low, high = total_quantiles(intervals, errors.total_mean, (0.1, 0.9))
-    accuracy = add_interval_accuracy(window.accuracy, errors.actual, errors.mean, p10, p90)
+def _add_bands(windows: list[Window]) -> list[Window]:
+    """Return the windows, each with items with the intervals that the others promise it."""
+
+    def add_band(window: Window) -> Window:
+        if window.opinions is None:
+            return window
+        errors, shares = window.errors, (0.1, 0.9)
+        intervals = learn_window_intervals([other for other in windows if other is not window])
+        cells = cell_quantiles(intervals, errors.mean, errors.traits, shares)
+        return replace(window, band=Band(*cells, *total_quantiles(intervals, errors.total_mean, shares)))
+
+    return [add_band(window) for window in windows]
+
+
+def _score_window(window: Window) -> Accuracy:
+    """Score one window by its means and its band."""
+    errors, band = window.errors, window.band
+    if band is None:
+        return window.accuracy
+    accuracy = add_interval_accuracy(window.accuracy, errors.actual, errors.mean, band.low, band.high)
     known = np.isfinite(errors.total_actual)
     if known.any():
-        inside = (errors.total_actual >= low) & (errors.total_actual <= high)
+        inside = (errors.total_actual >= band.total_low) & (errors.total_actual <= band.total_high)
         accuracy = replace(accuracy, total_coverage=float(inside[known].mean()))
     return accuracy

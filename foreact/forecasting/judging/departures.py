@@ -190,8 +190,7 @@ def _was_usual(step: Step, last: Outlook) -> bool:
 
 def _list_levels(sold: pd.Series, count: int) -> list[float]:
     """Return the mean of the selling days of each whole stretch of so many days."""
-    sold = sold.iloc[len(sold) % count :]
-    stretches = (sold.iloc[begin : begin + count] for begin in range(0, len(sold), count))
+    stretches = sold.to_numpy(np.float64)[len(sold) % count :].reshape(-1, count)
     return [float(one[one > 0].mean()) for one in stretches if (one > 0).any()]
 
 

@@ -66,10 +66,10 @@ def _recur_yearly(residual: Doubles, panel: Panel, reach: int) -> Doubles:
     days = panel.days
     result = np.zeros((len(residual), panel.horizon))
     for years, share in LAST_YEARS.items():
-        for step in range(panel.horizon):
-            day = days + step - years * panel.spacing.year
-            if reach <= day < days - reach:
-                result[:, step] += share * residual[:, day - reach : day + reach + 1].mean(1)
+        then = days + np.arange(panel.horizon) - years * panel.spacing.year
+        here = (then >= reach) & (then < days - reach)
+        around = then[here, None] + np.arange(-reach, reach + 1)
+        result[:, here] += share * residual[:, around].mean(2)
     return result
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
 
 from foreact.forecasting.inputs.arrays import Doubles
 from foreact.forecasting.inputs.demand import Demand
@@ -79,10 +80,10 @@ def _solve_ridge(
     weighted = matrix * weights[:, None]
     gram = weighted.T @ matrix
     centre = np.average(target, axis=0, weights=weights)
-    shared = np.linalg.inv(gram + np.diag(penalties))
-    inverses: dict[Any, Any] = {}
+    shared = cho_factor(gram + np.diag(penalties))
+    tighter: dict[Any, Any] = {}
     clipped: Doubles = target
-    solution = shared @ (weighted.T @ (clipped - centre))
+    solution = cho_solve(shared, weighted.T @ (clipped - centre))
     responses = np.zeros(offers.shape[:2])
     for refit in range(REFITS + (len(offers) > 0)):
         plain = matrix @ solution + centre
@@ -91,14 +92,14 @@ def _solve_ridge(
         spread = 1.4826 * np.median(np.abs(residual), axis=0) + 1e-9
         if refit == 0:
             for group in np.flatnonzero(spread**2 > 1.5 * USUAL_VARIANCE):
-                tighter = penalties * min(spread[group] ** 2 / USUAL_VARIANCE, 100.0)
-                inverses[group] = np.linalg.inv(gram + np.diag(tighter))
+                stronger = penalties * min(spread[group] ** 2 / USUAL_VARIANCE, 100.0)
+                tighter[group] = cho_factor(gram + np.diag(stronger))
         clipped = np.asarray(fitted + np.clip(residual, -CLIP * spread, CLIP * spread))
         responses = _fit_responses(offers, clipped - plain, weights)
         right = weighted.T @ (clipped - centre - np.einsum("kgt,kg->tg", offers, responses))
-        solution = shared @ right
-        for group, inverse in inverses.items():
-            solution[:, group] = inverse @ right[:, group]
+        solution = cho_solve(shared, right)
+        for group, factor in tighter.items():
+            solution[:, group] = cho_solve(factor, right[:, group])
     solution[-1] += centre
     return solution, responses
 
