@@ -43,4 +43,4 @@ def describe_contradictions(days: int, found: list[Sample]) -> Finding:
 def _read_flags(partition: Partition) -> NDArray[np.float32]:
     if OPEN not in partition.table.column_names:
         return np.full(len(partition.day), np.nan, np.float32)
-    return arrays.read_floats(partition.table[OPEN])
+    return arrays.read_floats(partition.table[OPEN])[partition.order]

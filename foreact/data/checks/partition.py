@@ -13,8 +13,9 @@ from foreact.data.checks.poison import find_impossible
 from foreact.data.checks.rules import POSSIBLE, SPIKE_DAYS, SPIKE_UNITS, UNIQUE
 from foreact.data.dataset import arrays
 from foreact.data.dataset.parcel import Missing, lay_out_units
-from foreact.data.dataset.partitions import open_writer
-from foreact.data.dataset.stored import Dataset
+from foreact.data.dataset.slices import Slices
+from foreact.data.dataset.slicing import write_rows
+from foreact.data.dataset.stored import Dataset, name_rows
 from foreact.errors import ForeactError, count_noun
 from foreact.forecasting.inputs.stockouts import find_stockouts
 from foreact.vocabulary import DATE, ITEM, STORE, UNITS
@@ -51,7 +52,8 @@ class Partition:
     written: NDArray[np.float32]
     # By item, the day of its first row.
     born: NDArray[np.int64]
-    # The same rows with all of their columns.
+    # The places of these rows in the table with all of their columns.
+    order: NDArray[np.int64]
     table: pa.Table
 
     @classmethod
@@ -61,10 +63,12 @@ class Partition:
         names, born = listed[ITEM], arrays.read_days(listed["first"]).astype(np.int64)
         table = dataset.read_rows(store)
         item, day = arrays.find_positions(table[ITEM], names), arrays.read_days(table[DATE]).astype(np.int64)
-        written = arrays.read_floats(table[UNITS])
+        # Slices are by date, each of them by item.
+        order = np.argsort(item.astype(np.int32), kind="stable")
+        item, day, written = item[order], day[order], arrays.read_floats(table[UNITS])[order]
         impossible = find_impossible(item, day, written)
         units = np.where(impossible, np.float32(np.nan), written) if impossible.any() else written
-        return cls(store, names, item, day, units, written, born, table)
+        return cls(store, names, item, day, units, written, born, order, table)
 
     def days(self) -> NDArray[np.int64]:
         """Return the days that have any row, in order."""
@@ -139,7 +143,7 @@ class Partition:
         """The last day that has units; -1 if none has."""
         return int(self.day[np.isfinite(self.written)].max(initial=-1))
 
-    def write_mended(self, target: Path) -> Mended:
+    def write_mended(self, folder: Path, slices: Slices) -> Mended:
         """Write one row an item and day: returns netted with the day's sales, and nothing that cannot be trusted.
 
         A day that cannot be trusted stays, unknown: left out, it could pass for a day without sales.
@@ -161,11 +165,11 @@ class Partition:
             )
         first = self.units[starts]
         units = np.where(returned, net.clip(min=0), np.where(differ, np.nan, first)).astype(np.float32)
-        kept = self.table.filter(pa.array(~repeated))
+        kept = self.table.take(pa.array(self.order[~repeated]))
         kept = kept.set_column(kept.column_names.index(UNITS), UNITS, pa.array(units, from_pandas=True))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with open_writer(target, kept.schema) as writer:
-            writer.write_table(kept)
+        places = slices.place_days(arrays.read_days(kept[DATE]))
+        for place in np.unique(places):
+            write_rows(folder / name_rows(self.store, slices.names[place]), kept.filter(pa.array(places == place)))
         impossible = np.flatnonzero(np.isnan(self.units) & np.isfinite(self.written))
         rejected = [self._describe_row(POSSIBLE, int(index)) for index in impossible]
         rejected += [self._describe_row(UNIQUE, int(index)) for index in np.setdiff1d(np.flatnonzero(bad), impossible)]

@@ -41,7 +41,8 @@ from foreact.data.checks.rules import (
     open_context,
 )
 from foreact.data.dataset.sealing import store_files
-from foreact.data.dataset.stored import REJECTED, Dataset, DatasetInfo, name_rows
+from foreact.data.dataset.slices import Slices
+from foreact.data.dataset.stored import REJECTED, Dataset, DatasetInfo
 from foreact.data.reading.problems import explain_engine_errors
 from foreact.data.reading.schema import FAULTY_ROWS
 from foreact.errors import count_noun
@@ -83,6 +84,8 @@ class _Check:
     ) -> None:
         self.dataset, self.scratch, self.limits, self.progress = dataset, scratch, limits, progress
         self.context = open_context()
+        first = min((store.first for store in dataset.info.stores.values()), default=dataset.info.as_of)
+        self.slices = Slices.cut(first, dataset.info.as_of)
         self.as_of = int(np.datetime64(dataset.info.as_of, "D").astype(np.int64))
         self.rejected: list[dict[str, str]] = []
         self.mended: dict[str, Mended] = {}
@@ -171,7 +174,7 @@ class _Check:
             self.sold += float(one.units[one.units > 0].sum(dtype=np.float64))
             self.returned -= float(one.units[one.units < 0].sum(dtype=np.float64))
             if not one.is_sound():
-                mended = one.write_mended(self.scratch / name_rows(one.store))
+                mended = one.write_mended(self.scratch, self.slices)
                 self.mended[one.store] = mended
                 self.rejected += mended.rejected
 

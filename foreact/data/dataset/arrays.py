@@ -21,6 +21,11 @@ def read_table(source: bytes | Path, columns: list[str] | None = None) -> pa.Tab
     return table.combine_chunks()
 
 
+def join_slices(slices: list[pa.Table]) -> pa.Table:
+    """Return the rows of a store's slices as one table, each column of texts by one dictionary."""
+    return pa.concat_tables(slices).unify_dictionaries().combine_chunks()
+
+
 def join_rows(past: pa.Table, rows: pa.Table) -> pa.Table:
     """Return rows after those of a past that has some of their columns only."""
     columns = [

@@ -89,8 +89,8 @@ class StoredParcel(BaseModel):
 
     info: ParcelInfo
     place: BlobPlace
-    # Names of objects.
-    history: str
+    # Names of objects; the history has several.
+    history: list[str]
     items: str
     known: dict[str, str]
     # Empty: nothing is borrowed.
@@ -106,7 +106,7 @@ class StoredParcel(BaseModel):
         blobs = self.place.connect()
         return Parcel(
             info=self.info,
-            history=read_object(blobs, self.history),
+            history=[read_object(blobs, part) for part in self.history],
             items=read_object(blobs, self.items),
             known={name: read_object(blobs, part) for name, part in self.known.items()},
             borrowed=read_object(blobs, self.borrowed) if self.borrowed else b"",
@@ -119,7 +119,8 @@ class Parcel(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     info: ParcelInfo
-    history: bytes
+    # By date, each by item and date.
+    history: list[bytes]
     items: bytes
     known: dict[str, bytes]
     # What a new store borrows of another's past, by item and date; empty: nothing.
@@ -160,7 +161,7 @@ class _Layout:
         self.parcel, self.info = parcel, parcel.info
         self.attributes = arrays.read_table(parcel.items)
         self.items = self.attributes[ITEM]
-        self.rows = arrays.read_table(parcel.history)
+        self.rows = arrays.join_slices([arrays.read_table(part) for part in parcel.history])
         self.first = opened = np.datetime64(self.info.first, "D")
         if parcel.borrowed:
             past = arrays.read_table(parcel.borrowed)

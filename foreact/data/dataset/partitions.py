@@ -1,4 +1,4 @@
-"""Cutting a sorted stream of rows into one Parquet file a store, never holding more than a batch."""
+"""Cutting a sorted stream of rows into Parquet files by store, never holding more than a batch or a slice."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet
 from numpy.typing import NDArray
 
+from foreact.data.dataset import arrays
 from foreact.data.reading.dates import EPOCH
-from foreact.data.reading.ordering import DAY_BITS, KEY
+from foreact.data.reading.ordering import DAY_BITS, KEY, SERIES_BITS
 from foreact.naming import encode_id
 from foreact.vocabulary import DATE, ITEM
 
@@ -29,6 +30,54 @@ class Series:
     def of_store(self, store: int) -> pa.Array:
         """Return the items of a store, by its position."""
         return self.items.slice(self.starts[store], self.starts[store + 1] - self.starts[store])
+
+    def label_rows(self, rows: pa.Table) -> pa.Table:
+        """Return rows of a store with their items and dates in place of their keys."""
+        keys = np.asarray(rows[KEY].combine_chunks(), dtype=np.int64)
+        ids = keys >> DAY_BITS & (1 << SERIES_BITS) - 1
+        # No item that has no row here, so that a new one leaves the slices before it as they are.
+        first = np.diff(ids, prepend=-1) != 0
+        codes = pa.array((np.cumsum(first) - 1).astype(np.int32))
+        items = pa.DictionaryArray.from_arrays(codes, self.items.take(pa.array(ids[first])))
+        return _make_table({ITEM: items}, rows, keys)
+
+    def find_keys(self, rows: pa.Table, store: int, place: int) -> NDArray[np.int64]:
+        """Return the keys of a store's rows in the slice at this place."""
+        found = arrays.find_positions(rows[ITEM], pa.chunked_array([self.of_store(store)])) + self.starts[store]
+        days = arrays.read_days(rows[DATE]).astype(np.int64) - _EPOCH
+        return np.asarray(((place << SERIES_BITS) + found << DAY_BITS) + days)
+
+
+def split_slices(batches: Iterator[pa.RecordBatch], series: Series) -> Iterator[tuple[int, int, pa.Table]]:
+    """Yield the place, the store's position and the rows of each slice, of a stream sorted by slice, series and day."""
+    pieces: list[pa.RecordBatch] = []
+    current = (-1, -1)
+    for batch in batches:
+        keys = np.asarray(batch.column(KEY), dtype=np.int64)
+        ids = keys >> DAY_BITS
+        places = ids >> SERIES_BITS
+        stores = np.searchsorted(series.starts, ids & (1 << SERIES_BITS) - 1, side="right") - 1
+        cuts = np.flatnonzero((np.diff(places) != 0) | (np.diff(stores) != 0)) + 1
+        for begin, end in zip([0, *cuts], [*cuts, len(keys)], strict=True):
+            if begin == end:
+                continue
+            found = int(places[begin]), int(stores[begin])
+            if found != current and pieces:
+                yield *current, pa.Table.from_batches(pieces)
+                pieces = []
+            current = found
+            pieces.append(batch.slice(begin, end - begin))
+    if pieces:
+        yield *current, pa.Table.from_batches(pieces)
+
+
+def order_rows(rows: pa.Table) -> pa.Table:
+    """Return rows in the order of their keys, those of the same key by their cells: never by chance."""
+    keys = np.asarray(rows[KEY].combine_chunks(), dtype=np.int64)
+    order = np.argsort(keys, kind="stable")
+    if (np.diff(keys[order]) == 0).any():
+        return rows.sort_by([(name, "ascending") for name in (KEY, *sorted({*rows.column_names} - {KEY}))])
+    return rows if (np.diff(order) == 1).all() else rows.take(pa.array(order))
 
 
 def write_partitions(
@@ -107,10 +156,10 @@ def _label_rows(
     return _make_table({ITEM: pa.DictionaryArray.from_arrays(codes, series.of_store(store))}, batch, keys)
 
 
-def _make_table(columns: dict[str, pa.Array], batch: pa.RecordBatch, keys: NDArray[np.int64]) -> pa.Table:
+def _make_table(columns: dict[str, pa.Array], rows: pa.RecordBatch | pa.Table, keys: NDArray[np.int64]) -> pa.Table:
     days = (keys & ((1 << DAY_BITS) - 1)).astype(np.int32) + np.int32(_EPOCH)
     columns = {**columns, DATE: pa.array(days).cast(pa.date32())}
-    for name in batch.schema.names:
+    for name in rows.schema.names:
         if name != KEY:
-            columns[name] = batch.column(name)
+            columns[name] = rows.column(name)
     return pa.table(columns)

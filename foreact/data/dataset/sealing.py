@@ -51,7 +51,8 @@ def take_store(whole: Dataset, store: str, folder: Path) -> Dataset | None:
     counts = Counter(rejected["rule"].to_pylist())
     lost = sum(count for rule, count in counts.items() if rule not in BLANKED.values())
     known = [name_known(table, store) for table in info.tables]
-    names = {name_rows(store), name_items(store), name_borrowed(store), *known}
+    rows = [name_rows(store, each) for each in info.stores[store].slices]
+    names = {*rows, name_items(store), name_borrowed(store), *known}
     alone = info.model_copy(
         update={
             "stores": {store: info.stores[store]},
@@ -70,7 +71,8 @@ def hash_stores(info: DatasetInfo, stores: Iterable[str]) -> DatasetInfo:
     common = json.dumps([*settings, columns]).encode()
     sealed = dict(info.stores)
     for store in stores:
-        names = [name_rows(store), name_items(store), name_borrowed(store)]
+        names = [name_rows(store, each) for each in info.stores[store].slices]
+        names += [name_items(store), name_borrowed(store)]
         names += [name_known(table, store) for table in info.tables]
         digest = hashlib.sha256(common)
         for name in names:

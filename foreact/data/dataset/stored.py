@@ -2,12 +2,13 @@
 
 A step hands on nothing but the name of a record. The parts are Parquet files, which the record knows by these names:
 
-stores/<store>.parquet       item, date, units, flags and the history's other columns, by item and date
-items/<store>.parquet        item, rows, first, last and what is the same for all of an item's rows
-known/<table>.parquet        a known table that is the same for all stores
+stores/<store>/<slice>.parquet   item, date, units, flags and the history's other columns, by item and date;
+                                 a slice is a year that is over, or a quarter of the last one
+items/<store>.parquet            item, rows, first, last and what is the same for all of an item's rows
+known/<table>.parquet            a known table that is the same for all stores
 known/<table>/<store>.parquet
-borrowed/<store>.parquet     what a new store borrows of another's past: item, date, units
-rejected.parquet             rows left out or blanked, with the rule they broke and their own text
+borrowed/<store>.parquet         what a new store borrows of another's past: item, date, units
+rejected.parquet                 rows left out or blanked, with the rule they broke and their own text
 """
 
 from datetime import date
@@ -37,6 +38,8 @@ class StoreInfo(BaseModel):
     items: int
     first: date
     last: date
+    # The parts of its rows, by date.
+    slices: list[str] = Field(default_factory=list)
     # Over everything that a model of this store can see.
     sha256: str = ""
     attributes: dict[str, str] = Field(default_factory=dict)
@@ -50,6 +53,7 @@ class DatasetInfo(StoredRecord):
     """What a dataset holds, and what became of the rows that it was made from."""
 
     kind: ClassVar[str] = "dataset"
+    schema_version: int = 2
 
     # The last period's own date; it may be used, and nothing after it.
     as_of: date
@@ -112,7 +116,14 @@ class Dataset:
 
     def read_rows(self, store: str, columns: list[str] | None = None) -> pa.Table:
         """Read a store's rows, some of their columns or all."""
-        return self._read_table(name_rows(store), columns)
+        blobs = self.place.connect()
+        return arrays.join_slices(
+            [arrays.read_table(read_object(blobs, part), columns) for part in self.list_slices(store)]
+        )
+
+    def list_slices(self, store: str) -> list[str]:
+        """Return the objects of a store's rows, by date."""
+        return [self.info.parts[name_rows(store, each)] for each in self.info.stores[store].slices]
 
     def read_items(self, store: str, columns: list[str] | None = None) -> pa.Table:
         """Read the attributes of a store's items."""
@@ -140,7 +151,7 @@ class Dataset:
         return StoredParcel(
             info=info,
             place=self.place,
-            history=parts[name_rows(store)],
+            history=self.list_slices(store),
             items=parts[name_items(store)],
             known={name: part for name, part in known.items() if part},
             borrowed=parts.get(name_borrowed(store), ""),
@@ -172,9 +183,9 @@ class Dataset:
         )
 
 
-def name_rows(store: str) -> str:
-    """Return the part of a store's rows."""
-    return f"stores/{encode_id(store)}.parquet"
+def name_rows(store: str, slice_name: str) -> str:
+    """Return the part of a slice of a store's rows."""
+    return f"stores/{encode_id(store)}/{slice_name}.parquet"
 
 
 def name_items(store: str) -> str:

@@ -9,18 +9,19 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from foreact.clock import find_zone
-from foreact.data.dataset import arrays
 from foreact.data.dataset.parcel import TableInfo
-from foreact.data.dataset.partitions import Series, write_partitions, write_whole
+from foreact.data.dataset.partitions import Series, split_slices, write_partitions, write_whole
 from foreact.data.dataset.plan import Plan
 from foreact.data.dataset.reporting import sells_on_few_days
+from foreact.data.dataset.slices import Slices
+from foreact.data.dataset.slicing import SliceWriter
 from foreact.data.dataset.stored import DatasetInfo, StoreInfo
 from foreact.data.reading.cells import literal, quote
 from foreact.data.reading.dates import EPOCH, day_date, day_number
 from foreact.data.reading.engine import Engine
 from foreact.data.reading.history import History
 from foreact.data.reading.known import Known, join_known
-from foreact.data.reading.ordering import KEY, sort_key
+from foreact.data.reading.ordering import KEY, sort_sliced_key
 from foreact.data.reading.schema import HISTORY, ITEMS, MALFORMED_LINES, SERIES, STORES, attribute_column
 from foreact.errors import ForeactError, count_noun, name_examples
 from foreact.naming import encode_id
@@ -43,12 +44,14 @@ class Writer:
         self.borrowed = borrowed
         self.progress = progress
         self.series = self._list_series()
+        first = self.engine.fetch_one(f"SELECT min(first) FROM {STORES}")[0]
+        self.slices = SliceWriter(dataset, self.series, Slices.cut(day_date(first), info.as_of))
         self.finished = self.total = 0
 
     def write_dataset(self, history: History, tables: list[Known]) -> DatasetInfo:
         """Write everything and return the record of it."""
         dated = [known for known in tables if known.dated]
-        self.total = len(self.series.stores) * (1 + len(dated))
+        self.total = len(self.series.stores) * (len(self.slices.slices.names) + len(dated))
         self._write_history(history)
         self._write_items()
         self._write_borrowed()
@@ -72,11 +75,10 @@ class Writer:
     def _judge_missing_days(self, stores: dict[str, StoreInfo]) -> dict[str, StoreInfo]:
         """Decide for each store whether its days without any row are days without a sale, and note where they are."""
         judged, spacing = dict(stores), self.info.spacing
-        for name, store in stores.items():
-            rows = arrays.read_table(self.dataset / "stores" / f"{encode_id(name)}.parquet", [DATE, UNITS])
-            first = np.datetime64(store.first, "D")
-            periods = spacing.count_periods(first, arrays.read_days(rows[DATE]))
-            if sells_on_few_days(periods, arrays.read_floats(rows[UNITS]), spacing):
+        for name, (days, sold) in self.slices.list_sold().items():
+            store = stores[name]
+            periods = spacing.count_periods(np.datetime64(store.first, "D"), days)
+            if sells_on_few_days(periods, sold, spacing):
                 judged[name] = store.model_copy(update={"missing": "zero"})
         few = [name for name, store in judged.items() if store.missing == "zero"]
         if few:
@@ -104,11 +106,15 @@ class Writer:
         last = day_number(self.info.as_of)
         flags = "".join(f", history.{flag}" for flag in (OPEN, STOCKOUT) if flag in history.roles)
         cells = "".join(f", {cell} AS {quote(name)}" for name, cell in self.plan.history.items())
-        key = f"{sort_key('series.series', 'history.day')} AS {quote(KEY)}"
+        slices = self.slices.slices
+        key = f"{sort_sliced_key(slices.place_sql('history.day'), 'series.series', 'history.day')} AS {quote(KEY)}"
         selected = f"{key}, CAST(history.{UNITS} AS FLOAT) AS {UNITS} {flags} {cells}"
         joined = f"{HISTORY} AS history JOIN (SELECT series, store, item FROM {SERIES}) AS series USING (store, item)"
         query = f"SELECT {selected} FROM {joined} WHERE history.day <= {last} ORDER BY {quote(KEY)}"
-        write_partitions(self.engine.stream_batches(query), self.series, self.dataset / "stores", self._count_done)
+        for place, store, rows in split_slices(self.engine.stream_batches(query), self.series):
+            self.slices.write(place, store, rows)
+            self.finished = place * len(self.series.stores) + store
+            self._count_done(self.series.stores[store])
 
     def _write_items(self) -> None:
         """Write what is the same for all of an item's rows; of the stores it goes into the record."""
@@ -230,12 +236,14 @@ class Writer:
             for row in self.engine.execute(f"SELECT store {cells} FROM {SERIES} GROUP BY store")
         }
         rows: list[dict[str, Any]] = self.engine.fetch_table(f"SELECT * FROM {STORES} ORDER BY position").to_pylist()
+        slices = self.slices.list_slices()
         return {
             row["store"]: StoreInfo(
                 rows=row["rows"],
                 items=row["items"],
                 first=day_date(row["first"]),
                 last=day_date(row["last"]),
+                slices=slices[row["store"]],
                 attributes=attributes[row["store"]],
             )
             for row in rows

@@ -121,7 +121,7 @@ def test_one_that_lost_an_object_is_made_anew(take: Take, tmp_path: Path, blobs:
 
 def test_a_damaged_part_is_named(take: Take, blobs: BlobStore) -> None:
     dataset = take()
-    blobs.write(dataset.info.parts["stores/A.parquet"], b"spoilt")
+    blobs.write(dataset.list_slices("A")[0], b"spoilt")
     with pytest.raises(ForeactError, match="is damaged: read the sales anew, with --full"):
         dataset.pack_store("A")
 
