@@ -6,6 +6,7 @@ A dataset that was made of the same files in the same way is found by its key, a
 """
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, ClassVar
 
@@ -34,6 +35,8 @@ class KeptDataset(BaseModel):
     record: str
     # Tells the files that it was made of, and how.
     key: str
+    # Tells how alone, whatever the files and the day.
+    way: str = ""
     # The one store that it has; empty: all.
     store: str = ""
     used_at: datetime
@@ -49,8 +52,17 @@ class KeptDatasets(StoredRecord):
 
 def find_dataset(blobs: BlobStore, key: str) -> str | None:
     """Return the record of the dataset with this key, which then stays for another while; None: it is not all there."""
+    return _find(blobs, lambda each: each.key == key)
+
+
+def find_earlier(blobs: BlobStore, way: str) -> str | None:
+    """Return the record of the last dataset of the whole chain that was taken in this way; None: there is none."""
+    return _find(blobs, lambda each: each.way == way and not each.store)
+
+
+def _find(blobs: BlobStore, fits: Callable[[KeptDataset], bool]) -> str | None:
     kept = _parse(read_if_present(blobs, MANIFEST))
-    found = next((each for each in kept.datasets if each.key == key), None)
+    found = next((each for each in reversed(kept.datasets) if fits(each)), None)
     if found is None:
         return None
     # From now on nobody deletes what it needs.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,11 @@ class Series:
     # By store the id of its first series, and one more for the end.
     starts: NDArray[np.int64]
 
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """The position of each store."""
+        return {store: position for position, store in enumerate(self.stores)}
+
     def of_store(self, store: int) -> pa.Array:
         """Return the items of a store, by its position."""
         return self.items.slice(self.starts[store], self.starts[store + 1] - self.starts[store])
@@ -41,11 +47,13 @@ class Series:
         items = pa.DictionaryArray.from_arrays(codes, self.items.take(pa.array(ids[first])))
         return _make_table({ITEM: items}, rows, keys)
 
-    def find_keys(self, rows: pa.Table, store: int, place: int) -> NDArray[np.int64]:
-        """Return the keys of a store's rows in the slice at this place."""
+    def key_rows(self, rows: pa.Table, name: str, place: int) -> pa.Table:
+        """Return rows of a store, in the slice at this place, with their keys in place of items and dates."""
+        store = self.positions[name]
         found = arrays.find_positions(rows[ITEM], pa.chunked_array([self.of_store(store)])) + self.starts[store]
         days = arrays.read_days(rows[DATE]).astype(np.int64) - _EPOCH
-        return np.asarray(((place << SERIES_BITS) + found << DAY_BITS) + days)
+        keys = pa.array(((place << SERIES_BITS) + found << DAY_BITS) + days)
+        return rows.drop_columns([ITEM, DATE]).add_column(0, KEY, keys)
 
 
 def split_slices(batches: Iterator[pa.RecordBatch], series: Series) -> Iterator[tuple[int, int, pa.Table]]:

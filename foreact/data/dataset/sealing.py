@@ -30,7 +30,7 @@ from foreact.vocabulary import STORE
 def store_files(info: DatasetInfo, folder: Path, place: BlobPlace, stores: Iterable[str] | None = None) -> Dataset:
     """Write a folder's files as parts, in place of those of their names, and hash these stores, or all."""
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*.parquet"))}
-    parts = {**info.parts, **write_files(place.connect(), files)}
+    parts = dict(sorted({**info.parts, **write_files(place.connect(), files)}.items()))
     info = info.model_copy(update={"parts": parts})
     return Dataset(hash_stores(info, info.stores if stores is None else stores), place)
 

@@ -8,6 +8,7 @@ items/<store>.parquet            item, rows, first, last and what is the same fo
 known/<table>.parquet            a known table that is the same for all stores
 known/<table>/<store>.parquet
 borrowed/<store>.parquet         what a new store borrows of another's past: item, date, units
+made_of/<name>.parquet           what the rows were made of, as far as the next dataset needs it
 rejected.parquet                 rows left out or blanked, with the rule they broke and their own text
 """
 
@@ -127,18 +128,19 @@ class Dataset:
 
     def read_items(self, store: str, columns: list[str] | None = None) -> pa.Table:
         """Read the attributes of a store's items."""
-        return self._read_table(name_items(store), columns)
+        return self.read_part(name_items(store), columns)
 
     def read_known(self, table: TableInfo, store: str, columns: list[str] | None = None) -> pa.Table | None:
         """Read a known table's rows of a store, if it has any."""
         name = name_known(table, store)
-        return self._read_table(name, columns) if name in self.info.parts else None
+        return self.read_part(name, columns) if name in self.info.parts else None
 
     def read_rejected(self) -> pa.Table:
         """Read the rows that were left out or blanked."""
-        return self._read_table(REJECTED, None)
+        return self.read_part(REJECTED)
 
-    def _read_table(self, name: str, columns: list[str] | None) -> pa.Table:
+    def read_part(self, name: str, columns: list[str] | None = None) -> pa.Table:
+        """Read a part by its name, some of its columns or all."""
         return arrays.read_table(read_object(self.place.connect(), self.info.parts[name]), columns)
 
     def find_parcel(self, store: str) -> StoredParcel:

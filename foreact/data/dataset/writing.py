@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from foreact.clock import find_zone
+from foreact.data.dataset.made_of import MadeOf
 from foreact.data.dataset.parcel import TableInfo
 from foreact.data.dataset.partitions import Series, split_slices, write_partitions, write_whole
 from foreact.data.dataset.plan import Plan
@@ -38,6 +39,7 @@ class Writer:
         info: DatasetInfo,
         plan: Plan,
         borrowed: dict[str, pa.Table],
+        earlier: MadeOf | None,
         progress: Callable[[int, int, str], None],
     ) -> None:
         self.engine, self.dataset, self.info, self.plan = engine, dataset, info, plan
@@ -45,7 +47,7 @@ class Writer:
         self.progress = progress
         self.series = self._list_series()
         first = self.engine.fetch_one(f"SELECT min(first) FROM {STORES}")[0]
-        self.slices = SliceWriter(dataset, self.series, Slices.cut(day_date(first), info.as_of))
+        self.slices = SliceWriter(dataset, self.series, Slices.cut(day_date(first), info.as_of), earlier)
         self.finished = self.total = 0
 
     def write_dataset(self, history: History, tables: list[Known]) -> DatasetInfo:
@@ -60,7 +62,7 @@ class Writer:
         self._doubt_zones(described)
         if self.info.missing == "auto":
             described = self._judge_missing_days(described)
-        return self.info.model_copy(update={"tables": written, "stores": described})
+        return self.info.model_copy(update={"tables": written, "stores": described, "parts": self.slices.parts})
 
     def _doubt_zones(self, stores: dict[str, StoreInfo]) -> None:
         """Note the time zones that there are not."""
@@ -112,9 +114,10 @@ class Writer:
         joined = f"{HISTORY} AS history JOIN (SELECT series, store, item FROM {SERIES}) AS series USING (store, item)"
         query = f"SELECT {selected} FROM {joined} WHERE history.day <= {last} ORDER BY {quote(KEY)}"
         for place, store, rows in split_slices(self.engine.stream_batches(query), self.series):
-            self.slices.write(place, store, rows)
+            self.slices.write(place, self.series.stores[store], rows)
             self.finished = place * len(self.series.stores) + store
             self._count_done(self.series.stores[store])
+        self.slices.keep_others()
 
     def _write_items(self) -> None:
         """Write what is the same for all of an item's rows; of the stores it goes into the record."""
