@@ -281,7 +281,8 @@ class _Intake:
         writer = Writer(self.engine, self.dataset, info, plan, borrowed, self.earlier, self.progress)
         info = writer.write_dataset(history, tables)
         if periods.spacing is Spacing.DAILY and not (request.as_of or request.store or needs_all):
-            write_made_of(self.engine, self.dataset, history, sources, thousands, writer.slices.list_sold())
+            sold, known = writer.slices.list_sold(), writer.known.digests
+            write_made_of(self.engine, self.dataset, history, sources, thousands, sold, known)
         return info
 
     def _count_after(self, last: int) -> int:

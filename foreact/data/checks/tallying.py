@@ -27,7 +27,7 @@ from foreact.vocabulary import DATE, ITEM, OPEN, UNITS
 
 log = logging.getLogger(__name__)
 # Days before the first new one that are looked at for stock-outs: the eight weeks of a rate, and the longest runs.
-LOOK_BACK = 120
+LOOK_BACK = 84
 
 
 @dataclass(frozen=True)

@@ -66,9 +66,10 @@ def _cast_to_plain_text(column: pa.ChunkedArray) -> pa.Array:
     return array.cast(pa.string())
 
 
-def read_days(column: pa.ChunkedArray) -> NDArray[np.datetime64]:
+def read_days(column: pa.ChunkedArray | pa.Array) -> NDArray[np.datetime64]:
     """Return dates as NumPy has them."""
-    return np.asarray(column.combine_chunks().cast(pa.int32()), dtype=np.int64).astype("datetime64[D]")
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return np.asarray(array.cast(pa.int32()), dtype=np.int64).astype("datetime64[D]")
 
 
 def read_floats(column: pa.ChunkedArray) -> Floats:

@@ -5,6 +5,7 @@ made_of/dates.parquet    how many rows have each text for a date
 made_of/days.parquet     how many rows each store has on each day
 made_of/series.parquet   by store and item: rows, first and last day, and the range of each other column
 made_of/sold.parquet     what each store sold on each day
+made_of/known.parquet    what tells the rows of known tables by store and slice
 """
 
 from collections.abc import Iterable, Mapping
@@ -36,8 +37,8 @@ from foreact.data.reading.schema import (
 from foreact.data.reading.sources import Source
 from foreact.vocabulary import DATE, STORE
 
-FILES, DATES, DAYS, SERIES_PART, SOLD = (
-    f"made_of/{name}.parquet" for name in ("files", "dates", "days", "series", "sold")
+FILES, DATES, DAYS, SERIES_PART, SOLD, KNOWN = (
+    f"made_of/{name}.parquet" for name in ("files", "dates", "days", "series", "sold", "known")
 )
 NOTES = b"foreact"
 
@@ -57,6 +58,8 @@ class MadeOf:
     files: frozenset[tuple[str, int, str]]
     nature: Nature
     dates: dict[str, int]
+    # By known table, store and slice.
+    known: dict[tuple[str, str, str], str]
 
     @classmethod
     def read(cls, dataset: Dataset) -> "MadeOf":
@@ -73,6 +76,7 @@ class MadeOf:
             ),
             Nature.model_validate_json(files.schema.metadata[NOTES]),
             dict(zip(*(dates[name].to_pylist() for name in dates.column_names), strict=True)),
+            {(row["table"], row[STORE], row["slice"]): row["digest"] for row in dataset.read_part(KNOWN).to_pylist()},
         )
 
     def find_new(self, sources: Iterable[Source]) -> list[Source]:
@@ -118,6 +122,7 @@ def write_made_of(
     sources: Iterable[Source],
     thousands: Thousands,
     sold: Mapping[str, Sold],
+    known: Mapping[tuple[str, str, str], str],
 ) -> None:
     """Write what a dataset's rows were made of."""
     (folder / FILES).parent.mkdir()
@@ -140,7 +145,10 @@ def write_made_of(
         DATE: np.concatenate([days for days, _ in sold.values()]),
         "sold": np.concatenate([units for _, units in sold.values()]),
     }
-    for part, table in ((FILES, described), (DATES, pa.table(dates)), (SOLD, pa.table(totals))):
+    names = ("table", STORE, "slice", "digest")
+    digests = [dict(zip(names, (*key, digest), strict=True)) for key, digest in sorted(known.items())]
+    told = pa.Table.from_pylist(digests, pa.schema([(name, pa.string()) for name in names]))
+    for part, table in ((FILES, described), (DATES, pa.table(dates)), (SOLD, pa.table(totals)), (KNOWN, told)):
         pa.parquet.write_table(table, folder / part, compression="zstd")
     ranges = "".join(
         f", {column(name)}" for name in history.others for column in (lowest_column, highest_column, count_column)

@@ -92,7 +92,7 @@ class StoredParcel(BaseModel):
     # Names of objects; the history has several.
     history: list[str]
     items: str
-    known: dict[str, str]
+    known: dict[str, list[str]]
     # Empty: nothing is borrowed.
     borrowed: str = ""
 
@@ -108,7 +108,7 @@ class StoredParcel(BaseModel):
             info=self.info,
             history=[read_object(blobs, part) for part in self.history],
             items=read_object(blobs, self.items),
-            known={name: read_object(blobs, part) for name, part in self.known.items()},
+            known={name: [read_object(blobs, part) for part in parts] for name, parts in self.known.items()},
             borrowed=read_object(blobs, self.borrowed) if self.borrowed else b"",
         )
 
@@ -122,7 +122,7 @@ class Parcel(BaseModel):
     # By date, each by item and date.
     history: list[bytes]
     items: bytes
-    known: dict[str, bytes]
+    known: dict[str, list[bytes]]
     # What a new store borrows of another's past, by item and date; empty: nothing.
     borrowed: bytes = b""
 
@@ -179,7 +179,7 @@ class _Layout:
         known: dict[str, Floats] = {}
         opened = self._lay_out_flag(OPEN) if self.info.open else None
         tables = {
-            table.name: (table, arrays.read_table(data))
+            table.name: (table, arrays.join_slices([arrays.read_table(part) for part in data]))
             for table in self.info.tables
             if (data := self.parcel.known.get(table.name))
         }

@@ -50,7 +50,7 @@ def take_store(whole: Dataset, store: str, folder: Path) -> Dataset | None:
     pa.parquet.write_table(rejected, folder / REJECTED)
     counts = Counter(rejected["rule"].to_pylist())
     lost = sum(count for rule, count in counts.items() if rule not in BLANKED.values())
-    known = [name_known(table, store) for table in info.tables]
+    known = [name for table in info.tables for name in name_known(info, table, store)]
     rows = [name_rows(store, each) for each in info.stores[store].slices]
     names = {*rows, name_items(store), name_borrowed(store), *known}
     alone = info.model_copy(
@@ -73,7 +73,7 @@ def hash_stores(info: DatasetInfo, stores: Iterable[str]) -> DatasetInfo:
     for store in stores:
         names = [name_rows(store, each) for each in info.stores[store].slices]
         names += [name_items(store), name_borrowed(store)]
-        names += [name_known(table, store) for table in info.tables]
+        names += [name for table in info.tables for name in name_known(info, table, store)]
         digest = hashlib.sha256(common)
         for name in names:
             if name in info.parts:

@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from foreact.clock import find_zone
+from foreact.data.dataset.known_slices import KnownSlices, Written
 from foreact.data.dataset.made_of import MadeOf
 from foreact.data.dataset.parcel import TableInfo
-from foreact.data.dataset.partitions import Series, split_slices, write_partitions, write_whole
+from foreact.data.dataset.partitions import Series, split_slices, write_whole
 from foreact.data.dataset.plan import Plan
 from foreact.data.dataset.reporting import sells_on_few_days
 from foreact.data.dataset.slices import Slices
@@ -22,7 +23,7 @@ from foreact.data.reading.dates import EPOCH, day_date, day_number
 from foreact.data.reading.engine import Engine
 from foreact.data.reading.history import History
 from foreact.data.reading.known import Known, join_known
-from foreact.data.reading.ordering import KEY, sort_sliced_key
+from foreact.data.reading.ordering import KEY, slice_key, sort_key
 from foreact.data.reading.schema import HISTORY, ITEMS, MALFORMED_LINES, SERIES, STORES, attribute_column
 from foreact.errors import ForeactError, count_noun, name_examples
 from foreact.naming import encode_id
@@ -48,6 +49,7 @@ class Writer:
         self.series = self._list_series()
         first = self.engine.fetch_one(f"SELECT min(first) FROM {STORES}")[0]
         self.slices = SliceWriter(dataset, self.series, Slices.cut(day_date(first), info.as_of), earlier)
+        self.known = KnownSlices(engine, dataset, self.series, self.slices.slices, earlier)
         self.finished = self.total = 0
 
     def write_dataset(self, history: History, tables: list[Known]) -> DatasetInfo:
@@ -62,7 +64,10 @@ class Writer:
         self._doubt_zones(described)
         if self.info.missing == "auto":
             described = self._judge_missing_days(described)
-        return self.info.model_copy(update={"tables": written, "stores": described, "parts": self.slices.parts})
+        for name, slices in self.known.names.items():
+            described[name] = described[name].model_copy(update={"known": slices})
+        parts = self.slices.parts | self.known.parts
+        return self.info.model_copy(update={"tables": written, "stores": described, "parts": parts})
 
     def _doubt_zones(self, stores: dict[str, StoreInfo]) -> None:
         """Note the time zones that there are not."""
@@ -109,11 +114,12 @@ class Writer:
         flags = "".join(f", history.{flag}" for flag in (OPEN, STOCKOUT) if flag in history.roles)
         cells = "".join(f", {cell} AS {quote(name)}" for name, cell in self.plan.history.items())
         slices = self.slices.slices
-        key = f"{sort_sliced_key(slices.place_sql('history.day'), 'series.series', 'history.day')} AS {quote(KEY)}"
+        key = slice_key(slices.place_sql("history.day"), sort_key("series.series", "history.day"))
+        key = f"{key} AS {quote(KEY)}"
         selected = f"{key}, CAST(history.{UNITS} AS FLOAT) AS {UNITS} {flags} {cells}"
         joined = f"{HISTORY} AS history JOIN (SELECT series, store, item FROM {SERIES}) AS series USING (store, item)"
         query = f"SELECT {selected} FROM {joined} WHERE history.day <= {last} ORDER BY {quote(KEY)}"
-        for place, store, rows in split_slices(self.engine.stream_batches(query), self.series):
+        for place, store, rows in split_slices(self.engine.stream_batches(query), self.series.starts):
             self.slices.write(place, self.series.stores[store], rows)
             self.finished = place * len(self.series.stores) + store
             self._count_done(self.series.stores[store])
@@ -148,46 +154,55 @@ class Writer:
         )
         last = day_number(self.info.spacing.next_period(self.info.as_of, self.info.horizon))
         joined, key = join_known(known, first, last)
-        rows, begin, end = self.engine.fetch_one(f"SELECT count(*), min(known.day), max(known.day) FROM {joined}")
-        if not rows:
+        selected = "".join(f", {cell} AS {quote(name)}" for name, cell in cells.items())
+        source = f"SELECT {key} AS {quote(KEY)} {selected} FROM {joined}"
+        written = (
+            self.known.write(known, joined, key, cells)
+            if STORE in known.keys
+            else self._write_whole(known, joined, source, list(cells))
+        )
+        if not written.rows:
             raise self._no_match(known)
         self._note_unusable(known)
         self._note_combined(known)
-        selected = "".join(f", {cell} AS {quote(name)}" for name, cell in cells.items())
-        source = f"SELECT {key} AS {quote(KEY)} {selected} FROM {joined}"
-        repeats = self._stream_known(known, f"{source} ORDER BY {quote(KEY)}")
-        if repeats:
-            # Which of equal keys comes first is chance, and a dataset must not be.
-            largest = "".join(f", max({quote(name)}) AS {quote(name)}" for name in cells)
+        self.finished += len(self.series.stores)
+        self.progress(self.finished, self.total, known.table.label)
+        if written.repeats:
             order = quote(KEY)
-            self._stream_known(known, f"SELECT {order}{largest} FROM ({source}) GROUP BY {order} ORDER BY {order}")
             keys = ", ".join(known.keys)
             differ = " OR ".join(f"min({quote(name)}) IS DISTINCT FROM max({quote(name)})" for name in cells)
             groups = f"SELECT {order} FROM ({source}) GROUP BY {order} HAVING count(*) > 1 AND ({differ})"
             contradicting = int(self.engine.fetch_one(f"SELECT count(*) FROM ({groups})")[0])
             counts = f", and contradicts itself in {contradicting:,} of them" if contradicting else ""
             self._add_note(
-                f"{known.table.label} repeats {repeats:,} rows of the same {keys}{counts}; the largest value counts."
+                f"{known.table.label} repeats {written.repeats:,} rows of the same {keys}{counts}; the largest value "
+                "counts."
             )
         return TableInfo(
             name=known.name,
             label=known.table.label,
             keys=known.keys,
             columns=list(cells),
-            first=day_date(begin),
-            last=day_date(end),
-            rows=rows - repeats,
+            first=day_date(written.first),
+            last=day_date(written.last),
+            rows=written.rows - written.repeats,
         )
 
-    def _stream_known(self, known: Known, query: str) -> int:
-        """Write a known table's rows; return how many have the keys of another."""
-        batches, folder = self.engine.stream_batches(query), self.dataset / "known"
-        if STORE in known.keys:
-            return write_partitions(
-                batches, self.series, folder / known.name, self._count_done, with_items=ITEM in known.keys
-            )
-        items = self.engine.fetch_table(f"SELECT item FROM {ITEMS} ORDER BY position")["item"].combine_chunks()
-        return write_whole(batches, items if ITEM in known.keys else None, folder / f"{known.name}.parquet")
+    def _write_whole(self, known: Known, joined: str, source: str, cells: list[str]) -> Written:
+        """Write the rows of a table that is the same for all stores."""
+        rows, first, last = self.engine.fetch_one(f"SELECT count(*), min(known.day), max(known.day) FROM {joined}")
+        if not rows:
+            return Written(0, 0, 0, 0)
+        path, order, items = self.dataset / "known" / f"{known.name}.parquet", quote(KEY), None
+        if ITEM in known.keys:
+            items = self.engine.fetch_table(f"SELECT item FROM {ITEMS} ORDER BY position")["item"].combine_chunks()
+        repeats = write_whole(self.engine.stream_batches(f"{source} ORDER BY {order}"), items, path)
+        if repeats:
+            # Which of equal keys comes first is chance, and a dataset must not be.
+            largest = "".join(f", max({quote(name)}) AS {quote(name)}" for name in cells)
+            once = f"SELECT {order}{largest} FROM ({source}) GROUP BY {order} ORDER BY {order}"
+            write_whole(self.engine.stream_batches(once), items, path)
+        return Written(rows, first, last, repeats)
 
     def _note_unusable(self, known: Known) -> None:
         """Note the rows of a known table that have no place."""

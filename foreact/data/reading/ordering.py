@@ -11,6 +11,6 @@ def sort_key(place: str, day: str) -> str:
     return f"{place}::BIGINT * {1 << DAY_BITS} + {day}"
 
 
-def sort_sliced_key(slice_place: str, place: str, day: str) -> str:
-    """Return SQL for a row's place in the order of a dataset that is cut into slices."""
-    return f"({slice_place}::BIGINT * {1 << SERIES_BITS} + {place}::BIGINT) * {1 << DAY_BITS} + {day}"
+def slice_key(slice_place: str, key: str) -> str:
+    """Return SQL for a row's place in the order of a dataset that is cut into slices, from the one within its slice."""
+    return f"{slice_place}::BIGINT * {1 << SERIES_BITS + DAY_BITS} + {key}"

@@ -107,9 +107,9 @@ def test_a_look_that_is_resumed_finds_the_same() -> None:
     assert everything[:7].any(axis=1).all()
     for cut in range(250, DAYS, 7):
         sold = [np.flatnonzero(row[:cut] > 0)[-1] for row in units]
-        window = np.arange(DAYS) >= cut - 120
+        window = np.arange(DAYS) >= cut - 84
         settled = everything & (np.arange(DAYS) < np.array(sold)[:, None])
-        found = resume_stockouts(units[:, window], settled[:, window], np.array(sold) - (cut - 120))
+        found = resume_stockouts(units[:, window], settled[:, window], np.array(sold) - (cut - 84))
         assert found is not None
         assert (found == everything[:, window]).all()
 
