@@ -18,11 +18,10 @@ from foreact.data.checks.doubts import may_doubt
 from foreact.data.checks.tally import Rows, Tally
 from foreact.data.dataset import arrays
 from foreact.data.dataset.parcel import lay_out_units
-from foreact.data.dataset.parts import FOLDER, read_checksum, read_object
+from foreact.data.dataset.parts import name_tally, read_checksum, read_object
 from foreact.data.dataset.slices import Slices
 from foreact.data.dataset.stored import Dataset
 from foreact.forecasting.inputs.stockouts import find_stockouts, resume_stockouts
-from foreact.naming import encode_id
 from foreact.vocabulary import DATE, ITEM, OPEN, UNITS
 
 log = logging.getLogger(__name__)
@@ -56,7 +55,7 @@ class _Store:
         self.parts = self.dataset.list_slices(store)
         self.missing = self.info.missing or self.dataset.info.missing
         self.doubts = may_doubt(self.dataset.info)
-        self.name = f"{FOLDER}tallies/{encode_id(store)}"
+        self.name = name_tally(store)
         self.read: dict[str, Rows] = {}
 
     def tally(self) -> Tally:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from foreact.data.checks.tally import Tally
 from foreact.data.checks.tallying import Tallier
+from foreact.data.dataset.kept import prune_datasets
+from foreact.data.dataset.parts import name_tally
 from foreact.data.dataset.slices import Slices
 from foreact.data.dataset.stored import Dataset
 from foreact.errors import ForeactError
@@ -82,6 +84,14 @@ def test_slices_long_gone_are_not_read_again(tmp_path: Path, units: NDArray[np.f
     assert_same(tally(dataset, "A", "1"), whole)
     with pytest.raises(ForeactError, match="is no longer in"):
         tally(dataset, "A", "")
+
+
+def test_what_is_kept_of_a_store_goes_with_it(tmp_path: Path, units: NDArray[np.float64]) -> None:
+    dataset = take_night(tmp_path, units, 540)
+    tally(dataset, "A", "1")
+    blobs = dataset.place.connect()
+    blobs.write(name_tally("closed long ago"), blobs.read(name_tally("A")).data)
+    assert prune_datasets(blobs) == [name_tally("closed long ago")]
 
 
 @pytest.mark.parametrize("spoilt", [b"", b"PK\x03\x04 no archive", b"text"])
