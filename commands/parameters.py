@@ -71,7 +71,7 @@ class Reading:
 
     full: Annotated[
         bool | None,
-        typer.Option("--full", help="Read everything anew, even where today's dataset was made of the same files."),
+        typer.Option("--full", help="Read everything anew, even files that were read before."),
     ] = None
 
 

@@ -39,7 +39,7 @@ PARAMETERS = """
     known: The tables of what is known ahead (calendar, prices, promotions), by any of date, store and item.
     columns: Our names and the files' names, as in date=Day,store=Shop.
     country: The country or subdivision whose holidays count, as in DE or DE-BY; empty: what stores' attributes say.
-    full: Whether everything is read anew, even where today's dataset was made of the same files.
+    full: Whether everything is read anew, even files that were read before.
     as_of: The last day that may be used, as in 2026-01-31; empty: the last day of the history.
     spacing: Whether forecasts are daily, weekly or monthly; auto: as the history's dates are.
     horizon: How many days, weeks or months ahead are forecast, as the spacing is; 0: 28 days, 8 weeks or 6 months.

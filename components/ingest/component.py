@@ -39,7 +39,7 @@ def ingest(
         stockouts: Whether zeros that a fast item's rate makes next to impossible count as days without demand (keep)
             or as sold out (doubt).
         store: Take in this store alone; empty: all.
-        full: Whether everything is read anew, even where today's dataset was made of the same files.
+        full: Whether everything is read anew, even files that were read before.
         cpu: How many cores the step has.
         memory: How much memory the step has; what sorting cannot hold in a part of it spills to disk.
 

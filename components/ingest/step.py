@@ -11,7 +11,7 @@ from typing import Any, cast, get_args
 
 from components.ingest.summary import summarize_dataset
 from foreact.blobs.connecting import BlobPlace
-from foreact.data.dataset.kept import KeptDataset, find_dataset, keep_dataset, prune_datasets
+from foreact.data.dataset.kept import KeptDataset, find_dataset, find_earlier, keep_dataset, prune_datasets
 from foreact.data.dataset.parcel import Missing, Stockouts
 from foreact.data.dataset.sealing import store_files, take_store
 from foreact.data.dataset.stored import Dataset
@@ -90,15 +90,18 @@ def ingest(
                 "stockouts": stockouts,
             },
         )
-        way = [as_of, str(request.today), code_version, request.parameters]
+        way = [as_of, code_version, request.parameters]
+        way_of_today = [str(request.today), *way]
         version = fingerprint_sources([history, *tables], open_url)
         # Of code that is being worked on nobody knows whether it reads alike.
         anew = full or code_version.endswith("-dirty")
-        dataset = None if anew else _find_made(place, version, way, store, Path(folder))
+        dataset = None if anew else _find_made(place, version, way_of_today, store, Path(folder))
         if dataset is not None:
             events.note("ingest", "the files are those that were read before today: nothing is read again")
         else:
             files = Path(folder, "dataset")
+            # One store, or a day that is chosen, says nothing of the next night.
+            record = None if anew or store or as_of else find_earlier(place.connect(), _hash(way))
             info = take_in(
                 request,
                 files,
@@ -106,12 +109,15 @@ def ingest(
                 open_url=open_url,
                 memory=memory,
                 threads=threads,
+                earlier=None if record is None else Dataset.open(record, place),
+                tell=lambda note: events.note("ingest", note),
                 progress=lambda done, total, detail: events.progress("ingest", done, total, detail),
             )
             dataset = store_files(info, files, place)
             blobs, record = place.connect(), dataset.write_record()
-            key = _make_key(info.source_version, way, store)
-            keep_dataset(blobs, KeptDataset(record=record, key=key, store=store, used_at=datetime.now(UTC)))
+            key = _make_key(info.source_version, way_of_today, store)
+            kept = KeptDataset(record=record, key=key, way=_hash(way), store=store, used_at=datetime.now(UTC))
+            keep_dataset(blobs, kept)
             if not store:
                 prune_datasets(blobs)
         info = dataset.info
@@ -137,7 +143,11 @@ def _find_made(place: BlobPlace, version: str, way: list[Any], store: str, folde
 
 def _make_key(version: str, way: list[Any], store: str) -> str:
     """Return what tells the state of the files, the way in which they are read, and the one store that is."""
-    return hashlib.sha256(json.dumps([version, *way, store]).encode()).hexdigest()
+    return _hash([version, *way, store])
+
+
+def _hash(way: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(way).encode()).hexdigest()
 
 
 def _read_choice(name: str, text: str, choices: tuple[str, ...]) -> str:

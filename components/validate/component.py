@@ -34,6 +34,7 @@ def validate(
     from components.validate.previous import previous_items
     from components.validate.step import validate as step
     from foreact.blobs import BlobPlace
+    from foreact.context import RunContext
     from foreact.data.dataset.stored import Dataset
     from foreact.runs.process import configure_task
 
@@ -43,6 +44,7 @@ def validate(
         rejected=Path(rejected.path),
         max_rejected_share=max_rejected_share,
         find_previous=partial(previous_items, settings, only=store),
+        code_version=RunContext.read().code_version,
         events=events,
     )
     Path(checked.path).write_text(result.checked.write_record(), encoding="utf-8")

@@ -10,22 +10,24 @@ from typing import Any
 
 from foreact.data.dataset.holidays import add_holidays
 from foreact.data.dataset.likes import add_like_items, borrow_stores, split_likes
+from foreact.data.dataset.made_of import MadeOf, write_made_of
 from foreact.data.dataset.parcel import Missing, Stockouts
 from foreact.data.dataset.plan import list_series, plan_columns
-from foreact.data.dataset.stored import REJECTED, DatasetInfo, unknown_store
+from foreact.data.dataset.stored import REJECTED, Dataset, DatasetInfo, unknown_store
 from foreact.data.dataset.writing import Writer
 from foreact.data.reading import schema
 from foreact.data.reading.cells import as_text, literal, literal_file, quote
 from foreact.data.reading.columns import missing_column
 from foreact.data.reading.dates import day_date, day_number
-from foreact.data.reading.doubtful import describe_lookalikes, describe_thousands
+from foreact.data.reading.doubtful import Thousands, count_thousands, describe_lookalikes
 from foreact.data.reading.engine import Engine
 from foreact.data.reading.history import History, open_history
 from foreact.data.reading.known import open_known
 from foreact.data.reading.periods import Periods, date_history, find_periods
-from foreact.data.reading.problems import explain_engine_errors
+from foreact.data.reading.problems import ReadAll, explain_engine_errors
 from foreact.data.reading.sources import (
     OpenUrl,
+    Source,
     fetch_files,
     find_sources,
     fingerprint_states,
@@ -33,7 +35,7 @@ from foreact.data.reading.sources import (
     refuse_changes,
 )
 from foreact.data.reading.tables import Table, open_table
-from foreact.errors import ForeactError
+from foreact.errors import ForeactError, count_noun
 from foreact.spacing import Spacing
 from foreact.vocabulary import OPEN, STOCKOUT, STORE
 
@@ -73,11 +75,14 @@ def take_in(
     open_url: OpenUrl | None = None,
     memory: str = "1500MB",
     threads: int = 2,
+    earlier: Dataset | None = None,
+    tell: Callable[[str], None] = lambda note: None,
     progress: Callable[[int, int, str], None] = lambda done, total, detail: None,
 ) -> DatasetInfo:
     """Write a dataset's files from a history and the known tables, and return its record without their objects.
 
-    Memory holds a batch, never a store.
+    Of the parts of an `earlier` dataset of the whole chain, taken in alike, those without a new row stay, and the
+    record has them; what comes out is the same. Memory holds a batch or a slice of a store, never a store.
     """
     if request.horizon is not None and not 1 <= request.horizon <= LONGEST:
         raise ForeactError(
@@ -88,12 +93,18 @@ def take_in(
             f"as_of is {request.as_of}, which is in the future; it must be the last day with sales (--as-of)."
         )
     with explain_engine_errors("take the data in", dataset):
-        scratch.mkdir(parents=True, exist_ok=True)
-        # What a try before this one left behind must not be mistaken for this one's.
-        shutil.rmtree(dataset, ignore_errors=True)
-        dataset.mkdir(parents=True, exist_ok=True)
-        with closing(Engine(scratch, memory, threads)) as engine:
-            return _Intake(request, dataset, engine, open_url, progress).run()
+        for before in (earlier, None):
+            # What a try before this one left behind must not be mistaken for this one's.
+            for folder in (scratch, dataset):
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir(parents=True)
+            try:
+                with closing(Engine(scratch, memory, threads)) as engine:
+                    made_of = None if before is None else MadeOf.read(before)
+                    return _Intake(request, dataset, engine, open_url, made_of, tell, progress).run()
+            except ReadAll as reason:
+                tell(f"everything is read: {reason}")
+        raise AssertionError("without an earlier dataset everything is read")
 
 
 class _Intake:
@@ -105,31 +116,36 @@ class _Intake:
         dataset: Path,
         engine: Engine,
         open_url: OpenUrl | None,
+        earlier: MadeOf | None,
+        tell: Callable[[str], None],
         progress: Callable[[int, int, str], None],
     ) -> None:
         self.request, self.dataset, self.engine = request, dataset, engine
-        self.open_url, self.progress = open_url, progress
+        self.open_url, self.earlier, self.tell, self.progress = open_url, earlier, tell, progress
 
     def run(self) -> DatasetInfo:
         """Take everything in, of files that stay as they are meanwhile."""
         uris = [self.request.history, *self.request.known]
         before = list_states(uris, self.open_url)
-        info = self._take_in()
+        info = self._take_in(before[self.request.history])
         refuse_changes(before, list_states(uris, self.open_url))
         return info.model_copy(update={"source_version": fingerprint_states(before)})
 
-    def _take_in(self) -> DatasetInfo:
-        request = self.request
-        table = self._open_source(request.history, schema.name_source())
-        history = open_history(self.engine, table, request.columns, request.today, request.store)
-        periods = find_periods(self.engine, history, request.today, request.spacing)
+    def _take_in(self, sources: list[Source]) -> DatasetInfo:
+        request, earlier, adds = self.request, self.earlier, self.earlier is not None
+        table = self._open_history_files(sources)
+        dates = earlier.dates if earlier else None
+        history = open_history(self.engine, table, request.columns, request.today, request.store, dates)
+        periods = find_periods(self.engine, history, request.today, request.spacing, earlier=adds)
+        if earlier and periods.spacing is not Spacing.DAILY:
+            raise ReadAll("its rows are not of days")
         history = date_history(self.engine, history, periods)
         rows_read = self._count_rows(table)
         rejected = self._write_rejected(table)
         # The last period that may be used, and is whole.
         last = periods.last if request.as_of is None else day_number(request.as_of)
         last = None if last is None else periods.last_whole(last)
-        series = list_series(self.engine, history, last)
+        series = list_series(self.engine, history, last, earlier=adds)
         if not series.num_rows:
             self._refuse_nothing(table, history)
         self._refuse_scattered(table, history)
@@ -148,7 +164,18 @@ class _Intake:
             rows_read=rows_read,
             rejected=rejected,
         )
-        return self._write_dataset(info, history, periods) if series.num_rows else info
+        return self._write_dataset(info, history, periods, sources) if series.num_rows else info
+
+    def _open_history_files(self, sources: list[Source]) -> Table:
+        """Open the files that have not been read before."""
+        uri, view, new = self.request.history, schema.name_source(), sources
+        if self.earlier:
+            new = self.earlier.find_new(sources)
+            self.earlier.register(self.engine)
+            self.tell(f"{len(new):,} of {count_noun(len(sources), 'file')} of the history are new, and read")
+        files = fetch_files(new, self.engine.scratch / f"{view}-files")
+        label = uri if len(sources) > 1 else Path(uri).name
+        return open_table(self.engine, label, files, view, self.earlier.nature.forms if self.earlier else None)
 
     def _open_source(self, uri: str, view: str) -> Table:
         files = fetch_files(find_sources(uri, self.open_url), self.engine.scratch / f"{view}-files")
@@ -157,6 +184,7 @@ class _Intake:
     def _count_rows(self, table: Table) -> int:
         rows = int(self.engine.fetch_one(f"SELECT count(*) FROM {quote(table.view)}")[0])
         malformed = int(self.engine.fetch_one(f"SELECT count(*) FROM {schema.MALFORMED_LINES}")[0])
+        rows += self.earlier.dataset.info.rows_read if self.earlier else 0
         if not rows + malformed:
             raise ForeactError(f"{table.label} has a header but no rows.")
         # A line that is not a row belongs to no store.
@@ -173,9 +201,10 @@ class _Intake:
         of_no_store = self.request.store is None
         lines = f"SELECT line FROM {schema.MALFORMED_LINES} WHERE {of_no_store} AND label = {literal(table.label)}"
         malformed = f"SELECT 'line that is not a row' AS rule, {empty}, line AS detail FROM ({lines})"
-        self.engine.execute(
-            f"COPY (SELECT * FROM {schema.FAULTY_ROWS} UNION ALL {malformed}) TO {literal(str(path))} (FORMAT parquet)"
-        )
+        rows = f"SELECT * FROM {schema.FAULTY_ROWS} UNION ALL {malformed}"
+        if self.earlier:
+            rows += f" UNION ALL SELECT * FROM {schema.name_earlier(schema.FAULTY_ROWS)}"
+        self.engine.write_parquet(f"SELECT * FROM ({rows}) ORDER BY ALL", path)
         counts = self.engine.execute(
             f"SELECT rule, count(*) FROM read_parquet({literal_file(path)}) GROUP BY rule ORDER BY 2 DESC, 1"
         )
@@ -209,7 +238,9 @@ class _Intake:
                 "store=NAME."
             )
 
-    def _write_dataset(self, info: DatasetInfo, history: History, periods: Periods) -> DatasetInfo:
+    def _write_dataset(
+        self, info: DatasetInfo, history: History, periods: Periods, sources: list[Source]
+    ) -> DatasetInfo:
         request, last = self.request, day_number(info.as_of)
         tables = [
             open_known(
@@ -228,6 +259,13 @@ class _Intake:
         likes, tables = split_likes(tables)
         lookalikes = describe_lookalikes(self.engine, history, tables)
         plan = plan_columns(self.engine, history, tables, last)
+        # What is borrowed, and texts of the history by day, rest on all rows themselves.
+        needs_all = bool(likes or plan.history)
+        if self.earlier and needs_all:
+            raise ReadAll("a column of the history is known ahead too, or a past is borrowed")
+        thousands = count_thousands(
+            self.engine, history, self.earlier.nature.thousands if self.earlier else Thousands()
+        )
         add_like_items(self.engine, plan, likes)
         borrowed = borrow_stores(self.engine, plan, likes, periods, last)
         end = info.spacing.last_day(info.spacing.next_period(info.as_of, info.horizon))
@@ -237,10 +275,15 @@ class _Intake:
                 "columns": plan.columns,
                 "open": info.open or any(OPEN in known.flags for known in tables),
                 "rows_after_as_of": self._count_after(last) if request.as_of else 0,
-                "notes": [*periods.describe(), *describe_thousands(self.engine, history), *lookalikes, *plan.notes],
+                "notes": [*periods.describe(), *thousands.describe(history.table.label), *lookalikes, *plan.notes],
             }
         )
-        return Writer(self.engine, self.dataset, info, plan, borrowed, self.progress).write_dataset(history, tables)
+        writer = Writer(self.engine, self.dataset, info, plan, borrowed, self.earlier, self.progress)
+        info = writer.write_dataset(history, tables)
+        if periods.spacing is Spacing.DAILY and not (request.as_of or request.store or needs_all):
+            sold, known = writer.slices.list_sold(), writer.known.digests
+            write_made_of(self.engine, self.dataset, history, sources, thousands, sold, known)
+        return info
 
     def _count_after(self, last: int) -> int:
         return int(self.engine.fetch_one(f"SELECT count(*) FROM {schema.HISTORY} WHERE day > {last}")[0])

@@ -11,6 +11,7 @@ stockouts  the made-up chain with its stock-out flags, without them, and with it
 
 import json
 import multiprocessing
+import re
 import resource
 import subprocess
 import sys
@@ -103,11 +104,9 @@ def _train_copies(record: str, folder: Path, count: int) -> tuple[float, float]:
     names = {f"{store} {number:03}": data.info.stores[store] for number in range(count)}
     with tempfile.TemporaryDirectory() as place:
         copy = Path(place)
-        own = f"/{encode_id(store)}.parquet"
+        own = re.compile(rf"/{re.escape(encode_id(store))}(?=[./])")
         parts = {
-            part.replace(own, f"/{encode_id(name)}.parquet"): there
-            for name in names
-            for part, there in data.info.parts.items()
+            own.sub(f"/{encode_id(name)}", part): there for name in names for part, there in data.info.parts.items()
         }
         info = data.info.model_copy(update={"stores": names, "parts": parts})
         started = time.monotonic()

@@ -18,6 +18,7 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from foreact.data.dataset import arrays
@@ -49,7 +50,8 @@ def _check_table(dataset: Dataset, table: TableInfo, store: str) -> Iterator[Row
     columns = _read_table(dataset, table, store)
     info, spacing = dataset.info, dataset.info.spacing
     first = np.datetime64(spacing.next_period(info.as_of), "D")
-    day = spacing.count_periods(first, arrays.read_days(columns[DATE]))
+    dates = np.sort(arrays.read_days(pc.unique(columns[DATE])))
+    day = spacing.count_periods(first, dates)
     covered_days = np.unique(day)
     silent = _find_long_gaps(covered_days, info.horizon)
     days = spacing.list_dates(first, info.horizon).astype(str).tolist()
@@ -57,7 +59,10 @@ def _check_table(dataset: Dataset, table: TableInfo, store: str) -> Iterator[Row
         missing = LEFT_OUT if silent.all() else NO
         yield _describe_gap(table, store, "", name, missing if silent[index] else YES)
     if table.by_item and len(covered_days):
-        yield from _check_items(dataset, table, store, columns, day, days)
+        near = dates[(day >= -RECENT) & (day < info.horizon)]
+        rows = columns.filter(pc.is_in(columns[DATE], pa.array(near, pa.date32())))
+        place = spacing.count_periods(first, arrays.read_days(rows[DATE])) + RECENT
+        yield from _check_items(table, store, rows[ITEM], place, bool((day < 0).any()), days)
 
 
 def count_lag(info: DatasetInfo, store: str) -> int:
@@ -84,15 +89,13 @@ def _find_long_gaps(covered_days: NDArray[np.int64], horizon: int) -> NDArray[np
 
 
 def _check_items(
-    dataset: Dataset, table: TableInfo, store: str, columns: pa.Table, day: NDArray[np.int64], days: list[str]
+    table: TableInfo, store: str, names: pa.ChunkedArray, place: NDArray[np.int64], with_past: bool, days: list[str]
 ) -> Iterator[Row]:
-    near = (day >= -RECENT) & (day < len(days))
-    codes = arrays.read_dictionary(columns[ITEM].filter(pa.array(near)))
-    items: list[str] = codes.dictionary.to_pylist()
+    items: list[str] = sorted(pc.unique(names).to_pylist())
     has_row = np.zeros((len(items), RECENT + len(days)), dtype=bool)
-    has_row[np.asarray(codes.indices), day[near] + RECENT] = True
+    has_row[arrays.find_positions(names, pa.chunked_array([pa.array(items, pa.string())])), place] = True
     recent, ahead = has_row[:, :RECENT], has_row[:, RECENT:]
-    expected = np.asarray(recent.all(axis=1) if (day < 0).any() else ahead.any(axis=1))
+    expected = np.asarray(recent.all(axis=1) if with_past else ahead.any(axis=1))
     last = np.where(ahead.any(axis=1), len(days) - 1 - np.argmax(ahead[:, ::-1], axis=1), -1)
     missing_rows = expected[:, None] & ~ahead & np.asarray(ahead.any(axis=0))
     for item, index in zip(*np.nonzero(missing_rows), strict=True):

@@ -1,6 +1,6 @@
-"""A store's rows as arrays: what the rules look at, and which rows break one."""
+"""All rows of a store that may have a fault: which ones break a rule, and what is left of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +10,18 @@ from numpy.typing import NDArray
 
 from foreact.data.checks.findings import Sample
 from foreact.data.checks.poison import find_impossible
-from foreact.data.checks.rules import POSSIBLE, SPIKE_DAYS, SPIKE_UNITS, UNIQUE
+from foreact.data.checks.rules import POSSIBLE, UNIQUE
+from foreact.data.checks.tally import EPOCH, Rows, Tally
 from foreact.data.dataset import arrays
 from foreact.data.dataset.parcel import Missing, lay_out_units
-from foreact.data.dataset.partitions import open_writer
-from foreact.data.dataset.stored import Dataset
-from foreact.errors import ForeactError, count_noun
+from foreact.data.dataset.slices import Slices
+from foreact.data.dataset.slicing import write_rows
+from foreact.data.dataset.stored import Dataset, name_rows
+from foreact.errors import ForeactError
 from foreact.forecasting.inputs.stockouts import find_stockouts
-from foreact.vocabulary import DATE, ITEM, STORE, UNITS
+from foreact.vocabulary import DATE, ITEM, OPEN, STORE, UNITS
 
 CELL = (STORE, ITEM, DATE)
-EPOCH = np.datetime64("1970-01-01", "D")
 # Rows that are named one by one, as each takes memory and time; no store has so many by a slip.
 MOST_REPEATED = 1_000_000
 
@@ -51,7 +52,8 @@ class Partition:
     written: NDArray[np.float32]
     # By item, the day of its first row.
     born: NDArray[np.int64]
-    # The same rows with all of their columns.
+    # The places of these rows in the table with all of their columns.
+    order: NDArray[np.int64]
     table: pa.Table
 
     @classmethod
@@ -61,15 +63,12 @@ class Partition:
         names, born = listed[ITEM], arrays.read_days(listed["first"]).astype(np.int64)
         table = dataset.read_rows(store)
         item, day = arrays.find_positions(table[ITEM], names), arrays.read_days(table[DATE]).astype(np.int64)
-        written = arrays.read_floats(table[UNITS])
+        # Slices are by date, each of them by item.
+        order = np.argsort(item.astype(np.int32), kind="stable")
+        item, day, written = item[order], day[order], arrays.read_floats(table[UNITS])[order]
         impossible = find_impossible(item, day, written)
         units = np.where(impossible, np.float32(np.nan), written) if impossible.any() else written
-        return cls(store, names, item, day, units, written, born, table)
-
-    def days(self) -> NDArray[np.int64]:
-        """Return the days that have any row, in order."""
-        first = self.day.min(initial=0)
-        return np.asarray(np.flatnonzero(np.bincount(self.day - first)) + first)
+        return cls(store, names, item, day, units, written, born, order, table)
 
     def rows(self, place: int) -> dict[str, NDArray[Any]]:
         """Return the rows that share an item and day with another, and the first; stores, items and dates as numbers.
@@ -85,50 +84,19 @@ class Partition:
             UNITS: self.units[shown],
         }
 
-    def series(self, as_of: int) -> dict[str, Any]:
-        """Return one row a series: how old it is, how much it sold, and its most unusual day."""
-        starts = np.flatnonzero(np.diff(self.item, prepend=-1))
-        if not len(starts):
-            return {}
-        positive = np.where(self.units > 0, self.units, 0).astype(np.float64)
-        total, selling = np.add.reduceat(positive, starts), np.add.reduceat((positive > 0).astype(np.int64), starts)
-        peak = np.maximum.reduceat(positive, starts)
-        rows = np.diff(np.append(starts, len(self.item)))
-        with np.errstate(all="ignore"):
-            usual = (total - peak) / (selling - 1)
-            spike = np.where((selling > SPIKE_DAYS) & (peak >= SPIKE_UNITS), peak / usual, 0.0)
-        # The day is looked up for the few series that need it.
-        days = np.full(len(starts), -1, dtype=np.int64)
-        for index in np.flatnonzero(spike > 1):
-            begin = starts[index]
-            days[index] = self.day[begin + int(np.argmax(positive[begin : begin + rows[index]]))]
-        return {
-            STORE: [self.store] * len(starts),
-            ITEM: self.items.take(pa.array(self.item[starts])).to_pylist(),
-            DATE: [str(EPOCH + day) if day >= 0 else "" for day in days],
-            "found": [f"{value:g}" for value in peak],
-            "days_old": as_of - self.day[np.append(starts[1:], len(self.day)) - 1],
-            "spike": spike,
-            "sold": total,
-            "rows": rows,
-        }
-
-    def list_doubted(self, as_of: int, missing: Missing) -> list[tuple[int, Sample]]:
-        """Return for each item with days that seem sold out how many, and a sample."""
+    def tally(self, as_of: int, missing: Missing | None) -> Tally:
+        """Return what the rows come to; where missing rows mean something, with the days that seem to be sold out."""
+        shut = arrays.read_floats(self.table[OPEN])[self.order] == 0 if OPEN in self.table.column_names else None
+        rows = Rows(self.item, self.day, self.units, np.zeros(len(self.item), bool) if shut is None else shut)
+        tally = replace(Tally.start(len(self.items)).add(rows), last_known=self.last_known)
+        if missing is None:
+            return tally
         first = int(self.born.min(initial=as_of))
         units = lay_out_units(
             self.item, self.day - first, self.units.clip(min=0), self.born - first, as_of - first + 1, missing
         )
-        doubted = find_stockouts(units)
-        found = []
-        for item in np.flatnonzero(doubted.any(axis=1)):
-            days = np.flatnonzero(doubted[item])
-            date = str(EPOCH + first + int(days[0]))
-            told = count_noun(len(days), "day")
-            found.append(
-                (len(days), Sample(store=self.store, item=self.items[int(item)].as_py(), date=date, found=told))
-            )
-        return found
+        item, day = np.nonzero(find_stockouts(units))
+        return tally.doubt(item, day + first)
 
     def is_sound(self) -> bool:
         """Return whether there is one row an item and day, none of returns and none that is impossible."""
@@ -139,7 +107,7 @@ class Partition:
         """The last day that has units; -1 if none has."""
         return int(self.day[np.isfinite(self.written)].max(initial=-1))
 
-    def write_mended(self, target: Path) -> Mended:
+    def write_mended(self, folder: Path, slices: Slices) -> Mended:
         """Write one row an item and day: returns netted with the day's sales, and nothing that cannot be trusted.
 
         A day that cannot be trusted stays, unknown: left out, it could pass for a day without sales.
@@ -161,11 +129,11 @@ class Partition:
             )
         first = self.units[starts]
         units = np.where(returned, net.clip(min=0), np.where(differ, np.nan, first)).astype(np.float32)
-        kept = self.table.filter(pa.array(~repeated))
+        kept = self.table.take(pa.array(self.order[~repeated]))
         kept = kept.set_column(kept.column_names.index(UNITS), UNITS, pa.array(units, from_pandas=True))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with open_writer(target, kept.schema) as writer:
-            writer.write_table(kept)
+        places = slices.place_days(arrays.read_days(kept[DATE]))
+        for place in np.unique(places):
+            write_rows(folder / name_rows(self.store, slices.names[place]), kept.filter(pa.array(places == place)))
         impossible = np.flatnonzero(np.isnan(self.units) & np.isfinite(self.written))
         rejected = [self._describe_row(POSSIBLE, int(index)) for index in impossible]
         rejected += [self._describe_row(UNIQUE, int(index)) for index in np.setdiff1d(np.flatnonzero(bad), impossible)]

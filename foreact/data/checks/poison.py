@@ -46,6 +46,15 @@ def find_impossible(item: NDArray[np.int64], day: NDArray[np.int64], units: NDAr
     return np.asarray(impossible | (whole[place] & (sold > 0)))
 
 
+def may_be_impossible(largest: float, totals: NDArray[np.float64]) -> bool:
+    """Return whether any of a store's rows can be impossible, from its largest units and its days' totals."""
+    selling = np.sort(totals[totals > 0])
+    if not len(selling):
+        return False
+    whole = len(selling) >= FEWEST_STORE_DAYS and selling[-1] > max(FEWEST_UNITS, DAY_TIMES * _pick_better(selling))
+    return bool(whole or largest > max(FEWEST_UNITS, STORE_TIMES * float(np.median(selling))))
+
+
 def _pick_better(ordered: NDArray[np.float64]) -> float:
     """Return what the better days sell; never the best, which may be the one in question."""
     return float(ordered[int(BETTER * (len(ordered) - 1))])

@@ -1,6 +1,7 @@
 """Checking a dataset: every rule is checked, what can be mended is mended, and only sound data is handed on."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -27,28 +28,39 @@ from foreact.data.checks.rules import (
     LEAST_BEFORE,
     LONG_ENOUGH,
     MORE_SOLD,
-    MOST_DAYS,
     POSSIBLE,
     PREVIOUS,
     ROWS,
     SERIES,
     SOLD,
-    SPIKES,
     STORES,
     TOTAL,
     UNIQUE,
     Checkpoint,
     open_context,
 )
+from foreact.data.checks.samples import (
+    list_unreadable,
+    make_frame,
+    make_sample,
+    sample_record,
+    sample_series,
+    sample_store,
+)
+from foreact.data.checks.tally import Tally
+from foreact.data.checks.tallying import Tallier
 from foreact.data.dataset.sealing import store_files
-from foreact.data.dataset.stored import REJECTED, Dataset, DatasetInfo, name_rows
+from foreact.data.dataset.slices import Slices
+from foreact.data.dataset.stored import REJECTED, Dataset, DatasetInfo
 from foreact.data.reading.problems import explain_engine_errors
 from foreact.data.reading.schema import FAULTY_ROWS
 from foreact.errors import count_noun
 from foreact.vocabulary import DATE, ITEM, STORE, UNITS
 
-# How many rows are checked at once: enough to make the cost of a checkpoint small, few enough for a small memory.
-BATCH = 2_000_000
+# How many rows of frames are checked at once: enough to make the cost of a checkpoint small, few enough for memory.
+BATCH = 200_000
+# How many stores are tallied at once, and how many of their tallies wait at most.
+THREADS, AT_ONCE = 2, 8
 
 
 @dataclass(frozen=True)
@@ -66,23 +78,37 @@ def check_dataset(
     scratch: Path,
     limits: Limits,
     progress: Callable[[int, int, str], None] = lambda done, total, detail: None,
+    code: str = "",
 ) -> tuple[Findings, Dataset]:
     """Check a dataset and return the checked one beside what was found; it shares all parts that have no fault.
 
+    What the same `code` has found in slices before is not looked for again; without a name of it nothing is kept.
     What cannot be mended stands in the record of the checked dataset, and nobody can train on it.
     """
     with explain_engine_errors("check the data", scratch):
-        return _Check(dataset, scratch, limits, progress).run()
+        return _Check(dataset, scratch, limits, code, progress).run()
+
+
+@dataclass(frozen=True)
+class _Frames:
+    """One store as the rules see it: how many rows it has, those that repeat another, and its series."""
+
+    rows: int
+    repeated: dict[str, Any]
+    series: dict[str, Any]
 
 
 class _Check:
     """One check, from the first partition to the record of the checked dataset."""
 
     def __init__(
-        self, dataset: Dataset, scratch: Path, limits: Limits, progress: Callable[[int, int, str], None]
+        self, dataset: Dataset, scratch: Path, limits: Limits, code: str, progress: Callable[[int, int, str], None]
     ) -> None:
         self.dataset, self.scratch, self.limits, self.progress = dataset, scratch, limits, progress
+        self.code = code
         self.context = open_context()
+        first = min((store.first for store in dataset.info.stores.values()), default=dataset.info.as_of)
+        self.slices = Slices.cut(first, dataset.info.as_of)
         self.as_of = int(np.datetime64(dataset.info.as_of, "D").astype(np.int64))
         self.rejected: list[dict[str, str]] = []
         self.mended: dict[str, Mended] = {}
@@ -105,7 +131,7 @@ class _Check:
         findings += self._check_stores() + self._check_known() + self._check_previous()
         ingested = self.dataset.read_rejected()
         rejected = ingested.num_rows + len(self.rejected)
-        unread = _list_unreadable(ingested, info)
+        unread = list_unreadable(ingested, info)
         aside = [*unread, *(finding for finding in findings if finding.rule in (UNIQUE, POSSIBLE))]
         findings = [*self._check_total(rejected, aside), *unread, *findings]
         notes = [*info.notes, *self._describe_returns(), *explain_no_doubts(info)]
@@ -113,45 +139,70 @@ class _Check:
         return result, self._store_checked(info, ingested, result)
 
     def _check_partitions(self) -> list[Finding]:
+        info = self.dataset.info
         rows, series = Checkpoint(self.context, "rows", ROWS), Checkpoint(self.context, "series", SERIES)
         merged: dict[str, Finding] = {}
-        for number, batch in enumerate(self._read_batches()):
-            checked = {"checked": sum(len(one.item) for one in batch)}
-            for finding in rows.run(_make_frame([one.rows(place) for place, one in enumerate(batch)])):
+        for batch in self._read_batches():
+            checked = {"checked": sum(one.rows for one in batch)}
+            for finding in rows.run(make_frame([one.repeated for one in batch])):
                 self._merge_findings(merged, finding.model_copy(update=checked))
-            for finding in series.run(_make_frame([one.series(self.as_of) for one in batch]), _sample_series):
+            for finding in series.run(make_frame([one.series for one in batch]), sample_series):
                 self._merge_findings(merged, finding)
-            self._mend_stores(batch)
-            self._doubt_zeros(batch)
-            for one in batch if self.dataset.info.open else []:
-                self.contradicted += list_contradictions(self.dataset, one)
-            self.progress(number + 1, number + 2, batch[-1].store)
         for rule in merged.keys() & {UNIQUE, POSSIBLE}:
             records = [one for one in self.rejected if one["rule"] == rule]
-            samples = [_sample_record(one) for one in records[:SHOWN]]
+            samples = [sample_record(one) for one in records[:SHOWN]]
             told = {"kept": not samples, "broken": len(records), "samples": samples}
             merged[rule] = merged[rule].model_copy(update=told)
-        closed = (
-            [describe_contradictions(sum(map(len, self.days.values())), self.contradicted)]
-            if self.dataset.info.open
-            else []
-        )
-        return [*merged.values(), *closed, *describe_doubts(self.dataset.info, self.doubted)]
+        closed = [describe_contradictions(sum(map(len, self.days.values())), self.contradicted)] if info.open else []
+        return [*merged.values(), *closed, *describe_doubts(info, self.doubted)]
 
-    def _read_batches(self) -> Iterator[list[Partition]]:
-        batch: list[Partition] = []
-        rows = 0
-        for store in self.dataset.stores:
-            batch.append(Partition.read(store, self.dataset))
-            self.days[store] = batch[-1].days()
-            self.last_known = max(self.last_known, batch[-1].last_known)
-            self.last_row = max(self.last_row, int(self.days[store].max(initial=-1)))
-            rows += len(batch[-1].item)
-            if rows >= BATCH:
+    def _read_batches(self) -> Iterator[list[_Frames]]:
+        batch: list[_Frames] = []
+        waiting = 0
+        for number, (store, tally) in enumerate(self._tally_stores()):
+            batch.append(self._check_store(store, tally, number))
+            waiting += sum(len(frame[STORE]) for frame in (batch[-1].repeated, batch[-1].series) if frame)
+            self.progress(number + 1, len(self.dataset.stores) + 1, store)
+            if waiting >= BATCH:
                 yield batch
-                batch, rows = [], 0
+                batch, waiting = [], 0
         if batch:
             yield batch
+
+    def _tally_stores(self) -> Iterator[tuple[str, Tally]]:
+        stores, tallier = self.dataset.stores, Tallier(self.dataset, self.slices, self.code)
+        with ThreadPoolExecutor(THREADS) as pool:
+            for begin in range(0, len(stores), AT_ONCE):
+                group = stores[begin : begin + AT_ONCE]
+                yield from zip(group, pool.map(tallier.tally, group), strict=True)
+
+    def _check_store(self, store: str, tally: Tally, place: int) -> _Frames:
+        """Take a store's tally to the others', and mend its rows if they are not to be trusted."""
+        info = self.dataset.info
+        items = self.dataset.read_items(store, [ITEM])[ITEM]
+        repeated: dict[str, Any] = {
+            STORE: np.full(1, place, np.int32),
+            ITEM: np.zeros(1, np.int32),
+            DATE: tally.days[:1].astype(np.int32),
+            UNITS: np.zeros(1, np.float32),
+        }
+        if not tally.is_trusted:
+            partition = Partition.read(store, self.dataset)
+            missing = info.stores[store].missing or info.missing
+            tally = partition.tally(self.as_of, missing if may_doubt(info) else None)
+            repeated = partition.rows(place)
+            if not partition.is_sound():
+                self.mended[store] = partition.write_mended(self.scratch, self.slices)
+                self.rejected += self.mended[store].rejected
+        self.days[store] = tally.days
+        self.last_known = max(self.last_known, tally.last_known)
+        self.last_row = max(self.last_row, int(tally.days.max(initial=-1)))
+        self.sold += float(tally.sold.sum())
+        self.returned += tally.returned
+        self.doubted += tally.list_doubted(store, items)
+        if info.open:
+            self.contradicted += list_contradictions(self.dataset, store, tally)
+        return _Frames(int(tally.rows.sum()), repeated, tally.describe_series(store, items, self.as_of))
 
     def _merge_findings(self, merged: dict[str, Finding], finding: Finding) -> None:
         before = merged.get(finding.rule)
@@ -165,20 +216,6 @@ class _Check:
                 }
             )
         merged[finding.rule] = finding
-
-    def _mend_stores(self, batch: list[Partition]) -> None:
-        for one in batch:
-            self.sold += float(one.units[one.units > 0].sum(dtype=np.float64))
-            self.returned -= float(one.units[one.units < 0].sum(dtype=np.float64))
-            if not one.is_sound():
-                mended = one.write_mended(self.scratch / name_rows(one.store))
-                self.mended[one.store] = mended
-                self.rejected += mended.rejected
-
-    def _doubt_zeros(self, batch: list[Partition]) -> None:
-        info = self.dataset.info
-        for one in batch if may_doubt(info) else []:
-            self.doubted += one.list_doubted(self.as_of, info.stores[one.store].missing or info.missing)
 
     def _describe_returns(self) -> list[str]:
         netted, below = (sum(getattr(one, name) for one in self.mended.values()) for name in ("netted", "below"))
@@ -209,7 +246,7 @@ class _Check:
         detail = f"its last row is more than {count_noun(most, info.spacing.period)} before as_of"
         return [
             finding.model_copy(update={"detail": detail} if finding.rule == LAGS else {})
-            for finding in checkpoint.run(_make_frame([rows]), _sample_store)
+            for finding in checkpoint.run(make_frame([rows]), sample_store)
         ]
 
     def _count_periods(self, first: date, last: date) -> int:
@@ -223,7 +260,7 @@ class _Check:
         for store, table in {(row[STORE], row["table"]) for row in rows if row["covered"] == LEFT_OUT}:
             self.without.setdefault(store, []).append(table)
         columns = {name: [row[name] for row in rows] for name in rows[0]}
-        return Checkpoint(self.context, "known", KNOWN).run(_make_frame([columns]), _make_sample)
+        return Checkpoint(self.context, "known", KNOWN).run(make_frame([columns]), make_sample)
 
     def _check_previous(self) -> list[Finding]:
         rows: dict[str, list[str]] = {STORE: [], ITEM: [], DATE: [], "found": [], "store_is": [], "item_is": []}
@@ -236,7 +273,7 @@ class _Check:
                 for column, value in zip(rows, line, strict=True):
                     rows[column].append(value)
         return (
-            Checkpoint(self.context, "previous", PREVIOUS).run(_make_frame([rows]), _make_sample) if rows[STORE] else []
+            Checkpoint(self.context, "previous", PREVIOUS).run(make_frame([rows]), make_sample) if rows[STORE] else []
         )
 
     def _check_total(self, rejected: int, aside: list[Finding]) -> list[Finding]:
@@ -251,7 +288,7 @@ class _Check:
         places = spacing.count_periods(np.datetime64(first, "D"), every.astype("datetime64[D]"))
         apart = float(np.median(np.diff(places))) if len(every) > 1 and info.missing != "zero" else 0.0
         worst = max((one for one in aside if one.broken), key=lambda finding: finding.broken, default=None)
-        frame = _make_frame(
+        frame = make_frame(
             [
                 {
                     "rows": [info.rows],
@@ -321,50 +358,3 @@ class _Check:
             stores[name] = stores[name].model_copy(update={"without": sorted(tables)})
         info = info.model_copy(update={"rejected": counts, "stores": stores, "problem": result.problem})
         return store_files(info, self.scratch, self.dataset.place, {*self.mended, *self.without})
-
-
-def _make_frame(parts: list[dict[str, Any]]) -> Any:
-    import pandas as pd
-
-    parts = [part for part in parts if part]
-    frames = [pd.DataFrame(part) for part in parts]
-    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
-
-
-def _make_sample(rule: str, row: dict[str, Any]) -> Sample:
-    return Sample(store=str(row[STORE]), item=str(row[ITEM]), date=str(row[DATE]), found=str(row["found"]))
-
-
-def _sample_store(rule: str, row: dict[str, Any]) -> Sample:
-    shown = _make_sample(rule, row)
-    return shown.model_copy(update={"date": ""} if rule == MOST_DAYS else {"found": ""})
-
-
-def _sample_series(rule: str, row: dict[str, Any]) -> Sample:
-    shown = _make_sample(rule, row)
-    return shown if rule == SPIKES else shown.model_copy(update={"date": "", "found": ""})
-
-
-def _sample_record(record: dict[str, Any]) -> Sample:
-    shown = {name: str(record.get(name) or "") for name in (STORE, ITEM, DATE)}
-    return Sample(**shown, found=str(record.get("detail") or record.get(UNITS) or ""))
-
-
-def _list_unreadable(ingested: pa.Table, info: DatasetInfo) -> list[Finding]:
-    """Return a finding for each kind of row that the intake could not read."""
-    import pyarrow.compute as pc
-
-    findings = []
-    for rule, broken in info.rejected.items():
-        first = ingested.filter(pc.equal(ingested["rule"], rule)).slice(0, SHOWN).to_pylist()
-        findings.append(
-            Finding(
-                rule=rule,
-                severity="warning",
-                kept=False,
-                checked=info.rows_read,
-                broken=broken,
-                samples=[_sample_record(record) for record in first],
-            )
-        )
-    return findings

@@ -21,6 +21,11 @@ def read_table(source: bytes | Path, columns: list[str] | None = None) -> pa.Tab
     return table.combine_chunks()
 
 
+def join_slices(slices: list[pa.Table]) -> pa.Table:
+    """Return the rows of a store's slices as one table, each column of texts by one dictionary."""
+    return pa.concat_tables(slices).unify_dictionaries().combine_chunks()
+
+
 def join_rows(past: pa.Table, rows: pa.Table) -> pa.Table:
     """Return rows after those of a past that has some of their columns only."""
     columns = [
@@ -61,9 +66,10 @@ def _cast_to_plain_text(column: pa.ChunkedArray) -> pa.Array:
     return array.cast(pa.string())
 
 
-def read_days(column: pa.ChunkedArray) -> NDArray[np.datetime64]:
+def read_days(column: pa.ChunkedArray | pa.Array) -> NDArray[np.datetime64]:
     """Return dates as NumPy has them."""
-    return np.asarray(column.combine_chunks().cast(pa.int32()), dtype=np.int64).astype("datetime64[D]")
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return np.asarray(array.cast(pa.int32()), dtype=np.int64).astype("datetime64[D]")
 
 
 def read_floats(column: pa.ChunkedArray) -> Floats:

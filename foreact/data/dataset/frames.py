@@ -104,9 +104,9 @@ def make_parcel(info: ParcelInfo, frame: pd.DataFrame, by_item: Collection[str])
                 ],
             }
         ),
-        history=_encode(past[[ITEM, DATE, UNITS, *flags]], kinds),
+        history=[_encode(past[[ITEM, DATE, UNITS, *flags]], kinds)],
         items=_encode(attributes.assign(**{FIRST: items[DATE].min()}).reset_index(), kinds),
-        known={name: _encode(table, kinds) for name, table in known.items()},
+        known={name: [_encode(table, kinds)] for name, table in known.items()},
     )
 
 

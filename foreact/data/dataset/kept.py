@@ -6,6 +6,7 @@ A dataset that was made of the same files in the same way is found by its key, a
 """
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, ClassVar
 
@@ -15,7 +16,7 @@ from foreact.blobs.ageing import delete_all
 from foreact.blobs.protocol import Blob, BlobStore
 from foreact.blobs.records import EACH_ALONE, StoredRecord, parse_or_skip, parse_record
 from foreact.blobs.swap import read_if_present, swap_object
-from foreact.data.dataset.parts import FOLDER, read_object
+from foreact.data.dataset.parts import FOLDER, TALLIES, name_tally, read_object
 from foreact.data.dataset.stored import DatasetInfo
 from foreact.errors import ForeactError
 
@@ -34,6 +35,8 @@ class KeptDataset(BaseModel):
     record: str
     # Tells the files that it was made of, and how.
     key: str
+    # Tells how alone, whatever the files and the day.
+    way: str = ""
     # The one store that it has; empty: all.
     store: str = ""
     used_at: datetime
@@ -49,15 +52,25 @@ class KeptDatasets(StoredRecord):
 
 def find_dataset(blobs: BlobStore, key: str) -> str | None:
     """Return the record of the dataset with this key, which then stays for another while; None: it is not all there."""
+    return _find(blobs, lambda each: each.key == key)
+
+
+def find_earlier(blobs: BlobStore, way: str) -> str | None:
+    """Return the record of the last dataset of the whole chain that was taken in this way; None: there is none."""
+    return _find(blobs, lambda each: each.way == way and not each.store)
+
+
+def _find(blobs: BlobStore, fits: Callable[[KeptDataset], bool]) -> str | None:
     kept = _parse(read_if_present(blobs, MANIFEST))
-    found = next((each for each in kept.datasets if each.key == key), None)
+    found = next((each for each in reversed(kept.datasets) if fits(each)), None)
     if found is None:
         return None
     # From now on nobody deletes what it needs.
     keep_dataset(blobs, found.model_copy(update={"used_at": datetime.now(UTC)}))
     there = {info.name for info in blobs.list(FOLDER)}
     try:
-        return found.record if _list_needed(blobs, found) <= there else None
+        needed = {found.record, *_read_info(blobs, found).parts.values()}
+        return found.record if needed <= there else None
     except ForeactError as problem:
         log.warning("the dataset is made anew: %s", problem)
         return None
@@ -90,21 +103,23 @@ def prune_datasets(blobs: BlobStore) -> list[str]:
         return []
     try:
         kept = parse_record(KeptDatasets, blob.data, MANIFEST).datasets
-        needed = set().union(*(_list_needed(blobs, each) for each in kept))
+        infos = {each.record: _read_info(blobs, each) for each in kept}
     except ForeactError as problem:
         log.warning("no dataset is deleted: %s", problem)
         return []
     days = {folder: day for folder in blobs.list_folders(FOLDER) if (day := _read_day(folder))}
+    needed = {*infos, *(part for info in infos.values() for part in info.parts.values())}
+    tallies = {name_tally(store) for info in infos.values() for store in info.stores}
     # A clock that jumped ahead must not make objects old.
     today = min([datetime.now(UTC).date(), *([max(days.values())] if days else [])])
     old = [folder for folder, day in days.items() if day < today - GRACE]
     names = [info.name for folder in old for info in blobs.list(folder)]
-    return delete_all(blobs, [name for name in names if name not in needed])
+    gone = [info.name for info in blobs.list(TALLIES) if info.name not in tallies]
+    return delete_all(blobs, [*(name for name in names if name not in needed), *gone])
 
 
-def _list_needed(blobs: BlobStore, dataset: KeptDataset) -> set[str]:
-    record = dataset.record
-    return {record, *parse_record(DatasetInfo, read_object(blobs, record), record).parts.values()}
+def _read_info(blobs: BlobStore, dataset: KeptDataset) -> DatasetInfo:
+    return parse_record(DatasetInfo, read_object(blobs, dataset.record), dataset.record)
 
 
 def _parse(blob: Blob | None) -> KeptDatasets:

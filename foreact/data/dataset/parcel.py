@@ -89,10 +89,10 @@ class StoredParcel(BaseModel):
 
     info: ParcelInfo
     place: BlobPlace
-    # Names of objects.
-    history: str
+    # Names of objects; the history has several.
+    history: list[str]
     items: str
-    known: dict[str, str]
+    known: dict[str, list[str]]
     # Empty: nothing is borrowed.
     borrowed: str = ""
 
@@ -106,9 +106,9 @@ class StoredParcel(BaseModel):
         blobs = self.place.connect()
         return Parcel(
             info=self.info,
-            history=read_object(blobs, self.history),
+            history=[read_object(blobs, part) for part in self.history],
             items=read_object(blobs, self.items),
-            known={name: read_object(blobs, part) for name, part in self.known.items()},
+            known={name: [read_object(blobs, part) for part in parts] for name, parts in self.known.items()},
             borrowed=read_object(blobs, self.borrowed) if self.borrowed else b"",
         )
 
@@ -119,9 +119,10 @@ class Parcel(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     info: ParcelInfo
-    history: bytes
+    # By date, each by item and date.
+    history: list[bytes]
     items: bytes
-    known: dict[str, bytes]
+    known: dict[str, list[bytes]]
     # What a new store borrows of another's past, by item and date; empty: nothing.
     borrowed: bytes = b""
 
@@ -160,7 +161,7 @@ class _Layout:
         self.parcel, self.info = parcel, parcel.info
         self.attributes = arrays.read_table(parcel.items)
         self.items = self.attributes[ITEM]
-        self.rows = arrays.read_table(parcel.history)
+        self.rows = arrays.join_slices([arrays.read_table(part) for part in parcel.history])
         self.first = opened = np.datetime64(self.info.first, "D")
         if parcel.borrowed:
             past = arrays.read_table(parcel.borrowed)
@@ -178,7 +179,7 @@ class _Layout:
         known: dict[str, Floats] = {}
         opened = self._lay_out_flag(OPEN) if self.info.open else None
         tables = {
-            table.name: (table, arrays.read_table(data))
+            table.name: (table, arrays.join_slices([arrays.read_table(part) for part in data]))
             for table in self.info.tables
             if (data := self.parcel.known.get(table.name))
         }

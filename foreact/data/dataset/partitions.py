@@ -1,7 +1,8 @@
-"""Cutting a sorted stream of rows into one Parquet file a store, never holding more than a batch."""
+"""Cutting a sorted stream of rows into Parquet files by store, never holding more than a batch or a slice."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet
 from numpy.typing import NDArray
 
+from foreact.data.dataset import arrays
 from foreact.data.reading.dates import EPOCH
-from foreact.data.reading.ordering import DAY_BITS, KEY
-from foreact.naming import encode_id
+from foreact.data.reading.ordering import DAY_BITS, KEY, SERIES_BITS
 from foreact.vocabulary import DATE, ITEM
 
 _EPOCH = np.datetime64(EPOCH, "D").astype(np.int64)
@@ -26,48 +27,69 @@ class Series:
     # By store the id of its first series, and one more for the end.
     starts: NDArray[np.int64]
 
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """The position of each store."""
+        return {store: position for position, store in enumerate(self.stores)}
+
     def of_store(self, store: int) -> pa.Array:
         """Return the items of a store, by its position."""
         return self.items.slice(self.starts[store], self.starts[store + 1] - self.starts[store])
 
+    def label_rows(self, rows: pa.Table, *, with_items: bool = True) -> pa.Table:
+        """Return rows of a store with their items, if they have any, and dates in place of their keys."""
+        keys = np.asarray(rows[KEY].combine_chunks(), dtype=np.int64)
+        if not with_items:
+            return _make_table({}, rows, keys)
+        ids = keys >> DAY_BITS & (1 << SERIES_BITS) - 1
+        # No item that has no row here, so that a new one leaves the slices before it as they are.
+        first = np.diff(ids, prepend=-1) != 0
+        codes = pa.array((np.cumsum(first) - 1).astype(np.int32))
+        items = pa.DictionaryArray.from_arrays(codes, self.items.take(pa.array(ids[first])))
+        return _make_table({ITEM: items}, rows, keys)
 
-def write_partitions(
-    batches: Iterator[pa.RecordBatch],
-    series: Series,
-    folder: Path,
-    done: Callable[[str], None],
-    *,
-    with_items: bool = True,
-) -> int:
-    """Write rows sorted by series and day as one file a store; call `done` with each store when it is whole.
+    def key_rows(self, rows: pa.Table, name: str, place: int) -> pa.Table:
+        """Return rows of a store, in the slice at this place, with their keys in place of items and dates."""
+        store = self.positions[name]
+        found = arrays.find_positions(rows[ITEM], pa.chunked_array([self.of_store(store)])) + self.starts[store]
+        days = arrays.read_days(rows[DATE]).astype(np.int64) - _EPOCH
+        keys = pa.array(((place << SERIES_BITS) + found << DAY_BITS) + days)
+        return rows.drop_columns([ITEM, DATE]).add_column(0, KEY, keys)
 
-    Return how many rows repeat the series and day of another.
+
+def split_slices(batches: Iterator[pa.RecordBatch], starts: NDArray[np.int64]) -> Iterator[tuple[int, int, pa.Table]]:
+    """Yield the place, the store's position and the rows of each slice, of a stream sorted by slice, series and day.
+
+    `starts` has the first series of each store.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    current, writer = -1, None
-    repeats, last = 0, -1
+    pieces: list[pa.RecordBatch] = []
+    current = (-1, -1)
     for batch in batches:
         keys = np.asarray(batch.column(KEY), dtype=np.int64)
-        repeats += int((np.diff(keys, prepend=last) == 0).sum())
-        last = int(keys[-1]) if len(keys) else last
-        places = np.searchsorted(series.starts, keys >> DAY_BITS, side="right") - 1 if with_items else keys >> DAY_BITS
-        cuts = np.flatnonzero(np.diff(places)) + 1
-        for begin, end in zip([0, *cuts], [*cuts, len(places)], strict=True):
+        ids = keys >> DAY_BITS
+        places = ids >> SERIES_BITS
+        stores = np.searchsorted(starts, ids & (1 << SERIES_BITS) - 1, side="right") - 1
+        cuts = np.flatnonzero((np.diff(places) != 0) | (np.diff(stores) != 0)) + 1
+        for begin, end in zip([0, *cuts], [*cuts, len(keys)], strict=True):
             if begin == end:
                 continue
-            part = _label_rows(batch.slice(begin, end - begin), keys[begin:end], series, int(places[begin]), with_items)
-            if places[begin] != current:
-                if writer is not None:
-                    writer.close()
-                    done(series.stores[current])
-                current = int(places[begin])
-                writer = open_writer(folder / f"{encode_id(series.stores[current])}.parquet", part.schema)
-            if writer is not None:
-                writer.write_table(part)
-    if writer is not None:
-        writer.close()
-        done(series.stores[current])
-    return repeats
+            found = int(places[begin]), int(stores[begin])
+            if found != current and pieces:
+                yield *current, pa.Table.from_batches(pieces)
+                pieces = []
+            current = found
+            pieces.append(batch.slice(begin, end - begin))
+    if pieces:
+        yield *current, pa.Table.from_batches(pieces)
+
+
+def order_rows(rows: pa.Table) -> pa.Table:
+    """Return rows in the order of their keys, those of the same key by their cells: never by chance."""
+    keys = np.asarray(rows[KEY].combine_chunks(), dtype=np.int64)
+    order = np.argsort(keys, kind="stable")
+    if (np.diff(keys[order]) == 0).any():
+        return rows.sort_by([(name, "ascending") for name in (KEY, *sorted({*rows.column_names} - {KEY}))])
+    return rows if (np.diff(order) == 1).all() else rows.take(pa.array(order))
 
 
 def write_whole(batches: Iterator[pa.RecordBatch], items: pa.Array | None, path: Path) -> int:
@@ -98,19 +120,10 @@ def open_writer(path: Path, schema: pa.Schema) -> pa.parquet.ParquetWriter:
     return pa.parquet.ParquetWriter(path, schema, compression="zstd", compression_level=1)
 
 
-def _label_rows(
-    batch: pa.RecordBatch, keys: NDArray[np.int64], series: Series, store: int, with_items: bool
-) -> pa.Table:
-    if not with_items:
-        return _make_table({}, batch, keys)
-    codes = pa.array(((keys >> DAY_BITS) - series.starts[store]).astype(np.int32))
-    return _make_table({ITEM: pa.DictionaryArray.from_arrays(codes, series.of_store(store))}, batch, keys)
-
-
-def _make_table(columns: dict[str, pa.Array], batch: pa.RecordBatch, keys: NDArray[np.int64]) -> pa.Table:
+def _make_table(columns: dict[str, pa.Array], rows: pa.RecordBatch | pa.Table, keys: NDArray[np.int64]) -> pa.Table:
     days = (keys & ((1 << DAY_BITS) - 1)).astype(np.int32) + np.int32(_EPOCH)
     columns = {**columns, DATE: pa.array(days).cast(pa.date32())}
-    for name in batch.schema.names:
+    for name in rows.schema.names:
         if name != KEY:
-            columns[name] = batch.column(name)
+            columns[name] = rows.column(name)
     return pa.table(columns)

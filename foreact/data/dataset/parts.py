@@ -1,6 +1,7 @@
 """The objects of datasets: immutable, each named by the day on which it was written and the checksum of its bytes.
 
 dataset/<day>/<checksum>   a part, which is a Parquet file, or a record, which is JSON
+dataset/tallies/<store>    what checks keep of a store's rows, the one thing that is replaced
 
 Nothing is written into the folder of a day gone by, so what is old can be deleted while others write.
 """
@@ -13,8 +14,11 @@ from pathlib import Path
 
 from foreact.blobs.protocol import BlobNotFound, BlobStore
 from foreact.errors import ForeactError
+from foreact.naming import encode_id
 
 FOLDER = "dataset/"
+# What checks keep of each store's rows: replaced, and made anew where it is gone.
+TALLIES = f"{FOLDER}tallies/"
 # Objects that are written at once.
 THREADS = 8
 
@@ -48,6 +52,11 @@ def read_object(blobs: BlobStore, name: str) -> bytes:
     if hashlib.sha256(data).hexdigest() != read_checksum(name):
         raise ForeactError(f"{name} in {blobs} is damaged: read the sales anew, with --full.")
     return data
+
+
+def name_tally(store: str) -> str:
+    """Return the object of what checks keep of a store's rows."""
+    return f"{TALLIES}{encode_id(store)}"
 
 
 def read_checksum(name: str) -> str:

@@ -19,6 +19,7 @@ from foreact.data.reading.schema import (
     count_column,
     highest_column,
     lowest_column,
+    name_earlier,
     value_column,
 )
 from foreact.errors import ForeactError, name_examples
@@ -38,18 +39,32 @@ class Plan:
     notes: list[str] = field(default_factory=list)
 
 
-def list_series(engine: Engine, history: History, last: int | None) -> pa.Table:
+def list_series(engine: Engine, history: History, last: int | None, *, earlier: bool = False) -> pa.Table:
     """Make the tables of series, stores and items, and return the series with the range of their days."""
+    functions = ((lowest_column, "min"), (highest_column, "max"), (count_column, "count"))
     ranges = "".join(
-        f", {function}({value_column(name)}) AS {range_column(name)}"
+        f", {function}({value_column(name)}) AS {column(name)}"
         for name in history.others
-        for range_column, function in ((lowest_column, "min"), (highest_column, "max"), (count_column, "count"))
+        for column, function in functions
     )
     cut = f"WHERE day <= {last}" if last is not None else ""
+    rows = f"""SELECT store, item, count(*) AS rows, min(day) AS first, max(day) AS last {ranges}
+        FROM {HISTORY} {cut} GROUP BY store, item"""
+    if earlier:
+        merged = "".join(
+            f", {function}({column(name)}){kind} AS {column(name)}"
+            for name in history.others
+            for column, function, kind in (
+                (lowest_column, "min", ""),
+                (highest_column, "max", ""),
+                (count_column, "sum", "::BIGINT"),
+            )
+        )
+        rows = f"""SELECT store, item, sum(rows)::BIGINT AS rows, min(first) AS first, max(last) AS last {merged}
+            FROM ({rows} UNION ALL BY NAME SELECT * FROM {name_earlier(SERIES)}) GROUP BY store, item"""
     engine.execute(
         f"""CREATE TABLE {SERIES} AS SELECT row_number() OVER (ORDER BY store, item) - 1 AS series,
-            min(first) OVER (PARTITION BY store) AS store_first, * FROM (SELECT store, item, count(*) AS rows,
-            min(day) AS first, max(day) AS last {ranges} FROM {HISTORY} {cut} GROUP BY store, item)"""
+            min(first) OVER (PARTITION BY store) AS store_first, * FROM ({rows})"""
     )
     engine.execute(
         f"""CREATE TABLE {STORES} AS SELECT row_number() OVER (ORDER BY store) - 1 AS position, * FROM
@@ -80,7 +95,7 @@ def plan_columns(engine: Engine, history: History, tables: list[Known], last: in
         elif (role := _find_constant_role(engine, name)) is not None:
             _add_attribute(engine, plan, name, kind, role, history.table.decimal_comma)
         else:
-            empty = is_numeric(engine, HISTORY.name, name, kind, history.table.decimal_comma) is None
+            empty = not engine.fetch_one(f"SELECT max({count_column(name)}) FROM {SERIES}")[0]
             reason = "it is empty" if empty else "no known table carries it on over the horizon"
             plan.notes.append(f"Column {name!r} of {history.table.label} is left out: {reason}.")
     for name, known in ahead.items():

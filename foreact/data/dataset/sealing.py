@@ -30,7 +30,7 @@ from foreact.vocabulary import STORE
 def store_files(info: DatasetInfo, folder: Path, place: BlobPlace, stores: Iterable[str] | None = None) -> Dataset:
     """Write a folder's files as parts, in place of those of their names, and hash these stores, or all."""
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*.parquet"))}
-    parts = {**info.parts, **write_files(place.connect(), files)}
+    parts = dict(sorted({**info.parts, **write_files(place.connect(), files)}.items()))
     info = info.model_copy(update={"parts": parts})
     return Dataset(hash_stores(info, info.stores if stores is None else stores), place)
 
@@ -50,8 +50,9 @@ def take_store(whole: Dataset, store: str, folder: Path) -> Dataset | None:
     pa.parquet.write_table(rejected, folder / REJECTED)
     counts = Counter(rejected["rule"].to_pylist())
     lost = sum(count for rule, count in counts.items() if rule not in BLANKED.values())
-    known = [name_known(table, store) for table in info.tables]
-    names = {name_rows(store), name_items(store), name_borrowed(store), *known}
+    known = [name for table in info.tables for name in name_known(info, table, store)]
+    rows = [name_rows(store, each) for each in info.stores[store].slices]
+    names = {*rows, name_items(store), name_borrowed(store), *known}
     alone = info.model_copy(
         update={
             "stores": {store: info.stores[store]},
@@ -70,8 +71,9 @@ def hash_stores(info: DatasetInfo, stores: Iterable[str]) -> DatasetInfo:
     common = json.dumps([*settings, columns]).encode()
     sealed = dict(info.stores)
     for store in stores:
-        names = [name_rows(store), name_items(store), name_borrowed(store)]
-        names += [name_known(table, store) for table in info.tables]
+        names = [name_rows(store, each) for each in info.stores[store].slices]
+        names += [name_items(store), name_borrowed(store)]
+        names += [name for table in info.tables for name in name_known(info, table, store)]
         digest = hashlib.sha256(common)
         for name in names:
             if name in info.parts:

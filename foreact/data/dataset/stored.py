@@ -2,12 +2,14 @@
 
 A step hands on nothing but the name of a record. The parts are Parquet files, which the record knows by these names:
 
-stores/<store>.parquet       item, date, units, flags and the history's other columns, by item and date
-items/<store>.parquet        item, rows, first, last and what is the same for all of an item's rows
-known/<table>.parquet        a known table that is the same for all stores
-known/<table>/<store>.parquet
-borrowed/<store>.parquet     what a new store borrows of another's past: item, date, units
-rejected.parquet             rows left out or blanked, with the rule they broke and their own text
+stores/<store>/<slice>.parquet   item, date, units, flags and the history's other columns, by item and date;
+                                 a slice is a year that is over, or a quarter of the last one
+items/<store>.parquet            item, rows, first, last and what is the same for all of an item's rows
+known/<table>.parquet            a known table that is the same for all stores
+known/<table>/<store>/<slice>.parquet
+borrowed/<store>.parquet         what a new store borrows of another's past: item, date, units
+made_of/<name>.parquet           what the rows were made of, as far as the next dataset needs it
+rejected.parquet                 rows left out or blanked, with the rule they broke and their own text
 """
 
 from datetime import date
@@ -37,6 +39,10 @@ class StoreInfo(BaseModel):
     items: int
     first: date
     last: date
+    # The parts of its rows, by date.
+    slices: list[str] = Field(default_factory=list)
+    # The parts of each known table by store, by date.
+    known: dict[str, list[str]] = Field(default_factory=dict)
     # Over everything that a model of this store can see.
     sha256: str = ""
     attributes: dict[str, str] = Field(default_factory=dict)
@@ -50,6 +56,7 @@ class DatasetInfo(StoredRecord):
     """What a dataset holds, and what became of the rows that it was made from."""
 
     kind: ClassVar[str] = "dataset"
+    schema_version: int = 2
 
     # The last period's own date; it may be used, and nothing after it.
     as_of: date
@@ -112,22 +119,36 @@ class Dataset:
 
     def read_rows(self, store: str, columns: list[str] | None = None) -> pa.Table:
         """Read a store's rows, some of their columns or all."""
-        return self._read_table(name_rows(store), columns)
+        blobs = self.place.connect()
+        return arrays.join_slices(
+            [arrays.read_table(read_object(blobs, part), columns) for part in self.list_slices(store)]
+        )
+
+    def list_slices(self, store: str) -> list[str]:
+        """Return the objects of a store's rows, by date."""
+        return [self.info.parts[name_rows(store, each)] for each in self.info.stores[store].slices]
 
     def read_items(self, store: str, columns: list[str] | None = None) -> pa.Table:
         """Read the attributes of a store's items."""
-        return self._read_table(name_items(store), columns)
+        return self.read_part(name_items(store), columns)
 
     def read_known(self, table: TableInfo, store: str, columns: list[str] | None = None) -> pa.Table | None:
         """Read a known table's rows of a store, if it has any."""
-        name = name_known(table, store)
-        return self._read_table(name, columns) if name in self.info.parts else None
+        blobs, parts = self.place.connect(), self.list_known(table, store)
+        if not parts:
+            return None
+        return arrays.join_slices([arrays.read_table(read_object(blobs, part), columns) for part in parts])
+
+    def list_known(self, table: TableInfo, store: str) -> list[str]:
+        """Return the objects of a known table's rows of a store, by date."""
+        return [part for name in name_known(self.info, table, store) if (part := self.info.parts.get(name))]
 
     def read_rejected(self) -> pa.Table:
         """Read the rows that were left out or blanked."""
-        return self._read_table(REJECTED, None)
+        return self.read_part(REJECTED)
 
-    def _read_table(self, name: str, columns: list[str] | None) -> pa.Table:
+    def read_part(self, name: str, columns: list[str] | None = None) -> pa.Table:
+        """Read a part by its name, some of its columns or all."""
         return arrays.read_table(read_object(self.place.connect(), self.info.parts[name]), columns)
 
     def find_parcel(self, store: str) -> StoredParcel:
@@ -136,13 +157,13 @@ class Dataset:
         if store not in self.info.stores:
             raise unknown_store(store, self.stores)
         info, parts = self.parcel_info(store), self.info.parts
-        known = {table.name: parts.get(name_known(table, store), "") for table in info.tables}
+        known = {table.name: self.list_known(table, store) for table in info.tables}
         return StoredParcel(
             info=info,
             place=self.place,
-            history=parts[name_rows(store)],
+            history=self.list_slices(store),
             items=parts[name_items(store)],
-            known={name: part for name, part in known.items() if part},
+            known={name: of_table for name, of_table in known.items() if of_table},
             borrowed=parts.get(name_borrowed(store), ""),
         )
 
@@ -172,9 +193,9 @@ class Dataset:
         )
 
 
-def name_rows(store: str) -> str:
-    """Return the part of a store's rows."""
-    return f"stores/{encode_id(store)}.parquet"
+def name_rows(store: str, slice_name: str) -> str:
+    """Return the part of a slice of a store's rows."""
+    return f"stores/{encode_id(store)}/{slice_name}.parquet"
 
 
 def name_items(store: str) -> str:
@@ -187,9 +208,17 @@ def name_borrowed(store: str) -> str:
     return f"borrowed/{encode_id(store)}.parquet"
 
 
-def name_known(table: TableInfo, store: str) -> str:
-    """Return the part of a known table's rows of a store."""
-    return f"known/{table.name}/{encode_id(store)}.parquet" if table.by_store else f"known/{table.name}.parquet"
+def name_known(info: DatasetInfo, table: TableInfo, store: str) -> list[str]:
+    """Return the parts of a known table's rows of a store, by date."""
+    if not table.by_store:
+        return [f"known/{table.name}.parquet"]
+    slices = info.stores[store].known.get(table.name, []) if store in info.stores else []
+    return [name_known_slice(table.name, store, each) for each in slices]
+
+
+def name_known_slice(table: str, store: str, slice_name: str) -> str:
+    """Return the part of a slice of a known table's rows of a store."""
+    return f"known/{table}/{encode_id(store)}/{slice_name}.parquet"
 
 
 def unknown_store(store: str, stores: list[str]) -> ForeactError:

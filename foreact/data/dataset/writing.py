@@ -9,18 +9,21 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from foreact.clock import find_zone
-from foreact.data.dataset import arrays
+from foreact.data.dataset.known_slices import KnownSlices, Written
+from foreact.data.dataset.made_of import MadeOf
 from foreact.data.dataset.parcel import TableInfo
-from foreact.data.dataset.partitions import Series, write_partitions, write_whole
+from foreact.data.dataset.partitions import Series, split_slices, write_whole
 from foreact.data.dataset.plan import Plan
 from foreact.data.dataset.reporting import sells_on_few_days
+from foreact.data.dataset.slices import Slices
+from foreact.data.dataset.slicing import SliceWriter
 from foreact.data.dataset.stored import DatasetInfo, StoreInfo
 from foreact.data.reading.cells import literal, quote
 from foreact.data.reading.dates import EPOCH, day_date, day_number
 from foreact.data.reading.engine import Engine
 from foreact.data.reading.history import History
 from foreact.data.reading.known import Known, join_known
-from foreact.data.reading.ordering import KEY, sort_key
+from foreact.data.reading.ordering import KEY, slice_key, sort_key
 from foreact.data.reading.schema import HISTORY, ITEMS, MALFORMED_LINES, SERIES, STORES, attribute_column
 from foreact.errors import ForeactError, count_noun, name_examples
 from foreact.naming import encode_id
@@ -37,18 +40,22 @@ class Writer:
         info: DatasetInfo,
         plan: Plan,
         borrowed: dict[str, pa.Table],
+        earlier: MadeOf | None,
         progress: Callable[[int, int, str], None],
     ) -> None:
         self.engine, self.dataset, self.info, self.plan = engine, dataset, info, plan
         self.borrowed = borrowed
         self.progress = progress
         self.series = self._list_series()
+        first = self.engine.fetch_one(f"SELECT min(first) FROM {STORES}")[0]
+        self.slices = SliceWriter(dataset, self.series, Slices.cut(day_date(first), info.as_of), earlier)
+        self.known = KnownSlices(engine, dataset, self.series, self.slices.slices, earlier)
         self.finished = self.total = 0
 
     def write_dataset(self, history: History, tables: list[Known]) -> DatasetInfo:
         """Write everything and return the record of it."""
         dated = [known for known in tables if known.dated]
-        self.total = len(self.series.stores) * (1 + len(dated))
+        self.total = len(self.series.stores) * (len(self.slices.slices.names) + len(dated))
         self._write_history(history)
         self._write_items()
         self._write_borrowed()
@@ -57,7 +64,10 @@ class Writer:
         self._doubt_zones(described)
         if self.info.missing == "auto":
             described = self._judge_missing_days(described)
-        return self.info.model_copy(update={"tables": written, "stores": described})
+        for name, slices in self.known.names.items():
+            described[name] = described[name].model_copy(update={"known": slices})
+        parts = self.slices.parts | self.known.parts
+        return self.info.model_copy(update={"tables": written, "stores": described, "parts": parts})
 
     def _doubt_zones(self, stores: dict[str, StoreInfo]) -> None:
         """Note the time zones that there are not."""
@@ -72,11 +82,10 @@ class Writer:
     def _judge_missing_days(self, stores: dict[str, StoreInfo]) -> dict[str, StoreInfo]:
         """Decide for each store whether its days without any row are days without a sale, and note where they are."""
         judged, spacing = dict(stores), self.info.spacing
-        for name, store in stores.items():
-            rows = arrays.read_table(self.dataset / "stores" / f"{encode_id(name)}.parquet", [DATE, UNITS])
-            first = np.datetime64(store.first, "D")
-            periods = spacing.count_periods(first, arrays.read_days(rows[DATE]))
-            if sells_on_few_days(periods, arrays.read_floats(rows[UNITS]), spacing):
+        for name, (days, sold) in self.slices.list_sold().items():
+            store = stores[name]
+            periods = spacing.count_periods(np.datetime64(store.first, "D"), days)
+            if sells_on_few_days(periods, sold, spacing):
                 judged[name] = store.model_copy(update={"missing": "zero"})
         few = [name for name, store in judged.items() if store.missing == "zero"]
         if few:
@@ -104,11 +113,17 @@ class Writer:
         last = day_number(self.info.as_of)
         flags = "".join(f", history.{flag}" for flag in (OPEN, STOCKOUT) if flag in history.roles)
         cells = "".join(f", {cell} AS {quote(name)}" for name, cell in self.plan.history.items())
-        key = f"{sort_key('series.series', 'history.day')} AS {quote(KEY)}"
+        slices = self.slices.slices
+        key = slice_key(slices.place_sql("history.day"), sort_key("series.series", "history.day"))
+        key = f"{key} AS {quote(KEY)}"
         selected = f"{key}, CAST(history.{UNITS} AS FLOAT) AS {UNITS} {flags} {cells}"
         joined = f"{HISTORY} AS history JOIN (SELECT series, store, item FROM {SERIES}) AS series USING (store, item)"
         query = f"SELECT {selected} FROM {joined} WHERE history.day <= {last} ORDER BY {quote(KEY)}"
-        write_partitions(self.engine.stream_batches(query), self.series, self.dataset / "stores", self._count_done)
+        for place, store, rows in split_slices(self.engine.stream_batches(query), self.series.starts):
+            self.slices.write(place, self.series.stores[store], rows)
+            self.finished = place * len(self.series.stores) + store
+            self._count_done(self.series.stores[store])
+        self.slices.keep_others()
 
     def _write_items(self) -> None:
         """Write what is the same for all of an item's rows; of the stores it goes into the record."""
@@ -139,46 +154,55 @@ class Writer:
         )
         last = day_number(self.info.spacing.next_period(self.info.as_of, self.info.horizon))
         joined, key = join_known(known, first, last)
-        rows, begin, end = self.engine.fetch_one(f"SELECT count(*), min(known.day), max(known.day) FROM {joined}")
-        if not rows:
+        selected = "".join(f", {cell} AS {quote(name)}" for name, cell in cells.items())
+        source = f"SELECT {key} AS {quote(KEY)} {selected} FROM {joined}"
+        written = (
+            self.known.write(known, joined, key, cells)
+            if STORE in known.keys
+            else self._write_whole(known, joined, source, list(cells))
+        )
+        if not written.rows:
             raise self._no_match(known)
         self._note_unusable(known)
         self._note_combined(known)
-        selected = "".join(f", {cell} AS {quote(name)}" for name, cell in cells.items())
-        source = f"SELECT {key} AS {quote(KEY)} {selected} FROM {joined}"
-        repeats = self._stream_known(known, f"{source} ORDER BY {quote(KEY)}")
-        if repeats:
-            # Which of equal keys comes first is chance, and a dataset must not be.
-            largest = "".join(f", max({quote(name)}) AS {quote(name)}" for name in cells)
+        self.finished += len(self.series.stores)
+        self.progress(self.finished, self.total, known.table.label)
+        if written.repeats:
             order = quote(KEY)
-            self._stream_known(known, f"SELECT {order}{largest} FROM ({source}) GROUP BY {order} ORDER BY {order}")
             keys = ", ".join(known.keys)
             differ = " OR ".join(f"min({quote(name)}) IS DISTINCT FROM max({quote(name)})" for name in cells)
             groups = f"SELECT {order} FROM ({source}) GROUP BY {order} HAVING count(*) > 1 AND ({differ})"
             contradicting = int(self.engine.fetch_one(f"SELECT count(*) FROM ({groups})")[0])
             counts = f", and contradicts itself in {contradicting:,} of them" if contradicting else ""
             self._add_note(
-                f"{known.table.label} repeats {repeats:,} rows of the same {keys}{counts}; the largest value counts."
+                f"{known.table.label} repeats {written.repeats:,} rows of the same {keys}{counts}; the largest value "
+                "counts."
             )
         return TableInfo(
             name=known.name,
             label=known.table.label,
             keys=known.keys,
             columns=list(cells),
-            first=day_date(begin),
-            last=day_date(end),
-            rows=rows - repeats,
+            first=day_date(written.first),
+            last=day_date(written.last),
+            rows=written.rows - written.repeats,
         )
 
-    def _stream_known(self, known: Known, query: str) -> int:
-        """Write a known table's rows; return how many have the keys of another."""
-        batches, folder = self.engine.stream_batches(query), self.dataset / "known"
-        if STORE in known.keys:
-            return write_partitions(
-                batches, self.series, folder / known.name, self._count_done, with_items=ITEM in known.keys
-            )
-        items = self.engine.fetch_table(f"SELECT item FROM {ITEMS} ORDER BY position")["item"].combine_chunks()
-        return write_whole(batches, items if ITEM in known.keys else None, folder / f"{known.name}.parquet")
+    def _write_whole(self, known: Known, joined: str, source: str, cells: list[str]) -> Written:
+        """Write the rows of a table that is the same for all stores."""
+        rows, first, last = self.engine.fetch_one(f"SELECT count(*), min(known.day), max(known.day) FROM {joined}")
+        if not rows:
+            return Written(0, 0, 0, 0)
+        path, order, items = self.dataset / "known" / f"{known.name}.parquet", quote(KEY), None
+        if ITEM in known.keys:
+            items = self.engine.fetch_table(f"SELECT item FROM {ITEMS} ORDER BY position")["item"].combine_chunks()
+        repeats = write_whole(self.engine.stream_batches(f"{source} ORDER BY {order}"), items, path)
+        if repeats:
+            # Which of equal keys comes first is chance, and a dataset must not be.
+            largest = "".join(f", max({quote(name)}) AS {quote(name)}" for name in cells)
+            once = f"SELECT {order}{largest} FROM ({source}) GROUP BY {order} ORDER BY {order}"
+            write_whole(self.engine.stream_batches(once), items, path)
+        return Written(rows, first, last, repeats)
 
     def _note_unusable(self, known: Known) -> None:
         """Note the rows of a known table that have no place."""
@@ -230,12 +254,14 @@ class Writer:
             for row in self.engine.execute(f"SELECT store {cells} FROM {SERIES} GROUP BY store")
         }
         rows: list[dict[str, Any]] = self.engine.fetch_table(f"SELECT * FROM {STORES} ORDER BY position").to_pylist()
+        slices = self.slices.list_slices()
         return {
             row["store"]: StoreInfo(
                 rows=row["rows"],
                 items=row["items"],
                 first=day_date(row["first"]),
                 last=day_date(row["last"]),
+                slices=slices[row["store"]],
                 attributes=attributes[row["store"]],
             )
             for row in rows

@@ -5,6 +5,8 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 
+from pydantic import BaseModel, ConfigDict
+
 from foreact.data.reading.cells import literal, quote
 from foreact.data.reading.engine import Engine
 from foreact.data.reading.history import History
@@ -37,23 +39,38 @@ def describe_lookalikes(engine: Engine, history: History, tables: Iterable[Known
     return notes
 
 
-def describe_thousands(engine: Engine, history: History) -> list[str]:
-    """Say that units are read with a decimal point where a comma may be the file's decimal sign."""
+class Thousands(BaseModel):
+    """How many units have a point that may be one of thousands, the first such text, and how many have another."""
+
+    model_config = ConfigDict(frozen=True)
+
+    grouped: int = 0
+    example: str = ""
+    others: int = 0
+
+    def describe(self, label: str) -> list[str]:
+        """Say that units are read with a decimal point where a comma may be the file's decimal sign."""
+        if not self.grouped or self.others:
+            return []
+        return [
+            f"{count_noun(self.grouped, 'row')} of {label} have units such as {self.example!r}, whose point is taken "
+            "for a decimal one; if thousands are meant, write them without a point."
+        ]
+
+
+def count_thousands(engine: Engine, history: History, earlier: Thousands) -> Thousands:
+    """Count the units whose point may be one of thousands, with those of files read earlier."""
     table, name = history.table, history.roles[UNITS]
     if not table.decimal_comma or table.kinds[name] != "VARCHAR":
-        return []
+        return Thousands()
     cell = f"trim({quote(name)})"
     grouped = f"regexp_full_match({cell}, {literal(GROUPED)})"
-    count, example, points = engine.fetch_one(
-        f"SELECT count(*) FILTER ({grouped}), any_value({cell}) FILTER ({grouped}), "
+    count, example, others = engine.fetch_one(
+        f"SELECT count(*) FILTER ({grouped}), min({cell}) FILTER ({grouped}), "
         f"count(*) FILTER (contains({cell}, '.') AND NOT {grouped}) FROM {quote(table.view)}"
     )
-    if not count or points:
-        return []
-    return [
-        f"{count_noun(count, 'row')} of {table.label} have units such as {example!r}, whose point is taken for a "
-        "decimal one; if thousands are meant, write them without a point."
-    ]
+    examples = [text for text in (example, earlier.example) if text]
+    return Thousands(grouped=count + earlier.grouped, example=min(examples, default=""), others=others + earlier.others)
 
 
 def _list_names(engine: Engine, view: str, key: str) -> set[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet
 
 Row = tuple[Any, ...]
 
@@ -45,6 +46,13 @@ class Engine:
     def stream_batches(self, sql: str, rows: int = 1_000_000) -> Iterator[pa.RecordBatch]:
         """Run a query and yield its rows in batches."""
         yield from self._connection.sql(sql).to_arrow_reader(rows)
+
+    def write_parquet(self, sql: str, path: Path) -> None:
+        """Run a query that sorts and write its rows; the same rows give the same bytes."""
+        reader = self._connection.sql(sql).to_arrow_reader(1_000_000)
+        with pa.parquet.ParquetWriter(path, reader.schema, compression="zstd") as writer:
+            for batch in reader:
+                writer.write_batch(batch)
 
     def register_table(self, name: str, table: pa.Table) -> None:
         """Make an Arrow table known to SQL under a name."""

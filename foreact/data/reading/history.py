@@ -1,7 +1,8 @@
 """The history as typed rows: what each cell stands for, which series there are, which rows cannot be used."""
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 import pyarrow as pa
@@ -21,6 +22,7 @@ from foreact.data.reading.cells import (
 from foreact.data.reading.columns import find_roles, missing_column
 from foreact.data.reading.dates import EPOCH, day_number, read_dates
 from foreact.data.reading.engine import Engine
+from foreact.data.reading.problems import ReadAll
 from foreact.data.reading.schema import (
     EVERY_ROW,
     FAULTY_ROWS,
@@ -35,6 +37,8 @@ from foreact.errors import ForeactError
 from foreact.vocabulary import DATE, ITEM, OPEN, ROLES, STOCKOUT, STORE, UNITS, WHOLE_STORE
 
 MOST_DATES = 100_000
+# What is wrong with a row that may be right tomorrow.
+FUTURE = "date in the future"
 # What is wrong with a cell that is blanked, by its role; its row stays.
 BLANKED = {
     UNITS: "units that are not a number, or beyond 1e12",
@@ -52,6 +56,8 @@ class History:
     others: dict[str, str]
     # SQL for the day number of a row of the table.
     day: str
+    # How many rows have each text for a date; none where dates are no texts.
+    dates: dict[str, int] = field(default_factory=dict)
 
     @property
     def with_items(self) -> bool:
@@ -59,15 +65,23 @@ class History:
         return ITEM in self.roles
 
 
-def open_history(engine: Engine, table: Table, columns: Mapping[str, str], today: date, store: str | None) -> History:
+def open_history(
+    engine: Engine,
+    table: Table,
+    columns: Mapping[str, str],
+    today: date,
+    store: str | None,
+    earlier: Mapping[str, int] | None = None,
+) -> History:
     """Define the views over a history: of the rows that can be used, and of those that cannot.
 
+    Dates are read as they would be with those read `earlier`, of which this is how many rows have each text.
     A row whose store, item or date cannot be read is left out; a row whose units or flags cannot be read stays, with
     nothing in that cell: no more is known of that day than that something was written.
     """
     roles = _roles_of(table, columns)
     texts = {role: as_text(quote(name), table.kinds[name]) for role, name in roles.items()}
-    day = as_day(engine, table, roles[DATE], name_dates(HISTORY.name))
+    day, dates = read_days(engine, table, roles[DATE], name_dates(HISTORY.name), earlier or {})
     cells = {
         STORE: texts[STORE],
         ITEM: texts.get(ITEM, literal(WHOLE_STORE)),
@@ -91,7 +105,7 @@ def open_history(engine: Engine, table: Table, columns: Mapping[str, str], today
         *((f"{key} with a zero byte", f"contains({key}, chr(0))") for key in (STORE, ITEM)),
         ("no date that can be read", "day IS NULL"),
         ("date before 1990", "day < 0"),
-        ("date in the future", f"day > {latest}"),
+        (FUTURE, f"day > {latest}"),
     ]
     blanked = [(rule, role) for role, rule in BLANKED.items() if role in roles]
     originals = ", ".join(f"{texts[role]} AS original_{role}" for role in roles)
@@ -119,7 +133,7 @@ def open_history(engine: Engine, table: Table, columns: Mapping[str, str], today
         f"""CREATE VIEW {FAULTY_ROWS} AS SELECT CASE {cases} END AS rule, {shown}, NULL::VARCHAR AS detail
             FROM {TYPED_ROWS} WHERE {" OR ".join(f"({test})" for _, test in faults)}"""
     )
-    return History(table, roles, others, day)
+    return History(table, roles, others, day, dates)
 
 
 def _roles_of(table: Table, columns: Mapping[str, str]) -> dict[str, str]:
@@ -142,25 +156,33 @@ def as_cell(name: str, kind: str) -> str:
     return quote(name) if is_number(kind) and kind not in FLOATS else as_value(quote(name), kind)
 
 
-def as_day(engine: Engine, table: Table, name: str, dates: str) -> str:
-    """Return SQL for the day number of a date column, after deciding how its texts are to be read."""
+def read_days(
+    engine: Engine, table: Table, name: str, dates: str, earlier: Mapping[str, int]
+) -> tuple[str, dict[str, int]]:
+    """Return SQL for the day number of a date column, after deciding how its texts are to be read.
+
+    Return also how many rows have each text.
+    """
     column, kind = quote(name), table.kinds[name]
     if kind == "DATE" or kind.startswith("TIMESTAMP"):
         # A moment is of the day that it has in UTC.
         zoned = f"CAST({column} AS TIMESTAMPTZ)" if "TZ" in kind or "ZONE" in kind else column
         moment = column if kind == "DATE" else f"CAST({zoned} AS TIMESTAMP)"
-        return f"CASE WHEN isfinite({moment}) THEN CAST({moment} AS DATE) - DATE '{EPOCH}' END"
+        return f"CASE WHEN isfinite({moment}) THEN CAST({moment} AS DATE) - DATE '{EPOCH}' END", {}
     text = as_text(column, kind)
     rows = engine.execute(
         f"SELECT {text}, count(*) FROM {quote(table.view)} WHERE {column} IS NOT NULL GROUP BY 1 LIMIT {MOST_DATES + 1}"
     )
-    if len(rows) > MOST_DATES:
+    counts = Counter(dict(rows)) + Counter(earlier)
+    if len(counts) > MOST_DATES:
         raise ForeactError(
             f"Column {name!r} of {table.label} holds more than {MOST_DATES:,} different texts: these are not dates."
         )
-    dates_by_text = read_dates(dict(rows), name)
+    dates_by_text = read_dates(counts, name)
+    if earlier and read_dates(earlier, name) != {text: day for text, day in dates_by_text.items() if text in earlier}:
+        raise ReadAll("dates are read in another way")
     days = [day_number(day) for day in dates_by_text.values()]
     # Names that no file's column has: within the look-up such a column would otherwise be taken for ours.
     known = {"foreact text": pa.array(list(dates_by_text), pa.string()), "foreact day": pa.array(days, pa.int32())}
     engine.register_table(dates, pa.table(known))
-    return f'(SELECT any_value("foreact day") FROM {dates} WHERE "foreact text" = {text})'
+    return f'(SELECT any_value("foreact day") FROM {dates} WHERE "foreact text" = {text})', dict(counts)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from foreact.data.reading.cells import as_flag, as_number, as_text, is_nested, is_number, literal, quote
 from foreact.data.reading.columns import find_roles
 from foreact.data.reading.engine import Engine
-from foreact.data.reading.history import as_cell, as_day
+from foreact.data.reading.history import as_cell, read_days
 from foreact.data.reading.ordering import sort_key
 from foreact.data.reading.periods import Periods, combine_values, combined_kinds
 from foreact.data.reading.schema import ITEMS, SERIES, STORES, name_dates, name_rows, value_column
@@ -75,7 +75,8 @@ def open_known(
         if key in keys:
             cells.append(f"{as_text(quote(roles[key]), table.kinds[roles[key]])} AS {key}")
     if DATE in keys:
-        cells.append(f"{as_day(engine, table, roles[DATE], name_dates(name))} AS day")
+        day, _ = read_days(engine, table, roles[DATE], name_dates(name), {})
+        cells.append(f"{day} AS day")
     only = (
         f"WHERE {as_text(quote(roles[STORE]), table.kinds[roles[STORE]])} = {literal(store)}"
         if store and STORE in keys

@@ -17,7 +17,7 @@ from foreact.data.reading.cells import as_number, as_text, is_number, quote
 from foreact.data.reading.dates import EPOCH, day_date, day_number
 from foreact.data.reading.engine import Engine
 from foreact.data.reading.history import History
-from foreact.data.reading.schema import HISTORY, STORE_DAYS, USABLE_ROWS, value_column
+from foreact.data.reading.schema import HISTORY, STORE_DAYS, USABLE_ROWS, name_earlier, value_column
 from foreact.errors import ForeactError, count_noun, name_examples
 from foreact.spacing import Spacing
 from foreact.vocabulary import DATE, ITEM, OPEN, STOCKOUT, STORE, UNITS
@@ -133,9 +133,11 @@ class _StoreDates:
         return self.days >= SURE_DATES and self.days >= SURE_SHARE * periods.get(self.spacing or Spacing.DAILY, 0)
 
 
-def find_periods(engine: Engine, history: History, today: date, wanted: Spacing | None) -> Periods:
+def find_periods(
+    engine: Engine, history: History, today: date, wanted: Spacing | None, *, earlier: bool = False
+) -> Periods:
     """Find the spacing of the whole history, whichever store is taken in; refuse stores that have another."""
-    _count_store_days(engine, history, today)
+    _count_store_days(engine, history, today, earlier)
     last = engine.fetch_one(f"SELECT max(day) FROM {STORE_DAYS}")[0]
     if last is None:
         return Periods(wanted or Spacing.DAILY, EPOCH, None)
@@ -149,7 +151,7 @@ def find_periods(engine: Engine, history: History, today: date, wanted: Spacing 
     return replace(periods, between=int(between or 0), summed=dates > SUMMED_DATES * distinct)
 
 
-def _count_store_days(engine: Engine, history: History, today: date) -> None:
+def _count_store_days(engine: Engine, history: History, today: date, earlier: bool) -> None:
     table, name, by = history.table, quote(history.roles[STORE]), quote(history.roles[DATE])
     store = as_text(name, table.kinds[history.roles[STORE]])
     # Cells are counted as they are written, and read once for all that are the same; moments hardly ever are.
@@ -157,9 +159,10 @@ def _count_store_days(engine: Engine, history: History, today: date) -> None:
     rows = "count(*)" if same else "1"
     written = f"""SELECT {name}, {by}, {rows} AS "foreact rows" FROM {quote(table.view)}"""
     written += f" GROUP BY {name}, {by}" if same else ""
+    before = f"UNION ALL SELECT store, day, rows FROM {name_earlier(STORE_DAYS)}" if earlier else ""
     engine.execute(
         f"""CREATE TABLE {STORE_DAYS} AS SELECT store, day, sum(rows)::BIGINT AS rows
-            FROM (SELECT {store} AS store, {history.day} AS day, "foreact rows" AS rows FROM ({written}))
+            FROM (SELECT {store} AS store, {history.day} AS day, "foreact rows" AS rows FROM ({written}) {before})
             WHERE day BETWEEN 0 AND {day_number(today)} AND store <> '' GROUP BY store, day"""
     )
 

@@ -14,6 +14,10 @@ from foreact.errors import ForeactError
 OURS = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
 
 
+class ReadAll(Exception):
+    """New files cannot be added to what was read before, because all rows decide otherwise now; the text says why."""
+
+
 @contextmanager
 def explain_engine_errors(what: str, where: Path) -> Iterator[None]:
     """Turn a full disk, a folder that cannot be written and data that cannot be read into a sentence."""

@@ -53,6 +53,11 @@ STORES = Relation("stores", ("position", STORE, "first", "last", "rows", "items"
 ITEMS = Relation("items", ("position", ITEM))
 
 
+def name_earlier(relation: Relation) -> str:
+    """Return the table of what a relation holds of the files that were read before."""
+    return f"earlier_{relation}"
+
+
 def name_source(number: int | None = None) -> str:
     """Return the view of the history's files, or of a known table's, with columns as the files name them."""
     return "source" if number is None else f"source_{number}"

@@ -1,5 +1,6 @@
 """A table of any number of CSV and Parquet files as one view for SQL."""
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import pyarrow as pa
 from foreact.data.reading.cells import as_text, is_nested, literal, literal_file, quote
 from foreact.data.reading.engine import Engine
 from foreact.data.reading.headers import Header, read_header
+from foreact.data.reading.problems import ReadAll
 from foreact.data.reading.schema import MALFORMED_LINES, name_folders
 from foreact.data.reading.shapes import LONGEST_LINE
 from foreact.data.reading.sources import find_partition
@@ -25,12 +27,21 @@ class Table:
     view: str
     kinds: dict[str, str]
     decimal_comma: bool = False
+    # What its files look like, and the SQL type of each of their columns.
+    forms: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
-def open_table(engine: Engine, label: str, files: list[tuple[str, Path]], view: str) -> Table:
+def open_table(
+    engine: Engine,
+    label: str,
+    files: list[tuple[str, Path]],
+    view: str,
+    earlier: Mapping[str, dict[str, str]] | None = None,
+) -> Table:
     """Make files one view; CSV goes through a Parquet copy of its texts, so that it is parsed once.
 
-    Lines that are not rows of their file are kept in a table of their own.
+    Lines that are not rows of their file are kept in a table of their own. With the forms of files that were read
+    `earlier` the view reads cells as one of all files would.
     """
     groups: dict[tuple[Header, tuple[str, ...]], list[File]] = defaultdict(list)
     for name, path in files:
@@ -39,10 +50,10 @@ def open_table(engine: Engine, label: str, files: list[tuple[str, Path]], view: 
             named = {column.casefold() for column in header.columns}
             folders = {key: value for key, value in find_partition(name).items() if key.casefold() not in named}
             groups[header, tuple(sorted(folders))].append(File(path, folders))
-    if not groups:
+    if not groups and not earlier:
         raise ForeactError(f"{label} is empty: there is no header, and no row.")
     engine.execute(f"CREATE TABLE IF NOT EXISTS {MALFORMED_LINES} (label VARCHAR, line VARCHAR)")
-    parts = []
+    parts, forms = [], dict(earlier or {})
     for number, ((header, keys), found) in enumerate(groups.items()):
         place = Place(found, keys, name_folders(view, number)) if keys else Place(found)
         if keys:
@@ -52,9 +63,15 @@ def open_table(engine: Engine, label: str, files: list[tuple[str, Path]], view: 
             _copy_csv(engine, label, header, place, copy)
             place = Place([File(copy)])
         parts.append(_describe_file(engine, label, place))
-    kinds = _unify_columns(engine, view, parts)
-    separated_otherwise = [header.delimiter != "," for header, _ in groups if header.format == "csv"]
-    return Table(label, view, kinds, bool(separated_otherwise) and all(separated_otherwise))
+        form, columns = json.dumps([header.format, header.delimiter, header.columns, keys]), parts[-1][1]
+        if earlier and forms.get(form, columns) != columns:
+            raise ReadAll("columns are of other types")
+        forms[form] = {**forms.get(form, {}), **columns}
+    kinds, decimal_comma = _unify_forms(forms)
+    if earlier and _unify_forms(earlier) != (kinds, decimal_comma):
+        raise ReadAll("there are other columns")
+    _create_view(engine, view, parts, kinds)
+    return Table(label, view, kinds, decimal_comma, forms)
 
 
 @dataclass(frozen=True)
@@ -153,18 +170,28 @@ def _shorten(error: Exception) -> str:
     return lines[0].removeprefix("Invalid Input Error: ").rstrip(".")
 
 
-def _unify_columns(engine: Engine, view: str, parts: list[tuple[str, dict[str, str]]]) -> dict[str, str]:
-    """Bring files of several headers under one: a column keeps its type where all agree, else becomes text."""
+def _unify_forms(forms: Mapping[str, dict[str, str]]) -> tuple[dict[str, str], bool]:
+    """Bring files of several forms under one; return the columns' types, and whether numbers have decimal commas.
+
+    A column keeps its type where all agree, else becomes text.
+    """
     kinds: dict[str, set[str]] = defaultdict(set)
-    for _, columns in parts:
+    commas = []
+    # In an order that does not depend on the files' names.
+    for form, columns in sorted(forms.items()):
         for name, kind in columns.items():
             kinds[name].add(kind)
+        if (read := json.loads(form))[0] == "csv":
+            commas.append(read[1] != ",")
     final = {
-        name: different.pop() if len(different) == 1 else "VARCHAR"
+        name: min(different) if len(different) == 1 else "VARCHAR"
         for name, different in kinds.items()
         if not any(map(is_nested, different))
     }
+    return final, bool(commas) and all(commas)
 
+
+def _create_view(engine: Engine, view: str, parts: list[tuple[str, dict[str, str]]], final: Mapping[str, str]) -> None:
     def select(source: str, columns: dict[str, str]) -> str:
         cells = []
         for name, kind in final.items():
@@ -175,5 +202,6 @@ def _unify_columns(engine: Engine, view: str, parts: list[tuple[str, dict[str, s
             cells.append(f"{cell} AS {quote(name)}")
         return f"SELECT {', '.join(cells)} FROM {source}"
 
-    engine.execute(f"CREATE VIEW {quote(view)} AS " + " UNION ALL ".join(select(*part) for part in parts))
-    return final
+    none = select("(SELECT 1) WHERE FALSE", {})
+    selected = " UNION ALL ".join(select(*part) for part in parts) or none
+    engine.execute(f"CREATE VIEW {quote(view)} AS {selected}")

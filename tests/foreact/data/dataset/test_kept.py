@@ -13,7 +13,7 @@ from foreact.data.dataset.kept import GRACE, MANIFEST, KeptDataset, KeptDatasets
 from foreact.data.dataset.parts import FOLDER, read_object, write_object
 from foreact.data.dataset.stored import REJECTED, Dataset
 from foreact.errors import ForeactError
-from tests.shops import days, take_in, write_rows
+from tests.shops import TODAY, days, take_in, write_rows
 
 NOW = datetime.now(UTC)
 Take = Callable[..., Dataset]
@@ -121,7 +121,7 @@ def test_one_that_lost_an_object_is_made_anew(take: Take, tmp_path: Path, blobs:
 
 def test_a_damaged_part_is_named(take: Take, blobs: BlobStore) -> None:
     dataset = take()
-    blobs.write(dataset.info.parts["stores/A.parquet"], b"spoilt")
+    blobs.write(dataset.list_slices("A")[0], b"spoilt")
     with pytest.raises(ForeactError, match="is damaged: read the sales anew, with --full"):
         dataset.pack_store("A")
 
@@ -171,6 +171,29 @@ def test_what_no_kept_dataset_needs_is_deleted_once_it_is_old(take: Take, blobs:
     assert not deleted & {*parts.values(), kept, young, yesterday}
     assert read_object(blobs, young)
     assert Dataset.open(kept, dataset.place).pack_store("A") == Dataset(info, dataset.place).pack_store("A")
+
+
+def test_parts_of_old_days_that_a_night_names_again_stay(tmp_path: Path, blobs: BlobStore) -> None:
+    files = tmp_path / "sales"
+    files.mkdir()
+    write_rows(files / "1.csv", [(day, store, "x", 5) for day in days(200) for store in "AB"])
+    first = take_in(tmp_path, files)
+    parts = age(blobs, set(first.info.parts.values()), GRACE * 3)
+    info = first.info.model_copy(update={"parts": {name: parts[part] for name, part in first.info.parts.items()}})
+    [kept] = list_kept(blobs)
+    keep_dataset(blobs, kept.model_copy(update={"record": Dataset(info, first.place).write_record()}))
+    write_rows(files / "2.csv", [(TODAY, "A", "x", 5)])
+
+    night = take_in(tmp_path, files)
+
+    assert "1 of 2 files of the history are new" in (tmp_path / "events").read_text()
+    named = {name for name, part in night.info.parts.items() if part in parts.values()}
+    assert {"stores/A/2024.parquet", "stores/B/2025-q1.parquet"} <= named
+    # Two days later the dataset that had them first is no longer kept.
+    listed = [each for each in list_kept(blobs) if each.record != kept.record][-1:]
+    blobs.write(MANIFEST, KeptDatasets(datasets=listed).model_dump_json().encode())
+    prune_datasets(blobs)
+    assert all(night.pack_store(store) for store in night.stores)
 
 
 def test_a_clock_that_was_ahead_deletes_nothing_young(blobs: BlobStore) -> None:

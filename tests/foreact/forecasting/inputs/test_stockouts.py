@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from foreact.forecasting.inputs.arrays import Floats
-from foreact.forecasting.inputs.stockouts import find_stockouts
+from foreact.forecasting.inputs.stockouts import find_stockouts, resume_stockouts
 
 DAYS = 400
 DAY = np.arange(DAYS)
@@ -94,3 +94,30 @@ def test_what_comes_after_a_run_changes_nothing() -> None:
     assert (find_stockouts(later)[:, :310] == find_stockouts(units)[:, :310]).all()
     assert find_stockouts(units[:, :0]).shape == (9, 0)
     assert find_stockouts(units[:0]).shape == (0, DAYS)
+
+
+def test_a_look_that_is_resumed_finds_the_same() -> None:
+    rng = np.random.default_rng(5)
+    units = make_units()
+    for row in range(len(units)):
+        for start in rng.integers(60, DAYS - 30, 12):
+            units[row, start : start + rng.integers(1, 9)] = 0
+    units[rng.random(units.shape) < 0.1] = np.nan
+    everything = find_stockouts(units)
+    assert everything[:7].any(axis=1).all()
+    for cut in range(250, DAYS, 7):
+        sold = [np.flatnonzero(row[:cut] > 0)[-1] for row in units]
+        window = np.arange(DAYS) >= cut - 84
+        settled = everything & (np.arange(DAYS) < np.array(sold)[:, None])
+        found = resume_stockouts(units[:, window], settled[:, window], np.array(sold) - (cut - 84))
+        assert found is not None
+        assert (found == everything[:, window]).all()
+
+
+def test_a_run_that_begins_before_all_days_is_not_judged_by_them() -> None:
+    units = make_units()
+    units[0, 250:340] = np.nan
+    units[0, [240, 245]] = 0
+    units[0, 246:340] = np.nan
+    since = np.full(len(units), -1)
+    assert resume_stockouts(units[:, 240:], np.zeros_like(units[:, 240:], bool), since) is None
