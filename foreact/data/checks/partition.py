@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from foreact.data.checks.findings import Sample
 from foreact.data.checks.poison import find_impossible
 from foreact.data.checks.rules import POSSIBLE, UNIQUE
-from foreact.data.checks.tally import EPOCH, Rows, Tally
+from foreact.data.checks.tally import EPOCH, Rows, Tally, find_repeats
 from foreact.data.dataset import arrays
 from foreact.data.dataset.parcel import Missing, lay_out_units
 from foreact.data.dataset.slices import Slices
@@ -75,7 +75,7 @@ class Partition:
 
         No other row can break a rule of rows, and all of them are of the same types.
         """
-        again = self._find_repeats()
+        again = find_repeats(self.item, self.day)
         shown = np.flatnonzero(again | np.append(again[1:], False) | (np.arange(len(again)) == 0))
         return {
             STORE: np.full(len(shown), place, np.int32),
@@ -100,7 +100,7 @@ class Partition:
 
     def is_sound(self) -> bool:
         """Return whether there is one row an item and day, none of returns and none that is impossible."""
-        return self.units is self.written and not (self.units < 0).any() and not self._find_repeats().any()
+        return self.units is self.written and not (self.units < 0).any() and not find_repeats(self.item, self.day).any()
 
     @property
     def last_known(self) -> int:
@@ -112,7 +112,7 @@ class Partition:
 
         A day that cannot be trusted stays, unknown: left out, it could pass for a day without sales.
         """
-        repeated = self._find_repeats()
+        repeated = find_repeats(self.item, self.day)
         # By item and day: its first row, and the place of its group for each row.
         starts, groups = np.flatnonzero(~repeated), np.cumsum(~repeated) - 1
         count = np.diff(starts, append=len(repeated))
@@ -140,12 +140,6 @@ class Partition:
         below = np.flatnonzero(net < 0)
         example = self._name_cell(int(starts[below[0]])) if len(below) else ""
         return Mended(kept.num_rows, rejected, int((returned & (count > 1)).sum()), len(below), example)
-
-    def _find_repeats(self) -> NDArray[np.bool_]:
-        """Return which rows have the item and day of the row before."""
-        again = np.zeros(len(self.item), dtype=bool)
-        again[1:] = (np.diff(self.item) == 0) & (np.diff(self.day) == 0)
-        return again
 
     def _name_cell(self, index: int) -> str:
         return str(Sample(**{name: text for name, text in self._describe_row("", index).items() if name in CELL}))

@@ -32,11 +32,12 @@ class Rows:
     units: NDArray[np.float32]
     shut: NDArray[np.bool_]
 
-    def find_repeats(self) -> NDArray[np.bool_]:
-        """Return which rows have the item and day of the row before."""
-        again = np.zeros(len(self.item), dtype=bool)
-        again[1:] = (np.diff(self.item) == 0) & (np.diff(self.day) == 0)
-        return again
+
+def find_repeats(item: Ints, day: Ints) -> NDArray[np.bool_]:
+    """Return which rows have the item and day of the row before."""
+    again = np.zeros(len(item), dtype=bool)
+    again[1:] = (np.diff(item) == 0) & (np.diff(day) == 0)
+    return again
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class Tally:
             contradicted=np.append(self.contradicted, shut),
             returned=self.returned - float(rows.units[rows.units < 0].sum(dtype=np.float64)),
             last_known=max(self.last_known, int(rows.day[np.isfinite(rows.units)].max(initial=-1))),
-            sound=self.sound and not (rows.units < 0).any() and not rows.find_repeats().any(),
+            sound=self.sound and not (rows.units < 0).any() and not find_repeats(rows.item, rows.day).any(),
             slices=(*self.slices, part),
         )
 

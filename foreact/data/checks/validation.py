@@ -180,6 +180,7 @@ class _Check:
         """Take a store's tally to the others', and mend its rows if they are not to be trusted."""
         info = self.dataset.info
         items = self.dataset.read_items(store, [ITEM])[ITEM]
+        # Of rows without a fault one stands for all: they are of the same types.
         repeated: dict[str, Any] = {
             STORE: np.full(1, place, np.int32),
             ITEM: np.zeros(1, np.int32),
