@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from scipy.linalg.lapack import dtbtrs
 
 from foreact.forecasting.inputs.arrays import Doubles, Floats
 from foreact.forecasting.reading import PanelReading
@@ -139,22 +138,20 @@ def _smooth(units: Floats, horizon: int, spacing: Spacing) -> Doubles:
     level_seen = np.where(usable, np.nan_to_num(recent) / np.maximum(factor, SMALLEST_FACTOR), 0.0)
     first = usable & (usable.cumsum(1) <= spacing.month)
     start = np.where(first, level_seen, 0.0).sum(1) / np.maximum(first.sum(1), 1)
-    # Days that tell something come last, and those before them say what the level starts at.
-    order = np.argsort(usable, axis=1, kind="stable")
-    told, seen, of_day = (np.take_along_axis(each, order, axis=1) for each in (usable, level_seen, factor))
-    past = np.concatenate([start[:, None], np.where(told, seen, start[:, None])], axis=1)
-    weight = np.where(told, of_day**2 * (MEMORY ** np.arange(days)[::-1])[order], 0.0)
-    best, least = start, np.full(len(recent), np.inf)
-    bands = np.ones((2, days + 1))
-    for rate in RATES:
-        # A day's level, less what it keeps of the one before, is the rate's share of the day: two bands of a triangle.
-        bands[1] = rate - 1.0
-        level = rate * past
-        level[:, 0] = start
-        level = dtbtrs(bands, level.T, uplo="L", overwrite_b=True)[0].T
-        error = past[:, 1:] - level[:, :-1]
-        loss = np.einsum("id,id,id->i", weight, error, error)
-        best, least = np.where(loss < least, level[:, -1], best), np.minimum(loss, least)
+    rates = np.array(RATES)[:, None]
+    level = np.repeat(start[None, :], len(rates), axis=0)
+    loss, error, scaled = np.zeros_like(level), np.empty_like(level), np.empty_like(level)
+    # In place, a day after the other: with few items the calls cost more than the numbers.
+    for seen, used, of_day in zip(*map(np.ascontiguousarray, (level_seen.T, usable.T, factor.T)), strict=True):
+        np.subtract(seen, level, out=error)
+        error *= used
+        np.multiply(error, of_day, out=scaled)
+        scaled *= scaled
+        loss *= MEMORY
+        loss += scaled
+        error *= rates
+        level += error
+    best = level[loss.argmin(0), np.arange(len(recent))]
     return np.asarray(best[:, None] * factors[:, np.arange(horizon) % spacing.week])
 
 
