@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -41,6 +42,8 @@ REPORTS = {
     "published": ".md",
     "overview": ".html",
 }
+# How often deleting temporary files is tried: Ray's last processes may still write some.
+TRIES, PAUSE_SECONDS = 20, 0.25
 # Short: Ray keeps sockets there, and their names may not be long.
 SCRATCH = "foreact-run-"
 
@@ -103,6 +106,14 @@ def _execute_pipeline(run: Run) -> None:
         _delete_data(artifacts)
 
 
+def _delete_scratch(folder: Path) -> None:
+    for _ in range(TRIES):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(PAUSE_SECONDS)
+
+
 @contextlib.contextmanager
 def make_scratch() -> Iterator[Path]:
     """Yield a folder for temporary files that is deleted with the run, because kfp and Ray leave theirs behind."""
@@ -119,7 +130,7 @@ def make_scratch() -> Iterator[Path]:
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            _delete_scratch(folder)
             tempfile.tempdir = None
             if before is None:
                 del os.environ["TMPDIR"]

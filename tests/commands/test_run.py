@@ -198,7 +198,7 @@ def test_a_stopped_run_leaves_the_last_publication_and_no_process(
         assert "Stopped; what was published stays as it was." in told
         assert "Traceback" not in told
     until(lambda: processes_of(folder) == [])
-    assert list(tmp_path.iterdir()) == []
+    until(lambda: list(tmp_path.iterdir()) == [])
     assert manifest(one_store.workspace) == before
     record = Ledger(connect(PlaceSettings(workspace=one_store.workspace))).read_history().find_run(folder.name)
     assert record is not None
