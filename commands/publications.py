@@ -78,7 +78,7 @@ def restore_publication(
 @publications_app.command("withdraw")
 def withdraw_stores(
     store: Annotated[
-        list[str], typer.Argument(metavar="STORE...", help="Stores that have closed, as `list` shows them")
+        list[str], typer.Argument(metavar="STORE...", help="Stores that have closed, as the history names them")
     ],
     workspace: Workspace,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for those who read the list later")] = "",

@@ -8,6 +8,7 @@ import json
 import logging
 import zipfile
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 import pyarrow as pa
@@ -117,8 +118,8 @@ class _Store:
         return self._number(self.dataset.info.as_of)
 
     @staticmethod
-    def _number(day: object) -> int:
-        return int(np.datetime64(day, "D").astype(np.int64))  # type: ignore[call-overload]
+    def _number(day: date) -> int:
+        return int(np.datetime64(day, "D").astype(np.int64))
 
     def _read_rows(self, part: str) -> Rows:
         if part not in self.read:
