@@ -296,7 +296,7 @@ class Registry:
 
         A promoted version is its date of data and its number; the champion is that of a moment ago.
         MLflow moves an alias unconditionally. So the process that moved it last looks again, sees what others have
-        registered meanwhile, and corrects what it has overwritten. In a workspace nobody else registers meanwhile.
+        registered meanwhile, and corrects what it has overwritten.
         """
         name = model_name(store)
         live = (champion.as_of, int(champion.version)) if champion and champion.store == store else ("", 0)
@@ -305,8 +305,6 @@ class Registry:
             if newest != live:
                 self._set_alias(name, str(newest[1]))
                 live = newest
-            if self.artifacts is not None:
-                return
             newest = max(live, *self._list_promoted(name))
             if newest == live:
                 return

@@ -127,7 +127,7 @@ class Overtaken:
         self.client.set_registered_model_alias(*arguments)
 
 
-# In a workspace the second run waits for the first, so none overtakes another.
+# In a workspace the second run waits for the first.
 @pytest.mark.postgres
 @pytest.mark.azurite
 @pytest.mark.parametrize("connect", ["server"], indirect=True)
@@ -146,9 +146,6 @@ def test_the_alias_is_on_the_newest_data_though_another_run_moved_it_in_the_same
     assert connect().find_champions([prefix])[prefix].version == live
 
 
-@pytest.mark.postgres
-@pytest.mark.azurite
-@pytest.mark.parametrize("connect", ["server"], indirect=True)
 def test_a_run_that_died_before_it_looked_again_looks_when_it_is_repeated(connect, prefix, tmp_path):
     old, new = ([candidate(tmp_path, prefix, as_of=f"2024-03-0{day}")] for day in (1, 2))
     connect().register_models(f"new-{prefix}", new)
