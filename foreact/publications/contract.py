@@ -4,7 +4,9 @@ forecasts/manifest.json              the only mutable object, replaced by compar
 forecasts/manifests/<version>.json   every manifest that was current in FOREACT_KEEP_DAYS
 forecasts/data/<run>/<store>.*       immutable objects, one of each kind a store
 forecasts/data/<run>/models/         the models that made them, packed; the chain's is forecasts/data/<run>/chain.zip
-forecasts/owed/<run>.zip             what the model registry has yet to be told of a run; .problem beside it: why not
+forecasts/data/<run>/challengers/    new models that were refused, until the registry is told of them
+forecasts/data/<run>/champions/      models that the run judged and that lay in the registry alone, for a day
+forecasts/owed/<run>.json            what the model registry has yet to be told of a run; .problem beside it: why not
 """
 
 from datetime import date, datetime
@@ -61,6 +63,16 @@ def object_name(run: str, store: str, kind: Kind) -> str:
 def packed_model_name(run: str, store: str) -> str:
     """Name the packed model that made a store's numbers in a run."""
     return f"{run_prefix(run)}models/{encode_id(store)}.zip"
+
+
+def challenger_name(run: str, store: str) -> str:
+    """Name the packed model that a run trained for a store and that does not make its numbers."""
+    return f"{run_prefix(run)}challengers/{encode_id(store)}.zip"
+
+
+def champion_name(run: str, sha256: str) -> str:
+    """Name a packed model that a run judges and that lay in the registry alone."""
+    return f"{run_prefix(run)}champions/{sha256}.zip"
 
 
 def packed_chain_name(run: str) -> str:

@@ -1,6 +1,6 @@
 """What may be deleted: objects that no retained version names and no publisher can be about to name; old manifests."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from datetime import UTC, datetime, timedelta
 
 from foreact.blobs.ageing import delete_all, list_old
@@ -52,9 +52,13 @@ def _read_retained(store: BlobStore) -> Iterator[Manifest]:
 
 
 def prune_objects(
-    store: BlobStore, *, grace: timedelta = GRACE, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    store: BlobStore,
+    *,
+    also_needed: Set[str] = frozenset(),
+    grace: timedelta = GRACE,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> list[str]:
-    """Delete what no retained version names and what is older than the grace period; return the names.
+    """Delete what no retained version names, nobody else needs, and is older than the grace period; return the names.
 
     Only runs that may have something to delete are listed, so that the cost is that of a night: those that no retained
     version names, and those that the oldest one does. What a later one was first to name, it mostly still names whole;
@@ -63,13 +67,14 @@ def prune_objects(
     named = [list_object_names(manifest) for manifest in _read_retained(store)]
     if not named:
         return []
-    needed = set().union(*named)
+    needed: set[str] = set().union(*named)
     runs = set(map(_folder_of, needed))
     oldest = set(map(_folder_of, named[-1]))
     # A clock that jumped ahead must not make objects old: then age is measured from the last publication.
     swapped = [info.modified for info in store.list(CURRENT)]
     before = min([now(), *swapped]) - grace
     listed = [run for run in store.list_folders(DATA) if run in oldest or run not in runs]
+    needed |= also_needed
     objects = (info for run in listed for info in store.list(run))
     return delete_all(store, [info.name for info in objects if info.name not in needed and info.modified < before])
 

@@ -1,5 +1,6 @@
 """What goes into the registry and what comes back."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -55,13 +56,12 @@ class Candidate:
     """A trained model to be registered."""
 
     store: str
-    packed: Path
+    # Returns its files by name when its turn comes: the packed model, and what lies beside it.
+    read_files: Callable[[], dict[str, bytes]]
     promoted: bool
     as_of: str
     tags: dict[str, str] = field(default_factory=dict)
     description: str = ""
-    # Texts by name that lie beside the packed model.
-    beside: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -170,7 +170,10 @@ class Registry:
 
     def load_champions(self, stores: Iterable[str]) -> dict[str, LoadedModel]:
         """Return each store's packed live model, or why it is lost or changed."""
-        champions = self.find_champions(stores)
+        return self.load_models(self.find_champions(stores))
+
+    def load_models(self, champions: Mapping[str, Champion]) -> dict[str, LoadedModel]:
+        """Return the packed models of stores' champions, or why each is lost or changed."""
         with explain_mlflow_errors(self.address):
             sources = {
                 run: self._open_run_files(run) for run in {champion.mlflow_run for champion in champions.values()}
@@ -247,12 +250,11 @@ class Registry:
 
         A store's first version is preceded by its registered model, which saves asking for what is not there.
         """
-        data = candidate.packed.read_bytes()
+        files = candidate.read_files()
         folder = model_folder(model_name(candidate.store))
         with tempfile.TemporaryDirectory() as scratch:
-            Path(scratch, PACKED).write_bytes(data)
-            for name, text in candidate.beside.items():
-                Path(scratch, name).write_text(text, encoding="utf-8")
+            for name, data in files.items():
+                Path(scratch, name).write_bytes(data)
             self.client.log_artifacts(mlflow_run.info.run_id, scratch, folder)
         name = model_name(candidate.store)
         source = f"{mlflow_run.info.artifact_uri}/{folder}"
@@ -262,7 +264,7 @@ class Registry:
             RUN: run,
             AS_OF: candidate.as_of,
             PROMOTED: str(candidate.promoted).lower(),
-            CHECKSUM: compute_checksum(data),
+            CHECKSUM: compute_checksum(files[PACKED]),
         }
 
         def create_version() -> str:

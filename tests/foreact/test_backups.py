@@ -88,7 +88,7 @@ def test_what_was_not_whole_is_told(tmp_path):
 
 
 def test_in_another_folder_models_and_data_are_found(workspace, tmp_path):
-    Registry.connect(PipelineSettings(workspace=workspace)).register_models("r1", [candidate(tmp_path, "Kiel")])
+    Registry.connect(PipelineSettings(workspace=workspace)).register_models("r1", [candidate("Kiel")])
     (workspace / "demo").mkdir()
     (workspace / "demo" / "sales.csv").write_text("date,store,units\n")
     parameters = {"history": str(workspace / "demo" / "sales.csv"), "known": ["/elsewhere/calendar.csv"]}

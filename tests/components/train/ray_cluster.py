@@ -21,11 +21,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.train.worker import StoreFiles, StoreJob, train_store_job
+from components.train.worker import StoreJob, StoreOutcome, train_store_job
 from foreact.blobs import BlobPlace
+from foreact.publications import Reader
 from tests.services import listens, serve_azurite
 from tests.waiting import until
 
@@ -92,7 +94,7 @@ def node(role: str, folder: Path, hidden: Path) -> Iterator[subprocess.Popen[byt
         process.wait()
 
 
-def train_and_tell(job: StoreJob, chain: None) -> tuple[str, bool, StoreFiles]:
+def train_and_tell(job: StoreJob, chain: None) -> tuple[str, bool, StoreOutcome]:
     """Train, and tell on which node, and whether the data's folder can be seen from there.
 
     Neither node does its second store before each has done one.
@@ -102,14 +104,17 @@ def train_and_tell(job: StoreJob, chain: None) -> tuple[str, bool, StoreFiles]:
     place, done = ray.get_runtime_context().get_node_id(), Path(os.environ["DONE"])
     while (done / place).exists() and len(list(done.iterdir())) < 2:
         time.sleep(0.05)
-    files = train_store_job(job, chain)
+    outcome = train_store_job(job, chain)
     (done / place).touch()
-    return place, Path(os.environ["HIDDEN"], "sales.csv").exists(), files
+    return place, Path(os.environ["HIDDEN"], "sales.csv").exists(), outcome
 
 
-def comparable(files: StoreFiles) -> tuple[Any, ...]:
-    """Leave out how long it took."""
-    return files.record, files.model, files.objects
+def comparable(outcome: StoreOutcome, data: "Dataset") -> tuple[Any, ...]:
+    """Return the record, and what was written, but for the run's name."""
+    record, reader = outcome.record, Reader(data.place.connect())
+    written = {**record.objects, "model": record.model, "challenger": record.challenger}
+    contents = {kind: reader.read_object(each) for kind, each in written.items() if each is not None}
+    return record.model_copy(update={"objects": {}, "model": None, "challenger": None}), contents
 
 
 def train_with_a_death(data: "Dataset", victim: subprocess.Popen[bytes]) -> dict[str, Any]:
@@ -124,10 +129,11 @@ def train_with_a_death(data: "Dataset", victim: subprocess.Popen[bytes]) -> dict
     size = TaskSize(cpus=1, memory=1024**3)
     with open_workers(1, size=size) as here:
         done = here.run(train_store_job, [Task(s, j, 1) for s, j in jobs.items()])
-        expected = {each.store: comparable(each.result) for each in done if each.result}
+        expected = {each.store: comparable(each.result, data) for each in done if each.result}
+    jobs = {store: replace(job, run="on two") for store, job in jobs.items()}
     # Larger than either node: it is given the most that one has.
     tasks = [Task(s, job, 10**12 if number == 0 else 10**8) for number, (s, job) in enumerate(jobs.items())]
-    began, places, failures, same, seen = time.monotonic(), [], {}, 0, 0
+    began, places, failures, same, seen, largest = time.monotonic(), [], {}, 0, 0, 0
 
     def living() -> int:
         return sum(node["Alive"] and node["Resources"].get("CPU", 0) > 0 for node in ray.nodes())
@@ -140,10 +146,11 @@ def train_with_a_death(data: "Dataset", victim: subprocess.Popen[bytes]) -> dict
             if outcome.result is None:
                 failures[outcome.store] = outcome.failure
             else:
-                place, visible, files = outcome.result
+                place, visible, trained = outcome.result
                 places.append(place)
                 seen += visible
-                same += comparable(files) == expected[outcome.store]
+                same += comparable(trained, data) == expected[outcome.store]
+                largest = max(largest, len(pickle.dumps(trained)))
             if len(set(places)) == 2 and not killed_after:
                 victim.kill()
                 killed_after = number
@@ -160,6 +167,7 @@ def train_with_a_death(data: "Dataset", victim: subprocess.Popen[bytes]) -> dict
         "killed_after": killed_after,
         "alive": [alive[0], alive[-1]],
         "data_seen_by_workers": seen,
+        "largest_result": largest,
         "largest_job": max(len(pickle.dumps(job)) for job in jobs.values()),
         "seconds": time.monotonic() - began,
     }

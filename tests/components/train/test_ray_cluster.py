@@ -51,9 +51,10 @@ def test_a_worker_that_dies_takes_nothing_with_it(seen: dict[str, Any]) -> None:
     assert training["alive"] == [2, 1]
 
 
-def test_workers_read_their_stores_from_object_storage_themselves(seen: dict[str, Any]) -> None:
+def test_workers_read_and_write_object_storage_themselves(seen: dict[str, Any]) -> None:
     assert seen["training"]["data_seen_by_workers"] == 0
     assert seen["training"]["largest_job"] < 2_000, "a job says where the data is"
+    assert seen["training"]["largest_result"] < 40_000, "and a result, beside a picture, where the numbers are"
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,11 @@ from components.publish.step import publish
 from components.register.step import list_versions
 from foreact.blobs import connect
 from foreact.blobs.folder import FolderStore
-from foreact.publications.contract import CURRENT
+from foreact.publications import CURRENT, put_object
+from foreact.publications.contract import packed_chain_name
 from foreact.runs.events import Events
 from foreact.runs.ledger import RunLedger
-from foreact.runs.trained import TrainedChain, TrainedFolder
+from foreact.runs.trained import TrainedChain
 from foreact.settings import PipelineSettings
 from pipelines.graph import build_pipeline
 from pipelines.one_pod.execution import run_in_one_pod
@@ -72,16 +73,15 @@ def spend_nights(folder: Path, stores: list[str], history: Path) -> None:
     take_in(settings.workspace, history, today=date.today())
     for night in range(NIGHTS, 0, -1):
         as_of = LAST - timedelta(days=night)
-        trained = write_training(folder / "trained", {key: {} for key in stores}, as_of=as_of, horizon=7)
-        chain = TrainedChain(as_of=as_of, stores=len(stores), rows=100)
-        trained.chain.write_bytes(b"no model")
-        trained.write_record(trained.read_record().model_copy(update={"chain": chain}))
-        versions = folder / "versions.json"
-        list_versions(TrainedFolder(folder / "trained").read_record(), f"night-{night}").write(versions)
+        run, trained, versions = f"night-{night}", folder / "trained", folder / "versions.json"
+        record = write_training(trained, settings, run, {key: {} for key in stores}, as_of=as_of, horizon=7)
+        packed = put_object(connect(settings), packed_chain_name(run), b"no model")
+        chain = TrainedChain(as_of=as_of, stores=len(stores), rows=100, packed=packed)
+        record = record.model_copy(update={"chain": chain})
+        record.write(trained)
+        list_versions(record, run).write(versions)
         morning = datetime.combine(as_of + timedelta(days=1), time(5), UTC)
-        publish(
-            trained=folder / "trained", versions=versions, settings=settings, events=Events(), now=lambda at=morning: at
-        )
+        publish(trained=trained, versions=versions, settings=settings, events=Events(), now=lambda at=morning: at)
 
 
 def measure_refresh(folder: Path, count: int, patch: pytest.MonkeyPatch) -> tuple[Meter, int]:
