@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 GCS, CLIENT = "127.0.0.1:6379", "ray://127.0.0.1:10001"
 TOKEN = "a" * 64
 STORES = 30
+CUT_SECONDS = 2
 THIS = "tests.components.train.ray_cluster"
 
 
@@ -94,6 +95,50 @@ def node(role: str, folder: Path, hidden: Path) -> Iterator[subprocess.Popen[byt
         process.wait()
 
 
+class Line:
+    """A connection to the head that can be cut: what came over it ends, and nobody gets through until it is mended."""
+
+    def __init__(self) -> None:
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.address = f"ray://127.0.0.1:{self.server.getsockname()[1]}"
+        self.is_cut = False
+        self.ends: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        self.is_cut = True
+        for end in self.ends:
+            _close(end)
+        self.ends.clear()
+
+    def mend(self) -> None:
+        self.is_cut = False
+
+    def _accept(self) -> None:
+        while True:
+            caller, _ = self.server.accept()
+            if self.is_cut:
+                caller.close()
+                continue
+            head = socket.create_connection(("127.0.0.1", 10001))
+            self.ends += [caller, head]
+            for source, target in ((caller, head), (head, caller)):
+                threading.Thread(target=_pass_on, args=(source, target), daemon=True).start()
+
+
+def _pass_on(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(1 << 16):
+            target.sendall(data)
+    for end in (source, target):
+        _close(end)
+
+
+def _close(end: socket.socket) -> None:
+    with suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
+
+
 def train_and_tell(job: StoreJob, chain: None) -> tuple[str, bool, StoreOutcome]:
     """Train, and tell on which node, and whether the data's folder can be seen from there.
 
@@ -140,7 +185,9 @@ def train_with_a_death(data: "Dataset", victim: subprocess.Popen[bytes]) -> dict
 
     alive: list[int] = []
     killed_after = 0
-    with open_workers(len(tasks), size=size, address=CLIENT) as workers:
+    line = Line()
+    with open_workers(len(tasks), size=size, address=line.address) as workers:
+        patience = ray.util.client.ray.get_context().client_worker._reconnect_grace_period
         outcomes = enumerate(workers.run(train_and_tell, tasks), 1)
         for number, outcome in outcomes:
             if outcome.result is None:
@@ -153,9 +200,12 @@ def train_with_a_death(data: "Dataset", victim: subprocess.Popen[bytes]) -> dict
                 largest = max(largest, len(pickle.dumps(trained)))
             if len(set(places)) == 2 and not killed_after:
                 victim.kill()
+                line.cut()
+                threading.Timer(CUT_SECONDS, line.mend).start()
                 killed_after = number
-            alive.append(living())
-            if len(alive) == len(jobs):
+            if number == 1:
+                alive.append(living())
+            if number == len(jobs):
                 # The driver goes away with the last one.
                 until(lambda: living() < 2)
                 alive.append(living())
@@ -165,6 +215,7 @@ def train_with_a_death(data: "Dataset", victim: subprocess.Popen[bytes]) -> dict
         "failures": failures,
         "places": len(set(places)),
         "killed_after": killed_after,
+        "patience": patience,
         "alive": [alive[0], alive[-1]],
         "data_seen_by_workers": seen,
         "largest_result": largest,

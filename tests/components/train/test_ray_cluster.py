@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from components.train.fanout import RECONNECT_SECONDS
 from tests.components.train.ray_cluster import STORES
 from tests.parts import require, unavailable
 
@@ -49,6 +50,12 @@ def test_a_worker_that_dies_takes_nothing_with_it(seen: dict[str, Any]) -> None:
     assert training["same"] == training["stores"] == STORES, "what came back is what one process makes of it"
     assert 0 < training["killed_after"] < STORES // 2, "both workers had a share, and most was still to do"
     assert training["alive"] == [2, 1]
+
+
+def test_a_driver_that_was_cut_off_goes_on(seen: dict[str, Any]) -> None:
+    """It was, when the worker died; a minute is seen by hand."""
+    assert seen["training"]["patience"] == RECONNECT_SECONDS > 60
+    assert seen["training"]["same"] == STORES
 
 
 def test_workers_read_and_write_object_storage_themselves(seen: dict[str, Any]) -> None:
