@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
@@ -65,6 +67,19 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class NewVersion:
+    """What is told of a model whose files are in the registry already."""
+
+    store: str
+    name: str
+    # Where its files are, and the MLflow run that holds them.
+    source: str
+    mlflow_run: str
+    tags: dict[str, str]
+    description: str | None
+
+
+@dataclass(frozen=True)
 class Moment:
     """Where figures belong on a chart: the last date of their data, and when they were made."""
 
@@ -117,6 +132,28 @@ class Champion:
     mlflow_run: str
     # Its packed model within that run.
     file: str
+
+
+def read_version(version: Any) -> Champion:
+    """Return what MLflow says of a version."""
+    tags = version.tags
+    return Champion(
+        store=tags.get(STORE, ""),
+        name=version.name,
+        version=str(version.version),
+        run=tags.get(RUN, version.run_id),
+        as_of=tags.get(AS_OF, ""),
+        sha256=tags.get(CHECKSUM, ""),
+        mlflow_run=version.run_id,
+        file=_find_file(version),
+    )
+
+
+def _find_file(version: Any) -> str:
+    """Return where a version's packed model lies in its run; the release before named it by the store alone."""
+    store = version.tags.get(STORE, "")
+    file = Path(urlsplit(version.source or "").path).name
+    return f"models/{file}" if file.endswith(PACKED_BEFORE) else artifact_name(store)
 
 
 @dataclass(frozen=True)
