@@ -1,6 +1,7 @@
 """Publications: written whole by runs, read by serving."""
 
 from foreact.publications.contract import CURRENT, Kind, Manifest, PublishedModel, PublishedObject, StoreEntry
+from foreact.publications.groups import pick_stores
 from foreact.publications.objects import put_objects
 from foreact.publications.publisher import Outcome, Publisher
 from foreact.publications.reader import Publication, Reader
@@ -21,6 +22,7 @@ __all__ = [
     "Reader",
     "StoreEntry",
     "list_named_models",
+    "pick_stores",
     "prune_archive",
     "prune_objects",
     "put_objects",
