@@ -191,7 +191,9 @@ def _find_published_models(reader: "Reader", stores: list[str]) -> "Mapping[str,
     from foreact.registry import CHAIN
 
     publication = reader.find_current()
-    entries = pick_stores(publication.manifest.stores, stores) if publication else {}
+    # The chain's model is no store's.
+    named = [store for store in stores if store != CHAIN]
+    entries = pick_stores(publication.manifest.stores, named) if publication else {}
     found = {store: entry.model for store, entry in entries.items()}
     if CHAIN in stores and (chain := _find_last_chain(reader)):
         found[CHAIN] = chain
