@@ -127,8 +127,6 @@ def run_case(store: BlobStore, held: str, count: int) -> None:
 
     names = [f"Store {number:05d}" for number in range(count)]
     nights = {night: {name: make_entry(name, night) for name in names} for night in (1, 2, 4, 5)}
-    with measured(held, count, f"objects of a night, {THREADS} at once"):
-        write_objects(store, nights[1])
     with measured(held, count, "publish all, the first time"):
         make_publisher(1).publish(nights[1], by="run 1")
     with measured(held, count, "publish all, the next night"):
@@ -144,15 +142,17 @@ def run_case(store: BlobStore, held: str, count: int) -> None:
     make_publisher(2).publish({names[8]: make_entry(names[8], 3)}, by="run 3")
     with measured(held, count, "read all stores after another's refresh"):
         list(reader.read_current().manifest.stores)
+    with measured(held, count, f"objects of a night, {THREADS} at once"):
+        write_objects(store, nights[1])
     with measured(held, count, "restore the first night"):
         make_publisher(2).restore(1, by="me", reason="to see")
+    with measured(held, count, "prune: nothing to delete"):
+        prune_objects(store, grace=timedelta(0))
+        prune_archive(store, keep=timedelta(0), grace=timedelta(0))
     for night in (4, 5):
         make_publisher(night).publish(nights[night], by=f"run {night}")
         make_publisher(night).publish({names[7]: make_entry(names[7], night + 1)}, by=f"run {night}")
     with measured(held, count, "prune: delete the first night"):
-        prune_objects(store, grace=timedelta(0))
-        prune_archive(store, keep=timedelta(0), grace=timedelta(0))
-    with measured(held, count, "prune: nothing to delete"):
         prune_objects(store, grace=timedelta(0))
         prune_archive(store, keep=timedelta(0), grace=timedelta(0))
 
