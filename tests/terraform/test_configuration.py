@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from foreact.publications.contract import CURRENT, manifest_name, object_name
+from foreact.publications.contract import CURRENT, GROUPS, manifest_name, object_name
 from foreact.runs.ledger import RUNS
 from foreact.telemetry.notices import FOLDER as NOTICES
 from serving.dashboard.login import CALLBACK
@@ -171,7 +171,7 @@ def test_every_policy_has_been_seen_to_bite() -> None:
 def test_serving_may_write_what_it_writes_beside_its_own() -> None:
     condition = get(parse(), "azurerm_role_assignment", "serving_manifest")["condition"]
     patterns = re.findall(r"StringLike '(\S+)'", condition)
-    for written in (CURRENT, manifest_name(1), RUNS, f"{NOTICES}run-failed.json"):
+    for written in (CURRENT, manifest_name(1), f"{GROUPS}0a1b.json", RUNS, f"{NOTICES}run-failed.json"):
         assert any(fnmatchcase(written, pattern) for pattern in patterns), written
     assert not any(fnmatchcase(object_name("run", "S1", "forecasts"), pattern) for pattern in patterns)
 
