@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from functools import cache
 
 from foreact.errors import ForeactError
-from foreact.publications import PublishedObject, Reader, StoreEntry
+from foreact.publications import PublishedObject, Reader, StoreEntry, pick_stores
 
 log = logging.getLogger(__name__)
 # Ages in days of the publications that are compared: a short and some longer leads.
@@ -61,8 +61,7 @@ class EarlierVersions:
 
     def _read_version(self, number: int) -> dict[str, StoreEntry] | None:
         try:
-            manifest = self._reader.read_version(number)
+            return pick_stores(self._reader.read_version(number).stores, self._stores)
         except ForeactError as error:
             log.warning("skipped version %d: %s", number, error)
             return None
-        return {store: manifest.stores[store] for store in self._stores if store in manifest.stores}

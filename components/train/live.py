@@ -143,7 +143,7 @@ def make_live_finder(settings: PipelineSettings) -> Callable[[list[str], date], 
         from foreact.publications import Reader
 
         previous = find_earlier(Reader.connect(settings), stores, as_of)
-        attributes = _find_attributes(settings)
+        attributes = _find_attributes(settings, stores)
         live = _find_live_models(stores, settings)
         return {
             store: replace(
@@ -222,11 +222,14 @@ def _find_published_models(stores: list[str], settings: PipelineSettings) -> dic
 
 def _list_published_models(reader: "Reader", stores: list[str]) -> "Mapping[str, PublishedModel]":
     """Return the models of the stores' published numbers; for the chain, of the numbers that it had a part in last."""
+    from foreact.publications import pick_stores
     from foreact.registry import CHAIN
 
     publication = reader.find_current()
-    entries = publication.manifest.stores if publication else {}
-    found = {store: entries[store].model for store in stores if store in entries}
+    # The chain's model is no store's.
+    named = [store for store in stores if store != CHAIN]
+    entries = pick_stores(publication.manifest.stores, named) if publication else {}
+    found = {store: entry.model for store, entry in entries.items()}
     if CHAIN in stores and (chain := _find_last_chain(reader)):
         found[CHAIN] = chain
     return {store: model for store, model in found.items() if model.version or model.run}
@@ -234,11 +237,7 @@ def _list_published_models(reader: "Reader", stores: list[str]) -> "Mapping[str,
 
 def _find_last_chain(reader: "Reader") -> "PublishedModel | None":
     # A publication that looks further ahead than the chain's model goes without it, and does not end it.
-    for manifest in reader.read_history(retained=True):
-        entries = [entry for entry in manifest.stores.values() if entry.chain is not None]
-        if entries:
-            return max(entries, key=lambda entry: (entry.as_of, entry.generated_at)).chain
-    return None
+    return next(filter(None, (manifest.find_chain() for manifest in reader.read_history(retained=True))), None)
 
 
 def _make_published(model: "PublishedModel") -> LiveStore:
@@ -248,8 +247,9 @@ def _make_published(model: "PublishedModel") -> LiveStore:
     return LiveStore(model.version, model.run, model.packed)
 
 
-def _find_attributes(settings: PipelineSettings) -> dict[str, Mapping[str, str]]:
-    from foreact.publications import Reader
+def _find_attributes(settings: PipelineSettings, stores: list[str]) -> dict[str, Mapping[str, str]]:
+    from foreact.publications import Reader, pick_stores
 
     publication = Reader.connect(settings).find_current()
-    return {store: entry.attributes for store, entry in publication.manifest.stores.items()} if publication else {}
+    entries = pick_stores(publication.manifest.stores, stores) if publication else {}
+    return {store: entry.attributes for store, entry in entries.items()}

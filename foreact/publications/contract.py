@@ -2,6 +2,7 @@
 
 forecasts/manifest.json              the only mutable object, replaced by compare-and-swap
 forecasts/manifests/<version>.json   every manifest that was current in FOREACT_KEEP_DAYS
+forecasts/manifest-groups/<checksum>.json   the stores of a manifest of many, dealt to immutable groups that it names
 forecasts/data/<run>/<store>.*       immutable objects, one of each kind a store
 forecasts/data/<run>/models/         the models that made them, packed; the chain's is forecasts/data/<run>/chain.zip
 forecasts/data/<run>/challengers/    new models that were refused, until the registry is told of them
@@ -9,6 +10,7 @@ forecasts/data/<run>/champions/      models that the run judged and that lay in 
 forecasts/owed/<run>.json            what the model registry has yet to be told of a run; .problem beside it: why not
 """
 
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import ClassVar, Literal
 
@@ -19,9 +21,13 @@ from foreact.naming import encode_id
 from foreact.spacing import Spacing
 from foreact.vocabulary import DATE, DRIVER, ITEM, MEAN, P10, P50, P90, STORE, UNITS
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+# A manifest that holds its stores itself is what the release before writes and reads.
+INLINE_SCHEMA = 2
 CURRENT = "forecasts/manifest.json"
 MANIFESTS = "forecasts/manifests/"
+# The service may write what begins with forecasts/manifest, for it restores versions.
+GROUPS = "forecasts/manifest-groups/"
 DATA = "forecasts/data/"
 OWED = "forecasts/owed/"
 
@@ -157,6 +163,31 @@ class StoreEntry(_Record):
         return (*keys, MEAN, *self.list_quantiles(kind))
 
 
+class StoreGroup(_Record):
+    """Some of the stores of a manifest: the object that has them, and what is known of them without reading it."""
+
+    # Of its bytes, which it is named by.
+    sha256: str
+    count: int
+    # The folders of the runs whose objects its stores name.
+    runs: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Return the name of the object."""
+        return f"{GROUPS}{self.sha256}.json"
+
+
+def find_last_chain(entries: Iterable[StoreEntry]) -> PublishedModel | None:
+    """Return the chain's model that had a say in the newest of some stores' numbers; None if none had."""
+    newest = max(
+        (entry for entry in entries if entry.chain is not None),
+        key=lambda entry: (entry.as_of, entry.generated_at),
+        default=None,
+    )
+    return newest.chain if newest else None
+
+
 class Manifest(StoredRecord):
     """One version of everything published."""
 
@@ -177,8 +208,17 @@ class Manifest(StoredRecord):
     retained_from: int = 1
     # The last version of each of some days gone by: those stay whole too, however many came after them.
     retained_days: tuple[int, ...] = ()
-    stores: dict[str, StoreEntry]
+    # A manifest of few stores has them itself; of many it has the groups, in which they are read when asked for.
+    stores: Mapping[str, StoreEntry] = Field(default_factory=dict)
+    # A store's place in this list follows from its name.
+    groups: tuple[StoreGroup, ...] = ()
+    # With groups: the chain's model that had a say last.
+    chain: PublishedModel | None = None
 
     def list_retained(self) -> list[int]:
         """Return the versions whose objects are all kept, this one first and then the newest."""
         return sorted({*range(self.retained_from, self.version + 1), *self.retained_days}, reverse=True)
+
+    def find_chain(self) -> PublishedModel | None:
+        """Return the chain's model that had a say last; None if none had."""
+        return self.chain if self.groups else find_last_chain(self.stores.values())

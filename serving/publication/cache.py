@@ -18,8 +18,8 @@ from foreact.blobs.records import NewerRecord
 from foreact.clock import utc_now
 from foreact.errors import ForeactError
 from foreact.publications.contract import CURRENT, Manifest, StoreEntry
+from foreact.publications.groups import pick_stores
 from foreact.publications.reader import Reader
-from foreact.publications.sealing import unseal_manifest
 from serving.publication.arrays import StoreData, name_content
 from serving.publication.detail import Assembled
 from serving.publication.earlier import EarlierForecast, EarlierVersions
@@ -117,7 +117,7 @@ class PublicationCache:
         if blob is None:
             return self._retry_damaged()
         try:
-            manifest = unseal_manifest(blob.data, CURRENT)
+            manifest = self.reader.unseal_manifest(blob.data, CURRENT)
         except ForeactError as problem:
             log.error("the newest publication cannot be read: %s", problem)
             self._serve_archived()
@@ -203,7 +203,7 @@ class PublicationCache:
             self._lock.release()
 
     def _load_stores(
-        self, entries: dict[str, StoreEntry], loaded: dict[str, StoreData]
+        self, entries: Mapping[str, StoreEntry], loaded: dict[str, StoreData]
     ) -> tuple[dict[str, StoreData], list[str]]:
         """Return stores, loading those not loaded yet, and the names of the damaged ones."""
         stores = {
@@ -247,7 +247,7 @@ class PublicationCache:
             return None
 
     def _outline_stores(
-        self, missing: dict[str, StoreEntry], entries: dict[str, StoreEntry]
+        self, missing: dict[str, StoreEntry], entries: Mapping[str, StoreEntry]
     ) -> tuple[dict[str, StoreData], list[str]]:
         """Return stores by their outlines, making those that nobody has made yet, and the names of the damaged ones."""
         keys = {store: name_content(store, entry) for store, entry in missing.items()}
@@ -304,7 +304,7 @@ class PublicationCache:
         numbers = [number for number in self.reader.list_versions() if number < manifest.version] if wanted else []
         for number in reversed(numbers[-LOOK_BACK:]):
             try:
-                older = self.reader.read_version(number).stores
+                older = pick_stores(self.reader.read_version(number).stores, wanted)
             except BlobUnavailable:
                 raise
             except ForeactError as problem:

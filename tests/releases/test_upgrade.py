@@ -18,7 +18,7 @@ from components.train.live import LiveChain, make_live_finder
 from components.train.step import train
 from foreact.blobs.folder import FolderStore
 from foreact.publications import Publisher, Reader
-from foreact.publications.contract import SCHEMA_VERSION
+from foreact.publications.contract import INLINE_SCHEMA
 from foreact.registry import Registry
 from foreact.runs.events import Events
 from foreact.runs.ledger import RunLedger
@@ -169,7 +169,7 @@ def test_its_models_are_retrained_from_and_it_can_be_put_back(upgraded: Upgraded
     assert registered.run == "after"
     reader = Reader(upgraded.blobs)
     current = reader.read_current().manifest
-    assert (current.schema_version, current.stores["Rostock"].run) == (SCHEMA_VERSION, "after")
+    assert (current.schema_version, current.stores["Rostock"].run) == (INLINE_SCHEMA, "after")
     keys.create_key(upgraded.blobs, "later", keys_grant(), created_by="test")
 
     code = check_out(upgraded.answers["commit"], tmp_path / "before")

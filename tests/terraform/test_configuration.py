@@ -9,6 +9,7 @@ import pytest
 
 from foreact.publications.contract import (
     CURRENT,
+    GROUPS,
     OWED,
     challenger_name,
     manifest_name,
@@ -181,7 +182,7 @@ def may_write(assignment: str, name: str) -> bool:
 
 
 def test_serving_may_write_what_it_writes_beside_its_own() -> None:
-    for written in (CURRENT, manifest_name(1), RUNS, f"{NOTICES}run-failed.json"):
+    for written in (CURRENT, manifest_name(1), f"{GROUPS}0a1b.json", RUNS, f"{NOTICES}run-failed.json"):
         assert may_write("serving_manifest", written), written
     assert not may_write("serving_manifest", object_name("run", "S1", "forecasts"))
 

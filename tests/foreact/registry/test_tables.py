@@ -33,10 +33,10 @@ def read_rows(workspace):
         }
 
 
-def register_nights(registry, folder):
+def register_nights(registry):
     """Register two nights, of which the second refuses a store, brings another and runs twice; return all answers."""
-    first = [candidate(folder, store, as_of="2024-03-30") for store in (CHAIN, "1", "Köln/Süd")]
-    second = [candidate(folder, "1"), candidate(folder, "Köln/Süd", promoted=False), candidate(folder, "3")]
+    first = [candidate(store, as_of="2024-03-30") for store in (CHAIN, "1", "Köln/Süd")]
+    second = [candidate("1"), candidate("Köln/Süd", promoted=False), candidate("3")]
     answers = [registry.register_models("first", first)]
     for day, hour, value in ((30, 20, 0.5), (31, 20, 0.25), (31, 20, 0.25), (29, 8, 1.0)):
         figures = {store: {"wape": value, "bias": -value} for store in (CHAIN, "1", "3")[: day - 28]}
@@ -51,7 +51,7 @@ def test_the_tables_hold_what_the_client_would_have_written(tmp_path):
     by_client._ensure_experiment(STORES_EXPERIMENT)
     # As for a server, whose tables are out of reach.
     by_client.artifacts = None
-    answers = [register_nights(registry, tmp_path / "models") for registry in (by_tables, by_client)]
+    answers = [register_nights(registry) for registry in (by_tables, by_client)]
     hidden = [re.sub(r"mlflow_run='\w+'", "", repr(answer)) for answer in answers]
     assert hidden[0] == hidden[1]
     assert read_rows(together) == read_rows(one_by_one)
