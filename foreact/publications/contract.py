@@ -111,23 +111,40 @@ class PublishedModel(_Record):
         return f"{self.name} of run {self.run}" if self.run else "baseline"
 
 
-class StoreEntry(_Record):
+class StoreTables(_Record):
+    """The objects of one store, and what has to be known to read them."""
+
+    # A publication from before there was another is daily.
+    spacing: Spacing = Spacing.DAILY
+    # The quantiles' names, from the lowest to the highest; none: published by schema version 1.
+    quantiles: tuple[str, ...] = ()
+    objects: dict[Kind, PublishedObject]
+
+    def list_quantiles(self, kind: Kind) -> tuple[str, ...]:
+        """Return the names of the quantiles that forecasts or totals have."""
+        return self.quantiles or ((P10, P90) if kind == "totals" else (P10, P50, P90))
+
+    def list_columns(self, kind: Kind) -> tuple[str, ...]:
+        """Return the columns of forecasts or totals."""
+        keys = (STORE, DATE) if kind == "totals" else (STORE, ITEM, DATE)
+        return (*keys, MEAN, *self.list_quantiles(kind))
+
+
+class StoreEntry(StoreTables):
     """All that is published for one store."""
 
     run: str
     # The newest period of sales, by the date that it bears.
     as_of: date
     generated_at: datetime
-    # In periods of the spacing; a publication from before there was another is daily.
+    # In periods of the spacing.
     horizon: int
-    spacing: Spacing = Spacing.DAILY
     items: int
     model: PublishedModel
     # The chain's model that had a say; None: none had.
     chain: PublishedModel | None = None
     data_hash: str
     code_version: str
-    objects: dict[Kind, PublishedObject]
     # Backtest figures of the model that made these numbers: wape, bias, coverage, scaled_error, naive_wape ...
     accuracy: dict[str, float] = Field(default_factory=dict)
     # The experts' shares of the totals; they sum to 1.
@@ -138,23 +155,12 @@ class StoreEntry(_Record):
     fallback: str | None = None
     # Why newer numbers are held back, so that these, the last good ones, stay; None if these are the newest.
     held: str | None = None
-    # The quantiles' names, from the lowest to the highest; none: published by schema version 1.
-    quantiles: tuple[str, ...] = ()
 
     def list_objects(self) -> list[PublishedObject]:
         """Return all objects that the entry names, its models too."""
         models = (self.model, self.chain)
         packed = [model.packed for model in models if model is not None and model.packed is not None]
         return [*self.objects.values(), *packed]
-
-    def list_quantiles(self, kind: Kind) -> tuple[str, ...]:
-        """Return the names of the quantiles that forecasts or totals have."""
-        return self.quantiles or ((P10, P90) if kind == "totals" else (P10, P50, P90))
-
-    def list_columns(self, kind: Kind) -> tuple[str, ...]:
-        """Return the columns of forecasts or totals."""
-        keys = (STORE, DATE) if kind == "totals" else (STORE, ITEM, DATE)
-        return (*keys, MEAN, *self.list_quantiles(kind))
 
 
 class Manifest(StoredRecord):

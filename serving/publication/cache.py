@@ -9,7 +9,6 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -17,15 +16,17 @@ from foreact.blobs import BlobNotFound, BlobStore, BlobUnavailable
 from foreact.blobs.records import NewerRecord
 from foreact.clock import utc_now
 from foreact.errors import ForeactError
+from foreact.outlines.assembling import Assembled
+from foreact.outlines.names import ItemNames
+from foreact.outlines.outline import Outline, name_content, outline_store, outline_with_alerts
 from foreact.publications.contract import CURRENT, Manifest, StoreEntry
 from foreact.publications.reader import Reader
 from foreact.publications.sealing import unseal_manifest
-from serving.publication.arrays import StoreData, name_content
-from serving.publication.detail import Assembled
+from serving.publication.arrays import StoreData
+from serving.publication.detail import StoreDetail
 from serving.publication.earlier import EarlierForecast, EarlierVersions
 from serving.publication.kept import KeptFiles
-from serving.publication.names import ItemIndex, ItemNames
-from serving.publication.outlines import Outline, Outlines
+from serving.publication.outlines import Outlines
 from serving.publication.shelf import DamagedStore, Shelf
 from serving.publication.snapshot import Snapshot
 
@@ -58,15 +59,13 @@ class PublicationCache:
         memory_bytes: int = MEMORY_BYTES,
         kept: KeptFiles | None = None,
         state: BlobStore | None = None,
-        encode_alerts: Callable[[StoreData], bytes] = lambda arrays: b"",
     ) -> None:
-        """Hold what is in a blob store; outlines of stores are kept in `state`, with their alerts."""
+        """Hold what is in a blob store; outlines of stores are kept in `state`."""
         self.reader = Reader(store)
         self.shelf = Shelf(self.reader, memory_bytes, kept)
         self.earlier = EarlierVersions(self.reader)
         self._names = ItemNames()
         self._outlines = Outlines(state or store, self._names)
-        self._encode_alerts = encode_alerts
         self._store = store
         self._clock = clock
         self._lock = threading.Lock()
@@ -233,8 +232,9 @@ class PublicationCache:
         assembled = self._assemble_store(store, entry)
         if assembled is None:
             return None
-        arrays = self._outline(assembled).make_store(store, entry, self.shelf)
-        self.shelf.put_detail(arrays, assembled.detail)
+        # What alerts are found from is kept for the store's pages, so it is computed there.
+        arrays = StoreData.of(store, entry, outline_store(assembled, self._names), self.shelf)
+        self.shelf.put_detail(arrays, StoreDetail.of(assembled))
         return arrays
 
     def _assemble_store(self, store: str, entry: StoreEntry) -> Assembled | None:
@@ -269,7 +269,7 @@ class PublicationCache:
                 self._write_outlines(entries)
             log.info("outlines of %d of %d stores are made", min(begin + OUTLINES_AT_ONCE, len(left)), len(left))
         found = {
-            store: outlines[keys[store]].make_store(store, entry, self.shelf)
+            store: StoreData.of(store, entry, outlines[keys[store]], self.shelf)
             for store, entry in missing.items()
             if keys[store] in outlines
         }
@@ -285,15 +285,8 @@ class PublicationCache:
         assembled = self._assemble_store(store, entry)
         if assembled is None:
             return None
-        outline = self._outline(assembled)
-        arrays = outline.make_store(store, entry, self.shelf)
-        arrays.refer_to(assembled.detail)
-        self.shelf.keep_detail(arrays.key, assembled.detail)
-        return replace(outline, alerts=self._encode_alerts(arrays))
-
-    def _outline(self, assembled: Assembled) -> Outline:
-        index = ItemIndex(self._names, self._names.number_names(assembled.detail.items))
-        return Outline(assembled.dates, assembled.totals, assembled.past_dates, assembled.past_total, index)
+        self.shelf.keep_detail(name_content(store, entry), StoreDetail.of(assembled))
+        return outline_with_alerts(assembled, self._names)
 
     def _find_last_good(
         self, manifest: Manifest, lost: Iterable[str], *tried_before: StoreEntry

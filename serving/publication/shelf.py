@@ -9,12 +9,13 @@ from cachetools import LRUCache
 
 from foreact.blobs import BlobUnavailable
 from foreact.errors import ForeactError
+from foreact.outlines.assembling import Assembled, assemble_store
+from foreact.outlines.tables import BadObject
 from foreact.publications.contract import StoreEntry
 from foreact.publications.reader import Reader
 from serving.publication.arrays import StoreData
-from serving.publication.detail import BYTES_AN_ITEM, Assembled, StoreDetail, assemble_store
+from serving.publication.detail import BYTES_AN_ITEM, StoreDetail
 from serving.publication.kept import KeptFiles
-from serving.publication.tables import BadObject
 
 log = logging.getLogger("foreact.serving")
 # Stores share this many locks, by which one that several ask for at once is read once.
@@ -94,7 +95,7 @@ class Shelf:
 
     def _fetch_detail(self, arrays: StoreData) -> StoreDetail:
         try:
-            detail = self.load_store(arrays.store, arrays.entry).detail
+            detail = StoreDetail.of(self.load_store(arrays.store, arrays.entry))
             if len(detail.items) != arrays.item_count:
                 raise BadObject(f"{arrays.entry.objects['forecasts'].name} has other items than it had")
         except BlobUnavailable:

@@ -11,10 +11,10 @@ import pytest
 
 from components.train.worker import train_store_job
 from components.validate.step import validate
+from foreact.outlines.assembling import assemble_store
 from foreact.publications import PublishedModel, PublishedObject, StoreEntry
 from foreact.runs.events import Events
 from foreact.spacing import Spacing
-from serving.publication.detail import assemble_store
 from tests.components.train.small import make_jobs, read_objects
 from tests.shops import take_in, write_rows
 

@@ -13,7 +13,6 @@ import pytest
 from foreact.blobs import Blob, BlobUnavailable
 from foreact.blobs.folder import FolderStore
 from foreact.publications.contract import object_name
-from serving.alerts.ranking import encode_alerts
 from serving.publication import DamagedStore, PublicationCache
 from serving.publication.kept import KeptFiles
 from tests.serving import shop
@@ -44,7 +43,7 @@ def chain(store: FolderStore, published: Path) -> FolderStore:
 def make_cache(store: FolderStore, folder: Path | None = None, memory: int = MIB) -> PublicationCache:
     """Return a cache that has looked."""
     kept = None if folder is None else KeptFiles(folder, 64 * MIB)
-    cache = PublicationCache(store, memory_bytes=memory, kept=kept, encode_alerts=encode_alerts)
+    cache = PublicationCache(store, memory_bytes=memory, kept=kept)
     cache.refresh()
     return cache
 
