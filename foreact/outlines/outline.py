@@ -6,7 +6,7 @@ read itself: both are Arrow files of outlines by the content that they were made
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from foreact.outlines.alerts import find_records
 from foreact.outlines.assembling import Assembled, assemble_store
 from foreact.outlines.levels import compute_levels
 from foreact.outlines.names import ItemIndex, ItemNames
-from foreact.outlines.tables import Days, Floats
+from foreact.outlines.tables import BadObject, Days, Floats
 from foreact.publications.contract import Kind, StoreTables
 from foreact.vocabulary import MEAN, P10, P90
 
@@ -63,7 +63,7 @@ def encode_outline(store: str, entry: StoreTables, objects: Mapping[Kind, bytes]
 
 def name_content(store: str, entry: StoreTables) -> str:
     """Return a name for what is published for a store that changes with any of its bytes, and with FORMAT."""
-    objects = sorted((kind, published.sha256) for kind, published in entry.objects.items())
+    objects = sorted((kind, published.sha256) for kind, published in entry.tables.items())
     text = repr((FORMAT, store, entry.spacing.value, entry.quantiles, objects))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -98,14 +98,22 @@ def _binary(arrays: Iterable[NDArray[Any]]) -> Any:
     return pa.array([array.tobytes() for array in arrays], pa.large_binary())
 
 
-def decode_outlines(data: bytes, wanted: Collection[str], names: ItemNames) -> tuple[Sequence[str], dict[str, Outline]]:
-    """Return the keys of an object's outlines, and those outlines that are wanted."""
+def decode_outlines(data: bytes, wanted: Set[str], names: ItemNames) -> tuple[Sequence[str], dict[str, Outline]]:
+    """Return the keys of an object's outlines, and those outlines that are wanted; raise BadObject for another file."""
+    try:
+        return _decode(data, wanted, names)
+    except (pa.ArrowException, ValueError, KeyError) as error:
+        raise BadObject(f"outlines cannot be read: {str(error).splitlines()[0]}") from None
+
+
+def _decode(data: bytes, wanted: Set[str], names: ItemNames) -> tuple[Sequence[str], dict[str, Outline]]:
     table = pa.ipc.open_file(pa.BufferReader(data)).read_all().combine_chunks()
     keys = table["key"].to_pylist()
-    items = table["items"].chunk(0) if keys else None
     outlines: dict[str, Outline] = {}
-    if items is None:
+    if wanted.isdisjoint(keys):
+        # Those of another format may have other columns.
         return keys, outlines
+    items = table["items"].chunk(0)
     numbers = names.number_names(items.values.dictionary.to_pylist())
     codes, ends = numbers[items.values.indices.to_numpy()], items.offsets.to_numpy()
     columns = {name: table[name].to_pylist() for name in table.column_names if name not in ("key", "items")}

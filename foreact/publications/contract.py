@@ -2,7 +2,8 @@
 
 forecasts/manifest.json              the only mutable object, replaced by compare-and-swap
 forecasts/manifests/<version>.json   every manifest that was current in FOREACT_KEEP_DAYS
-forecasts/data/<run>/<store>.*       immutable objects, one of each kind a store
+forecasts/data/<run>/<store>.*       immutable objects, one of each kind a store; the outline says again what of the
+                                     others has to be known of all stores at once, and whoever lacks it makes it anew
 forecasts/data/<run>/models/         the models that made them, packed; the chain's is forecasts/data/<run>/chain.zip
 forecasts/data/<run>/challengers/    new models that were refused, until the registry is told of them
 forecasts/data/<run>/champions/      models that the run judged and that lay in the registry alone, for a day
@@ -25,13 +26,14 @@ MANIFESTS = "forecasts/manifests/"
 DATA = "forecasts/data/"
 OWED = "forecasts/owed/"
 
-Kind = Literal["forecasts", "totals", "history", "drivers", "scorecard"]
+Kind = Literal["forecasts", "totals", "history", "drivers", "scorecard", "outline"]
 SUFFIXES: dict[Kind, str] = {
     "forecasts": ".parquet",
     "totals": ".totals.parquet",
     "history": ".history.parquet",
     "drivers": ".drivers.parquet",
     "scorecard": ".scorecard.parquet",
+    "outline": ".outline.arrow",
 }
 # A store is published with these, or not at all.
 REQUIRED: tuple[Kind, ...] = ("forecasts", "totals")
@@ -119,6 +121,11 @@ class StoreTables(_Record):
     # The quantiles' names, from the lowest to the highest; none: published by schema version 1.
     quantiles: tuple[str, ...] = ()
     objects: dict[Kind, PublishedObject]
+
+    @property
+    def tables(self) -> dict[Kind, PublishedObject]:
+        """Return the objects that have the store's numbers: all but the outline, which is made of them."""
+        return {kind: each for kind, each in self.objects.items() if kind != "outline"}
 
     def list_quantiles(self, kind: Kind) -> tuple[str, ...]:
         """Return the names of the quantiles that forecasts or totals have."""

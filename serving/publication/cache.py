@@ -18,7 +18,7 @@ from foreact.clock import utc_now
 from foreact.errors import ForeactError
 from foreact.outlines.assembling import Assembled
 from foreact.outlines.names import ItemNames
-from foreact.outlines.outline import Outline, name_content, outline_store, outline_with_alerts
+from foreact.outlines.outline import Outline, decode_outlines, name_content, outline_store, outline_with_alerts
 from foreact.publications.contract import CURRENT, Manifest, StoreEntry
 from foreact.publications.reader import Reader
 from foreact.publications.sealing import unseal_manifest
@@ -35,6 +35,8 @@ log = logging.getLogger("foreact.serving")
 LOOK_BACK = 5
 # Stores that are loaded in parallel: enough to hide the blob store's latency, few enough to need little memory.
 LOADERS = 3
+# Outlines that were published are small.
+OUTLINE_READERS = 8
 # After so many outlines are made, others may take them.
 OUTLINES_AT_ONCE = 200
 # For the items of so many bytes there is room, unless a setting says otherwise.
@@ -216,12 +218,15 @@ class PublicationCache:
         return stores | found, damaged
 
     def _load_each(
-        self, entries: Mapping[str, StoreEntry], load: Callable[[str, StoreEntry], Found | None]
+        self,
+        entries: Mapping[str, StoreEntry],
+        load: Callable[[str, StoreEntry], Found | None],
+        threads: int = LOADERS,
     ) -> tuple[dict[str, Found], list[str]]:
         """Return what was loaded of each store, and the names of the damaged ones."""
         if not entries:
             return {}, []
-        with ThreadPoolExecutor(min(LOADERS, len(entries)), "publication") as pool:
+        with ThreadPoolExecutor(min(threads, len(entries)), "publication") as pool:
             results = dict(zip(entries, pool.map(load, entries.keys(), entries.values()), strict=True))
         return (
             {store: found for store, found in results.items() if found is not None},
@@ -249,9 +254,14 @@ class PublicationCache:
     def _outline_stores(
         self, missing: dict[str, StoreEntry], entries: dict[str, StoreEntry]
     ) -> tuple[dict[str, StoreData], list[str]]:
-        """Return stores by their outlines, making those that nobody has made yet, and the names of the damaged ones."""
+        """Return stores by their outlines, making those that there are nowhere, and the names of the damaged ones."""
         keys = {store: name_content(store, entry) for store, entry in missing.items()}
         outlines = self._outlines.find_outlines(set(keys.values()))
+        beside = {s: entry for s, entry in missing.items() if keys[s] not in outlines and "outline" in entry.objects}
+        read, _ = self._load_each(beside, self._read_outline, OUTLINE_READERS)
+        new = {keys[store]: outline for store, outline in read.items()}
+        outlines |= new
+        self._unwritten |= new
         left = [store for store in missing if keys[store] not in outlines]
         # Processes that do so at the same time begin in different places.
         left.sort(key=lambda store: hash((keys[store], os.getpid())))
@@ -280,6 +290,18 @@ class PublicationCache:
         made, self._unwritten = self._unwritten, {}
         if made:
             self._outlines.write_outlines(made, [name_content(store, entry) for store, entry in entries.items()])
+
+    def _read_outline(self, store: str, entry: StoreEntry) -> Outline | None:
+        """Return the outline that was published with a store; None if it cannot be used."""
+        key = name_content(store, entry)
+        try:
+            data = self.shelf.read_object(store, entry.objects["outline"])
+            return decode_outlines(data, {key}, self._names)[1].get(key)
+        except BlobUnavailable:
+            raise
+        except ForeactError as problem:
+            log.warning("the outline of store %r is made again: %s", store, problem)
+            return None
 
     def _make_outline(self, store: str, entry: StoreEntry) -> Outline | None:
         assembled = self._assemble_store(store, entry)

@@ -1,21 +1,20 @@
 """Outlines of stores: all that is known of one but its items' numbers, kept for who starts or follows.
 
-To make one, all of a store has to be read. Whichever process does so first writes it where the service keeps its own
-records; nothing is lost with one of these objects, because it can be made again.
+Each is published beside its store, or is made by reading all of that. Whichever process does so first writes what it
+has read and made where the service keeps its own records, many as one object; nothing is lost with one of these.
 
 serving/outlines/<SHA-256 of its bytes>.arrow   outlines of some stores
 """
 
 import hashlib
 import logging
-from collections.abc import Collection, Mapping
-
-import pyarrow as pa
+from collections.abc import Collection, Mapping, Set
 
 from foreact.blobs import BlobInfo, BlobStore
 from foreact.errors import ForeactError
 from foreact.outlines.names import ItemNames
 from foreact.outlines.outline import Outline, decode_outlines, encode_outlines
+from foreact.outlines.tables import BadObject
 
 log = logging.getLogger("foreact.serving")
 FOLDER = "serving/outlines/"
@@ -33,7 +32,7 @@ class Outlines:
         # The content that each object is of which was read once.
         self._keys: dict[str, frozenset[str]] = {}
 
-    def find_outlines(self, keys: Collection[str]) -> dict[str, Outline]:
+    def find_outlines(self, keys: Set[str]) -> dict[str, Outline]:
         """Return the outlines of some contents, as far as there are any."""
         found: dict[str, Outline] = {}
         try:
@@ -68,13 +67,13 @@ class Outlines:
         self._keys = {info.name: self._keys[info.name] for info in listed if info.name in self._keys}
         return listed
 
-    def _read_object(self, name: str, wanted: Collection[str]) -> dict[str, Outline]:
+    def _read_object(self, name: str, wanted: Set[str]) -> dict[str, Outline]:
         try:
             data = self._store.read(name).data
             if name != f"{FOLDER}{hashlib.sha256(data).hexdigest()}{SUFFIX}":
-                raise ValueError("its bytes do not match their checksum")
+                raise BadObject("its bytes do not match their checksum")
             keys, outlines = decode_outlines(data, wanted, self.names)
-        except (ForeactError, pa.ArrowException, ValueError, KeyError) as problem:
+        except ForeactError as problem:
             log.warning("%s is passed over: %s", name, problem)
             keys, outlines = [], {}
         self._keys[name] = frozenset(keys)
