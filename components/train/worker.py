@@ -17,11 +17,18 @@ from components.train.holding import Comparison, PublishedNumbers, compare_numbe
 from components.train.report.pictures import Picture, draw_store
 from foreact.errors import ForeactError
 from foreact.packing import unpacked
-from foreact.publications.contract import Kind, PublishedObject, challenger_name, object_name, packed_model_name
-from foreact.publications.objects import put_objects
+from foreact.publications.contract import (
+    Kind,
+    PublishedObject,
+    StoreTables,
+    challenger_name,
+    object_name,
+    packed_model_name,
+)
+from foreact.publications.objects import put_object, put_objects
 from foreact.publications.reader import Reader
 from foreact.publications.sealing import BrokenPublication
-from foreact.quantiles import ALWAYS
+from foreact.quantiles import ALWAYS, name_quantiles
 from foreact.runs.process import configure_logging
 from foreact.runs.trained import TrainedStore, pack_trained
 from foreact.telemetry.tracing import log_context
@@ -163,6 +170,7 @@ def _write_objects(
     trained: bytes | None,
 ) -> TrainedStore:
     """Write a store's objects and models, and return its record with their names."""
+    from components.train.objects import make_outline
     from foreact.forecasting import GateOutcome
 
     reader, store = job.connect(), job.parcel.store
@@ -176,9 +184,14 @@ def _write_objects(
     if trained is not None:
         contents[challenger] = trained
     written = put_objects(reader.store, contents)
+    published = {kind: written[name] for kind, name in names.items()}
+    tables = StoreTables(spacing=job.parcel.info.spacing, quantiles=name_quantiles(job.shares), objects=published)
+    outline = make_outline(store, tables, objects)
+    if outline is not None:
+        published["outline"] = put_object(reader.store, object_name(job.run, store, "outline"), outline)
     return record.model_copy(
         update={
-            "objects": {kind: written[name] for kind, name in names.items()},
+            "objects": published,
             "model": written.get(model),
             "challenger": written[challenger] if trained is not None else None,
         }

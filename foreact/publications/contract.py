@@ -3,7 +3,8 @@
 forecasts/manifest.json              the only mutable object, replaced by compare-and-swap
 forecasts/manifests/<version>.json   every manifest that was current in FOREACT_KEEP_DAYS
 forecasts/manifest-groups/<checksum>.json   the stores of a manifest of many, dealt to immutable groups that it names
-forecasts/data/<run>/<store>.*       immutable objects, one of each kind a store
+forecasts/data/<run>/<store>.*       immutable objects, one of each kind a store; the outline says again what of the
+                                     others has to be known of all stores at once, and whoever lacks it makes it anew
 forecasts/data/<run>/models/         the models that made them, packed; the chain's is forecasts/data/<run>/chain.zip
 forecasts/data/<run>/challengers/    new models that were refused, until the registry is told of them
 forecasts/data/<run>/champions/      models that the run judged and that lay in the registry alone, for a day
@@ -31,13 +32,14 @@ GROUPS = "forecasts/manifest-groups/"
 DATA = "forecasts/data/"
 OWED = "forecasts/owed/"
 
-Kind = Literal["forecasts", "totals", "history", "drivers", "scorecard"]
+Kind = Literal["forecasts", "totals", "history", "drivers", "scorecard", "outline"]
 SUFFIXES: dict[Kind, str] = {
     "forecasts": ".parquet",
     "totals": ".totals.parquet",
     "history": ".history.parquet",
     "drivers": ".drivers.parquet",
     "scorecard": ".scorecard.parquet",
+    "outline": ".outline.arrow",
 }
 # A store is published with these, or not at all.
 REQUIRED: tuple[Kind, ...] = ("forecasts", "totals")
@@ -117,23 +119,45 @@ class PublishedModel(_Record):
         return f"{self.name} of run {self.run}" if self.run else "baseline"
 
 
-class StoreEntry(_Record):
+class StoreTables(_Record):
+    """The objects of one store, and what has to be known to read them."""
+
+    # A publication from before there was another is daily.
+    spacing: Spacing = Spacing.DAILY
+    # The quantiles' names, from the lowest to the highest; none: published by schema version 1.
+    quantiles: tuple[str, ...] = ()
+    objects: dict[Kind, PublishedObject]
+
+    @property
+    def tables(self) -> dict[Kind, PublishedObject]:
+        """Return the objects that have the store's numbers: all but the outline, which is made of them."""
+        return {kind: each for kind, each in self.objects.items() if kind != "outline"}
+
+    def list_quantiles(self, kind: Kind) -> tuple[str, ...]:
+        """Return the names of the quantiles that forecasts or totals have."""
+        return self.quantiles or ((P10, P90) if kind == "totals" else (P10, P50, P90))
+
+    def list_columns(self, kind: Kind) -> tuple[str, ...]:
+        """Return the columns of forecasts or totals."""
+        keys = (STORE, DATE) if kind == "totals" else (STORE, ITEM, DATE)
+        return (*keys, MEAN, *self.list_quantiles(kind))
+
+
+class StoreEntry(StoreTables):
     """All that is published for one store."""
 
     run: str
     # The newest period of sales, by the date that it bears.
     as_of: date
     generated_at: datetime
-    # In periods of the spacing; a publication from before there was another is daily.
+    # In periods of the spacing.
     horizon: int
-    spacing: Spacing = Spacing.DAILY
     items: int
     model: PublishedModel
     # The chain's model that had a say; None: none had.
     chain: PublishedModel | None = None
     data_hash: str
     code_version: str
-    objects: dict[Kind, PublishedObject]
     # Backtest figures of the model that made these numbers: wape, bias, coverage, scaled_error, naive_wape ...
     accuracy: dict[str, float] = Field(default_factory=dict)
     # The experts' shares of the totals; they sum to 1.
@@ -144,23 +168,12 @@ class StoreEntry(_Record):
     fallback: str | None = None
     # Why newer numbers are held back, so that these, the last good ones, stay; None if these are the newest.
     held: str | None = None
-    # The quantiles' names, from the lowest to the highest; none: published by schema version 1.
-    quantiles: tuple[str, ...] = ()
 
     def list_objects(self) -> list[PublishedObject]:
         """Return all objects that the entry names, its models too."""
         models = (self.model, self.chain)
         packed = [model.packed for model in models if model is not None and model.packed is not None]
         return [*self.objects.values(), *packed]
-
-    def list_quantiles(self, kind: Kind) -> tuple[str, ...]:
-        """Return the names of the quantiles that forecasts or totals have."""
-        return self.quantiles or ((P10, P90) if kind == "totals" else (P10, P50, P90))
-
-    def list_columns(self, kind: Kind) -> tuple[str, ...]:
-        """Return the columns of forecasts or totals."""
-        keys = (STORE, DATE) if kind == "totals" else (STORE, ITEM, DATE)
-        return (*keys, MEAN, *self.list_quantiles(kind))
 
 
 class StoreGroup(_Record):

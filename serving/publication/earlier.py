@@ -15,13 +15,13 @@ from pydantic import BaseModel, Field
 from foreact.blobs import BlobUnavailable
 from foreact.blobs.records import StoredRecord
 from foreact.errors import ForeactError
+from foreact.outlines.tables import WideTable, read_table, widen_table
 from foreact.publications.contract import SCHEMA_VERSION, PublishedObject, StoreGroup, manifest_name
 from foreact.publications.groups import GroupedStores, GroupFiles
 from foreact.publications.reader import Reader
 from foreact.publications.sealing import BrokenPublication, unseal_part
 from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90, STORE
 from serving.publication.arrays import StoreData
-from serving.publication.tables import WideTable, read_table, widen_table
 
 # How many versions back earlier forecasts are looked for, and how many of them are read.
 MOST_VERSIONS = 12

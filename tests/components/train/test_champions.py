@@ -156,7 +156,7 @@ def test_earlier_forecasts_that_are_damaged_are_passed_over(data: Dataset) -> No
     torn = put_object(blobs, "forecasts/data/torn/S0.zip", b"torn")
     blobs.write(torn.name, b"to")
     outcome = train_store_job(replace(job, previous={data.info.as_of - timedelta(days=7): torn}), None)
-    assert outcome.record.objects.keys() == {"forecasts", "totals", "history", "drivers"}
+    assert outcome.record.objects.keys() == {"forecasts", "totals", "history", "drivers", "outline"}
 
 
 def failing(job: StoreJob) -> RegisteredModel:
