@@ -26,7 +26,7 @@ THREADS = 16
 Entry = TypeVar("Entry")
 Given = TypeVar("Given")
 Result = TypeVar("Result")
-_ENTRIES = TypeAdapter(dict[str, StoreEntry])
+ENTRIES = TypeAdapter(dict[str, StoreEntry])
 
 
 class Group(dict[str, Entry]):
@@ -71,9 +71,9 @@ class GroupedStores(Mapping[str, Entry]):
 class GroupFiles(Generic[Entry]):
     """The groups in a blob store; one that several manifests in memory name is read once."""
 
-    def __init__(self, store: BlobStore, entry_type: type[Entry]) -> None:
+    def __init__(self, store: BlobStore, entries: TypeAdapter[dict[str, Entry]]) -> None:
         self._store = store
-        self._parse = TypeAdapter(dict[str, entry_type]).validate_json  # type: ignore[valid-type]
+        self._entries = entries
         self._known: WeakValueDictionary[str, Group[Entry]] = WeakValueDictionary()
 
     def read_group(self, group: StoreGroup) -> Group[Entry]:
@@ -94,7 +94,7 @@ class GroupFiles(Generic[Entry]):
         if not _is_whole(data, group):
             raise BrokenPublication(f"{group.name} is damaged: its {len(data):,} bytes do not match their checksum.")
         try:
-            return self._parse(data)
+            return self._entries.validate_json(data)
         except ValidationError as error:
             raise BrokenPublication(f"{group.name} cannot be read: {error.errors()[0]['msg']}.") from None
 
@@ -192,7 +192,7 @@ def find_runs(entries: Iterable[StoreEntry]) -> set[str]:
 
 def encode_group(entries: Mapping[str, StoreEntry]) -> bytes:
     """Return a group's bytes, which are the same for the same stores."""
-    return _ENTRIES.dump_json(dict(sorted(entries.items())))
+    return ENTRIES.dump_json(dict(sorted(entries.items())))
 
 
 def write_groups(store: BlobStore, stores: GroupedStores[StoreEntry], but: Collection[str]) -> set[str]:

@@ -23,7 +23,7 @@ from foreact.publications.contract import (
     StoreGroup,
     manifest_name,
 )
-from foreact.publications.groups import Group, GroupedStores, GroupFiles, find_group
+from foreact.publications.groups import ENTRIES, Group, GroupedStores, GroupFiles, find_group
 from foreact.publications.sealing import BrokenPublication, unseal_part
 from foreact.settings import PlaceSettings
 
@@ -48,7 +48,7 @@ class Reader:
     def __init__(self, store: BlobStore, *, mends: bool = True) -> None:
         """Read from a store; unless it mends, damage of some of a manifest's stores raises BrokenPublication."""
         self.store = store
-        self.groups = GroupFiles(store, StoreEntry)
+        self.groups = GroupFiles(store, ENTRIES)
         self._mends = mends
         # The manifest grows with the chain, and is read again only where it has changed.
         self._known: Publication | None = None

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import ClassVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, TypeAdapter
 
 from foreact.blobs import BlobUnavailable
 from foreact.blobs.records import StoredRecord
@@ -55,7 +55,7 @@ class EarlierVersions:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._lock = threading.Lock()
-        self._groups = GroupFiles(reader.store, _Entry)
+        self._groups = GroupFiles(reader.store, TypeAdapter(dict[str, _Entry]))
         self._versions: dict[int, Mapping[str, _Entry]] = {}
 
     def read_manifests(self, current: int) -> None:
