@@ -20,12 +20,13 @@ from typing import IO, ClassVar
 
 from foreact import __version__
 from foreact.blobs.connecting import FOLDER
+from foreact.blobs.folder import FolderStore
 from foreact.blobs.records import StoredRecord, parse_record
 from foreact.data.dataset.parts import FOLDER as DATASETS
 from foreact.errors import ForeactError, count_noun, name_examples
-from foreact.publications import CURRENT, BrokenPublication, Manifest
-from foreact.publications.contract import MANIFESTS, manifest_name
-from foreact.publications.sealing import unseal_manifest
+from foreact.publications import CURRENT, BrokenPublication, Manifest, Reader
+from foreact.publications.contract import MANIFESTS, PublishedObject, StoreGroup, manifest_name
+from foreact.publications.groups import list_entries
 
 RECORD, FILES, DUMP = "backup.json", "workspace/", "mlflow.dump"
 DATABASE = "mlflow.db"
@@ -146,7 +147,7 @@ def _write_workspace(archive: tarfile.TarFile, workspace: Path, files: dict[str,
         files[FILES + current] = _add_file(archive, FILES + current, source)
         source.seek(0)
         with suppress(BrokenPublication):
-            manifest = unseal_manifest(source.read(), CURRENT)
+            manifest = _open_publications(workspace).unseal_manifest(source.read(), CURRENT)
     if (workspace / DATABASE).is_file():
         with tempfile.TemporaryDirectory() as scratch:
             copy = Path(scratch, DATABASE)
@@ -186,8 +187,20 @@ def _is_later(name: str, manifest: Manifest) -> bool:
 
 def _find_damaged(manifest: Manifest, files: dict[str, str]) -> list[str]:
     """Return the objects that the publication names and that are not in the backup as they were published."""
-    objects = (each for entry in manifest.stores.values() for each in entry.list_objects())
-    return sorted(each.name for each in objects if files.get(f"{FILES}{FOLDER}/{each.name}") != each.sha256)
+
+    def is_damaged(each: StoreGroup | PublishedObject) -> bool:
+        return files.get(f"{FILES}{FOLDER}/{each.name}") != each.sha256
+
+    whole = list_entries(manifest, lambda group: not is_damaged(group))
+    objects: list[StoreGroup | PublishedObject] = [
+        *manifest.groups,
+        *(each for entry in whole for each in entry.list_objects()),
+    ]
+    return sorted(each.name for each in objects if is_damaged(each))
+
+
+def _open_publications(workspace: Path) -> Reader:
+    return Reader(FolderStore(workspace / FOLDER))
 
 
 def _add_file(archive: tarfile.TarFile, name: str, source: IO[bytes]) -> str:
@@ -241,7 +254,7 @@ def _unpack_workspace(archive: tarfile.TarFile, record: BackupRecord, backup: Pa
                 _extract_file(archive, record, name, draft / name.removeprefix(FILES), backup)
         with suppress(FileNotFoundError, BrokenPublication):
             # A publication that is newer than this software is refused before anything is replaced.
-            unseal_manifest((draft / FOLDER / CURRENT).read_bytes(), CURRENT)
+            _open_publications(draft).unseal_manifest((draft / FOLDER / CURRENT).read_bytes(), CURRENT)
         if record.workspace != str(workspace):
             _rename_addresses(draft, Path(record.workspace), workspace)
         yield draft

@@ -263,12 +263,12 @@ def _is_complete(entry: StoreEntry, day: date, sizes: dict[str, int] | None) -> 
     """Return whether a store's forecast covers the day, and all of its objects are there as they were published."""
     reaches = entry.spacing.last_day(entry.spacing.next_period(entry.as_of, entry.horizon))
     return reaches >= day and (
-        sizes is None or all(sizes.get(each.name) == each.size for each in entry.objects.values())
+        sizes is None or all(sizes.get(each.name) == each.size for each in entry.tables.values())
     )
 
 
 def _read_sizes(store: BlobStore, manifest: Manifest) -> dict[str, int]:
     """Return the sizes of all objects in the folders of the runs that a version names."""
-    names = (each.name for entry in manifest.stores.values() for each in entry.objects.values())
+    names = (each.name for entry in manifest.stores.values() for each in entry.tables.values())
     folders = {name.rpartition("/")[0] + "/" for name in names}
     return {info.name: info.size for folder in folders for info in store.list(folder)}

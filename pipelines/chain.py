@@ -43,6 +43,7 @@ def run_steps(call: Call, parameters: Mapping[str, Any], run: str) -> None:
         STEPS["train"],
         train,
         dataset=validated.outputs["checked"],
+        run=run,
         cpu=parameters["train_cpu"],
         memory=parameters["train_memory"],
         **pick("margin", "seed", "quantiles", "experts", "max_fallback_share", "accept_departures", "accept_losses"),

@@ -22,7 +22,7 @@ from foreact.publications import Reader
 from foreact.publications.freshness import Promise, judge_freshness
 from foreact.runs import defaults
 from foreact.runs.process import configure_task, machine_size
-from foreact.runs.trained import TrainedFolder
+from foreact.runs.trained import Trained
 from foreact.settings import PipelineSettings, PlaceSettings
 from foreact.spacing import Spacing
 from foreact.steps import STEPS
@@ -68,8 +68,9 @@ def reforecast(promise: Promise, begun: datetime) -> list[str]:
         stores = [store for store in due if store in data.stores]
         if not stores:
             return []
-        trained = Path(scratch, "trained")
+        run, trained = RunContext.read().run, Path(scratch, "trained")
         train(
+            run=run,
             data=data,
             trained=trained,
             report=Path(scratch, "report.html"),
@@ -87,7 +88,7 @@ def reforecast(promise: Promise, begun: datetime) -> list[str]:
             max_fallback_share=1.0,
         )
         versions = Path(scratch, "versions.json")
-        list_versions(TrainedFolder(trained).read_record(), RunContext.read().run).write(versions)
+        list_versions(Trained.read(trained), run).write(versions)
         code = RunContext.read().code_version
         done = publish(
             trained=trained, versions=versions, settings=settings, code_version=code, events=events, unless_since=begun

@@ -21,7 +21,6 @@ from foreact.runs.ends import report_end, report_missed_ends, report_stuck_runs
 from foreact.runs.ledger import RunLedger
 from serving import errors
 from serving.alerts.grouping import count_alert_groups
-from serving.alerts.ranking import encode_alerts
 from serving.analysis.comparison import prepare_totals
 from serving.api import alerts, audit, forecasts, probes, publications, refreshes, stores, totals
 from serving.api.parameters import check_parameters
@@ -96,7 +95,6 @@ def create_app(
         memory_bytes=settings.store_memory_mib << 20,
         kept=KeptFiles(settings.workspace / KEPT, settings.store_disk_mib << 20) if settings.store_disk_mib else None,
         state=state,
-        encode_alerts=encode_alerts,
     )
     views = ViewSource(cache, settings.promise, settings.region_attribute, clock)
     metrics = Metrics(

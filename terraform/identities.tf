@@ -67,6 +67,19 @@ resource "azurerm_role_assignment" "training_dataset" {
   principal_id         = azurerm_user_assigned_identity.workload["training"].principal_id
 }
 
+# They write their stores' models and forecasts, and never the manifest that makes them visible.
+resource "azurerm_role_assignment" "training_objects" {
+  scope                = azurerm_storage_container.this["forecasts"].id
+  role_definition_name = "Storage Blob Data Contributor"
+  principal_id         = azurerm_user_assigned_identity.workload["training"].principal_id
+  condition_version    = "2.0"
+  condition            = <<-EOT
+    (
+      @Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringLike 'forecasts/data/*'
+    )
+  EOT
+}
+
 # MLflow keeps models, and reads manifests, so that it never deletes what they name.
 resource "azurerm_role_assignment" "mlflow_models" {
   scope                = azurerm_storage_container.this["models"].id

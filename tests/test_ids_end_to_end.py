@@ -58,7 +58,7 @@ def test_every_store_s_answer_comes_from_its_own_data(workspace, tmp_path):
         write_sales(folder / "sales.csv", seed=turn)
         # The second time one store alone, with the first time's champion.
         store = "" if turn == 1 else "1"
-        taken = take_in(folder, folder / "sales.csv", missing="unknown", store=store)
+        taken = take_in(workspace, folder / "sales.csv", missing="unknown", store=store)
         checked = validate(
             max_rejected_share=defaults.MAX_REJECTED_SHARE,
             dataset=taken,
@@ -67,6 +67,7 @@ def test_every_store_s_answer_comes_from_its_own_data(workspace, tmp_path):
             today=TODAY,
         ).checked
         train(
+            run=f"run-{turn}",
             data=checked,
             trained=folder / "trained",
             report=folder / "report.html",

@@ -1,7 +1,7 @@
 """Trainings as the train step leaves them, small, and telling by their numbers whose they are."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -10,26 +10,42 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from foreact.blobs import connect
 from foreact.data.dataset.parcel import ParcelInfo
+from foreact.forecasting.judging.gate import GateOutcome
 from foreact.packing import pack_model
-from foreact.publications.contract import Kind
-from foreact.runs.trained import Trained, TrainedFolder, TrainedStore
+from foreact.publications import put_objects
+from foreact.publications.contract import Kind, challenger_name, object_name, packed_model_name
+from foreact.runs.trained import Trained, TrainedStore, pack_trained
+from foreact.settings import PlaceSettings
 
 AS_OF = date(2024, 3, 31)
 GENERATED = datetime(2024, 4, 1, 5, 0, tzinfo=UTC)
 
 
 def write_training(
-    root: Path, stores: Mapping[str, dict[str, Any]], *, as_of: date = AS_OF, scale: float = 1.0, horizon: int = 3
-) -> TrainedFolder:
-    """Write a training; a store's fields override its record, and its mean is `value` (or its place) times `scale`."""
-    folder = TrainedFolder(root)
+    path: Path,
+    settings: PlaceSettings,
+    run: str,
+    stores: Mapping[str, dict[str, Any]],
+    *,
+    as_of: date = AS_OF,
+    scale: float = 1.0,
+    horizon: int = 3,
+    more: Callable[[str], Mapping[Kind, bytes]] = lambda store: {},
+    on_store: Callable[[], None] = lambda: None,
+) -> Trained:
+    """Write a training; a store's fields override its record, and its mean is `value` (or its place) times `scale`.
+
+    `more` returns further objects of a store.
+    """
+    blobs = connect(settings)
     records = {}
     for place, (store, fields) in enumerate(stores.items()):
         given = dict(fields)
         value = float(given.pop("value", place + 1)) * scale
         with_model = given.pop("model", True)
-        records[store] = TrainedStore(
+        record = TrainedStore(
             **{
                 "store": store,
                 "items": 2,
@@ -41,29 +57,35 @@ def write_training(
                 **given,
             }
         )
-        if with_model:
-            model = pack_model(partial(_save_model, value=value, arrays=f"arrays of {store} at {scale}"))
-            _write(folder.challenger(store), model)
-            _write(folder.reading_path(store), _describe_reading(store, as_of, horizon).model_dump_json().encode())
-        if records[store].champion_run:
-            _write(folder.champion(store), pack_model(partial(_save_model, value=value, arrays=f"champion of {store}")))
         objects: dict[Kind, bytes] = {
             "forecasts": forecasts(store, value, as_of, horizon),
             "totals": totals(store, value, as_of, horizon),
+            **more(store),
         }
-        for kind, data in objects.items():
-            _write(folder.object_path(store, kind), data)
-    folder.write_record(
-        Trained(
-            as_of=as_of, horizon=horizon, source_version="source-1", margin=0.02, generated_at=GENERATED, stores=records
+        names = {kind: object_name(run, store, kind) for kind in objects}
+        contents = {names[kind]: data for kind, data in objects.items()}
+        model, challenger = packed_model_name(run, store), challenger_name(run, store)
+        if record.champion_run:
+            contents[model] = pack_model(partial(_save_model, value=value, arrays=f"champion of {store}"))
+        elif record.outcome is GateOutcome.PROMOTED:
+            challenger = model
+        if with_model:
+            save = partial(_save_model, value=value, arrays=f"arrays of {store} at {scale}")
+            contents[challenger] = pack_trained(save, _describe_reading(store, as_of, horizon))
+        written = put_objects(blobs, contents)
+        records[store] = record.model_copy(
+            update={
+                "objects": {kind: written[name] for kind, name in names.items()},
+                "model": written.get(model),
+                "challenger": written.get(challenger) if with_model else None,
+            }
         )
+        on_store()
+    trained = Trained(
+        as_of=as_of, horizon=horizon, source_version="source-1", margin=0.02, generated_at=GENERATED, stores=records
     )
-    return folder
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    trained.write(path)
+    return trained
 
 
 def _save_model(folder: Path, *, value: float, arrays: str) -> None:

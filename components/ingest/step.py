@@ -11,7 +11,13 @@ from typing import Any, cast, get_args
 
 from components.ingest.summary import summarize_dataset
 from foreact.blobs.connecting import BlobPlace
-from foreact.data.dataset.kept import KeptDataset, find_dataset, find_earlier, keep_dataset, prune_datasets
+from foreact.data.dataset.kept import (
+    KeptDataset,
+    find_dataset,
+    find_earlier,
+    keep_dataset,
+    prune_datasets,
+)
 from foreact.data.dataset.parcel import Missing, Stockouts
 from foreact.data.dataset.sealing import store_files, take_store
 from foreact.data.dataset.stored import Dataset
@@ -101,7 +107,7 @@ def ingest(
         else:
             files = Path(folder, "dataset")
             # One store, or a day that is chosen, says nothing of the next night.
-            record = None if anew or store or as_of else find_earlier(place.connect(), _hash(way))
+            earlier = None if anew or store or as_of else find_earlier(place, _hash(way))
             info = take_in(
                 request,
                 files,
@@ -109,7 +115,7 @@ def ingest(
                 open_url=open_url,
                 memory=memory,
                 threads=threads,
-                earlier=None if record is None else Dataset.open(record, place),
+                earlier=earlier,
                 tell=lambda note: events.note("ingest", note),
                 progress=lambda done, total, detail: events.progress("ingest", done, total, detail),
             )
@@ -134,11 +140,11 @@ def ingest(
 
 def _find_made(place: BlobPlace, version: str, way: list[Any], store: str, folder: Path) -> Dataset | None:
     """Return the dataset of these files, or the store's part in the one of all stores."""
-    record = find_dataset(place.connect(), _make_key(version, way, store))
-    if record is not None:
-        return Dataset.open(record, place)
-    whole = find_dataset(place.connect(), _make_key(version, way, "")) if store else None
-    return None if whole is None else take_store(Dataset.open(whole, place), store, folder)
+    made = find_dataset(place, _make_key(version, way, store), store)
+    if made is not None or not store:
+        return made
+    whole = find_dataset(place, _make_key(version, way, ""), store)
+    return None if whole is None else take_store(whole, store, folder)
 
 
 def _make_key(version: str, way: list[Any], store: str) -> str:

@@ -16,7 +16,7 @@ def publish(
     """Publish the forecasts of all stores of a run in one instruction; readers see all of them or none.
 
     Args:
-        trained: Models, forecasts and decisions of every store.
+        trained: Every store's decision, and the names of its models and forecasts in object storage.
         versions: Which version of which registered model makes each store's numbers.
         store: The one store of this run; empty: all.
 

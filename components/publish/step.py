@@ -1,11 +1,10 @@
-"""Publish a training: its objects first, then one swap of the manifest."""
+"""Publish a training, whose objects the workers wrote, by one swap of the manifest."""
 
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import get_args
 
 from components.publish.summary import explain_held, summarize_outcome, summarize_publication
 from foreact.blobs import BlobStore, connect
@@ -13,21 +12,21 @@ from foreact.blobs.ageing import delete_all, list_old
 from foreact.clock import utc_now
 from foreact.errors import ForeactError, name_examples
 from foreact.publications import (
-    Kind,
     Outcome,
     PublishedModel,
     PublishedObject,
     Publisher,
     Reader,
     StoreEntry,
+    confirm_objects,
     prune_archive,
     prune_objects,
-    put_objects,
 )
-from foreact.publications.contract import REQUIRED, object_name, packed_chain_name, packed_model_name
-from foreact.registry.records import CHAIN, RegisteredStore, Versions
+from foreact.publications.contract import REQUIRED
+from foreact.registry.records import RegisteredStore, Versions
 from foreact.runs.events import Events
-from foreact.runs.trained import Trained, TrainedFolder, TrainedStore
+from foreact.runs.owed import list_owed_models
+from foreact.runs.trained import Trained, TrainedStore
 from foreact.settings import PipelineSettings
 from foreact.telemetry import notices, scorecards
 from foreact.telemetry.scorecards import Scorecards, write_scorecards
@@ -60,32 +59,13 @@ def publish(
     """
     with events.step("publish"):
         store = connect(settings)
-        folder = TrainedFolder(trained)
-        record, registered = folder.read_record(), Versions.read(versions)
+        record, registered = Trained.read(trained), Versions.read(versions)
         held = {name: each.held for name, each in record.stores.items() if each.held}
-        files = _find_objects(folder, record.stores.keys() - held.keys(), registered.run)
-        models = _find_models(folder, record, registered.run)
-        paths = {name: path for kinds in files.values() for name, path in kinds.values()} | dict(models.values())
-        objects = put_objects(
-            store,
-            registered.run,
-            paths,
-            on_progress=lambda done: events.progress("publish", done, len(paths)),
-        )
-        packed = {owner: objects[name] for owner, (name, _) in models.items()}
-        entries = {
-            each.store: _make_entry(
-                record,
-                each,
-                registered.run,
-                _make_model(registered.stores[each.store], packed.get(each.store)),
-                None if registered.chain is None else _make_model(registered.chain, packed.get(CHAIN)),
-                {kind: objects[name] for kind, (name, _) in files[each.store].items()},
-                code_version,
-            )
-            for each in record.stores.values()
-            if not each.held
-        }
+        free = [each for each in record.stores.values() if not each.held]
+        _refuse_incomplete(free)
+        entries = {each.store: _make_entry(record, each, registered, code_version) for each in free}
+        named = {each.name: each for entry in entries.values() for each in entry.list_objects()}
+        confirm_objects(store, registered.run, named.values())
         if held:
             events.note("publish", f"warning: {explain_held(held, record)}")
         if not entries and Reader(store).find_current() is None:
@@ -121,59 +101,34 @@ def _name_author(record: Trained, run: str) -> tuple[str, str]:
     return promotion.by or f"run {run}", f"version {promotion.version} of {stores} promoted: {promotion.reason}"
 
 
-def _find_objects(folder: TrainedFolder, stores: Iterable[str], run: str) -> dict[str, dict[Kind, tuple[str, Path]]]:
-    """Return each store's objects by kind: the name each will have, and its file."""
-    objects: dict[str, dict[Kind, tuple[str, Path]]] = {}
-    for store in sorted(stores):
-        kinds: dict[Kind, tuple[str, Path]] = {}
-        for kind in get_args(Kind):
-            path = folder.object_path(store, kind)
-            if path.is_file():
-                kinds[kind] = (object_name(run, store, kind), path)
-        objects[store] = kinds
-    incomplete = [store for store, kinds in objects.items() if not all(kind in kinds for kind in REQUIRED)]
+def _refuse_incomplete(stores: Iterable[TrainedStore]) -> None:
+    incomplete = [each.store for each in stores if not all(kind in each.objects for kind in REQUIRED)]
     if incomplete:
         raise ForeactError(
             f"The training left no forecasts for {name_examples(incomplete)}: nothing was published; run train."
         )
-    return objects
-
-
-def _find_models(folder: TrainedFolder, record: Trained, run: str) -> dict[str, tuple[str, Path]]:
-    """Return the models that made the numbers, each store's and the chain's: the name each will have, and its file."""
-    models = {
-        each.store: (packed_model_name(run, each.store), path)
-        for each in record.stores.values()
-        if not each.held and (path := folder.model_of(each)) is not None
-    }
-    return models if record.chain is None else {**models, CHAIN: (packed_chain_name(run), folder.chain)}
 
 
 def _make_model(registered: RegisteredStore, packed: PublishedObject | None) -> PublishedModel:
     return PublishedModel(name=registered.name, version=registered.version, run=registered.run, packed=packed)
 
 
-def _make_entry(
-    record: Trained,
-    store: TrainedStore,
-    run: str,
-    model: PublishedModel,
-    chain: PublishedModel | None,
-    objects: dict[Kind, PublishedObject],
-    code_version: str,
-) -> StoreEntry:
+def _make_entry(record: Trained, store: TrainedStore, versions: Versions, code_version: str) -> StoreEntry:
+    chain = None
+    if versions.chain is not None and record.chain is not None:
+        chain = _make_model(versions.chain, record.chain.packed)
     return StoreEntry(
-        run=run,
+        run=versions.run,
         as_of=record.as_of,
         generated_at=record.generated_at,
         horizon=record.horizon,
         spacing=record.spacing,
         items=store.items,
-        model=model,
+        model=_make_model(versions.stores[store.store], store.model),
         chain=chain,
         data_hash=store.data_hash,
         code_version=code_version,
-        objects=objects,
+        objects=store.objects,
         accuracy=store.published_figures,
         experts=store.shares,
         attributes=store.attributes,
@@ -196,7 +151,7 @@ def _store_scorecards(store: BlobStore, record: Trained, run: str) -> None:
 def _prune_safely(store: BlobStore, keep: timedelta) -> list[str]:
     """Delete what is no longer needed, or too old to be kept; a failure here does not undo the publication."""
     try:
-        deleted = prune_objects(store) + prune_archive(store, keep=keep)
+        deleted = prune_objects(store, also_needed=list_owed_models(store)) + prune_archive(store, keep=keep)
         for folder in (scorecards.FOLDER, notices.FOLDER):
             deleted += delete_all(store, list_old(store.list(folder), keep, utc_now()))
         return deleted

@@ -17,7 +17,7 @@ def register(
     """Register one model version a store and let those that passed the gate go live as champion.
 
     Args:
-        trained: Models, forecasts and decisions of every store.
+        trained: Every store's decision, and the names of its models and forecasts in object storage.
         run: The pipeline run's id, under which the models can be found in MLflow.
         store: The one store of this run; empty: all.
 

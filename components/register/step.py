@@ -1,7 +1,6 @@
 """Register the models of a training and record which version makes each store's numbers."""
 
 import logging
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,9 +18,8 @@ from components.register.notes import (
 from components.register.summary import summarize_decisions
 from foreact.blobs import BlobStore, connect
 from foreact.blobs.records import BadRecord, NewerRecord, skipped_records
-from foreact.data.dataset.parcel import ParcelInfo
 from foreact.errors import ForeactError, count_noun, name_examples
-from foreact.publications import NothingPublished, list_named_models
+from foreact.publications import BrokenPublication, NothingPublished, PublishedObject, Reader, list_named_models
 from foreact.registry import (
     CHAIN,
     Candidate,
@@ -32,18 +30,20 @@ from foreact.registry import (
     model_name,
 )
 from foreact.registry.pyfunc import MLMODEL, describe_flavor
+from foreact.registry.records import PACKED
 from foreact.runs.events import Events
 from foreact.runs.owed import (
+    OwedRun,
     RunOrigin,
-    fetch_owed,
     forget_owed,
     list_owed,
     note_unreadable,
     owe_run,
     owed_name,
+    read_owed,
     settle_owed,
 )
-from foreact.runs.trained import Trained, TrainedFolder, TrainedStore
+from foreact.runs.trained import Trained, TrainedStore, unpack_reading
 from foreact.settings import PipelineSettings
 
 log = logging.getLogger(__name__)
@@ -68,13 +68,13 @@ def register(
     MLflow does not answer, the run goes on, and what is owed is registered by a later one.
     """
     with events.step("register"):
-        folder, blobs = TrainedFolder(trained), connect(settings)
-        record = folder.read_record()
+        record, blobs = Trained.read(trained), connect(settings)
+        run = OwedRun(origin=origin, trained=record)
         try:
             registry = Registry.connect(settings)
             register_owed(registry, blobs, but=origin.run, store=origin.store)
-            registered = _register_training(
-                registry, folder, origin, lambda done: events.progress("register", done, len(record.stores))
+            registered = _register_run(
+                registry, blobs, run, lambda done: events.progress("register", done, len(record.stores))
             )
             settle_owed(blobs, owed_name(origin.run))
             if not origin.store:
@@ -82,7 +82,7 @@ def register(
                     lambda: registry.prune(partial(list_named_models, blobs), settings.registered_since), events
                 )
         except RegistryUnavailable as error:
-            owe_run(blobs, folder, origin)
+            owe_run(blobs, run)
             events.note("register", f"warning: nothing was registered, a later run will do it: {error}")
             registered = {}
         if not origin.store:
@@ -102,18 +102,17 @@ def register_owed(registry: Registry, blobs: BlobStore, *, but: str = "", store:
     for name in list_owed(blobs):
         if name == owed_name(but):
             continue
-        with tempfile.TemporaryDirectory() as scratch:
-            try:
-                origin = fetch_owed(blobs, name, Path(scratch))
-                _register_training(registry, TrainedFolder(Path(scratch)), origin, only=store)
-            except (BadRecord, NewerRecord) as problem:
-                skipped_records.note(RunOrigin.kind, str(problem))
-                note_unreadable(blobs, name, str(problem))
-                continue
-        log.info("registered what was owed of run %s", origin.run)
-        if not store or store == origin.store:
+        try:
+            owed = read_owed(blobs, name)
+            _register_run(registry, blobs, owed, only=store)
+        except (BadRecord, NewerRecord, BrokenPublication) as problem:
+            skipped_records.note(OwedRun.kind, str(problem))
+            note_unreadable(blobs, name, str(problem))
+            continue
+        log.info("registered what was owed of run %s", owed.origin.run)
+        if not store or store == owed.origin.store:
             settle_owed(blobs, name)
-        done.append(origin)
+        done.append(owed.origin)
     return done
 
 
@@ -145,16 +144,16 @@ def list_versions(record: Trained, run: str, registered: Mapping[str, str] = NOT
     )
 
 
-def _register_training(
+def _register_run(
     registry: Registry,
-    folder: TrainedFolder,
-    origin: RunOrigin,
+    blobs: BlobStore,
+    run: OwedRun,
     on_progress: Callable[[int], None] = lambda done: None,
     *,
     only: str = "",
 ) -> dict[str, str]:
-    """Register a training's models and figures, or those of one store, and return the versions by store."""
-    record = folder.read_record()
+    """Register a run's models and figures, or those of one store, and return the versions by store."""
+    record, origin, reader = run.trained, run.origin, Reader(blobs)
     notes = describe_run(
         record,
         pipeline=origin.pipeline,
@@ -166,14 +165,14 @@ def _register_training(
     if record.chain is not None and not record.chain.run:
         # First, because the stores' versions name it.
         registered = registry.register_models(
-            origin.run, [_make_chain_candidate(folder, record, origin.code_version)], notes=notes
+            origin.run, [_make_chain_candidate(reader, record, record.chain.packed, origin.code_version)], notes=notes
         )
     chain = _choose_chain(record, origin.run, registered)
     stores = [each for each in record.stores.values() if not only or each.store == only]
     candidates = [
-        _make_candidate(folder, record, each, origin.code_version, chain)
+        _make_candidate(reader, record, each, each.challenger, origin.code_version, chain)
         for each in stores
-        if folder.challenger(each.store).is_file()
+        if each.challenger is not None
     ]
     registered |= registry.register_models(origin.run, candidates, notes=notes, on_progress=on_progress)
     figures = {each.store: list_store_figures(each) for each in stores}
@@ -188,25 +187,38 @@ def _register_training(
 
 
 def _make_candidate(
-    folder: TrainedFolder, record: Trained, store: TrainedStore, code_version: str, chain: RegisteredStore | None
+    reader: Reader,
+    record: Trained,
+    store: TrainedStore,
+    packed: PublishedObject,
+    code_version: str,
+    chain: RegisteredStore | None,
 ) -> Candidate:
-    reading = ParcelInfo.model_validate_json(folder.reading_path(store.store).read_bytes())
     chain_version = None if chain is None else chain.version
+
+    def read_files() -> dict[str, bytes]:
+        data = reader.read_object(packed)
+        flavor = describe_flavor(unpack_reading(data), quantiles=record.quantiles, chain_version=chain_version)
+        return {PACKED: data, MLMODEL: flavor.encode()}
+
     return Candidate(
         store=store.store,
-        packed=folder.challenger(store.store),
+        read_files=read_files,
         promoted=store.goes_live,
         as_of=record.as_of.isoformat(),
         tags=list_version_tags(store, code_version),
         description=describe_version(record, store),
-        beside={MLMODEL: describe_flavor(reading, quantiles=record.quantiles, chain_version=chain_version)},
     )
 
 
-def _make_chain_candidate(folder: TrainedFolder, record: Trained, code_version: str) -> Candidate:
-    tags = {"foreact.code_version": code_version}
-    goes_live = record.chain_goes_live
-    return Candidate(CHAIN, folder.chain, promoted=goes_live, as_of=record.as_of.isoformat(), tags=tags)
+def _make_chain_candidate(reader: Reader, record: Trained, packed: PublishedObject, code_version: str) -> Candidate:
+    return Candidate(
+        store=CHAIN,
+        read_files=lambda: {PACKED: reader.read_object(packed)},
+        promoted=record.chain_goes_live,
+        as_of=record.as_of.isoformat(),
+        tags={"foreact.code_version": code_version},
+    )
 
 
 def _choose_version(store: TrainedStore, run: str, registered: Mapping[str, str]) -> RegisteredStore:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from foreact.errors import ForeactError, count_noun
-from foreact.publications import Reader, StoreEntry
+from foreact.publications import Reader, StoreEntry, pick_stores
 from foreact.reports.charts import draw_line_chart
 from foreact.reports.page import Page
 from foreact.runs.ledger import RunRecord
@@ -84,8 +84,9 @@ def _add_worst_store(page: Page, record: RunRecord, reader: Reader) -> None:
     """Add the store of this run whose error is largest beside the seasonal naive forecast's, with its picture."""
     try:
         stores = reader.read_current().manifest.stores
+        entries = pick_stores(stores, [record.store] if record.store else list(stores))
         own = {
-            store: entry for store, entry in stores.items() if entry.run == record.id and _compare(entry) is not None
+            store: entry for store, entry in entries.items() if entry.run == record.id and _compare(entry) is not None
         }
         if not own:
             return

@@ -24,6 +24,7 @@ def train(
     force: bool,
     cpu: str,
     memory: str,
+    run: str,
     store: str,
 ) -> None:
     """Train one model a store on a rolling-origin backtest, decide by the gate which goes live, and forecast.
@@ -45,10 +46,11 @@ def train(
         force: Whether it goes live even if it loses at the gate.
         cpu: How many cores the step has: that many stores are trained at once, unless a Ray cluster does the work.
         memory: How much memory the step has.
+        run: The pipeline run's id, under which models and forecasts are written.
         store: The one store of this run; empty: all.
 
     Returns:
-        trained: Models, forecasts and decisions of every store.
+        trained: Every store's decision, and the names of its models and forecasts in object storage.
         backtest: Backtest report: forecast against actual, error by horizon, coverage, each store's decision.
         backtest_figures: The backtest's figures over all stores.
     """
@@ -60,6 +62,7 @@ def train(
     from components.train.report.drift import read_earlier_series
     from components.train.step import train as step
     from foreact.blobs import BlobPlace
+    from foreact.context import RunContext
     from foreact.data.dataset.stored import Dataset
     from foreact.runs.process import TaskSize, configure_task
     from foreact.runs.trained import Promotion
@@ -67,6 +70,7 @@ def train(
     settings, events = configure_task(store)
     promotion = Promotion.parse(version=version, reason=reason, by=by, force=force)
     figures = step(
+        run=RunContext.read().run or run,
         data=Dataset.open(Path(dataset.path).read_text(encoding="utf-8"), BlobPlace.read(settings)),
         trained=Path(trained.path),
         report=Path(backtest.path),

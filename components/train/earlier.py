@@ -1,20 +1,19 @@
 """The forecasts that were published before, which are compared with what was sold since."""
 
 import logging
-from contextlib import suppress
 from datetime import date, timedelta
 from functools import cache
 
 from foreact.errors import ForeactError
-from foreact.publications import Reader, StoreEntry
+from foreact.publications import PublishedObject, Reader, StoreEntry, pick_stores
 
 log = logging.getLogger(__name__)
 # Ages in days of the publications that are compared: a short and some longer leads.
 SCORED_AGES = (1, 7, 14, 28)
 
 
-def find_earlier(reader: Reader, stores: list[str], as_of: date) -> dict[str, dict[date, bytes]]:
-    """Return, for each age, the newest publication that is at least that old, by its last day; skip damaged ones."""
+def find_earlier(reader: Reader, stores: list[str], as_of: date) -> dict[str, dict[date, PublishedObject]]:
+    """Return, for each age, the forecasts of the newest publication that is at least that old, by their last day."""
     return EarlierVersions(reader, stores).find_forecasts([as_of - timedelta(days=age) for age in SCORED_AGES])
 
 
@@ -28,11 +27,11 @@ class EarlierVersions:
         self._numbers = publication.manifest.list_retained() if publication else []
         self._read_entries = cache(self._read_version)
 
-    def find_forecasts(self, days: list[date]) -> dict[str, dict[date, bytes]]:
+    def find_forecasts(self, days: list[date]) -> dict[str, dict[date, PublishedObject]]:
         """Return for each store the newest forecasts that know nothing after each of some days."""
         return {store: dict(filter(None, (self._find_one(store, day) for day in days))) for store in self._stores}
 
-    def _find_one(self, store: str, day: date) -> tuple[date, bytes] | None:
+    def _find_one(self, store: str, day: date) -> tuple[date, PublishedObject] | None:
         for number in self._numbers[self._find_place(store, day) :]:
             entries = self._read_entries(number)
             if entries is None:
@@ -40,8 +39,7 @@ class EarlierVersions:
             if store not in entries:
                 return None
             if entries[store].as_of <= day:
-                with suppress(ForeactError):
-                    return entries[store].as_of, self._reader.read_object(entries[store].objects["forecasts"])
+                return entries[store].as_of, entries[store].objects["forecasts"]
         return None
 
     def _find_place(self, store: str, day: date) -> int:
@@ -63,8 +61,7 @@ class EarlierVersions:
 
     def _read_version(self, number: int) -> dict[str, StoreEntry] | None:
         try:
-            manifest = self._reader.read_version(number)
+            return pick_stores(self._reader.read_version(number).stores, self._stores)
         except ForeactError as error:
             log.warning("skipped version %d: %s", number, error)
             return None
-        return {store: manifest.stores[store] for store in self._stores if store in manifest.stores}

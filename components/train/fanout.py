@@ -4,7 +4,7 @@ import logging
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -20,6 +20,8 @@ Result = TypeVar("Result")
 TRIES = 3
 CONNECT_SECONDS = 10
 CONNECT_TRIES = 3
+# A driver that loses its connection finds its tasks again within this time; Ray's own is 30 seconds.
+RECONNECT_SECONDS = 180
 # Errors of a busy head node that was too slow to start the server for this client.
 PASSING_ERRORS = ("Starting Ray client server failed", "ZombieProcess")
 # A cluster that has scaled to zero starts a node first.
@@ -159,11 +161,19 @@ class _ClusterCapacity(_Capacity):
     def __init__(self, largest: float) -> None:
         super().__init__(0, 0)
         self.largest = largest
+        self.tasks = TASKS_AHEAD
 
     def admits_task(self, memory: int, running: Iterable[Task[Any]]) -> bool:
+        self._look_around()
+        return len(list(running)) < self.tasks
+
+    def _look_around(self) -> None:
+        """Count the cluster's cores; while it cannot be asked, they are as many as before."""
+        import grpc
         import ray
 
-        return len(list(running)) < max(TASKS_AHEAD, int(2 * ray.cluster_resources().get("CPU", 0)))
+        with suppress(grpc.RpcError):
+            self.tasks = max(TASKS_AHEAD, int(2 * ray.cluster_resources().get("CPU", 0)))
 
     def task_options(self, memory: int) -> dict[str, Any]:
         # A task that requests more than any node has would wait for ever.
@@ -220,6 +230,7 @@ def _connect_client(address: str) -> None:
     """Connect, or raise with the reason in one sentence; Ray's client gives up by itself after half a minute."""
     if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
         os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_CLIENT_RECONNECT_GRACE_PERIOD", str(RECONNECT_SECONDS))
     import ray
     from ray.exceptions import AuthenticationError
 

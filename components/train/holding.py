@@ -1,13 +1,12 @@
 """Which stores' numbers are held back, because they depart from what was published and sold beyond what is likely."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 import pyarrow as pa
 
-from foreact.errors import ForeactError
 from foreact.forecasting.judging.departures import (
     Outlook,
     compare_expectations,
@@ -18,8 +17,9 @@ from foreact.forecasting.judging.departures import (
     is_part_of_departure,
 )
 from foreact.parquet import decode_parquet
-from foreact.publications.contract import StoreEntry
-from foreact.runs.trained import TrainedFolder
+from foreact.publications.contract import Kind, PublishedObject
+from foreact.publications.reader import Reader
+from foreact.publications.sealing import BrokenPublication
 from foreact.settings import PipelineSettings
 from foreact.spacing import Spacing
 from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90, UNITS
@@ -59,53 +59,72 @@ class Numbers:
         return Outlook(self.spacing, sold, ahead)
 
 
+@dataclass(frozen=True)
+class PublishedNumbers:
+    """Where what is published of a store lies."""
+
+    spacing: Spacing
+    totals: PublishedObject
+    history: PublishedObject | None
+
+    def read(self, reader: Reader) -> Numbers:
+        """Read it."""
+        history = None if self.history is None else reader.read_object(self.history)
+        return Numbers.read(self.spacing, reader.read_object(self.totals), history)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A store's new numbers by day beside those that are published."""
+
+    new: Outlook
+    # None: nothing is published, or in another spacing.
+    last: Outlook | None = None
+    # Which sales of the past differ; None: as many as usual.
+    restated: str | None = None
+
+
 # Returns what is published of a store, or None.
-FindPublished = Callable[[str], Numbers | None]
+FindPublished = Callable[[str], PublishedNumbers | None]
 
 
 def make_published_finder(settings: PipelineSettings) -> FindPublished:
-    """Return a function that reads what is published of a store; of a damaged one there is nothing."""
-    from foreact.publications import Reader
+    """Return a function that finds what is published of a store."""
+    current = Reader.connect(settings).find_current()
 
-    reader = Reader.connect(settings)
-    current = reader.find_current()
-    entries: Mapping[str, StoreEntry] = {} if current is None else current.manifest.stores
-
-    def find_published(store: str) -> Numbers | None:
-        entry = entries.get(store)
+    def find_published(store: str) -> PublishedNumbers | None:
+        entry = current.manifest.stores.get(store) if current else None
         if entry is None:
             return None
-        try:
-            objects = {
-                kind: reader.read_object(entry.objects[kind]) for kind in ("totals", "history") if kind in entry.objects
-            }
-        except ForeactError as error:
-            log.warning("what is published of store %r is not compared: %s", store, error)
-            return None
-        return Numbers.read(entry.spacing, objects["totals"], objects.get("history"))
+        return PublishedNumbers(entry.spacing, entry.objects["totals"], entry.objects.get("history"))
 
     return find_published
 
 
-def find_held(
-    folder: TrainedFolder, stores: Iterable[str], spacing: Spacing, find_published: FindPublished
-) -> dict[str, str]:
-    """Return the stores of a training whose numbers must not be published, each with the reason."""
+def compare_numbers(
+    spacing: Spacing, objects: Mapping[Kind, bytes], published: PublishedNumbers | None, reader: Reader
+) -> Comparison:
+    """Compare a store's new objects with what is published; there is nothing to compare with where that is damaged."""
+    new = Numbers.read(spacing, objects["totals"], objects.get("history"))
+    if published is None or published.spacing is not spacing:
+        return Comparison(new.outlook)
+    try:
+        last = published.read(reader)
+    except BrokenPublication as error:
+        log.warning("what is published is not compared: %s", error)
+        return Comparison(new.outlook)
+    return Comparison(new.outlook, last.outlook, _compare_past(new, last))
+
+
+def find_held(comparisons: Mapping[str, Comparison], spacing: Spacing) -> dict[str, str]:
+    """Return the stores whose new numbers must not be published, each with the reason."""
     held: dict[str, str] = {}
-    outlooks: dict[str, tuple[Outlook, Outlook | None]] = {}
-    for store in stores:
-        paths = {kind: folder.object_path(store, kind) for kind in ("totals", "history")}
-        history = paths["history"].read_bytes() if paths["history"].exists() else None
-        new, last = Numbers.read(spacing, paths["totals"].read_bytes(), history), find_published(store)
-        if last is not None and last.spacing is not spacing:
-            last = None
-        outlooks[store] = (new.outlook, None if last is None else last.outlook)
-        why = None if last is None else _compare_past(new, last)
-        why = why or find_departure(*outlooks[store])
+    for store, each in comparisons.items():
+        why = each.restated or find_departure(each.new, each.last)
         if why:
             held[store] = why
-    if len(outlooks) > 1:
-        held = {**_judge_chain(outlooks, spacing), **held}
+    if len(comparisons) > 1:
+        held = {**_judge_chain(comparisons, spacing), **held}
     return {store: f"the newest numbers are held back: {why}; {HINT}" for store, why in held.items()}
 
 
@@ -118,12 +137,14 @@ def _compare_past(new: Numbers, last: Numbers) -> str | None:
     return find_restated(new.list_past(since, ends), last.list_past(since, ends), new.spacing)
 
 
-def _judge_chain(outlooks: Mapping[str, tuple[Outlook, Outlook | None]], spacing: Spacing) -> dict[str, str]:
+def _judge_chain(comparisons: Mapping[str, Comparison], spacing: Spacing) -> dict[str, str]:
     """Return the stores by which all stores together depart, each with the reason."""
-    why = find_empty_days([new.sold for new, _ in outlooks.values()], spacing)
+    why = find_empty_days([each.new.sold for each in comparisons.values()], spacing)
     if why:
-        return dict.fromkeys(outlooks, why)
-    compared = {store: compare_expectations(new, last) for store, (new, last) in outlooks.items() if last is not None}
+        return dict.fromkeys(comparisons, why)
+    compared = {
+        store: compare_expectations(each.new, each.last) for store, each in comparisons.items() if each.last is not None
+    }
     steps = {store: step for store, step in compared.items() if step is not None}
     together = list(steps.values())
     why = find_chain_departure(together)

@@ -76,7 +76,7 @@ def find_losses(data: Dataset, live: Mapping[str, LiveStore], night: Mapping[str
                 f"The data lacks {name_examples(attributes)}, which store {store!r} is published with and planners' "
                 "views and regions go by"
             )
-        if gone and each.problem and not each.list_columns():
+        if gone and each.problem and not each.list_columns(data.place.connect()):
             losses.append(
                 f"The run leaves out {name_examples(gone)}, known tables of the last retrain-all, and the live "
                 f"model of store {store!r} cannot tell whether it goes by them"

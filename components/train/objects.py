@@ -1,13 +1,17 @@
 """A store's result as the publication's objects."""
 
+import logging
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
+from foreact.outlines.outline import encode_outline
+from foreact.outlines.tables import BadObject
 from foreact.parquet import encode_parquet
-from foreact.publications.contract import Kind
+from foreact.publications.contract import Kind, StoreTables
 from foreact.quantiles import name_quantiles
 from foreact.vocabulary import DATE, DRIVER, ITEM, MEAN, STORE, UNITS
 
@@ -17,8 +21,11 @@ if TYPE_CHECKING:
     from foreact.forecasting.inputs.panel import Panel
 
 
+log = logging.getLogger(__name__)
+
+
 def make_objects(panel: "Panel", result: "StoreResult") -> dict[Kind, bytes]:
-    """Write every object of a store as Parquet."""
+    """Write every object of a store as Parquet; its outline is made of these."""
     tables: dict[Kind, pa.Table] = {
         "forecasts": _make_forecasts(result.forecast),
         "totals": _make_totals(result.forecast),
@@ -28,6 +35,15 @@ def make_objects(panel: "Panel", result: "StoreResult") -> dict[Kind, bytes]:
     if result.scorecard:
         tables["scorecard"] = _make_scorecard(result.scorecard)
     return {kind: encode_parquet(table) for kind, table in tables.items()}
+
+
+def make_outline(store: str, tables: StoreTables, objects: Mapping[Kind, bytes]) -> bytes | None:
+    """Return the outline of a store's objects; None if those are none that the service would show."""
+    try:
+        return encode_outline(store, tables, objects)
+    except BadObject as problem:
+        log.error("store %r has no outline: %s", store, problem)
+        return None
 
 
 def _make_scorecard(scores: "list[Score]") -> pa.Table:

@@ -1,4 +1,4 @@
-"""Train every store of a dataset, and write all results into one folder."""
+"""Train every store of a dataset; workers read and write its objects, and what passes through here is their names."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
@@ -10,21 +10,24 @@ import numpy as np
 
 from components.train.chain import fit_chain_model
 from components.train.fanout import Task, TaskResult, open_workers
-from components.train.holding import FindPublished, find_held
+from components.train.holding import Comparison, FindPublished, find_held
 from components.train.live import LiveChain, LiveStore
 from components.train.losses import refuse_losses
 from components.train.promotion import conclude_promotion, load_chosen, name_version
 from components.train.report.drift import Series
 from components.train.report.page import write_report
 from components.train.report.pictures import Picture
-from components.train.worker import StoreFiles, StoreJob, train_store_job
+from components.train.worker import StoreJob, StoreOutcome, train_store_job
+from foreact.blobs.protocol import BlobStore
 from foreact.data.dataset.stored import Dataset
 from foreact.errors import ForeactError, name_examples
 from foreact.packing import pack_model
+from foreact.publications.contract import packed_chain_name
+from foreact.publications.objects import put_object
 from foreact.quantiles import name_quantiles, parse_quantiles
 from foreact.runs.events import Events
 from foreact.runs.process import TaskSize
-from foreact.runs.trained import Promotion, Trained, TrainedChain, TrainedFolder, TrainedStore
+from foreact.runs.trained import Promotion, Trained, TrainedChain, TrainedStore
 from foreact.telemetry.tracing import current_log_context
 
 # Memory of wide arrays, features and a booster by rows of a partition; measured, with a margin.
@@ -34,6 +37,7 @@ BASE_BYTES = 400 * 1024**2
 
 def train(
     *,
+    run: str,
     data: Dataset,
     trained: Path,
     report: Path,
@@ -74,22 +78,36 @@ def train(
         if not instead:
             refuse_losses(data, live, night or {}, events, is_whole=find_chain is None, accept=accept_losses)
         chosen = load_chosen(data, find_chosen)
-        folder = TrainedFolder(trained)
+        blobs = data.place.connect()
         records: dict[str, TrainedStore] = {}
+        comparisons: dict[str, Comparison] = {}
         pictures: dict[str, Picture] = {}
 
         def make_task(store: str, instead: str = instead) -> Task[StoreJob]:
-            job = _make_job(data, store, live.get(store, LiveStore()), margin, seed, shares, names)
+            each = live.get(store, LiveStore())
+            job = StoreJob(
+                run=run,
+                parcel=data.find_parcel(store),
+                margin=margin,
+                seed=seed,
+                shares=shares,
+                experts=names,
+                champion=each.lay_down(blobs, run),
+                champion_problem=each.problem,
+                previous=each.previous,
+                published=None if find_published is None else find_published(store),
+                instead=instead,
+                log_fields=current_log_context(),
+            )
             if promotion is not None:
-                job = replace(job, chosen=chosen[store], is_forced=promotion.force)
-            return Task(store, replace(job, instead=instead), _estimate_memory(data, store))
+                job = replace(job, chosen=chosen[store].lay_down(blobs, run), is_forced=promotion.force)
+            return Task(store, job, _estimate_memory(data, store))
 
-        def keep_files(files: StoreFiles) -> None:
-            store = files.record.store
-            _write_files(folder, files, chosen.get(store) or live.get(store, LiveStore()))
-            records[store] = files.record
-            if files.picture is not None:
-                pictures[store] = files.picture
+        def keep_outcome(outcome: StoreOutcome) -> None:
+            store = outcome.record.store
+            records[store], comparisons[store] = outcome.record, outcome.comparison
+            if outcome.picture is not None:
+                pictures[store] = outcome.picture
             events.progress("train", len(records), len(stores), store)
 
         events.progress("train", 0, len(stores))
@@ -102,27 +120,26 @@ def train(
             else:
                 chain = _check_chain(find_chain(), data, events)
             tasks = (make_task(store) for store in stores)
-            failures = _collect_results(workers.run(train_store_job, tasks, chain.model), keep_files)
+            failures = _collect_results(workers.run(train_store_job, tasks, chain.model), keep_outcome)
             if failures:
                 _judge_failures(failures, len(stores), max_fallback_share, promotion, events)
                 tasks = (make_task(store, f"could not be trained: {why}") for store, why in failures.items())
-                lost = _collect_results(workers.run(train_store_job, tasks, chain.model), keep_files)
+                lost = _collect_results(workers.run(train_store_job, tasks, chain.model), keep_outcome)
                 _refuse_lost_stores(lost)
-        if chain.model is not None:
-            folder.chain.write_bytes(chain.packed or pack_model(chain.model.save))
-        held = {} if find_published is None else find_held(folder, stores, data.info.spacing, find_published)
+        in_order = {store: comparisons[store] for store in stores}
+        held = {} if find_published is None else find_held(in_order, data.info.spacing)
         outcome = Trained(
             as_of=data.info.as_of,
             horizon=data.info.horizon,
             spacing=data.info.spacing,
             source_version=data.info.source_version,
             margin=margin,
-            chain=_describe_chain(chain),
+            chain=_lay_down_chain(chain, blobs, run),
             promotion=promotion,
             quantiles=name_quantiles(shares),
             stores={store: records[store].model_copy(update={"held": held.get(store, "")}) for store in stores},
         )
-        folder.write_record(outcome)
+        outcome.write(trained)
         _note_unusable_champions(outcome.stores, events)
         _note_left_out(names, outcome.stores, events)
         figures = write_report(report, outcome, pictures, earlier)
@@ -148,16 +165,24 @@ def _check_chain(chain: LiveChain, data: Dataset, events: Events) -> LiveChain:
     return chain
 
 
-def _describe_chain(chain: LiveChain) -> TrainedChain | None:
+def _lay_down_chain(chain: LiveChain, blobs: BlobStore, run: str) -> TrainedChain | None:
+    """Write the chain's model that had a say, and describe it."""
     model = chain.model
     if model is None:
         return None
     return TrainedChain(
-        as_of=model.as_of.item(), stores=model.stores, rows=model.rows, run=chain.run, version=chain.version
+        as_of=model.as_of.item(),
+        stores=model.stores,
+        rows=model.rows,
+        run=chain.run,
+        version=chain.version,
+        packed=put_object(blobs, packed_chain_name(run), chain.packed or pack_model(model.save)),
     )
 
 
-def _collect_results(outcomes: Iterator[TaskResult[StoreFiles]], keep: Callable[[StoreFiles], None]) -> dict[str, str]:
+def _collect_results(
+    outcomes: Iterator[TaskResult[StoreOutcome]], keep: Callable[[StoreOutcome], None]
+) -> dict[str, str]:
     failures = {}
     for outcome in outcomes:
         if outcome.result is None:
@@ -228,42 +253,5 @@ def _note_left_out(experts: tuple[str, ...], records: dict[str, TrainedStore], e
             )
 
 
-def _make_job(
-    data: Dataset,
-    store: str,
-    live: LiveStore,
-    margin: float,
-    seed: int,
-    shares: tuple[float, ...],
-    experts: tuple[str, ...],
-) -> StoreJob:
-    return StoreJob(
-        parcel=data.find_parcel(store),
-        margin=margin,
-        seed=seed,
-        shares=shares,
-        experts=experts,
-        champion_version=live.champion_version,
-        champion_run=live.champion_run,
-        champion=live.champion,
-        champion_problem=live.problem,
-        previous=live.previous,
-        log_fields=current_log_context(),
-    )
-
-
 def _estimate_memory(data: Dataset, store: str) -> int:
     return BASE_BYTES + BYTES_A_ROW * data.info.stores[store].rows
-
-
-def _write_files(folder: TrainedFolder, files: StoreFiles, live: LiveStore) -> None:
-    store = files.record.store
-    contents = {folder.object_path(store, kind): content for kind, content in files.objects.items()}
-    contents[folder.reading_path(store)] = files.reading.encode()
-    if files.model:
-        contents[folder.challenger(store)] = files.model
-    if files.record.champion_run:
-        contents[folder.champion(store)] = live.champion
-    for path, content in contents.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)

@@ -1,7 +1,11 @@
-"""The training of one store, from its job to its files; it reads its data itself, so it may run on another machine."""
+"""The training of one store, from its job to its objects.
+
+It reads what it needs and writes what comes out by itself, so it may run on another machine.
+"""
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
@@ -9,14 +13,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from components.train.live import LiveStore
+from components.train.holding import Comparison, PublishedNumbers, compare_numbers
 from components.train.report.pictures import Picture, draw_store
 from foreact.errors import ForeactError
-from foreact.packing import pack_model, unpacked
-from foreact.publications.contract import Kind
-from foreact.quantiles import ALWAYS
+from foreact.packing import unpacked
+from foreact.publications.contract import (
+    Kind,
+    PublishedObject,
+    StoreTables,
+    challenger_name,
+    object_name,
+    packed_model_name,
+)
+from foreact.publications.objects import put_object, put_objects
+from foreact.publications.reader import Reader
+from foreact.publications.sealing import BrokenPublication
+from foreact.quantiles import ALWAYS, name_quantiles
 from foreact.runs.process import configure_logging
-from foreact.runs.trained import TrainedStore
+from foreact.runs.trained import TrainedStore, pack_trained
 from foreact.telemetry.tracing import log_context
 from foreact.vocabulary import DATE, ITEM, MEAN, P10, P90
 
@@ -29,9 +43,19 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class StoreJob:
-    """One store's data, its champion and its earlier publications."""
+class RegisteredModel:
+    """A registered model: its version, the run that trained it, and where its files lie, packed."""
 
+    version: str | None
+    run: str
+    packed: PublishedObject
+
+
+@dataclass(frozen=True)
+class StoreJob:
+    """Where one store's data, its champion and its earlier publications are, and what to do with them."""
+
+    run: str
     parcel: "StoredParcel"
     margin: float
     seed: int
@@ -39,38 +63,37 @@ class StoreJob:
     shares: tuple[float, ...] = ALWAYS
     # Names of installed experts, which every worker finds in its own environment.
     experts: tuple[str, ...] = ()
-    # The champion's version, the run that trained it, and its files, packed.
-    champion_version: str | None = None
-    champion_run: str = ""
-    champion: bytes = b""
+    champion: RegisteredModel | None = None
     # Why the champion cannot be used; empty while it can.
     champion_problem: str = ""
-    # Earlier forecasts as published, in Parquet, by their last day of data.
-    previous: dict[date, bytes] = field(default_factory=dict)
+    # Earlier forecasts as published, by their last day of data.
+    previous: dict[date, PublishedObject] = field(default_factory=dict)
+    # What is published now; None: nothing, or nobody asks whether the new numbers depart from it.
+    published: PublishedNumbers | None = None
     # Set when the store is not trained: why not, as in "could not be trained: out of memory"; its champion or a
     # simple method is used instead.
     instead: str = ""
     # A registered version that is to be judged in place of a new model, and whether it goes live even if it loses.
-    chosen: LiveStore | None = None
+    chosen: RegisteredModel | None = None
     is_forced: bool = False
     # The run's fields in log lines, which a worker on another machine does not know.
     log_fields: dict[str, str] = field(default_factory=dict)
 
+    def connect(self) -> Reader:
+        """Return the reader of all that the job names."""
+        return Reader(self.parcel.place.connect())
+
 
 @dataclass(frozen=True)
-class StoreFiles:
-    """One store's record, packed model and objects."""
+class StoreOutcome:
+    """One store's record, which names its objects, and what is to be known of all stores together."""
 
     record: TrainedStore
-    # Empty: none could be trained.
-    model: bytes
-    # How its data were read, as JSON.
-    reading: str
-    objects: dict[Kind, bytes]
+    comparison: Comparison
     picture: Picture | None
 
 
-def train_store_job(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
+def train_store_job(job: StoreJob, chain: "ChainModel | None") -> StoreOutcome:
     """Train one store, or fall back if that failed before; log lines name the run and the store."""
     if not logging.getLogger().handlers:
         configure_logging()
@@ -78,7 +101,7 @@ def train_store_job(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
         return _train_store(job, chain)
 
 
-def _train_store(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
+def _train_store(job: StoreJob, chain: "ChainModel | None") -> StoreOutcome:
     from components.train.objects import make_objects
     from foreact.forecasting import ChampionError, GateOutcome, fall_back
 
@@ -114,8 +137,8 @@ def _train_store(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
         data_hash=job.parcel.info.sha256,
         outcome=decision.outcome,
         reason=_prefix_problem(problem, decision.reason),
-        champion_run=maker.champion_run,
-        champion_version=maker.champion_version,
+        champion_run=maker.run if maker else "",
+        champion_version=maker.version if maker else None,
         champion_problem=problem,
         fallback=decision.fallback and _prefix_problem(problem, decision.fallback),
         accuracy=_published_accuracy(decision, champion),
@@ -128,23 +151,60 @@ def _train_store(job: StoreJob, chain: "ChainModel | None") -> StoreFiles:
         scorecard=_overall_score(result.scorecard),
         attributes=panel.store_attributes,
     )
-    return StoreFiles(
-        record=record,
-        # What is registered already is not registered again.
-        model=b"" if result.model is None or job.chosen else pack_model(result.model.save),
-        reading=job.parcel.info.model_copy(update={"tables": []}).model_dump_json(),
-        objects=make_objects(panel, result),
+    objects = make_objects(panel, result)
+    # What is registered already is not registered again.
+    trained = None if result.model is None or job.chosen else result.model.save
+    reading = job.parcel.info.model_copy(update={"tables": []})
+    return StoreOutcome(
+        record=_write_objects(job, record, objects, maker, trained and pack_trained(trained, reading)),
+        comparison=compare_numbers(panel.spacing, objects, job.published, job.connect()),
         picture=draw_store(result),
     )
 
 
-def _find_maker(job: StoreJob, decision: "Decision", champion: "StoreModel | None") -> LiveStore:
-    """Return the registered model that makes the published numbers; an empty one where a new model or none does."""
+def _write_objects(
+    job: StoreJob,
+    record: TrainedStore,
+    objects: dict[Kind, bytes],
+    maker: RegisteredModel | None,
+    trained: bytes | None,
+) -> TrainedStore:
+    """Write a store's objects and models, and return its record with their names."""
+    from components.train.objects import make_outline
+    from foreact.forecasting import GateOutcome
+
+    reader, store = job.connect(), job.parcel.store
+    names = {kind: object_name(job.run, store, kind) for kind in objects}
+    model, challenger = packed_model_name(job.run, store), challenger_name(job.run, store)
+    contents = {names[kind]: data for kind, data in objects.items()}
+    if maker is not None and maker.run:
+        contents[model] = reader.read_object(maker.packed)
+    elif record.outcome is GateOutcome.PROMOTED:
+        challenger = model
+    if trained is not None:
+        contents[challenger] = trained
+    written = put_objects(reader.store, contents)
+    published = {kind: written[name] for kind, name in names.items()}
+    tables = StoreTables(spacing=job.parcel.info.spacing, quantiles=name_quantiles(job.shares), objects=published)
+    outline = make_outline(store, tables, objects)
+    if outline is not None:
+        published["outline"] = put_object(reader.store, object_name(job.run, store, "outline"), outline)
+    return record.model_copy(
+        update={
+            "objects": published,
+            "model": written.get(model),
+            "challenger": written[challenger] if trained is not None else None,
+        }
+    )
+
+
+def _find_maker(job: StoreJob, decision: "Decision", champion: "StoreModel | None") -> RegisteredModel | None:
+    """Return the registered model that makes the published numbers; None where a new model or a baseline does."""
     from foreact.forecasting import GateOutcome
 
     if decision.outcome is GateOutcome.PROMOTED:
-        return job.chosen or LiveStore()
-    return LiveStore() if champion is None else LiveStore(job.champion_version, job.champion_run)
+        return job.chosen
+    return None if champion is None else job.champion
 
 
 def _choose_work(job: StoreJob, panel: "Panel", chain: "ChainModel | None") -> "Callable[..., StoreResult]":
@@ -154,7 +214,7 @@ def _choose_work(job: StoreJob, panel: "Panel", chain: "ChainModel | None") -> "
     work: Callable[..., StoreResult]
     if job.chosen:
         try:
-            work = partial(judge_registered, model=_read_model(job.chosen.champion))
+            work = partial(judge_registered, model=_read_model(job, job.chosen))
         except ForeactError as error:
             log.warning("%s", error)
             raise ForeactError("it cannot be read by this software") from None
@@ -177,10 +237,12 @@ def _load_champion(job: StoreJob) -> "tuple[StoreModel | None, str]":
     """Return the champion, or why it cannot be used."""
     from foreact.forecasting.model import OtherFormat
 
-    if not job.champion:
+    if job.champion is None:
         return None, job.champion_problem
     try:
-        return _read_model(job.champion), ""
+        return _read_model(job, job.champion), ""
+    except BrokenPublication as error:
+        return None, str(error)
     except OtherFormat as error:
         return None, (
             f"The live model, {_name_champion(job)}, cannot be judged beside the new one: {error}. The store is "
@@ -191,10 +253,10 @@ def _load_champion(job: StoreJob) -> "tuple[StoreModel | None, str]":
         return None, f"The live model, {_name_champion(job)}, cannot be read by this software."
 
 
-def _read_model(packed: bytes) -> "StoreModel":
+def _read_model(job: StoreJob, model: RegisteredModel) -> "StoreModel":
     from foreact.forecasting import StoreModel
 
-    with unpacked(packed) as folder:
+    with unpacked(job.connect().read_object(model.packed)) as folder:
         return StoreModel.load(folder)
 
 
@@ -203,7 +265,8 @@ def _describe_failure(job: StoreJob) -> str:
 
 
 def _name_champion(job: StoreJob) -> str:
-    return f"version {job.champion_version}" if job.champion_version else f"of run {job.champion_run}"
+    version = job.champion and job.champion.version
+    return f"version {version}" if version else f"of run {job.champion.run if job.champion else ''}"
 
 
 def _prefix_problem(problem: str, text: str) -> str:
@@ -211,24 +274,29 @@ def _prefix_problem(problem: str, text: str) -> str:
 
 
 def _read_previous(job: StoreJob) -> "list[PublishedForecast]":
+    """Read the earlier forecasts; what is damaged or gone is not compared."""
+    reader = job.connect()
+    published = []
+    for as_of, each in job.previous.items():
+        with suppress(BrokenPublication):
+            published.append(_parse_forecast(as_of, reader.read_object(each)))
+    return published
+
+
+def _parse_forecast(as_of: date, data: bytes) -> "PublishedForecast":
     from foreact.data.dataset import arrays
     from foreact.forecasting import PublishedForecast
 
-    published = []
-    for as_of, data in job.previous.items():
-        table = arrays.read_table(data)
-        columns = {name: table[name].to_numpy() for name in (ITEM, DATE, MEAN, P10, P90)}
-        published.append(
-            PublishedForecast(
-                as_of=np.datetime64(as_of, "D"),
-                items=columns[ITEM].astype(np.str_),
-                dates=columns[DATE].astype("datetime64[D]"),
-                mean=columns[MEAN].astype(np.float64),
-                p10=columns[P10].astype(np.float64),
-                p90=columns[P90].astype(np.float64),
-            )
-        )
-    return published
+    table = arrays.read_table(data)
+    columns = {name: table[name].to_numpy() for name in (ITEM, DATE, MEAN, P10, P90)}
+    return PublishedForecast(
+        as_of=np.datetime64(as_of, "D"),
+        items=columns[ITEM].astype(np.str_),
+        dates=columns[DATE].astype("datetime64[D]"),
+        mean=columns[MEAN].astype(np.float64),
+        p10=columns[P10].astype(np.float64),
+        p90=columns[P90].astype(np.float64),
+    )
 
 
 def _published_accuracy(decision: "Decision", champion: "StoreModel | None") -> "Accuracy":

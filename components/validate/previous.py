@@ -3,7 +3,7 @@
 import logging
 from concurrent.futures import ThreadPoolExecutor
 
-from foreact.publications import BrokenPublication, Reader
+from foreact.publications import BrokenPublication, Reader, pick_stores
 from foreact.settings import PlaceSettings
 
 log = logging.getLogger(__name__)
@@ -18,7 +18,8 @@ def previous_items(settings: PlaceSettings, only: str = "") -> dict[str, list[st
     publication = reader.find_current()
     if publication is None:
         return None
-    entries = {store: entry for store, entry in publication.manifest.stores.items() if not only or store == only}
+    stores = publication.manifest.stores
+    entries = pick_stores(stores, [only] if only else list(stores))
 
     def read_items(store: str) -> list[str]:
         try:

@@ -46,6 +46,8 @@ SPREAD = 0.3
 SIZES = np.array([0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0])
 # The share of a single window's errors that all its days are taken to have in common.
 COMMON_SHARE = 0.5
+# Errors beyond these shares count as they do.
+CLIPPED = np.array([0.02, 0.98])
 # How many windows it takes to believe half of how their errors grow with the lead, and of where their middle is.
 WINDOWS_TO_BELIEVE = 4.0
 
@@ -261,11 +263,11 @@ def _pool_windows(miss: Doubles) -> Doubles:
     The days of a window miss together, so that eight windows are nearer to eight errors than to all their days: the
     more of the errors a whole window shares, the wider the band, and the less is read into which way they went.
     """
-    errors = miss[np.isfinite(miss)]
-    freedom = _errors_worth(miss)
+    errors = np.sort(miss[np.isfinite(miss)])
+    freedom = _errors_worth(miss, errors)
     trust = freedom / (freedom + WINDOWS_TO_BELIEVE)
-    either_way = np.quantile(np.concatenate([errors, -errors]), GRID)
-    quantiles = trust * np.quantile(errors, GRID) + (1 - trust) * either_way
+    either_way = _read_quantiles(np.sort(np.concatenate([errors, -errors])), GRID)
+    quantiles = trust * _read_quantiles(errors, GRID) + (1 - trust) * either_way
     # As Student's intervals for a new value are wider than those of a known distribution.
     factor = float(stdtrit(freedom, GRID[HIGH]) / ndtri(GRID[HIGH])) * np.sqrt(1 + 1 / freedom)
     middle = quantiles[MIDDLE]
@@ -313,13 +315,27 @@ def _widths(growth: float, horizon: int) -> Doubles:
     return np.asarray(np.exp(growth * ((2 * np.arange(horizon) + 1) / max(horizon, 1) - 1)))
 
 
-def _errors_worth(miss: Doubles) -> float:
-    """Return how many independent errors the misses are worth, by the share that whole windows have in common."""
+def _read_quantiles(ordered: Doubles, shares: Doubles) -> Doubles:
+    """Return the quantiles of numbers in order, as NumPy reads them between two."""
+    at = (len(ordered) - 1) * shares
+    below = at.astype(np.int64)
+    low, high = ordered[below], ordered[np.minimum(below + 1, len(ordered) - 1)]
+    share = at - below
+    # From the nearer of the two, as NumPy does.
+    return np.asarray(np.where(share < 0.5, low + (high - low) * share, high - (high - low) * (1 - share)))
+
+
+def _errors_worth(miss: Doubles, errors: Doubles) -> float:
+    """Return how many independent errors the misses are worth, by the share that whole windows have in common.
+
+    The errors are those of all windows in order.
+    """
     known = np.isfinite(miss)
     count = known.sum(1)
-    clipped = np.clip(miss, *np.nanquantile(miss, (0.02, 0.98)))
-    level = np.nanmean(clipped, axis=1)
-    within = float(np.nansum((clipped - level[:, None]) ** 2)) / max(float((count - 1).sum()), 1.0)
-    between = max(float(np.average(level**2, weights=count)) - within / float(count.mean()), 0.0)
+    clipped = np.clip(np.where(known, miss, 0.0), *_read_quantiles(errors, CLIPPED)) * known
+    level = clipped.sum(1) / count
+    within = float(((clipped - level[:, None] * known) ** 2).sum()) / max(float((count - 1).sum()), 1.0)
+    total = float(count.sum())
+    between = max(float((level**2 * count).sum()) / total - within / float(count.mean()), 0.0)
     share = between / (between + within) if len(miss) > 1 and between + within > 0 else COMMON_SHARE
-    return 1.0 / (share / len(miss) + (1 - share) / float(count.sum()))
+    return 1.0 / (share / len(miss) + (1 - share) / total)

@@ -1,82 +1,77 @@
-"""Objects of a run, written before any manifest names them."""
+"""Objects of a run, written by who makes them, before any manifest names them."""
 
 import hashlib
-import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+import io
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-from foreact.blobs.protocol import BlobConflict, BlobInfo, BlobStore
-from foreact.errors import ForeactError
+from foreact.blobs.protocol import BlobConflict, BlobStore
+from foreact.blobs.swap import read_if_present
+from foreact.errors import ForeactError, name_examples
 from foreact.publications.contract import PublishedObject, run_prefix
-from foreact.publications.retention import GRACE
+from foreact.publications.reader import Reader
+from foreact.publications.retention import GRACE, list_object_names
 
-# A store answers many at once, and each waits mostly.
-THREADS = 16
+# Of one store; each waits mostly.
+THREADS = 8
 
 
-def put_objects(
-    store: BlobStore,
-    run: str,
-    files: Mapping[str, Path],
-    *,
-    on_progress: Callable[[int], None] = lambda done: None,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> dict[str, PublishedObject]:
-    """Write a run's files under their names, leaving those that exist, and return each one's record."""
-    existing = {info.name: info for info in store.list(run_prefix(run))}
-    done: list[PublishedObject] = []
-    lock = threading.Lock()
-
-    def put_and_count(name: str, path: Path) -> None:
-        record = _put_object(store, name, path, existing.get(name), now())
-        with lock:
-            done.append(record)
-            on_progress(len(done))
-
+def put_objects(store: BlobStore, contents: Mapping[str, bytes]) -> dict[str, PublishedObject]:
+    """Write objects under their names, and return their records by name."""
     with ThreadPoolExecutor(THREADS) as pool:
-        futures = [pool.submit(put_and_count, name, path) for name, path in files.items()]
-        _, unfinished = wait(futures, return_when=FIRST_EXCEPTION)
-        for future in unfinished:
-            future.cancel()
-    for future in futures:
-        if not future.cancelled():
-            future.result()
-    return {record.name: record for record in done}
+        records = pool.map(lambda name: put_object(store, name, contents[name]), contents)
+        return dict(zip(contents, records, strict=True))
 
 
-def _put_object(store: BlobStore, name: str, path: Path, existing: BlobInfo | None, now: datetime) -> PublishedObject:
-    data = path.read_bytes()
+def put_object(store: BlobStore, name: str, data: bytes) -> PublishedObject:
+    """Write an object and return its record; what an earlier try of the run left is replaced unless it is published."""
     record = PublishedObject(
-        name=name,
-        sha256=hashlib.sha256(data).hexdigest(),
-        size=len(data),
-        rows=_count_rows(path),
+        name=name, sha256=hashlib.sha256(data).hexdigest(), size=len(data), rows=_count_rows(name, data)
     )
-    if existing is None:
-        try:
-            store.write(name, data, if_absent=True)
-        except BlobConflict:
-            _check_same_content(store, record)
-        return record
-    _check_same_content(store, record)
-    if not timedelta(0) <= now - existing.modified < GRACE / 4:
-        # An earlier try left it long ago, or the clock is wrong: written again, so that retention does not delete it.
+    try:
+        store.write(name, data, if_absent=True)
+    except BlobConflict:
+        existing = read_if_present(store, name)
+        if existing is not None and existing.data != data:
+            _refuse_published(store, name)
+        # Written again even if it is the same: it may be so old that retention is about to delete it.
         store.write(name, data)
     return record
 
 
-def _count_rows(path: Path) -> int:
-    if path.suffix != ".parquet":
+def confirm_objects(
+    store: BlobStore,
+    run: str,
+    objects: Iterable[PublishedObject],
+    *,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> None:
+    """Raise if one of a run's objects is gone; write anew what is so old that retention may be about to delete it."""
+    existing = {info.name: info for info in store.list(run_prefix(run))}
+    objects = list(objects)
+    _refuse_missing(store, [each.name for each in objects if each.name not in existing])
+    for each in objects:
+        # Or the clock is wrong.
+        if not timedelta(0) <= now() - existing[each.name].modified < GRACE / 4:
+            store.write(each.name, Reader(store).read_object(each))
+
+
+def _refuse_missing(store: BlobStore, names: Collection[str]) -> None:
+    if names:
+        raise ForeactError(f"{name_examples(sorted(names))} of the training are gone from {store}: run train again.")
+
+
+def _refuse_published(store: BlobStore, name: str) -> None:
+    if any(name in list_object_names(manifest) for manifest in Reader(store).read_history(retained=True)):
+        raise ForeactError(
+            f"{name} in {store} has other content: what is published never changes; publish under a new run id."
+        )
+
+
+def _count_rows(name: str, data: bytes) -> int:
+    if not name.endswith(".parquet"):
         return 0
     import pyarrow.parquet
 
-    return int(pyarrow.parquet.read_metadata(path).num_rows)
-
-
-def _check_same_content(store: BlobStore, record: PublishedObject) -> None:
-    if hashlib.sha256(store.read(record.name).data).hexdigest() != record.sha256:
-        raise ForeactError(
-            f"{record.name} in {store} has other content: a run's objects never change; publish under a new run id."
-        )
+    return int(pyarrow.parquet.read_metadata(io.BytesIO(data)).num_rows)

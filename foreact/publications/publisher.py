@@ -15,11 +15,20 @@ from typing import Any
 from foreact.blobs.protocol import Blob, BlobConflict, BlobNotFound, BlobStore, BlobUnavailable
 from foreact.blobs.swap import read_if_present, swap_object
 from foreact.errors import ForeactError, end_sentence, name_examples, suggest_name
-from foreact.publications.contract import CURRENT, SCHEMA_VERSION, Manifest, StoreEntry, manifest_name, run_prefix
+from foreact.publications.contract import (
+    CURRENT,
+    INLINE_SCHEMA,
+    Manifest,
+    StoreEntry,
+    find_last_chain,
+    manifest_name,
+    run_prefix,
+)
 from foreact.publications.freshness import SKEW
+from foreact.publications.groups import GroupedStores, change_stores, pick_stores, write_groups
 from foreact.publications.reader import Reader, read_manifest
 from foreact.publications.retention import list_object_names
-from foreact.publications.sealing import seal_manifest, unseal_manifest
+from foreact.publications.sealing import seal_manifest, unseal_part
 
 log = logging.getLogger(__name__)
 
@@ -71,17 +80,23 @@ class Publisher:
 
         def next_version(current: Manifest | None) -> Manifest | None:
             unchanged.clear()
-            before = current.stores if current else {}
+            stores = current.stores if current else {}
+            before = pick_stores(stores, {*entries, *reasons})
             unchanged.update(_find_newer(entries, before))
             if unless_since is not None:
                 unchanged.update(_find_made_since(unless_since, entries, before))
-            stores = {**before, **{store: entry for store, entry in entries.items() if store not in unchanged}}
+            after = {store: entry for store, entry in entries.items() if store not in unchanged}
             for store in reasons.keys() & before.keys():
-                stores[store] = before[store].model_copy(update={"held": reasons[store]})
-            if current is not None and stores == before:
+                after[store] = before[store].model_copy(update={"held": reasons[store]})
+            changes = {store: entry for store, entry in after.items() if before.get(store) != entry}
+            if current is not None and not changes:
                 return None
-            retained = self._choose_retained(current)
-            return self._make_successor(current, by=by, reason=reason, stores=stores, **retained)
+            fields = {
+                "stores": change_stores(stores, changes),
+                "chain": find_last_chain(changes.values()) or (current and current.find_chain()),
+                **self._choose_retained(current),
+            }
+            return self._make_successor(current, by=by, reason=reason, **fields)
 
         manifest = self._swap_manifest(next_version)
         return Outcome(manifest, sorted(set(entries) - set(unchanged)), dict(unchanged), reasons)
@@ -99,11 +114,17 @@ class Publisher:
                 raise ForeactError(
                     f"Version {version} cannot be restored: {self.store} retains {describe_versions(retained)}."
                 )
-            old = Reader(self.store).read_version(version)
+            old = Reader(self.store, mends=False).read_version(version)
             self._check_objects_exist(old)
-            fields = {"stores": old.stores, "action": "restore", "restored": version, **self._keep_retained(current)}
-            if old.schema_version < SCHEMA_VERSION:
-                # The release that wrote it can read it when it is put back; that one knows nothing of single days.
+            fields = {
+                "stores": change_stores({}, old.stores) if old.groups else old.stores,
+                "chain": old.find_chain(),
+                "action": "restore",
+                "restored": version,
+                **self._keep_retained(current),
+            }
+            # The release that wrote it can read it when it is put back; the first one knew nothing of single days.
+            if old.schema_version < INLINE_SCHEMA:
                 del fields["retained_days"]
                 fields["schema_version"] = old.schema_version
             return self._make_successor(current, by=by, reason=reason, **fields)
@@ -115,34 +136,41 @@ class Publisher:
 
         def next_version(current: Manifest | None) -> Manifest:
             published = {} if current is None else current.stores
-            unknown = sorted(set(stores) - set(published))
+            unknown = sorted(set(stores) - pick_stores(published, stores).keys())
             if current is None or unknown:
                 hint = suggest_name(unknown[0], published) if unknown else ""
                 raise ForeactError(end_sentence(f"Nothing is published of {name_examples(unknown)}{hint}"))
-            left = {name: entry for name, entry in published.items() if name not in stores}
+            left = change_stores(published, dict.fromkeys(stores))
             if not left:
                 raise ForeactError("These are all stores that are published: none would be left to serve.")
-            fields = {"stores": left, "action": "withdraw", **self._keep_retained(current)}
+            fields = {
+                "stores": left,
+                "chain": current.find_chain(),
+                "action": "withdraw",
+                **self._keep_retained(current),
+            }
             return self._make_successor(current, by=by, reason=reason, **fields)
 
         return self._swap_manifest(next_version)
 
-    def _make_successor(self, current: Manifest | None, *, by: str, **fields: object) -> Manifest:
+    def _make_successor(
+        self, current: Manifest | None, *, by: str, stores: Mapping[str, StoreEntry], **fields: object
+    ) -> Manifest:
         if current is not None and current.created_at - self.now() > SKEW:
             log.warning(
                 "The clock says %s, but version %d was made at %s: it is set back, or was ahead then; correct it, "
                 "for freshness is judged by it.",
                 *(self.now(), current.version, current.created_at),
             )
-        return Manifest.model_validate(
-            {
-                "version": current.version + 1 if current else 1,
-                "previous": current.version if current else None,
-                "created_at": self.now(),
-                "created_by": by,
-                **fields,
-            }
-        )
+        fields |= {
+            "version": current.version + 1 if current else 1,
+            "previous": current.version if current else None,
+            "created_at": self.now(),
+            "created_by": by,
+        }
+        if isinstance(stores, GroupedStores):
+            return Manifest.model_validate({**fields, "groups": stores.groups}).model_copy(update={"stores": stores})
+        return Manifest.model_validate({"schema_version": INLINE_SCHEMA, **fields, "chain": None, "stores": stores})
 
     def _choose_retained(self, current: Manifest | None) -> dict[str, Any]:
         """Keep the last so many versions, all of today, and the last of each of so many days, today among them."""
@@ -170,6 +198,7 @@ class Publisher:
         """Replace the current manifest by its successor, and return what is current then."""
         outcome: Manifest | None = None
         swapped = False
+        written: set[str] = set()
 
         def seal_successor(blob: Blob | None) -> bytes | None:
             nonlocal outcome, swapped
@@ -178,7 +207,12 @@ class Publisher:
                 self._archive_manifest(current)
             following = next_version(current)
             outcome, swapped = following or current, following is not None
-            return None if following is None else seal_manifest(following)
+            if following is None:
+                return None
+            if isinstance(following.stores, GroupedStores):
+                there = {group.name for group in current.groups} if current else set()
+                written.update(write_groups(self.store, following.stores, there | written))
+            return seal_manifest(following)
 
         swap_object(
             self.store,
@@ -201,7 +235,7 @@ class Publisher:
 
     def _was_current(self, data: bytes) -> bool:
         """Return whether a manifest is or was current: the publisher that swapped after it has archived it."""
-        names = (CURRENT, manifest_name(unseal_manifest(data, CURRENT).version))
+        names = (CURRENT, manifest_name(unseal_part(Manifest, data, CURRENT).version))
         return any(blob is not None and blob.data == data for blob in (read_if_present(self.store, n) for n in names))
 
     def _archive_manifest(self, manifest: Manifest, *, known_absent: bool = False) -> None:

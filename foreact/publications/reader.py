@@ -4,7 +4,7 @@ import hashlib
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,22 @@ from foreact.blobs.records import NewerRecord
 from foreact.blobs.swap import read_if_present
 from foreact.errors import ForeactError
 from foreact.parquet import decode_parquet
-from foreact.publications.contract import CURRENT, MANIFESTS, Manifest, PublishedObject, manifest_name
-from foreact.publications.sealing import BrokenPublication, unseal_manifest
+from foreact.publications.contract import (
+    CURRENT,
+    MANIFESTS,
+    Manifest,
+    PublishedObject,
+    StoreEntry,
+    StoreGroup,
+    manifest_name,
+)
+from foreact.publications.groups import ENTRIES, Group, GroupedStores, GroupFiles, find_group
+from foreact.publications.sealing import BrokenPublication, unseal_part
 from foreact.settings import PlaceSettings
 
 log = logging.getLogger(__name__)
+# Why a store shows what an earlier version says of it.
+HELD = "what was published last is damaged, so the last good numbers stay; update the forecast"
 
 
 @dataclass(frozen=True)
@@ -34,8 +45,11 @@ class Publication:
 class Reader:
     """The publications in a blob store."""
 
-    def __init__(self, store: BlobStore) -> None:
+    def __init__(self, store: BlobStore, *, mends: bool = True) -> None:
+        """Read from a store; unless it mends, damage of some of a manifest's stores raises BrokenPublication."""
         self.store = store
+        self.groups = GroupFiles(store, ENTRIES)
+        self._mends = mends
         # The manifest grows with the chain, and is read again only where it has changed.
         self._known: Publication | None = None
 
@@ -55,7 +69,7 @@ class Reader:
             blob = self.store.read_if_changed(CURRENT, known.etag) if known else self.store.read(CURRENT)
             if blob is None:
                 return replace(known, problem="") if known else None
-            self._known = Publication(unseal_manifest(blob.data, CURRENT), blob.etag)
+            self._known = Publication(self.unseal_manifest(blob.data, CURRENT), blob.etag)
             return self._known
         except BlobNotFound:
             if last is None and not self.list_versions():
@@ -67,6 +81,33 @@ class Reader:
             return replace(last, problem=str(error))
         except ForeactError as error:
             return self._fall_back(last, error)
+
+    def unseal_manifest(self, data: bytes, name: str) -> Manifest:
+        """Read a manifest; raise BrokenPublication if it is damaged, NewerRecord if it is too new."""
+        manifest = unseal_part(Manifest, data, name)
+        if not manifest.groups:
+            return manifest
+        read = partial(self._read_or_mend, manifest) if self._mends else self.groups.read_group
+        return manifest.model_copy(update={"stores": GroupedStores(manifest.groups, read)})
+
+    def _read_or_mend(self, manifest: Manifest, group: StoreGroup) -> Group[StoreEntry]:
+        """Return a group's stores; of one that is damaged, what the version before it said of them, marked as held."""
+        try:
+            return self.groups.read_group(group)
+        except BrokenPublication as error:
+            log.error("%s", error)
+        number, count = manifest.groups.index(group), len(manifest.groups)
+        strict = Reader(self.store, mends=False)
+        for version in reversed([each for each in self.list_versions() if each < manifest.version]):
+            try:
+                found = find_group(strict.read_version(version).stores, number, count)
+            except BlobUnavailable:
+                raise
+            except ForeactError as problem:
+                log.warning("%s", problem)
+                continue
+            return Group({store: entry.model_copy(update={"held": HELD}) for store, entry in found.items()})
+        return Group()
 
     def read_current(self) -> Publication:
         """Return the current publication; raise if there is none."""
@@ -86,7 +127,7 @@ class Reader:
             return self._known.manifest
         name = manifest_name(number)
         try:
-            return unseal_manifest(self.store.read(name).data, name)
+            return self.unseal_manifest(self.store.read(name).data, name)
         except BlobNotFound:
             publication = self.find_current()
             if publication is not None and publication.manifest.version == number:
@@ -104,16 +145,20 @@ class Reader:
         current = self.find_current()
         if current is None:
             return
-        yield current.manifest
-        newest = current.manifest.version
-        numbers = current.manifest.list_retained()[1:]
+        manifest = current.manifest
+        yield manifest
+        newest = manifest.version
+        numbers = manifest.list_retained()[1:]
         if not retained:
             numbers = list(range(newest - 1, min(self.list_versions(), default=newest) - 1, -1))
         for number in numbers:
             try:
-                yield self.read_version(number)
+                # The one before is held until the next is read, so that groups of both are read once.
+                _before, manifest = manifest, self.read_version(number)
             except ForeactError as error:
                 log.warning("skipped version %d: %s", number, error)
+            else:
+                yield manifest
 
     def read_object(self, published: PublishedObject) -> bytes:
         """Read one object; raise if its bytes are not those published."""
@@ -140,7 +185,7 @@ class Reader:
         for number in reversed(self.list_versions()):
             name = manifest_name(number)
             try:
-                return unseal_manifest(self.store.read(name).data, name)
+                return self.unseal_manifest(self.store.read(name).data, name)
             except (BlobNotFound, BrokenPublication, NewerRecord) as error:
                 if isinstance(error, NewerRecord) and not skip_newer:
                     raise
@@ -174,7 +219,7 @@ def read_manifest(store: BlobStore, blob: Blob | None) -> Manifest | None:
             log.warning("%s Going on from version %s.", reader.explain_loss(), archived.version)
         return archived
     try:
-        return unseal_manifest(blob.data, CURRENT)
+        return reader.unseal_manifest(blob.data, CURRENT)
     except BrokenPublication as error:
         # What was torn on its way is whole the next time; to go on from an older version would lose what is in it.
         again = read_if_present(store, CURRENT)

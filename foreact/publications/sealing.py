@@ -5,7 +5,7 @@ import re
 
 from foreact.blobs.records import BadRecord, Record, parse_record
 from foreact.errors import ForeactError
-from foreact.publications.contract import SCHEMA_VERSION, Manifest
+from foreact.publications.contract import INLINE_SCHEMA, Manifest
 
 _SEALED = re.compile(rb'\{"sha256":"([0-9a-f]{64})","manifest":(.*)\}\n', re.DOTALL)
 
@@ -16,17 +16,13 @@ class BrokenPublication(ForeactError):
 
 def seal_manifest(manifest: Manifest) -> bytes:
     """Write a manifest with its checksum; one of an older schema without the fields that it did not know."""
-    body = manifest.model_dump_json(exclude_unset=manifest.schema_version < SCHEMA_VERSION).encode()
+    left_out = {"stores"} if manifest.groups else {"groups", "chain"}
+    body = manifest.model_dump_json(exclude=left_out, exclude_unset=manifest.schema_version < INLINE_SCHEMA).encode()
     return b'{"sha256":"%s","manifest":%s}\n' % (hashlib.sha256(body).hexdigest().encode(), body)
 
 
-def unseal_manifest(data: bytes, name: str) -> Manifest:
-    """Read a manifest; raise BrokenPublication if it is damaged, NewerRecord if it is too new."""
-    return unseal_part(Manifest, data, name)
-
-
 def unseal_part(model: type[Record], data: bytes, name: str) -> Record:
-    """Read what a model wants of a manifest, which is faster than all of it where there are many stores."""
+    """Read what a model wants of a manifest; raise BrokenPublication if it is damaged, NewerRecord if it is too new."""
     sealed = _SEALED.fullmatch(data)
     if sealed is None or hashlib.sha256(sealed[2]).hexdigest().encode() != sealed[1]:
         raise BrokenPublication(f"{name} is damaged: its {len(data):,} bytes do not match their checksum.")

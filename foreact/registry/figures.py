@@ -58,14 +58,20 @@ def _find_runs(client: Any, experiment: str, stores: list[str]) -> dict[str, str
     return runs
 
 
-def _begin_run(client: Any, experiment: str, store: str) -> str:
+def describe_series(store: str) -> tuple[str, dict[str, str]]:
+    """Return the name and the tags of the run that holds a store's figures, or the whole chain's."""
     whose = f"of store {store}" if store else "over all stores, each of the same weight,"
     tags = {
         SERIES: model_name(store),
         NOTE: f"Figures {whose} night after night. A metric's step is the last date of the data, in "
         "days since 1970; its time is that of the training. `live_` measures past publications on the sales since.",
     }
-    run = client.create_run(experiment, run_name=store[:LONGEST_NAME] or "all stores", tags=tags)
+    return store[:LONGEST_NAME] or "all stores", tags
+
+
+def _begin_run(client: Any, experiment: str, store: str) -> str:
+    name, tags = describe_series(store)
+    run = client.create_run(experiment, run_name=name, tags=tags)
     # It takes figures for ever, and nothing is under way in it.
     client.set_terminated(run.info.run_id)
     return str(run.info.run_id)

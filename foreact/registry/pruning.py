@@ -6,7 +6,7 @@ tables, in sets: a night costs as much as the one that has grown too old.
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,10 +15,9 @@ from urllib.parse import urlsplit
 from foreact.registry.client import SERVER_THREADS, RegistryUnavailable, explain_mlflow_errors, map_concurrently
 from foreact.registry.figures import STORES_EXPERIMENT
 from foreact.registry.records import CHAIN, EXPERIMENT, RUN, STORE_MODELS, model_folder, model_name
+from foreact.registry.tables import in_chunks
 
 log = logging.getLogger(__name__)
-# How many rows one statement names.
-CHUNK = 500
 PROXIED = "mlflow-artifacts"
 
 
@@ -56,7 +55,7 @@ def prune_registry(database: str, artifacts: str, *, named: Set[tuple[str, str]]
                 files = _find_files(connection, artifacts)
                 old = _find_old_versions(connection, named, before)
             versions = []
-            for chunk in _in_chunks(old):
+            for chunk in in_chunks(old):
                 with engine.begin() as connection:
                     versions += _delete_versions(connection, chunk)
             # Rows first: a version never points at nothing. Files of a run that is cut short go with the run.
@@ -122,7 +121,7 @@ def _find_old_versions(connection: Any, named: Set[tuple[str, str]], before: dat
     ]
 
 
-def _delete_versions(connection: Any, versions: list[_Version]) -> list[_Version]:
+def _delete_versions(connection: Any, versions: Sequence[_Version]) -> list[_Version]:
     """Delete those that no alias has come to name meanwhile, and return them."""
     from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlModelVersionTag, SqlRegisteredModelAlias
     from sqlalchemy import delete, select, text, tuple_
@@ -180,7 +179,7 @@ def _delete_runs(connection: Any, runs: list[str]) -> None:
     from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlParam, SqlRun, SqlTag
     from sqlalchemy import delete
 
-    for chunk in _in_chunks(runs):
+    for chunk in in_chunks(runs):
         for rows in (SqlMetric, SqlLatestMetric, SqlParam, SqlTag, SqlRun):
             connection.execute(delete(rows).where(rows.run_uuid.in_(chunk)))
 
@@ -230,7 +229,3 @@ def _reuse_space(engine: Any) -> None:
 
 def _in_milliseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
-
-
-def _in_chunks(rows: list[Any]) -> Iterator[list[Any]]:
-    return (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))

@@ -1,8 +1,11 @@
 """What goes into the registry and what comes back."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
@@ -55,13 +58,25 @@ class Candidate:
     """A trained model to be registered."""
 
     store: str
-    packed: Path
+    # Returns its files by name when its turn comes: the packed model, and what lies beside it.
+    read_files: Callable[[], dict[str, bytes]]
     promoted: bool
     as_of: str
     tags: dict[str, str] = field(default_factory=dict)
     description: str = ""
-    # Texts by name that lie beside the packed model.
-    beside: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NewVersion:
+    """What is told of a model whose files are in the registry already."""
+
+    store: str
+    name: str
+    # Where its files are, and the MLflow run that holds them.
+    source: str
+    mlflow_run: str
+    tags: dict[str, str]
+    description: str | None
 
 
 @dataclass(frozen=True)
@@ -117,6 +132,28 @@ class Champion:
     mlflow_run: str
     # Its packed model within that run.
     file: str
+
+
+def read_version(version: Any) -> Champion:
+    """Return what MLflow says of a version."""
+    tags = version.tags
+    return Champion(
+        store=tags.get(STORE, ""),
+        name=version.name,
+        version=str(version.version),
+        run=tags.get(RUN, version.run_id),
+        as_of=tags.get(AS_OF, ""),
+        sha256=tags.get(CHECKSUM, ""),
+        mlflow_run=version.run_id,
+        file=_find_file(version),
+    )
+
+
+def _find_file(version: Any) -> str:
+    """Return where a version's packed model lies in its run; the release before named it by the store alone."""
+    store = version.tags.get(STORE, "")
+    file = Path(urlsplit(version.source or "").path).name
+    return f"models/{file}" if file.endswith(PACKED_BEFORE) else artifact_name(store)
 
 
 @dataclass(frozen=True)

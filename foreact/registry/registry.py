@@ -15,7 +15,6 @@ from foreact.packing import compute_checksum
 from foreact.registry.client import (
     SERVER_THREADS,
     display_address,
-    download_file,
     explain_mlflow_errors,
     is_missing,
     is_unknown,
@@ -25,6 +24,7 @@ from foreact.registry.client import (
     sqlite_uri,
 )
 from foreact.registry.figures import STORES_EXPERIMENT, log_series, make_metrics
+from foreact.registry.files import fetch_model
 from foreact.registry.pruning import Pruned, prune_registry
 from foreact.registry.records import (
     AS_OF,
@@ -34,7 +34,6 @@ from foreact.registry.records import (
     LONGEST_NAME,
     NOTE,
     PACKED,
-    PACKED_BEFORE,
     PROMOTED,
     RUN,
     STORE,
@@ -42,14 +41,16 @@ from foreact.registry.records import (
     Champion,
     LoadedModel,
     Moment,
+    NewVersion,
     Note,
     RunNotes,
     UnusableModel,
-    artifact_name,
     describe_model,
     model_folder,
     model_name,
+    read_version,
 )
+from foreact.registry.tables import add_points, add_versions, find_champions
 from foreact.settings import PipelineSettings
 
 log = logging.getLogger(__name__)
@@ -106,23 +107,54 @@ class Registry:
         with self._lock_database(), explain_mlflow_errors(self.address):
             mlflow_run = self._ensure_run(run, notes)
             existing = self._list_run_versions(mlflow_run.info.run_id)
-
-            def register_candidate(candidate: Candidate) -> tuple[str, str]:
-                champion = self._find_champion(candidate.store) if candidate.promoted else None
-                version = existing.get(model_name(candidate.store))
-                if version is None:
-                    first = candidate.promoted and champion is None
-                    version = self._make_version(candidate, run, mlflow_run, is_first=first)
-                if candidate.promoted:
-                    self._promote_newest(candidate.store, (candidate.as_of, int(version)), champion)
-                return candidate.store, version
-
-            versions = {}
-            for store, version in map_concurrently(register_candidate, candidates, self.threads):
-                versions[store] = version
-                on_progress(len(versions))
+            register = self._register_one_by_one if self.artifacts is None else self._register_together
+            versions = register(candidates, run, mlflow_run, existing, on_progress)
             self.client.set_terminated(mlflow_run.info.run_id)
         return versions
+
+    def _register_one_by_one(
+        self,
+        candidates: Sequence[Candidate],
+        run: str,
+        mlflow_run: Any,
+        existing: Mapping[str, str],
+        on_progress: Callable[[int], None],
+    ) -> dict[str, str]:
+        def register_candidate(candidate: Candidate) -> tuple[str, str]:
+            champion = self._find_champion(candidate.store) if candidate.promoted else None
+            version = existing.get(model_name(candidate.store))
+            if version is None:
+                first = candidate.promoted and champion is None
+                version = self._make_version(self._upload_model(candidate, run, mlflow_run), is_first=first)
+            if candidate.promoted:
+                self._promote_newest(candidate.store, (candidate.as_of, int(version)), champion)
+            return candidate.store, version
+
+        versions = {}
+        for store, version in map_concurrently(register_candidate, candidates, self.threads):
+            versions[store] = version
+            on_progress(len(versions))
+        return versions
+
+    def _register_together(
+        self,
+        candidates: Sequence[Candidate],
+        run: str,
+        mlflow_run: Any,
+        existing: Mapping[str, str],
+        on_progress: Callable[[int], None],
+    ) -> dict[str, str]:
+        """Register in a workspace: all files first, then all rows at once."""
+        there, uploaded = {}, []
+        for done, candidate in enumerate(candidates, 1):
+            version = existing.get(model_name(candidate.store))
+            if version is None:
+                uploaded.append(self._upload_model(candidate, run, mlflow_run))
+            else:
+                there[candidate.store] = version
+            on_progress(done)
+        promoted = {each.store: each.as_of for each in candidates if each.promoted}
+        return add_versions(self.uri, uploaded, there, promoted)
 
     def promote_version(self, store: str, version: str, note: Note) -> None:
         """Set the alias on a version that somebody chose, and add why to what its page says."""
@@ -139,7 +171,11 @@ class Registry:
     def chart_figures(self, figures: Mapping[str, Mapping[str, float]], moment: Moment) -> None:
         """Add each store's figures to those of the nights before; the whole chain's have no store's id."""
         with self._lock_database(), explain_mlflow_errors(self.address):
-            log_series(self.client, self._ensure_experiment(STORES_EXPERIMENT), figures, moment, self.threads)
+            experiment = self._ensure_experiment(STORES_EXPERIMENT)
+            if self.artifacts is None:
+                log_series(self.client, experiment, figures, moment, self.threads)
+            else:
+                add_points(self.uri, experiment, figures, moment)
 
     def prune(self, find_named: Callable[[], Set[tuple[str, str]]], before: datetime) -> Pruned | None:
         """Delete what a workspace's registry may forget; None for a server's, whose tables are out of reach here."""
@@ -153,6 +189,8 @@ class Registry:
         """Return the version that carries the alias for each store that has one."""
         stores = list(stores)
         with explain_mlflow_errors(self.address):
+            if self.artifacts is not None:
+                return find_champions(self.uri, stores)
             champions = map_concurrently(self._find_champion, stores, self.threads)
             return {store: champion for store, champion in zip(stores, champions, strict=True) if champion is not None}
 
@@ -160,17 +198,20 @@ class Registry:
         """Return one version's packed model, or raise for one that is lost or changed."""
         with explain_mlflow_errors(self.address):
             try:
-                found = _read_version(self.client.get_model_version(model_name(store), version))
+                found = read_version(self.client.get_model_version(model_name(store), version))
             except Exception as error:
                 if is_missing(error):
                     raise ForeactError(f"{model_name(store)} has no version {version!r} in {self.address}.") from None
                 raise
-            data = _fetch_model(store, found, self._open_run_files(found.mlflow_run))
+            data = fetch_model(store, found, self._open_run_files(found.mlflow_run))
         return LoadedModel(found.version, found.run, data)
 
     def load_champions(self, stores: Iterable[str]) -> dict[str, LoadedModel]:
         """Return each store's packed live model, or why it is lost or changed."""
-        champions = self.find_champions(stores)
+        return self.load_models(self.find_champions(stores))
+
+    def load_models(self, champions: Mapping[str, Champion]) -> dict[str, LoadedModel]:
+        """Return the packed models of stores' champions, or why each is lost or changed."""
         with explain_mlflow_errors(self.address):
             sources = {
                 run: self._open_run_files(run) for run in {champion.mlflow_run for champion in champions.values()}
@@ -180,7 +221,7 @@ class Registry:
             store, champion = store_and_champion
             try:
                 with explain_mlflow_errors(self.address):
-                    data = _fetch_model(store, champion, sources[champion.mlflow_run])
+                    data = fetch_model(store, champion, sources[champion.mlflow_run])
             except UnusableModel as error:
                 log.warning("%s", error)
                 return store, LoadedModel(champion.version, champion.run, problem=str(error))
@@ -242,36 +283,42 @@ class Registry:
             if not token:
                 return versions
 
-    def _make_version(self, candidate: Candidate, run: str, mlflow_run: Any, *, is_first: bool) -> str:
-        """Upload the model and make a version that points at it; no version ever points at nothing.
-
-        A store's first version is preceded by its registered model, which saves asking for what is not there.
-        """
-        data = candidate.packed.read_bytes()
-        folder = model_folder(model_name(candidate.store))
-        with tempfile.TemporaryDirectory() as scratch:
-            Path(scratch, PACKED).write_bytes(data)
-            for name, text in candidate.beside.items():
-                Path(scratch, name).write_text(text, encoding="utf-8")
-            self.client.log_artifacts(mlflow_run.info.run_id, scratch, folder)
+    def _upload_model(self, candidate: Candidate, run: str, mlflow_run: Any) -> NewVersion:
+        """Upload the model, and return the version that is to point at it: none ever points at nothing."""
+        files = candidate.read_files()
         name = model_name(candidate.store)
-        source = f"{mlflow_run.info.artifact_uri}/{folder}"
+        folder = model_folder(name)
+        with tempfile.TemporaryDirectory() as scratch:
+            for file, data in files.items():
+                Path(scratch, file).write_bytes(data)
+            self.client.log_artifacts(mlflow_run.info.run_id, scratch, folder)
         tags = {
             **candidate.tags,
             STORE: candidate.store,
             RUN: run,
             AS_OF: candidate.as_of,
             PROMOTED: str(candidate.promoted).lower(),
-            CHECKSUM: compute_checksum(data),
+            CHECKSUM: compute_checksum(files[PACKED]),
         }
+        return NewVersion(
+            store=candidate.store,
+            name=name,
+            source=f"{mlflow_run.info.artifact_uri}/{folder}",
+            mlflow_run=mlflow_run.info.run_id,
+            tags=tags,
+            description=candidate.description or None,
+        )
+
+    def _make_version(self, new: NewVersion, *, is_first: bool) -> str:
+        """Make a version; a store's first after its registered model, which saves asking for what is not there."""
 
         def create_version() -> str:
             version = self.client.create_model_version(
-                name,
-                source,
-                mlflow_run.info.run_id,
-                tags=tags,
-                description=candidate.description or None,
+                new.name,
+                new.source,
+                new.mlflow_run,
+                tags=new.tags,
+                description=new.description,
                 await_creation_for=0,
             )
             return str(version.version)
@@ -284,7 +331,7 @@ class Registry:
                     raise
         try:
             self.client.create_registered_model(
-                name, tags={STORE: candidate.store}, description=describe_model(candidate.store)
+                new.name, tags={STORE: new.store}, description=describe_model(new.store)
             )
         except Exception as error:
             if getattr(error, "error_code", "") != "RESOURCE_ALREADY_EXISTS":
@@ -333,7 +380,7 @@ class Registry:
             if is_unknown(error):
                 return None
             raise
-        return _read_version(version)
+        return read_version(version)
 
     @contextmanager
     def _lock_database(self) -> Any:
@@ -349,48 +396,3 @@ class Registry:
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-
-def _read_version(version: Any) -> Champion:
-    tags = version.tags
-    return Champion(
-        store=tags.get(STORE, ""),
-        name=version.name,
-        version=str(version.version),
-        run=tags.get(RUN, version.run_id),
-        as_of=tags.get(AS_OF, ""),
-        sha256=tags.get(CHECKSUM, ""),
-        mlflow_run=version.run_id,
-        file=_find_file(version),
-    )
-
-
-def _find_file(version: Any) -> str:
-    """Return where a version's packed model lies in its run; the release before named it by the store alone."""
-    store = version.tags.get(STORE, "")
-    file = Path(urlsplit(version.source or "").path).name
-    return f"models/{file}" if file.endswith(PACKED_BEFORE) else artifact_name(store)
-
-
-def _fetch_model(store: str, champion: Champion, files: Any) -> bytes:
-    """Return a version's packed model if it is there, the store's own, and what was registered."""
-    version = f"{champion.name} version {champion.version}"
-    if champion.store != store:
-        raise UnusableModel(f"{version} is refused: it belongs to another store.")
-    lost = UnusableModel(f"{version} is lost: its file is no longer in the registry.")
-    if files is None:
-        raise lost
-    with tempfile.TemporaryDirectory() as scratch:
-        fetched = Path(scratch, PACKED)
-        try:
-            download_file(files, champion.file, fetched)
-        except Exception as error:
-            if is_missing(error):
-                raise lost from None
-            raise
-        data = fetched.read_bytes()
-    if compute_checksum(data) != champion.sha256:
-        raise UnusableModel(
-            f"{version} is refused because it has been tampered with: its bytes are not those registered."
-        )
-    return data

@@ -1,14 +1,9 @@
-"""What training leaves behind for register and publish: one folder, whole or not there.
+"""What training leaves behind for register and publish: what was decided, and which objects the workers wrote."""
 
-trained.json                       what was decided for each store, and from which data
-models/<store>.zip                 the challenger, packed (absent where none could be trained)
-readings/<store>.json              how the store's data were read for it
-live/<store>.zip                   the champion, where it made the numbers
-chain.zip                          the chain's model that had a say
-objects/<store>.parquet, ...       the store's publishable objects, suffixes as in the publication contract
-"""
-
+import io
 import math
+import zipfile
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from statistics import mean
@@ -17,15 +12,17 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from foreact.blobs.records import StoredRecord, parse_record
+from foreact.data.dataset.parcel import ParcelInfo
 from foreact.errors import ForeactError
 from foreact.forecasting.experts.simple import Simple
 from foreact.forecasting.judging.accuracy import Accuracy, Contribution, mean_accuracy
 from foreact.forecasting.judging.gate import GateOutcome
-from foreact.naming import encode_id
-from foreact.publications.contract import SUFFIXES, Kind
+from foreact.packing import pack_model
+from foreact.publications.contract import Kind, PublishedObject
 from foreact.spacing import Spacing
 
-RECORD = "trained.json"
+# How a store's data were read, in the pack of the model that learnt from them.
+READING = "reading.json"
 # The figures of the backtest that a run averages over its stores.
 RUN_FIGURES = ("wape", "bias", "scaled_error", "coverage", "above_p90", "total_coverage")
 # The figures of past publications, measured on the sales since, that it averages too.
@@ -64,6 +61,11 @@ class TrainedStore(BaseModel):
     left_out: dict[str, str] = Field(default_factory=dict)
     scorecard: dict[str, float] = Field(default_factory=dict)
     attributes: dict[str, str] = Field(default_factory=dict)
+    # What is to be published of it, and the packed model that made the numbers; None: a baseline did.
+    objects: dict[Kind, PublishedObject] = Field(default_factory=dict)
+    model: PublishedObject | None = None
+    # The packed new model, which the registry is told of whether it goes live or not; None: none could be trained.
+    challenger: PublishedObject | None = None
 
     @property
     def goes_live(self) -> bool:
@@ -130,6 +132,7 @@ class TrainedChain(BaseModel):
     # The run that fitted it, and its version; without a run it was this training.
     run: str = ""
     version: str | None = None
+    packed: PublishedObject
 
 
 class Trained(StoredRecord):
@@ -150,6 +153,16 @@ class Trained(StoredRecord):
     quantiles: tuple[str, ...] = ()
     generated_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
     stores: dict[str, TrainedStore]
+
+    @classmethod
+    def read(cls, path: Path) -> "Trained":
+        """Read what `write` wrote."""
+        return parse_record(cls, path.read_bytes(), "the training")
+
+    def write(self, path: Path) -> None:
+        """Write the record to a file."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.model_dump_json(indent=1), encoding="utf-8")
 
     @property
     def chain_goes_live(self) -> bool:
@@ -186,55 +199,23 @@ class Trained(StoredRecord):
             for method in Simple
         }
 
+    def list_models(self) -> list[PublishedObject]:
+        """Return the packed models that the registry is told of."""
+        chain = [] if self.chain is None or self.chain.run else [self.chain.packed]
+        return [*chain, *(store.challenger for store in self.stores.values() if store.challenger is not None)]
 
-class TrainedFolder:
-    """The folder of the record, the models and the objects."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+def pack_trained(save: Callable[[Path], None], reading: ParcelInfo) -> bytes:
+    """Return the files that `save` writes, and how the data were read, as one zip."""
 
-    def read_record(self) -> Trained:
-        """Read the record."""
-        return parse_record(Trained, (self.root / RECORD).read_bytes(), RECORD)
+    def save_both(folder: Path) -> None:
+        save(folder)
+        (folder / READING).write_text(reading.model_dump_json(), encoding="utf-8")
 
-    def write_record(self, trained: Trained) -> None:
-        """Write the record, as the last thing that training does."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        (self.root / RECORD).write_text(trained.model_dump_json(indent=1), encoding="utf-8")
+    return pack_model(save_both)
 
-    @property
-    def chain(self) -> Path:
-        """The path of the chain's packed model."""
-        return self.root / "chain.zip"
 
-    def challenger(self, store: str) -> Path:
-        """Return the path of the packed challenger."""
-        return self.root / "models" / f"{encode_id(store)}.zip"
-
-    def champion(self, store: str) -> Path:
-        """Return the path of the packed champion."""
-        return self.root / "live" / f"{encode_id(store)}.zip"
-
-    def list_registered(self) -> list[Path]:
-        """Return the paths of all that the registry is told, the record included."""
-        record = self.read_record()
-        paths = [self.root / RECORD]
-        if record.chain is not None and not record.chain.run:
-            paths.append(self.chain)
-        for store in record.stores:
-            paths += [path for path in (self.challenger(store), self.reading_path(store)) if path.is_file()]
-        return paths
-
-    def model_of(self, store: TrainedStore) -> Path | None:
-        """Return the path of the packed model that made a store's numbers; None: a baseline did."""
-        if store.champion_run:
-            return self.champion(store.store)
-        return self.challenger(store.store) if store.outcome is GateOutcome.PROMOTED else None
-
-    def reading_path(self, store: str) -> Path:
-        """Return the path of how the store's data were read."""
-        return self.root / "readings" / f"{encode_id(store)}.json"
-
-    def object_path(self, store: str, kind: Kind) -> Path:
-        """Return the path of one publishable object."""
-        return self.root / "objects" / f"{encode_id(store)}{SUFFIXES[kind]}"
+def unpack_reading(packed: bytes) -> ParcelInfo:
+    """Return how the data of a packed model were read."""
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        return ParcelInfo.model_validate_json(archive.read(READING))

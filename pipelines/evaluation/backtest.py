@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 from components.ingest.step import ingest
 from components.train.live import find_live_chain, make_version_finder
@@ -13,7 +14,7 @@ from foreact.errors import ForeactError
 from foreact.forecasting.judging.accuracy import mean_accuracy
 from foreact.runs.events import Events
 from foreact.runs.process import machine_size
-from foreact.runs.trained import Trained, TrainedFolder
+from foreact.runs.trained import Trained
 from foreact.settings import PipelineSettings
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ def backtest_history(
     )
     report = scratch / "backtest.html"
     figures = train(
+        run=f"backtest-{uuid4()}",
         data=ingested.dataset,
         trained=scratch / "trained",
         report=report,
@@ -99,7 +101,7 @@ def backtest_history(
         ray_address=settings.ray_address,
         size=machine_size(),
     )
-    trained = TrainedFolder(scratch / "trained").read_record()
+    trained = Trained.read(scratch / "trained")
     for record in trained.stores.values():
         if record.champion_problem:
             raise ForeactError(record.champion_problem)

@@ -1,47 +1,19 @@
-"""Peaks and risks of shortage among a store's items and in its total.
+"""Alerts of stores: peaks and risks of shortage, those with most at stake first."""
 
-What is at stake is the expected demand of the first week ahead less what it is compared with, so that a planner can
-check it by eye.
-"""
-
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from heapq import merge
-from typing import Any, Literal, get_args, overload
+from typing import Any, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
+from foreact.outlines.alerts import KINDS, RECORD, Kind, Records, find_records
 from foreact.spacing import Spacing
-from serving.analysis.comparison import Z90, compare_levels
+from serving.analysis.comparison import compare_levels
 from serving.analysis.known import known_or_none
 from serving.publication import StoreData
-from serving.publication.tables import Doubles
-
-MOST_ALERTS = 200
-
-_erf = np.vectorize(math.erf, otypes=[np.float64])
-Kind = Literal["peak", "shortage"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-Records = NDArray[np.void]
-# An alert without its words; NaN: not known.
-RECORD = np.dtype(
-    [
-        ("kind", "u1"),
-        ("row", "<i4"),
-        ("expected", "<f8"),
-        ("expected_high", "<f8"),
-        ("recent", "<f8"),
-        ("last_year", "<f8"),
-        ("at_stake", "<f8"),
-        ("probability", "<f8"),
-        ("peak", "<i4"),
-        ("normal_delivery", "<f8"),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -98,11 +70,6 @@ def find_alerts(arrays: StoreData) -> Sequence[Alert]:
     return result
 
 
-def encode_alerts(arrays: StoreData) -> bytes:
-    """Return a store's alerts as records, from which they are made again without its items."""
-    return _find_records(arrays).tobytes()
-
-
 class AlertList(Sequence[Alert]):
     """Alerts that are made of their records when they are looked at; they take a sixth of the memory."""
 
@@ -157,48 +124,5 @@ class AlertList(Sequence[Alert]):
 
 
 def _list_all(arrays: StoreData) -> tuple[Alert, ...]:
-    return tuple(AlertList(arrays, _find_records(arrays)))
-
-
-def _find_records(arrays: StoreData) -> Records:
-    """Return a store's alerts as records, those with most at stake first."""
-    found = np.concatenate([*_make_records(arrays, total=True), *_make_records(arrays, total=False)])
-    return np.asarray(found[np.argsort(-found["at_stake"], kind="stable")])
-
-
-def _make_records(arrays: StoreData, *, total: bool) -> list[Records]:
-    level = compare_levels(arrays, total=total)
-    usual = np.fmax(level.recent, level.last_year)
-    extra = level.expected - usual
-    beyond = _normal_probability(extra / level.deviation)
-    # A store as a whole is unusual much sooner than one of its items.
-    share = 0.1 if total else 0.25
-    peaks = (extra >= np.maximum(3, share * usual)) & (beyond >= 0.8)
-    shortfall = level.expected - level.normal_delivery
-    risk = _normal_probability(shortfall / level.deviation)
-    short = shortfall >= np.maximum(2, share / 2 * level.normal_delivery)
-    kinds: list[tuple[Kind, NDArray[np.bool_], Doubles, Doubles]] = [
-        ("peak", peaks, extra, beyond),
-        ("shortage", short, shortfall, risk),
-    ]
-    found = []
-    for kind, chosen, stake, probability in kinds:
-        rows = np.flatnonzero(chosen & np.isfinite(stake))
-        rows = rows[np.argsort(-stake[rows], kind="stable")][:MOST_ALERTS]
-        records = np.empty(len(rows), RECORD)
-        records["kind"] = KINDS.index(kind)
-        records["row"] = -1 if total else rows
-        records["expected"] = level.expected[rows]
-        records["expected_high"] = level.expected[rows] + Z90 * level.deviation[rows]
-        records["recent"], records["last_year"] = level.recent[rows], level.last_year[rows]
-        records["at_stake"] = stake[rows]
-        records["probability"] = np.minimum(probability[rows], 0.99)
-        records["peak"] = level.peak[rows]
-        records["normal_delivery"] = level.normal_delivery[rows] if kind == "shortage" else np.nan
-        found.append(records)
-    return found
-
-
-def _normal_probability(z: Doubles) -> Doubles:
-    """Return the probability of a standard normal value below z."""
-    return np.asarray((1 + _erf(z / math.sqrt(2))) / 2)
+    records = find_records(compare_levels(arrays, total=True), compare_levels(arrays, total=False))
+    return tuple(AlertList(arrays, records))

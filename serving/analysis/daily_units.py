@@ -8,29 +8,11 @@ from typing import Literal
 
 import numpy as np
 
-from foreact.spacing import Spacing
+from foreact.outlines.past import list_past_dates, units_sold_on
+from foreact.outlines.tables import Days, Floats
 from serving.publication import StoreData
-from serving.publication.tables import Days, Floats
 
 TotalColumn = Literal["total_mean", "total_p10", "total_p90"]
-
-
-def list_past_dates(arrays: StoreData, first: int, end: int = 0) -> Days:
-    """Return the dates of periods before the first one ahead, by their places from it: -1 is the last known one."""
-    return arrays.spacing.date_periods(arrays.dates[0], np.arange(first, end))
-
-
-def move_back_a_year(spacing: Spacing, dates: Days) -> Days:
-    """Return the dates of the same periods a year before; of days, the same weekdays."""
-    return spacing.date_periods(dates[0], np.arange(len(dates)) - spacing.year)
-
-
-def units_sold_on(arrays: StoreData, past: Floats, days: Days) -> Floats:
-    """Return what was sold on some days, NaN where that is not known."""
-    if not len(arrays.past_dates):
-        return np.full((len(past), len(days)), np.nan, np.float32)
-    places = np.minimum(np.searchsorted(arrays.past_dates, days), len(arrays.past_dates) - 1)
-    return np.where(arrays.past_dates[places] == days, past[:, places], np.float32(np.nan))
 
 
 def stack_totals_sold(stores: Sequence[StoreData], days: Days) -> Floats:

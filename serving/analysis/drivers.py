@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from foreact.forecasting.forecast import LEVEL
+from foreact.outlines.tables import Floats
 from serving.publication import StoreData
-from serving.publication.tables import Floats
 
 MOST_NAMED = 3
 # Drivers that move fewer units are not worth a word.

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from foreact.outlines.past import list_past_dates, units_sold_on
+from foreact.outlines.tables import Days, Doubles
 from foreact.spacing import Spacing
-from serving.analysis.daily_units import list_past_dates, units_sold_on
 from serving.publication import StoreData
-from serving.publication.tables import Days, Doubles
 
 
 @dataclass(frozen=True)

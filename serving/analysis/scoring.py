@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from foreact.forecasting.forecast import ROUNDING
+from foreact.outlines.past import units_sold_on
+from foreact.outlines.tables import WideTable
 from foreact.vocabulary import MEAN, P10, P90
-from serving.analysis.daily_units import units_sold_on
 from serving.publication import StoreData
 from serving.publication.earlier import EarlierForecast
-from serving.publication.tables import WideTable
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from foreact.outlines.past import list_past_dates, move_back_a_year, units_sold_on
+from foreact.outlines.tables import Days, Doubles, Floats
 from foreact.spacing import Spacing
-from serving.analysis.daily_units import (
-    list_past_dates,
-    move_back_a_year,
-    stack_totals_expected,
-    stack_totals_sold,
-    units_sold_on,
-)
+from serving.analysis.daily_units import stack_totals_expected, stack_totals_sold
 from serving.analysis.known import round_known
 from serving.publication import StoreData
-from serving.publication.tables import Days, Doubles, Floats
 
 
 @dataclass(frozen=True)

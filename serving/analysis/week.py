@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serving.analysis.comparison import Z90, compare_levels
+from foreact.outlines.levels import Z90
+from serving.analysis.comparison import compare_levels
 from serving.analysis.known import known_or_none, relative_change
 from serving.analysis.series import Series
 from serving.publication import StoreData

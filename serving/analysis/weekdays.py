@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from foreact.outlines.tables import Days, Doubles
 from serving.analysis.daily_units import stack_totals_expected, stack_totals_sold
 from serving.publication import StoreData
-from serving.publication.tables import Days, Doubles
 
 USUAL_WEEKS = np.arange(1, 9)
 

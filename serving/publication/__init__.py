@@ -4,6 +4,5 @@ from serving.publication.arrays import StoreData
 from serving.publication.cache import PublicationCache
 from serving.publication.shelf import DamagedStore
 from serving.publication.snapshot import Snapshot
-from serving.publication.tables import BadObject
 
-__all__ = ["BadObject", "DamagedStore", "PublicationCache", "Snapshot", "StoreData"]
+__all__ = ["DamagedStore", "PublicationCache", "Snapshot", "StoreData"]

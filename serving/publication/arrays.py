@@ -1,6 +1,5 @@
 """What is published for one store: in memory for as long as it is, and its items' arrays while there is room."""
 
-import hashlib
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,18 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from foreact.outlines.names import ItemIndex
+from foreact.outlines.outline import Outline, name_content
+from foreact.outlines.tables import Days, Floats
 from foreact.publications.contract import StoreEntry
 from foreact.spacing import Spacing
 from foreact.vocabulary import DATE, MEAN, P10, P50, P90, STORE
 from serving.publication.detail import StoreDetail
-from serving.publication.names import ItemIndex
-from serving.publication.tables import Days, Floats
 
 if TYPE_CHECKING:
     from serving.publication.shelf import Shelf
-
-# Raised when what is kept of a store, or how its alerts are found, changes: what was kept before is then made again.
-FORMAT = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +40,22 @@ class StoreData:
     # What others compute from the totals; it lives as long as they do.
     derived: dict[str, Any] = field(default_factory=dict)
     _detail: "list[weakref.ref[StoreDetail]]" = field(default_factory=list)
+
+    @classmethod
+    def of(cls, store: str, entry: StoreEntry, outline: Outline, shelf: "Shelf") -> "StoreData":
+        """Return a store as it is published in an entry, by its outline."""
+        return cls(
+            store=store,
+            entry=entry,
+            dates=outline.dates,
+            total_mean=outline.totals[MEAN],
+            total_quantiles={name: values for name, values in outline.totals.items() if name != MEAN},
+            past_dates=outline.past_dates,
+            past_total=outline.past_total,
+            shelf=shelf,
+            index=outline.index,
+            alert_records=outline.alerts,
+        )
 
     @cached_property
     def key(self) -> str:
@@ -175,10 +188,3 @@ class StoreData:
         first = 0 if start is None else int(np.searchsorted(self.dates, np.datetime64(start)))
         last = len(self.days) if end is None else int(np.searchsorted(self.dates, np.datetime64(end), side="right"))
         return first, max(first, last)
-
-
-def name_content(store: str, entry: StoreEntry) -> str:
-    """Return a name for what is published for a store that changes with any of its bytes."""
-    objects = sorted((kind, published.sha256) for kind, published in entry.objects.items())
-    text = repr((FORMAT, store, entry.spacing.value, entry.quantiles, objects))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

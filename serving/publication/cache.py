@@ -9,7 +9,6 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -17,15 +16,17 @@ from foreact.blobs import BlobNotFound, BlobStore, BlobUnavailable
 from foreact.blobs.records import NewerRecord
 from foreact.clock import utc_now
 from foreact.errors import ForeactError
+from foreact.outlines.assembling import Assembled
+from foreact.outlines.names import ItemNames
+from foreact.outlines.outline import Outline, decode_outlines, name_content, outline_store, outline_with_alerts
 from foreact.publications.contract import CURRENT, Manifest, StoreEntry
+from foreact.publications.groups import pick_stores
 from foreact.publications.reader import Reader
-from foreact.publications.sealing import unseal_manifest
-from serving.publication.arrays import StoreData, name_content
-from serving.publication.detail import Assembled
+from serving.publication.arrays import StoreData
+from serving.publication.detail import StoreDetail
 from serving.publication.earlier import EarlierForecast, EarlierVersions
 from serving.publication.kept import KeptFiles
-from serving.publication.names import ItemIndex, ItemNames
-from serving.publication.outlines import Outline, Outlines
+from serving.publication.outlines import Outlines
 from serving.publication.shelf import DamagedStore, Shelf
 from serving.publication.snapshot import Snapshot
 
@@ -34,6 +35,8 @@ log = logging.getLogger("foreact.serving")
 LOOK_BACK = 5
 # Stores that are loaded in parallel: enough to hide the blob store's latency, few enough to need little memory.
 LOADERS = 3
+# Outlines that were published are small.
+OUTLINE_READERS = 8
 # After so many outlines are made, others may take them.
 OUTLINES_AT_ONCE = 200
 # For the items of so many bytes there is room, unless a setting says otherwise.
@@ -58,15 +61,13 @@ class PublicationCache:
         memory_bytes: int = MEMORY_BYTES,
         kept: KeptFiles | None = None,
         state: BlobStore | None = None,
-        encode_alerts: Callable[[StoreData], bytes] = lambda arrays: b"",
     ) -> None:
-        """Hold what is in a blob store; outlines of stores are kept in `state`, with their alerts."""
+        """Hold what is in a blob store; outlines of stores are kept in `state`."""
         self.reader = Reader(store)
         self.shelf = Shelf(self.reader, memory_bytes, kept)
         self.earlier = EarlierVersions(self.reader)
         self._names = ItemNames()
         self._outlines = Outlines(state or store, self._names)
-        self._encode_alerts = encode_alerts
         self._store = store
         self._clock = clock
         self._lock = threading.Lock()
@@ -117,7 +118,7 @@ class PublicationCache:
         if blob is None:
             return self._retry_damaged()
         try:
-            manifest = unseal_manifest(blob.data, CURRENT)
+            manifest = self.reader.unseal_manifest(blob.data, CURRENT)
         except ForeactError as problem:
             log.error("the newest publication cannot be read: %s", problem)
             self._serve_archived()
@@ -203,7 +204,7 @@ class PublicationCache:
             self._lock.release()
 
     def _load_stores(
-        self, entries: dict[str, StoreEntry], loaded: dict[str, StoreData]
+        self, entries: Mapping[str, StoreEntry], loaded: dict[str, StoreData]
     ) -> tuple[dict[str, StoreData], list[str]]:
         """Return stores, loading those not loaded yet, and the names of the damaged ones."""
         stores = {
@@ -217,12 +218,15 @@ class PublicationCache:
         return stores | found, damaged
 
     def _load_each(
-        self, entries: Mapping[str, StoreEntry], load: Callable[[str, StoreEntry], Found | None]
+        self,
+        entries: Mapping[str, StoreEntry],
+        load: Callable[[str, StoreEntry], Found | None],
+        threads: int = LOADERS,
     ) -> tuple[dict[str, Found], list[str]]:
         """Return what was loaded of each store, and the names of the damaged ones."""
         if not entries:
             return {}, []
-        with ThreadPoolExecutor(min(LOADERS, len(entries)), "publication") as pool:
+        with ThreadPoolExecutor(min(threads, len(entries)), "publication") as pool:
             results = dict(zip(entries, pool.map(load, entries.keys(), entries.values()), strict=True))
         return (
             {store: found for store, found in results.items() if found is not None},
@@ -233,8 +237,9 @@ class PublicationCache:
         assembled = self._assemble_store(store, entry)
         if assembled is None:
             return None
-        arrays = self._outline(assembled).make_store(store, entry, self.shelf)
-        self.shelf.put_detail(arrays, assembled.detail)
+        # What alerts are found from is kept for the store's pages, so it is computed there.
+        arrays = StoreData.of(store, entry, outline_store(assembled, self._names), self.shelf)
+        self.shelf.put_detail(arrays, StoreDetail.of(assembled))
         return arrays
 
     def _assemble_store(self, store: str, entry: StoreEntry) -> Assembled | None:
@@ -247,11 +252,16 @@ class PublicationCache:
             return None
 
     def _outline_stores(
-        self, missing: dict[str, StoreEntry], entries: dict[str, StoreEntry]
+        self, missing: dict[str, StoreEntry], entries: Mapping[str, StoreEntry]
     ) -> tuple[dict[str, StoreData], list[str]]:
-        """Return stores by their outlines, making those that nobody has made yet, and the names of the damaged ones."""
+        """Return stores by their outlines, making those that there are nowhere, and the names of the damaged ones."""
         keys = {store: name_content(store, entry) for store, entry in missing.items()}
         outlines = self._outlines.find_outlines(set(keys.values()))
+        beside = {s: entry for s, entry in missing.items() if keys[s] not in outlines and "outline" in entry.objects}
+        read, _ = self._load_each(beside, self._read_outline, OUTLINE_READERS)
+        new = {keys[store]: outline for store, outline in read.items()}
+        outlines |= new
+        self._unwritten |= new
         left = [store for store in missing if keys[store] not in outlines]
         # Processes that do so at the same time begin in different places.
         left.sort(key=lambda store: hash((keys[store], os.getpid())))
@@ -269,7 +279,7 @@ class PublicationCache:
                 self._write_outlines(entries)
             log.info("outlines of %d of %d stores are made", min(begin + OUTLINES_AT_ONCE, len(left)), len(left))
         found = {
-            store: outlines[keys[store]].make_store(store, entry, self.shelf)
+            store: StoreData.of(store, entry, outlines[keys[store]], self.shelf)
             for store, entry in missing.items()
             if keys[store] in outlines
         }
@@ -281,19 +291,24 @@ class PublicationCache:
         if made:
             self._outlines.write_outlines(made, [name_content(store, entry) for store, entry in entries.items()])
 
+    def _read_outline(self, store: str, entry: StoreEntry) -> Outline | None:
+        """Return the outline that was published with a store; None if it cannot be used."""
+        key = name_content(store, entry)
+        try:
+            data = self.shelf.read_object(store, entry.objects["outline"])
+            return decode_outlines(data, {key}, self._names)[1].get(key)
+        except BlobUnavailable:
+            raise
+        except ForeactError as problem:
+            log.warning("the outline of store %r is made again: %s", store, problem)
+            return None
+
     def _make_outline(self, store: str, entry: StoreEntry) -> Outline | None:
         assembled = self._assemble_store(store, entry)
         if assembled is None:
             return None
-        outline = self._outline(assembled)
-        arrays = outline.make_store(store, entry, self.shelf)
-        arrays.refer_to(assembled.detail)
-        self.shelf.keep_detail(arrays.key, assembled.detail)
-        return replace(outline, alerts=self._encode_alerts(arrays))
-
-    def _outline(self, assembled: Assembled) -> Outline:
-        index = ItemIndex(self._names, self._names.number_names(assembled.detail.items))
-        return Outline(assembled.dates, assembled.totals, assembled.past_dates, assembled.past_total, index)
+        self.shelf.keep_detail(name_content(store, entry), StoreDetail.of(assembled))
+        return outline_with_alerts(assembled, self._names)
 
     def _find_last_good(
         self, manifest: Manifest, lost: Iterable[str], *tried_before: StoreEntry
@@ -304,7 +319,7 @@ class PublicationCache:
         numbers = [number for number in self.reader.list_versions() if number < manifest.version] if wanted else []
         for number in reversed(numbers[-LOOK_BACK:]):
             try:
-                older = self.reader.read_version(number).stores
+                older = pick_stores(self.reader.read_version(number).stores, wanted)
             except BlobUnavailable:
                 raise
             except ForeactError as problem:

@@ -1,7 +1,6 @@
 """The stores whose items were asked for last, up to a size; others are read again when they are asked for."""
 
 import logging
-import re
 import threading
 from collections.abc import Iterable
 
@@ -9,12 +8,13 @@ from cachetools import LRUCache
 
 from foreact.blobs import BlobUnavailable
 from foreact.errors import ForeactError
-from foreact.publications.contract import StoreEntry
+from foreact.outlines.assembling import Assembled, assemble_store
+from foreact.outlines.tables import BadObject
+from foreact.publications.contract import PublishedObject, StoreEntry
 from foreact.publications.reader import Reader
 from serving.publication.arrays import StoreData
-from serving.publication.detail import BYTES_AN_ITEM, Assembled, StoreDetail, assemble_store
+from serving.publication.detail import BYTES_AN_ITEM, StoreDetail
 from serving.publication.kept import KeptFiles
-from serving.publication.tables import BadObject
 
 log = logging.getLogger("foreact.serving")
 # Stores share this many locks, by which one that several ask for at once is read once.
@@ -75,14 +75,17 @@ class Shelf:
 
     def load_store(self, store: str, entry: StoreEntry) -> Assembled:
         """Return all that is published for a store; raise ForeactError if it is damaged."""
+        objects = {kind: self.read_object(store, published) for kind, published in entry.tables.items()}
+        return assemble_store(store, entry, objects)
+
+    def read_object(self, store: str, published: PublishedObject) -> bytes:
+        """Return an object of a store; raise ForeactError if it is damaged or gone."""
         try:
-            objects = {kind: self._reader.read_object(published) for kind, published in entry.objects.items()}
+            return self._reader.read_object(published)
         except BlobUnavailable as problem:
             log.warning("store %r cannot be loaded: %s", store, problem)
             # Everybody is told this sentence, and the names of objects are those of stores.
-            names = "|".join(re.escape(published.name) for published in entry.objects.values())
-            raise BlobUnavailable(re.sub(names, "an object of the publication", str(problem))) from None
-        return assemble_store(store, entry, objects)
+            raise BlobUnavailable(str(problem).replace(published.name, "an object of the publication")) from None
 
     def keep_detail(self, key: str, detail: StoreDetail) -> None:
         """Keep a store's arrays on the disk, where every process of this machine finds them."""
@@ -94,7 +97,7 @@ class Shelf:
 
     def _fetch_detail(self, arrays: StoreData) -> StoreDetail:
         try:
-            detail = self.load_store(arrays.store, arrays.entry).detail
+            detail = StoreDetail.of(self.load_store(arrays.store, arrays.entry))
             if len(detail.items) != arrays.item_count:
                 raise BadObject(f"{arrays.entry.objects['forecasts'].name} has other items than it had")
         except BlobUnavailable:

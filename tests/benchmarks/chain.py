@@ -3,12 +3,12 @@
 `python -m tests.benchmarks.chain` makes a publication of 2,000 stores, 1,500 items and 28 days (3 million series, 84
 million rows, some 3 GB in a temporary folder; no training), and starts the service on it: once without anything that an
 earlier process left, then again, then as four processes on the same workspace. `--stores` makes fewer, `--folder` keeps
-what was made for the next time, outlines too.
+what was made for the next time, outlines too. `--without-outlines` makes stores as they were published before workers
+wrote outlines, so that the first service has to read all of them; `--first` stops when that one is ready.
 """
 
 import argparse
 import hashlib
-import io
 import shutil
 import statistics
 import tempfile
@@ -21,11 +21,12 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from foreact.blobs.folder import FolderStore
+from foreact.outlines.outline import encode_outline
+from foreact.parquet import encode_parquet
 from foreact.publications import Kind, PublishedModel, PublishedObject, Publisher, StoreEntry
-from foreact.publications.contract import object_name
+from foreact.publications.contract import StoreTables, object_name
 from foreact.quantiles import name_quantiles, parse_quantiles
 from foreact.runs.defaults import QUANTILES
 from serving.auth import keys
@@ -43,6 +44,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stores", type=int, default=2_000)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--without-outlines", action="store_true")
+    parser.add_argument("--first", action="store_true")
     given = parser.parse_args()
     with ExitStack() as stack:
         workspace = given.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -50,7 +53,7 @@ def main() -> None:
         blobs = FolderStore(workspace / "blobs")
         if not (workspace / "blobs").exists():
             begun = time.perf_counter()
-            publish(workspace / "blobs", stores, "run-1")
+            publish(workspace / "blobs", stores, "run-1", with_outlines=not given.without_outlines)
             size = sum(path.stat().st_size for path in (workspace / "blobs").rglob("*") if path.is_file())
             say(f"made in {time.perf_counter() - begun:.0f} s: {len(stores):,} stores, {size / 1e9:.2f} GB")
         token = keys.create_key(blobs, "bench", Grant(role="admin"), created_by="bench")[0]
@@ -59,6 +62,8 @@ def main() -> None:
             with run("foreact", workspace) as (_, process, ready):
                 row("ready, as the first that ever read it", f"{ready:.1f} s", process.pid)
         shutil.rmtree(workspace / ".serving", ignore_errors=True)
+        if given.first:
+            return
         with run("foreact", workspace) as (port, process, ready):
             row("ready", f"{ready:.1f} s", process.pid)
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=120) as client:
@@ -142,35 +147,33 @@ def row(what: str, value: str, pid: int) -> None:
     say(f"{what:<62}{value:>18}   {memory(pid, 'VmRSS')}, peak {memory(pid, 'VmHWM')}")
 
 
-def publish(folder: Path, stores: list[str], run: str) -> None:
+def publish(folder: Path, stores: list[str], run: str, *, with_outlines: bool) -> None:
     """Publish stores, written by all cores straight into the folder."""
     parts = [stores[start::16] for start in range(16)]
     entries: dict[str, StoreEntry] = {}
     with ProcessPoolExecutor() as pool:
-        for made in pool.map(make_entries, [folder] * 16, parts, [run] * 16):
+        for made in pool.map(make_entries, [folder] * 16, parts, [run] * 16, [with_outlines] * 16):
             entries |= made
     Publisher(FolderStore(folder)).publish(entries, by="bench", reason="bench")
 
 
-def make_entries(folder: Path, stores: list[str], run: str) -> dict[str, StoreEntry]:
+def make_entries(folder: Path, stores: list[str], run: str, with_outlines: bool = True) -> dict[str, StoreEntry]:
     """Write the objects of stores, and return what a manifest says of them."""
-    return {store: make_entry(folder, store, run) for store in stores}
+    return {store: make_entry(folder, store, run, with_outlines) for store in stores}
 
 
-def make_entry(folder: Path, store: str, run: str) -> StoreEntry:
+def make_entry(folder: Path, store: str, run: str, with_outlines: bool) -> StoreEntry:
     now = datetime.now(UTC)
     as_of = now.date() - timedelta(days=1)
-    objects: dict[Kind, PublishedObject] = {}
-    for kind, table in make_tables(store, run, np.datetime64(as_of)).items():
-        name = object_name(run, store, kind)
-        buffer = io.BytesIO()
-        pq.write_table(table, buffer, compression="zstd")
-        data = buffer.getvalue()
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        digest = hashlib.sha256(data).hexdigest()
-        objects[kind] = PublishedObject(name=name, sha256=digest, size=len(data), rows=table.num_rows)
+    tables = make_tables(store, run, np.datetime64(as_of))
+    contents = {kind: encode_parquet(table) for kind, table in tables.items()}
+    objects = {
+        kind: write_object(folder, object_name(run, store, kind), data, tables[kind].num_rows)
+        for kind, data in contents.items()
+    }
+    if with_outlines:
+        outline = encode_outline(store, StoreTables(quantiles=name_quantiles(SHARES), objects=objects), contents)
+        objects["outline"] = write_object(folder, object_name(run, store, "outline"), outline)
     return StoreEntry(
         run=run,
         as_of=as_of,
@@ -185,6 +188,14 @@ def make_entry(folder: Path, store: str, run: str) -> StoreEntry:
         quantiles=name_quantiles(SHARES),
         attributes={"region": f"region-{hash(store) % 12}"},
     )
+
+
+def write_object(folder: Path, name: str, data: bytes, rows: int = 0) -> PublishedObject:
+    """Write an object, and return what a manifest says of it; a run waits for the disk, which this need not."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return PublishedObject(name=name, sha256=hashlib.sha256(data).hexdigest(), size=len(data), rows=rows)
 
 
 def make_tables(store: str, run: str, as_of: np.datetime64) -> dict[Kind, pa.Table]:

@@ -111,7 +111,7 @@ def _train_copies(record: str, folder: Path, count: int) -> tuple[float, float]:
         info = data.info.model_copy(update={"stores": names, "parts": parts})
         started = time.monotonic()
         train(
-            data=Dataset(info, data.place), trained=copy / "trained", report=copy / "report.html",
+            run="copies", data=Dataset(info, data.place), trained=copy / "trained", report=copy / "report.html",
             find_live=lambda stores, as_of: {}, margin=defaults.MARGIN, seed=0, quantiles=defaults.QUANTILES,
             max_fallback_share=0.0, events=Events(), size=TaskSize.parse("2", "8Gi"),
         )  # fmt: skip

@@ -51,9 +51,10 @@ def run_case(place: str, settings: PipelineSettings, folder: Path, stores: int) 
     events = Events(folder / "events")
     for turn, chosen in ((1, stores), (2, stores), (3, 1)):
         trained, versions = folder / f"trained-{turn}", folder / f"versions-{turn}.json"
-        write_training(trained, {str(number): {} for number in range(chosen)}, scale=turn)
         run = f"{place}-{stores}-{turn}"
         what = "one store's refresh" if chosen == 1 else ("first of all stores" if turn == 1 else "next of all stores")
+        with measured(place, stores, f"write objects, {what}"):
+            write_training(trained, settings, run, {str(number): {} for number in range(chosen)}, scale=turn)
         with measured(place, stores, f"register, {what}"):
             register(trained=trained, versions=versions, origin=RunOrigin(run=run), settings=settings, events=events)
         with measured(place, stores, f"publish, {what}"):

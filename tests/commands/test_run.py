@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from foreact.blobs import connect
+from foreact.blobs.folder import FolderStore
 from foreact.publications import Reader
 from foreact.publications.contract import Manifest
 from foreact.runs.defaults import QUANTILES
@@ -17,7 +18,9 @@ from foreact.runs.ledger import RunLedger as Ledger
 from foreact.runs.workspace import WorkspaceRuns
 from foreact.settings import PlaceSettings
 from serving.audit import AuditLog
+from serving.publication import PublicationCache
 from tests.commands.conftest import Chain, Foreact, command, halt_at
+from tests.serving.publication.counting import Counting
 from tests.waiting import until
 
 
@@ -51,6 +54,15 @@ class TestRetraining:
         totals = tmp_path / "totals.parquet"
         done = foreact("export", "--totals", "--out", str(totals), "--workspace", str(three_stores.workspace))
         assert done.returncode == 0, done.stderr
+
+    def test_workers_left_outlines_that_a_service_goes_by(self, three_stores: Chain, tmp_path: Path) -> None:
+        counting = Counting(three_stores.workspace / "blobs")
+        cache = PublicationCache(counting, memory_bytes=1, state=FolderStore(tmp_path))
+        assert cache.refresh()
+        assert cache.current is not None
+        assert set(cache.current.stores) == set(three_stores.stores)
+        assert len(counting.reads) == 3
+        assert all(name.endswith(".outline.arrow") for name in counting.reads)
 
     def test_the_run_page_has_every_report(self, three_stores: Chain) -> None:
         run = next(iter(WorkspaceRuns(three_stores.workspace).list_runs()))

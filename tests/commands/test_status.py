@@ -47,7 +47,7 @@ def test_one_stale_store_fails_it_and_is_named(workspace: Path, foreact: Foreact
 
 
 def test_what_the_registry_is_owed_is_counted(workspace: Path, foreact: Foreact) -> None:
-    FolderStore(workspace / "blobs").write("forecasts/owed/r.zip", b"")
+    FolderStore(workspace / "blobs").write("forecasts/owed/r.json", b"")
     done = foreact("status", "--workspace", str(workspace))
     assert "1 run not registered yet: the next retrain-all does it, or `foreact registry catch-up`." in done.stdout
     assert json.loads(foreact("status", "--json", "--workspace", str(workspace)).stdout)["runs_owed"] == 1
@@ -62,11 +62,11 @@ def test_what_is_owed_and_cannot_be_read_is_said(workspace: Path, foreact: Forea
     *_, torn, _, _, _ = (told := foreact("status", "--workspace", str(workspace)).stdout).splitlines()
     assert "1 run not registered yet" in told
     assert torn.startswith(
-        "passed over, and forgotten after FOREACT_KEEP_REGISTERED_DAYS: forecasts/owed/torn.zip is no"
+        "passed over, and forgotten after FOREACT_KEEP_REGISTERED_DAYS: forecasts/owed/torn.json is no"
     )
     answer = json.loads(foreact("status", "--json", "--workspace", str(workspace)).stdout)
     assert answer["runs_owed"] == 2
-    assert ["torn.zip" in problem for problem in answer["owed_unreadable"]] == [True]
+    assert ["torn.json" in problem for problem in answer["owed_unreadable"]] == [True]
 
 
 def test_stores_that_are_due_before_the_night_is_are_named(tmp_path: Path, foreact: Foreact) -> None:

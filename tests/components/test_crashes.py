@@ -17,16 +17,16 @@ from foreact.settings import PipelineSettings
 from tests.crashing import killed_at
 from tests.trainings import write_training
 
-BEFORE, NOW = {"1": {}, "2": {}}, {"2": {"value": 20}, "Köln/3": {"value": 30}}
+# Two trainings, whose numbers tell which is which.
+RUNS = {"before": {"1": {}, "2": {}}, "now": {"2": {"value": 20}, "Köln/3": {"value": 30}}}
 MANY = 500
 
 
 @pytest.fixture(scope="module")
-def trainings(tmp_path_factory):
-    """Return two trainings whose numbers tell which is which, and the versions they were registered under."""
-    root = tmp_path_factory.mktemp("trainings")
-    for run, stores in (("before", BEFORE), ("now", NOW)):
-        write_training(root / run, stores)
+def versions(tmp_path_factory):
+    """Return the versions that two trainings were registered under."""
+    root = tmp_path_factory.mktemp("versions")
+    for run, stores in RUNS.items():
         placed = {
             store: RegisteredStore(name=f"foreact-{store}", run=run, version="1", registered="1", promoted=True)
             for store in stores
@@ -50,11 +50,15 @@ def published_values(settings: PipelineSettings) -> tuple[int, dict[str, float]]
 
 
 @pytest.mark.parametrize("place", ["folder", pytest.param("azure", marks=pytest.mark.azurite)])
-def test_publish_survives_sigkill_anywhere(place, trainings, tmp_path, request):
+def test_publish_survives_sigkill_anywhere(place, versions, tmp_path, request):
+    """The objects are written first, by whoever trains."""
+
     def publish_run(run: str, settings: PipelineSettings) -> None:
+        trained = tmp_path / "trained"
+        write_training(trained, settings, run, RUNS[run])
         publish(
-            trained=trainings / run,
-            versions=trainings / f"{run}.json",
+            trained=trained,
+            versions=versions / f"{run}.json",
             settings=settings,
             events=Events(tmp_path / "events"),
         )
@@ -105,7 +109,7 @@ def test_register_survives_sigkill_anywhere(place, mlflow_tables, tmp_path, requ
         settings = PipelineSettings(workspace=folder / "workspace", mlflow_uri=uri)
         mark = uuid4().hex[:8]
         stores = [f"{mark}/2"]
-        write_training(folder / "trained", {store: {} for store in stores})
+        write_training(folder / "trained", settings, f"run-{mark}", {store: {} for store in stores})
 
         def run(folder=folder, settings=settings, mark=mark) -> dict[str, RegisteredStore]:
             return register(

@@ -39,7 +39,7 @@ def test_a_run_leaves_no_credential_behind(azurite, mlflow_server, tmp_path, mon
     told = [repr(settings), str(settings)]
     events = Events(tmp_path / "events")
     for run in ("secret-run-1", "secret-run-2"):
-        write_training(tmp_path / run, {"secret-store": {}}, scale=len(run))
+        write_training(tmp_path / run, settings, run, {"secret-store": {}}, scale=len(run))
         versions = tmp_path / f"{run}.json"
         registered = register(
             trained=tmp_path / run, versions=versions, origin=RunOrigin(run=run), settings=settings, events=events

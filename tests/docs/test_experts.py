@@ -14,9 +14,10 @@ from components.train.live import LiveChain
 from components.train.step import train
 from foreact.forecasting import StoreModel
 from foreact.packing import unpack_folder
+from foreact.publications import Reader
 from foreact.runs.events import Events
 from foreact.runs.process import TaskSize
-from foreact.runs.trained import TrainedFolder
+from foreact.runs.trained import Trained
 from tests.installing import install_expert
 from tests.shops import days, take_in, write_rows
 
@@ -70,6 +71,7 @@ def test_it_has_its_share_where_every_other_week_is_alike(
     data = take_in(tmp_path, write_rows(tmp_path / "sales.csv", rows))
     monkeypatch.syspath_prepend(str(folder))
     train(
+        run="r",
         data=data,
         trained=tmp_path / "trained",
         report=tmp_path / "report.html",
@@ -83,12 +85,13 @@ def test_it_has_its_share_where_every_other_week_is_alike(
         events=Events(tmp_path / "events"),
         size=TaskSize.parse("1", "4Gi"),
     )
-    record = TrainedFolder(tmp_path / "trained").read_record().stores["S"]
+    record = Trained.read(tmp_path / "trained").stores["S"]
     assert record.shares[name] > 0.1
     assert min(record.experts, key=lambda each: record.experts[each].scaled_error) == name
     assert name in (tmp_path / "report.html").read_text()
     model = tmp_path / "model"
-    unpack_folder(TrainedFolder(tmp_path / "trained").challenger("S").read_bytes(), model)
+    assert record.challenger is not None
+    unpack_folder(Reader(data.place.connect()).read_object(record.challenger), model)
     assert StoreModel.load(model).installed.keys() == {name}
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry != str(folder)])
     without = StoreModel.load(model)

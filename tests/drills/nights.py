@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import create_engine, text
 
@@ -26,13 +26,12 @@ from foreact.errors import ForeactError
 from foreact.forecasting.experts.simple import Simple
 from foreact.forecasting.judging.accuracy import Accuracy
 from foreact.forecasting.judging.scorecard import Score
-from foreact.publications import Kind, Publisher, Reader, list_named_models, prune_archive, prune_objects, put_objects
-from foreact.publications.contract import SUFFIXES, object_name, packed_model_name
+from foreact.parquet import encode_parquet
+from foreact.publications import Kind, Publisher, Reader, list_named_models, prune_archive, prune_objects
 from foreact.publications.retention import list_object_names
 from foreact.registry import Registry, Versions, prune_registry
 from foreact.runs.events import Events
 from foreact.runs.owed import RunOrigin
-from foreact.runs.trained import TrainedFolder
 from foreact.settings import PipelineSettings
 from foreact.telemetry import scorecards
 from serving.app import create_app
@@ -127,14 +126,15 @@ def spend_night(place: Place, night: int, stores: list[str]) -> dict[str, float]
     """Register and publish a training, delete what is too old by the fast clock, and return what each took."""
     place.moments.append(datetime.now(UTC))
     run, day = f"night-{night:04d}", FIRST + timedelta(days=night)
-    folder, versions = place.folder / "trained", place.folder / "versions.json"
-    _train(place, folder, night, day, stores)
+    trained, versions = place.folder / "trained", place.folder / "versions.json"
     events, took = Events(place.folder / "events"), {}
+    with _timed(took, "write"):
+        _train(place, trained, run, night, day, stores)
     with _timed(took, "register"):
         origin = RunOrigin(run=run, pipeline="retrain-all")
-        register(trained=folder, versions=versions, origin=origin, settings=place.settings, events=events)
+        register(trained=trained, versions=versions, origin=origin, settings=place.settings, events=events)
     with _timed(took, "publish"):
-        publish(trained=folder, versions=versions, settings=place.settings, events=events, now=place.tell_day)
+        publish(trained=trained, versions=versions, settings=place.settings, events=events, now=place.tell_day)
         _prune_blobs(place)
     with _timed(took, "prune"):
         named = list_named_models(place.blobs)
@@ -144,7 +144,7 @@ def spend_night(place: Place, night: int, stores: list[str]) -> dict[str, float]
     return took
 
 
-def _train(place: Place, folder: Path, night: int, day: date, stores: list[str]) -> None:
+def _train(place: Place, path: Path, run: str, night: int, day: date, stores: list[str]) -> None:
     """Leave what the train step leaves; a few stores get a new model, the others keep theirs."""
     same = {
         "accuracy": FIGURES,
@@ -157,22 +157,21 @@ def _train(place: Place, folder: Path, night: int, day: date, stores: list[str])
     for number, store in enumerate(stores):
         kept = night and (night + number) % PROMOTED_EVERY
         fields[store] = same | ({"outcome": "kept", "reason": "no better", **place.live[store]} if kept else {})
-    trained = write_training(folder, fields, as_of=day, horizon=14)
-    for store in stores if night == 0 else ():
-        for kind, rows in _list_rows(store).items():
-            pq.write_table(pa.Table.from_pylist(rows), trained.object_path(store, kind))
-    trained.write_record(trained.read_record().model_copy(update={"generated_at": place.moments[-1]}))
+    trained = write_training(path, place.settings, run, fields, as_of=day, horizon=14, more=_make_tables)
+    trained.model_copy(update={"generated_at": place.moments[-1]}).write(path)
 
 
-def _list_rows(store: str) -> dict[Kind, list[dict[str, Any]]]:
-    """Return rows of the tables that say nothing of the night."""
+@cache
+def _make_tables(store: str) -> dict[Kind, bytes]:
+    """Return a store's tables that say nothing of the night."""
     days = [FIRST - timedelta(days=ago) for ago in range(56)]
     score = Score(store, np.datetime64(FIRST), 0, 100, 500.0, 0.2, 0.01, 0.8, 0.7)
-    return {
+    rows: dict[Kind, list[dict[str, Any]]] = {
         "history": [{"store": store, "item": item, "date": day, "units": 5.0} for item in ("a", "b") for day in days],
         "drivers": [{"store": store, "date": FIRST, "driver": "promotion", "units": 1.0}],
         "scorecard": [{**asdict(score), "published_as_of": FIRST}],
     }
+    return {kind: encode_parquet(pa.Table.from_pylist(each)) for kind, each in rows.items()}
 
 
 def _prune_blobs(place: Place) -> None:
@@ -337,11 +336,8 @@ def preload(place: Place, nights: int) -> None:
 
 def leave_night(place: Place, night: int, stores: list[str]) -> None:
     """Leave the objects of a night that no retained version names any more."""
-    trained, run = TrainedFolder(place.folder / "trained"), f"forgotten-{night}"
-    paths = {object_name(run, store, kind): trained.object_path(store, kind) for store in stores for kind in SUFFIXES}
-    put_objects(
-        place.blobs, run, paths | {packed_model_name(run, store): trained.challenger(store) for store in stores}
-    )
+    run = f"forgotten-{night}"
+    write_training(place.folder / run, place.settings, run, {store: {} for store in stores}, more=_make_tables)
 
 
 def measure_blobs(place: Place) -> dict[str, str]:

@@ -17,6 +17,7 @@ from foreact.blobs import connect
 from foreact.blobs.records import NewerRecord
 from foreact.errors import ForeactError
 from foreact.publications import CURRENT, Publisher, Reader
+from foreact.publications.groups import INLINE_MOST
 from foreact.registry import Registry
 from foreact.runs.workspace import Request, WorkspaceRuns
 from foreact.settings import PipelineSettings, PlaceSettings
@@ -59,6 +60,17 @@ def record_of(backup: Path) -> dict[str, object]:
     return record
 
 
+def test_groups_of_stores_are_in_it_and_a_damaged_one_is_named(tmp_path: Path) -> None:
+    store = connect(PlaceSettings(workspace=tmp_path / "old"))
+    many = {str(number): put(store, str(number), "r1", 1) for number in range(INLINE_MOST + 1)}
+    group = Publisher(store).publish(many, by="r1").manifest.groups[0]
+    assert write_backup(tmp_path / "whole.tar", tmp_path / "old").damaged == ()
+    restore_backup(tmp_path / "whole.tar", tmp_path / "new")
+    assert reader(tmp_path / "new").read_current().manifest.stores == many
+    store.write(group.name, b"torn")
+    assert write_backup(tmp_path / "damaged.tar", tmp_path / "old").damaged == (group.name,)
+
+
 def test_a_publication_meanwhile_is_in_it_whole_or_not_at_all(tmp_path, monkeypatch):
     publish(tmp_path / "old", "r1", 1)
     walk = backups._list_files
@@ -88,7 +100,7 @@ def test_what_was_not_whole_is_told(tmp_path):
 
 
 def test_in_another_folder_models_and_data_are_found(workspace, tmp_path):
-    Registry.connect(PipelineSettings(workspace=workspace)).register_models("r1", [candidate(tmp_path, "Kiel")])
+    Registry.connect(PipelineSettings(workspace=workspace)).register_models("r1", [candidate("Kiel")])
     (workspace / "demo").mkdir()
     (workspace / "demo" / "sales.csv").write_text("date,store,units\n")
     parameters = {"history": str(workspace / "demo" / "sales.csv"), "known": ["/elsewhere/calendar.csv"]}

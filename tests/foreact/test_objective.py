@@ -7,8 +7,8 @@ import pytest
 
 from foreact.blobs.folder import FolderStore
 from foreact.objective import FOLDER, Outcome, count_deadlines, describe_outcomes, tally_outcomes
-from foreact.publications import Reader
-from foreact.publications.contract import manifest_name
+from foreact.publications import Publisher, Reader, put_object
+from foreact.publications.contract import manifest_name, object_name
 from foreact.publications.freshness import Promise
 from foreact.telemetry.scorecards import Scorecards, write_scorecards
 from tests.serving import shop
@@ -82,6 +82,18 @@ def test_a_store_without_all_of_its_numbers_is_incomplete(store: FolderStore, ha
         store.write(entry.objects["totals"].name, b"x")
     [outcome] = count_deadlines(store, store, PROMISE, MONDAY + SOON)
     assert outcome.named == {"A": "incomplete"}
+
+
+def test_an_outline_that_is_gone_takes_no_number(store: FolderStore) -> None:
+    publish(store, MONDAY - timedelta(hours=4))
+    current = Reader(store).read_current().manifest
+    outline = put_object(store, object_name("r", "A", "outline"), b"soon gone")
+    entry = current.stores["A"]
+    with_outline = entry.model_copy(update={"objects": {**entry.objects, "outline": outline}})
+    Publisher(store, now=lambda: MONDAY - timedelta(hours=4)).publish({"A": with_outline}, by="test", reason="test")
+    store.delete(outline.name)
+    [outcome] = count_deadlines(store, store, PROMISE, MONDAY + SOON)
+    assert outcome.named == {}
 
 
 def test_intervals_that_fail_for_days_on_end_miss_the_promise(store: FolderStore) -> None:

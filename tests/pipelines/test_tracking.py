@@ -13,9 +13,9 @@ def test_an_evaluation_is_a_run_with_its_figures_by_date_and_what_was_not_measur
     workspace: Path, tmp_path: Path
 ) -> None:
     baselines = {"seasonal_naive": {"wape": 0.3}}
-    record = write_training(tmp_path / "trained", {"Kiel": {"baselines": baselines}}).read_record()
     (tmp_path / "report.html").write_text("the page")
     settings = PipelineSettings(workspace=workspace)
+    record = write_training(tmp_path / "trained", settings, "r", {"Kiel": {"baselines": baselines}})
     evaluation = Evaluation(record, {"wape": 0.2}, tmp_path / "report.html")
     run = log_to_mlflow(evaluation, {"store": "Kiel"}, settings, "anna")
 

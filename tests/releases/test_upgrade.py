@@ -18,13 +18,13 @@ from components.train.live import LiveChain, make_live_finder
 from components.train.step import train
 from foreact.blobs.folder import FolderStore
 from foreact.publications import Publisher, Reader
-from foreact.publications.contract import SCHEMA_VERSION
+from foreact.publications.contract import INLINE_SCHEMA
 from foreact.registry import Registry
 from foreact.runs.events import Events
 from foreact.runs.ledger import RunLedger
 from foreact.runs.owed import RunOrigin
 from foreact.runs.process import TaskSize
-from foreact.runs.trained import TrainedFolder
+from foreact.runs.trained import Trained
 from foreact.runs.workspace import WorkspaceRuns
 from foreact.settings import PipelineSettings
 from serving.app import create_app
@@ -113,9 +113,10 @@ def retrain(upgraded: Upgraded, store: str) -> tuple[Any, str]:
     """Retrain a store by the steps of retrain-store; return its record and the events."""
     place, settings = upgraded.workspace.parent, upgraded.settings
     tables = [place / name for name in ("sales.csv", "calendar.csv", "stores.csv")]
-    data = take_in(place / "taken", *tables, store=store, today=date(2026, 11, 20))
+    data = take_in(upgraded.workspace, *tables, store=store, today=date(2026, 11, 20))
     events, versions = Events(place / "events"), place / "versions"
     train(
+        run="after",
         data=data,
         trained=place / "trained",
         report=place / "report.html",
@@ -136,7 +137,7 @@ def retrain(upgraded: Upgraded, store: str) -> tuple[Any, str]:
         events=events,
     )
     publish(trained=place / "trained", versions=versions, settings=settings, code_version="c", events=events)
-    return TrainedFolder(place / "trained").read_record().stores[store], (place / "events").read_text()
+    return Trained.read(place / "trained").stores[store], (place / "events").read_text()
 
 
 def run_before(upgraded: Upgraded, code: Path, *command: str) -> str:
@@ -155,7 +156,7 @@ def run_before(upgraded: Upgraded, code: Path, *command: str) -> str:
 def test_its_models_are_retrained_from_and_it_can_be_put_back(upgraded: Upgraded, tmp_path: Path) -> None:
     # MLflow's database is used as it is, or was brought up by MLflow itself.
     live = make_live_finder(upgraded.settings)(["Rostock"], date(2026, 11, 19))["Rostock"]
-    assert (live.champion_version, live.list_columns(), live.problem) == ("1", {"fair"}, "")
+    assert (live.champion_version, live.list_columns(upgraded.blobs), live.problem) == ("1", {"fair"}, "")
     assert live.attributes == {"region": "North"}
     record, told = retrain(upgraded, "Rostock")
     problem = (
@@ -168,7 +169,7 @@ def test_its_models_are_retrained_from_and_it_can_be_put_back(upgraded: Upgraded
     assert registered.run == "after"
     reader = Reader(upgraded.blobs)
     current = reader.read_current().manifest
-    assert (current.schema_version, current.stores["Rostock"].run) == (SCHEMA_VERSION, "after")
+    assert (current.schema_version, current.stores["Rostock"].run) == (INLINE_SCHEMA, "after")
     keys.create_key(upgraded.blobs, "later", keys_grant(), created_by="test")
 
     code = check_out(upgraded.answers["commit"], tmp_path / "before")

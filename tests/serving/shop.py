@@ -2,15 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from statistics import NormalDist
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from foreact.blobs import BlobStore
+from foreact.parquet import encode_parquet
 from foreact.publications import Kind, Manifest, PublishedModel, Publisher, StoreEntry, put_objects
 from foreact.publications.contract import object_name
 from foreact.quantiles import name_quantile, name_quantiles
@@ -115,31 +113,26 @@ def publish(
 ) -> Manifest:
     """Publish stores as a run would."""
     entries = {}
-    with TemporaryDirectory() as folder:
-        for store in stores:
-            made = (tables or {}).get(store) or make_tables(store, items, horizon, as_of, seed, spacing, shares)
-            files = {}
-            for kind, table in made.items():
-                path = Path(folder) / f"{len(files)}.parquet"
-                pq.write_table(table, path)
-                files[object_name(run, store, kind)] = path
-            put = put_objects(blobs, run, files)
-            entries[store] = StoreEntry(
-                run=run,
-                as_of=as_of,
-                generated_at=generated_at or NOW - timedelta(hours=4),
-                horizon=horizon,
-                spacing=spacing,
-                items=items,
-                model=PublishedModel(name=f"foreact-{store}", version="3"),
-                data_hash=f"hash-{seed}-{as_of}",
-                code_version="test",
-                objects={kind: put[object_name(run, store, kind)] for kind in made},
-                accuracy=dict(accuracy or {"wape": 0.21, "bias": 0.01, "coverage": 0.8, "naive_wape": 0.34}),
-                quantiles=name_quantiles(shares),
-                attributes={
-                    **({"region": regions[store]} if store in regions else {}),
-                    **({TIME_ZONE: zones[store]} if zones and store in zones else {}),
-                },
-            )
+    for store in stores:
+        made = (tables or {}).get(store) or make_tables(store, items, horizon, as_of, seed, spacing, shares)
+        contents = {object_name(run, store, kind): encode_parquet(table) for kind, table in made.items()}
+        put = put_objects(blobs, contents)
+        entries[store] = StoreEntry(
+            run=run,
+            as_of=as_of,
+            generated_at=generated_at or NOW - timedelta(hours=4),
+            horizon=horizon,
+            spacing=spacing,
+            items=items,
+            model=PublishedModel(name=f"foreact-{store}", version="3"),
+            data_hash=f"hash-{seed}-{as_of}",
+            code_version="test",
+            objects={kind: put[object_name(run, store, kind)] for kind in made},
+            accuracy=dict(accuracy or {"wape": 0.21, "bias": 0.01, "coverage": 0.8, "naive_wape": 0.34}),
+            quantiles=name_quantiles(shares),
+            attributes={
+                **({"region": regions[store]} if store in regions else {}),
+                **({TIME_ZONE: zones[store]} if zones and store in zones else {}),
+            },
+        )
     return Publisher(blobs, now=lambda: generated_at or NOW).publish(entries, by=f"run {run}", reason="test").manifest

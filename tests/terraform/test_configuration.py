@@ -7,7 +7,15 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from foreact.publications.contract import CURRENT, manifest_name, object_name
+from foreact.publications.contract import (
+    CURRENT,
+    GROUPS,
+    OWED,
+    challenger_name,
+    manifest_name,
+    object_name,
+    packed_model_name,
+)
 from foreact.runs.ledger import RUNS
 from foreact.telemetry.notices import FOLDER as NOTICES
 from serving.dashboard.login import CALLBACK
@@ -168,12 +176,23 @@ def test_every_policy_has_been_seen_to_bite() -> None:
     assert {rule for rule, *_ in BREAKS} == set(policies.EVERY)
 
 
+def may_write(assignment: str, name: str) -> bool:
+    condition = get(parse(), "azurerm_role_assignment", assignment)["condition"]
+    return any(fnmatchcase(name, pattern) for pattern in re.findall(r"StringLike '(\S+)'", condition))
+
+
 def test_serving_may_write_what_it_writes_beside_its_own() -> None:
-    condition = get(parse(), "azurerm_role_assignment", "serving_manifest")["condition"]
-    patterns = re.findall(r"StringLike '(\S+)'", condition)
-    for written in (CURRENT, manifest_name(1), RUNS, f"{NOTICES}run-failed.json"):
-        assert any(fnmatchcase(written, pattern) for pattern in patterns), written
-    assert not any(fnmatchcase(object_name("run", "S1", "forecasts"), pattern) for pattern in patterns)
+    for written in (CURRENT, manifest_name(1), f"{GROUPS}0a1b.json", RUNS, f"{NOTICES}run-failed.json"):
+        assert may_write("serving_manifest", written), written
+    assert not may_write("serving_manifest", object_name("run", "S1", "forecasts"))
+
+
+def test_workers_may_write_what_a_run_makes_and_nothing_that_makes_it_visible() -> None:
+    for name in (object_name, packed_model_name, challenger_name):
+        written = name("run", "S1", "totals") if name is object_name else name("run", "S1")
+        assert may_write("training_objects", written), written
+    for other in (CURRENT, manifest_name(1), RUNS, f"{OWED}run.json"):
+        assert not may_write("training_objects", other), other
 
 
 def test_a_private_cluster_and_a_key_of_ones_own_are_options() -> None:

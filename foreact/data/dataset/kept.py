@@ -7,17 +7,19 @@ A dataset that was made of the same files in the same way is found by its key, a
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from foreact.blobs.ageing import delete_all
+from foreact.blobs.connecting import BlobPlace
 from foreact.blobs.protocol import Blob, BlobStore
 from foreact.blobs.records import EACH_ALONE, StoredRecord, parse_or_skip, parse_record
 from foreact.blobs.swap import read_if_present, swap_object
-from foreact.data.dataset.parts import FOLDER, TALLIES, name_tally, read_object
-from foreact.data.dataset.stored import DatasetInfo
+from foreact.data.dataset.parts import FOLDER, TALLIES, THREADS, name_tally, read_object
+from foreact.data.dataset.stored import REJECTED, Dataset, DatasetInfo, name_parts
 from foreact.errors import ForeactError
 
 log = logging.getLogger(__name__)
@@ -50,30 +52,42 @@ class KeptDatasets(StoredRecord):
     datasets: list[Annotated[KeptDataset, EACH_ALONE]] = Field(default_factory=list)
 
 
-def find_dataset(blobs: BlobStore, key: str) -> str | None:
-    """Return the record of the dataset with this key, which then stays for another while; None: it is not all there."""
-    return _find(blobs, lambda each: each.key == key)
+def find_dataset(place: BlobPlace, key: str, store: str = "") -> Dataset | None:
+    """Return the dataset with this key, which then stays for another while.
+
+    None: it is not all there, or if only one store is needed, that store is not.
+    """
+    return _find(place, lambda each: each.key == key, store)
 
 
-def find_earlier(blobs: BlobStore, way: str) -> str | None:
-    """Return the record of the last dataset of the whole chain that was taken in this way; None: there is none."""
-    return _find(blobs, lambda each: each.way == way and not each.store)
+def find_earlier(place: BlobPlace, way: str) -> Dataset | None:
+    """Return the last dataset of the whole chain that was taken in this way; None: there is none."""
+    return _find(place, lambda each: each.way == way and not each.store)
 
 
-def _find(blobs: BlobStore, fits: Callable[[KeptDataset], bool]) -> str | None:
+def _find(place: BlobPlace, fits: Callable[[KeptDataset], bool], store: str = "") -> Dataset | None:
+    blobs = place.connect()
     kept = _parse(read_if_present(blobs, MANIFEST))
     found = next((each for each in reversed(kept.datasets) if fits(each)), None)
     if found is None:
         return None
     # From now on nobody deletes what it needs.
     keep_dataset(blobs, found.model_copy(update={"used_at": datetime.now(UTC)}))
-    there = {info.name for info in blobs.list(FOLDER)}
     try:
-        needed = {found.record, *_read_info(blobs, found).parts.values()}
-        return found.record if needed <= there else None
+        dataset = Dataset.open(found.record, place)
+        return dataset if _is_there(blobs, dataset.info, store) else None
     except ForeactError as problem:
         log.warning("the dataset is made anew: %s", problem)
         return None
+
+
+def _is_there(blobs: BlobStore, info: DatasetInfo, store: str) -> bool:
+    """Return whether all parts are there, or those of one store, which are looked up and not listed among all."""
+    if not store:
+        return {*info.parts.values()} <= {each.name for each in blobs.list(FOLDER)}
+    parts = [info.parts[name] for name in {*name_parts(info, store), REJECTED} if name in info.parts]
+    with ThreadPoolExecutor(THREADS) as pool:
+        return all(pool.map(lambda part: any(each.name == part for each in blobs.list(part)), parts))
 
 
 def keep_dataset(blobs: BlobStore, dataset: KeptDataset) -> None:

@@ -19,6 +19,7 @@ from foreact.data.dataset.stored import (
     name_borrowed,
     name_items,
     name_known,
+    name_parts,
     name_rows,
     unknown_store,
 )
@@ -50,9 +51,7 @@ def take_store(whole: Dataset, store: str, folder: Path) -> Dataset | None:
     pa.parquet.write_table(rejected, folder / REJECTED)
     counts = Counter(rejected["rule"].to_pylist())
     lost = sum(count for rule, count in counts.items() if rule not in BLANKED.values())
-    known = [name for table in info.tables for name in name_known(info, table, store)]
-    rows = [name_rows(store, each) for each in info.stores[store].slices]
-    names = {*rows, name_items(store), name_borrowed(store), *known}
+    names = name_parts(info, store)
     alone = info.model_copy(
         update={
             "stores": {store: info.stores[store]},

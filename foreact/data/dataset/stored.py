@@ -221,6 +221,13 @@ def name_known_slice(table: str, store: str, slice_name: str) -> str:
     return f"known/{table}/{encode_id(store)}/{slice_name}.parquet"
 
 
+def name_parts(info: DatasetInfo, store: str) -> set[str]:
+    """Return the parts that a store's data is in, some of which may not be there."""
+    slices = info.stores[store].slices if store in info.stores else []
+    known = [name for table in info.tables for name in name_known(info, table, store)]
+    return {*(name_rows(store, each) for each in slices), name_items(store), name_borrowed(store), *known}
+
+
 def unknown_store(store: str, stores: list[str]) -> ForeactError:
     """Return the error that a store is not in the data, naming the one that may be meant."""
     hint = suggest_name(store, stores) or f"; the {len(stores):,} stores are {name_examples(stores)}"

@@ -6,6 +6,7 @@ it adds up over windows and stores.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from typing import Any
 
@@ -172,19 +173,24 @@ def _least_error(products: Doubles, windows: float) -> Doubles:
     smallest = max(float(errors.min()), 1e-6 * float(errors.max()))
     leaning = products + np.eye(count) * EQUAL_WINDOWS * smallest / max(windows, 1.0)
     best, least = np.full(count, 1 / count), np.inf
-    for size in range(1, count + 1):
-        subsets = np.array(list(combinations(range(count), size)))
+    for subsets in _list_subsets(count):
         parts = leaning[subsets[:, :, None], subsets[:, None, :]]
-        solved = np.linalg.solve(parts, np.ones((len(subsets), size, 1)))[..., 0]
+        solved = np.linalg.solve(parts, np.ones((*subsets.shape, 1)))[..., 0]
         usable = (solved.sum(1) > 0) & (solved >= 0).all(1)
-        for chosen, part, shares in zip(subsets[usable], parts[usable], solved[usable], strict=True):
-            weights = shares / shares.sum()
-            error = float(weights @ part @ weights)
+        weights = solved[usable] / solved[usable].sum(1, keepdims=True)
+        missed = (weights[:, None] @ parts[usable] @ weights[..., None]).ravel()
+        for chosen, shares, error in zip(subsets[usable], weights, missed.tolist(), strict=True):
             if error < least - 1e-12:
                 least = error
                 best = np.zeros(count)
-                best[chosen] = weights
+                best[chosen] = shares
     return best
+
+
+@lru_cache
+def _list_subsets(count: int) -> list[Codes]:
+    """Return the subsets of so many experts, those of one size together."""
+    return [np.array(list(combinations(range(count), size))) for size in range(1, count + 1)]
 
 
 def _share_out(values: Doubles) -> Doubles:

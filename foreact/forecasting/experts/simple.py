@@ -15,9 +15,11 @@ YEARS = 2
 FACTOR_WEEKS = 13
 PRIOR_WEEKS = 4.0
 SMALLEST_FACTOR = 0.1
-# The shares of a new day in the level that are tried, and how much a past error still counts a day later.
+# The shares of a new day in the level that are tried, how much a past error still counts a day later, and of how many
+# days the losses are summed at once.
 RATES = (0.02, 0.05, 0.1, 0.2, 0.35, 0.6)
 MEMORY = 0.997
+DAYS_AT_ONCE = 32
 # Of last year: how many weeks on either side of a period are averaged, the months that growth is read over, how much of
 # the store's growth joins an item's, and the most that is believed.
 AROUND = {Spacing.DAILY: 2, Spacing.WEEKLY: 2, Spacing.MONTHLY: 0}
@@ -138,19 +140,25 @@ def _smooth(units: Floats, horizon: int, spacing: Spacing) -> Doubles:
     level_seen = np.where(usable, np.nan_to_num(recent) / np.maximum(factor, SMALLEST_FACTOR), 0.0)
     first = usable & (usable.cumsum(1) <= spacing.month)
     start = np.where(first, level_seen, 0.0).sum(1) / np.maximum(first.sum(1), 1)
-    rates = np.array(RATES)[:, None]
-    level = np.repeat(start[None, :], len(rates), axis=0)
-    loss, error, scaled = np.zeros_like(level), np.empty_like(level), np.empty_like(level)
-    # In place, a day after the other: with few items the calls cost more than the numbers.
-    for seen, used, of_day in zip(*map(np.ascontiguousarray, (level_seen.T, usable.T, factor.T)), strict=True):
-        np.subtract(seen, level, out=error)
-        error *= used
-        np.multiply(error, of_day, out=scaled)
-        scaled *= scaled
-        loss *= MEMORY
-        loss += scaled
-        error *= rates
-        level += error
+    level = np.repeat(start[None, :], len(RATES), axis=0)
+    loss, step = np.zeros_like(level), np.empty_like(level)
+    errors, gains = np.empty((2, DAYS_AT_ONCE, *level.shape))
+    faded = MEMORY ** np.arange(DAYS_AT_ONCE - 1, -1, -1.0)
+    by_day = [np.ascontiguousarray(each.T)[:, None] for each in (level_seen, usable, usable * factor)]
+    # A day after the other, in place and in as few calls as can be, and the losses of several days at once: with few
+    # items the calls cost more than the numbers.
+    for day in range(0, days, DAYS_AT_ONCE):
+        seen, used, weight = (each[day : day + DAYS_AT_ONCE] for each in by_day)
+        ahead = errors[: len(seen)]
+        np.multiply(used, np.array(RATES)[:, None], out=gains[: len(seen)])
+        for error, (of_day,), gain in zip(ahead, seen, gains, strict=False):
+            np.subtract(of_day, level, out=error)
+            np.multiply(error, gain, out=step)
+            level += step
+        ahead *= weight
+        ahead *= ahead
+        loss *= MEMORY ** len(seen)
+        loss += np.einsum("d,dri->ri", faded[-len(seen) :], ahead)
     best = level[loss.argmin(0), np.arange(len(recent))]
     return np.asarray(best[:, None] * factors[:, np.arange(horizon) % spacing.week])
 

@@ -23,7 +23,7 @@ STORES = {"1": {}, "10": {}, "2": {}, "Köln/Süd": {}, "a b|c": {}, "../up": {}
 def run(workspace: Path, tmp_path: Path, name: str, stores: dict[str, dict], **options):
     settings = PipelineSettings(workspace=workspace)
     trained = tmp_path / f"trained-{name}"
-    write_training(trained, stores, **options)
+    write_training(trained, settings, name, stores, **options)
     versions = tmp_path / f"versions-{name}.json"
     registered = register(
         trained=trained, versions=versions, origin=RunOrigin(run=name), settings=settings, events=Events()
@@ -103,19 +103,19 @@ def test_older_data_never_replaces_newer(workspace, tmp_path):
 
 def test_a_run_never_changes_its_own_objects(workspace, tmp_path):
     run(workspace, tmp_path, "run-1", {"1": {}})
-    (tmp_path / "trained-run-1").rename(tmp_path / "earlier")
     with pytest.raises(ForeactError, match="has other content"):
         run(workspace, tmp_path, "run-1", {"1": {"value": 5}})
 
 
 def test_a_training_without_forecasts_is_refused(workspace, tmp_path):
     settings = PipelineSettings(workspace=workspace)
-    folder = write_training(tmp_path / "trained", {"1": {}})
+    record = write_training(tmp_path / "trained", settings, "r", {"1": {}})
     versions = tmp_path / "versions.json"
     register(
         trained=tmp_path / "trained", versions=versions, origin=RunOrigin(run="r"), settings=settings, events=Events()
     )
-    folder.object_path("1", "totals").unlink()
+    without = record.stores["1"].model_copy(update={"objects": {"forecasts": record.stores["1"].objects["forecasts"]}})
+    record.model_copy(update={"stores": {"1": without}}).write(tmp_path / "trained")
     with pytest.raises(ForeactError, match="no forecasts for '1'"):
         publish(trained=tmp_path / "trained", versions=versions, settings=settings, events=Events())
 
@@ -131,7 +131,7 @@ def test_a_run_of_all_stores_cleans_up_and_a_refresh_does_not(workspace, tmp_pat
         os.utime(path, (0, 0))
 
     def publish_again(name, stores, days):
-        write_training(tmp_path / name, stores)
+        write_training(tmp_path / name, settings, name, stores)
         versions = tmp_path / f"{name}.json"
         register(
             trained=tmp_path / name, versions=versions, origin=RunOrigin(run=name), settings=settings, events=Events()

@@ -3,12 +3,14 @@
 import io
 import json
 import platform
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import date
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import mlflow
 import numpy as np
@@ -20,6 +22,7 @@ from components.publish.step import publish
 from components.register.step import register
 from components.train.step import train
 from foreact.blobs import connect
+from foreact.blobs.connecting import FOLDER
 from foreact.data.dataset.frames import make_frame, make_parcel
 from foreact.data.dataset.stored import Dataset
 from foreact.demo.files import Demo, write_demo
@@ -47,10 +50,22 @@ def data(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return take_in(folder, demo.history, *demo.known, horizon=HORIZON, country="DE-BY")
 
 
-def train_all(data: Dataset, folder: Path) -> Path:
+@dataclass(frozen=True)
+class Training:
+    """A training's record, its run, and the data beside which its objects lie."""
+
+    record: Path
+    run: str
+    data: Dataset
+
+
+def train_all(data: Dataset, folder: Path) -> Training:
+    # Tests share the server, and there the runs.
+    run = f"pyfunc-{uuid4()}"
     train(
+        run=run,
         data=data,
-        trained=folder,
+        trained=folder / "trained",
         report=folder / "report.html",
         find_live=lambda stores, as_of: {},
         margin=0.02,
@@ -60,17 +75,17 @@ def train_all(data: Dataset, folder: Path) -> Path:
         events=Events(),
         size=TaskSize.parse("1", "2Gi"),
     )
-    return folder
+    return Training(folder / "trained", run, data)
 
 
 @pytest.fixture(scope="module")
-def trained(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Training:
     return train_all(data, tmp_path_factory.mktemp("trained"))
 
 
 @pytest.fixture(params=["workspace", pytest.param("server", marks=[pytest.mark.postgres, pytest.mark.azurite])])
 def settings(
-    request: pytest.FixtureRequest, workspace: Path, trained: Path, tmp_path: Path
+    request: pytest.FixtureRequest, workspace: Path, trained: Training, tmp_path: Path
 ) -> Iterator[PipelineSettings]:
     """Return a place where the training is registered and published."""
     uri = request.getfixturevalue("mlflow_server") if request.param == "server" else ""
@@ -80,10 +95,11 @@ def settings(
 
 
 @contextmanager
-def put_live(trained: Path, settings: PipelineSettings, folder: Path) -> Iterator[None]:
+def put_live(trained: Training, settings: PipelineSettings, folder: Path) -> Iterator[None]:
     """Register and publish a training, and let MLflow look there for models."""
-    parts: dict[str, Any] = {"trained": trained, "versions": folder / "versions.json", "settings": settings}
-    register(**parts, origin=RunOrigin(run=str(folder)), events=Events())
+    shutil.copytree(trained.data.place.workspace / FOLDER / "forecasts", settings.workspace / FOLDER / "forecasts")
+    parts: dict[str, Any] = {"trained": trained.record, "versions": folder / "versions.json", "settings": settings}
+    register(**parts, origin=RunOrigin(run=trained.run), events=Events())
     publish(**parts, events=Events())
     mlflow.set_tracking_uri(Registry.connect(settings).uri)
     yield
@@ -140,11 +156,11 @@ def test_the_file_that_mlflow_reads_names_our_loader_and_nothing_to_execute(
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Training]:
     """Return a history without anything known, and a training on it."""
     folder = tmp_path_factory.mktemp("plain")
     data = make_dataset(folder, 1)
-    return folder / "sales.csv", train_all(data, folder / "trained")
+    return folder / "sales.csv", train_all(data, folder)
 
 
 def read_plain(history: Path) -> pd.DataFrame:
@@ -162,7 +178,7 @@ def read_plain(history: Path) -> pd.DataFrame:
 
 
 def test_a_frame_made_by_hand_gives_what_was_published(
-    plain: tuple[Path, Path], workspace: Path, tmp_path: Path
+    plain: tuple[Path, Training], workspace: Path, tmp_path: Path
 ) -> None:
     history, trained = plain
     settings = PipelineSettings(workspace=workspace)

@@ -29,9 +29,9 @@ def read_warnings(path):
 def test_what_a_server_that_breaks_off_was_not_told_is_owed(tmp_path, monkeypatch):
     """The server takes every connection and drops it."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    write_training(tmp_path / "trained", {"1": {}})
     events = Events(tmp_path / "events")
     settings = PipelineSettings(workspace=tmp_path / "workspace")
+    write_training(tmp_path / "trained", settings, "r", {"1": {}})
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def drop() -> None:
@@ -68,8 +68,8 @@ def test_what_a_server_that_breaks_off_was_not_told_is_owed(tmp_path, monkeypatc
 
 
 def test_that_nothing_was_deleted_is_a_warning_once_something_is_published(workspace, tmp_path):
-    write_training(tmp_path / "trained", {"Kiel": {}})
     settings, blobs = PipelineSettings(workspace=workspace), FolderStore(workspace / "blobs")
+    write_training(tmp_path / "trained", settings, "first", {"Kiel": {}})
     parts = {"trained": tmp_path / "trained", "versions": tmp_path / "versions.json", "settings": settings}
     events = Events(tmp_path / "events")
     register(**parts, origin=RunOrigin(run="first"), events=events)
@@ -83,8 +83,8 @@ def test_that_nothing_was_deleted_is_a_warning_once_something_is_published(works
 
 
 def test_what_is_owed_too_long_and_cannot_be_read_is_forgotten_though_the_registry_answers(workspace, tmp_path):
-    write_training(tmp_path / "trained", {"Kiel": {}})
     settings, blobs = PipelineSettings(workspace=workspace), FolderStore(workspace / "blobs")
+    write_training(tmp_path / "trained", settings, "named", {"Kiel": {}})
     parts = {"trained": tmp_path / "trained", "versions": tmp_path / "versions.json", "settings": settings}
     events = Events(tmp_path / "events")
     for name in ("long ago", "named", "lately"):
@@ -126,7 +126,7 @@ def test_what_a_server_that_stopped_in_the_middle_lacks_is_published_and_complet
 
     def run(name, scale, told=Events):
         if not (tmp_path / name).exists():
-            write_training(tmp_path / name, {store: {} for store in stores}, scale=scale)
+            write_training(tmp_path / name, settings, name, {store: {} for store in stores}, scale=scale)
         parts = {"trained": tmp_path / name, "versions": tmp_path / f"{name}.json", "settings": settings}
         register(**parts, origin=RunOrigin(run=name), events=told(tmp_path / "events"))
         return publish(**parts, events=told(tmp_path / "events")).outcome.manifest
@@ -160,8 +160,8 @@ def test_the_page_tells_every_decision_and_no_id_is_markup(workspace, tmp_path):
         },
         "poor": {"outcome": "fallback", "fallback": "too little history", "model": False},
     }
-    write_training(tmp_path / "trained", stores)
     settings = PipelineSettings(workspace=workspace)
+    write_training(tmp_path / "trained", settings, "r", stores)
     page = register(
         trained=tmp_path / "trained",
         versions=tmp_path / "versions.json",
@@ -196,7 +196,8 @@ def test_mlflow_shows_the_figures_of_the_run_and_of_each_store_by_date(workspace
     }
     nights = [date(2024, 3, 30), date(2024, 3, 31)]
     for as_of in nights:
-        write_training(tmp_path / str(as_of), {"Kiel": fields, "Ulm": {"scorecard": {"wape": 0.4}}}, as_of=as_of)
+        stores = {"Kiel": fields, "Ulm": {"scorecard": {"wape": 0.4}}}
+        write_training(tmp_path / str(as_of), settings, f"night {as_of}", stores, as_of=as_of)
         register(
             trained=tmp_path / str(as_of),
             versions=tmp_path / "versions.json",
@@ -240,7 +241,7 @@ def test_mlflow_shows_the_figures_of_the_run_and_of_each_store_by_date(workspace
 
 def test_the_averages_of_one_store_are_not_charted_as_the_chain_s(workspace, tmp_path):
     settings = PipelineSettings(workspace=workspace)
-    write_training(tmp_path / "trained", {"Kiel": {}})
+    write_training(tmp_path / "trained", settings, "r", {"Kiel": {}})
     parts = {"trained": tmp_path / "trained", "versions": tmp_path / "versions.json", "settings": settings}
     register(**parts, origin=RunOrigin(run="r", store="Kiel"), events=Events(tmp_path / "events"))
     registry = Registry.connect(settings)

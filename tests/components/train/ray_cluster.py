@@ -20,12 +20,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.train.worker import StoreFiles, StoreJob, train_store_job
+from components.train.worker import StoreJob, StoreOutcome, train_store_job
 from foreact.blobs import BlobPlace
+from foreact.publications import Reader
 from tests.services import listens, serve_azurite
 from tests.waiting import until
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 GCS, CLIENT = "127.0.0.1:6379", "ray://127.0.0.1:10001"
 TOKEN = "a" * 64
 STORES = 30
+CUT_SECONDS = 2
 THIS = "tests.components.train.ray_cluster"
 
 
@@ -92,7 +95,51 @@ def node(role: str, folder: Path, hidden: Path) -> Iterator[subprocess.Popen[byt
         process.wait()
 
 
-def train_and_tell(job: StoreJob, chain: None) -> tuple[str, bool, StoreFiles]:
+class Line:
+    """A connection to the head that can be cut: what came over it ends, and nobody gets through until it is mended."""
+
+    def __init__(self) -> None:
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.address = f"ray://127.0.0.1:{self.server.getsockname()[1]}"
+        self.is_cut = False
+        self.ends: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        self.is_cut = True
+        for end in self.ends:
+            _close(end)
+        self.ends.clear()
+
+    def mend(self) -> None:
+        self.is_cut = False
+
+    def _accept(self) -> None:
+        while True:
+            caller, _ = self.server.accept()
+            if self.is_cut:
+                caller.close()
+                continue
+            head = socket.create_connection(("127.0.0.1", 10001))
+            self.ends += [caller, head]
+            for source, target in ((caller, head), (head, caller)):
+                threading.Thread(target=_pass_on, args=(source, target), daemon=True).start()
+
+
+def _pass_on(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(1 << 16):
+            target.sendall(data)
+    for end in (source, target):
+        _close(end)
+
+
+def _close(end: socket.socket) -> None:
+    with suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
+
+
+def train_and_tell(job: StoreJob, chain: None) -> tuple[str, bool, StoreOutcome]:
     """Train, and tell on which node, and whether the data's folder can be seen from there.
 
     Neither node does its second store before each has done one.
@@ -102,14 +149,17 @@ def train_and_tell(job: StoreJob, chain: None) -> tuple[str, bool, StoreFiles]:
     place, done = ray.get_runtime_context().get_node_id(), Path(os.environ["DONE"])
     while (done / place).exists() and len(list(done.iterdir())) < 2:
         time.sleep(0.05)
-    files = train_store_job(job, chain)
+    outcome = train_store_job(job, chain)
     (done / place).touch()
-    return place, Path(os.environ["HIDDEN"], "sales.csv").exists(), files
+    return place, Path(os.environ["HIDDEN"], "sales.csv").exists(), outcome
 
 
-def comparable(files: StoreFiles) -> tuple[Any, ...]:
-    """Leave out how long it took."""
-    return files.record, files.model, files.objects
+def comparable(outcome: StoreOutcome, data: "Dataset") -> tuple[Any, ...]:
+    """Return the record, and what was written, but for the run's name."""
+    record, reader = outcome.record, Reader(data.place.connect())
+    written = {**record.objects, "model": record.model, "challenger": record.challenger}
+    contents = {kind: reader.read_object(each) for kind, each in written.items() if each is not None}
+    return record.model_copy(update={"objects": {}, "model": None, "challenger": None}), contents
 
 
 def train_with_a_death(data: "Dataset", victim: subprocess.Popen[bytes]) -> dict[str, Any]:
@@ -124,31 +174,38 @@ def train_with_a_death(data: "Dataset", victim: subprocess.Popen[bytes]) -> dict
     size = TaskSize(cpus=1, memory=1024**3)
     with open_workers(1, size=size) as here:
         done = here.run(train_store_job, [Task(s, j, 1) for s, j in jobs.items()])
-        expected = {each.store: comparable(each.result) for each in done if each.result}
+        expected = {each.store: comparable(each.result, data) for each in done if each.result}
+    jobs = {store: replace(job, run="on two") for store, job in jobs.items()}
     # Larger than either node: it is given the most that one has.
     tasks = [Task(s, job, 10**12 if number == 0 else 10**8) for number, (s, job) in enumerate(jobs.items())]
-    began, places, failures, same, seen = time.monotonic(), [], {}, 0, 0
+    began, places, failures, same, seen, largest = time.monotonic(), [], {}, 0, 0, 0
 
     def living() -> int:
         return sum(node["Alive"] and node["Resources"].get("CPU", 0) > 0 for node in ray.nodes())
 
     alive: list[int] = []
     killed_after = 0
-    with open_workers(len(tasks), size=size, address=CLIENT) as workers:
+    line = Line()
+    with open_workers(len(tasks), size=size, address=line.address) as workers:
+        patience = ray.util.client.ray.get_context().client_worker._reconnect_grace_period
         outcomes = enumerate(workers.run(train_and_tell, tasks), 1)
         for number, outcome in outcomes:
             if outcome.result is None:
                 failures[outcome.store] = outcome.failure
             else:
-                place, visible, files = outcome.result
+                place, visible, trained = outcome.result
                 places.append(place)
                 seen += visible
-                same += comparable(files) == expected[outcome.store]
+                same += comparable(trained, data) == expected[outcome.store]
+                largest = max(largest, len(pickle.dumps(trained)))
             if len(set(places)) == 2 and not killed_after:
                 victim.kill()
+                line.cut()
+                threading.Timer(CUT_SECONDS, line.mend).start()
                 killed_after = number
-            alive.append(living())
-            if len(alive) == len(jobs):
+            if number == 1:
+                alive.append(living())
+            if number == len(jobs):
                 # The driver goes away with the last one.
                 until(lambda: living() < 2)
                 alive.append(living())
@@ -158,8 +215,10 @@ def train_with_a_death(data: "Dataset", victim: subprocess.Popen[bytes]) -> dict
         "failures": failures,
         "places": len(set(places)),
         "killed_after": killed_after,
+        "patience": patience,
         "alive": [alive[0], alive[-1]],
         "data_seen_by_workers": seen,
+        "largest_result": largest,
         "largest_job": max(len(pickle.dumps(job)) for job in jobs.values()),
         "seconds": time.monotonic() - began,
     }

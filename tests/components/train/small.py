@@ -1,14 +1,17 @@
 """A dataset small enough to train again and again."""
 
+import shutil
 from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
 
 from components.ingest.step import ingest
-from components.train.worker import StoreJob
+from components.train.worker import StoreJob, StoreOutcome
 from foreact.blobs import BlobPlace
+from foreact.blobs.connecting import FOLDER
 from foreact.data.dataset.stored import Dataset
+from foreact.publications import Kind
 from foreact.runs.events import Events
 
 DAYS, ITEMS = 240, 4
@@ -36,4 +39,21 @@ def make_dataset(folder: Path, stores: int, seed: int = 7, place: BlobPlace | No
 
 def make_jobs(data: Dataset, stores: list[str] | None = None) -> dict[str, StoreJob]:
     """Return the stores' work; all of them if none are named."""
-    return {s: StoreJob(parcel=data.find_parcel(s), margin=0.02, seed=0) for s in stores or data.stores}
+    return {s: StoreJob(run="r", parcel=data.find_parcel(s), margin=0.02, seed=0) for s in stores or data.stores}
+
+
+def copy_dataset(data: Dataset, workspace: Path) -> Dataset:
+    """Copy a dataset into another workspace, where a run's own models and forecasts lie beside it."""
+    shutil.copytree(data.place.workspace / FOLDER / "dataset", workspace / FOLDER / "dataset", dirs_exist_ok=True)
+    return Dataset(data.info, BlobPlace(workspace))
+
+
+def read_objects(job: StoreJob, outcome: StoreOutcome) -> dict[Kind, bytes]:
+    """Return the objects that were written of a store."""
+    return {kind: job.connect().read_object(each) for kind, each in outcome.record.objects.items()}
+
+
+def read_challenger(job: StoreJob, outcome: StoreOutcome) -> bytes:
+    """Return the packed new model of a store."""
+    assert outcome.record.challenger is not None
+    return job.connect().read_object(outcome.record.challenger)

@@ -8,7 +8,7 @@ from components.train.step import train
 from foreact.forecasting.experts.protocol import CHAIN
 from foreact.runs.events import Events
 from foreact.runs.process import TaskSize
-from foreact.runs.trained import TrainedFolder
+from foreact.runs.trained import Trained
 from tests.components.train.small import make_dataset
 
 
@@ -19,6 +19,7 @@ def fail(*_: object) -> None:
 def test_stores_are_trained_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("foreact.forecasting.experts.chain.fit_chain", fail)
     train(
+        run="r",
         data=make_dataset(tmp_path / "data", stores=1),
         trained=tmp_path / "trained",
         report=tmp_path / "report.html",
@@ -31,6 +32,6 @@ def test_stores_are_trained_without_it(tmp_path: Path, monkeypatch: pytest.Monke
         size=TaskSize.parse("1", "4Gi"),
     )
     assert "without the chain's model, whose fit failed: out of memory" in (tmp_path / "events").read_text()
-    record = TrainedFolder(tmp_path / "trained").read_record()
+    record = Trained.read(tmp_path / "trained")
     assert record.chain is None
     assert CHAIN not in record.stores["S0"].shares

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +15,21 @@ from components.register.step import Registered, register
 from components.train.live import LiveChain, LiveStore, make_live_finder
 from components.train.losses import find_chain_losses, refuse_losses
 from components.train.step import train
-from components.train.worker import StoreJob, train_store_job
+from components.train.worker import RegisteredModel, StoreJob, train_store_job
 from foreact.blobs import connect
 from foreact.data.dataset.stored import Dataset
 from foreact.errors import ForeactError
 from foreact.forecasting import GateOutcome
 from foreact.packing import pack_folder, unpacked
-from foreact.publications import Reader
+from foreact.publications import Reader, put_object
 from foreact.registry import Candidate, Registry
-from foreact.registry.records import artifact_name
+from foreact.registry.records import PACKED, artifact_name
 from foreact.runs.events import Events
 from foreact.runs.owed import RunOrigin
 from foreact.runs.process import TaskSize
-from foreact.runs.trained import TrainedFolder
+from foreact.runs.trained import Trained
 from foreact.settings import PipelineSettings
-from tests.components.train.small import make_dataset, make_jobs
+from tests.components.train.small import copy_dataset, make_dataset, make_jobs, read_challenger
 from tests.shops import days, take_in, write_rows
 
 STORE = "S0"
@@ -40,11 +40,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return make_dataset(tmp_path_factory.mktemp("data"), 1)
 
 
-def run_once(data: Dataset, workspace: Path, run: str) -> Registered:
+def run_once(data: Dataset, workspace: Path, run: str, *, publishes: bool = True) -> Registered:
     settings, folder = PipelineSettings(workspace=workspace), workspace / run
     events = Events(workspace / f"{run}.jsonl")
     trained, versions = folder / "trained", folder / "versions.json"
     figures = train(
+        run=run,
         data=data,
         trained=trained,
         report=folder / "report.html",
@@ -60,7 +61,8 @@ def run_once(data: Dataset, workspace: Path, run: str) -> Registered:
     registered = register(
         trained=trained, versions=versions, origin=RunOrigin(run=run), settings=settings, events=events
     )
-    publish(trained=trained, versions=versions, settings=settings, events=events)
+    if publishes:
+        publish(trained=trained, versions=versions, settings=settings, events=events)
     return registered
 
 
@@ -76,13 +78,12 @@ def lose(registry: Registry, folder: Path) -> None:
 
 
 def outdate(registry: Registry, folder: Path) -> None:
-    packed = folder / "outdated.zip"
     with unpacked(registry.load_champions([STORE])[STORE].packed) as model:
         about = json.loads((model / "model.json").read_text())
         (model / "model.json").write_text(json.dumps(about | {"format": 0}))
-        packed.write_bytes(pack_folder(model))
+        files = {PACKED: pack_folder(model)}
     as_of = registry.find_champions([STORE])[STORE].as_of
-    registry.register_models("outdated", [Candidate(STORE, packed, True, as_of)])
+    registry.register_models("outdated", [Candidate(STORE, lambda: files, True, as_of)])
 
 
 @pytest.mark.parametrize(
@@ -103,12 +104,14 @@ def outdate(registry: Registry, folder: Path) -> None:
 def test_a_champion_that_cannot_be_used_is_told_everywhere_and_replaced(
     data: Dataset, workspace: Path, tmp_path: Path, spoil: Any, problem: str
 ) -> None:
-    run_once(data, workspace, "first")
+    data = copy_dataset(data, workspace)
+    # What lies beside the publication is not read in the registry.
+    run_once(data, workspace, "first", publishes=False)
     registry = Registry.connect(PipelineSettings(workspace=workspace))
     spoil(registry, tmp_path)
     registered = run_once(data, workspace, "second")
 
-    record = TrainedFolder(workspace / "second" / "trained").read_record().stores[STORE]
+    record = Trained.read(workspace / "second" / "trained").stores[STORE]
     assert record.champion_problem == problem
     assert record.outcome is GateOutcome.PROMOTED
     assert record.reason.startswith(f"{problem} Without it: the first model; scaled error")
@@ -134,35 +137,56 @@ def test_a_champion_that_cannot_be_used_is_told_everywhere_and_replaced(
     assert (entry.run, entry.model.version) == ("second", champion.version)
 
 
-def failing(job: StoreJob) -> bytes:
+def test_a_champion_that_is_damaged_beside_its_numbers_is_told(data: Dataset, workspace: Path) -> None:
+    data = copy_dataset(data, workspace)
+    run_once(data, workspace, "first")
+    blobs = connect(PipelineSettings(workspace=workspace))
+    packed = Reader(blobs).read_current().manifest.stores[STORE].model.packed
+    assert packed is not None
+    blobs.write(packed.name, b"something else")
+    run_once(data, workspace, "second")
+    record = Trained.read(workspace / "second" / "trained").stores[STORE]
+    assert record.outcome is GateOutcome.PROMOTED
+    assert "is damaged" in record.champion_problem
+
+
+def test_earlier_forecasts_that_are_damaged_are_passed_over(data: Dataset) -> None:
+    [job] = make_jobs(data).values()
+    blobs = data.place.connect()
+    torn = put_object(blobs, "forecasts/data/torn/S0.zip", b"torn")
+    blobs.write(torn.name, b"to")
+    outcome = train_store_job(replace(job, previous={data.info.as_of - timedelta(days=7): torn}), None)
+    assert outcome.record.objects.keys() == {"forecasts", "totals", "history", "drivers", "outline"}
+
+
+def failing(job: StoreJob) -> RegisteredModel:
     """Return a champion that can be loaded, and fails at work."""
-    with unpacked(train_store_job(job, None).model) as folder:
+    with unpacked(read_challenger(job, train_store_job(job, None))) as folder:
         with np.load(folder / "arrays.npz") as file:
             arrays = {name: array[:1] for name, array in file.items()}
         np.savez(folder / "arrays.npz", **arrays)
-        return pack_folder(folder)
+        packed = put_object(job.connect().store, "forecasts/data/failing/S0.zip", pack_folder(folder))
+    return RegisteredModel("3", "failing", packed)
 
 
 def test_a_champion_that_fails_while_it_is_judged_costs_no_new_model(data: Dataset) -> None:
     [job] = make_jobs(data).values()
-    files = train_store_job(replace(job, champion=failing(job), champion_version="3"), None)
+    outcome = train_store_job(replace(job, champion=failing(job)), None)
     problem = "The live model, version 3, failed on the new data."
-    assert files.model
-    assert files.record.outcome is GateOutcome.PROMOTED
-    assert files.record.champion_problem == problem
-    assert files.record.reason.startswith(f"{problem} Without it: the first model; scaled error")
-    assert not files.record.fallback
+    assert outcome.record.challenger
+    assert outcome.record.outcome is GateOutcome.PROMOTED
+    assert outcome.record.champion_problem == problem
+    assert outcome.record.reason.startswith(f"{problem} Without it: the first model; scaled error")
+    assert not outcome.record.fallback
 
 
 def test_a_champion_that_fails_on_the_new_data_leaves_the_baseline(data: Dataset) -> None:
     [job] = make_jobs(data).values()
-    files = train_store_job(
-        replace(job, champion=failing(job), champion_version="3", instead="could not be trained: out of memory"), None
-    )
-    assert files.record.champion_version is None
-    assert files.record.champion_problem == "The live model, version 3, failed on the new data."
-    assert files.record.fallback is not None
-    assert "the weekday mean is published instead: the store could not be trained" in files.record.fallback
+    outcome = train_store_job(replace(job, champion=failing(job), instead="could not be trained: out of memory"), None)
+    assert outcome.record.champion_version is None
+    assert outcome.record.champion_problem == "The live model, version 3, failed on the new data."
+    assert outcome.record.fallback is not None
+    assert "the weekday mean is published instead: the store could not be trained" in outcome.record.fallback
 
 
 def test_nobody_is_judged_on_less_than_champions_knew(tmp_path: Path) -> None:
@@ -172,9 +196,9 @@ def test_nobody_is_judged_on_less_than_champions_knew(tmp_path: Path) -> None:
     offers = [(day, store, int(day.day < 4)) for day in ahead for store in "ST"]
     known = write_rows(tmp_path / "offers.csv", offers, "date,store,offer")
     (rich,) = make_jobs(take_in(tmp_path / "rich", history, known, store="S")).values()
-    live = {"S": LiveStore(champion=train_store_job(rich, None).model)}
+    live = {"S": LiveStore(champion=read_challenger(rich, train_store_job(rich, None)))}
     of_region = {"S": replace(live["S"], attributes={"region": "North"})}
-    assert live["S"].list_columns() == {"offer"}
+    assert live["S"].list_columns(rich.connect().store) == {"offer"}
 
     def run(
         *tables: Path,
@@ -185,6 +209,7 @@ def test_nobody_is_judged_on_less_than_champions_knew(tmp_path: Path) -> None:
     ) -> str:
         folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
         train(
+            run=folder.name,
             data=take_in(folder, history, *tables, store="S"),
             trained=folder / "trained",
             report=folder / "report.html",
@@ -241,7 +266,7 @@ def test_a_country_that_is_left_out_is_refused_with_what_it_made_known(tmp_path:
     sold = [(day, "S", "a", 5 + 10 * (day.day < 4)) for day in days(400)]
     history = write_rows(tmp_path / "sales.csv", sold)
     (rich,) = make_jobs(take_in(tmp_path / "rich", history, country="DE")).values()
-    live = {"S": LiveStore(champion=train_store_job(rich, None).model)}
+    live = {"S": LiveStore(champion=read_challenger(rich, train_store_job(rich, None)))}
     bare, night = take_in(tmp_path / "bare", history), {"history": str(history), "known": [], "country": "DE"}
     for is_whole in (True, False):
         with pytest.raises(ForeactError, match=r"The data lacks 'public holiday'.*--country"):

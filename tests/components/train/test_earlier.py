@@ -40,13 +40,10 @@ def test_what_is_found_is_what_reading_every_version_finds(steps: list[int], lat
     as_of = FIRST + timedelta(days=days[-1] + late)
     found = find_earlier(Reader(store), ["1"], as_of)["1"]
     assert set(found) == read_all(manifests, as_of)
-    for day, data in found.items():
-        objects = [
-            store.read(each.stores["1"].objects["forecasts"].name).data
-            for each in manifests
-            if each.stores["1"].as_of == day
+    for day, published in found.items():
+        assert published in [
+            each.stores["1"].objects["forecasts"] for each in manifests if each.stores["1"].as_of == day
         ]
-        assert data in objects
 
 
 def test_a_night_reads_one_manifest_an_age(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,16 +57,14 @@ def test_a_night_reads_one_manifest_an_age(monkeypatch: pytest.MonkeyPatch) -> N
     assert sum(name.startswith("forecasts/manifests/") for name in names) == len(SCORED_AGES) - 1
 
 
-def test_a_damaged_version_and_a_damaged_object_are_passed_over() -> None:
+def test_a_damaged_version_is_passed_over() -> None:
     store, _ = publish(list(range(20)), ("1", "2"))
     reader = Reader(store)
     as_of = FIRST + timedelta(days=20)
     store.write(manifest_name(14), b"torn")
-    lost = reader.read_version(7).stores["1"].objects["forecasts"].name
-    store.write(lost, b"torn")
     found = find_earlier(reader, ["1", "2"], as_of)
     ages = {name: sorted((as_of - day).days for day in days) for name, days in found.items()}
-    assert ages == {"1": [1, 8, 15], "2": [1, 8, 14]}
+    assert ages == {"1": [1, 8, 14], "2": [1, 8, 14]}
 
 
 def test_a_store_that_opened_since_has_what_it_was_published_with() -> None:

@@ -3,17 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.train.holding import Numbers, find_held
+from components.train.holding import PublishedNumbers, compare_numbers, find_held
 from foreact.parquet import encode_parquet
-from foreact.publications.contract import Kind
-from foreact.runs.trained import TrainedFolder
+from foreact.publications import Kind, Reader, put_object
 from foreact.spacing import Spacing
+from tests.foreact.publications.stores import MemoryStore
 
 AS_OF = date(2026, 3, 31)
 LEVELS = {"A": 16.0, "B": 40.0, "C": 160.0}
@@ -56,19 +55,18 @@ def make_chain(nights: int = 0) -> Chain:
     return stores
 
 
-def hold(folder: Path, new: Chain, last: Chain | None) -> dict[str, str]:
-    trained = TrainedFolder(folder)
+def hold(new: Chain, last: Chain | None) -> dict[str, str]:
+    blobs = MemoryStore()
+    comparisons = {}
     for name, store in new.items():
+        published = None
+        if last and name in last:
+            totals = put_object(blobs, f"{name}.totals.parquet", last[name].totals())
+            history = put_object(blobs, f"{name}.history.parquet", last[name].history())
+            published = PublishedNumbers(Spacing.DAILY, totals, history)
         objects: dict[Kind, bytes] = {"totals": store.totals(), "history": store.history()}
-        for kind, data in objects.items():
-            path = trained.object_path(name, kind)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-
-    def find_published(name: str) -> Numbers | None:
-        return Numbers.read(Spacing.DAILY, last[name].totals(), last[name].history()) if last and name in last else None
-
-    return find_held(trained, new, Spacing.DAILY, find_published)
+        comparisons[name] = compare_numbers(Spacing.DAILY, objects, published, Reader(blobs))
+    return find_held(comparisons, Spacing.DAILY)
 
 
 def change(chain: Chain, **stores: Callable[[Store], Store]) -> Chain:
@@ -119,9 +117,9 @@ POISONS: dict[str, tuple[Callable[[Chain], Chain], set[str]]] = {
 
 
 @pytest.mark.parametrize("name", POISONS)
-def test_poison_is_held(tmp_path: Path, name: str) -> None:
+def test_poison_is_held(name: str) -> None:
     poison, stores = POISONS[name]
-    held = hold(tmp_path, poison(make_chain(1)), make_chain())
+    held = hold(poison(make_chain(1)), make_chain())
     assert held.keys() == stores
     for store, why in held.items():
         assert why.startswith("the newest numbers are held back: ")
@@ -141,25 +139,25 @@ GOOD: dict[str, Callable[[Chain], Chain]] = {
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_what_shops_do_passes(tmp_path: Path, name: str) -> None:
-    assert hold(tmp_path, GOOD[name](make_chain(1)), make_chain()) == {}
+def test_what_shops_do_passes(name: str) -> None:
+    assert hold(GOOD[name](make_chain(1)), make_chain()) == {}
 
 
-def test_a_first_publication_is_judged_by_its_own_sales(tmp_path: Path) -> None:
+def test_a_first_publication_is_judged_by_its_own_sales() -> None:
     first = make_chain()
-    assert hold(tmp_path / "good", first, None) == {}
-    held = hold(tmp_path / "bad", change(first, A=lambda one: replace(one, ahead=one.ahead * 50)), None)
+    assert hold(first, None) == {}
+    held = hold(change(first, A=lambda one: replace(one, ahead=one.ahead * 50)), None)
     assert held.keys() == {"A"}
     assert "they expect 800 units a day where 1" in held["A"]
     short = {name: replace(one, sold=one.sold[:, :10]) for name, one in first.items()}
-    assert hold(tmp_path / "short", change(short, A=lambda one: replace(one, ahead=one.ahead * 50)), None) == {}
+    assert hold(change(short, A=lambda one: replace(one, ahead=one.ahead * 50)), None) == {}
 
 
-def test_an_earlier_day_is_compared_with_what_both_know(tmp_path: Path) -> None:
-    assert hold(tmp_path, make_chain(), make_chain(24)) == {}
+def test_an_earlier_day_is_compared_with_what_both_know() -> None:
+    assert hold(make_chain(), make_chain(24)) == {}
 
 
-def test_a_store_that_opens_again_passes(tmp_path: Path) -> None:
+def test_a_store_that_opens_again_passes() -> None:
     """It was thought to be closed for good, and sells what it always did."""
     thought = change(make_chain(), A=lambda one: replace(one, ahead=one.ahead * 1e-5))
-    assert hold(tmp_path, make_chain(1), thought) == {}
+    assert hold(make_chain(1), thought) == {}

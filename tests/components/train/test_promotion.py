@@ -19,12 +19,14 @@ from foreact.packing import pack_folder, unpack_folder
 from foreact.publications import Reader
 from foreact.publications.contract import Manifest
 from foreact.registry import Candidate, Registry
+from foreact.registry.records import PACKED
 from foreact.runs.events import Events
 from foreact.runs.ledger import RunLedger, make_record_sink
 from foreact.runs.owed import RunOrigin
 from foreact.runs.process import TaskSize
-from foreact.runs.trained import Promotion, TrainedFolder
+from foreact.runs.trained import Promotion, Trained
 from foreact.settings import PipelineSettings
+from tests.components.train.small import copy_dataset
 from tests.shops import days, take_in, write_rows
 
 CHOICE = Promotion(version="1", reason="the newer one misses Fridays", by="anna")
@@ -54,7 +56,9 @@ def run_steps(
     settings, folder = PipelineSettings(workspace=workspace), workspace / run
     events = Events(workspace / f"{run}.jsonl", make_record_sink(RunLedger(connect(settings)), run))
     trained, versions = folder / "trained", folder / "versions.json"
+    data = copy_dataset(data, workspace)
     train(
+        run=run,
         data=data,
         trained=trained,
         report=folder / "report.html",
@@ -132,7 +136,7 @@ def test_one_that_loses_changes_nothing_unless_it_is_forced(datasets: dict[str, 
     assert read_manifest(place) == before
     run_steps(datasets["later"], place, "forced", CHOICE.model_copy(update={"force": True}), margin=-0.9)
     assert read_manifest(place).stores["S"].run == "forced"
-    record = TrainedFolder(place / "forced" / "trained").read_record().stores["S"]
+    record = Trained.read(place / "forced" / "trained").stores["S"]
     assert record.reason.startswith("by force, although scaled error 0.")
 
 
@@ -148,7 +152,7 @@ def test_what_cannot_be_used_is_refused(
     datasets: dict[str, Dataset], place: Path, tmp_path: Path, version: str, sentence: str
 ) -> None:
     registry = Registry.connect(PipelineSettings(workspace=place))
-    model, packed = tmp_path / "model", tmp_path / "model.zip"
+    model = tmp_path / "model"
     unpack_folder(registry.load_version("S", "1").packed, model)
     about = json.loads((model / "model.json").read_text())
     for run, changed in {
@@ -156,8 +160,8 @@ def test_what_cannot_be_used_is_refused(
         "column": {"columns": about["columns"] | {"flags": ["offer"]}},
     }.items():
         (model / "model.json").write_text(json.dumps(about | changed))
-        packed.write_bytes(pack_folder(model))
-        registry.register_models(run, [Candidate("S", packed, False, "2025-03-31")])
+        files = {PACKED: pack_folder(model)}
+        registry.register_models(run, [Candidate("S", lambda files=files: files, False, "2025-03-31")])
     before = read_manifest(place)
     with pytest.raises(ForeactError, match=re.escape(sentence)):
         run_steps(datasets["later"], place, f"version {version}", CHOICE.model_copy(update={"version": version}))

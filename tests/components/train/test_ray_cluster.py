@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from components.train.fanout import RECONNECT_SECONDS
 from tests.components.train.ray_cluster import STORES
 from tests.parts import require, unavailable
 
@@ -51,9 +52,16 @@ def test_a_worker_that_dies_takes_nothing_with_it(seen: dict[str, Any]) -> None:
     assert training["alive"] == [2, 1]
 
 
-def test_workers_read_their_stores_from_object_storage_themselves(seen: dict[str, Any]) -> None:
+def test_a_driver_that_was_cut_off_goes_on(seen: dict[str, Any]) -> None:
+    """It was, when the worker died; a minute is seen by hand."""
+    assert seen["training"]["patience"] == RECONNECT_SECONDS > 60
+    assert seen["training"]["same"] == STORES
+
+
+def test_workers_read_and_write_object_storage_themselves(seen: dict[str, Any]) -> None:
     assert seen["training"]["data_seen_by_workers"] == 0
     assert seen["training"]["largest_job"] < 2_000, "a job says where the data is"
+    assert seen["training"]["largest_result"] < 40_000, "and a result, beside a picture, where the numbers are"
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ import pytest
 
 from components.train.worker import train_store_job
 from components.validate.step import validate
+from foreact.outlines.assembling import assemble_store
 from foreact.publications import PublishedModel, PublishedObject, StoreEntry
 from foreact.runs.events import Events
 from foreact.spacing import Spacing
-from serving.publication.detail import assemble_store
-from tests.components.train.small import make_jobs
+from tests.components.train.small import make_jobs, read_objects
 from tests.shops import take_in, write_rows
 
 
@@ -41,8 +41,9 @@ def test_a_chain_is_forecast_on_its_own_dates(tmp_path: Path, spacing: Spacing, 
     outcome = validate(dataset=dataset, rejected=tmp_path / "rejected", max_rejected_share=0.01, events=Events())
     assert outcome.problem == ""
     assert "known tables cover the horizon" in [each.rule for each in outcome.findings.warnings]
-    files = train_store_job(make_jobs(outcome.checked)["A"], None)
-    tables = {kind: pq.read_table(io.BytesIO(data)) for kind, data in files.objects.items()}
+    [job] = make_jobs(outcome.checked).values()
+    objects = read_objects(job, train_store_job(job, None))
+    tables = {kind: pq.read_table(io.BytesIO(data)) for kind, data in objects.items() if kind != "outline"}
     ahead = [spacing.next_period(last, place) for place in range(1, spacing.usual_horizon + 1)]
     assert tables["totals"]["date"].to_pylist() == ahead
     # Neither a seventh nor seven times as much.
@@ -52,7 +53,7 @@ def test_a_chain_is_forecast_on_its_own_dates(tmp_path: Path, spacing: Spacing, 
         model=PublishedModel(name="m"), data_hash="h", code_version="c",
         objects={k: PublishedObject(name=k, sha256="", size=1, rows=t.num_rows) for k, t in tables.items()},
     )  # fmt: skip
-    served = assemble_store("A", entry, files.objects)
+    served = assemble_store("A", entry, objects)
     past = min(spacing.past, periods)
     assert served.past_dates[-past:].tolist() == dates[-past:]
     assert pa.types.is_date32(tables["history"]["date"].type)

@@ -12,15 +12,17 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from components.train.worker import train_store_job
+from components.train.worker import RegisteredModel, train_store_job
 from foreact.packing import pack_model
-from tests.components.train.small import ITEMS, make_dataset, make_jobs
+from foreact.publications import put_object
+from tests.components.train.small import ITEMS, make_dataset, make_jobs, read_objects
 
 
 def test_what_was_published_before_is_scored(tmp_path: Path) -> None:
     data = make_dataset(tmp_path, stores=1)
     before = data.info.as_of - timedelta(days=3)
-    published = train_store_job(make_jobs(data)["S0"], None).objects["forecasts"]
+    [job] = make_jobs(data).values()
+    published = read_objects(job, train_store_job(job, None))["forecasts"]
     table = pq.read_table(io.BytesIO(published))
     shifted = table.set_column(
         table.schema.get_field_index("date"),
@@ -29,13 +31,14 @@ def test_what_was_published_before_is_scored(tmp_path: Path) -> None:
     )
     buffer = io.BytesIO()
     pq.write_table(shifted, buffer)
-    files = train_store_job(replace(make_jobs(data)["S0"], previous={before: buffer.getvalue()}), None)
-    scores = pq.read_table(io.BytesIO(files.objects["scorecard"])).to_pylist()
+    earlier = put_object(job.connect().store, "forecasts/data/earlier/S0.parquet", buffer.getvalue())
+    outcome = train_store_job(replace(job, run="again", previous={before: earlier}), None)
+    scores = pq.read_table(io.BytesIO(read_objects(job, outcome)["scorecard"])).to_pylist()
     assert [(row["published_as_of"], row["lead"], row["cells"]) for row in scores] == [
         (before, 0, 3 * ITEMS),
         *((before, lead, ITEMS) for lead in (1, 2, 3)),
     ]
-    assert 0 < files.record.scorecard["wape"] < 1
+    assert 0 < outcome.record.scorecard["wape"] < 1
 
 
 TRAIN = """
@@ -52,7 +55,8 @@ def _write_nothing(folder: Path) -> None:
 def test_what_a_worker_logs_names_run_and_store(tmp_path: Path) -> None:
     [job] = make_jobs(make_dataset(tmp_path, stores=1)).values()
     whose = {"run": "r1", "pipeline": "retrain-all", "request_id": "abc"}
-    job = replace(job, champion=pack_model(_write_nothing), champion_version="3", log_fields=whose)
+    packed = put_object(job.connect().store, "forecasts/data/earlier/S0.zip", pack_model(_write_nothing))
+    job = replace(job, champion=RegisteredModel("3", "earlier", packed), log_fields=whose)
     done = subprocess.run(
         [sys.executable, "-c", TRAIN],
         input=pickle.dumps(job),

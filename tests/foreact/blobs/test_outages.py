@@ -16,7 +16,7 @@ from azure.core.exceptions import ServiceRequestError
 from azure.identity import CredentialUnavailableError
 from azure.storage.blob import ContainerClient
 
-from components.publish.step import publish
+from components.publish.step import Published, publish
 from foreact.blobs import BlobUnavailable, FolderStore, azure, connect, open_url
 from foreact.blobs.azure import CLIENT_OPTIONS, LONGEST_PAUSE_SECONDS, PATIENCE_SECONDS, AzureStore
 from foreact.errors import ForeactError
@@ -33,17 +33,14 @@ from tests.waiting import SECONDS, until
 TRIES = 10
 
 
-def write_run(root: Path, stores: int, value: float) -> tuple[Path, Path]:
-    """Write a training of many stores and the versions it was registered under."""
-    names = [f"s{number}" for number in range(stores)]
-    write_training(root / "trained", {name: {"value": value} for name in names})
-    run = f"run-{value}"
+def write_versions(path: Path, run: str, stores: list[str]) -> Path:
+    """Write the versions that a training was registered under."""
     placed = {
         name: RegisteredStore(name=f"foreact-{name}", run=run, version="1", registered="1", promoted=True)
-        for name in names
+        for name in stores
     }
-    Versions(run=run, stores=placed).write(root / "versions.json")
-    return root / "trained", root / "versions.json"
+    Versions(run=run, stores=placed).write(path)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -52,16 +49,15 @@ def own_azurite(tmp_path_factory):
         yield azurite
 
 
-class Stopping(Events):
-    """Events of which the tenth sign of progress takes the server away."""
+class Stopping:
+    """Called for each store that is written; the tenth takes the server away."""
 
-    def __init__(self, path: Path, server: Process) -> None:
-        super().__init__(path)
-        self.server, self.stopped = server, threading.Event()
+    def __init__(self, server: Process) -> None:
+        self.server, self.done, self.stopped = server, 0, threading.Event()
 
-    def progress(self, step: str, done: int, total: int, detail: str = "") -> None:
-        super().progress(step, done, total, detail)
-        if done == 10:
+    def __call__(self) -> None:
+        self.done += 1
+        if self.done == 10:
             self.server.stop()
             self.stopped.set()
 
@@ -73,18 +69,24 @@ def test_azurite_stopped_in_mid_publish_and_back_after_many_tries(own_azurite, t
     monkeypatch.setattr(azure, "PATIENCE_SECONDS", 10 * SECONDS)
     monkeypatch.setattr(azure, "LONGEST_PAUSE_SECONDS", 0.3)
     settings = PipelineSettings(workspace=tmp_path, **own_azurite.settings())
-    trained, versions = write_run(tmp_path, 60, 7.0)
-    events = Stopping(tmp_path / "events", own_azurite.process)
+    stores = [f"s{number}" for number in range(60)]
+    versions = write_versions(tmp_path / "versions.json", "seven", stores)
+    stop = Stopping(own_azurite.process)
 
     def most_tries() -> int:
         """Return how often one operation, which keeps its thread busy, has gone without an answer."""
         vain = [record.thread for record in caplog.records if "trying again" in record.getMessage()]
         return max(Counter(vain).values(), default=0)
 
+    def write_and_publish() -> Published:
+        trained = tmp_path / "trained"
+        write_training(trained, settings, "seven", {name: {"value": 7.0} for name in stores}, on_store=stop)
+        return publish(trained=trained, versions=versions, settings=settings, events=Events())
+
     with ThreadPoolExecutor(1) as pool:
-        publishing = pool.submit(publish, trained=trained, versions=versions, settings=settings, events=events)
+        publishing = pool.submit(write_and_publish)
         until(lambda: most_tries() >= TRIES or publishing.done())
-        assert events.stopped.is_set()
+        assert stop.stopped.is_set()
         assert not publishing.done()
         own_azurite.process.start()
         assert publishing.result().outcome.manifest.version == 1
@@ -156,14 +158,13 @@ def test_azurite_stopped_for_good_is_one_sentence_and_changes_nothing(own_azurit
     before = {info.name: info.etag for info in store.list()}
     held = Reader(store).find_current()
     second = put(store, "1", "r2", 2)
-    trained, _ = write_run(tmp_path, 30, 3.0)
-    files = {f"forecasts/data/r3/{path.name}": path for path in (trained / "objects").iterdir()}
+    contents = {f"forecasts/data/r3/{number}.zip": b"3" for number in range(30)}
     impatient = AzureStore(store.client, patience=1.5, create=True)
     own_azurite.process.stop()
     try:
         for attempt in (
             lambda: Publisher(impatient).publish({"1": second}, by="x"),
-            lambda: put_objects(impatient, "r3", files),
+            lambda: put_objects(impatient, contents),
             lambda: Reader(impatient).read_current(),
         ):
             with pytest.raises(BlobUnavailable, match=r"^Cannot .*no answer within 2 s .*then run again\.$") as caught:

@@ -11,18 +11,20 @@ from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from foreact.errors import ForeactError
-from foreact.publications import CURRENT, Manifest, Outcome, Publisher, Reader, prune_objects
+from foreact.publications import CURRENT, Manifest, Outcome, Publisher, Reader, groups, prune_archive, prune_objects
 from foreact.publications.contract import MANIFESTS, manifest_name
-from foreact.publications.sealing import unseal_manifest
+from foreact.publications.sealing import seal_manifest
 from tests.foreact.publications.stores import MemoryStore, put, table_bytes
 
 STORES = ["1", "10", "a/b"]
 KEEP = 2
 GRACE = timedelta(hours=6)
+KEEP_ARCHIVE = timedelta(hours=10)
 
 
 class Crash(BaseException):
@@ -109,8 +111,10 @@ class PublicationMachine(RuleBasedStateMachine):
         self.runs = 0
         # What was current, one after the other, as the store itself saw it.
         self.current: list[Manifest] = []
+        self.sealed: list[bytes] = []
         self.values: dict[tuple[str, str], float] = {}
         self.asked: dict[str, tuple[set[str], date]] = {}
+        self.patch = pytest.MonkeyPatch()
         self.wrote = self.store.write
         self.store.write = self.observe  # type: ignore[method-assign]
 
@@ -119,15 +123,22 @@ class PublicationMachine(RuleBasedStateMachine):
         if name == CURRENT:
             # A torn one is for the readers to notice.
             with suppress(ForeactError):
-                self.current.append(unseal_manifest(data, name))
+                manifest = Reader(self.store, mends=False).unseal_manifest(data, name)
+                # All that it names is there by now.
+                list(manifest.stores)
+                self.current.append(manifest)
+                self.sealed.append(data)
         return etag
 
     def make(self, store: Any, keep: int = KEEP) -> Publisher:
         return self.publisher(store, keep_versions=keep, now=lambda: self.time, pause=lambda seconds: None)
 
-    @initialize(versions=st.integers(0, 3))
-    def begin(self, versions: int) -> None:
-        """Begin with nothing, or with a past."""
+    @initialize(versions=st.integers(0, 3), inline=st.sampled_from([1, len(STORES)]))
+    def begin(self, versions: int, inline: int) -> None:
+        """Begin with nothing, or with a past, where manifests have so many stores in themselves, and more in groups."""
+        self.patch.setattr(groups, "INLINE_MOST", inline)
+        # An actor makes one call at a time.
+        self.patch.setattr(groups, "map_side_by_side", lambda work, given: [work(each) for each in given])
         for _ in range(versions):
             self.publish(set(STORES), 0, KEEP)
             self.finish_all()
@@ -162,9 +173,11 @@ class PublicationMachine(RuleBasedStateMachine):
 
     @rule()
     def retain(self) -> None:
-        self.actors.append(
-            Actor(self.store, lambda store: type(self).prune(store, grace=GRACE, now=lambda: self.time), self.time)
-        )
+        def work(store: Any) -> None:
+            type(self).prune(store, grace=GRACE, now=lambda: self.time)
+            prune_archive(store, keep=KEEP_ARCHIVE, grace=GRACE, now=lambda: self.time)
+
+        self.actors.append(Actor(self.store, work, self.time))
 
     @rule(turns=st.lists(st.integers(0, 2), min_size=1, max_size=30))
     def go_on(self, turns: list[int]) -> None:
@@ -204,7 +217,7 @@ class PublicationMachine(RuleBasedStateMachine):
         for actor in self.actors:
             said = actor.result.manifest if isinstance(actor.result, Outcome) else actor.result
             if isinstance(said, Manifest):
-                assert said == self.current[said.version - 1]
+                assert seal_manifest(said) == self.sealed[said.version - 1]
 
     @invariant()
     def nothing_is_lost(self) -> None:
@@ -229,7 +242,7 @@ class PublicationMachine(RuleBasedStateMachine):
 
     @invariant()
     def readers_see_one_whole_version(self) -> None:
-        publication = Reader(self.store).find_current()
+        publication = Reader(self.store, mends=False).find_current()
         if not self.current:
             assert publication is None
             return
@@ -252,12 +265,19 @@ class PublicationMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_archive_holds_what_was_current(self) -> None:
-        for manifest in self.current[:-1]:
+        retained = self.current[-1].list_retained() if self.current else []
+        for manifest, sealed in zip(self.current[:-1], self.sealed, strict=False):
             name = manifest_name(manifest.version)
-            assert unseal_manifest(self.store.objects[name][0], name) == manifest
+            if name in self.store.objects:
+                assert self.store.objects[name][0] == sealed
+                assert self.store.objects.keys() >= {group.name for group in manifest.groups}
+            else:
+                assert manifest.version not in retained
+                assert manifest.created_at < self.time - KEEP_ARCHIVE
         assert sum(name.startswith(MANIFESTS) for name in self.store.objects) <= len(self.current)
 
     def teardown(self) -> None:
+        self.patch.undo()
         for actor in self.actors:
             if not actor.done:
                 actor.crash()

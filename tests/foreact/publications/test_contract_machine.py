@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from foreact.publications import CURRENT, BrokenPublication, Publisher, Reader
-from foreact.publications.contract import DATA
+from foreact.publications.contract import DATA, GROUPS
 from foreact.publications.retention import list_object_names
 from tests.foreact.publications.contract_machine import PublicationMachine
 
@@ -104,6 +104,15 @@ def delete_without_grace(store: Any, **options: Any) -> list[str]:
     return _delete(store, needed, options["now"]() + timedelta(seconds=1))
 
 
+def delete_groups_of_earlier_versions(store: Any, **options: Any) -> list[str]:
+    """Keep only the groups of stores that the current version names."""
+    publication = Reader(store).find_current()
+    named = {group.name for group in publication.manifest.groups} if publication else set()
+    waste = [info.name for info in store.list(GROUPS) if info.name not in named]
+    store.delete(*waste)
+    return waste
+
+
 def _delete(store: Any, needed: set[str], before: datetime) -> list[str]:
     waste = [info.name for info in store.list(DATA) if info.name not in needed and info.modified < before]
     for name in waste:
@@ -120,6 +129,7 @@ def _delete(store: Any, needed: set[str], before: datetime) -> list[str]:
         {"publisher": PieceByPiece},
         {"prune": staticmethod(delete_all_but_current)},
         {"prune": staticmethod(delete_without_grace)},
+        {"prune": staticmethod(delete_groups_of_earlier_versions)},
     ],
     ids=[
         "lost update",
@@ -128,6 +138,7 @@ def _delete(store: Any, needed: set[str], before: datetime) -> list[str]:
         "store by store",
         "premature delete of a retained version",
         "premature delete of a new object",
+        "premature delete of a group",
     ],
 )
 def test_the_machine_finds(mutation):

@@ -11,10 +11,11 @@ from foreact.publications import (
     CURRENT,
     Publisher,
     Reader,
+    confirm_objects,
     list_named_models,
     prune_archive,
     prune_objects,
-    put_objects,
+    put_object,
 )
 from foreact.publications.contract import manifest_name
 from foreact.publications.sealing import seal_manifest
@@ -167,16 +168,33 @@ def test_what_the_current_version_alone_names_stays_however_old(days, clock):
     assert reader.read_object(reader.read_current().manifest.stores["1"].objects["forecasts"]) == table_bytes("1", 9)
 
 
-def test_objects_of_a_step_that_is_run_again_are_as_good_as_new(days, clock, tmp_path):
-    path = tmp_path / "1.parquet"
-    path.write_bytes(table_bytes("1", 5))
-    files = {"forecasts/data/again/1.parquet": path}
-    put_objects(days, "again", files, now=clock)
+@pytest.mark.parametrize("publishes", [False, True])
+def test_objects_of_a_step_that_is_run_again_are_as_good_as_new(days, clock, publishes):
+    name = "forecasts/data/again/1.parquet"
+    written = put_object(days, name, table_bytes("1", 5))
     clock.time += timedelta(hours=20)
-    put_objects(days, "again", files, now=clock)
+    if publishes:
+        confirm_objects(days, "again", [written], now=clock)
+    else:
+        assert put_object(days, name, table_bytes("1", 5)) == written
     clock.time += timedelta(hours=5)
     put(days, "9", "another", 9)
-    assert not files.keys() & set(prune_objects(days, now=clock))
+    assert name not in prune_objects(days, now=clock)
+    clock.time += timedelta(hours=25)
+    Publisher(days, now=clock).publish({"1": put(days, "1", "later", 1)}, by="x")
+    assert name not in prune_objects(days, now=clock, also_needed={name})
+    assert name in prune_objects(days, now=clock)
+    with pytest.raises(ForeactError, match=f"'{name}' of the training are gone from .*: run train again"):
+        confirm_objects(days, "again", [written], now=clock)
+
+
+def test_what_an_earlier_try_left_is_replaced_until_it_is_published(days):
+    name = Reader(days).read_current().manifest.stores["1"].objects["forecasts"].name
+    with pytest.raises(ForeactError, match="has other content"):
+        put_object(days, name, table_bytes("1", 5))
+    assert put_object(days, "forecasts/data/again/1.zip", b"one").size == 3
+    assert put_object(days, "forecasts/data/again/1.zip", b"another").size == 7
+    assert days.read("forecasts/data/again/1.zip").data == b"another"
 
 
 def test_nothing_is_deleted_while_the_current_manifest_is_damaged(days, clock):

@@ -9,6 +9,7 @@ import pytest
 
 from foreact.packing import pack_model
 from foreact.registry import Candidate, Registry
+from foreact.registry.records import PACKED
 from foreact.settings import PipelineSettings
 
 
@@ -28,18 +29,14 @@ def prefix() -> str:
     return uuid4().hex[:8]
 
 
-def candidate(
-    folder: Path, store: str, *, value: float = 1.0, promoted: bool = True, as_of: str = "2024-03-31"
-) -> Candidate:
-    """Write a small model and give it as a candidate."""
+def candidate(store: str, *, value: float = 1.0, promoted: bool = True, as_of: str = "2024-03-31") -> Candidate:
+    """Make a small model and give it as a candidate."""
 
     def save(place: Path) -> None:
         (place / "items").mkdir()
         (place / "model.json").write_text(json.dumps({"store": store, "value": value}))
         (place / "items" / "arrays.npz").write_bytes(b"\x00" * 1000)
 
-    packed = folder / f"{uuid4().hex}.zip"
-    packed.parent.mkdir(parents=True, exist_ok=True)
-    packed.write_bytes(pack_model(save))
+    files = {PACKED: pack_model(save)}
     tags = {"foreact.wape": "0.2000", "foreact.data_hash": "h"}
-    return Candidate(store, packed, promoted, as_of, tags, description="Promoted." if promoted else "Kept.")
+    return Candidate(store, lambda: files, promoted, as_of, tags, description="Promoted." if promoted else "Kept.")

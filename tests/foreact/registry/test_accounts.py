@@ -87,7 +87,7 @@ def test_a_reader_sees_and_fetches_every_model_and_changes_none(
     settings = PipelineSettings(mlflow_uri=server)
     assert Registry.connect(settings).load_champions(["Kiel"]) == {}
     for run in ("run", "later"):
-        Registry.connect(settings).register_models(run, [candidate(tmp_path, "Kiel")])
+        Registry.connect(settings).register_models(run, [candidate("Kiel")])
     assert Registry.connect(settings).find_champions(["Kiel"])["Kiel"].run == "later"
     users = f"{server}/api/2.0/mlflow/users"
     for method, route, asked in (

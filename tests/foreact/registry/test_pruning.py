@@ -22,7 +22,7 @@ def registry(workspace: Path, tmp_path: Path) -> Registry:
     """Five runs of two stores and the chain; the second run's models are live, the fourth's were published."""
     registry = Registry.connect(PipelineSettings(workspace=workspace))
     for night in range(1, 6):
-        stores = [candidate(tmp_path, store, promoted=night == 2) for store in ("Kiel", "Bad Tölz", CHAIN)]
+        stores = [candidate(store, promoted=night == 2) for store in ("Kiel", "Bad Tölz", CHAIN)]
         registry.register_models(f"run-{night}", stores)
         moment = Moment(datetime.now(UTC).date(), datetime.now(UTC))
         registry.chart_figures({"Kiel": {"wape": night / 10}}, moment)
@@ -57,7 +57,7 @@ def test_what_is_young_stays(registry: Registry) -> None:
 
 def test_no_number_is_given_twice(registry: Registry, tmp_path: Path) -> None:
     registry.prune(set, LATER)
-    assert registry.register_models("run-6", [candidate(tmp_path, "Kiel")]) == {"Kiel": "6"}
+    assert registry.register_models("run-6", [candidate("Kiel")]) == {"Kiel": "6"}
 
 
 def test_nothing_goes_while_what_is_named_is_not_known(registry: Registry) -> None:

@@ -31,7 +31,7 @@ def moment(day: int, hour: int = 20) -> Moment:
 def test_every_store_gets_its_own_model_back(connect, prefix, tmp_path):
     stores = [f"{prefix}{each}" for each in IDS]
     versions = connect().register_models(
-        f"run-{prefix}", [candidate(tmp_path, store, value=place) for place, store in enumerate(stores)]
+        f"run-{prefix}", [candidate(store, value=place) for place, store in enumerate(stores)]
     )
     assert versions == dict.fromkeys(stores, "1")
     loaded = connect().load_champions([*stores, f"{prefix}-unknown"])
@@ -44,25 +44,25 @@ def test_every_store_gets_its_own_model_back(connect, prefix, tmp_path):
 
 
 def test_a_challenger_that_was_refused_is_registered_and_does_not_go_live(connect, prefix, tmp_path):
-    connect().register_models(f"one-{prefix}", [candidate(tmp_path, prefix)])
-    versions = connect().register_models(f"two-{prefix}", [candidate(tmp_path, prefix, promoted=False)])
+    connect().register_models(f"one-{prefix}", [candidate(prefix)])
+    versions = connect().register_models(f"two-{prefix}", [candidate(prefix, promoted=False)])
     assert versions == {prefix: "2"}
     assert connect().find_champions([prefix])[prefix].version == "1"
 
 
 def test_registering_again_makes_no_second_version(connect, prefix, tmp_path):
-    candidates = [candidate(tmp_path, f"{prefix}{each}") for each in range(3)]
+    candidates = [candidate(f"{prefix}{each}") for each in range(3)]
     connect().register_models(f"run-{prefix}", candidates[:2])
     assert connect().register_models(f"run-{prefix}", candidates) == {each.store: "1" for each in candidates}
 
 
 def test_the_alias_never_moves_back(connect, prefix, tmp_path):
-    first = [candidate(tmp_path, prefix, as_of="2024-03-01")]
+    first = [candidate(prefix, as_of="2024-03-01")]
     connect().register_models(f"one-{prefix}", first)
-    connect().register_models(f"two-{prefix}", [candidate(tmp_path, prefix, as_of="2024-03-02")])
+    connect().register_models(f"two-{prefix}", [candidate(prefix, as_of="2024-03-02")])
     connect().register_models(f"one-{prefix}", first)
     assert connect().find_champions([prefix])[prefix].version == "2"
-    connect().register_models(f"late-{prefix}", [candidate(tmp_path, prefix, as_of="2024-02-01")])
+    connect().register_models(f"late-{prefix}", [candidate(prefix, as_of="2024-02-01")])
     assert connect().find_champions([prefix])[prefix].version == "2"
 
 
@@ -75,7 +75,7 @@ def test_a_version_tells_where_it_comes_from(connect, prefix, tmp_path):
         figures={"wape": 0.2},
         moment=moment(31),
     )
-    registry.register_models(f"run-{prefix}", [candidate(tmp_path, prefix)], notes=notes)
+    registry.register_models(f"run-{prefix}", [candidate(prefix)], notes=notes)
     found = registry.client.get_model_version_by_alias(model_name(prefix), "champion")
     assert found.tags["foreact.run"] == f"run-{prefix}"
     assert found.tags["foreact.store"] == prefix
@@ -136,7 +136,7 @@ def test_the_alias_is_on_the_newest_data_though_another_run_moved_it_in_the_same
     connect, prefix, tmp_path, slow, fast, live
 ):
     def candidates(day):
-        return [candidate(tmp_path, prefix, as_of=f"2024-03-0{day}")]
+        return [candidate(prefix, as_of=f"2024-03-0{day}")]
 
     overtaken = connect()
     overtaken.client = Overtaken(
@@ -147,7 +147,7 @@ def test_the_alias_is_on_the_newest_data_though_another_run_moved_it_in_the_same
 
 
 def test_a_run_that_died_before_it_looked_again_looks_when_it_is_repeated(connect, prefix, tmp_path):
-    old, new = ([candidate(tmp_path, prefix, as_of=f"2024-03-0{day}")] for day in (1, 2))
+    old, new = ([candidate(prefix, as_of=f"2024-03-0{day}")] for day in (1, 2))
     connect().register_models(f"new-{prefix}", new)
     connect().register_models(f"old-{prefix}", old)
     registry = connect()
@@ -159,7 +159,7 @@ def test_a_run_that_died_before_it_looked_again_looks_when_it_is_repeated(connec
 
 def test_of_many_runs_at_once_the_newest_data_is_live(connect, prefix, tmp_path):
     stores = [f"{prefix}{each}" for each in range(3)]
-    runs = {day: [candidate(tmp_path, store, as_of=f"2024-03-0{day}") for store in stores] for day in range(1, 7)}
+    runs = {day: [candidate(store, as_of=f"2024-03-0{day}") for store in stores] for day in range(1, 7)}
     registries = {day: connect() for day in runs}
 
     def register(day):
@@ -176,7 +176,7 @@ def test_of_many_runs_at_once_the_newest_data_is_live(connect, prefix, tmp_path)
 def test_a_tampered_or_lost_model_is_refused_and_takes_nothing_from_the_others(connect, prefix, tmp_path):
     stores = {each: f"{prefix}{each}" for each in ("whole", "evil", "lost", "foreign")}
     registry = connect()
-    registry.register_models(f"run-{prefix}", [candidate(tmp_path, store) for store in stores.values()])
+    registry.register_models(f"run-{prefix}", [candidate(store) for store in stores.values()])
     run = registry.find_champions([stores["evil"]])[stores["evil"]].mlflow_run
     evil = tmp_path / "model.zip"
     with zipfile.ZipFile(evil, "w") as archive:
@@ -196,7 +196,7 @@ def test_a_tampered_or_lost_model_is_refused_and_takes_nothing_from_the_others(c
     }
 
     # The next version takes the place of each.
-    connect().register_models(f"next-{prefix}", [candidate(tmp_path, store) for store in stores.values()])
+    connect().register_models(f"next-{prefix}", [candidate(store) for store in stores.values()])
     loaded = connect().load_champions(stores.values())
     assert {(each.version, each.problem) for each in loaded.values()} == {("2", "")}
 
@@ -216,7 +216,7 @@ class Purged:
 
 def test_models_whose_run_is_gone_are_lost(connect, prefix, tmp_path):
     registry = connect()
-    registry.register_models(f"run-{prefix}", [candidate(tmp_path, prefix)])
+    registry.register_models(f"run-{prefix}", [candidate(prefix)])
     # MLflow keeps the files of a deleted run until somebody purges it.
     registry.client.delete_run(registry.find_champions([prefix])[prefix].mlflow_run)
     assert registry.load_champions([prefix])[prefix].packed

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from foreact.outlines.tables import Floats
 from serving.analysis.drivers import explain_peak, rank_drivers
 from serving.analysis.item_parts import split_item
 from serving.publication import StoreData
-from serving.publication.tables import Floats
 from tests.serving import shop
 from tests.serving.analysis.conftest import Load
 

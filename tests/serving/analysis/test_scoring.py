@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from foreact.outlines.tables import WideTable
 from serving.analysis.scoring import ItemScore, score_item
-from serving.publication.tables import WideTable
 from tests.serving.analysis.conftest import Load
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foreact.blobs import Blob, BlobUnavailable
+from foreact.blobs import Blob
 from foreact.blobs.folder import FolderStore
 from foreact.publications.contract import object_name
-from serving.alerts.ranking import encode_alerts
 from serving.publication import DamagedStore, PublicationCache
 from serving.publication.kept import KeptFiles
 from tests.serving import shop
 from tests.serving.conftest import Serving
+from tests.serving.publication.counting import Counting
 
 # Of three stores of so many items, two have room in one MiB.
 ITEMS = 150
@@ -44,25 +44,9 @@ def chain(store: FolderStore, published: Path) -> FolderStore:
 def make_cache(store: FolderStore, folder: Path | None = None, memory: int = MIB) -> PublicationCache:
     """Return a cache that has looked."""
     kept = None if folder is None else KeptFiles(folder, 64 * MIB)
-    cache = PublicationCache(store, memory_bytes=memory, kept=kept, encode_alerts=encode_alerts)
+    cache = PublicationCache(store, memory_bytes=memory, kept=kept)
     cache.refresh()
     return cache
-
-
-class Counting(FolderStore):
-    """A store that notes which stores' objects are read, and can be away."""
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
-        self.reads: list[str] = []
-        self.away = False
-
-    def read(self, name: str) -> Blob:
-        if "/data/" in name:
-            if self.away:
-                raise BlobUnavailable("the store does not answer")
-            self.reads.append(name.rpartition("/")[2].partition(".")[0])
-        return super().read(name)
 
 
 PATHS = [
@@ -134,13 +118,13 @@ def test_who_starts_later_reads_no_store_before_it_is_asked_for(chain: FolderSto
     assert counting.reads == []
     assert cache.current.stores["S2"].find_row("item-0149") == 149
     assert cache.current.stores["S2"].mean.shape == (ITEMS, 14)
-    assert set(counting.reads) == {"S2"}
+    assert counting.stores == {"S2"}
     # Only what is new is read for a new version.
     counting.reads.clear()
     shop.publish(chain, ["S3"], run="run-3", seed=3, items=ITEMS)
     before = cache.current.stores
     assert cache.refresh()
-    assert set(counting.reads) == {"S3"}
+    assert counting.stores == {"S3"}
     assert cache.current.stores["S1"] is before["S1"]
 
 
@@ -167,7 +151,7 @@ def test_processes_share_what_one_of_them_has_read(chain: FolderStore, tmp_path:
     third = make_cache(counting, tmp_path / "kept")
     assert third.current is not None
     assert third.current.stores["S2"].items == first.current.stores["S2"].items
-    assert set(counting.reads) == {"S2"}
+    assert counting.stores == {"S2"}
     assert make_cache(Counting(chain.root), tmp_path / "kept").current is not None
 
 

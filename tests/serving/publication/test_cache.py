@@ -4,6 +4,7 @@ import base64
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,8 +13,8 @@ import pytest
 
 from foreact.blobs import Blob, BlobUnavailable
 from foreact.blobs.folder import FolderStore
-from foreact.publications import Publisher
-from foreact.publications.contract import object_name
+from foreact.publications import Publisher, groups
+from foreact.publications.contract import GROUPS, object_name
 from serving.publication import PublicationCache
 from tests.serving import shop
 from tests.serving.conftest import Clock, Serving
@@ -315,3 +316,50 @@ def test_a_store_whose_newer_numbers_are_held_back_says_so_everywhere(serving: S
     assert 'foreact_store_held{store="S1"} 1.0' in metrics
     assert 'foreact_store_held{store="S2"} 0.0' in metrics
     assert 'foreact_store_damaged{store="S1"} 0.0' in metrics
+
+
+def test_of_many_stores_only_the_groups_that_changed_are_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[str] = []
+
+    class Counting(FolderStore):
+        def read(self, name: str) -> Blob:
+            reads.append(name)
+            return super().read(name)
+
+    monkeypatch.setattr(groups, "INLINE_MOST", 2)
+    store = Counting(tmp_path)
+    for run, stores in (("run-1", ["S1", "S2", "S3"]), ("run-2", ["S2"])):
+        shop.publish(store, stores, run=run, as_of=shop.AS_OF - timedelta(days=run == "run-1"))
+    cache = PublicationCache(store)
+    assert cache.refresh()
+    reads.clear()
+    shop.publish(store, ["S2"], run="run-3", seed=3)
+    published = len(reads)
+    assert cache.refresh()
+    assert cache.current is not None
+    assert [name for name in reads[published:] if name.startswith(GROUPS)] == [
+        group.name for group in cache.current.manifest.groups if any("run-3" in run for run in group.runs)
+    ]
+    assert {name: arrays.entry.run for name, arrays in cache.current.stores.items()} == {
+        "S1": "run-1",
+        "S2": "run-3",
+        "S3": "run-1",
+    }
+    # And of earlier versions those of the store that is asked for.
+    reads.clear()
+    earlier = cache.load_earlier_forecasts(cache.current.stores["S2"])
+    assert [as_of for as_of, _ in earlier] == [str(shop.AS_OF - timedelta(days=1))]
+    assert len([name for name in reads if name.startswith(GROUPS)]) == 2
+    # One that is damaged holds back its stores.
+    [broken] = [group for group in cache.current.manifest.groups if any("run-3" in run for run in group.runs)]
+    store.write(broken.name, b"torn")
+    started = PublicationCache(store)
+    started.refresh()
+    assert started.current is not None
+    assert {name: (each.entry.run, bool(each.entry.held)) for name, each in started.current.stores.items()} == {
+        "S1": ("run-1", False),
+        "S2": ("run-2", True),
+        "S3": ("run-1", False),
+    }

@@ -3,8 +3,9 @@
 import numpy as np
 
 from foreact.blobs.folder import FolderStore
-from serving.publication.names import ItemIndex, ItemNames
-from serving.publication.outlines import FOLDER, MOST_OBJECTS, Outline, Outlines, encode_outlines
+from foreact.outlines.names import ItemIndex, ItemNames
+from foreact.outlines.outline import Outline, encode_outlines
+from serving.publication.outlines import FOLDER, MOST_OBJECTS, Outlines
 
 DATES = np.arange("2026-03-01", "2026-03-08", dtype="datetime64[D]")
 

@@ -119,6 +119,18 @@ def test_one_that_lost_an_object_is_made_anew(take: Take, tmp_path: Path, blobs:
     assert count_readings(tmp_path) == (0, 2)
 
 
+def test_one_store_is_taken_if_its_own_objects_are_there(take: Take, tmp_path: Path, blobs: BlobStore) -> None:
+    rows = [(day, "C", "x", 7) for day in days(40)]
+    whole = take(rows=rows)
+    blobs.delete(*whole.list_slices("C"))
+    taken = take(rows=rows, store="A")
+    assert count_readings(tmp_path) == (1, 2)
+    assert taken.pack_store("A") == whole.pack_store("A")
+    blobs.delete(*whole.list_slices("A"))
+    assert take(rows=rows, store="A").pack_store("A") == whole.pack_store("A")
+    assert count_readings(tmp_path) == (1, 3)
+
+
 def test_a_damaged_part_is_named(take: Take, blobs: BlobStore) -> None:
     dataset = take()
     blobs.write(dataset.list_slices("A")[0], b"spoilt")
