@@ -8,11 +8,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from foreact.data.dataset.earlier import Earlier
 from foreact.data.dataset.holidays import add_holidays
 from foreact.data.dataset.likes import add_like_items, borrow_stores, split_likes
-from foreact.data.dataset.made_of import MadeOf, write_made_of
+from foreact.data.dataset.made_of import ReadFile, can_tell_files_apart, write_made_of
 from foreact.data.dataset.parcel import Missing, Stockouts
 from foreact.data.dataset.plan import list_series, plan_columns
+from foreact.data.dataset.slices import Slices
 from foreact.data.dataset.stored import REJECTED, Dataset, DatasetInfo, unknown_store
 from foreact.data.dataset.writing import Writer
 from foreact.data.reading import schema
@@ -35,7 +37,7 @@ from foreact.data.reading.sources import (
     refuse_changes,
 )
 from foreact.data.reading.tables import Table, open_table
-from foreact.errors import ForeactError, count_noun
+from foreact.errors import ForeactError
 from foreact.spacing import Spacing
 from foreact.vocabulary import OPEN, STOCKOUT, STORE
 
@@ -81,7 +83,7 @@ def take_in(
 ) -> DatasetInfo:
     """Write a dataset's files from a history and the known tables, and return its record without their objects.
 
-    Of the parts of an `earlier` dataset of the whole chain, taken in alike, those without a new row stay, and the
+    Of the parts of an `earlier` dataset of the whole chain, taken in alike, those whose rows are the same stay, and the
     record has them; what comes out is the same. Memory holds a batch or a slice of a store, never a store.
     """
     if request.horizon is not None and not 1 <= request.horizon <= LONGEST:
@@ -100,8 +102,7 @@ def take_in(
                 folder.mkdir(parents=True)
             try:
                 with closing(Engine(scratch, memory, threads)) as engine:
-                    made_of = None if before is None else MadeOf.read(before)
-                    return _Intake(request, dataset, engine, open_url, made_of, tell, progress).run()
+                    return _Intake(request, dataset, engine, open_url, before, tell, progress).run()
             except ReadAll as reason:
                 tell(f"everything is read: {reason}")
         raise AssertionError("without an earlier dataset everything is read")
@@ -116,12 +117,13 @@ class _Intake:
         dataset: Path,
         engine: Engine,
         open_url: OpenUrl | None,
-        earlier: MadeOf | None,
+        before: Dataset | None,
         tell: Callable[[str], None],
         progress: Callable[[int, int, str], None],
     ) -> None:
         self.request, self.dataset, self.engine = request, dataset, engine
-        self.open_url, self.earlier, self.tell, self.progress = open_url, earlier, tell, progress
+        self.open_url, self.before, self.tell, self.progress = open_url, before, tell, progress
+        self.earlier: Earlier | None = None
 
     def run(self) -> DatasetInfo:
         """Take everything in, of files that stay as they are meanwhile."""
@@ -132,24 +134,36 @@ class _Intake:
         return info.model_copy(update={"source_version": fingerprint_states(before)})
 
     def _take_in(self, sources: list[Source]) -> DatasetInfo:
-        request, earlier, adds = self.request, self.earlier, self.earlier is not None
+        request = self.request
+        if self.before:
+            self.earlier = Earlier(self.before, sources, request.today)
+            self.earlier.register(self.engine)
+            self.tell(self.earlier.describe())
+        earlier, adds = self.earlier, self.earlier is not None
         table = self._open_history_files(sources)
-        dates = earlier.dates if earlier else None
+        dates = earlier.made_of.dates if earlier else None
         history = open_history(self.engine, table, request.columns, request.today, request.store, dates)
         periods = find_periods(self.engine, history, request.today, request.spacing, earlier=adds)
-        if earlier and periods.spacing is not Spacing.DAILY:
-            raise ReadAll("its rows are not of days")
+        if earlier:
+            if periods.spacing is not Spacing.DAILY:
+                raise ReadAll("its rows are not of days")
+            earlier.restrict_history(self.engine)
         history = date_history(self.engine, history, periods)
-        rows_read = self._count_rows(table)
+        files = self._describe_files(table, history, sources)
+        rows_read = self._count_rows(table, files)
         rejected = self._write_rejected(table)
         # The last period that may be used, and is whole.
         last = periods.last if request.as_of is None else day_number(request.as_of)
         last = None if last is None else periods.last_whole(last)
-        series = list_series(self.engine, history, last, earlier=adds)
+        as_of = day_date(last) if last is not None else request.today
+        if earlier and as_of.year < earlier.dataset.info.as_of.year:
+            raise ReadAll("the last year is another one")
+        first = as_of if periods.first is None else day_date(periods.start(periods.first))
+        slices = Slices.cut(first, as_of)
+        series = list_series(self.engine, history, last, slices, earlier=adds)
         if not series.num_rows:
             self._refuse_nothing(table, history)
         self._refuse_scattered(table, history)
-        as_of = day_date(last) if last is not None else request.today
         info = DatasetInfo(
             as_of=as_of,
             spacing=periods.spacing,
@@ -164,32 +178,48 @@ class _Intake:
             rows_read=rows_read,
             rejected=rejected,
         )
-        return self._write_dataset(info, history, periods, sources) if series.num_rows else info
+        return self._write_dataset(info, history, periods, slices, files) if series.num_rows else info
 
     def _open_history_files(self, sources: list[Source]) -> Table:
-        """Open the files that have not been read before."""
-        uri, view, new = self.request.history, schema.name_source(), sources
-        if self.earlier:
-            new = self.earlier.find_new(sources)
-            self.earlier.register(self.engine)
-            self.tell(f"{len(new):,} of {count_noun(len(sources), 'file')} of the history are new, and read")
-        files = fetch_files(new, self.engine.scratch / f"{view}-files")
+        """Open the files that are read."""
+        uri, view = self.request.history, schema.name_source()
+        numbers = self.earlier.read if self.earlier else list(range(len(sources)))
+        files = fetch_files([sources[number] for number in numbers], self.engine.scratch / f"{view}-files")
         label = uri if len(sources) > 1 else Path(uri).name
-        return open_table(self.engine, label, files, view, self.earlier.nature.forms if self.earlier else None)
+        forms = self.earlier.made_of.forms if self.earlier else None
+        return open_table(self.engine, label, files, view, forms, numbers)
+
+    def _describe_files(self, table: Table, history: History, sources: list[Source]) -> list[ReadFile]:
+        """Say of each file, read now or before, what was found in it."""
+        kept = self.earlier.kept if self.earlier else {}
+        found = f"SELECT {schema.FILE_COLUMN} AS file FROM {quote(table.view)}"
+        found += f" UNION ALL SELECT file FROM {schema.MALFORMED_LINES}"
+        rows: dict[int, int] = dict(self.engine.execute(f"SELECT file, count(*) FROM ({found}) GROUP BY file"))
+        thousands = count_thousands(self.engine, history)
+        return [
+            kept.get(number)
+            or ReadFile(
+                name=source.name,
+                size=source.size,
+                tag=source.tag,
+                look=table.looks.get(number, ""),
+                rows=rows.get(number, 0),
+                thousands=thousands.get(number, Thousands()),
+            )
+            for number, source in enumerate(sources)
+        ]
 
     def _open_source(self, uri: str, view: str) -> Table:
         files = fetch_files(find_sources(uri, self.open_url), self.engine.scratch / f"{view}-files")
         return open_table(self.engine, uri if len(files) > 1 else Path(uri).name, files, view)
 
-    def _count_rows(self, table: Table) -> int:
-        rows = int(self.engine.fetch_one(f"SELECT count(*) FROM {quote(table.view)}")[0])
-        malformed = int(self.engine.fetch_one(f"SELECT count(*) FROM {schema.MALFORMED_LINES}")[0])
-        rows += self.earlier.dataset.info.rows_read if self.earlier else 0
-        if not rows + malformed:
+    def _count_rows(self, table: Table, files: list[ReadFile]) -> int:
+        rows = sum(file.rows for file in files)
+        if not rows:
             raise ForeactError(f"{table.label} has a header but no rows.")
         # A line that is not a row belongs to no store.
         return (
-            rows + malformed
+            rows
             if self.request.store is None
             else int(self.engine.fetch_one(f"SELECT count(*) FROM {schema.TYPED_ROWS}")[0])
         )
@@ -199,8 +229,10 @@ class _Intake:
         path = self.dataset / REJECTED
         empty = "NULL::VARCHAR AS store, NULL::VARCHAR AS item, NULL::VARCHAR AS date, NULL::VARCHAR AS units"
         of_no_store = self.request.store is None
-        lines = f"SELECT line FROM {schema.MALFORMED_LINES} WHERE {of_no_store} AND label = {literal(table.label)}"
-        malformed = f"SELECT 'line that is not a row' AS rule, {empty}, line AS detail FROM ({lines})"
+        lines = (
+            f"SELECT line, file FROM {schema.MALFORMED_LINES} WHERE {of_no_store} AND label = {literal(table.label)}"
+        )
+        malformed = f"SELECT 'line that is not a row' AS rule, {empty}, line AS detail, file FROM ({lines})"
         rows = f"SELECT * FROM {schema.FAULTY_ROWS} UNION ALL {malformed}"
         if self.earlier:
             rows += f" UNION ALL SELECT * FROM {schema.name_earlier(schema.FAULTY_ROWS)}"
@@ -239,7 +271,7 @@ class _Intake:
             )
 
     def _write_dataset(
-        self, info: DatasetInfo, history: History, periods: Periods, sources: list[Source]
+        self, info: DatasetInfo, history: History, periods: Periods, slices: Slices, files: list[ReadFile]
     ) -> DatasetInfo:
         request, last = self.request, day_number(info.as_of)
         tables = [
@@ -263,9 +295,7 @@ class _Intake:
         needs_all = bool(likes or plan.history)
         if self.earlier and needs_all:
             raise ReadAll("a column of the history is known ahead too, or a past is borrowed")
-        thousands = count_thousands(
-            self.engine, history, self.earlier.nature.thousands if self.earlier else Thousands()
-        )
+        thousands = sum((file.thousands for file in files), Thousands())
         add_like_items(self.engine, plan, likes)
         borrowed = borrow_stores(self.engine, plan, likes, periods, last)
         end = info.spacing.last_day(info.spacing.next_period(info.as_of, info.horizon))
@@ -278,11 +308,12 @@ class _Intake:
                 "notes": [*periods.describe(), *thousands.describe(history.table.label), *lookalikes, *plan.notes],
             }
         )
-        writer = Writer(self.engine, self.dataset, info, plan, borrowed, self.earlier, self.progress)
+        writer = Writer(self.engine, self.dataset, info, plan, borrowed, slices, self.earlier, self.progress)
         info = writer.write_dataset(history, tables)
-        if periods.spacing is Spacing.DAILY and not (request.as_of or request.store or needs_all):
+        alone = request.as_of or request.store or needs_all or periods.spacing is not Spacing.DAILY
+        if not alone and can_tell_files_apart(self.engine):
             sold, known = writer.slices.list_sold(), writer.known.digests
-            write_made_of(self.engine, self.dataset, history, sources, thousands, sold, known)
+            write_made_of(self.engine, self.dataset, history, files, sold, known)
         return info
 
     def _count_after(self, last: int) -> int:

@@ -53,7 +53,7 @@ from foreact.data.dataset.sealing import store_files
 from foreact.data.dataset.slices import Slices
 from foreact.data.dataset.stored import REJECTED, Dataset, DatasetInfo
 from foreact.data.reading.problems import explain_engine_errors
-from foreact.data.reading.schema import FAULTY_ROWS
+from foreact.data.reading.schema import FAULTY_ROWS, FILE
 from foreact.errors import count_noun
 from foreact.vocabulary import DATE, ITEM, STORE, UNITS
 
@@ -343,7 +343,7 @@ class _Check:
         return f"no store has any units after {last}, though there are rows; bring them, or run with --as-of {last}"
 
     def _store_checked(self, info: DatasetInfo, ingested: pa.Table, result: Findings) -> Dataset:
-        columns = list(FAULTY_ROWS.columns)
+        columns = [name for name in FAULTY_ROWS.columns if name != FILE]
         strings = pa.schema([(name, pa.string()) for name in columns])
         broken = pa.Table.from_pylist(self.rejected, schema=strings)
         pa.parquet.write_table(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from foreact.data.dataset.made_of import MadeOf
+from foreact.data.dataset.earlier import Earlier
 from foreact.data.dataset.partitions import Series, split_slices
 from foreact.data.dataset.slices import Slices
 from foreact.data.dataset.slicing import write_rows
@@ -45,9 +45,9 @@ class _Described:
 class KnownSlices:
     """Writes known tables by store and remembers which slices each store has."""
 
-    def __init__(self, engine: Engine, folder: Path, series: Series, slices: Slices, earlier: MadeOf | None) -> None:
+    def __init__(self, engine: Engine, folder: Path, series: Series, slices: Slices, earlier: Earlier | None) -> None:
         self.engine, self.folder, self.series, self.slices = engine, folder, series, slices
-        self.before = earlier.known if earlier else {}
+        self.before = earlier.made_of.known if earlier else {}
         self.parts_before = earlier.dataset.info.parts if earlier else {}
         # The parts that stay.
         self.parts: dict[str, str] = {}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from foreact.data.dataset.parcel import ColumnInfo
+from foreact.data.dataset.slices import Slices
 from foreact.data.reading.cells import as_number, as_text, is_number
 from foreact.data.reading.engine import Engine
 from foreact.data.reading.history import History
@@ -14,6 +15,7 @@ from foreact.data.reading.schema import (
     HISTORY,
     ITEMS,
     SERIES,
+    SLICE_SERIES,
     STORES,
     attribute_column,
     count_column,
@@ -39,7 +41,9 @@ class Plan:
     notes: list[str] = field(default_factory=list)
 
 
-def list_series(engine: Engine, history: History, last: int | None, *, earlier: bool = False) -> pa.Table:
+def list_series(
+    engine: Engine, history: History, last: int | None, slices: Slices, *, earlier: bool = False
+) -> pa.Table:
     """Make the tables of series, stores and items, and return the series with the range of their days."""
     functions = ((lowest_column, "min"), (highest_column, "max"), (count_column, "count"))
     ranges = "".join(
@@ -47,24 +51,28 @@ def list_series(engine: Engine, history: History, last: int | None, *, earlier: 
         for name in history.others
         for column, function in functions
     )
-    cut = f"WHERE day <= {last}" if last is not None else ""
-    rows = f"""SELECT store, item, count(*) AS rows, min(day) AS first, max(day) AS last {ranges}
-        FROM {HISTORY} {cut} GROUP BY store, item"""
-    if earlier:
-        merged = "".join(
-            f", {function}({column(name)}){kind} AS {column(name)}"
-            for name in history.others
-            for column, function, kind in (
-                (lowest_column, "min", ""),
-                (highest_column, "max", ""),
-                (count_column, "sum", "::BIGINT"),
-            )
+    merged = "sum(rows)::BIGINT AS rows, min(first) AS first, max(last) AS last" + "".join(
+        f", {function}({column(name)}){kind} AS {column(name)}"
+        for name in history.others
+        for column, function, kind in (
+            (lowest_column, "min", ""),
+            (highest_column, "max", ""),
+            (count_column, "sum", "::BIGINT"),
         )
-        rows = f"""SELECT store, item, sum(rows)::BIGINT AS rows, min(first) AS first, max(last) AS last {merged}
-            FROM ({rows} UNION ALL BY NAME SELECT * FROM {name_earlier(SERIES)}) GROUP BY store, item"""
+    )
+    cut = f"WHERE day <= {last}" if last is not None else ""
+    rows = f"""SELECT store, item, {slices.place_sql("day")} AS place, count(*) AS rows, min(day) AS first,
+        max(day) AS last {ranges} FROM {HISTORY} {cut} GROUP BY store, item, place"""
+    if earlier:
+        before = f"SELECT *, {slices.place_sql('first')} AS place FROM {name_earlier(SLICE_SERIES)}"
+        rows = (
+            f"SELECT store, item, place, {merged} FROM ({rows} UNION ALL BY NAME {before}) GROUP BY store, item, place"
+        )
+    engine.execute(f"CREATE TABLE {SLICE_SERIES} AS {rows}")
     engine.execute(
         f"""CREATE TABLE {SERIES} AS SELECT row_number() OVER (ORDER BY store, item) - 1 AS series,
-            min(first) OVER (PARTITION BY store) AS store_first, * FROM ({rows})"""
+            min(first) OVER (PARTITION BY store) AS store_first, *
+            FROM (SELECT store, item, {merged} FROM {SLICE_SERIES} GROUP BY store, item)"""
     )
     engine.execute(
         f"""CREATE TABLE {STORES} AS SELECT row_number() OVER (ORDER BY store) - 1 AS position, * FROM

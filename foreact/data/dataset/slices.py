@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from foreact.data.reading.dates import day_number
 
 QUARTERS = (1, 4, 7, 10)
+# The dates on which a store has rows, and the units above zero of each.
+Sold = tuple[NDArray[np.datetime64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)

@@ -1,32 +1,26 @@
 """The parts of stores' rows: a Parquet file for each slice, and what each store sold on each day."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from foreact.data.dataset import arrays
+from foreact.data.dataset.earlier import Earlier
 from foreact.data.dataset.partitions import Series, open_writer, order_rows
-from foreact.data.dataset.slices import Slices
+from foreact.data.dataset.slices import Slices, Sold
 from foreact.data.dataset.stored import name_rows
 from foreact.vocabulary import DATE, UNITS
 
-if TYPE_CHECKING:
-    from foreact.data.dataset.made_of import MadeOf
-
-# The dates on which a store has rows, and the units above zero of each.
-Sold = tuple[NDArray[np.datetime64], NDArray[np.float64]]
-
 
 class SliceWriter:
-    """Writes new rows into the slices that they belong to, with the rows that were there before.
+    """Writes rows that were read into the slices that they belong to, with what stays of the dataset before.
 
-    Slices without a new row stay the parts that they are.
+    Slices that stay and have no new row are the parts that they were.
     """
 
-    def __init__(self, folder: Path, series: Series, slices: Slices, earlier: "MadeOf | None") -> None:
+    def __init__(self, folder: Path, series: Series, slices: Slices, earlier: Earlier | None) -> None:
         self.folder, self.series, self.slices, self.earlier = folder, series, slices, earlier
         # The parts that stay.
         self.parts: dict[str, str] = {}
@@ -53,7 +47,7 @@ class SliceWriter:
             else:
                 self._write(place, store, self._read_before(self.earlier, store, names, place))
 
-    def _read_before(self, earlier: "MadeOf", store: str, names: list[str], place: int) -> pa.Table:
+    def _read_before(self, earlier: Earlier, store: str, names: list[str], place: int) -> pa.Table:
         parts = [earlier.dataset.read_part(name_rows(store, name)) for name in names]
         return pa.concat_tables([self.series.key_rows(rows, store, place) for rows in parts])
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from foreact.clock import find_zone
+from foreact.data.dataset.earlier import Earlier
 from foreact.data.dataset.known_slices import KnownSlices, Written
-from foreact.data.dataset.made_of import MadeOf
 from foreact.data.dataset.parcel import TableInfo
 from foreact.data.dataset.partitions import Series, split_slices, write_whole
 from foreact.data.dataset.plan import Plan
@@ -40,16 +40,16 @@ class Writer:
         info: DatasetInfo,
         plan: Plan,
         borrowed: dict[str, pa.Table],
-        earlier: MadeOf | None,
+        slices: Slices,
+        earlier: Earlier | None,
         progress: Callable[[int, int, str], None],
     ) -> None:
         self.engine, self.dataset, self.info, self.plan = engine, dataset, info, plan
         self.borrowed = borrowed
         self.progress = progress
         self.series = self._list_series()
-        first = self.engine.fetch_one(f"SELECT min(first) FROM {STORES}")[0]
-        self.slices = SliceWriter(dataset, self.series, Slices.cut(day_date(first), info.as_of), earlier)
-        self.known = KnownSlices(engine, dataset, self.series, self.slices.slices, earlier)
+        self.slices = SliceWriter(dataset, self.series, slices, earlier)
+        self.known = KnownSlices(engine, dataset, self.series, slices, earlier)
         self.finished = self.total = 0
 
     def write_dataset(self, history: History, tables: list[Known]) -> DatasetInfo:

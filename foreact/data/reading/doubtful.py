@@ -11,7 +11,7 @@ from foreact.data.reading.cells import literal, quote
 from foreact.data.reading.engine import Engine
 from foreact.data.reading.history import History
 from foreact.data.reading.known import Known
-from foreact.data.reading.schema import SERIES
+from foreact.data.reading.schema import FILE_COLUMN, SERIES
 from foreact.errors import count_noun
 from foreact.vocabulary import ITEM, STORE, UNITS
 
@@ -57,20 +57,25 @@ class Thousands(BaseModel):
             "for a decimal one; if thousands are meant, write them without a point."
         ]
 
+    def __add__(self, other: "Thousands") -> "Thousands":
+        """Return the same of both."""
+        examples = [text for text in (self.example, other.example) if text]
+        grouped, others = self.grouped + other.grouped, self.others + other.others
+        return Thousands(grouped=grouped, example=min(examples, default=""), others=others)
 
-def count_thousands(engine: Engine, history: History, earlier: Thousands) -> Thousands:
-    """Count the units whose point may be one of thousands, with those of files read earlier."""
+
+def count_thousands(engine: Engine, history: History) -> dict[int, Thousands]:
+    """Count by file the units whose point may be one of thousands."""
     table, name = history.table, history.roles[UNITS]
     if not table.decimal_comma or table.kinds[name] != "VARCHAR":
-        return Thousands()
+        return {}
     cell = f"trim({quote(name)})"
     grouped = f"regexp_full_match({cell}, {literal(GROUPED)})"
-    count, example, others = engine.fetch_one(
-        f"SELECT count(*) FILTER ({grouped}), min({cell}) FILTER ({grouped}), "
-        f"count(*) FILTER (contains({cell}, '.') AND NOT {grouped}) FROM {quote(table.view)}"
+    rows = engine.execute(
+        f"SELECT {FILE_COLUMN}, count(*) FILTER ({grouped}), coalesce(min({cell}) FILTER ({grouped}), ''), "
+        f"count(*) FILTER (contains({cell}, '.') AND NOT {grouped}) FROM {quote(table.view)} GROUP BY ALL"
     )
-    examples = [text for text in (example, earlier.example) if text]
-    return Thousands(grouped=count + earlier.grouped, example=min(examples, default=""), others=others + earlier.others)
+    return {file: Thousands(grouped=count, example=example, others=others) for file, count, example, others in rows}
 
 
 def _list_names(engine: Engine, view: str, key: str) -> set[str]:

@@ -6,7 +6,7 @@ import io
 import re
 import zlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -23,12 +23,13 @@ DELIMITERS = (",", ";", "\t", "|")
 
 @dataclass(frozen=True)
 class Header:
-    """A file's format and columns; files with the same header are read together."""
+    """A file's format and columns; files with the same header are read together, whatever types their columns have."""
 
     format: Literal["csv", "parquet"]
     columns: tuple[str, ...]
     delimiter: str = ","
     gzipped: bool = False
+    types: tuple[str, ...] = field(default=(), compare=False)
 
 
 def read_header(path: Path, name: str) -> Header | None:
@@ -39,7 +40,8 @@ def read_header(path: Path, name: str) -> Header | None:
         if not start:
             return None
         if start == b"PAR1":
-            return Header("parquet", _check_names(_read_names(path, name), name))
+            names, types = _read_schema(path, name)
+            return Header("parquet", _check_names(names, name), types=types)
         if start[:2] == b"PK":
             raise ForeactError(f"{name} is a ZIP or Excel file; save it as CSV (UTF-8) or Parquet.")
         gzipped = start[:2] == b"\x1f\x8b"
@@ -55,9 +57,13 @@ def read_header(path: Path, name: str) -> Header | None:
     return header
 
 
-def _read_names(path: Path, name: str) -> list[str]:
+def _read_schema(path: Path, name: str) -> tuple[list[str], tuple[str, ...]]:
+    """Return the columns of a Parquet file, and what tells their types."""
     try:
-        return list(pa.parquet.read_schema(path).names)
+        schema = pa.parquet.read_metadata(path).schema
+        cells = [schema.column(place) for place in range(len(schema))]
+        types = (f"{c.path} {c.physical_type} {c.length} {c.converted_type} {c.logical_type}" for c in cells)
+        return list(schema.to_arrow_schema().names), tuple(types)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         # Arrow reports damage as an OSError without a number, or stumbles over a name.
         if getattr(error, "errno", None):

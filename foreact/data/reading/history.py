@@ -1,8 +1,7 @@
 """The history as typed rows: what each cell stands for, which series there are, which rows cannot be used."""
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 
 import pyarrow as pa
@@ -26,10 +25,14 @@ from foreact.data.reading.problems import ReadAll
 from foreact.data.reading.schema import (
     EVERY_ROW,
     FAULTY_ROWS,
+    FILE,
+    FILE_COLUMN,
     HISTORY,
     TYPED_ROWS,
     USABLE_ROWS,
     name_dates,
+    name_earlier,
+    name_texts,
     value_column,
 )
 from foreact.data.reading.tables import Table
@@ -56,8 +59,6 @@ class History:
     others: dict[str, str]
     # SQL for the day number of a row of the table.
     day: str
-    # How many rows have each text for a date; none where dates are no texts.
-    dates: dict[str, int] = field(default_factory=dict)
 
     @property
     def with_items(self) -> bool:
@@ -75,14 +76,16 @@ def open_history(
 ) -> History:
     """Define the views over a history: of the rows that can be used, and of those that cannot.
 
-    Dates are read as they would be with those read `earlier`, of which this is how many rows have each text.
+    Dates are read as they would be with those of files that are not read again; `earlier` is how many rows of the
+    dataset before have each text.
     A row whose store, item or date cannot be read is left out; a row whose units or flags cannot be read stays, with
     nothing in that cell: no more is known of that day than that something was written.
     """
     roles = _roles_of(table, columns)
     texts = {role: as_text(quote(name), table.kinds[name]) for role, name in roles.items()}
-    day, dates = read_days(engine, table, roles[DATE], name_dates(HISTORY.name), earlier or {})
+    day = read_days(engine, table, roles[DATE], name_dates(HISTORY.name), earlier)
     cells = {
+        FILE: FILE_COLUMN,
         STORE: texts[STORE],
         ITEM: texts.get(ITEM, literal(WHOLE_STORE)),
         "day": day,
@@ -130,10 +133,10 @@ def open_history(
         for role in (STORE, ITEM, DATE, UNITS)
     )
     engine.execute(
-        f"""CREATE VIEW {FAULTY_ROWS} AS SELECT CASE {cases} END AS rule, {shown}, NULL::VARCHAR AS detail
+        f"""CREATE VIEW {FAULTY_ROWS} AS SELECT CASE {cases} END AS rule, {shown}, NULL::VARCHAR AS detail, {FILE}
             FROM {TYPED_ROWS} WHERE {" OR ".join(f"({test})" for _, test in faults)}"""
     )
-    return History(table, roles, others, day, dates)
+    return History(table, roles, others, day)
 
 
 def _roles_of(table: Table, columns: Mapping[str, str]) -> dict[str, str]:
@@ -156,33 +159,36 @@ def as_cell(name: str, kind: str) -> str:
     return quote(name) if is_number(kind) and kind not in FLOATS else as_value(quote(name), kind)
 
 
-def read_days(
-    engine: Engine, table: Table, name: str, dates: str, earlier: Mapping[str, int]
-) -> tuple[str, dict[str, int]]:
-    """Return SQL for the day number of a date column, after deciding how its texts are to be read.
-
-    Return also how many rows have each text.
-    """
-    column, kind = quote(name), table.kinds[name]
+def read_days(engine: Engine, table: Table, name: str, dates: str, earlier: Mapping[str, int] | None = None) -> str:
+    """Return SQL for the day number of a date column, after deciding how its texts are to be read."""
+    column, kind, texts = quote(name), table.kinds[name], name_texts(dates)
+    engine.execute(f"CREATE TABLE {texts} (file INTEGER, text VARCHAR, rows BIGINT)")
     if kind == "DATE" or kind.startswith("TIMESTAMP"):
         # A moment is of the day that it has in UTC.
         zoned = f"CAST({column} AS TIMESTAMPTZ)" if "TZ" in kind or "ZONE" in kind else column
         moment = column if kind == "DATE" else f"CAST({zoned} AS TIMESTAMP)"
-        return f"CASE WHEN isfinite({moment}) THEN CAST({moment} AS DATE) - DATE '{EPOCH}' END", {}
+        return f"CASE WHEN isfinite({moment}) THEN CAST({moment} AS DATE) - DATE '{EPOCH}' END"
     text = as_text(column, kind)
-    rows = engine.execute(
-        f"SELECT {text}, count(*) FROM {quote(table.view)} WHERE {column} IS NOT NULL GROUP BY 1 LIMIT {MOST_DATES + 1}"
+    engine.execute(
+        f"""INSERT INTO {texts} SELECT {FILE_COLUMN}, {text}, count(*) FROM {quote(table.view)}
+            WHERE {column} IS NOT NULL GROUP BY ALL"""
     )
-    counts = Counter(dict(rows)) + Counter(earlier)
+    if earlier is not None:
+        engine.execute(f"INSERT INTO {texts} SELECT * FROM {name_earlier(texts)}")
+    counts: dict[str, int] = dict(
+        engine.execute(f"SELECT text, sum(rows) FROM {texts} GROUP BY text ORDER BY text LIMIT {MOST_DATES + 1}")
+    )
     if len(counts) > MOST_DATES:
         raise ForeactError(
             f"Column {name!r} of {table.label} holds more than {MOST_DATES:,} different texts: these are not dates."
         )
     dates_by_text = read_dates(counts, name)
-    if earlier and read_dates(earlier, name) != {text: day for text, day in dates_by_text.items() if text in earlier}:
-        raise ReadAll("dates are read in another way")
+    if earlier:
+        was = read_dates(earlier, name)
+        if any(was.get(text) != dates_by_text.get(text) for text in counts.keys() & earlier.keys()):
+            raise ReadAll("dates are read in another way")
     days = [day_number(day) for day in dates_by_text.values()]
-    # Names that no file's column has: within the look-up such a column would otherwise be taken for ours.
     known = {"foreact text": pa.array(list(dates_by_text), pa.string()), "foreact day": pa.array(days, pa.int32())}
+    # Names that no file's column has: within the look-up such a column would otherwise be taken for ours.
     engine.register_table(dates, pa.table(known))
-    return f'(SELECT any_value("foreact day") FROM {dates} WHERE "foreact text" = {text})', dict(counts)
+    return f'(SELECT any_value("foreact day") FROM {dates} WHERE "foreact text" = {text})'

@@ -75,7 +75,7 @@ def open_known(
         if key in keys:
             cells.append(f"{as_text(quote(roles[key]), table.kinds[roles[key]])} AS {key}")
     if DATE in keys:
-        day, _ = read_days(engine, table, roles[DATE], name_dates(name), {})
+        day = read_days(engine, table, roles[DATE], name_dates(name))
         cells.append(f"{day} AS day")
     only = (
         f"WHERE {as_text(quote(roles[STORE]), table.kinds[roles[STORE]])} = {literal(store)}"

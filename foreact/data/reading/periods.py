@@ -17,7 +17,15 @@ from foreact.data.reading.cells import as_number, as_text, is_number, quote
 from foreact.data.reading.dates import EPOCH, day_date, day_number
 from foreact.data.reading.engine import Engine
 from foreact.data.reading.history import History
-from foreact.data.reading.schema import HISTORY, STORE_DAYS, USABLE_ROWS, name_earlier, value_column
+from foreact.data.reading.schema import (
+    FILE_COLUMN,
+    FILE_DAYS,
+    HISTORY,
+    STORE_DAYS,
+    USABLE_ROWS,
+    name_earlier,
+    value_column,
+)
 from foreact.errors import ForeactError, count_noun, name_examples
 from foreact.spacing import Spacing
 from foreact.vocabulary import DATE, ITEM, OPEN, STOCKOUT, STORE, UNITS
@@ -40,7 +48,8 @@ class Periods:
 
     spacing: Spacing
     anchor: date
-    # The last day that has rows; None: no row has a date.
+    # The first and the last day that have rows; None: no row has a date.
+    first: int | None
     last: int | None
     # How many rows bear another date than their period does.
     between: int = 0
@@ -138,12 +147,12 @@ def find_periods(
 ) -> Periods:
     """Find the spacing of the whole history, whichever store is taken in; refuse stores that have another."""
     _count_store_days(engine, history, today, earlier)
-    last = engine.fetch_one(f"SELECT max(day) FROM {STORE_DAYS}")[0]
+    first, last = engine.fetch_one(f"SELECT min(day), max(day) FROM {STORE_DAYS}")
     if last is None:
-        return Periods(wanted or Spacing.DAILY, EPOCH, None)
+        return Periods(wanted or Spacing.DAILY, EPOCH, None, None)
     stores = _list_store_dates(engine)
     spacing = wanted or _choose_spacing(stores)
-    periods = Periods(spacing, _find_anchor(spacing, stores), int(last))
+    periods = Periods(spacing, _find_anchor(spacing, stores), int(first), int(last))
     start = periods.start_sql("day")
     between, dates, distinct = engine.fetch_one(
         f"SELECT sum(rows) FILTER (day <> {start}), count(*), count(DISTINCT (store, {start})) FROM {STORE_DAYS}"
@@ -157,13 +166,18 @@ def _count_store_days(engine: Engine, history: History, today: date, earlier: bo
     # Cells are counted as they are written, and read once for all that are the same; moments hardly ever are.
     same = not table.kinds[history.roles[DATE]].startswith("TIMESTAMP")
     rows = "count(*)" if same else "1"
-    written = f"""SELECT {name}, {by}, {rows} AS "foreact rows" FROM {quote(table.view)}"""
-    written += f" GROUP BY {name}, {by}" if same else ""
-    before = f"UNION ALL SELECT store, day, rows FROM {name_earlier(STORE_DAYS)}" if earlier else ""
+    written = f"""SELECT {FILE_COLUMN}, {name}, {by}, {rows} AS "foreact rows" FROM {quote(table.view)}"""
+    written += f" GROUP BY {FILE_COLUMN}, {name}, {by}" if same else ""
+    before = f"UNION ALL SELECT * FROM {name_earlier(FILE_DAYS)}" if earlier else ""
+    # With days in the future, which will be past one day.
     engine.execute(
-        f"""CREATE TABLE {STORE_DAYS} AS SELECT store, day, sum(rows)::BIGINT AS rows
-            FROM (SELECT {store} AS store, {history.day} AS day, "foreact rows" AS rows FROM ({written}) {before})
-            WHERE day BETWEEN 0 AND {day_number(today)} AND store <> '' GROUP BY store, day"""
+        f"""CREATE TABLE {FILE_DAYS} AS SELECT file, store, day, sum(rows)::BIGINT AS rows
+            FROM (SELECT {FILE_COLUMN} AS file, {store} AS store, {history.day} AS day, "foreact rows" AS rows
+            FROM ({written})) WHERE day >= 0 AND store <> '' GROUP BY file, store, day {before}"""
+    )
+    engine.execute(
+        f"""CREATE TABLE {STORE_DAYS} AS SELECT store, day, sum(rows)::BIGINT AS rows FROM {FILE_DAYS}
+            WHERE day <= {day_number(today)} GROUP BY store, day"""
     )
 
 

@@ -11,6 +11,10 @@ from foreact.vocabulary import DATE, ITEM, OPEN, STOCKOUT, STORE, UNITS
 
 # A row's day as a number; dates.EPOCH is day 0.
 DAY = "day"
+# Which file of its table a row is in, as a position in the listing; in views that have the files' own columns, too, by
+# a name that no file's column has.
+FILE, FILE_NAME = "file", "foreact file"
+FILE_COLUMN = quote(FILE_NAME)
 
 
 @dataclass(frozen=True)
@@ -27,20 +31,27 @@ class Relation:
         return self.name
 
 
-# Lines that are not rows of their file, and the file's label.
-MALFORMED_LINES = Relation("malformed_lines", ("label", "line"))
+# Lines that are not rows of their file, and the table's label.
+MALFORMED_LINES = Relation("malformed_lines", ("label", FILE, "line"))
 # The rows of all stores, whichever are taken in, with each cell as the value that it stands for.
-EVERY_ROW = Relation("every_row", (STORE, ITEM, DAY, UNITS), (OPEN, STOCKOUT), ("value ", "blank_", "original_"))
+EVERY_ROW = Relation("every_row", (FILE, STORE, ITEM, DAY, UNITS), (OPEN, STOCKOUT), ("value ", "blank_", "original_"))
 # The history's rows with each cell as the value that it stands for. Beside it: whether a cell is empty, and its text.
-TYPED_ROWS = Relation("typed_rows", (STORE, ITEM, DAY, UNITS), (OPEN, STOCKOUT), ("value ", "blank_", "original_"))
+TYPED_ROWS = Relation("typed_rows", EVERY_ROW.columns, EVERY_ROW.optional, EVERY_ROW.prefixes)
 # The typed rows that have a store, an item and a day.
 USABLE_ROWS = Relation("usable_rows", TYPED_ROWS.columns, TYPED_ROWS.optional, TYPED_ROWS.prefixes)
 # The same, each with the day that its period bears.
 HISTORY = Relation("history", USABLE_ROWS.columns, USABLE_ROWS.optional, USABLE_ROWS.prefixes)
-# How many rows of the whole history each store has on each day.
+# How many rows each file has of each store on each day, and of the whole history each store, up to today.
+FILE_DAYS = Relation("file_days", (FILE, STORE, DAY, "rows"))
 STORE_DAYS = Relation("store_days", (STORE, DAY, "rows"))
-# Rows that cannot be used as they are: the rule that each breaks, and its own texts.
-FAULTY_ROWS = Relation("faulty_rows", ("rule", STORE, ITEM, DATE, UNITS, "detail"))
+# Rows that cannot be used as they are: the rule that each breaks, its own texts, and its file.
+FAULTY_ROWS = Relation("faulty_rows", ("rule", STORE, ITEM, DATE, UNITS, "detail", FILE))
+# One row for each store, item and slice: days of its first and last row, and the range of each other column's values.
+SLICE_SERIES = Relation(
+    "slice_series",
+    (STORE, ITEM, "place", "rows", "first", "last"),
+    prefixes=("lowest ", "highest ", "count "),
+)
 # One row for each store and item, numbered by `series` in the order of a dataset: days of its first and last row, the
 # store's first day, the range of each other column's values, and the attributes.
 SERIES = Relation(
@@ -53,8 +64,8 @@ STORES = Relation("stores", ("position", STORE, "first", "last", "rows", "items"
 ITEMS = Relation("items", ("position", ITEM))
 
 
-def name_earlier(relation: Relation) -> str:
-    """Return the table of what a relation holds of the files that were read before."""
+def name_earlier(relation: Relation | str) -> str:
+    """Return the table of what a relation holds of the dataset before, as far as it stays."""
     return f"earlier_{relation}"
 
 
@@ -63,14 +74,19 @@ def name_source(number: int | None = None) -> str:
     return "source" if number is None else f"source_{number}"
 
 
-def name_folders(view: str, part: int) -> str:
-    """Return the table of the columns that the folders of a view's files name, by file."""
-    return f"{view}_{part}_folders"
+def name_files(view: str, part: int) -> str:
+    """Return the table of a view's files: the number of each, and the columns that its folders name."""
+    return f"{view}_{part}_files"
 
 
 def name_known(number: int) -> str:
     """Return the view of a known table: its keys out of store, item and day, `open` and its values."""
     return f"known_{number}"
+
+
+def name_texts(dates: str) -> str:
+    """Return the table of how many rows each file has of each text for a date, by the name of the table of dates."""
+    return f"{dates}_texts"
 
 
 def name_rows(known: str) -> str:

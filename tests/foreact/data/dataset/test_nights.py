@@ -1,15 +1,22 @@
-"""A night reads the files that are new, and what comes out is what reading everything gives."""
+"""A night reads the files that it must, and what comes out is what reading everything gives."""
 
+from collections.abc import Callable
+from contextlib import closing
 from datetime import date, timedelta
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from foreact.blobs.folder import FolderStore
+from foreact.data.dataset.made_of import can_tell_files_apart
 from foreact.data.dataset.parts import read_checksum
 from foreact.data.dataset.stored import Dataset, DatasetInfo
+from foreact.data.reading.engine import Engine
+from foreact.data.reading.schema import FILE_DAYS, STORE_DAYS
 from foreact.errors import ForeactError
 from tests.shops import TODAY, days, take_in, write_rows
 
@@ -32,6 +39,9 @@ class Shop:
 
     def bring(self, name: str, rows: Rows, header: str = HEADER, sign: str = ",") -> None:
         write_rows(self.files / f"{name}.csv", rows, header, sign)
+
+    def remove(self, name: str) -> None:
+        (self.files / f"{name}.csv").unlink()
 
     def read(self, *, full: bool) -> Dataset | str:
         try:
@@ -56,8 +66,11 @@ class Shop:
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
+    """Return a shop of two stores and 500 days, in a file for each year."""
     shop = Shop(tmp_path)
-    shop.bring("1", [(day, store, item, 5, "own") for day in days(500) for store in "AB" for item in "xy"])
+    for year in (2023, 2024, 2025):
+        dates = [day for day in days(500) if day.year == year]
+        shop.bring(str(year), [(day, store, item, 5, "own") for day in dates for store in "AB" for item in "xy"])
     shop.read(full=False)
     return shop
 
@@ -72,7 +85,7 @@ def test_a_new_day_changes_the_last_quarter_of_its_stores(shop: Shop) -> None:
     assert (after.as_of, after.stores["A"].items, after.rows_read) == (TODAY, 3, 2003)
     rows = {name for name, part in after.parts.items() if name.startswith("stores/") and part != before.parts.get(name)}
     assert rows == {"stores/A/2025-q2.parquet"}
-    assert shop.list_notes() == [line for line in shop.list_notes() if "1 of 2 files of the history are new" in line]
+    assert shop.list_notes() == [line for line in shop.list_notes() if "1 of 4 files of the history are new" in line]
 
 
 def test_a_year_that_ends_becomes_one_part(tmp_path: Path) -> None:
@@ -123,6 +136,11 @@ def test_of_known_tables_only_what_has_changed_is_written(shop: Shop, tmp_path: 
     assert list_changes(second, fourth) == set()
     shop.bring("2", [(TODAY, store, item, 6, "own") for store in "AB" for item in "xyz"])
     bring(dearer, campaigns)
+    # Without their first days the stores have fewer rows of known tables, too.
+    shop.remove("2023")
+    last = bring(dearer, campaigns)
+    assert last.stores["A"].first == date(2024, 1, 1)
+    assert not [note for note in shop.list_notes() if "everything" in note]
 
 
 @pytest.mark.parametrize(
@@ -147,12 +165,99 @@ def test_what_all_rows_decide_is_decided_by_all(shop: Shop, rows: Rows, header: 
     shop.bring("2", rows, header, sign)
     shop.spend_night()
     shop.today += timedelta(days=1)
-    shop.bring("0", [(day, "A", "x", 5, "own") for day in days(2, TODAY)])
+    shop.bring("3", [(day, "A", "x", 5, "own") for day in days(2, TODAY)])
+    shop.spend_night()
+    shop.remove("2")
+    shop.spend_night()
+    shop.bring("2025", rows, header, sign)
+    shop.spend_night()
+
+
+class Recorder(FolderStore):
+    """Remembers which objects were opened."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.opened: set[str] = set()
+
+    def open(self, name: str) -> BinaryIO:
+        self.opened.add(name.removesuffix(".csv"))
+        return super().open(name)
+
+
+def name_months(first: str, last: str) -> set[str]:
+    return {name for day in days(600, date(2025, 4, 30)) if first <= (name := f"{day:%Y-%m}") <= last}
+
+
+Bring = Callable[[str, int], None]
+
+
+@pytest.mark.parametrize(
+    ("change", "read"),
+    [
+        (lambda store, bring: bring("2024-05", 6), name_months("2024-01", "2024-12")),
+        (lambda store, bring: store.delete("2024-05.csv"), name_months("2024-01", "2024-12") - {"2024-05"}),
+        (lambda store, bring: bring("2025-03", 6), name_months("2025-01", "2025-03") | {"late"}),
+        # The year of 2024 is the last one again.
+        (
+            lambda store, bring: [store.delete(f"{name}.csv") for name in ("late", *name_months("2025-01", "2025-03"))],
+            name_months("2023-10", "2024-12"),
+        ),
+        (
+            lambda store, bring: store.delete("late.csv"),
+            name_months("2023-10", "2023-12") | name_months("2025-01", "2025-03"),
+        ),
+        (lambda store, bring: bring("2025-04", 6), {"2025-04"}),
+    ],
+    ids=["changed", "deleted", "newest", "last year", "other slices by store", "new"],
+)
+def test_files_are_read_that_have_rows_in_what_has_changed(
+    tmp_path: Path, change: Callable[[Recorder, Bring], None], read: set[str]
+) -> None:
+    store = Recorder(tmp_path / "blobs")
+
+    def bring(month: str, units: int) -> None:
+        dates = [day for day in days(600, date(2025, 4, 30)) if f"{day:%Y-%m}" == month]
+        rows = [(day, name, "x", units) for day in dates for name in "AB"]
+        store.write(f"{month}.csv", write_rows(tmp_path / "part.csv", rows))
+
+    def take(*, full: bool) -> DatasetInfo:
+        store.opened.clear()
+        url = "https://shop.blob.core.windows.net/sales"
+        dataset = take_in(
+            tmp_path, url, open_url=lambda _: (store, ""), full=full, code_version="1", today=date(2025, 5, 1)
+        )
+        return name_contents(dataset.info)
+
+    for month in name_months("2023-10", "2025-03"):
+        bring(month, 5)
+    late = [(date(2023, 12, 24), "A", "x", 2), (date(2025, 1, 1), "B", "x", 2)]
+    store.write("late.csv", write_rows(tmp_path / "part.csv", late))
+    take(full=False)
+    change(store, bring)
+    night = take(full=False)
+    assert store.opened == read
+    assert night == take(full=True)
+
+
+def test_a_row_that_was_in_the_future_counts_once_it_is_past(shop: Shop) -> None:
+    shop.bring(
+        "2", [(TODAY + timedelta(days=2), "A", "x", 6, "own"), (TODAY + timedelta(days=900), "A", "x", 6, "own")]
+    )
+    for _ in range(2):
+        shop.spend_night()
+        shop.today += timedelta(days=1)
+    info = shop.spend_night()
+    assert isinstance(info, DatasetInfo)
+    assert (info.as_of, info.rejected) == (TODAY + timedelta(days=2), {"date in the future": 1})
+    assert not [line for line in shop.list_notes() if "everything is read" in line]
+    # A clock that is set back.
+    shop.today -= timedelta(days=2)
     shop.spend_night()
 
 
 FILE = st.tuples(
-    st.sampled_from("abcdefgz"),
+    st.sampled_from([*"abcdef", "A 2024", "A 2025", "B 2023", "B 2024"]),
     st.lists(
         st.tuples(
             st.sampled_from([*days(460)[::20], *days(20, TODAY + timedelta(days=1)), "31.03.2025", "never"]),
@@ -163,7 +268,7 @@ FILE = st.tuples(
         ),
         max_size=12,
     ),
-    st.sampled_from([False, False, False, True]),
+    st.sampled_from([False, False, True]),
 )
 
 
@@ -173,7 +278,9 @@ def test_any_nights_give_what_reading_everything_gives(
     nights: list[list[tuple[str, Rows, bool]]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     shop = Shop(tmp_path_factory.mktemp("nights"))
-    shop.bring("m", [(day, store, item, 5, "own") for day in days(400)[::3] for store in "AB" for item in "xy"])
+    for store, year in product("AB", (2023, 2024, 2025)):
+        dates = [day for day in days(500)[::3] if day.year == year]
+        shop.bring(f"{store} {year}", [(day, store, item, 5, "own") for day in dates for item in "xy"])
     shop.spend_night()
     for files in nights:
         shop.today += timedelta(days=1)
@@ -183,3 +290,19 @@ def test_any_nights_give_what_reading_everything_gives(
             else:
                 shop.bring(name, rows)
         shop.spend_night()
+
+
+def test_files_that_each_have_most_stores_and_days_are_not_kept_apart(tmp_path: Path) -> None:
+    """Sums by file are as large as the history if each file is an item's."""
+    with closing(Engine(tmp_path)) as engine:
+
+        def keep(files: int, days: int) -> bool:
+            engine.execute(
+                f"CREATE OR REPLACE TABLE {STORE_DAYS} AS SELECT 'A' AS store, day FROM range({days}) _(day)"
+            )
+            engine.execute(f"CREATE OR REPLACE TABLE {FILE_DAYS} AS SELECT * FROM {STORE_DAYS}, range({files}) _(file)")
+            return can_tell_files_apart(engine)
+
+        assert keep(files=300, days=3_000)
+        assert keep(files=3, days=500_000)
+        assert not keep(files=400, days=3_000)

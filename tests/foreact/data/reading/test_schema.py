@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from foreact.data.dataset.plan import list_series, plan_columns
+from foreact.data.dataset.slices import Slices
 from foreact.data.reading import schema
 from foreact.data.reading.engine import Engine
 from foreact.data.reading.history import open_history
@@ -32,7 +33,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
         table = open_table(engine, "history", [("history.csv", tmp_path / "history.csv")], schema.name_source())
         history = open_history(engine, table, {}, date(2026, 2, 1), None)
         periods = find_periods(engine, history, date(2026, 2, 1), None)
-        list_series(engine, history, None)
+        list_series(engine, history, None, Slices.cut(date(2026, 1, 1), date(2026, 2, 1)))
         plan = open_table(engine, "plan", [("plan.csv", tmp_path / "plan.csv")], schema.name_source(0))
         known = open_known(engine, plan, schema.name_known(0), {}, True, None, periods)
         plan_columns(engine, history, [known], 13_149)
@@ -63,6 +64,12 @@ def test_there_is_no_relation_beside_those_of_the_schema(engine: Engine) -> None
         schema.name_source(0),
     ]
     dates = [schema.name_dates(schema.HISTORY.name), schema.name_dates(schema.name_known(0))]
+    files = [schema.name_files(view, 0) for view in (schema.name_source(), schema.name_source(0))]
     # The engine's own lists of what its CSV reader refused.
     refused = {"reject_errors", "reject_scans"}
-    assert made - refused == {relation.name for relation in RELATIONS} | {*views, *dates}
+    assert made - refused == {relation.name for relation in RELATIONS} | {
+        *views,
+        *files,
+        *dates,
+        *map(schema.name_texts, dates),
+    }
